@@ -1,0 +1,129 @@
+//! The one error type that crosses the engine's traits: a class that decides the exit status, and what a person needs.
+
+use std::fmt;
+
+/// Whose turn it is to act. Each class has its own exit status in the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// The pipeline file or the command line is wrong.
+    Configuration,
+    /// A plugin works and says no: it refuses its configuration or its input.
+    PluginRefusal,
+    /// A plugin crashed, broke a limit or answered nonsense.
+    PluginFault,
+    /// A file, disk, server or permission: the world outside.
+    Environment,
+    /// Wasmill itself is wrong.
+    Bug,
+}
+
+/// What went wrong, where, and what to do about it.
+///
+/// `Display` gives one line. Messages must not hold secrets.
+#[derive(Debug)]
+pub struct Error {
+    class: Class,
+    message: String,
+    /// From the innermost place outwards.
+    places: Vec<String>,
+    hint: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A result whose error is the engine's.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of the given class.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), places: Vec::new(), hint: None, source: None }
+    }
+
+    /// The pipeline file or the command line is wrong.
+    pub fn configuration(message: impl Into<String>) -> Self {
+        Self::new(Class::Configuration, message)
+    }
+
+    /// The world outside failed: a file, a disk, a server.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self::new(Class::Environment, message)
+    }
+
+    /// An input or output operation failed; `what` names it and its object (`"open data/pin.jsonl"`).
+    pub fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
+        Self::environment(format!("cannot {what}: {error}")).caused_by(error)
+    }
+
+    /// Wasmill itself is wrong.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::new(Class::Bug, message)
+    }
+
+    /// Says what a person can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the next place outwards: `"stage clean_pins"`.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<String>) -> Self {
+        self.places.push(place.into());
+        self
+    }
+
+    /// Keeps the error underneath for logs.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// Whose turn it is.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// What is wrong, without where.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Where it happened, from the outermost place inwards.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().rev().map(String::as_str)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for place in self.places() {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|error| error as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn displays_places_from_the_outside_in() {
+        let error = Error::environment("disk full").at("sink pin_table").at("epoch 7");
+        assert_eq!(error.to_string(), "epoch 7: sink pin_table: disk full");
+    }
+}

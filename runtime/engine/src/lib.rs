@@ -1,0 +1,30 @@
+//! Runs a pipeline: lanes that decode, transform and write; epochs that commit; a checkpoint that makes it exactly-once.
+//!
+//! The engine knows no wire protocol, no plugin format and no configuration language. It sees the world through
+//! three traits, each documented as a contract that every implementation is tested against:
+//!
+//! * [`Source`]: where records come from. It lists [`Split`]s and opens a [`SplitReader`] on one; a lane owns a reader
+//!   from its first batch to its last.
+//! * [`Stage`]: turns batches into batches. Shared and immutable; each lane opens its own [`StageInstance`].
+//! * [`Sink`]: where batches go. Each lane writes through its own [`SinkWriter`]; an epoch is prepared (durable,
+//!   invisible), noted in the checkpoint, then committed.
+//!
+//! A [`Plan`] wires them.
+//!
+//! Cost: no locks and no channels between the stages of a lane; a batch moves by reference counting.
+
+mod batch;
+mod error;
+mod plan;
+mod reject;
+mod sink;
+mod source;
+mod stage;
+
+pub use batch::{Batch, Lineage, Payload, SourceChunk};
+pub use error::{Class, Error, Result};
+pub use plan::{EpochPolicy, Input, Mode, Plan, SinkNode, SourceNode, StageNode};
+pub use reject::{OriginalRecord, Reject, dead_letter_schema};
+pub use sink::{CommitOutcome, Committed, Sink, SinkWriter, Token, WriterContext};
+pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId, SplitReader, SplitState};
+pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};

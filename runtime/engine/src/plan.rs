@@ -1,0 +1,96 @@
+//! A plan: the nodes of a pipeline and how they are wired, checked and ready to run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_schema::SchemaRef;
+
+use crate::{Sink, Source, Stage};
+
+/// Whether a pipeline ends with its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Reads what is there, commits, ends.
+    Batch,
+    /// Goes on until it is stopped.
+    Stream,
+}
+
+/// When an epoch ends: at whichever bound comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpochPolicy {
+    /// The longest time.
+    pub every: Duration,
+    /// The most source records, counted over all lanes; batches are not split, so it may be passed by a batch a lane.
+    pub rows: u64,
+    /// One single epoch for the whole run, as sinks that overwrite need it: both bounds are ignored, and progress of earlier runs too.
+    pub whole_run: bool,
+}
+
+/// What a node reads from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// A source, by index in [`Plan::sources`].
+    Source(usize),
+    /// A port of a stage, by index in [`Plan::stages`] and in [`Stage::ports`].
+    Stage(usize, usize),
+}
+
+/// A source in a plan.
+pub struct SourceNode {
+    /// Its name in the pipeline.
+    pub name: Arc<str>,
+    /// The source.
+    pub source: Box<dyn Source>,
+    /// The share of its records that may be rejected before the pipeline stops, 0 to 1.
+    pub max_reject_share: f64,
+}
+
+/// A stage in a plan. Stages come after what they read from.
+pub struct StageNode {
+    /// Its name in the pipeline.
+    pub name: Arc<str>,
+    /// The stage.
+    pub stage: Arc<dyn Stage>,
+    /// What it reads; all of one schema.
+    pub inputs: Vec<Input>,
+    /// Its plugin as `name@sha256:digest`, for dead letters.
+    pub plugin: Option<Arc<str>>,
+    /// The share of its rows that may be rejected before the pipeline stops, 0 to 1.
+    pub max_reject_share: f64,
+}
+
+/// A sink in a plan.
+pub struct SinkNode {
+    /// Its name in the pipeline.
+    pub name: Arc<str>,
+    /// The sink.
+    pub sink: Arc<dyn Sink>,
+    /// What it takes; all of one schema.
+    pub inputs: Vec<Input>,
+    /// The columns that it gets.
+    pub schema: SchemaRef,
+}
+
+/// A pipeline, ready to run.
+pub struct Plan {
+    /// The pipeline's name: it names its state and its tokens.
+    pub name: String,
+    /// Whether it ends with its input.
+    pub mode: Mode,
+    /// How many lanes work in parallel.
+    pub lanes: usize,
+    /// The most rows that a lane decodes into one batch.
+    pub batch_rows: usize,
+    /// When epochs end.
+    pub epoch: EpochPolicy,
+    /// Where records come from.
+    pub sources: Vec<SourceNode>,
+    /// What transforms them, in an order in which inputs come first.
+    pub stages: Vec<StageNode>,
+    /// Where they go.
+    pub sinks: Vec<SinkNode>,
+    /// Where rejects go. Its `inputs` are empty and its schema is [`dead_letter_schema`](crate::dead_letter_schema).
+    pub dead_letters: Option<SinkNode>,
+}

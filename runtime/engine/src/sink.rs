@@ -1,0 +1,102 @@
+//! The contract of a sink: write, prepare, commit, and a token that makes committing twice impossible.
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{Result, RowReject};
+
+/// Names one commit of one pipeline into one sink.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The sink's name in the pipeline.
+    pub sink: String,
+    /// Which life of the pipeline's state this is: new when its state is created or reset.
+    pub incarnation: Uuid,
+    /// The epoch that is committed, from 1.
+    pub epoch: u64,
+    /// The epoch of the commit before it in this sink, 0 for none. A sink moves from `previous` to `epoch` by compare-and-set.
+    pub previous: u64,
+}
+
+/// What a sink remembers of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// The incarnation that committed last.
+    pub incarnation: Uuid,
+    /// Its last epoch in this sink.
+    pub epoch: u64,
+}
+
+/// How a commit went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// The epoch's rows are visible, and were not before this call.
+    Done,
+    /// The epoch had been committed before: nothing was changed.
+    Already,
+}
+
+/// What a writer is for.
+#[derive(Debug, Clone)]
+pub struct WriterContext {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The sink's name in the pipeline.
+    pub sink: String,
+    /// The life of the pipeline's state.
+    pub incarnation: Uuid,
+    /// The epoch that the rows belong to.
+    pub epoch: u64,
+    /// The lane that writes.
+    pub lane: usize,
+    /// The columns of every batch that will come.
+    pub schema: SchemaRef,
+}
+
+/// A place that batches go to. Shared by all lanes.
+///
+/// # Contract
+/// * What writers wrote is invisible to every reader of the sink until `commit`.
+/// * When `prepare` has returned, what was written is durable, and `commit` needs nothing but the returned value: no source, no
+///   plugin, no memory of this process. Another process may call it, after a crash, with a newer version of Wasmill.
+/// * `commit` is atomic and idempotent. It compares and sets the sink's own token `(incarnation, epoch)`:
+///   equal to the token's: [`CommitOutcome::Already`]; equal to `previous` (0: nothing yet of this pipeline and incarnation): it commits; anything
+///   else: an error of class environment that says "fenced", and nothing is changed. An attempt whose outcome is unclear is re-read
+///   before it is tried again; retries are bounded.
+/// * Only `write` may reject rows. An error found later stops the pipeline.
+/// * A sink that can't hold this (a console) says so in its documentation and keeps the rest.
+pub trait Sink: Send + Sync {
+    /// What the sink remembers of this pipeline and sink name, whichever incarnation it was.
+    fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>>;
+
+    /// Opens the writer of one lane for one epoch. Called on the lane's own thread when the epoch's first rows arrive.
+    fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>>;
+
+    /// Makes one prepared commit of what the lanes' writers prepared. The parts come in the order of lanes; at least one.
+    fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value>;
+
+    /// Makes a prepared commit visible.
+    fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome>;
+
+    /// Takes the sink over for this incarnation at this epoch (0: nothing yet), whatever its token said before; nothing becomes visible or
+    /// invisible by it. Only `wasmill state adopt` and `reset` lead here.
+    fn adopt(&self, token: &Token) -> Result<()>;
+
+    /// Removes what earlier processes of this pipeline wrote for epochs that were never noted in a checkpoint. Called once at the
+    /// start, after recovery, before any writer is opened; best effort: must not touch anything committed or of other pipelines.
+    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()>;
+}
+
+/// Writes the rows of one lane for one epoch. Dropping it without `prepare` leaves nothing visible.
+pub trait SinkWriter: Send {
+    /// Takes rows. Those that this sink can't hold come back as rejects (in increasing order of row); the rest are taken.
+    fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>>;
+
+    /// Makes everything written durable and says what to commit.
+    fn prepare(self: Box<Self>) -> Result<Value>;
+}

@@ -1,0 +1,96 @@
+//! The contract of a source: splits, readers, positions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Batch, Reject, Result};
+
+/// Names a split for ever: the same part of the same partition has the same id in every run.
+pub type SplitId = Arc<str>;
+
+/// A part of a source that one lane reads from its start to its end: a file, a range of a file, a Kafka partition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Split {
+    /// Its name in checkpoints.
+    pub id: SplitId,
+    /// Where to begin, in the source's own terms: what [`SplitReader::position`] gave, or the source's initial position.
+    pub position: Value,
+}
+
+/// How far a split has been read, as a checkpoint keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SplitState {
+    /// What [`SplitReader::position`] said after the last row of the epoch.
+    pub position: Value,
+    /// Whether the reader had come to its end.
+    pub done: bool,
+}
+
+/// How far a source has been read: every split that was ever begun.
+pub type Progress = BTreeMap<SplitId, SplitState>;
+
+/// What a look for splits found.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    /// Splits that this source has not handed out before in this run. In order of preference.
+    pub splits: Vec<Split>,
+    /// True when no more splits will ever come: a bounded source says so at its first look.
+    pub complete: bool,
+}
+
+/// A place that records come from.
+///
+/// # Contract
+/// * `schema` never changes while the source lives; every batch of every reader has it.
+/// * `discover` gets the progress of the last checkpoint at its first call and must leave out what is done, continue what was begun
+///   at its recorded position, and fail with [`Class::Environment`](crate::Class) if what it recorded is no longer true (a file that changed).
+///   Later calls get the same value; they return only what is new since the call before.
+/// * Splits are independent: two readers of different splits may run on different lanes at once.
+/// * Reading from a recorded position gives exactly the records after it, in the same order, as long as the data is there.
+/// * Errors are final: a source retries by itself what is worth retrying, with bounds.
+pub trait Source: Send {
+    /// The columns of its batches, reserved `_source.*` columns included.
+    fn schema(&self) -> SchemaRef;
+
+    /// Looks for splits. In stream mode it is called again from time to time; it must be quick and must not block for data.
+    fn discover(&mut self, restored: &Progress) -> Result<Discovery>;
+
+    /// Opens a split where it stands. Called on the lane's own thread.
+    fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>>;
+}
+
+/// Reads one split on one lane.
+pub trait SplitReader: Send {
+    /// Reads on: at most `max_rows` rows, good and bad ones together. Must not block for more than some 50 ms when there is nothing to read:
+    /// it answers [`Read::Idle`] instead.
+    fn read(&mut self, max_rows: usize) -> Result<Read>;
+
+    /// The position after everything that `read` has returned so far. Small, and stable across versions of Wasmill.
+    fn position(&self) -> Value;
+}
+
+/// What a reader had.
+#[derive(Debug)]
+pub enum Read {
+    /// Some records.
+    Batch(SourceBatch),
+    /// Nothing now, perhaps later. Never from a bounded split.
+    Idle,
+    /// Nothing any more.
+    End,
+}
+
+/// Records of a source, decoded.
+#[derive(Debug)]
+pub struct SourceBatch {
+    /// The good ones; may have no rows.
+    pub batch: Batch,
+    /// Those that could not be decoded.
+    pub rejects: Vec<Reject>,
+    /// How many bytes were read for them, as they lay in the source before decompression where that is known.
+    pub bytes: u64,
+}
