@@ -15,6 +15,7 @@
 
 mod batch;
 mod error;
+pub mod failpoint;
 mod plan;
 mod reject;
 mod sink;
@@ -24,7 +25,7 @@ mod stage;
 pub use batch::{Batch, Lineage, Payload, SourceChunk};
 pub use error::{Class, Error, Result};
 pub use plan::{EpochPolicy, Input, Mode, Plan, SinkNode, SourceNode, StageNode};
-pub use reject::{OriginalRecord, Reject, dead_letter_schema};
+pub use reject::{OriginalRecord, Reject, dead_letter_schema, dead_letters_batch};
 pub use sink::{CommitOutcome, Committed, Sink, SinkWriter, Token, WriterContext};
 pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId, SplitReader, SplitState};
 pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};
