@@ -45,6 +45,8 @@ pub struct Progression {
     pub rows: u64,
     /// Bytes read.
     pub bytes: u64,
+    /// Bytes that the sources know of, read ones included; `None` where one of them can't say.
+    pub bytes_known: Option<u64>,
     /// Records rejected, anywhere.
     pub rejects: u64,
     /// The epoch that lanes are in.

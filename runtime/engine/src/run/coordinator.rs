@@ -215,7 +215,10 @@ impl<'p> Coordinator<'p> {
         let (epoch, committed_epoch, splits_waiting, splits_open) = board.figures();
         let figure = |figure: &std::sync::atomic::AtomicU64| figure.load(Ordering::Relaxed);
         let (rows, bytes, rejects) = (figure(&board.rows), figure(&board.bytes), figure(&board.rejects));
-        self.observer.on(Event::Progress(&Progression { rows, bytes, rejects, epoch, committed_epoch, splits_waiting, splits_open }));
+        let known = |source: &std::sync::Mutex<Box<dyn crate::Source>>| source.lock().unwrap_or_else(PoisonError::into_inner).known_bytes();
+        let bytes_known = self.sources.iter().map(known).sum();
+        let progression = Progression { rows, bytes, bytes_known, rejects, epoch, committed_epoch, splits_waiting, splits_open };
+        self.observer.on(Event::Progress(&progression));
     }
 
     fn summary(&self) -> Summary {
