@@ -1,6 +1,6 @@
 //! The configuration: the canonical rules are its defaults.
 
-use wasmill_plugin::text::TextSet;
+use wasmill_plugin::text::{STANDARD_NULLS, TextRules, WrappedValues};
 
 /// How posts are cleaned.
 #[wasmill_plugin::config]
@@ -31,26 +31,22 @@ pub struct Config {
     pub split_tag_list: bool,
     /// `index_column: ind`: the input column that becomes `ind`; in merged tables it is called `ind` already.
     pub index_column: String,
-    /// `keep_downloaded: true`: downloaded stays, as the last column.
-    pub keep_downloaded: bool,
     /// `drop: [tag_list, image_src]`: output columns to leave out.
     pub drop: Vec<Column>,
+    /// `keep: [downloaded]`: input columns to keep beside the usual ones, behind them.
+    pub keep: Vec<Kept>,
 }
 
-/// What becomes of a text that a producer wrapped as a list of one.
+/// An input column that is usually left out.
 #[wasmill_plugin::config]
 #[derive(Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum WrappedValues {
-    /// The row is rejected.
-    Reject,
-    /// The text inside is taken. All text columns then travel back from the plugin, which costs time.
-    Unwrap,
-    /// The text stays as it is.
-    Keep,
+pub enum Kept {
+    /// Whether the image was downloaded, 1 or 0.
+    Downloaded,
 }
 
-/// A text column of the output.
+/// A column of the output, besides `ind`.
 #[wasmill_plugin::config]
 #[derive(Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -92,8 +88,8 @@ impl Default for Config {
             wrapped_values: WrappedValues::Reject,
             split_tag_list: false,
             index_column: "index".to_owned(),
-            keep_downloaded: false,
             drop: Vec::new(),
+            keep: Vec::new(),
         }
     }
 }
@@ -129,21 +125,34 @@ impl Column {
         }
     }
 
-    /// The texts that mean null in this column: the usual ones, and those of the configuration.
-    pub fn nulls(self, config: &Config) -> TextSet {
-        let none = [].as_slice();
-        let (standard, more) = match self {
-            Self::Title => (["No Title Data Available"].as_slice(), config.null_titles.as_slice()),
-            Self::Description => {
-                (["No description available Story format", "No description available"].as_slice(), config.null_descriptions.as_slice())
-            }
-            Self::PosterName => (["User Info Error"].as_slice(), config.null_poster_names.as_slice()),
-            Self::FollowerCount => (["User Info Error"].as_slice(), config.null_follower_counts.as_slice()),
-            Self::TagList => (["N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e"].as_slice(), config.null_tag_lists.as_slice()),
-            Self::ImageSrc => (["Image src error."].as_slice(), config.null_image_srcs.as_slice()),
-            Self::UniqueId | Self::IsImageOrVideo | Self::SaveLocation | Self::Category => (none, [].as_slice()),
-        };
-        let standard = standard.iter().copied().chain(["", "None"]).filter(|_| config.standard_nulls);
-        standard.chain(more.iter().map(String::as_str)).chain(config.null_texts.iter().map(String::as_str)).collect()
+    /// How its cells are read: the texts that mean null, the usual ones and those of the configuration, and wrapped texts.
+    pub fn rules(self, config: &Config) -> TextRules {
+        let usual = if config.standard_nulls { self.usual_nulls() } else { &[] };
+        let everywhere = if config.standard_nulls { STANDARD_NULLS.as_slice() } else { &[] };
+        let more = self.more_nulls(config).iter().chain(&config.null_texts).map(String::as_str);
+        TextRules::new(usual.iter().chain(everywhere).copied().chain(more).collect(), config.wrapped_values)
+    }
+
+    fn usual_nulls(self) -> &'static [&'static str] {
+        match self {
+            Self::Title => &["No Title Data Available"],
+            Self::Description => &["No description available Story format", "No description available"],
+            Self::PosterName | Self::FollowerCount => &["User Info Error"],
+            Self::TagList => &["N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e"],
+            Self::ImageSrc => &["Image src error."],
+            Self::UniqueId | Self::IsImageOrVideo | Self::SaveLocation | Self::Category => &[],
+        }
+    }
+
+    fn more_nulls(self, config: &Config) -> &[String] {
+        match self {
+            Self::Title => &config.null_titles,
+            Self::Description => &config.null_descriptions,
+            Self::PosterName => &config.null_poster_names,
+            Self::FollowerCount => &config.null_follower_counts,
+            Self::TagList => &config.null_tag_lists,
+            Self::ImageSrc => &config.null_image_srcs,
+            Self::UniqueId | Self::IsImageOrVideo | Self::SaveLocation | Self::Category => &[],
+        }
     }
 }

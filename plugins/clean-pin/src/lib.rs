@@ -1,28 +1,29 @@
 //! Cleans Pinterest posts: texts that mean null, follower counts, save locations, column names and order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod cells;
+mod columns;
 mod config;
 mod follower_count;
 
 use wasmill_plugin::prelude::*;
+use wasmill_plugin::text::{TextRules, WrappedValues};
 
-use cells::Cells;
-pub use config::{Column, Config, WrappedValues};
+pub use config::{Column, Config, Kept};
 
-/// The plugin: the columns that it was configured to give, each with its rule.
+/// The plugin: the columns that it was configured to give, each with what is done to it.
 pub struct CleanPin {
     index_column: String,
-    columns: Vec<(Column, Rule)>,
+    columns: Vec<(Column, Work)>,
     save_location_prefix: String,
+    split_tag_list: bool,
 }
 
 /// What is done to a column.
-enum Rule {
-    /// Its values stay in the host; those of the texts that mean null are masked.
-    Mask(Cells),
+enum Work {
+    /// Its values stay in the host; those that mean null are masked.
+    Mask(TextRules),
     /// Its values are made anew.
-    Rewrite(Cells),
+    Rewrite(TextRules),
     /// Nothing: it is not even looked at.
     Pass,
 }
@@ -37,39 +38,44 @@ impl Transform for CleanPin {
         plan.read(&config.index_column, DataType::Int64);
         plan.out().pass_as(&config.index_column, "ind");
         let kept = Column::ALL.into_iter().filter(|column| !config.drop.contains(column));
-        let columns: Vec<_> = kept.map(|column| (column, Rule::of(column, &config))).collect();
-        for (column, rule) in &columns {
+        let columns: Vec<_> = kept.map(|column| (column, Work::on(column, &config))).collect();
+        for (column, work) in &columns {
             let name = column.name();
-            match rule {
-                Rule::Pass => {
-                    plan.need(name, DataType::Utf8).out().pass(name);
+            match work {
+                Work::Pass => plan.need(name, DataType::Utf8).out().pass(name),
+                Work::Mask(_) => plan.read(name, DataType::Utf8).out().null_some(name),
+                Work::Rewrite(_) => {
+                    plan.read(name, DataType::Utf8).out().compute(name, columns::output_type(*column, config.split_tag_list))
                 }
-                Rule::Mask(_) => {
-                    plan.read(name, DataType::Utf8).out().null_some(name);
-                }
-                Rule::Rewrite(_) => {
-                    plan.read(name, DataType::Utf8).out().compute(name, column.output_type(&config));
-                }
-            }
+            };
         }
-        if config.keep_downloaded {
+        if config.keep.contains(&Kept::Downloaded) {
             plan.need("downloaded", DataType::Int64).out().pass("downloaded");
         }
-        Ok(Self { index_column: config.index_column, columns, save_location_prefix: config.save_location_prefix })
+        Ok(Self {
+            index_column: config.index_column,
+            columns,
+            save_location_prefix: config.save_location_prefix,
+            split_tag_list: config.split_tag_list,
+        })
     }
 
     fn process(&mut self, batch: &Batch, out: &mut Output<'_>) -> Result<(), Refusal> {
         self.reject_foreign_rows(batch, out)?;
-        for (column, rule) in &self.columns {
+        for (column, work) in &self.columns {
             let name = column.name();
-            match rule {
-                Rule::Pass => {}
-                Rule::Mask(cells) => {
+            match work {
+                Work::Pass => {}
+                Work::Mask(rules) => {
                     let texts = batch.utf8(name)?;
-                    cells.reject_wrapped(texts, name, out);
-                    out.keep(name, cells.keep_mask(texts))?;
+                    rules.reject_wrapped(texts, name, out);
+                    out.keep(name, rules.keep_mask(texts))?;
                 }
-                Rule::Rewrite(cells) => self.rewrite(*column, cells, batch.utf8(name)?, out)?,
+                Work::Rewrite(rules) => {
+                    let texts = batch.utf8(name)?;
+                    rules.reject_wrapped(texts, name, out);
+                    self.rewrite(*column, rules, texts, out)?;
+                }
             }
         }
         Ok(())
@@ -86,7 +92,7 @@ impl CleanPin {
                 out.reject(row, Reject::new("missing-ind", message).at_column(&self.index_column));
             }
         }
-        let read = self.columns.iter().filter(|(_, rule)| !matches!(rule, Rule::Pass));
+        let read = self.columns.iter().filter(|(_, work)| !matches!(work, Work::Pass));
         let columns = read.map(|(column, _)| batch.utf8(column.name())).collect::<Result<Vec<_>, _>>()?;
         // Most batches have a column without nulls, and then there is nothing to look for.
         if columns.is_empty() || columns.iter().any(|column| column.null_count() == 0) {
@@ -98,24 +104,26 @@ impl CleanPin {
         Ok(())
     }
 
-    fn rewrite(&self, column: Column, cells: &Cells, texts: &StringArray, out: &mut Output<'_>) -> Result<(), Refusal> {
+    fn rewrite(&self, column: Column, rules: &TextRules, texts: &StringArray, out: &mut Output<'_>) -> Result<(), Refusal> {
         let name = column.name();
-        cells.reject_wrapped(texts, name, out);
         match column {
             Column::FollowerCount => {
-                let counts = cells.follower_counts(texts, out);
+                let counts = columns::follower_counts(rules, texts, out);
                 out.set(name, counts)
             }
-            Column::TagList if matches!(cells.split, cells::Split::AtCommas) => out.set(name, cells.lists(texts)?),
-            Column::SaveLocation => out.set(name, cells.texts(texts, &self.save_location_prefix)?),
-            _ => out.set(name, cells.texts(texts, "")?),
+            Column::TagList if self.split_tag_list => out.set(name, columns::tag_lists(rules, texts)),
+            Column::SaveLocation => {
+                let prefix = self.save_location_prefix.as_str();
+                out.set(name, rules.rewritten(texts, |text| text.strip_prefix(prefix).unwrap_or(text))?)
+            }
+            _ => out.set(name, rules.rewritten(texts, |text| text)?),
         }
     }
 }
 
-impl Rule {
-    fn of(column: Column, config: &Config) -> Self {
-        let cells = Cells::of(column, config);
+impl Work {
+    fn on(column: Column, config: &Config) -> Self {
+        let rules = column.rules(config);
         let made_anew = match column {
             Column::FollowerCount => true,
             Column::TagList => config.split_tag_list,
@@ -123,21 +131,11 @@ impl Rule {
             _ => false,
         };
         if made_anew || config.wrapped_values == WrappedValues::Unwrap {
-            Self::Rewrite(cells)
-        } else if cells.change_nothing() {
+            Self::Rewrite(rules)
+        } else if rules.change_nothing() {
             Self::Pass
         } else {
-            Self::Mask(cells)
-        }
-    }
-}
-
-impl Column {
-    fn output_type(self, config: &Config) -> DataType {
-        match self {
-            Self::FollowerCount => DataType::Int64,
-            Self::TagList if config.split_tag_list => cells::list_of_texts(),
-            _ => DataType::Utf8,
+            Self::Mask(rules)
         }
     }
 }

@@ -103,7 +103,7 @@ impl<'a> Output<'a> {
         self.rejected.get(row).copied().unwrap_or(false)
     }
 
-    fn first(&mut self) -> Result<&mut PortOutput<'a>, Refusal> {
+    pub(crate) fn first(&mut self) -> Result<&mut PortOutput<'a>, Refusal> {
         self.ports.first_mut().ok_or_else(|| Refusal::new("the plan has no port"))
     }
 

@@ -232,7 +232,7 @@ impl Declared {
         let find = |column: &str, name: &str, nullable: bool| {
             let index = input.index_of(column).map_err(|_| missing(column, input))?;
             let field = input.field(index).clone().with_name(name);
-            Ok((if nullable { field.with_nullable(true) } else { field }, index as u32))
+            Ok::<_, Refusal>((if nullable { field.with_nullable(true) } else { field }, index as u32))
         };
         let (field, source) = match self {
             Self::Passed { input, name } => {

@@ -2,15 +2,12 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{DeriveInput, parse2};
+use syn::{DeriveInput, Result, parse2};
 
-pub(crate) fn expand(item: TokenStream) -> TokenStream {
-    let input: DeriveInput = match parse2(item) {
-        Ok(input) => input,
-        Err(error) => return error.to_compile_error(),
-    };
+pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
+    let input: DeriveInput = parse2(item)?;
     let deny = matches!(input.data, syn::Data::Struct(_)).then(|| quote!(, deny_unknown_fields));
-    quote! {
+    Ok(quote! {
         #[derive(
             ::core::fmt::Debug, ::core::clone::Clone,
             ::wasmill_plugin::serde::Serialize, ::wasmill_plugin::serde::Deserialize, ::wasmill_plugin::schemars::JsonSchema,
@@ -18,5 +15,5 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
         #[serde(crate = "::wasmill_plugin::serde" #deny)]
         #[schemars(crate = "::wasmill_plugin::schemars")]
         #input
-    }
+    })
 }
