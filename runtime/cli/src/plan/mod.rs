@@ -1,5 +1,6 @@
 //! From a checked pipeline to a plan that the engine runs.
 
+mod connect;
 mod show;
 
 use std::path::Path;
@@ -22,9 +23,9 @@ pub fn default_lanes() -> usize {
 ///
 /// # Errors
 /// A connector that can't be made.
-pub fn build(checked: &Checked, connectors: &dyn crate::check::Connectors) -> Result<Plan> {
+pub fn build(checked: &Checked) -> Result<Plan> {
     let sources = checked.sources.iter().map(|source| {
-        let built = connectors.source(source, checked.mode).map_err(|error| error.at(format!("source {}", source.name)))?;
+        let built = connect::source(source, checked.mode).map_err(|error| error.at(format!("source {}", source.name)))?;
         Ok(SourceNode { name: source.name.clone(), source: built, max_reject_share: source.max_reject_share })
     });
     let stages = checked.stages.iter().map(|stage| StageNode {
@@ -35,11 +36,11 @@ pub fn build(checked: &Checked, connectors: &dyn crate::check::Connectors) -> Re
         max_reject_share: stage.max_reject_share,
     });
     let sinks = checked.sinks.iter().map(|sink| {
-        let built = connectors.sink(&sink.kind, &sink.schema).map_err(|error| error.at(format!("sink {}", sink.name)))?;
+        let built = connect::sink(&sink.kind, &sink.schema).map_err(|error| error.at(format!("sink {}", sink.name)))?;
         Ok(SinkNode { name: sink.name.clone(), sink: built, inputs: sink.inputs.clone(), schema: sink.schema.clone() })
     });
     let dead_letters = checked.dead_letters.as_ref().map(|kind| {
-        let built = connectors.sink(kind, &dead_letter_schema()).map_err(|error| error.at("dead letters"))?;
+        let built = connect::sink(kind, &dead_letter_schema()).map_err(|error| error.at("dead letters"))?;
         Ok(SinkNode { name: DEAD_LETTERS.into(), sink: built, inputs: Vec::new(), schema: dead_letter_schema() })
     });
     Ok(Plan {
