@@ -6,4 +6,5 @@
 
 pub mod delta;
 mod durable;
+pub mod formats;
 mod token;
