@@ -6,5 +6,6 @@
 
 pub mod delta;
 mod durable;
+pub mod files;
 pub mod formats;
 mod token;

@@ -126,9 +126,7 @@ impl<W: Write> Output<W> {
         Ok(match compression {
             Compression::None => Self::Plain(output),
             Compression::Gzip => Self::Gzip(GzEncoder::new(output, flate2::Compression::new(4))),
-            Compression::Zstd => {
-                Self::Zstd(zstd::Encoder::new(output, 1).map_err(|error| Error::io("start zstd compression", error))?)
-            }
+            Compression::Zstd => Self::Zstd(zstd::Encoder::new(output, 1).map_err(|error| Error::io("start zstd compression", error))?),
         })
     }
 
