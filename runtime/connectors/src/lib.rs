@@ -6,4 +6,6 @@
 
 pub mod delta;
 mod durable;
+pub mod files;
+pub mod formats;
 mod token;
