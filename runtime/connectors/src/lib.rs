@@ -6,6 +6,7 @@
 
 pub mod delta;
 mod durable;
+pub mod emulator;
 pub mod files;
 pub mod formats;
 mod token;
