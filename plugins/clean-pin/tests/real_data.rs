@@ -1,4 +1,5 @@
 //! The plugin over real rows, which are not part of the repository: `WASMILL_REAL_DATA` names the folder that holds `raw/` and `golden/`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,11 @@ fn needed(row: Value) -> Value {
 fn golden_rows_come_out_as_that_pipeline_had_them() {
     let Some(folder) = real_data() else { return };
     let input: Vec<_> = rows(&folder.join("golden/raw_pin.jsonl")).into_iter().map(needed).collect();
-    let outcome = testing::transform::<CleanPin>(json!({ "null_descriptions": ["Untitled", "Art."], "save_location_prefix": "Local save in" }), &input).unwrap();
+    let outcome = testing::transform::<CleanPin>(
+        json!({ "null_descriptions": ["Untitled", "Art."], "save_location_prefix": "Local save in" }),
+        &input,
+    )
+    .unwrap();
     assert_eq!(outcome.rejects, []);
     let found: BTreeSet<_> = outcome.rows().iter().map(canonical).collect();
     let expected: BTreeSet<_> = rows(&folder.join("golden/clean_pin.jsonl")).iter().map(canonical).collect();

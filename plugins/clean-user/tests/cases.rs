@@ -1,4 +1,5 @@
 //! The cases beside the plugin, run natively, and the order of columns, which cases can't say.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use clean_user::CleanUser;
 use serde_json::json;

@@ -124,10 +124,7 @@ fn nulls_an_uncrossed_column_by_a_mask() {
 #[test]
 fn origins_repeat_and_skip_rows() {
     let outcome = run("repeat").unwrap();
-    assert_eq!(
-        outcome.rows(),
-        [json!({ "n": 7, "text": null }), json!({ "n": 8, "text": "a" }), json!({ "n": 9, "text": "c" })]
-    );
+    assert_eq!(outcome.rows(), [json!({ "n": 7, "text": null }), json!({ "n": 8, "text": "a" }), json!({ "n": 9, "text": "c" })]);
     assert_eq!(outcome.ports[0].origins, [0, 0, 2]);
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow_array::builder::{Decimal128Builder, Int32Builder, MapBuilder, StringBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float64Array, Int8Array, ListArray, NullArray, RecordBatch, StringArray, StructArray,
-    TimestampNanosecondArray, UInt64Array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float64Array, Int8Array, ListArray, NullArray, RecordBatch, StringArray,
+    StructArray, TimestampNanosecondArray, UInt64Array,
 };
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
@@ -15,9 +15,11 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use super::{decode_schema, decode_table, encode_schema, encode_table};
 
 fn batch() -> RecordBatch {
-    let texts = StringArray::from(vec![Some("a"), None, Some(""), Some("héllo"), Some("e"), None, Some("g"), Some("h"), Some("i"), Some("jj")]);
+    let texts =
+        StringArray::from(vec![Some("a"), None, Some(""), Some("héllo"), Some("e"), None, Some("g"), Some("h"), Some("i"), Some("jj")]);
     let numbers = Int8Array::from_iter((0..10).map(|n| (n % 3 != 0).then_some(n)));
-    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>((0..10).map(|n| (n != 4).then(|| (0..n % 4).map(Some).collect::<Vec<_>>())));
+    let lists =
+        ListArray::from_iter_primitive::<Int32Type, _, _>((0..10).map(|n| (n != 4).then(|| (0..n % 4).map(Some).collect::<Vec<_>>())));
     let mut maps = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
     for n in 0..10 {
         maps.keys().append_value(format!("k{n}"));
