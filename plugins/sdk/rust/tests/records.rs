@@ -8,7 +8,7 @@ mod filter {
     use wasmill_plugin::prelude::*;
 
     #[derive(InputRecord)]
-    struct User {
+    pub struct User {
         age: Option<i64>,
     }
 
