@@ -1,0 +1,3 @@
+//! Files in a folder.
+
+pub mod sink;
