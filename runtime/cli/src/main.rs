@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! The command `wasmill`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wasmill_cli::main()
+}

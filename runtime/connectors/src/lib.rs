@@ -7,6 +7,7 @@
 pub mod console;
 pub mod delta;
 mod durable;
+pub mod emulator;
 pub mod files;
 pub mod formats;
 mod token;

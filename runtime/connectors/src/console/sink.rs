@@ -62,6 +62,10 @@ impl ConsoleSink {
 }
 
 impl Sink for ConsoleSink {
+    fn remembers(&self) -> bool {
+        false
+    }
+
     fn committed(&self, _pipeline: &str, _sink: &str) -> Result<Option<Committed>> {
         Ok(None)
     }

@@ -1,3 +1,4 @@
-//! Files in a folder.
+//! Files on a disk.
 
 pub mod sink;
+pub mod source;

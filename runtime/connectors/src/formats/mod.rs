@@ -6,16 +6,23 @@
 //! How values are written and read as text is the same everywhere; the JSON side is fixed by the plugin contract
 //! (`wit/wasmill.wit`, encoding `json-lines`). What is written here is read back unchanged by the decoders here.
 
+mod columns;
 pub mod csv;
+mod decoder;
 mod encode;
 pub mod json;
+mod keys;
+mod number;
 pub mod parquet;
 mod plain;
 pub mod time;
 
 use std::path::Path;
 
+pub use columns::{BadRecord, Step};
+pub use decoder::{RecordDecoder, Utf8Records};
 pub use encode::{RecordWriter, WriteOptions, record_writer};
+pub use json::row_to_json;
 pub use plain::{plain_schema, plain_type, to_plain};
 
 /// A format of files.

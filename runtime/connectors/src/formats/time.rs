@@ -95,6 +95,182 @@ pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * DAYS_OF_ERA + day_of_era - 719_468
 }
 
+/// Why a text is no date or timestamp of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotATime {
+    /// It is not written as one, or it names a day or an hour that does not exist.
+    Malformed,
+    /// The type can't hold it.
+    Range,
+    /// It has more digits after the second than the type holds.
+    Fraction,
+}
+
+/// Reads bytes from the left.
+struct Parts<'a>(&'a [u8]);
+
+impl Parts<'_> {
+    /// Exactly `count` digits.
+    #[inline]
+    fn digits(&mut self, count: usize) -> Result<i64, NotATime> {
+        let digits = self.0.get(..count).ok_or(NotATime::Malformed)?;
+        let mut value = 0;
+        for byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return Err(NotATime::Malformed);
+            }
+            value = value * 10 + i64::from(digit);
+        }
+        self.0 = &self.0[count..];
+        Ok(value)
+    }
+
+    #[inline]
+    fn take(&mut self, wanted: u8) -> bool {
+        match self.0 {
+            [first, rest @ ..] if *first == wanted => {
+                self.0 = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn expect(&mut self, wanted: u8) -> Result<(), NotATime> {
+        self.take(wanted).then_some(()).ok_or(NotATime::Malformed)
+    }
+
+    fn date(&mut self) -> Result<i64, NotATime> {
+        let year = match self.0.first() {
+            Some(b'+' | b'-') => self.long_year()?,
+            _ => self.digits(4)?,
+        };
+        self.expect(b'-')?;
+        let month = self.digits(2)?;
+        self.expect(b'-')?;
+        let day = self.digits(2)?;
+        if !(1..=12).contains(&month) || day < 1 || day > days_of_month(year, month) {
+            return Err(NotATime::Malformed);
+        }
+        Ok(days_from_civil(year, month, day))
+    }
+
+    /// A sign and four digits or more.
+    fn long_year(&mut self) -> Result<i64, NotATime> {
+        let negative = self.take(b'-');
+        if !negative {
+            self.expect(b'+')?;
+        }
+        let count = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if count < 4 {
+            return Err(NotATime::Malformed);
+        }
+        if count > 12 {
+            return Err(NotATime::Range);
+        }
+        let year = self.digits(count)?;
+        Ok(if negative { -year } else { year })
+    }
+
+    /// Seconds of the day and nanoseconds of the second; `None` for more than nine digits that matter.
+    fn time(&mut self) -> Result<(i64, Option<i64>), NotATime> {
+        let hour = self.digits(2)?;
+        self.expect(b':')?;
+        let minute = self.digits(2)?;
+        let (mut second, mut nanos) = (0, Some(0));
+        if self.take(b':') {
+            second = self.digits(2)?;
+            if self.take(b'.') {
+                nanos = self.fraction()?;
+            }
+        }
+        if hour > 23 || minute > 59 || second > 59 {
+            return Err(NotATime::Malformed);
+        }
+        Ok((hour * 3_600 + minute * 60 + second, nanos))
+    }
+
+    fn fraction(&mut self) -> Result<Option<i64>, NotATime> {
+        let count = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if count == 0 {
+            return Err(NotATime::Malformed);
+        }
+        let kept = count.min(9);
+        let nanos = self.digits(kept)? * 10i64.pow(9 - kept as u32);
+        let lost = self.0[..count - kept].iter().any(|&byte| byte != b'0');
+        self.0 = &self.0[count - kept..];
+        Ok((!lost).then_some(nanos))
+    }
+
+    /// The offset from UTC in seconds: nothing, `Z`, `+02`, `+0200` or `+02:00`.
+    fn zone(&mut self) -> Result<i64, NotATime> {
+        if self.0.is_empty() || self.take(b'Z') || self.take(b'z') {
+            return Ok(0);
+        }
+        let negative = self.take(b'-');
+        if !negative {
+            self.expect(b'+')?;
+        }
+        let hours = self.digits(2)?;
+        let minutes = match self.0.is_empty() {
+            true => 0,
+            false => {
+                self.take(b':');
+                self.digits(2)?
+            }
+        };
+        if hours > 23 || minutes > 59 {
+            return Err(NotATime::Malformed);
+        }
+        let offset = hours * 3_600 + minutes * 60;
+        Ok(if negative { -offset } else { offset })
+    }
+
+    fn end(&self) -> Result<(), NotATime> {
+        self.0.is_empty().then_some(()).ok_or(NotATime::Malformed)
+    }
+}
+
+fn days_of_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 of a date: `2022-07-07`.
+pub fn parse_date(text: &str) -> Result<i32, NotATime> {
+    let mut parts = Parts(text.as_bytes());
+    let days = parts.date()?;
+    parts.end()?;
+    i32::try_from(days).map_err(|_| NotATime::Range)
+}
+
+/// `unit`s since 1970-01-01T00:00:00 UTC of a timestamp: a date, `T` or a space, hours and minutes, perhaps seconds with a
+/// fraction, perhaps `Z` or an offset. Without one of these it is UTC; a date alone is its midnight.
+pub fn parse_timestamp(text: &str, unit: TimeUnit) -> Result<i64, NotATime> {
+    let mut parts = Parts(text.as_bytes());
+    let days = parts.date()?;
+    let (mut second_of_day, mut nanos) = (0, Some(0));
+    if parts.take(b'T') || parts.take(b' ') || parts.take(b't') {
+        (second_of_day, nanos) = parts.time()?;
+        second_of_day -= parts.zone()?;
+    }
+    parts.end()?;
+    let nanos = nanos.ok_or(NotATime::Fraction)?;
+    let scale = units_a_second(unit);
+    let nanos_a_unit = 1_000_000_000 / scale;
+    if nanos % nanos_a_unit != 0 {
+        return Err(NotATime::Fraction);
+    }
+    // In 128 bits nothing overflows before the check.
+    let seconds = i128::from(days) * 86_400 + i128::from(second_of_day);
+    i64::try_from(seconds * i128::from(scale) + i128::from(nanos / nanos_a_unit)).map_err(|_| NotATime::Range)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +306,84 @@ mod tests {
             assert_eq!(days_from_civil(year, month, day), days);
             assert!((year, month, day) > previous && (1..=12).contains(&month) && (1..=31).contains(&day));
             previous = (year, month, day);
+        }
+    }
+
+    #[test]
+    fn timestamps_are_read_in_every_usual_notation() {
+        let micros = |text| parse_timestamp(text, TimeUnit::Microsecond);
+        let expected = Ok(1_657_153_121_000_000);
+        for text in [
+            "2022-07-07T00:18:41",
+            "2022-07-07 00:18:41",
+            "2022-07-07T00:18:41Z",
+            "2022-07-07t00:18:41.000z",
+            "2022-07-07T02:18:41+02:00",
+            "2022-07-07 02:18:41.0000000000+0200",
+            "2022-07-06T23:18:41-01",
+            "+2022-07-07T00:18:41",
+        ] {
+            assert_eq!(micros(text), expected, "{text}");
+        }
+        assert_eq!(micros("2022-07-07"), Ok(1_657_152_000_000_000));
+        assert_eq!(micros("2022-07-07T00:18"), Ok(1_657_153_080_000_000));
+        assert_eq!(micros("2022-07-07T00:18:41.000001"), Ok(1_657_153_121_000_001));
+    }
+
+    #[test]
+    fn what_is_no_timestamp() {
+        let micros = |text| parse_timestamp(text, TimeUnit::Microsecond);
+        for text in [
+            "",
+            "2022",
+            "2022-07-07T",
+            "2022-02-29",
+            "1900-02-29",
+            "2022-13-01",
+            "2022-00-01",
+            "2022-01-00",
+            "2022-07-07T24:00:00",
+            "2022-07-07T00:60:00",
+            "2022-07-07T00:00:60",
+            "2022-07-07T00:18:41.",
+            "2022-07-07T00:18:41 Z",
+            "22-07-07",
+            "07/07/2022",
+            "2022-07-07T00:18:41+2",
+            "2022-07-07T00:18:41+24:00",
+            " 2022-07-07",
+            "2022-07-07 ",
+            "2022-7-7",
+            "None",
+            "+202-07-07",
+            "٢٠٢٢-07-07",
+        ] {
+            assert_eq!(micros(text), Err(NotATime::Malformed), "{text}");
+        }
+        assert_eq!(micros("2022-07-07T00:18:41.0000001"), Err(NotATime::Fraction));
+        assert_eq!(micros("2022-07-07T00:18:41.0000000001"), Err(NotATime::Fraction));
+        assert_eq!(micros("+300000-01-01"), Err(NotATime::Range));
+        assert_eq!(parse_date("+5881581-01-01"), Err(NotATime::Range));
+        assert_eq!(parse_date("+9999999999999-01-01"), Err(NotATime::Range));
+        assert_eq!(parse_date("2000-02-29"), Ok(11_016));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read_back(value: i64, days: i32, zoned: bool, unit in 0..4) {
+            let unit = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond][unit as usize];
+            let (text, mut date) = (timestamp(value, unit, zoned), Vec::new());
+            // Years of more than twelve digits are only written, never read.
+            if text.len() < 30 {
+                proptest::prop_assert_eq!(parse_timestamp(&text, unit), Ok(value));
+            }
+            put_date(i64::from(days), &mut date);
+            proptest::prop_assert_eq!(parse_date(std::str::from_utf8(&date).unwrap()), Ok(days));
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,40}", similar in "[-+]?[0-9]{3,14}-[0-9]{2}-[0-9]{2}[T ]?[0-9:.+Z-]{0,30}") {
+            let _ = (parse_timestamp(&text, TimeUnit::Second), parse_timestamp(&similar, TimeUnit::Nanosecond));
         }
     }
 }

@@ -1,0 +1,100 @@
+//! A pipeline that was checked: everything resolved, nothing started. The plan is built from it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use serde_json::Value;
+use wasmill_engine::{EpochPolicy, Input, Mode};
+
+use crate::document::Redactor;
+use crate::plugins::{Needs, OpenedPlugin, PluginInfo, StageBounds};
+use crate::spec::{SinkKind, SourceKind};
+
+/// A checked pipeline.
+pub struct Checked {
+    /// Its name.
+    pub name: String,
+    /// Whether it ends with its input.
+    pub mode: Mode,
+    /// How many lanes were asked for; `None`: one a core.
+    pub lanes: Option<usize>,
+    /// The most rows of a call.
+    pub batch_rows: usize,
+    /// When epochs end.
+    pub epoch: EpochPolicy,
+    /// The folder of the checkpoints, by the file or by default.
+    pub state: PathBuf,
+    /// In the order of the file.
+    pub sources: Vec<CheckedSource>,
+    /// In an order in which inputs come first.
+    pub stages: Vec<CheckedStage>,
+    /// In the order of the file.
+    pub sinks: Vec<CheckedSink>,
+    /// Where rejects go.
+    pub dead_letters: Option<SinkKind>,
+    /// What must not be shown.
+    pub redactor: Redactor,
+}
+
+/// A source whose columns are known.
+pub struct CheckedSource {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its connector.
+    pub kind: SourceKind,
+    /// What was asked of it.
+    pub columns: SourceColumns,
+    /// What it gives.
+    pub schema: SchemaRef,
+    /// The share of its records that may be rejected, 0 to 1.
+    pub max_reject_share: f64,
+}
+
+/// Where the columns of a source come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceColumns {
+    /// The file lists them.
+    Declared(SchemaRef),
+    /// Only stages read it: the union of what they need.
+    Needed(SchemaRef),
+    /// A sink takes all that there is: a sample shows what. Those that stages need have the types that they need.
+    Sampled {
+        /// What stages need.
+        needed: SchemaRef,
+    },
+}
+
+/// A stage whose plugin was asked and agreed.
+pub struct CheckedStage {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it reads; all of one schema.
+    pub inputs: Vec<Input>,
+    /// The columns that it gets.
+    pub input_schema: SchemaRef,
+    /// Its plugin.
+    pub plugin: Arc<dyn PluginInfo>,
+    /// The plugin's configuration. It may hold secrets.
+    pub config: Value,
+    /// What it may use.
+    pub bounds: StageBounds,
+    /// What it needs.
+    pub needs: Needs,
+    /// The plugin, opened.
+    pub opened: Arc<dyn OpenedPlugin>,
+    /// The share of its rows that it may reject, 0 to 1.
+    pub max_reject_share: f64,
+}
+
+/// A sink whose columns are known.
+pub struct CheckedSink {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its connector.
+    pub kind: SinkKind,
+    /// What it takes; all of one schema.
+    pub inputs: Vec<Input>,
+    /// The columns that it gets.
+    pub schema: SchemaRef,
+}

@@ -1,0 +1,168 @@
+//! The tree as typed entries: each is read by itself, so that a broken one does not hide the mistakes of the others.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use super::shape::{Shape, Spot, join};
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::document::{Node, Span, Value, read};
+use crate::spec::{DeadLettersSpec, EpochSpec, Mode, SinkSpec, SourceSpec, StageSpec};
+
+/// Something that the file declares.
+pub struct Declared<'t, T> {
+    /// Its name.
+    pub name: &'t str,
+    /// Where its name was written.
+    pub name_span: Span,
+    /// What was written.
+    pub node: &'t Node,
+    /// What it says; `None` if it is broken, which was reported.
+    pub spec: Option<T>,
+}
+
+/// What the file says, as far as it can be understood.
+pub struct Draft<'t> {
+    /// The pipeline's name and where it was written.
+    pub name: Option<(&'t str, Span)>,
+    /// Where to point when something is missing in the pipeline as a whole.
+    pub top: Span,
+    /// Whether it ends with its input.
+    pub mode: Mode,
+    /// In the order of the file.
+    pub sources: Vec<Declared<'t, SourceSpec>>,
+    /// In the order of the file.
+    pub stages: Vec<Declared<'t, StageSpec>>,
+    /// In the order of the file.
+    pub sinks: Vec<Declared<'t, SinkSpec>>,
+    /// Where rejects go.
+    pub dead_letters: Option<Declared<'t, DeadLettersSpec>>,
+    /// When an epoch ends.
+    pub epoch: EpochSpec,
+    /// How many lanes.
+    pub lanes: Option<u16>,
+    /// The most rows of a call.
+    pub batch_rows: u32,
+    /// The folder of the checkpoints.
+    pub state: Option<String>,
+}
+
+const SECTIONS: [&str; 3] = ["sources", "stages", "sinks"];
+
+/// Lets `console:` stand for `console: {}`.
+pub fn complete_connectors(tree: &mut Node, schema: &Json) {
+    let Value::Map(sections) = &mut tree.value else { return };
+    for section in sections {
+        let of_entry = |kind: &str, node: &mut Node| fill_connectors(node, &connectors(schema, kind));
+        match (section.key.as_str(), &mut section.node.value) {
+            ("dead_letters", _) => of_entry("DeadLettersSpec", &mut section.node),
+            ("sources", Value::Map(entries)) => entries.iter_mut().for_each(|entry| of_entry("SourceSpec", &mut entry.node)),
+            ("sinks", Value::Map(entries)) => entries.iter_mut().for_each(|entry| of_entry("SinkSpec", &mut entry.node)),
+            _ => {}
+        }
+    }
+}
+
+fn fill_connectors(node: &mut Node, connectors: &[&str]) {
+    let Value::Map(entries) = &mut node.value else { return };
+    for entry in entries.iter_mut().filter(|entry| connectors.contains(&entry.key.as_str()) && entry.node.is_null()) {
+        entry.node = Node::empty_map(entry.key_span);
+    }
+}
+
+/// The names of the connectors that a source, a sink or dead letters may have.
+pub fn connectors<'a>(schema: &'a Json, kind: &str) -> Vec<&'a str> {
+    let properties = schema.pointer(&format!("/$defs/{kind}/properties")).and_then(Json::as_object);
+    let of = |(name, property): (&'a String, &'a Json)| property.get("x-connector").map(|_| name.as_str());
+    properties.into_iter().flatten().filter_map(of).collect()
+}
+
+/// Reads the tree; what does not fit is reported.
+pub fn draft<'t>(tree: &'t Node, schema: &Json, mode: Option<Mode>, diagnostics: &mut Diagnostics) -> Option<Draft<'t>> {
+    let top = tree.entries().and_then(|entries| entries.first()).map_or(tree.span, |entry| entry.key_span);
+    let spot = Spot { path: "", key: top };
+    let except = [SECTIONS[0], SECTIONS[1], SECTIONS[2], "dead_letters", "epoch"];
+    Shape::new(schema, diagnostics).check_map_except(tree, schema, &except, spot);
+    tree.entries()?;
+    let mut reader = Reader { schema, diagnostics };
+    let dead_letters = tree.entry("dead_letters").map(|entry| {
+        let spec = reader.entry("DeadLettersSpec", "dead_letters", entry.key_span, &entry.node);
+        Declared { name: "dead_letters", name_span: entry.key_span, node: &entry.node, spec }
+    });
+    let epoch = tree.entry("epoch").and_then(|entry| reader.entry("EpochSpec", "epoch", entry.key_span, &entry.node));
+    Some(Draft {
+        name: tree.entry("name").and_then(|entry| Some((entry.node.text()?, entry.node.span))),
+        top,
+        mode: mode.or_else(|| scalar(tree, "mode")).unwrap_or_default(),
+        sources: reader.section(tree, "sources", "SourceSpec"),
+        stages: reader.section(tree, "stages", "StageSpec"),
+        sinks: reader.section(tree, "sinks", "SinkSpec"),
+        dead_letters,
+        epoch: epoch.unwrap_or_default(),
+        lanes: scalar(tree, "lanes"),
+        batch_rows: scalar(tree, "batch_rows").unwrap_or_else(crate::spec::default_batch_rows),
+        state: scalar(tree, "state"),
+    })
+}
+
+/// A value of the top level, if it can be read; its mistakes were reported with the shape.
+fn scalar<T: DeserializeOwned>(tree: &Node, key: &str) -> Option<T> {
+    read(tree.get(key)?).ok()
+}
+
+struct Reader<'a, 'd> {
+    schema: &'a Json,
+    diagnostics: &'d mut Diagnostics,
+}
+
+impl Reader<'_, '_> {
+    fn section<'t, T: DeserializeOwned>(&mut self, tree: &'t Node, section: &'t str, kind: &str) -> Vec<Declared<'t, T>> {
+        let Some(entry) = tree.entry(section) else { return Vec::new() };
+        let Some(entries) = entry.node.entries() else {
+            let message = format!("`{section}` has to be a map of names, found {}", entry.node.describe());
+            self.diagnostics.push(Diagnostic::error("wrong-type", message).at(entry.node.span));
+            return Vec::new();
+        };
+        let declared = entries.iter().map(|entry| {
+            let path = join(section, &entry.key);
+            let spec = self.entry(kind, &path, entry.key_span, &entry.node);
+            Declared { name: &entry.key, name_span: entry.key_span, node: &entry.node, spec }
+        });
+        declared.collect()
+    }
+
+    fn entry<T: DeserializeOwned>(&mut self, kind: &str, path: &str, key: Span, node: &Node) -> Option<T> {
+        let schema = self.schema.pointer(&format!("/$defs/{kind}"))?;
+        let shaped = Shape::new(self.schema, self.diagnostics).check(node, schema, Spot { path, key });
+        let connected = self.one_connector(kind, path, key, node);
+        if !shaped || !connected || node.has_unknown() {
+            return None;
+        }
+        read(node).map_err(|error| self.diagnostics.push(Diagnostic::error("wrong-value", error.message).at(error.span.unwrap_or(key)))).ok()
+    }
+
+    fn one_connector(&mut self, kind: &str, path: &str, key: Span, node: &Node) -> bool {
+        let allowed = connectors(self.schema, kind);
+        let Some(entries) = node.entries().filter(|_| !allowed.is_empty()) else { return true };
+        let given: Vec<_> = entries.iter().filter(|entry| allowed.contains(&entry.key.as_str())).collect();
+        match given.as_slice() {
+            [_] => true,
+            [] => {
+                // An unknown key was probably meant to be the connector: that is reported already.
+                let properties = self.schema.pointer(&format!("/$defs/{kind}/properties"));
+                let known = |key: &str| properties.is_some_and(|properties| properties.get(key).is_some());
+                if entries.iter().all(|entry| known(&entry.key)) {
+                    let message = format!("`{path}` has no connector");
+                    self.diagnostics.push(Diagnostic::error("no-connector", message).at(key).allowed(format!("one of {}", allowed.join(", "))));
+                }
+                false
+            }
+            [first, rest @ ..] => {
+                for extra in rest {
+                    let message = format!("`{path}` has two connectors: `{}` and `{}`", first.key, extra.key);
+                    self.diagnostics.push(Diagnostic::error("two-connectors", message).at(extra.key_span).related(first.key_span, "the first one"));
+                }
+                false
+            }
+        }
+    }
+}

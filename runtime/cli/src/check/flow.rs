@@ -1,0 +1,345 @@
+//! Lets the columns flow: what sources are asked for, what they give, what stages make of it, what sinks get.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use wasmill_engine::{EpochPolicy, Input};
+
+use super::draft::{Declared, Draft};
+use super::stages::{Asked, describe};
+use super::wiring::{Edge, Producer, Wiring};
+use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, Request, SourceColumns};
+use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
+use crate::document::{Redactor, Span};
+use crate::plugins::{OpenRequest, OpenedPlugin};
+use crate::spec::{Mode, SourceSpec, StageSpec, Written};
+
+/// The share of rejects that stops a pipeline, where the file does not say.
+const MAX_REJECT_SHARE: f64 = 0.1;
+
+/// What flowed.
+pub struct Flowed {
+    sources: Vec<Option<CheckedSource>>,
+    stages: Vec<Option<CheckedStage>>,
+    sinks: Vec<Option<CheckedSink>>,
+}
+
+/// Lets the columns flow, and reports where they don't fit.
+pub fn flow(
+    draft: &Draft<'_>,
+    wiring: &Wiring,
+    asked: &[Option<Asked>],
+    connectors: &dyn Connectors,
+    diagnostics: &mut Diagnostics,
+) -> Flowed {
+    let mut run = Run { draft, wiring, asked, connectors, diagnostics, schemas: HashMap::new(), positions: HashMap::new() };
+    let sources = (0..draft.sources.len()).map(|index| run.source(index)).collect();
+    let stages = wiring.order.iter().map(|&index| run.stage(index)).collect();
+    let sinks = (0..draft.sinks.len()).map(|index| run.sink(index)).collect();
+    Flowed { sources, stages, sinks }
+}
+
+/// The pipeline, if every part of it is whole.
+pub fn assemble(request: &Request<'_>, draft: &Draft<'_>, flowed: Flowed, redactor: &Redactor) -> Option<Checked> {
+    let (name, _) = draft.name?;
+    let sources = flowed.sources.into_iter().collect::<Option<Vec<_>>>()?;
+    let stages = flowed.stages.into_iter().collect::<Option<Vec<_>>>()?;
+    let sinks = flowed.sinks.into_iter().collect::<Option<Vec<_>>>()?;
+    let overwrite = sinks.iter().any(|sink| crate::spec::connectors::is_overwrite(&sink.kind) == Some(true));
+    let dead_letters = match &draft.dead_letters {
+        Some(sink) => Some(sink.spec.as_ref()?.kind()?),
+        None => None,
+    };
+    let written = draft.state.as_ref().map(PathBuf::from);
+    let state = request.state.clone().or(written).unwrap_or_else(|| [".wasmill", "state", name].iter().collect());
+    Some(Checked {
+        name: name.to_owned(),
+        mode: match draft.mode {
+            Mode::Batch => wasmill_engine::Mode::Batch,
+            Mode::Stream => wasmill_engine::Mode::Stream,
+        },
+        lanes: draft.lanes.map(usize::from),
+        batch_rows: draft.batch_rows as usize,
+        epoch: EpochPolicy { every: draft.epoch.every.0, rows: draft.epoch.rows, whole_run: overwrite },
+        state,
+        sources,
+        stages,
+        sinks,
+        dead_letters,
+        redactor: redactor.clone(),
+    })
+}
+
+struct Run<'a, 'd> {
+    draft: &'a Draft<'a>,
+    wiring: &'a Wiring,
+    asked: &'a [Option<Asked>],
+    connectors: &'a dyn Connectors,
+    diagnostics: &'d mut Diagnostics,
+    /// What each node that was reached gives: the one schema of a source, the ports of a stage.
+    schemas: HashMap<Producer, Outputs>,
+    /// Where each stage of the draft stands in the order.
+    positions: HashMap<usize, usize>,
+}
+
+enum Outputs {
+    Source(SchemaRef),
+    Stage(Arc<dyn OpenedPlugin>),
+}
+
+impl Run<'_, '_> {
+    fn source(&mut self, index: usize) -> Option<CheckedSource> {
+        let source = &self.draft.sources[index];
+        let spec = source.spec.as_ref()?;
+        let kind = spec.kind()?;
+        let columns = self.columns(index, source, spec)?;
+        let schema = match self.connectors.source_schema(source.name, &kind, &columns) {
+            Ok(schema) => schema,
+            Err(error) => {
+                self.diagnostics.push(of_engine("source", source.name, &error).at(source.name_span));
+                return None;
+            }
+        };
+        self.schemas.insert(Producer::Source(index), Outputs::Source(Arc::clone(&schema)));
+        let max_reject_share = spec.max_reject_share.map_or(MAX_REJECT_SHARE, |share| share.0);
+        Some(CheckedSource { name: source.name.into(), kind, columns, schema, max_reject_share })
+    }
+
+    /// What to ask of a source; `None` when that can't be known because a reader of it is broken.
+    fn columns(&mut self, index: usize, source: &Declared<'_, SourceSpec>, spec: &SourceSpec) -> Option<SourceColumns> {
+        if let Some(columns) = &spec.schema {
+            return Some(SourceColumns::Declared(columns.to_arrow()));
+        }
+        let reads = |edges: &&Vec<Edge>| edges.iter().any(|edge| edge.producer == Producer::Source(index));
+        let readers = self.wiring.stage_inputs.iter().enumerate().filter(|(_, edges)| reads(edges)).map(|(stage, _)| stage);
+        let mut fields: Vec<(Field, usize)> = Vec::new();
+        let mut whole = true;
+        for stage in readers {
+            let Some(asked) = &self.asked[stage] else {
+                whole = false;
+                continue;
+            };
+            for field in asked.needs.columns.fields() {
+                match fields.iter_mut().find(|(known, _)| known.name() == field.name()) {
+                    None => fields.push((field.as_ref().clone(), stage)),
+                    Some((known, _)) if known.data_type() == field.data_type() => {
+                        let nullable = known.is_nullable() && field.is_nullable();
+                        *known = known.clone().with_nullable(nullable);
+                    }
+                    Some((known, first)) => {
+                        let (first, second) = (&self.draft.stages[*first], &self.draft.stages[stage]);
+                        let message = format!(
+                            "`{}` and `{}` need the column `{}` of `{}` with different types: {} and {}",
+                            first.name,
+                            second.name,
+                            shorten(field.name(), 80),
+                            source.name,
+                            Written(known.data_type()),
+                            Written(field.data_type())
+                        );
+                        let diagnostic = Diagnostic::error("column-conflict", message).at(second.name_span);
+                        self.diagnostics.push(diagnostic.related(first.name_span, "the other one"));
+                        whole = false;
+                    }
+                }
+            }
+        }
+        if !whole {
+            return None;
+        }
+        let needed: SchemaRef = Arc::new(Schema::new(fields.into_iter().map(|(field, _)| field).collect::<Vec<_>>()));
+        let sampled = self.wiring.sink_inputs.iter().any(|edges| reads(&edges));
+        Some(if sampled { SourceColumns::Sampled { needed } } else { SourceColumns::Needed(needed) })
+    }
+
+    fn stage(&mut self, index: usize) -> Option<CheckedStage> {
+        let stage = &self.draft.stages[index];
+        self.positions.insert(index, self.positions.len());
+        let (inputs, schema) = self.inputs(stage.name, &self.wiring.stage_inputs[index])?;
+        let asked = self.asked[index].as_ref()?;
+        let from = stage.node.get("from").map_or(stage.name_span, |node| node.span);
+        if !self.needs_met(stage, asked, &schema, from) {
+            return None;
+        }
+        let request = OpenRequest { config: &asked.config, input: Arc::clone(&schema), bounds: &asked.bounds };
+        let opened = match asked.plugin.open(&request) {
+            Ok(opened) => opened,
+            Err(problem) => {
+                let plugin = stage.node.get("plugin").unwrap_or(stage.node);
+                self.diagnostics.push(describe(stage, &problem, plugin, stage.node.get("config")));
+                return None;
+            }
+        };
+        self.unread_ports(stage, index, &*opened);
+        self.schemas.insert(Producer::Stage(index), Outputs::Stage(Arc::clone(&opened)));
+        let share = stage.spec.as_ref()?.max_reject_share;
+        Some(CheckedStage {
+            name: stage.name.into(),
+            inputs,
+            input_schema: schema,
+            plugin: Arc::clone(&asked.plugin),
+            config: asked.config.clone(),
+            bounds: asked.bounds.clone(),
+            needs: asked.needs.clone(),
+            opened,
+            max_reject_share: share.map_or(MAX_REJECT_SHARE, |share| share.0),
+        })
+    }
+
+    fn sink(&mut self, index: usize) -> Option<CheckedSink> {
+        let sink = &self.draft.sinks[index];
+        let (inputs, schema) = self.inputs(sink.name, &self.wiring.sink_inputs[index])?;
+        let kind = sink.spec.as_ref()?.kind()?;
+        if let Err(error) = self.connectors.check_sink(sink.name, &kind, &schema) {
+            self.diagnostics.push(of_engine("sink", sink.name, &error).at(sink.name_span));
+            return None;
+        }
+        Some(CheckedSink { name: sink.name.into(), kind, inputs, schema })
+    }
+
+    /// The inputs of a node and the one schema that they have; `None` if one of them is broken or missing.
+    fn inputs(&mut self, name: &str, edges: &[Edge]) -> Option<(Vec<Input>, SchemaRef)> {
+        let resolved: Vec<Option<(Input, SchemaRef)>> = edges.iter().map(|edge| self.input(edge)).collect();
+        let resolved = resolved.into_iter().collect::<Option<Vec<_>>>()?;
+        let (_, schema) = resolved.first()?.clone();
+        let first_span = edges.first()?.span;
+        let mut same = true;
+        for ((_, other), edge) in resolved.iter().zip(edges).skip(1) {
+            if let Some(difference) = difference(&schema, other) {
+                let message = format!("the inputs of `{name}` have different columns: {difference}");
+                let diagnostic = Diagnostic::error("input-mismatch", message).at(edge.span);
+                self.diagnostics.push(diagnostic.related(first_span, "differs from this"));
+                same = false;
+            }
+        }
+        same.then(|| (resolved.into_iter().map(|(input, _)| input).collect(), schema))
+    }
+
+    fn input(&mut self, edge: &Edge) -> Option<(Input, SchemaRef)> {
+        let opened = match (self.schemas.get(&edge.producer)?, edge.producer) {
+            (Outputs::Source(schema), Producer::Source(index)) => return Some((Input::Source(index), Arc::clone(schema))),
+            (Outputs::Stage(opened), _) => Arc::clone(opened),
+            (Outputs::Source(_), Producer::Stage(_)) => return None,
+        };
+        let Producer::Stage(index) = edge.producer else { return None };
+        let ports = opened.ports();
+        let port = match &edge.port {
+            Some(name) => ports.iter().position(|port| *port.name == **name),
+            None if ports.len() == 1 => Some(0),
+            None => ports.iter().position(|port| &*port.name == "out"),
+        };
+        if let Some(port) = port {
+            return Some((Input::Stage(*self.positions.get(&index)?, port), Arc::clone(&ports[port].schema)));
+        }
+        let stage = self.draft.stages[index].name;
+        let names: Vec<String> = ports.iter().map(|port| format!("{stage}.{}", port.name)).collect();
+        let diagnostic = match &edge.port {
+            Some(name) => {
+                let near = nearest(name, ports.iter().map(|port| &*port.name)).map(|near| format!("{stage}.{near}"));
+                let message = format!("the plugin of `{stage}` has no port `{}`", shorten(name, 60));
+                Diagnostic::error("port", message).suggest(near)
+            }
+            None => Diagnostic::error("port", format!("`{stage}` has several ports: say which")),
+        };
+        self.diagnostics.push(diagnostic.at(edge.span).allowed(names.join(", ")));
+        None
+    }
+
+    fn needs_met(&mut self, stage: &Declared<'_, StageSpec>, asked: &Asked, schema: &Schema, from: Span) -> bool {
+        let mut met = true;
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        for need in asked.needs.columns.fields() {
+            let name = shorten(need.name(), 80);
+            let found = schema.field_with_name(need.name()).ok();
+            let diagnostic = match found {
+                None => {
+                    let message = format!("`{}` needs the column `{name}` ({}), which it does not get", stage.name, Written(need.data_type()));
+                    let diagnostic = Diagnostic::error("column-missing", message).at(from).suggest(nearest(need.name(), names.iter().copied()));
+                    diagnostic.help(format!("it gets: {}", names.join(", ")))
+                }
+                Some(field) if boundary(field.data_type()) != boundary(need.data_type()) => {
+                    let (wanted, given) = (Written(need.data_type()), Written(field.data_type()));
+                    let message = format!("`{}` needs the column `{name}` as {wanted}, and gets {given}", stage.name);
+                    Diagnostic::error("column-type", message).at(from)
+                }
+                Some(field) if field.is_nullable() && !need.is_nullable() => {
+                    let message = format!("`{}` needs the column `{name}` without nulls, and gets one that may hold them", stage.name);
+                    Diagnostic::error("column-nullable", message).at(from)
+                }
+                Some(_) => continue,
+            };
+            let diagnostic = self.declared_at(stage, need.name()).into_iter().fold(diagnostic, |diagnostic, span| {
+                diagnostic.related(span, "declared here")
+            });
+            self.diagnostics.push(diagnostic);
+            met = false;
+        }
+        met
+    }
+
+    /// Where the file declares a column that a stage reads straight from a source.
+    fn declared_at(&self, stage: &Declared<'_, StageSpec>, column: &str) -> Option<Span> {
+        let index = self.draft.stages.iter().position(|other| other.name == stage.name)?;
+        self.wiring.stage_inputs[index].iter().find_map(|edge| match edge.producer {
+            Producer::Source(source) => {
+                let columns = self.draft.sources[source].node.get("schema")?;
+                Some(columns.entry(column).map_or(columns.span, |entry| entry.key_span))
+            }
+            Producer::Stage(_) => None,
+        })
+    }
+
+    fn unread_ports(&mut self, stage: &Declared<'_, StageSpec>, index: usize, opened: &dyn OpenedPlugin) {
+        let ports = opened.ports();
+        if ports.len() < 2 {
+            return;
+        }
+        let edges: Vec<&Edge> = self.wiring.stage_inputs.iter().chain(&self.wiring.sink_inputs).flatten().collect();
+        for port in ports {
+            let read = edges.iter().any(|edge| {
+                edge.producer == Producer::Stage(index) && edge.port.as_deref().unwrap_or("out") == &*port.name
+            });
+            if !read {
+                let message = format!("nothing reads from the port `{}.{}`: its rows go nowhere", stage.name, port.name);
+                self.diagnostics.push(Diagnostic::warning("unused-port", message).at(stage.name_span));
+            }
+        }
+    }
+}
+
+/// What a connector's error says, in the shape of a finding.
+fn of_engine(kind: &str, name: &str, error: &wasmill_engine::Error) -> Diagnostic {
+    let diagnostic = Diagnostic::error("connector", format!("{kind} `{name}`: {}", shorten(&error.to_string(), 1000))).class(error.class());
+    error.hint_text().into_iter().fold(diagnostic, |diagnostic, hint| diagnostic.help(hint))
+}
+
+/// The first difference of two schemas, in words.
+fn difference(first: &Schema, second: &Schema) -> Option<String> {
+    for (index, field) in first.fields().iter().enumerate() {
+        let name = shorten(field.name(), 80);
+        let Ok(other) = second.field_with_name(field.name()) else { return Some(format!("`{name}` is missing here")) };
+        if other.data_type() != field.data_type() {
+            return Some(format!("`{name}` is {} here, not {}", Written(other.data_type()), Written(field.data_type())));
+        }
+        if second.fields().get(index).is_some_and(|at| at.name() != field.name()) {
+            return Some(format!("`{name}` stands in another place"));
+        }
+        if other.is_nullable() != field.is_nullable() {
+            return Some(format!("`{name}` may hold nulls in only one of them"));
+        }
+    }
+    let extra = second.fields().iter().find(|field| first.field_with_name(field.name()).is_err())?;
+    Some(format!("`{}` is only here", shorten(extra.name(), 80)))
+}
+
+/// The type as which a column crosses into a plugin.
+fn boundary(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        DataType::Dictionary(_, value) => boundary(value),
+        other => other.clone(),
+    }
+}

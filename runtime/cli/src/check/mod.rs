@@ -1,0 +1,86 @@
+//! Finds everything that is wrong with a pipeline before anything is touched.
+
+mod checked;
+mod connectors;
+mod draft;
+mod flow;
+mod load;
+mod policy;
+mod secrets;
+mod shape;
+mod stages;
+mod wiring;
+
+use std::path::{Path, PathBuf};
+
+pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, SourceColumns};
+pub use connectors::{BuiltConnectors, Connectors};
+
+use crate::diagnostics::Diagnostics;
+use crate::document::{Redactor, SourceFiles, World};
+use crate::plugins::PluginCatalog;
+use crate::spec::{Mode, json_schema};
+
+/// What to check.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// The pipeline file.
+    pub path: &'a Path,
+    /// The `--set` arguments, in order.
+    pub sets: &'a [String],
+    /// What `--mode` says.
+    pub mode: Option<Mode>,
+    /// What `--state` says.
+    pub state: Option<PathBuf>,
+}
+
+/// Whom to ask.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Finds plugins.
+    pub plugins: &'a dyn PluginCatalog,
+    /// Looks at sources and sinks.
+    pub connectors: &'a dyn Connectors,
+    /// Fills in `${…}`.
+    pub world: &'a dyn World,
+}
+
+/// What was found.
+pub struct Report {
+    /// All findings, in the order of the text.
+    pub diagnostics: Diagnostics,
+    /// The texts that findings point into.
+    pub files: SourceFiles,
+    /// What must not be shown.
+    pub redactor: Redactor,
+    /// The pipeline, if it has no errors.
+    pub pipeline: Option<Checked>,
+}
+
+/// Checks a pipeline.
+pub fn check(request: &Request<'_>, surroundings: Surroundings<'_>) -> Report {
+    let mut report =
+        Report { diagnostics: Diagnostics::default(), files: SourceFiles::default(), redactor: Redactor::default(), pipeline: None };
+    report.pipeline = run(request, surroundings, &mut report);
+    report.diagnostics.sort();
+    if report.diagnostics.has_errors() {
+        report.pipeline = None;
+    }
+    report
+}
+
+fn run(request: &Request<'_>, surroundings: Surroundings<'_>, report: &mut Report) -> Option<Checked> {
+    let Report { diagnostics, files, redactor, .. } = report;
+    let schema = json_schema();
+    let mut tree = load::load(request.path, request.sets, surroundings.world, files, redactor, diagnostics)?;
+    draft::complete_connectors(&mut tree, &schema);
+    let draft = draft::draft(&tree, &schema, request.mode, diagnostics)?;
+    let wiring = wiring::wire(&draft, diagnostics);
+    policy::check(&draft, &tree, diagnostics);
+    let mut secrets = secrets::Secrets { files, redactor, diagnostics };
+    let connectors = draft.sources.iter().map(|source| source.node).chain(draft.sinks.iter().map(|sink| sink.node));
+    connectors.chain(draft.dead_letters.iter().map(|sink| sink.node)).for_each(|node| secrets.connector(node));
+    let asked = stages::ask(&draft, surroundings.plugins, files, redactor, diagnostics);
+    let flowed = flow::flow(&draft, &wiring, &asked, surroundings.connectors, diagnostics);
+    flow::assemble(request, &draft, flowed, redactor)
+}

@@ -1,0 +1,140 @@
+//! What can't go together: modes of writing, endless sources in batches, two sinks in one place, bounds of times and sizes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::draft::{Declared, Draft};
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::document::{Node, Span};
+use crate::spec::connectors::{is_endless, is_overwrite, place};
+use crate::spec::{Mode, Period, SinkKind, Size, SourceKind};
+
+/// Reports all of it.
+pub fn check(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
+    writes(draft, diagnostics);
+    endless(draft, tree, diagnostics);
+    places(draft, diagnostics);
+    bounds(draft, tree, diagnostics);
+    if draft.sources.is_empty() && tree.entry("sources").is_some_and(|entry| entry.node.entries().is_some()) {
+        diagnostics.push(Diagnostic::error("empty", "a pipeline without sources").at(draft.top));
+    }
+    if draft.sinks.is_empty() && tree.entry("sinks").is_some_and(|entry| entry.node.entries().is_some()) {
+        diagnostics.push(Diagnostic::error("empty", "a pipeline without sinks").at(draft.top));
+    }
+    if draft.dead_letters.is_none() {
+        let message = "no `dead_letters`: the first record that is rejected stops the pipeline";
+        let help = "for example: dead_letters: { files: { path: out/dead_letters, format: jsonl } }";
+        diagnostics.push(Diagnostic::warning("no-dead-letters", message).at(draft.top).help(help));
+    }
+}
+
+struct Writer<'t> {
+    name: &'t str,
+    kind: SinkKind,
+    span: Span,
+}
+
+fn writers<'t>(draft: &Draft<'t>) -> Vec<Writer<'t>> {
+    let sinks = draft.sinks.iter().filter_map(|sink| writer(sink, sink.spec.as_ref()?.kind()?));
+    let dead_letters = draft.dead_letters.iter().filter_map(|sink| writer(sink, sink.spec.as_ref()?.kind()?));
+    sinks.chain(dead_letters).collect()
+}
+
+fn writer<'t, T>(sink: &Declared<'t, T>, kind: SinkKind) -> Option<Writer<'t>> {
+    let connector = match &kind {
+        SinkKind::Delta(_) => "delta",
+        SinkKind::Files(_) => "files",
+        SinkKind::Console(_) => "console",
+    };
+    let entry = sink.node.entry(connector)?;
+    let span = entry.node.get("write").map_or(entry.key_span, |write| write.span);
+    Some(Writer { name: sink.name, kind, span })
+}
+
+/// A run that overwrites commits once, at its end; one that appends commits every epoch. They can't share a run, and a stream never ends.
+fn writes(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
+    let writers = writers(draft);
+    let overwriting: Vec<&Writer<'_>> = writers.iter().filter(|writer| is_overwrite(&writer.kind) == Some(true)).collect();
+    if draft.mode == Mode::Stream {
+        for writer in &overwriting {
+            let message = format!("`{}` overwrites, which a stream can't: it never comes to the end at which it would", writer.name);
+            diagnostics.push(Diagnostic::error("overwrite-in-stream", message).at(writer.span).help("write: append, or mode: batch"));
+        }
+        return;
+    }
+    let Some(first) = overwriting.first() else { return };
+    for writer in writers.iter().filter(|writer| is_overwrite(&writer.kind) == Some(false) && writer.name != "dead_letters") {
+        let message = format!("`{}` appends and `{}` overwrites: a run that overwrites reads everything again", writer.name, first.name);
+        let help = "let all sinks append, or all overwrite, or split the pipeline";
+        diagnostics.push(Diagnostic::error("append-beside-overwrite", message).at(writer.span).related(first.span, "overwrites").help(help));
+    }
+    let all_append = !writers.iter().any(|writer| writer.name != "dead_letters" && is_overwrite(&writer.kind) == Some(true));
+    if let Some(writer) = overwriting.iter().find(|writer| writer.name == "dead_letters" && all_append) {
+        let message = "`dead_letters` overwrites while the sinks append: rejects of earlier runs would be lost";
+        diagnostics.push(Diagnostic::error("append-beside-overwrite", message).at(writer.span).help("write: append"));
+    }
+}
+
+fn endless(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
+    if draft.mode == Mode::Stream {
+        return;
+    }
+    for source in &draft.sources {
+        if let Some(SourceKind::Emulator(emulator)) = source.spec.as_ref().and_then(|spec| spec.kind())
+            && is_endless(&emulator)
+        {
+            let span = source.node.entry("emulator").map_or(source.name_span, |entry| entry.key_span);
+            let mut diagnostic = Diagnostic::error("endless-batch", format!("`{}` is endless, and a batch ends with its input", source.name))
+                .at(span)
+                .help("bound it with `rows`, or run as a stream (mode: stream)");
+            if let Some(mode) = tree.entry("mode") {
+                diagnostic = diagnostic.related(mode.node.span, "the mode");
+            }
+            diagnostics.push(diagnostic);
+        }
+    }
+}
+
+/// Two sinks must not write into one place: their commits would fence each other.
+fn places(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
+    let mut seen: HashMap<String, Writer<'_>> = HashMap::new();
+    for writer in writers(draft) {
+        let Some(place) = place(&writer.kind) else { continue };
+        let key = place.trim_end_matches('/').trim_start_matches("./").to_owned();
+        if let Some(first) = seen.get(&key) {
+            let message = format!("`{}` and `{}` write to the same place", first.name, writer.name);
+            diagnostics.push(Diagnostic::error("same-place", message).at(writer.span).related(first.span, "also writes there"));
+        } else {
+            seen.insert(key, writer);
+        }
+    }
+}
+
+fn bounds(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
+    let every = tree.get("epoch").and_then(|epoch| epoch.get("every"));
+    period(every, draft.epoch.every, Duration::from_millis(100)..=Duration::from_secs(86_400), "100ms to 1day", diagnostics);
+    for stage in &draft.stages {
+        let (Some(spec), Some(limits)) = (&stage.spec, stage.node.get("limits")) else { continue };
+        if let Some(call) = spec.limits.call {
+            period(limits.get("call"), call, Duration::from_millis(10)..=Duration::from_secs(600), "10ms to 10min", diagnostics);
+        }
+        if let (Some(Size(bytes)), Some(node)) = (spec.limits.memory, limits.get("memory"))
+            && !(1 << 20..=4 << 30).contains(&bytes)
+        {
+            let message = format!("{} is out of range", node.describe());
+            diagnostics.push(Diagnostic::error("out-of-range", message).at(node.span).allowed("1MiB to 4GiB"));
+        }
+    }
+}
+
+fn period(
+    node: Option<&Node>,
+    period: Period,
+    range: std::ops::RangeInclusive<Duration>,
+    allowed: &str,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(node) = node.filter(|_| !range.contains(&period.0)) else { return };
+    let message = format!("{} is out of range", node.describe());
+    diagnostics.push(Diagnostic::error("out-of-range", message).at(node.span).allowed(allowed));
+}

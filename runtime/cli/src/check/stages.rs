@@ -1,0 +1,145 @@
+//! Asks each stage's plugin: is it there, does it take its configuration, which columns does it need.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use wasmill_engine::Class;
+
+use super::draft::{Declared, Draft};
+use super::secrets::Secrets;
+use super::shape::{Shape, Spot};
+use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
+use crate::document::{Node, Redactor, SourceFiles, Span, read};
+use crate::plugins::{Needs, PluginCatalog, PluginInfo, PluginProblem, StageBounds};
+use crate::spec::{LimitsSpec, OnFault, PluginReference, StageSpec};
+
+/// How many faults an epoch may have by default.
+const MAX_FAULTS: u32 = 100;
+
+/// A stage whose plugin answered.
+pub struct Asked {
+    /// The plugin.
+    pub plugin: Arc<dyn PluginInfo>,
+    /// Its configuration.
+    pub config: Json,
+    /// What it may use.
+    pub bounds: StageBounds,
+    /// What it needs.
+    pub needs: Needs,
+}
+
+/// Asks all of them; `None` for those that could not be asked or said no, which was reported.
+pub fn ask(
+    draft: &Draft<'_>,
+    catalog: &dyn PluginCatalog,
+    files: &mut SourceFiles,
+    redactor: &Redactor,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Option<Asked>> {
+    draft.stages.iter().map(|stage| ask_one(stage, catalog, files, redactor, diagnostics)).collect()
+}
+
+fn ask_one(
+    stage: &Declared<'_, StageSpec>,
+    catalog: &dyn PluginCatalog,
+    files: &mut SourceFiles,
+    redactor: &Redactor,
+    diagnostics: &mut Diagnostics,
+) -> Option<Asked> {
+    // A stage that is broken elsewhere can still name its plugin.
+    let plugin_node = stage.node.get("plugin").filter(|node| !node.has_unknown());
+    let reference: Option<PluginReference> = plugin_node.and_then(|node| node.text()?.parse().ok());
+    let config_node = stage.node.get("config");
+    let found = reference.as_ref().zip(plugin_node).and_then(|(reference, node)| {
+        catalog.find(reference).map_err(|problem| diagnostics.push(describe(stage, &problem, node, None))).ok()
+    });
+    let mut secrets = Secrets { files, redactor, diagnostics };
+    if let Some(config) = config_node {
+        secrets.config(config, found.as_ref().and_then(|plugin| plugin.config_schema()));
+    }
+    let plugin = found?;
+    if config_node.is_some_and(|node| node.has_unknown() || node.entries().is_none()) {
+        return None;
+    }
+    let key = stage.node.entry("config").map_or(plugin_node.map_or(stage.name_span, |node| node.span), |entry| entry.key_span);
+    let config = config_node.map_or_else(|| Json::Object(serde_json::Map::new()), Node::to_json);
+    if !config_fits(&*plugin, &config, config_node, key, diagnostics) {
+        return None;
+    }
+    let bounds = bounds(stage);
+    match plugin.prepare(&config, &bounds) {
+        Ok(needs) => Some(Asked { plugin, config, bounds, needs }),
+        Err(problem) => {
+            diagnostics.push(describe(stage, &problem, plugin_node.unwrap_or(stage.node), config_node));
+            None
+        }
+    }
+}
+
+fn bounds(stage: &Declared<'_, StageSpec>) -> StageBounds {
+    let spec = stage.spec.as_ref();
+    let part = stage.node.get("limits").and_then(|node| read::<LimitsSpec>(node).ok());
+    StageBounds {
+        limits: spec.map(|spec| spec.limits.clone()).or(part).unwrap_or_default(),
+        on_fault: spec.map_or(OnFault::Reject, |spec| spec.on_fault),
+        max_faults: spec.and_then(|spec| spec.max_faults).unwrap_or(MAX_FAULTS),
+    }
+}
+
+/// By the plugin's own schema. The schema's verdict counts; our own walk only finds better words and more places for it.
+fn config_fits(plugin: &dyn PluginInfo, config: &Json, node: Option<&Node>, key: Span, diagnostics: &mut Diagnostics) -> bool {
+    let problems = plugin.validate_config(config);
+    if problems.is_empty() {
+        return true;
+    }
+    let empty = Node::empty_map(key);
+    let node = node.unwrap_or(&empty);
+    if let Some(schema) = plugin.config_schema() {
+        let mut found = Diagnostics::default();
+        if !Shape::new(schema, &mut found).check(node, schema, Spot { path: "config", key }) {
+            found.iter().for_each(|diagnostic| diagnostics.push(Diagnostic { code: "plugin-config", ..diagnostic.clone() }));
+            return false;
+        }
+    }
+    for problem in problems {
+        let span = if problem.pointer.is_empty() { key } else { node.locate(&problem.pointer) };
+        let message = format!("the plugin `{}` does not take this configuration: {}", plugin.name(), shorten(&problem.message, 300));
+        diagnostics.push(Diagnostic::error("plugin-config", message).at(span));
+    }
+    false
+}
+
+/// What to tell about a plugin that can't be used.
+pub fn describe(stage: &Declared<'_, StageSpec>, problem: &PluginProblem, plugin: &Node, config: Option<&Node>) -> Diagnostic {
+    let refers = |message: &str| format!("the plugin of `{}` {message}", stage.name);
+    match problem {
+        PluginProblem::NotFound(missing) => {
+            let looked: Vec<String> = missing.looked.iter().map(|path| path.display().to_string()).collect();
+            let near = nearest(&missing.name, missing.available.iter().map(String::as_str));
+            let diagnostic = Diagnostic::error("plugin-not-found", problem.to_string()).at(plugin.span).suggest(near);
+            let diagnostic = if missing.available.is_empty() { diagnostic } else { diagnostic.allowed(missing.available.join(", ")) };
+            diagnostic.help(format!("looked for\n{}", looked.join("\n")))
+        }
+        PluginProblem::Digest { found, .. } => {
+            let diagnostic = Diagnostic::error("plugin-digest", problem.to_string()).at(plugin.span);
+            diagnostic.help(format!("it has sha256:{found}")).help("if that is the plugin that you want, pin this digest")
+        }
+        PluginProblem::NotAPlugin { .. } => Diagnostic::error("not-a-plugin", problem.to_string()).at(plugin.span),
+        PluginProblem::Refused { message, config_path, column } => {
+            let place = config_path.as_deref().filter(|path| !path.is_empty()).zip(config);
+            let span = place.map_or(plugin.span, |(path, config)| config.locate(path));
+            let message = refers(&format!("refuses{}: {}", if place.is_some() { " this" } else { "" }, shorten(message, 1000)));
+            let diagnostic = Diagnostic::error("plugin-refusal", message).at(span).class(Class::PluginRefusal);
+            column.iter().fold(diagnostic, |diagnostic, column| diagnostic.help(format!("column `{}`", shorten(column, 80))))
+        }
+        PluginProblem::Fault { message, log } => {
+            let message = refers(&format!("failed: {}", shorten(message, 1000)));
+            let diagnostic = Diagnostic::error("plugin-fault", message).at(plugin.span).class(Class::PluginFault);
+            if log.is_empty() { diagnostic } else { diagnostic.help(format!("its log:\n{}", log.join("\n"))) }
+        }
+        PluginProblem::Environment(message) => {
+            let message = refers(&format!("can't be loaded: {message}"));
+            Diagnostic::error("plugin-environment", message).at(plugin.span).class(Class::Environment)
+        }
+    }
+}

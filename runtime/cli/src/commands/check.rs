@@ -1,0 +1,60 @@
+//! `wasmill check`.
+
+use clap::Args;
+
+use super::PipelineArguments;
+use crate::check::{Report, Surroundings, check};
+use crate::diagnostics::{Level, Style, render, to_json};
+use crate::document::ProcessWorld;
+use crate::exit;
+
+/// Finds everything that is wrong with a pipeline, and touches nothing
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    wasmill check pipelines/pin-to-delta.yaml\n  \
+    wasmill check pipelines/pin-to-delta.yaml --set sources.pins.files.path=other/*.jsonl --json")]
+pub struct Check {
+    #[command(flatten)]
+    pipeline: PipelineArguments,
+    /// Prints the findings as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    /// Runs it; gives the exit status.
+    pub fn run(self) -> u8 {
+        let (plugins, connectors) = (self.pipeline.folders(), crate::check::BuiltConnectors);
+        let surroundings = Surroundings { plugins: &plugins, connectors: &connectors, world: &ProcessWorld };
+        let report = check(&self.pipeline.request(), surroundings);
+        let status = report.diagnostics.class().map_or(exit::OK, exit::status);
+        let printed = if self.json {
+            let json = to_json(&report.diagnostics, &report.files, &report.redactor);
+            super::print(&format!("{json:#}\n"))
+        } else {
+            let style = Style::of(&std::io::stdout());
+            super::print(&(render(&report.diagnostics, &report.files, &report.redactor, style) + &summary(&report)))
+        };
+        if status == exit::OK { printed } else { status }
+    }
+}
+
+fn summary(report: &Report) -> String {
+    let count = |level, word: &str| match report.diagnostics.count(level) {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        count => Some(format!("{count} {word}s")),
+    };
+    let counts: Vec<String> = [count(Level::Error, "error"), count(Level::Warning, "warning")].into_iter().flatten().collect();
+    let counts = counts.join(", ");
+    match &report.pipeline {
+        None => format!("{counts}\n"),
+        Some(pipeline) => {
+            let (sources, stages, sinks) = (pipeline.sources.len(), pipeline.stages.len(), pipeline.sinks.len());
+            let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+            let shape = [plural(sources, "source"), plural(stages, "stage"), plural(sinks, "sink")].join(", ");
+            let counts = if counts.is_empty() { "no mistakes".into() } else { counts };
+            format!("{}: {shape}: {counts}\n", pipeline.name)
+        }
+    }
+}

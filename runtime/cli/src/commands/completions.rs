@@ -1,0 +1,21 @@
+//! `wasmill completions`.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+/// Prints the completions of a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wasmill completions bash > ~/.local/share/bash-completion/completions/wasmill")]
+pub struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completions {
+    /// Runs it; gives the exit status.
+    pub fn run(self) -> u8 {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut super::Arguments::command(), "wasmill", &mut script);
+        super::print(&String::from_utf8_lossy(&script))
+    }
+}

@@ -1,0 +1,50 @@
+//! The commands, one file each.
+
+mod check;
+mod completions;
+mod pipeline_arguments;
+mod schema;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+pub use pipeline_arguments::PipelineArguments;
+
+/// What is on the command line.
+#[derive(Debug, Parser)]
+#[command(name = "wasmill", version, about, after_help = crate::exit::HELP, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Check),
+    Schema(schema::Schema),
+    Completions(completions::Completions),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let status = match Arguments::parse().command {
+        Command::Check(command) => command.run(),
+        Command::Schema(command) => command.run(),
+        Command::Completions(command) => command.run(),
+    };
+    ExitCode::from(status)
+}
+
+/// Writes to standard output. A reader that went away (`| head`) is no error.
+fn print(text: &str) -> u8 {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => crate::exit::OK,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => crate::exit::OK,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: cannot write to standard output: {error}");
+            crate::exit::ENVIRONMENT
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The arguments of every command that reads a pipeline file.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::check::Request;
+use crate::plugins::PluginFolders;
+use crate::spec::Mode;
+
+/// A pipeline file and what is laid over it.
+#[derive(Debug, Args)]
+pub struct PipelineArguments {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE", value_hint = clap::ValueHint::FilePath)]
+    pub path: PathBuf,
+    /// Overrides a value of the file; the value is YAML. May be given more than once
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub sets: Vec<String>,
+    /// Whether the pipeline ends with its input, whatever the file says
+    #[arg(long, value_enum)]
+    pub mode: Option<ModeArgument>,
+    /// The folder of the checkpoints, whatever the file says
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub state: Option<PathBuf>,
+    /// A folder of plugins, searched before those of $WASMILL_PLUGINS, plugins/ and target/wasm32-wasip2/plugin/. May be given more than once
+    #[arg(long = "plugins", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub plugins: Vec<PathBuf>,
+}
+
+/// `--mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeArgument {
+    /// Reads what is there, commits, ends
+    Batch,
+    /// Goes on until it is stopped
+    Stream,
+}
+
+impl PipelineArguments {
+    /// What to check.
+    pub fn request(&self) -> Request<'_> {
+        let mode = self.mode.map(|mode| match mode {
+            ModeArgument::Batch => Mode::Batch,
+            ModeArgument::Stream => Mode::Stream,
+        });
+        Request { path: &self.path, sets: &self.sets, mode, state: self.state.clone() }
+    }
+
+    /// Where to look for plugins.
+    pub fn folders(&self) -> PluginFolders {
+        PluginFolders::from_environment(&self.plugins)
+    }
+}

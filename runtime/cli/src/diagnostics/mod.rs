@@ -1,0 +1,159 @@
+//! What is wrong with a pipeline, where, and what to do about it.
+
+mod human;
+mod json;
+mod suggest;
+
+pub use human::{Style, render};
+pub use json::to_json;
+pub use suggest::nearest;
+use wasmill_engine::Class;
+
+use crate::document::Span;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The pipeline can't run.
+    Error,
+    /// It can, but hardly as it was meant.
+    Warning,
+}
+
+/// One finding.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub level: Level,
+    /// The kind of finding, in kebab case, for programs.
+    pub code: &'static str,
+    /// Whose turn it is: it decides the exit status.
+    pub class: Class,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// Where.
+    pub span: Option<Span>,
+    /// Other places that matter, each with why.
+    pub related: Vec<(Span, String)>,
+    /// What would be right.
+    pub allowed: Option<String>,
+    /// What was probably meant.
+    pub suggestion: Option<String>,
+    /// What to do.
+    pub help: Vec<String>,
+}
+
+impl Diagnostic {
+    /// An error of class configuration.
+    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            level: Level::Error,
+            code,
+            class: Class::Configuration,
+            message: message.into(),
+            span: None,
+            related: Vec::new(),
+            allowed: None,
+            suggestion: None,
+            help: Vec::new(),
+        }
+    }
+
+    /// A warning.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self { level: Level::Warning, ..Self::error(code, message) }
+    }
+
+    /// Says where.
+    #[must_use]
+    pub fn at(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    /// Says whose turn it is.
+    #[must_use]
+    pub fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// Adds another place that matters.
+    #[must_use]
+    pub fn related(mut self, span: Span, why: impl Into<String>) -> Self {
+        self.related.push((span, why.into()));
+        self
+    }
+
+    /// Says what would be right.
+    #[must_use]
+    pub fn allowed(mut self, allowed: impl Into<String>) -> Self {
+        self.allowed = Some(allowed.into());
+        self
+    }
+
+    /// Says what was probably meant.
+    #[must_use]
+    pub fn suggest(mut self, suggestion: Option<impl Into<String>>) -> Self {
+        self.suggestion = suggestion.map(Into::into);
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+}
+
+/// Findings, as they are made.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    found: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    /// All of them, as they were made.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.found.iter()
+    }
+
+    /// How many there are of a level.
+    pub fn count(&self, level: Level) -> usize {
+        self.found.iter().filter(|diagnostic| diagnostic.level == level).count()
+    }
+
+    /// Whether the pipeline can't run.
+    pub fn has_errors(&self) -> bool {
+        self.count(Level::Error) > 0
+    }
+
+    /// Whose turn it is: configuration before everything else, for the rest may follow from it.
+    pub fn class(&self) -> Option<Class> {
+        let errors = self.found.iter().filter(|diagnostic| diagnostic.level == Level::Error);
+        errors.map(|diagnostic| diagnostic.class).min_by_key(|&class| crate::exit::status(class))
+    }
+
+    /// In the order of the text, without repetitions.
+    pub fn sort(&mut self) {
+        self.found.sort_by_key(|diagnostic| (diagnostic.span.map(|span| (span.file, span.start)), diagnostic.level));
+        self.found.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.message == b.message);
+    }
+}
+
+/// Foreign text in one line of a message: control characters escaped, and no longer than `max` characters.
+pub fn shorten(text: &str, max: usize) -> String {
+    let escape = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
+    let mut short: String = text.chars().take(max).map(escape).collect();
+    if text.chars().nth(max).is_some() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,22 @@
+//! The pipeline file as a tree in which every node knows where it was written.
+//!
+//! Text becomes a tree ([`parse`]), `--set` arguments are laid over it ([`overlay`]), `${env:NAME}` and `${file:path}` are filled in
+//! ([`interpolate`]), and typed values are read from it ([`read`]).
+
+mod deserialize;
+mod interpolate;
+mod node;
+mod overlay;
+mod parse;
+mod place;
+mod redactor;
+mod scalar;
+
+pub use deserialize::{ReadError, read};
+pub use interpolate::{ProcessWorld, World, interpolate};
+pub use node::{Entry, Node, Value};
+pub use overlay::{Override, overlay};
+pub use parse::parse;
+pub use place::{FileId, Place, SourceFiles, Span};
+pub use redactor::Redactor;
+pub use scalar::{Kind, Scalar};

@@ -1,0 +1,36 @@
+//! Exit statuses: who has to act.
+
+use wasmill_engine::Class;
+
+/// Everything went well.
+pub const OK: u8 = 0;
+/// The pipeline file or the command line is wrong. The same status that the command-line parser uses.
+pub const CONFIGURATION: u8 = 2;
+/// A plugin works and says no.
+pub const PLUGIN_REFUSAL: u8 = 3;
+/// A plugin crashed, broke a limit or answered nonsense.
+pub const PLUGIN_FAULT: u8 = 4;
+/// A file, disk, server or permission.
+pub const ENVIRONMENT: u8 = 5;
+/// Wasmill itself is wrong.
+pub const BUG: u8 = 70;
+
+/// The exit status of a class of errors.
+pub fn status(class: Class) -> u8 {
+    match class {
+        Class::Configuration => CONFIGURATION,
+        Class::PluginRefusal => PLUGIN_REFUSAL,
+        Class::PluginFault => PLUGIN_FAULT,
+        Class::Environment => ENVIRONMENT,
+        Class::Bug => BUG,
+    }
+}
+
+/// The table of exit statuses, for `--help`.
+pub const HELP: &str = "Exit status:\n  \
+    0   all went well\n  \
+    2   the pipeline file or the command line is wrong\n  \
+    3   a plugin refused its configuration or its input\n  \
+    4   a plugin crashed, broke a limit or answered nonsense\n  \
+    5   a file, disk, server or permission\n  \
+    70  a bug in Wasmill";

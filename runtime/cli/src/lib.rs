@@ -1,0 +1,21 @@
+//! The command line of Wasmill: a pipeline file becomes a checked pipeline, a plan, a run.
+//!
+//! * [`document`]: YAML as a tree that knows where everything was written.
+//! * [`spec`]: what the file may say, as types; the JSON Schema and the reference page come from them.
+//! * [`check`]: everything that is wrong, at once; the result is a [`check::Checked`].
+//! * [`plugins`]: plugins as the check sees them.
+//! * [`diagnostics`]: findings, for people and for programs.
+//! * [`commands`]: one file a command.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod check;
+pub mod commands;
+pub mod diagnostics;
+pub mod document;
+pub mod exit;
+pub mod plugins;
+pub mod reference;
+pub mod spec;
+
+pub use commands::main;

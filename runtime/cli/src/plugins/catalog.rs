@@ -1,0 +1,138 @@
+//! What the check and the plan ask of plugins. A trait, so that both can be tested without one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use serde_json::Value;
+use wasmill_engine::Stage;
+
+use super::NotFound;
+use crate::spec::{LimitsSpec, OnFault, PluginReference};
+
+/// Finds plugins.
+pub trait PluginCatalog {
+    /// The plugin that a stage names. The same reference gives the same plugin, loaded once.
+    fn find(&self, reference: &PluginReference) -> Result<Arc<dyn PluginInfo>, PluginProblem>;
+}
+
+/// A plugin that was loaded.
+pub trait PluginInfo: Send + Sync {
+    /// What it calls itself.
+    fn name(&self) -> &str;
+    /// The SHA-256 of its `.wasm`, in lower-case hex.
+    fn digest(&self) -> &str;
+    /// Where it was found.
+    fn path(&self) -> &std::path::Path;
+    /// The JSON Schema of its configuration.
+    fn config_schema(&self) -> Option<&Value>;
+    /// What is wrong with a configuration by that schema.
+    fn validate_config(&self, config: &Value) -> Vec<ConfigProblem>;
+    /// The columns that it needs under a configuration.
+    fn prepare(&self, config: &Value, bounds: &StageBounds) -> Result<Needs, PluginProblem>;
+    /// Fixes configuration and input.
+    fn open(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedPlugin>, PluginProblem>;
+}
+
+/// A plugin with its configuration and its input: it knows what comes out.
+pub trait OpenedPlugin: Send + Sync {
+    /// Its outputs; at least one.
+    fn ports(&self) -> &[PortShape];
+    /// The columns of the input whose values cross into the sandbox, by index.
+    fn crossing(&self) -> &[usize];
+    /// As the engine runs it.
+    fn stage(&self) -> Arc<dyn Stage>;
+}
+
+/// What a stage may use, and what happens when it breaks that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageBounds {
+    /// The limits of a call.
+    pub limits: LimitsSpec,
+    /// What happens to a guilty record.
+    pub on_fault: OnFault,
+    /// How many guilty records an epoch may have.
+    pub max_faults: u32,
+}
+
+/// How to open a plugin.
+pub struct OpenRequest<'a> {
+    /// Its configuration.
+    pub config: &'a Value,
+    /// The columns that it gets.
+    pub input: SchemaRef,
+    /// What it may use.
+    pub bounds: &'a StageBounds,
+}
+
+/// The columns that a plugin needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Needs {
+    /// The columns. One that is not nullable must not hold nulls.
+    pub columns: SchemaRef,
+    /// For each of them, whether its values cross into the sandbox.
+    pub crosses: Vec<bool>,
+}
+
+/// A named output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PortShape {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its columns.
+    pub schema: SchemaRef,
+}
+
+/// A mistake in a plugin's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// Where, as a JSON Pointer.
+    pub pointer: String,
+    /// What.
+    pub message: String,
+}
+
+/// Why a plugin can't be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PluginProblem {
+    /// No folder has it.
+    #[error("there is no plugin `{}`", .0.name)]
+    NotFound(NotFound),
+    /// It is not the one that was pinned.
+    #[error("{} has another digest than the one that is pinned", path.display())]
+    Digest {
+        /// Where it was found.
+        path: PathBuf,
+        /// Its digest.
+        found: String,
+    },
+    /// It is no plugin, or one that this version can't run.
+    #[error("{} is not a plugin: {message}", path.display())]
+    NotAPlugin {
+        /// Where it was found.
+        path: PathBuf,
+        /// Why not.
+        message: String,
+    },
+    /// It works and says no.
+    #[error("{message}")]
+    Refused {
+        /// What it says.
+        message: String,
+        /// The part of the configuration to blame, as a JSON Pointer.
+        config_path: Option<String>,
+        /// The column of the input to blame.
+        column: Option<String>,
+    },
+    /// It crashed, broke a limit or answered nonsense.
+    #[error("{message}")]
+    Fault {
+        /// What happened.
+        message: String,
+        /// What it had logged, the last lines.
+        log: Vec<String>,
+    },
+    /// The world outside failed.
+    #[error("{0}")]
+    Environment(String),
+}

@@ -1,0 +1,99 @@
+//! Where plugins are looked up.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::spec::PluginReference;
+
+/// The folders of plugins, in the order in which they are searched.
+#[derive(Debug, Clone)]
+pub struct PluginFolders {
+    folders: Vec<PathBuf>,
+}
+
+/// A plugin that no folder has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotFound {
+    /// The name or path.
+    pub name: String,
+    /// Every place that was tried.
+    pub looked: Vec<PathBuf>,
+    /// The names that the folders do have.
+    pub available: Vec<String>,
+}
+
+impl PluginFolders {
+    /// Exactly these folders.
+    pub fn new(folders: Vec<PathBuf>) -> Self {
+        Self { folders }
+    }
+
+    /// Those of the command line, then those of `WASMILL_PLUGINS`, then `plugins/` and the build folder of this repository.
+    pub fn from_environment(arguments: &[PathBuf]) -> Self {
+        let variable = std::env::var_os("WASMILL_PLUGINS").unwrap_or_default();
+        let listed = std::env::split_paths(&variable).filter(|folder| !folder.as_os_str().is_empty());
+        let usual = ["plugins", "target/wasm32-wasip2/plugin"].into_iter().map(PathBuf::from);
+        Self { folders: arguments.iter().cloned().chain(listed).chain(usual).collect() }
+    }
+
+    /// The file that a reference stands for: a path as it is, a name as `<folder>/<name>.wasm`, with `-` and `_` alike.
+    pub fn find(&self, reference: &PluginReference) -> Result<PathBuf, NotFound> {
+        let name = &reference.name;
+        let looked: Vec<PathBuf> = if reference.is_path() {
+            vec![PathBuf::from(name)]
+        } else {
+            let spellings: BTreeSet<String> = [name.replace('-', "_"), name.replace('_', "-"), name.clone()].into();
+            let in_folder = |folder: &PathBuf| spellings.iter().map(|name| folder.join(format!("{name}.wasm"))).collect::<Vec<_>>();
+            self.folders.iter().flat_map(in_folder).collect()
+        };
+        if let Some(found) = looked.iter().find(|path| path.is_file()) {
+            return Ok(found.clone());
+        }
+        let available = if reference.is_path() { siblings(Path::new(name)) } else { self.names() };
+        Err(NotFound { name: name.clone(), looked, available })
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names: BTreeSet<String> = self.folders.iter().flat_map(|folder| stems(folder)).map(|stem| stem.replace('_', "-")).collect();
+        names.into_iter().collect()
+    }
+}
+
+fn stems(folder: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().take(10_000).map(|entry| entry.path());
+    let plugins = files.filter(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+    plugins.filter_map(|path| path.file_stem()?.to_str().map(str::to_owned)).collect()
+}
+
+fn siblings(path: &Path) -> Vec<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let path_of = |stem: String| path.with_file_name(format!("{stem}.wasm")).display().to_string();
+    stems(folder).into_iter().map(path_of).collect()
+}
+
+impl super::PluginCatalog for PluginFolders {
+    fn find(&self, reference: &PluginReference) -> Result<std::sync::Arc<dyn super::PluginInfo>, super::PluginProblem> {
+        let path = self.find(reference).map_err(super::PluginProblem::NotFound)?;
+        Err(super::PluginProblem::NotAPlugin { path, message: "no host yet".into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_either_spelling_in_the_first_folder_that_has_it() {
+        let root = tempfile::tempdir().unwrap();
+        let (first, second) = (root.path().join("a"), root.path().join("b"));
+        for (folder, file) in [(&first, "other.wasm"), (&second, "clean_pin.wasm")] {
+            std::fs::create_dir_all(folder).unwrap();
+            std::fs::write(folder.join(file), "").unwrap();
+        }
+        let folders = PluginFolders::new(vec![first, second.clone()]);
+        assert_eq!(folders.find(&"clean-pin".parse().unwrap()).unwrap(), second.join("clean_pin.wasm"));
+        let missing = folders.find(&"clean-pim".parse().unwrap()).unwrap_err();
+        assert_eq!(missing.available, ["clean-pin", "other"]);
+        assert_eq!(missing.looked.len(), 4);
+    }
+}

@@ -1,0 +1,118 @@
+//! The pipeline as a whole.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{DeadLettersSpec, Period, SinkSpec, SourceSpec, StageSpec};
+
+/// A pipeline: records flow from sources through stages into sinks.
+///
+/// Paths are relative to the working directory. Any value may hold `${env:NAME}` and `${file:path}`; what they stand for never shows in
+/// plans, logs or errors. `--set sources.pins.files.path=…` overrides any value on the command line.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Wasmill pipeline")]
+pub struct PipelineSpec {
+    /// `name: pin-to-delta`
+    ///
+    /// The name of the pipeline. It names its state and what it has committed into each sink: a pipeline that is renamed begins anew.
+    /// Lower-case letters, digits, `-` and `_`; at most 64.
+    #[schemars(length(min = 1, max = 64))]
+    pub name: String,
+    /// `mode: batch`
+    ///
+    /// Whether the pipeline ends with its input. `--mode` overrides it.
+    #[serde(default)]
+    pub mode: Mode,
+    /// `sources: { pins: { files: { path: "data/pin/*.jsonl" } } }`
+    ///
+    /// Where records come from, by name. At least one.
+    pub sources: BTreeMap<String, SourceSpec>,
+    /// `stages: { clean_pins: { from: pins, plugin: clean-pin } }`
+    ///
+    /// What transforms them, by name. Sources and stages share their names.
+    #[serde(default)]
+    pub stages: BTreeMap<String, StageSpec>,
+    /// `sinks: { pin_table: { from: clean_pins, delta: { uri: out/pin_table } } }`
+    ///
+    /// Where they go, by name. At least one.
+    pub sinks: BTreeMap<String, SinkSpec>,
+    /// `dead_letters: { files: { path: out/dead_letters, format: jsonl } }`
+    ///
+    /// Where rejects go: any sink. Without it, the first reject stops the pipeline.
+    pub dead_letters: Option<DeadLettersSpec>,
+    /// `epoch: { every: 10s, rows: 500000 }`
+    ///
+    /// When what was read is committed, into all sinks at once.
+    #[serde(default)]
+    pub epoch: EpochSpec,
+    /// `lanes: 2`
+    ///
+    /// How many lanes work in parallel, 1 to 256. Default: one a core.
+    #[schemars(range(min = 1, max = 256))]
+    pub lanes: Option<u16>,
+    /// `batch_rows: 8192`
+    ///
+    /// The most rows that go through a stage in one call, 1 to 65536. Default: 8192.
+    #[serde(default = "default_batch_rows")]
+    #[schemars(range(min = 1, max = 65536))]
+    pub batch_rows: u32,
+    /// `state: .wasmill/state/pin-to-delta`
+    ///
+    /// The folder of the checkpoints. `--state` overrides it. Default: `.wasmill/state/<name>`.
+    #[schemars(length(min = 1))]
+    pub state: Option<String>,
+}
+
+/// Whether a pipeline ends with its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Reads what is there, commits, ends.
+    #[default]
+    Batch,
+    /// Goes on until it is stopped.
+    Stream,
+}
+
+/// When an epoch ends: at whichever bound comes first.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EpochSpec {
+    /// `every: 10s`
+    ///
+    /// The longest time, 100ms to 1day. Default: 10s.
+    pub every: Period,
+    /// `rows: 500000`
+    ///
+    /// The most records of the sources, at least 1. Default: 500000.
+    #[schemars(range(min = 1))]
+    pub rows: u64,
+}
+
+impl Default for EpochSpec {
+    fn default() -> Self {
+        Self { every: Period::seconds(10), rows: 500_000 }
+    }
+}
+
+/// How many rows go through a stage in one call.
+pub(crate) fn default_batch_rows() -> u32 {
+    8192
+}
+
+/// Whether sources, stages and sinks may be called so: `[a-z][a-z0-9_]*`, at most 64 characters.
+pub fn is_name(name: &str) -> bool {
+    name.starts_with(|char: char| char.is_ascii_lowercase())
+        && name.len() <= 64
+        && name.chars().all(|char| matches!(char, 'a'..='z' | '0'..='9' | '_'))
+}
+
+/// Whether a pipeline may be called so: `[a-z0-9][a-z0-9_-]*`, at most 64 characters.
+pub fn is_pipeline_name(name: &str) -> bool {
+    name.starts_with(|char: char| char.is_ascii_lowercase() || char.is_ascii_digit())
+        && name.len() <= 64
+        && name.chars().all(|char| matches!(char, 'a'..='z' | '0'..='9' | '_' | '-'))
+}

@@ -1,0 +1,87 @@
+//! Sinks and dead letters in the pipeline file.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Inputs;
+use super::connectors::{ConsoleSink, DeltaSink, FilesSink};
+
+/// Where records go. Exactly one connector.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SinkSpec {
+    /// `from: clean_pins`
+    ///
+    /// What it takes: a source, a stage, a port of a stage (`stage.port`), or a list of them; all of the same columns.
+    pub from: Inputs,
+    /// `delta: { uri: out/pin_table, write: append }`
+    ///
+    /// Writes a Delta table.
+    #[schemars(extend("x-connector" = true))]
+    pub delta: Option<DeltaSink>,
+    /// `files: { path: out/pins, format: parquet }`
+    ///
+    /// Writes files: JSON lines, CSV or Parquet.
+    #[schemars(extend("x-connector" = true))]
+    pub files: Option<FilesSink>,
+    /// `console: {}`
+    ///
+    /// Prints rows as a table. It can't take back what it printed: after a crash rows may be printed twice.
+    #[schemars(extend("x-connector" = true))]
+    pub console: Option<ConsoleSink>,
+}
+
+/// Where rejects go. Exactly one connector.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeadLettersSpec {
+    /// `files: { path: out/dead_letters, format: jsonl }`
+    ///
+    /// Writes files: JSON lines, CSV or Parquet.
+    #[schemars(extend("x-connector" = true))]
+    pub files: Option<FilesSink>,
+    /// `delta: { uri: out/dead_letters }`
+    ///
+    /// Writes a Delta table.
+    #[schemars(extend("x-connector" = true))]
+    pub delta: Option<DeltaSink>,
+    /// `console: {}`
+    ///
+    /// Prints rejects as a table.
+    #[schemars(extend("x-connector" = true))]
+    pub console: Option<ConsoleSink>,
+}
+
+/// The connector of a sink.
+#[derive(Debug, Clone)]
+pub enum SinkKind {
+    /// A Delta table.
+    Delta(DeltaSink),
+    /// Files.
+    Files(FilesSink),
+    /// The console.
+    Console(ConsoleSink),
+}
+
+impl SinkSpec {
+    /// Its connector, if it has exactly one.
+    pub fn kind(&self) -> Option<SinkKind> {
+        kind(self.delta.as_ref(), self.files.as_ref(), self.console.as_ref())
+    }
+}
+
+impl DeadLettersSpec {
+    /// Its connector, if it has exactly one.
+    pub fn kind(&self) -> Option<SinkKind> {
+        kind(self.delta.as_ref(), self.files.as_ref(), self.console.as_ref())
+    }
+}
+
+fn kind(delta: Option<&DeltaSink>, files: Option<&FilesSink>, console: Option<&ConsoleSink>) -> Option<SinkKind> {
+    match (delta, files, console) {
+        (Some(delta), None, None) => Some(SinkKind::Delta(delta.clone())),
+        (None, Some(files), None) => Some(SinkKind::Files(files.clone())),
+        (None, None, Some(console)) => Some(SinkKind::Console(console.clone())),
+        _ => None,
+    }
+}

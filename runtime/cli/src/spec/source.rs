@@ -1,0 +1,52 @@
+//! A source in the pipeline file.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::connectors::{EmulatorSource, FilesSource};
+use super::{Columns, Share};
+
+/// Where records come from. Exactly one connector.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSpec {
+    /// `files: { path: "data/pin/*.jsonl" }`
+    ///
+    /// Reads files: JSON lines, JSON arrays, CSV or Parquet, plain or compressed.
+    #[schemars(extend("x-connector" = true))]
+    pub files: Option<FilesSource>,
+    /// `emulator: { table: pin, rows: 1000 }`
+    ///
+    /// Makes the rows of a Pinterest table, with their dirt.
+    #[schemars(extend("x-connector" = true))]
+    pub emulator: Option<EmulatorSource>,
+    /// `schema: { index: int64, title: text, timestamp: "timestamp(us, UTC)" }`
+    ///
+    /// The columns to decode and their types. Default: what the stages need; where a sink reads straight from the source, what a sample
+    /// of its records shows.
+    pub schema: Option<Columns>,
+    /// `max_reject_share: 10%`
+    ///
+    /// The share of records that may fail to decode before the pipeline stops. Default: 10%.
+    pub max_reject_share: Option<Share>,
+}
+
+/// The connector of a source.
+#[derive(Debug, Clone)]
+pub enum SourceKind {
+    /// Files.
+    Files(FilesSource),
+    /// The emulator.
+    Emulator(EmulatorSource),
+}
+
+impl SourceSpec {
+    /// Its connector, if it has exactly one.
+    pub fn kind(&self) -> Option<SourceKind> {
+        match (&self.files, &self.emulator) {
+            (Some(files), None) => Some(SourceKind::Files(files.clone())),
+            (None, Some(emulator)) => Some(SourceKind::Emulator(emulator.clone())),
+            _ => None,
+        }
+    }
+}

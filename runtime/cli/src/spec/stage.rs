@@ -1,0 +1,116 @@
+//! A stage in the pipeline file.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+
+use super::{Period, PluginReference, Share, Size};
+
+/// What transforms records: a plugin with its configuration.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageSpec {
+    /// `from: pins`
+    ///
+    /// What it takes: a source, a stage, a port of a stage (`stage.port`), or a list of them; all of the same columns.
+    pub from: Inputs,
+    /// `plugin: clean-pin`
+    ///
+    /// The plugin: a name looked up in the plugin folders, or a path to a `.wasm`. `clean-pin@sha256:…` pins its digest.
+    pub plugin: PluginReference,
+    /// `config: { null_descriptions: ["Untitled"] }`
+    ///
+    /// The plugin's own configuration; `wasmill plugin inspect` prints what it takes.
+    #[serde(default)]
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// `limits: { call: 2s, memory: 256MiB }`
+    ///
+    /// What the plugin may use.
+    #[serde(default)]
+    pub limits: LimitsSpec,
+    /// `on_fault: reject`
+    ///
+    /// What happens to a record that makes the plugin crash or break a limit.
+    #[serde(default)]
+    pub on_fault: OnFault,
+    /// `max_faults: 100`
+    ///
+    /// How many such records an epoch may have before the pipeline stops. Default: 100.
+    pub max_faults: Option<u32>,
+    /// `max_reject_share: 10%`
+    ///
+    /// The share of its rows that the stage may reject before the pipeline stops. Default: 10%.
+    pub max_reject_share: Option<Share>,
+}
+
+/// What a plugin may use. What is left out has its default.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSpec {
+    /// `call: 2s`
+    ///
+    /// The longest time of one call with a full batch, 10ms to 10min. Default: 2s.
+    pub call: Option<Period>,
+    /// `memory: 256MiB`
+    ///
+    /// The most memory of one instance, 1MiB to 4GiB. Default: 256MiB.
+    pub memory: Option<Size>,
+}
+
+/// What happens to a record that makes the plugin crash or break a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFault {
+    /// It goes to the dead letters.
+    #[default]
+    Reject,
+    /// The pipeline stops.
+    Stop,
+}
+
+/// What a stage or sink reads from: names of sources and stages, or `stage.port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inputs(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Inputs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> de::Visitor<'de> for OneOrMany {
+            type Value = Inputs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name or a list of names")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Inputs, E> {
+                Ok(Inputs(vec![name.to_owned()]))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Inputs, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = seq.next_element()? {
+                    names.push(name);
+                }
+                Ok(Inputs(names))
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+impl JsonSchema for Inputs {
+    fn schema_name() -> Cow<'static, str> {
+        "Inputs".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A name, or a list of names.",
+            "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}],
+        })
+    }
+}
