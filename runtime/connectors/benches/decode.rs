@@ -38,7 +38,12 @@ fn main() {
     }
     for ((name, _), time) in cases.iter().zip(&best) {
         let (seconds, reference) = (time.as_secs_f64(), best[0].as_secs_f64());
-        println!("{name:38} {:6.2} ms  {:5.2} GB/s  {:4.2} of arrow-json", seconds * 1e3, good.len() as f64 / seconds / 1e9, seconds / reference);
+        println!(
+            "{name:38} {:6.2} ms  {:5.2} GB/s  {:4.2} of arrow-json",
+            seconds * 1e3,
+            good.len() as f64 / seconds / 1e9,
+            seconds / reference
+        );
     }
     println!("10 % bad lines cost {:.2} times the time (goal: at most 1.5)", best[5].as_secs_f64() / best[2].as_secs_f64());
 }
@@ -104,9 +109,8 @@ fn wasmill<'a>(text: &'a str, schema: &SchemaRef) -> Box<dyn FnMut() + 'a> {
     let mut decoder = JsonDecoder::new(schema.clone()).expect("the schema can be decoded");
     Box::new(move || {
         let mut start = 0;
-        let records: Vec<Range<usize>> = memchr::memchr_iter(b'\n', text.as_bytes())
-            .map(|end| std::mem::replace(&mut start, end + 1)..end)
-            .collect();
+        let records: Vec<Range<usize>> =
+            memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| std::mem::replace(&mut start, end + 1)..end).collect();
         let texts = Utf8Records::new(text.as_bytes());
         let mut rejects = Vec::new();
         for range in records {
@@ -119,7 +123,8 @@ fn wasmill<'a>(text: &'a str, schema: &SchemaRef) -> Box<dyn FnMut() + 'a> {
 }
 
 fn arrow_json(text: &str, schema: &SchemaRef) {
-    let mut decoder = arrow_json::ReaderBuilder::new(schema.clone()).with_batch_size(ROWS).build_decoder().expect("the schema can be decoded");
+    let mut decoder =
+        arrow_json::ReaderBuilder::new(schema.clone()).with_batch_size(ROWS).build_decoder().expect("the schema can be decoded");
     decoder.decode(text.as_bytes()).expect("the text is good");
     black_box(decoder.flush().expect("the text is whole"));
 }

@@ -7,4 +7,5 @@ mod scan;
 
 pub use cursor::MAX_DEPTH;
 pub use decode::JsonDecoder;
+pub(super) use decode::decode_cell;
 pub use encode::{Cells, JsonEncoder, row_to_json};
