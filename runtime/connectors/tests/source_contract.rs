@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int16Array, Int64Array, RecordBatch, StringViewArray};
+use arrow_array::{ArrayRef, Int16Array, Int64Array, RecordBatch, StringArray, StringViewArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use contract::{Seen, check_source, read_all};
 use wasmill_connectors::files::source::{FilesConfig, FilesSource};
@@ -184,6 +184,23 @@ fn parquet_holds_the_contract() {
             .all(|(row, (_, position, record))| { *position == row as u64 && record.contains(&format!("\"_source.position\":{row}")) })
     );
     assert_eq!(ids(all), (0..50).map(|id| id.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn rows_of_parquet_that_do_not_convert_are_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let texts = ["1", "two", "3"].into_iter().cycle().take(30);
+    let records = RecordBatch::try_from_iter([("id", Arc::new(StringArray::from_iter_values(texts)) as ArrayRef)]).unwrap();
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = record_writer(Format::Parquet, records.schema_ref(), file, &WriteOptions::default()).unwrap();
+    writer.write(&records).unwrap();
+    writer.finish().unwrap();
+    let all = check_source(|| source(&path));
+    let records: Vec<&Seen> = all.values().flatten().collect();
+    assert_eq!(records.len(), 30);
+    assert_eq!((records[1].1, records[1].2.as_str()), (1, "bad-value Some(\"id\") <- {\"id\":\"two\"}"));
+    assert!(records[2].1 == 2 && records[2].2.contains("\"id\":3,\"text\":null,\"_source.position\":2"), "{:?}", records[2]);
 }
 
 #[test]

@@ -1,23 +1,23 @@
 //! Reads one row group of a Parquet file.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow_cast::CastOptions;
+use arrow_array::{Array, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use serde_json::Value;
-use wasmill_engine::{Error, Payload, Read, Result, SourceBatch, SplitReader};
+use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, SplitReader};
 
 use super::batch::Assembler;
 use crate::files::source::Shared;
 use crate::files::source::identity::Position;
+use crate::formats::{BadRecord, row_to_json};
 
 /// Rows are decoded in batches of at most this many.
 const MOST_ROWS: usize = 65_536;
@@ -47,8 +47,8 @@ pub struct GroupReader {
     path: Arc<str>,
     assembler: Assembler,
     reader: Option<ParquetRecordBatchReader>,
-    /// Rows that were decoded and not returned.
-    decoded: VecDeque<RecordBatch>,
+    /// Rows that were read and not returned.
+    pending: Option<RecordBatch>,
     wanted: SchemaRef,
     /// The number of the group's first row in the file.
     first: u64,
@@ -92,8 +92,7 @@ impl GroupReader {
             .map(|leaf| groups[index].column(leaf).compressed_size());
         let bytes_a_row = bytes.sum::<i64>() as f64 / rows.max(1) as f64;
         let builder = Builder { file, metadata, group: index, rows: usize::try_from(rows).unwrap_or(usize::MAX), mask };
-        let decoded = VecDeque::new();
-        Ok(Self { path: name, assembler, reader: None, decoded, wanted, first, position, bytes_a_row, builder: Some(builder) })
+        Ok(Self { path: name, assembler, reader: None, pending: None, wanted, first, position, bytes_a_row, builder: Some(builder) })
     }
 
     fn build(&mut self, max_rows: usize) -> Result<()> {
@@ -110,28 +109,72 @@ impl GroupReader {
         Ok(())
     }
 
-    /// The rows with the columns and types that are wanted.
-    fn convert(&self, read: &RecordBatch) -> Result<RecordBatch> {
-        let rows = read.num_rows();
-        let options = CastOptions { safe: false, ..CastOptions::default() };
-        let column = |field: &Arc<arrow_schema::Field>| -> Result<ArrayRef> {
-            let column = match read.column_by_name(field.name()) {
-                None => new_null_array(field.data_type(), rows),
-                Some(column) if column.data_type() == field.data_type() => column.clone(),
-                Some(column) => arrow_cast::cast_with_options(column, field.data_type(), &options).map_err(|error| {
-                    Error::environment(format!("{}: column {} does not convert to {}: {error}", self.path, field.name(), field.data_type()))
-                        .hint("ask for the type that the file has, and convert in a stage")
-                })?,
-            };
-            if !field.is_nullable() && column.null_count() > 0 {
-                return Err(Error::environment(format!("{}: column {} has nulls and may have none", self.path, field.name())));
-            }
-            Ok(column)
+    /// The next rows of the group, at most `max_rows`.
+    fn next_rows(&mut self, max_rows: usize) -> Result<Option<RecordBatch>> {
+        let rows = match (self.pending.take(), &mut self.reader) {
+            (Some(rows), _) => rows,
+            (None, Some(reader)) => match reader.next() {
+                None => return Ok(None),
+                Some(rows) => rows.map_err(|error| failed(Path::new(&*self.path), error))?,
+            },
+            (None, None) => return Ok(None),
         };
-        let columns = self.wanted.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
-        RecordBatch::try_new_with_options(self.wanted.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(rows)))
-            .map_err(|error| Error::bug(format!("converted columns do not make a batch: {error}")))
+        let count = rows.num_rows().min(max_rows);
+        if count < rows.num_rows() {
+            self.pending = Some(rows.slice(count, rows.num_rows() - count));
+        }
+        Ok(Some(rows.slice(0, count)))
     }
+
+    /// The rows with the columns and types that are wanted, and those rows that have a value which does not convert.
+    fn convert(&self, rows: &RecordBatch) -> Result<Converted> {
+        let mut bad: BTreeMap<u32, BadRecord> = BTreeMap::new();
+        let mut columns = Vec::with_capacity(self.wanted.fields().len());
+        for field in self.wanted.fields() {
+            let Some(found) = rows.column_by_name(field.name()) else {
+                columns.push(new_null_array(field.data_type(), rows.num_rows()));
+                continue;
+            };
+            let column = match found.data_type() == field.data_type() {
+                true => found.clone(),
+                // What does not convert becomes null.
+                false => arrow_cast::cast(found, field.data_type())
+                    .map_err(|error| failed(Path::new(&*self.path), error).at(format!("column {}", field.name())))?,
+            };
+            if column.null_count() > found.null_count() || (!field.is_nullable() && column.null_count() > 0) {
+                for row in (0..rows.num_rows()).filter(|&row| column.is_null(row)) {
+                    let (code, what) = match found.is_null(row) {
+                        true if field.is_nullable() => continue,
+                        true => ("null-value", "a null where"),
+                        false => ("bad-value", "a value that does not convert where"),
+                    };
+                    let message = format!("{what} {} is needed", field.data_type());
+                    bad.entry(row as u32).or_insert(BadRecord { code, column: Some(field.name().clone()), message });
+                }
+            }
+            columns.push(column);
+        }
+        let keep = (!bad.is_empty()).then(|| (0..rows.num_rows() as u32).filter(|row| !bad.contains_key(row)).collect::<Vec<_>>());
+        if let Some(keep) = &keep {
+            let indices = UInt32Array::from(keep.clone());
+            let taken = columns.iter().map(|column| arrow_select::take::take(column, &indices, None));
+            columns = taken.collect::<std::result::Result<_, _>>().map_err(|error| Error::bug(format!("rows can't be taken: {error}")))?;
+        }
+        let count = keep.as_ref().map_or(rows.num_rows(), Vec::len);
+        let records = RecordBatch::try_new_with_options(self.wanted.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(count)))
+            .map_err(|error| Error::bug(format!("converted columns do not make a batch: {error}")))?;
+        Ok(Converted { records, keep, bad })
+    }
+}
+
+/// Rows in the wanted types.
+struct Converted {
+    /// Those that convert.
+    records: RecordBatch,
+    /// Which ones they are; `None`: all.
+    keep: Option<Vec<u32>>,
+    /// The others.
+    bad: BTreeMap<u32, BadRecord>,
 }
 
 /// Before anything is read: every column is there or may be null, and converts.
@@ -158,25 +201,19 @@ fn check_columns(wanted: &Schema, there: &Schema) -> Result<()> {
 
 impl SplitReader for GroupReader {
     fn read(&mut self, max_rows: usize) -> Result<Read> {
-        self.build(max_rows.max(1))?;
-        if self.decoded.is_empty() {
-            let Some(reader) = &mut self.reader else { return Ok(Read::End) };
-            let read = match reader.next() {
-                None => return Ok(Read::End),
-                Some(read) => read.map_err(|error| failed(Path::new(&*self.path), error))?,
-            };
-            let converted = self.convert(&read)?;
-            self.decoded.push_back(converted);
-        }
-        let Some(records) = self.decoded.pop_front() else { return Ok(Read::End) };
-        let count = records.num_rows().min(max_rows.max(1));
-        if count < records.num_rows() {
-            self.decoded.push_front(records.slice(count, records.num_rows() - count));
-        }
-        let payload = Payload::Rows { first: self.first + self.position.offset, count };
+        let max_rows = max_rows.max(1);
+        self.build(max_rows)?;
+        let Some(rows) = self.next_rows(max_rows)? else { return Ok(Read::End) };
+        let Converted { records, keep, bad } = self.convert(&rows)?;
+        let (first, count) = (self.first + self.position.offset, rows.num_rows());
         self.position.offset += count as u64;
-        let batch = self.assembler.batch(&records.slice(0, count), payload)?;
-        Ok(Read::Batch(SourceBatch { batch, rejects: Vec::new(), bytes: (self.bytes_a_row * count as f64) as u64 }))
+        let rejects = bad.into_iter().map(|(row, bad)| {
+            let json = row_to_json(&rows, row as usize)?;
+            Ok(self.assembler.reject(bad, first + u64::from(row), OriginalRecord::Json(json)))
+        });
+        let rejects = rejects.collect::<Result<_>>()?;
+        let batch = self.assembler.batch(&records, Payload::Rows { first, count }, keep.as_deref())?;
+        Ok(Read::Batch(SourceBatch { batch, rejects, bytes: (self.bytes_a_row * count as f64) as u64 }))
     }
 
     fn position(&self) -> Value {

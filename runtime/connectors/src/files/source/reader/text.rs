@@ -286,7 +286,7 @@ impl TextReader {
         }
         self.next_cut += decoded;
         let payload = Payload::Bytes { data: data.clone(), base, ranges };
-        let batch = self.assembler.batch(&self.decoder.finish()?, payload)?;
+        let batch = self.assembler.batch(&self.decoder.finish()?, payload, None)?;
         Ok(Read::Batch(SourceBatch { batch, rejects, bytes: self.newly_read() }))
     }
 
