@@ -2,6 +2,8 @@
 //!
 //! Everything runs on one core in one process, in turns, and the fastest of many rounds counts; so the ratios hold on a busy machine.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::fmt::Write;
 use std::hint::black_box;
 use std::ops::Range;
@@ -15,12 +17,15 @@ use wasmill_connectors::formats::{RecordDecoder, Utf8Records};
 const ROWS: usize = 8_192;
 const ROUNDS: usize = 60;
 
+/// A name and what to time.
+type Case<'a> = (&'a str, Box<dyn FnMut() + 'a>);
+
 fn main() {
     let good = posts(0);
     let bad = posts(10);
     println!("{ROWS} posts, {:.1} MB, mean {} bytes", good.len() as f64 / 1e6, good.len() / ROWS);
     let (all, seven) = (schema(12), schema(7));
-    let mut cases: Vec<(&str, Box<dyn FnMut()>)> = vec![
+    let mut cases: Vec<Case<'_>> = vec![
         ("arrow-json, 12 columns", Box::new(|| arrow_json(&good, &all))),
         ("serde_json, typed, no Arrow", Box::new(|| typed(&good))),
         ("wasmill, 12 columns", wasmill(&good, &all)),

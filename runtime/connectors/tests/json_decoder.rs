@@ -1,5 +1,7 @@
 //! JSON records into columns: every type, every refusal, and agreement with serde_json and arrow-json.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! The contract suite over the source `files`, in every format and compression.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod contract;
 
 use std::collections::BTreeMap;

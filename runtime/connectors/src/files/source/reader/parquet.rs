@@ -161,8 +161,9 @@ impl GroupReader {
             columns = taken.collect::<std::result::Result<_, _>>().map_err(|error| Error::bug(format!("rows can't be taken: {error}")))?;
         }
         let count = keep.as_ref().map_or(rows.num_rows(), Vec::len);
-        let records = RecordBatch::try_new_with_options(self.wanted.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(count)))
-            .map_err(|error| Error::bug(format!("converted columns do not make a batch: {error}")))?;
+        let records =
+            RecordBatch::try_new_with_options(self.wanted.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(count)))
+                .map_err(|error| Error::bug(format!("converted columns do not make a batch: {error}")))?;
         Ok(Converted { records, keep, bad })
     }
 }

@@ -316,8 +316,11 @@ impl SplitReader for TextReader {
         if self.next_cut < self.cuts.len() {
             return self.decode(max_rows, Vec::new());
         }
-        if !self.last && !self.align()? && !self.last {
-            return Ok(self.idle());
+        if !self.last {
+            let aligned = self.align()?;
+            if !aligned && !self.last {
+                return Ok(self.idle());
+            }
         }
         let mut wanted = self.wanted(max_rows);
         let mut skipped = 0;
