@@ -9,22 +9,35 @@
 //! * [`Sink`]: where batches go. Each lane writes through its own [`SinkWriter`]; an epoch is prepared (durable,
 //!   invisible), noted in the checkpoint, then committed.
 //!
-//! A [`Plan`] wires them.
+//! A [`Plan`] wires them; [`run`] executes it until the sources end or a [`StopSignal`] is given.
 //!
 //! Cost: no locks and no channels between the stages of a lane; a batch moves by reference counting.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 mod batch;
+mod counts;
 mod error;
+pub mod failpoint;
+mod observer;
 mod plan;
 mod reject;
+mod run;
 mod sink;
 mod source;
 mod stage;
+mod state;
+mod stop;
 
 pub use batch::{Batch, Lineage, Payload, SourceChunk};
+pub use counts::Counts;
 pub use error::{Class, Error, Result};
-pub use plan::{EpochPolicy, Input, Mode, Plan, SinkNode, SourceNode, StageNode};
-pub use reject::{OriginalRecord, Reject, dead_letter_schema};
+pub use observer::{Event, NodeSummary, Observer, Progression, Summary};
+pub use plan::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, SourceNode, StageNode};
+pub use reject::{OriginalRecord, Reject, dead_letter_schema, dead_letters_batch};
+pub use run::{adopt, reset, run};
 pub use sink::{CommitOutcome, Committed, Sink, SinkWriter, Token, WriterContext};
 pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId, SplitReader, SplitState};
 pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};
+pub use state::{Checkpoint, LocalState, Put, SinkProgress, StateStore};
+pub use stop::StopSignal;

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use crate::{Sink, Source, Stage};
+use crate::{Result, Sink, Source, Stage};
+
+/// Writes one row of a batch as one line of JSON, for rejects that have no bytes of their own.
+pub type RowAsJson = fn(&RecordBatch, usize) -> Result<String>;
 
 /// Whether a pipeline ends with its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -83,6 +87,8 @@ pub struct Plan {
     pub lanes: usize,
     /// The most rows that a lane decodes into one batch.
     pub batch_rows: usize,
+    /// How rejected rows are written that have no original bytes.
+    pub row_as_json: RowAsJson,
     /// When epochs end.
     pub epoch: EpochPolicy,
     /// Where records come from.

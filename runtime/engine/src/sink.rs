@@ -71,6 +71,11 @@ pub struct WriterContext {
 /// * Only `write` may reject rows. An error found later stops the pipeline.
 /// * A sink that can't hold this (a console) says so in its documentation and keeps the rest.
 pub trait Sink: Send + Sync {
+    /// Whether the sink keeps a token. One that does not (a console) can't be exactly-once, and is never asked what it holds.
+    fn remembers(&self) -> bool {
+        true
+    }
+
     /// What the sink remembers of this pipeline and sink name, whichever incarnation it was.
     fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>>;
 

@@ -59,6 +59,11 @@ pub trait Source: Send {
     /// Looks for splits. In stream mode it is called again from time to time; it must be quick and must not block for data.
     fn discover(&mut self, restored: &Progress) -> Result<Discovery>;
 
+    /// The bytes of everything that it has found in this run, read or not, where that is known: progress and time left are told by it.
+    fn known_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Opens a split where it stands. Called on the lane's own thread.
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>>;
 }

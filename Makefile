@@ -1,0 +1,66 @@
+# The commands of Wasmill. `make run` and `make test` set up what they need; all of them can be run again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Downloads and test builds live outside the clone, so that a fresh clone does not begin from nothing.
+export WASMILL_BUILD_CACHE ?= $(HOME)/.cache/wasmill-build
+VENV := $(WASMILL_BUILD_CACHE)/venv
+export WASMILL_PYTHON ?= $(VENV)/bin/python
+PLUGINS := clean-pin clean-geo clean-user
+PLUGIN_FLAGS := --profile plugin --target wasm32-wasip2 $(addprefix -p ,$(PLUGINS))
+# Real rows are used where they lie beside the clone; a clone without them has fixtures of its own.
+REAL_DATA := $(wildcard ../shared/data/pinterest)
+ifneq ($(REAL_DATA),)
+export WASMILL_REAL_DATA ?= $(abspath $(REAL_DATA))
+endif
+
+.PHONY: help setup build plugins run test lint check unit crash bench fuzz clean
+
+help: ## Shows this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | column -t -s '|'
+
+setup: ## Installs what building needs: a C compiler, the WebAssembly target of Rust
+	@tools/setup
+
+$(VENV)/ready: tests/foreign/requirements.txt
+	@echo "==> Python packages for tests and benchmarks, in $(VENV)"
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement $<
+	touch $@
+
+build: setup ## Builds target/release/wasmill and every plugin
+	@echo "==> wasmill"
+	cargo build --release --locked -p wasmill
+	@echo "==> plugins"
+	cargo build --locked $(PLUGIN_FLAGS)
+
+plugins: setup ## Builds every plugin
+	cargo build --locked $(PLUGIN_FLAGS)
+
+run: build ## Sets up, builds, runs the demo pipeline and shows what came out
+	@tools/demo
+
+TEST_ENVIRONMENT := CARGO_TARGET_DIR=$(WASMILL_BUILD_CACHE)/target
+
+test: setup $(VENV)/ready ## Runs every test
+	@echo "==> tests, built in $(WASMILL_BUILD_CACHE)/target"
+	@test -n "$${WASMILL_REAL_DATA:-}" || echo "    (no real data beside this clone: tests that need it say that they did not run)"
+	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
+	$(TEST_ENVIRONMENT) cargo test --locked --workspace --features wasmill/failpoints
+	$(MAKE) lint
+
+lint: ## Formatting and lints
+	cargo fmt --all --check
+	$(TEST_ENVIRONMENT) cargo clippy --locked --workspace --all-targets --features wasmill/failpoints -- -D warnings
+
+crash: setup $(VENV)/ready ## 300 kills in each mode; WASMILL_CRASH_SEED repeats a run
+	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
+	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-300} $(TEST_ENVIRONMENT) cargo test --locked -p wasmill --features failpoints --test e2e -- crash --nocapture
+
+bench: build $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks.md
+	$(VENV)/bin/python tests/bench/run.py
+
+clean: ## Removes what was built in this clone and what the demo wrote
+	rm -rf target out data .wasmill

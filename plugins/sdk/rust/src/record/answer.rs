@@ -1,0 +1,89 @@
+//! What a function of one record may answer: yes or no, a record, several, or a reject.
+
+use super::OutputRecord;
+use crate::Reject;
+
+/// The answer to one record.
+///
+/// | answer | meaning |
+/// |---|---|
+/// | `bool` | the row goes on, or is filtered out |
+/// | a record | the row goes on with these columns |
+/// | `Option` of a record | it goes on, or is filtered out |
+/// | `Vec` of a record | one row for each, none is filtered out |
+/// | `Result` of any of these, [`Reject`] | or it is set aside |
+pub trait Answer {
+    /// The record that goes on.
+    type Record: OutputRecord;
+
+    /// Sends what goes on.
+    ///
+    /// # Errors
+    /// The reason to set the row aside instead.
+    fn send(self, emit: &mut Emit<Self::Record>) -> Result<(), Reject>;
+}
+
+/// Collects the rows that go on.
+pub struct Emit<R: OutputRecord> {
+    pub(super) builders: R::Builders,
+    pub(super) origins: Vec<u32>,
+    pub(super) row: u32,
+}
+
+impl<R: OutputRecord> Emit<R> {
+    #[inline]
+    fn record(&mut self, record: R) {
+        record.append(&mut self.builders);
+        self.origins.push(self.row);
+    }
+}
+
+impl<R: OutputRecord> Answer for R {
+    type Record = R;
+
+    #[inline]
+    fn send(self, emit: &mut Emit<R>) -> Result<(), Reject> {
+        emit.record(self);
+        Ok(())
+    }
+}
+
+impl Answer for bool {
+    type Record = ();
+
+    #[inline]
+    fn send(self, emit: &mut Emit<()>) -> Result<(), Reject> {
+        if self {
+            emit.record(());
+        }
+        Ok(())
+    }
+}
+
+impl<R: OutputRecord> Answer for Option<R> {
+    type Record = R;
+
+    #[inline]
+    fn send(self, emit: &mut Emit<R>) -> Result<(), Reject> {
+        self.into_iter().for_each(|record| emit.record(record));
+        Ok(())
+    }
+}
+
+impl<R: OutputRecord> Answer for Vec<R> {
+    type Record = R;
+
+    fn send(self, emit: &mut Emit<R>) -> Result<(), Reject> {
+        self.into_iter().for_each(|record| emit.record(record));
+        Ok(())
+    }
+}
+
+impl<A: Answer> Answer for Result<A, Reject> {
+    type Record = A::Record;
+
+    #[inline]
+    fn send(self, emit: &mut Emit<A::Record>) -> Result<(), Reject> {
+        self?.send(emit)
+    }
+}

@@ -1,0 +1,147 @@
+//! Puts full rows together from what a plugin answered and from the columns that stayed behind, checking what the host checks.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, make_array};
+use arrow_buffer::NullBuffer;
+use arrow_ipc::convert::try_schema_from_ipc_buffer;
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use arrow_select::take::take;
+
+use super::driver::{self, Outcome, PortRows, RowReject, fault};
+use crate::bindings::wasmill::plugin::types::{self, ColumnSource};
+
+/// The answers of a plugin, call by call.
+pub(super) struct Assembly {
+    ports: Vec<PortAssembly>,
+    rejects: Vec<RowReject>,
+}
+
+struct PortAssembly {
+    name: String,
+    schema: SchemaRef,
+    sources: Vec<ColumnSource>,
+    /// What comes back from the plugin: computed columns and masks.
+    answered: SchemaRef,
+    pieces: Vec<RecordBatch>,
+    origins: Vec<u32>,
+}
+
+impl Assembly {
+    pub(super) fn new(ports: &[types::Port], input: &RecordBatch) -> Self {
+        let ports = ports.iter().map(|port| PortAssembly::new(port, input).unwrap_or_else(|error| fault(&error))).collect();
+        Self { ports, rejects: Vec::new() }
+    }
+
+    /// Adds the answer to the rows of `input`, the first of which is row `start` of the whole.
+    pub(super) fn add(
+        &mut self,
+        input: &RecordBatch,
+        start: u32,
+        outputs: Vec<types::Output>,
+        rejects: Vec<types::Reject>,
+    ) -> Result<(), String> {
+        let mut sent = vec![false; input.num_rows()];
+        let mut used = vec![false; self.ports.len()];
+        for output in outputs {
+            let index = output.port as usize;
+            let port = self.ports.get_mut(index).ok_or_else(|| format!("there is no port {index}"))?;
+            if std::mem::replace(&mut used[index], true) {
+                return Err(format!("port {} appears twice", port.name));
+            }
+            port.add(input, start, output, &mut sent)?;
+        }
+        let mut rejected = vec![false; input.num_rows()];
+        for reject in rejects {
+            let row = reject.row as usize;
+            let seen = rejected.get_mut(row).ok_or_else(|| format!("row {row} is rejected and does not exist"))?;
+            if std::mem::replace(seen, true) || sent[row] {
+                return Err(format!("row {row} is rejected, and rejected again or sent out"));
+            }
+            self.rejects.push(RowReject { row: start + reject.row, code: reject.code, column: reject.column, message: reject.message });
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Outcome {
+        let ports = self.ports.into_iter().map(|port| {
+            let records = concat_batches(&port.schema, &port.pieces).unwrap_or_else(|error| fault(&error.to_string()));
+            PortRows { name: port.name, records, origins: port.origins }
+        });
+        Outcome { ports: ports.collect(), rejects: self.rejects }
+    }
+}
+
+impl PortAssembly {
+    fn new(port: &types::Port, input: &RecordBatch) -> Result<Self, String> {
+        let schema = Arc::new(try_schema_from_ipc_buffer(&port.schema).map_err(|error| error.to_string())?);
+        if schema.fields().len() != port.columns.len() {
+            return Err(format!("port {} has {} fields and {} columns", port.name, schema.fields().len(), port.columns.len()));
+        }
+        let mut answered = Vec::new();
+        for (field, source) in schema.fields().iter().zip(&port.columns) {
+            match source {
+                ColumnSource::Computed => answered.push(Arc::clone(field)),
+                ColumnSource::Nulled(_) => answered.push(Arc::new(Field::new(field.name(), DataType::Boolean, false))),
+                ColumnSource::Input(_) => {}
+            }
+            if let ColumnSource::Input(index) | ColumnSource::Nulled(index) = source {
+                let original =
+                    input.schema_ref().fields().get(*index as usize).ok_or_else(|| format!("there is no input column {index}"))?;
+                if original.data_type() != field.data_type() {
+                    return Err(format!("column {} changes its type without being computed", field.name()));
+                }
+            }
+        }
+        let answered = Arc::new(Schema::new(answered.into_iter().collect::<Fields>()));
+        Ok(Self { name: port.name.clone(), schema, sources: port.columns.clone(), answered, pieces: Vec::new(), origins: Vec::new() })
+    }
+
+    fn add(&mut self, input: &RecordBatch, start: u32, output: types::Output, sent: &mut [bool]) -> Result<(), String> {
+        let origins = output.origins.unwrap_or_else(|| (0..input.num_rows() as u32).collect());
+        if origins.windows(2).any(|pair| pair[0] > pair[1]) || origins.iter().any(|&row| row as usize >= sent.len()) {
+            return Err(format!("the origins of port {} decrease or are out of range", self.name));
+        }
+        for &row in &origins {
+            sent[row as usize] = true;
+        }
+        let answered = match (self.answered.fields().is_empty(), output.columns.is_empty()) {
+            (true, true) => driver::batch_of(Arc::clone(&self.answered), Vec::new(), origins.len())?,
+            (false, _) => driver::read_table(&output.columns, &self.answered)?,
+            (true, false) => return Err(format!("port {} answers columns and has none", self.name)),
+        };
+        if answered.num_rows() != origins.len() {
+            return Err(format!("port {} answers {} rows for {} origins", self.name, answered.num_rows(), origins.len()));
+        }
+        let indices = UInt32Array::from(origins.clone());
+        let mut answers = answered.columns().iter();
+        let mut columns = Vec::with_capacity(self.sources.len());
+        for source in &self.sources {
+            columns.push(match source {
+                ColumnSource::Computed => Arc::clone(answers.next().ok_or("a computed column is missing")?),
+                ColumnSource::Input(index) => gather(input, *index, &indices)?,
+                ColumnSource::Nulled(index) => nulled(&gather(input, *index, &indices)?, answers.next().ok_or("a mask is missing")?)?,
+            });
+        }
+        self.pieces.push(driver::batch_of(Arc::clone(&self.schema), columns, origins.len())?);
+        self.origins.extend(origins.iter().map(|row| start + row));
+        Ok(())
+    }
+}
+
+fn gather(input: &RecordBatch, index: u32, rows: &UInt32Array) -> Result<ArrayRef, String> {
+    take(input.column(index as usize), rows, None).map_err(|error| error.to_string())
+}
+
+/// A column, null where the mask says false.
+fn nulled(column: &ArrayRef, mask: &ArrayRef) -> Result<ArrayRef, String> {
+    let mask = mask.as_any().downcast_ref::<BooleanArray>().ok_or("a mask is not of booleans")?;
+    if mask.null_count() > 0 {
+        return Err("a mask has nulls".to_owned());
+    }
+    let kept = NullBuffer::new(mask.values().clone());
+    let nulls = NullBuffer::union(column.nulls(), Some(&kept));
+    let data = column.to_data().into_builder().nulls(nulls).build().map_err(|error| error.to_string())?;
+    Ok(make_array(data))
+}

@@ -1,0 +1,118 @@
+//! The rules for the cells of one text column, and what they make of it: a mask, rejects, or the column anew.
+
+use arrow_array::builder::TimestampMicrosecondBuilder;
+use arrow_array::{Array, StringArray, TimestampMicrosecondArray};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+
+use super::{TextSet, WrappedValues, unwrap_single};
+use crate::{Output, Refusal, Reject, mask, time};
+
+/// Texts that mean null wherever they stand: nothing at all, and what Python prints for nothing.
+pub const STANDARD_NULLS: [&str; 2] = ["", "None"];
+
+/// How the cells of one text column are read.
+#[derive(Debug, Clone)]
+pub struct TextRules {
+    nulls: TextSet,
+    wrapped: WrappedValues,
+}
+
+impl TextRules {
+    /// Rules: the texts that mean null, and what becomes of wrapped ones.
+    pub fn new(nulls: TextSet, wrapped: WrappedValues) -> Self {
+        Self { nulls, wrapped }
+    }
+
+    /// Whether the rules leave every text as it is and reject none: the column then need not cross.
+    pub fn change_nothing(&self) -> bool {
+        self.nulls.is_empty() && self.wrapped == WrappedValues::Keep
+    }
+
+    /// Whether the rules change nothing but to null: the column's values then need not travel back, a mask is enough.
+    pub fn only_mask(&self) -> bool {
+        self.wrapped != WrappedValues::Unwrap
+    }
+
+    /// The rows that keep their text.
+    pub fn keep_mask(&self, texts: &StringArray) -> BooleanBuffer {
+        self.nulls.keep_mask(texts)
+    }
+
+    /// Rejects the rows whose text is wrapped, where the rules say so, as `wrapped-value`.
+    pub fn reject_wrapped(&self, texts: &StringArray, column: &str, out: &mut Output<'_>) {
+        if self.wrapped != WrappedValues::Reject {
+            return;
+        }
+        let values = texts.value_data();
+        for (row, bounds) in texts.value_offsets().windows(2).enumerate() {
+            let (start, end) = (bounds[0] as usize, bounds[1] as usize);
+            // Two bytes tell apart almost every text from a wrapped one.
+            if end - start < 4 || values[start] != b'[' || values[end - 1] != b']' || texts.is_null(row) {
+                continue;
+            }
+            let text = texts.value(row);
+            if unwrap_single(text).is_some() {
+                let message = format!("{column} is wrapped as a list: {}; `wrapped_values: unwrap` takes the text inside", shortened(text));
+                out.reject(row, Reject::new("wrapped-value", message).at_column(column));
+            }
+        }
+    }
+
+    /// The text of a cell, unwrapped where the rules say so; none if it is null or means null.
+    #[inline]
+    pub fn text<'a>(&self, texts: &'a StringArray, row: usize) -> Option<&'a str> {
+        if texts.is_null(row) {
+            return None;
+        }
+        let text = texts.value(row);
+        let text = if self.wrapped == WrappedValues::Unwrap { unwrap_single(text).unwrap_or(text) } else { text };
+        (!self.nulls.contains(text.as_bytes())).then_some(text)
+    }
+
+    /// The column anew: what `cut` leaves of each text; what is then a text that means null becomes null.
+    ///
+    /// # Errors
+    /// Refuses a batch whose texts would come to more than 2 GiB.
+    pub fn rewritten(&self, texts: &StringArray, cut: impl Fn(&str) -> &str) -> Result<StringArray, Refusal> {
+        let mut offsets = Vec::with_capacity(texts.len() + 1);
+        let mut values = Vec::with_capacity(texts.value_data().len());
+        offsets.push(0_i32);
+        let kept = mask(texts.len(), |row| {
+            let text = self.text(texts, row).map(&cut).filter(|text| !self.nulls.contains(text.as_bytes()));
+            values.extend_from_slice(text.unwrap_or_default().as_bytes());
+            offsets.push(values.len() as i32);
+            text.is_some()
+        });
+        if i32::try_from(values.len()).is_err() {
+            return Err(Refusal::new("the texts of a batch come to more than 2 GiB; use smaller batches"));
+        }
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        StringArray::try_new(offsets, Buffer::from_vec(values), Some(NullBuffer::new(kept)))
+            .map_err(|error| Refusal::new(format!("cannot make a column of texts: {error}")))
+    }
+
+    /// The column as times in UTC; rows whose text is none are rejected as `bad-timestamp`, wrapped ones as `wrapped-value`.
+    pub fn timestamps(&self, texts: &StringArray, column: &str, out: &mut Output<'_>) -> TimestampMicrosecondArray {
+        self.reject_wrapped(texts, column, out);
+        let mut times = TimestampMicrosecondBuilder::with_capacity(texts.len()).with_data_type(time::timestamp_type());
+        for row in 0..texts.len() {
+            let text = self.text(texts, row);
+            let time = text.and_then(time::parse_micros);
+            if let (Some(text), None) = (text, time) {
+                let message = format!("{column} {} is no time such as 2022-07-07T00:18:41 or 2022-07-07 00:18:41", shortened(text));
+                out.reject(row, Reject::new("bad-timestamp", message).at_column(column));
+            }
+            times.append_option(time);
+        }
+        times.finish()
+    }
+}
+
+/// A value for a message: quoted, control characters escaped, and cut where it is long.
+pub fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

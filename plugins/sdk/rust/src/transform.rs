@@ -1,0 +1,116 @@
+//! The trait that a plugin implements, and the life of an instance over the contract's calls.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::bindings::wasmill::plugin::types;
+use crate::plan::Layout;
+use crate::{Batch, Output, Plan, Refusal, ipc};
+
+/// A plugin that cleans, filters, splits or routes: batches in, batches out.
+///
+/// One function declares, one works. `plan` is called to learn the needs (without an input schema) and again when the plugin is opened
+/// (with it), so it must depend on nothing but its arguments. `process` is then called for every batch, on one thread.
+///
+/// Export it with [`transform!`](crate::transform!).
+pub trait Transform: Sized + 'static {
+    /// The configuration as the pipeline's YAML gives it; see [`config`](macro@crate::config).
+    type Config: DeserializeOwned + JsonSchema;
+
+    /// Checks the configuration, declares columns in and out, and makes the plugin.
+    ///
+    /// # Errors
+    /// Refuse what can't work, and say what to do about it.
+    fn plan(config: Self::Config, plan: &mut Plan) -> Result<Self, Refusal>;
+
+    /// Transforms one batch of at least one row. Bad rows are rejected through `out`.
+    ///
+    /// Every input row is the origin of an output row, or rejected, or (in neither) filtered out. The plugin must not rely on what it
+    /// remembers from earlier batches: an instance may be replaced by a fresh one between any two.
+    ///
+    /// # Errors
+    /// Only for what makes the plugin as a whole unable to go on; it counts as a fault.
+    fn process(&mut self, batch: &Batch, out: &mut Output<'_>) -> Result<(), Refusal>;
+}
+
+/// What a plugin says of itself. [`transform!`](crate::transform!) implements it.
+pub trait Plugin: Transform {
+    /// The name that pipelines use: the package's.
+    const NAME: &'static str;
+    /// The package's version.
+    const VERSION: &'static str;
+    /// What it does, in Markdown; the first line is a summary.
+    const DOCUMENTATION: &'static str;
+}
+
+/// An instance of a plugin behind the contract's calls: what the host talks to.
+///
+/// [`transform!`](crate::transform!) keeps one in the component; [`testing`](crate::testing) drives one natively, over the same bytes.
+#[doc(hidden)]
+pub struct Instance<T> {
+    opened: Option<(T, Layout)>,
+}
+
+impl<T> Default for Instance<T> {
+    fn default() -> Self {
+        Self { opened: None }
+    }
+}
+
+#[doc(hidden)]
+impl<T: Plugin> Instance<T> {
+    pub fn describe() -> types::Description {
+        let schema = schemars::schema_for!(T::Config);
+        types::Description {
+            name: T::NAME.to_owned(),
+            version: T::VERSION.to_owned(),
+            documentation: T::DOCUMENTATION.to_owned(),
+            encoding: types::Encoding::ArrowIpc,
+            config_schema: serde_json::to_string(&schema).unwrap_or_default(),
+            extra: Vec::new(),
+        }
+    }
+
+    pub fn prepare(config: &str) -> Result<types::Needs, types::Refusal> {
+        let mut plan = Plan::new(None);
+        T::plan(parse::<T>(config)?, &mut plan)?;
+        let (schema, crosses) = plan.needs()?;
+        Ok(types::Needs { columns: ipc::encode_schema(&schema), crosses, extra: Vec::new() })
+    }
+
+    pub fn open(&mut self, config: &str, input: &[u8]) -> Result<Vec<types::Port>, types::Refusal> {
+        let input = Arc::new(ipc::decode_schema(input)?);
+        let mut plan = Plan::new(Some(Arc::clone(&input)));
+        let plugin = T::plan(parse::<T>(config)?, &mut plan)?;
+        let layout = plan.resolve(&input)?;
+        let ports = layout.ports.iter().map(|port| port.to_contract()).collect();
+        self.opened = Some((plugin, layout));
+        Ok(ports)
+    }
+
+    pub fn process(&mut self, batch: Vec<u8>) -> Result<(Vec<types::Output>, Vec<types::Reject>), types::Refusal> {
+        let (plugin, layout) = self.opened.as_mut().ok_or_else(|| Refusal::new("process was called before open"))?;
+        let batch = layout.batch(batch)?;
+        let mut output = Output::new(layout, batch.len());
+        plugin.process(&batch, &mut output)?;
+        Ok(output.finish()?)
+    }
+}
+
+fn parse<T: Transform>(config: &str) -> Result<T::Config, Refusal> {
+    // A stage without a configuration is one with an empty object.
+    let config = if config.trim().is_empty() { "{}" } else { config };
+    serde_json::from_str(config).map_err(|error| Refusal::new(format!("the configuration is not valid: {error}")))
+}
+
+impl From<Refusal> for types::Refusal {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            message: refusal.message().to_owned(),
+            config_path: refusal.config_path().map(str::to_owned),
+            column: refusal.column().map(str::to_owned),
+        }
+    }
+}

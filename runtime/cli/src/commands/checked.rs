@@ -1,0 +1,40 @@
+//! What the commands share that need a pipeline without mistakes: the check before, the error after.
+
+use std::io::Write;
+
+use wasmill_engine::Error;
+
+use super::PipelineArguments;
+use crate::check::{BuiltConnectors, Checked, Surroundings, check};
+use crate::diagnostics::{Style, render};
+use crate::document::{ProcessWorld, Redactor};
+use crate::exit;
+
+/// Checks a pipeline and shows on standard error what is wrong with it. An error of it is an exit status.
+pub fn check_or_exit(arguments: &PipelineArguments) -> Result<Checked, u8> {
+    let plugins = arguments.catalog();
+    let surroundings = Surroundings { plugins: &plugins, connectors: &BuiltConnectors, world: &ProcessWorld };
+    let report = check(&arguments.request(), surroundings);
+    let style = Style::of(&std::io::stderr());
+    let _ = std::io::stderr().write_all(render(&report.diagnostics, &report.files, &report.redactor, style).as_bytes());
+    report.pipeline.ok_or_else(|| report.diagnostics.class().map_or(exit::BUG, exit::status))
+}
+
+/// Shows an error of a run: what, where, what to do. Gives its exit status.
+pub fn fail(error: &Error, redactor: &Redactor, json: bool) -> u8 {
+    if json {
+        let value = serde_json::json!({
+            "event": "failed",
+            "class": error.class(),
+            "message": redactor.clean(&error.to_string()),
+            "hint": error.hint_text().map(|hint| redactor.clean(hint)),
+        });
+        super::print(&format!("{value}\n"));
+    }
+    let mut text = format!("error: {error}\n");
+    if let Some(hint) = error.hint_text() {
+        text += &format!("  help: {hint}\n");
+    }
+    let _ = std::io::stderr().write_all(redactor.clean(&text).as_bytes());
+    exit::status(error.class())
+}

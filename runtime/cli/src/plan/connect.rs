@@ -1,0 +1,48 @@
+//! Makes the sources and sinks that a checked pipeline names, and names them for people.
+
+use std::sync::Arc;
+
+use arrow_schema::Schema;
+use wasmill_connectors::console::ConsoleSink;
+use wasmill_connectors::delta::DeltaSink;
+use wasmill_connectors::emulator::EmulatorSource;
+use wasmill_connectors::files::{FilesSink, FilesSource};
+use wasmill_engine::{Mode, Result, Sink, Source};
+
+use crate::check::CheckedSource;
+use crate::spec::{SinkKind, SourceKind};
+
+/// The source of a checked pipeline.
+pub fn source(checked: &CheckedSource, mode: Mode) -> Result<Box<dyn Source>> {
+    let (name, schema) = (&checked.name, Arc::clone(&checked.schema));
+    Ok(match &checked.kind {
+        SourceKind::Files(config) => Box::new(FilesSource::new(name, config.clone(), schema, mode)?),
+        SourceKind::Emulator(config) => Box::new(EmulatorSource::new(name, config, schema, mode)?),
+    })
+}
+
+/// A sink for these columns.
+pub fn sink(kind: &SinkKind, schema: &Schema) -> Result<Arc<dyn Sink>> {
+    Ok(match kind {
+        SinkKind::Delta(config) => Arc::new(DeltaSink::new(config.clone(), schema)?),
+        SinkKind::Files(config) => Arc::new(FilesSink::new(config.clone(), schema)?),
+        SinkKind::Console(config) => Arc::new(ConsoleSink::new(config.clone())),
+    })
+}
+
+/// `files data/*.jsonl`: what kind of source it is, and of what.
+pub fn source_in_words(kind: &SourceKind) -> String {
+    match kind {
+        SourceKind::Files(config) => format!("files {}", config.path),
+        SourceKind::Emulator(config) => format!("emulator of the table {}", config.table.name()),
+    }
+}
+
+/// `delta out/pin_table`: what kind of sink it is, and where.
+pub fn sink_in_words(kind: &SinkKind) -> String {
+    match kind {
+        SinkKind::Delta(config) => format!("delta {}", config.uri),
+        SinkKind::Files(config) => format!("files {}", config.path),
+        SinkKind::Console(_) => "console".to_owned(),
+    }
+}

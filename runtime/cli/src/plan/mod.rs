@@ -1,0 +1,63 @@
+//! From a checked pipeline to a plan that the engine runs.
+
+mod connect;
+mod show;
+
+use std::path::Path;
+
+use wasmill_engine::{Plan, Result, SinkNode, SourceNode, StageNode, dead_letter_schema};
+
+pub use show::show;
+
+use crate::check::Checked;
+
+/// The name of the dead letters where a sink has a name: in tokens and tables. No sink of a pipeline may have it.
+pub const DEAD_LETTERS: &str = "dead_letters";
+
+/// How many lanes a pipeline has that does not say: one a core.
+pub fn default_lanes() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Makes the sources and sinks of a checked pipeline and wires them. Opens files and tables, but reads and writes nothing.
+///
+/// # Errors
+/// A connector that can't be made.
+pub fn build(checked: &Checked) -> Result<Plan> {
+    let sources = checked.sources.iter().map(|source| {
+        let built = connect::source(source, checked.mode).map_err(|error| error.at(format!("source {}", source.name)))?;
+        Ok(SourceNode { name: source.name.clone(), source: built, max_reject_share: source.max_reject_share })
+    });
+    let stages = checked.stages.iter().map(|stage| StageNode {
+        name: stage.name.clone(),
+        stage: stage.opened.stage(),
+        inputs: stage.inputs.clone(),
+        plugin: Some(format!("{}@sha256:{}", stage.plugin.name(), stage.plugin.digest()).into()),
+        max_reject_share: stage.max_reject_share,
+    });
+    let sinks = checked.sinks.iter().map(|sink| {
+        let built = connect::sink(&sink.kind, &sink.schema).map_err(|error| error.at(format!("sink {}", sink.name)))?;
+        Ok(SinkNode { name: sink.name.clone(), sink: built, inputs: sink.inputs.clone(), schema: sink.schema.clone() })
+    });
+    let dead_letters = checked.dead_letters.as_ref().map(|kind| {
+        let built = connect::sink(kind, &dead_letter_schema()).map_err(|error| error.at("dead letters"))?;
+        Ok(SinkNode { name: DEAD_LETTERS.into(), sink: built, inputs: Vec::new(), schema: dead_letter_schema() })
+    });
+    Ok(Plan {
+        name: checked.name.clone(),
+        mode: checked.mode,
+        lanes: checked.lanes.unwrap_or_else(default_lanes),
+        batch_rows: checked.batch_rows,
+        row_as_json: wasmill_connectors::formats::row_as_json,
+        epoch: checked.epoch,
+        sources: sources.collect::<Result<_>>()?,
+        stages: stages.collect(),
+        sinks: sinks.collect::<Result<_>>()?,
+        dead_letters: dead_letters.transpose()?,
+    })
+}
+
+/// Where a pipeline's state lies: the folder of the state, then the pipeline's name.
+pub fn state_of(checked: &Checked) -> std::path::PathBuf {
+    Path::new(&checked.state).join(&checked.name)
+}

@@ -1,0 +1,88 @@
+//! A plan in words: lanes, epochs, what is decoded, what crosses into plugins, where everything goes.
+
+use std::fmt::Write as _;
+
+use arrow_schema::Schema;
+use wasmill_engine::{Input, Mode};
+
+use super::connect::{sink_in_words, source_in_words};
+use super::{DEAD_LETTERS, default_lanes, state_of};
+use crate::check::{Checked, CheckedStage, SourceColumns};
+use crate::spec::Written;
+
+/// The running shape of a checked pipeline, for people. Values that came from `${env:…}` or `${file:…}` are redacted by the caller.
+pub fn show(checked: &Checked) -> String {
+    let mut text = String::new();
+    let lanes = checked.lanes.unwrap_or_else(default_lanes);
+    let mode = match checked.mode {
+        Mode::Batch => "batch: ends with its input",
+        Mode::Stream => "stream: goes on until it is stopped",
+    };
+    line(&mut text, 0, &format!("{} ({mode})", checked.name));
+    line(&mut text, 1, &format!("lanes    {lanes}, batches of at most {} rows", checked.batch_rows));
+    line(&mut text, 1, &format!("epochs   {}", epochs(checked)));
+    line(&mut text, 1, &format!("state    {}", state_of(checked).display()));
+    for source in &checked.sources {
+        line(&mut text, 0, &format!("source {} ({})", source.name, source_in_words(&source.kind)));
+        let why = match source.columns {
+            SourceColumns::Declared(_) => "as the file declares them",
+            SourceColumns::Needed(_) => "what its stages need",
+            SourceColumns::Sampled { .. } => "found in a sample",
+        };
+        line(&mut text, 1, &format!("decodes  {} columns, {why}: {}", source.schema.fields().len(), columns(&source.schema)));
+    }
+    checked.stages.iter().for_each(|stage| show_stage(&mut text, checked, stage));
+    for sink in &checked.sinks {
+        line(&mut text, 0, &format!("sink {} ({})", sink.name, sink_in_words(&sink.kind)));
+        line(&mut text, 1, &format!("from     {}", inputs(checked, &sink.inputs)));
+        line(&mut text, 1, &format!("writes   {} columns: {}", sink.schema.fields().len(), columns(&sink.schema)));
+    }
+    match &checked.dead_letters {
+        Some(kind) => line(&mut text, 0, &format!("{DEAD_LETTERS} ({})", sink_in_words(kind))),
+        None => line(&mut text, 0, "no dead letters: the first reject stops the pipeline"),
+    }
+    text
+}
+
+fn line(text: &mut String, depth: usize, content: &str) {
+    let _ = writeln!(text, "{}{content}", "  ".repeat(depth));
+}
+
+fn epochs(checked: &Checked) -> String {
+    if checked.epoch.whole_run {
+        return "one, the whole run: a sink overwrites".to_owned();
+    }
+    format!("end after {} or {} rows, whichever comes first", humantime::format_duration(checked.epoch.every), checked.epoch.rows)
+}
+
+fn show_stage(text: &mut String, checked: &Checked, stage: &CheckedStage) {
+    line(text, 0, &format!("stage {} ({}@sha256:{})", stage.name, stage.plugin.name(), stage.plugin.digest()));
+    line(text, 1, &format!("from     {}", inputs(checked, &stage.inputs)));
+    let crossing: Vec<&str> = stage.opened.crossing().iter().map(|&index| stage.input_schema.field(index).name().as_str()).collect();
+    line(text, 1, &format!("crosses  {} of {} columns: {}", crossing.len(), stage.input_schema.fields().len(), crossing.join(", ")));
+    for port in stage.opened.ports() {
+        line(text, 1, &format!("gives    {}: {}", port.name, columns(&port.schema)));
+    }
+}
+
+fn columns(schema: &Schema) -> String {
+    let shown = schema.fields().iter().map(|field| {
+        let null = if field.is_nullable() { "" } else { " not null" };
+        format!("{} {}{null}", field.name(), Written(field.data_type()))
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn inputs(checked: &Checked, inputs: &[Input]) -> String {
+    let name = |input: &Input| match *input {
+        Input::Source(index) => checked.sources[index].name.to_string(),
+        Input::Stage(index, port) => {
+            let stage = &checked.stages[index];
+            match stage.opened.ports() {
+                [_] => stage.name.to_string(),
+                ports => format!("{}.{}", stage.name, ports[port].name),
+            }
+        }
+    };
+    inputs.iter().map(name).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,270 @@
+//! Commits into a table: publish the staged files, then move the table's log by compare-and-set.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
+
+use super::config::WriteMode;
+use super::data_file::now_millis;
+use super::log::{Followed, Put, TableLog};
+use super::prepared::{DataFile, Prepared};
+use super::schema::{SchemaDifference, differences};
+use super::state::{MarkNames, Metadata, TableState};
+use crate::durable::{create_folder, parent_of, rename_new, sync_folder};
+use crate::token::{Step, compare};
+
+/// How often a commit tries to get its entry into the log before it gives up. Every failure is another writer's success.
+const ATTEMPTS: u32 = 40;
+
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// One sink's view of its table.
+pub(crate) struct Committer {
+    log: TableLog,
+    names: MarkNames,
+    staging: PathBuf,
+    known: Option<Followed>,
+}
+
+impl Committer {
+    /// A view of the table behind `log`, which need not exist yet.
+    pub(crate) fn new(log: TableLog, names: MarkNames, staging: PathBuf) -> Self {
+        Self { log, names, staging, known: None }
+    }
+
+    /// The table as it is now.
+    pub(crate) fn look(&mut self) -> Result<Option<&TableState>> {
+        self.known = Followed::refresh(self.known.take(), &self.log, &self.names)?;
+        Ok(self.known.as_ref().map(Followed::state))
+    }
+
+    /// The sink's token as the table has it now.
+    pub(crate) fn committed(&mut self) -> Result<Option<Committed>> {
+        Ok(self.look()?.and_then(|state| state.marks.committed()))
+    }
+
+    /// Makes a prepared commit visible. Answers with the table's new version if it was not before.
+    pub(crate) fn commit(&mut self, token: &Token, prepared: &Prepared) -> Result<(CommitOutcome, Option<u64>)> {
+        let mut published = false;
+        let mut trouble = None;
+        for attempt in 0..ATTEMPTS {
+            wait_before(attempt);
+            self.look()?;
+            let state = self.known.as_ref().map(Followed::state);
+            let current = state.and_then(|state| state.marks.committed());
+            if compare(current.as_ref(), token)? == Step::Already {
+                // An entry of ours whose writing looked like a failure counts as done by this call.
+                let outcome = if trouble.is_some() { CommitOutcome::Done } else { CommitOutcome::Already };
+                return Ok((outcome, None));
+            }
+            if let Some(state) = state {
+                check(state, prepared)?;
+            }
+            if !published {
+                publish(self.log.folder(), &self.staging, &prepared.files)?;
+                published = true;
+                failpoint::hit("delta-after-rename");
+            }
+            let version = state.map_or(0, |state| state.version + 1);
+            let entry = entry(&self.log, state, token, &self.names, prepared)?;
+            failpoint::hit("delta-commit-before-log");
+            match self.log.put(version, &entry, &self.staging) {
+                Ok(Put::Done) => {
+                    failpoint::hit("delta-commit-after-log");
+                    return Ok((CommitOutcome::Done, Some(version)));
+                }
+                Ok(Put::Taken) => {}
+                Err(error) if trouble.is_some() => return Err(error),
+                Err(error) => trouble = Some(error),
+            }
+        }
+        Err(trouble.unwrap_or_else(|| {
+            Error::environment(format!("other writers were quicker {ATTEMPTS} times in a row: epoch {} is not committed", token.epoch))
+                .hint("run the pipeline again: it goes on with this commit")
+        }))
+    }
+
+    /// Sets the token and nothing else.
+    pub(crate) fn adopt(&mut self, token: &Token, create: &Prepared) -> Result<()> {
+        for attempt in 0..ATTEMPTS {
+            wait_before(attempt);
+            self.look()?;
+            let state = self.known.as_ref().map(Followed::state);
+            if state.is_none() && token.epoch == 0 {
+                return Ok(());
+            }
+            let target = Committed { incarnation: token.incarnation, epoch: token.epoch };
+            if state.and_then(|state| state.marks.committed()) == Some(target) {
+                return Ok(());
+            }
+            let mut lines = vec![commit_info("STREAMING UPDATE", token, state, json!({}))];
+            match state {
+                Some(state) => state.check_writable(false)?,
+                None => lines.extend(creation(create)),
+            }
+            lines.extend(self.names.actions(token)?);
+            let version = state.map_or(0, |state| state.version + 1);
+            if self.log.put(version, &join(&lines), &self.staging)? == Put::Done {
+                return Ok(());
+            }
+        }
+        Err(Error::environment(format!("other writers were quicker {ATTEMPTS} times in a row: the table is not adopted")))
+    }
+
+    /// The log.
+    pub(crate) fn log(&self) -> &TableLog {
+        &self.log
+    }
+}
+
+/// Waits longer the more often somebody else was quicker; processes wait unevenly, so that one of them gets on.
+fn wait_before(attempt: u32) {
+    if attempt > 0 {
+        let uneven = Uuid::new_v4().as_u128() as u64 % 100;
+        let wait = Duration::from_millis((u64::from(attempt) * u64::from(attempt) * 2) + uneven / 4);
+        std::thread::sleep(wait.min(LONGEST_WAIT));
+    }
+}
+
+/// Fails if the table can't take the commit.
+pub(crate) fn check(state: &TableState, prepared: &Prepared) -> Result<()> {
+    state.check_writable(prepared.write == WriteMode::Overwrite)?;
+    if prepared.write == WriteMode::Overwrite || same_columns(state, prepared) {
+        return Ok(());
+    }
+    let pipeline = super::schema::TableSchema::read(&prepared.schema, &prepared.partition_by)?;
+    let found = differences(&state.metadata.schema()?, &state.metadata.partition_columns, &pipeline);
+    if found.is_empty() { Ok(()) } else { Err(mismatch(&found)) }
+}
+
+fn same_columns(state: &TableState, prepared: &Prepared) -> bool {
+    state.metadata.schema_string == prepared.schema && state.metadata.partition_columns == prepared.partition_by
+}
+
+/// The error that tells how the pipeline and the table differ.
+pub(crate) fn mismatch(found: &[SchemaDifference]) -> Error {
+    let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+    Error::environment(format!("the table's columns differ from the pipeline's: {}", told.join("; ")))
+        .hint("change the stage before the sink, write into another table, or use `write: overwrite` in a batch")
+}
+
+/// Moves the staged files to where the log will say that they are, durably. What was moved before is fine.
+fn publish(table: &Path, staging: &Path, files: &[DataFile]) -> Result<()> {
+    let mut folders = BTreeSet::new();
+    for file in files {
+        let (from, to) = (staging.join(&file.staged), table.join(&file.path));
+        let folder = parent_of(&to);
+        if folders.insert(folder.to_path_buf()) {
+            create_folder(folder)?;
+        }
+        match rename_new(&from, &to) {
+            Ok(()) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => published(&from, &to, file)?,
+            Err(error) => return Err(Error::io(format!("move {} to {}", from.display(), to.display()), error)),
+        }
+    }
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}
+
+/// Fails unless a file that could not be moved is there already.
+fn published(from: &Path, to: &Path, file: &DataFile) -> Result<()> {
+    match fs::metadata(to) {
+        Ok(found) if found.len() == file.size => Ok(()),
+        Ok(found) => Err(Error::environment(format!("{} has {} bytes instead of {}", to.display(), found.len(), file.size))
+            .hint("somebody changed the table's files; nothing was removed")),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(Error::environment(format!("a prepared file is gone: it is neither in {} nor in {}", from.display(), to.display()))
+                .hint("somebody removed it; restore it, or give these rows up with `wasmill state reset`"))
+        }
+        Err(error) => Err(Error::io(format!("look at {}", to.display()), error)),
+    }
+}
+
+/// The log entry that commits.
+fn entry(log: &TableLog, state: Option<&TableState>, token: &Token, names: &MarkNames, prepared: &Prepared) -> Result<String> {
+    let overwrite = prepared.write == WriteMode::Overwrite;
+    let parameters = json!({
+        "mode": if overwrite { "Overwrite" } else { "Append" },
+        "partitionBy": serde_json::to_string(&prepared.partition_by).unwrap_or_default(),
+    });
+    let mut lines = vec![commit_info("WRITE", token, state, parameters)];
+    match state {
+        None => lines.extend(creation(prepared)),
+        Some(state) if overwrite && !same_columns(state, prepared) => {
+            let metadata = Metadata {
+                schema_string: prepared.schema.clone(),
+                partition_columns: prepared.partition_by.clone(),
+                ..state.metadata.clone()
+            };
+            lines.push(metadata.action());
+        }
+        Some(_) => {}
+    }
+    lines.extend(names.actions(token)?);
+    if let (true, Some(state)) = (overwrite, state) {
+        lines.extend(log.removals(state.version)?);
+    }
+    lines.extend(prepared.files.iter().map(add));
+    Ok(join(&lines))
+}
+
+/// The actions that make a table which every Delta reader knows.
+fn creation(prepared: &Prepared) -> [Value; 2] {
+    let metadata = Metadata::created(Uuid::new_v4(), now_millis(), &prepared.schema, &prepared.partition_by);
+    [json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}), metadata.action()]
+}
+
+fn commit_info(operation: &str, token: &Token, state: Option<&TableState>, parameters: Value) -> Value {
+    let mut info = json!({
+        "timestamp": now_millis(),
+        "operation": operation,
+        "operationParameters": parameters,
+        "engineInfo": concat!("wasmill/", env!("CARGO_PKG_VERSION")),
+        "wasmill": { "pipeline": token.pipeline, "sink": token.sink, "incarnation": token.incarnation, "epoch": token.epoch },
+    });
+    if let (Some(state), Value::Object(fields)) = (state, &mut info) {
+        fields.insert("readVersion".to_owned(), state.version.into());
+    }
+    json!({ "commitInfo": info })
+}
+
+fn add(file: &DataFile) -> Value {
+    json!({"add": {
+        "path": escape_uri(&file.path),
+        "partitionValues": file.partition_values,
+        "size": file.size,
+        "modificationTime": file.modified,
+        "dataChange": true,
+        "stats": file.stats,
+    }})
+}
+
+/// A path as the log has it: a relative URI, in which what a folder's name escaped is escaped once more.
+fn escape_uri(path: &str) -> String {
+    let mut escaped = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b'=' | b'+' | b',' | b'!' | b'@' | b'&' | b'$' => {
+                escaped.push(byte as char);
+            }
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    escaped
+}
+
+fn join(lines: &[Value]) -> String {
+    let mut entry = String::new();
+    for line in lines {
+        entry.push_str(&line.to_string());
+        entry.push('\n');
+    }
+    entry
+}

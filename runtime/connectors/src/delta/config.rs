@@ -1,0 +1,159 @@
+//! The configuration of a Delta sink.
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use wasmill_engine::{Error, Result};
+
+/// Writes into a Delta table. A table that does not exist is created by the first commit, readable by every Delta reader
+/// (protocol reader 1, writer 2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeltaConfig {
+    /// `uri: out/pin_table`
+    ///
+    /// The table's folder: a path, relative to the working directory, or a `file://` URL.
+    pub uri: String,
+    /// `write: append`
+    ///
+    /// `append` adds rows. `overwrite` replaces all rows of the table in one step at the end of a batch; the schema may change by it.
+    #[serde(default)]
+    pub write: WriteMode,
+    /// `partition_by: [category]`
+    ///
+    /// Columns whose values name the folders of the table's files. Rows without a value go to a partition of their own; an
+    /// empty text counts as no value, as in every Delta table.
+    #[serde(default)]
+    pub partition_by: Vec<String>,
+    /// `checkpoint_every: 100`
+    ///
+    /// Writes a checkpoint of the table's log every so many versions, so that the table stays quick to open. `0` never does.
+    #[serde(default = "default_checkpoint_every")]
+    pub checkpoint_every: u64,
+    /// `target_file_size: 128MiB`
+    ///
+    /// Begins a new data file when the current one has grown to about this size. An epoch always ends its files, so they may be smaller.
+    #[serde(default = "default_target_file_size")]
+    #[schemars(with = "String")]
+    pub target_file_size: ByteSize,
+    /// `compression: zstd`
+    ///
+    /// How data files are compressed: `zstd`, `snappy` or `none`.
+    #[serde(default)]
+    pub compression: DeltaCompression,
+}
+
+/// Whether rows are added or replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WriteMode {
+    /// Adds rows to those that are there.
+    #[default]
+    Append,
+    /// Replaces all rows.
+    Overwrite,
+}
+
+/// The compression of data files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeltaCompression {
+    /// Small and quick: zstd at its level 1.
+    #[default]
+    Zstd,
+    /// Larger and quicker.
+    Snappy,
+    /// Not compressed.
+    None,
+}
+
+fn default_checkpoint_every() -> u64 {
+    100
+}
+
+fn default_target_file_size() -> ByteSize {
+    ByteSize::mib(128)
+}
+
+impl DeltaConfig {
+    /// The configuration that has nothing but its table.
+    pub fn new(uri: impl Into<String>) -> Self {
+        Self {
+            uri: uri.into(),
+            write: WriteMode::default(),
+            partition_by: Vec::new(),
+            checkpoint_every: default_checkpoint_every(),
+            target_file_size: default_target_file_size(),
+            compression: DeltaCompression::default(),
+        }
+    }
+
+    /// The table's folder. The one place that decides what a `uri` may be.
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
+        if self.uri.is_empty() {
+            return Err(Error::configuration("`uri` is empty").hint("name the table's folder, as in `uri: out/my_table`"));
+        }
+        if !self.uri.contains("://") {
+            return Ok(PathBuf::from(&self.uri));
+        }
+        let url = Url::parse(&self.uri).map_err(|error| Error::configuration(format!("`uri: {}` is not a URL: {error}", self.uri)))?;
+        if url.scheme() != "file" {
+            return Err(Error::configuration(format!("`uri: {}`: a Delta table can't lie in `{}://` yet", self.uri, url.scheme()))
+                .hint("use a path or a file:// URL"));
+        }
+        url.to_file_path().map_err(|()| Error::configuration(format!("`uri: {}` names no local path", self.uri)))
+    }
+
+    /// What is wrong with the values, apart from any schema.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.folder()?;
+        if self.target_file_size < ByteSize::kib(64) {
+            return Err(Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size))
+                .hint("use at least 64KiB; 128MiB suits most readers"));
+        }
+        for (index, column) in self.partition_by.iter().enumerate() {
+            if self.partition_by[..index].contains(column) {
+                return Err(Error::configuration(format!("`partition_by` names the column `{column}` twice")));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_table_is_required() {
+        let config: DeltaConfig = serde_json::from_str(r#"{"uri": "out/t"}"#).unwrap();
+        assert_eq!(config, DeltaConfig::new("out/t"));
+        assert!(serde_json::from_str::<DeltaConfig>(r#"{"uri": "out/t", "mode": "append"}"#).is_err());
+    }
+
+    #[test]
+    fn sizes_are_written_as_people_do() {
+        let config: DeltaConfig = serde_json::from_str(r#"{"uri": "t", "target_file_size": "1MiB", "write": "overwrite"}"#).unwrap();
+        assert_eq!((config.target_file_size, config.write), (ByteSize::mib(1), WriteMode::Overwrite));
+    }
+
+    #[test]
+    fn a_uri_is_a_path_or_a_file_url() {
+        assert_eq!(DeltaConfig::new("a/b").folder().unwrap(), PathBuf::from("a/b"));
+        assert_eq!(DeltaConfig::new("file:///a%20b").folder().unwrap(), PathBuf::from("/a b"));
+        assert!(DeltaConfig::new("s3://b/t").folder().unwrap_err().to_string().contains("s3://"));
+        assert!(DeltaConfig::new("").folder().is_err());
+    }
+
+    #[test]
+    fn every_field_opens_with_its_own_line() {
+        let schema = serde_json::to_value(schemars::schema_for!(DeltaConfig)).unwrap();
+        for (name, field) in schema["properties"].as_object().unwrap() {
+            let described = field["description"].as_str().unwrap_or_default();
+            assert!(described.starts_with(&format!("`{name}: ")), "{name}: {described}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The sink `delta`: rows into a Delta table, exactly once.
+//!
+//! A lane writes Parquet files into a hidden folder of the table. A commit moves them to their place and then puts one
+//! entry into the table's log, which adds the files and sets the sink's token together. Whoever puts an entry for a version
+//! first has it; everyone else reads the log again and decides anew, so that two processes can't both commit an epoch.
+
+mod commit;
+mod config;
+mod convert;
+mod data_file;
+mod log;
+mod partition;
+mod prepared;
+mod schema;
+mod sink;
+mod state;
+mod stats;
+mod text;
+mod writer;
+
+pub use config::{DeltaCompression, DeltaConfig, WriteMode};
+pub use schema::SchemaDifference;
+pub use sink::{DeltaSink, check_schema};

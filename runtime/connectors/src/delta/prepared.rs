@@ -1,0 +1,88 @@
+//! What a prepared commit looks like in a checkpoint: the one format that a later version of Wasmill must still read.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wasmill_engine::{Error, Result};
+
+use super::config::WriteMode;
+
+/// A data file that is written, and how the table's log will speak of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DataFile {
+    /// Its name in the staging folder.
+    pub staged: String,
+    /// Its path in the table, relative to its folder, as the file system has it.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Rows.
+    pub rows: u64,
+    /// When it was written, milliseconds since 1970.
+    pub modified: i64,
+    /// The values of the partition columns, as Delta writes them; null for none.
+    pub partition_values: serde_json::Map<String, Value>,
+    /// Delta's statistics, which are JSON inside of a text.
+    pub stats: String,
+}
+
+/// What one lane's writer prepared.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// The lane's files.
+    pub files: Vec<DataFile>,
+}
+
+/// What all lanes prepared together: a commit that needs nothing else.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Prepared {
+    /// The version of this format.
+    pub format: u32,
+    /// Whether rows are added or replaced.
+    pub write: WriteMode,
+    /// The columns, as a table's log keeps them.
+    pub schema: String,
+    /// The partition columns.
+    pub partition_by: Vec<String>,
+    /// The files.
+    pub files: Vec<DataFile>,
+}
+
+impl Prepared {
+    /// The format that this version writes.
+    pub(crate) const FORMAT: u32 = 1;
+
+    /// Reads a prepared commit from a checkpoint.
+    pub(crate) fn read(value: &Value) -> Result<Self> {
+        let prepared: Self = serde_json::from_value(value.clone())
+            .map_err(|error| Error::environment(format!("the prepared commit can't be read: {error}")).hint(NEWER))?;
+        if prepared.format != Self::FORMAT {
+            return Err(Error::environment(format!("the prepared commit has the unknown format {}", prepared.format)).hint(NEWER));
+        }
+        Ok(prepared)
+    }
+}
+
+const NEWER: &str = "run the version of wasmill that wrote it, or a newer one";
+
+/// The JSON of a part or a prepared commit.
+pub(crate) fn to_value(value: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| Error::bug(format!("a prepared commit is no JSON: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepared_commit_of_the_first_version_is_still_read() {
+        let value = serde_json::json!({
+            "format": 1, "write": "append", "schema": "{}", "partition_by": ["c"],
+            "files": [{"staged": "s.parquet", "path": "c=x/s.parquet", "size": 10, "rows": 2, "modified": 5,
+                "partition_values": {"c": "x"}, "stats": "{\"numRecords\":2}"}]
+        });
+        let prepared = Prepared::read(&value).unwrap();
+        assert_eq!(to_value(&prepared).unwrap(), value);
+        let newer = serde_json::json!({"format": 2, "write": "append", "schema": "{}", "partition_by": [], "files": []});
+        assert!(Prepared::read(&newer).unwrap_err().message().contains("unknown format 2"));
+    }
+}

@@ -1,0 +1,132 @@
+//! Names, folders and renames that survive a crash: what sinks share that stage files and publish them at commit.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use wasmill_engine::{Error, Result};
+
+/// The name of what one sink of one pipeline owns, fit for a file and never the name of another's: whatever is neither an ASCII letter, a
+/// digit, `-` nor `_` is written as `%XX`.
+pub(crate) fn owner_name(pipeline: &str, sink: &str) -> String {
+    format!("{}.{}", escape(pipeline), escape(sink))
+}
+
+/// `text` with everything but ASCII letters, digits, `-` and `_` written as `%XX`.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(byte as char),
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    escaped
+}
+
+/// Makes a folder and its missing parents, each durable in its own parent.
+pub(crate) fn create_folder(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = parent_of(folder);
+    create_folder(parent)?;
+    match fs::create_dir(folder) {
+        Ok(()) => sync_folder(parent),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(Error::io(format!("create the folder {}", folder.display()), error)),
+    }
+}
+
+/// The folder that `path` lies in; a bare name lies in the working directory.
+pub(crate) fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the names in a folder durable: files that were made, renamed or removed in it.
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| Error::io(format!("make the folder {} durable", folder.display()), error))
+}
+
+/// Makes a file's bytes durable.
+pub(crate) fn sync_file(path: &Path) -> Result<()> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(|error| Error::io(format!("make {} durable", path.display()), error))
+}
+
+/// Writes a new file and makes its bytes durable; its name becomes so with [`sync_folder`].
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let mut file = File::create_new(path)?;
+        io::Write::write_all(&mut file, bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|error| Error::io(format!("write {}", path.display()), error))
+}
+
+/// Renames a file without ever replacing another: `ErrorKind::AlreadyExists` if there is one. Atomic; made durable by [`sync_folder`].
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some file systems (NFS, FUSE) rename only with replacing; a hard link is as exclusive there.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        other => other.map_err(io::Error::from),
+    }
+}
+
+/// Removes the files directly in a folder, and then the folder. A missing folder is fine, and so is a file that is gone already.
+pub(crate) fn remove_folder_of_files(folder: &Path) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|error| Error::io(format!("list {}", folder.display()), error))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(|error| Error::io(format!("list {}", folder.display()), error))?.path();
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            other => other.map_err(|error| Error::io(format!("remove {}", path.display()), error))?,
+        }
+    }
+    // A writer of a process that is being replaced may just have made a file: the folder stays then, which harms nobody.
+    let _ = fs::remove_dir(folder);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_with_dots_in_their_names_stay_apart() {
+        assert_ne!(owner_name("a.b", "c"), owner_name("a", "b.c"));
+        assert_eq!(owner_name("pin-to_delta", "../x"), "pin-to_delta.%2E%2E%2Fx");
+    }
+
+    #[test]
+    fn a_rename_never_replaces() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        write_new(&a, b"a").unwrap();
+        write_new(&b, b"b").unwrap();
+        assert_eq!(rename_new(&a, &b).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&b).unwrap(), b"b");
+        assert_eq!(rename_new(&folder.path().join("c"), &b).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn folders_are_made_with_their_parents() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("x/y/z");
+        create_folder(&deep).unwrap();
+        create_folder(&deep).unwrap();
+        assert!(deep.is_dir());
+    }
+}

@@ -1,0 +1,23 @@
+//! Emulator: posts, places and users as a Pinterest data pipeline sees them, made up row by row from a seed.
+//!
+//! * [`EmulatorConfig`] is what a pipeline says under `emulator:`.
+//! * [`Generator`] makes row `n` of a table as JSON: a pure function, so any part can be made without the rest.
+//! * [`emulate`] writes the same rows to files or to a console.
+
+mod config;
+mod names;
+mod pace;
+mod people;
+mod pin;
+mod random;
+mod rows;
+mod text;
+mod words;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{Dirt, DirtShares, EmulatorConfig, Level, Shares, Table};
+pub use rows::Generator;
+pub use write::{Destination, Emulated, Emulation, emulate};

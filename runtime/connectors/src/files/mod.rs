@@ -1,0 +1,3 @@
+//! Files on a disk.
+
+pub mod source;

@@ -1,0 +1,116 @@
+//! The source `files`: records of files that match a path, read once, or followed as they come and grow.
+//!
+//! # Splits
+//! A plain file of JSON lines (or of CSV that says `splittable: true`) is cut at every 32 MiB; a split owns the records that *start* in
+//! its range, and is named `path@start`. Parquet is cut by row groups, `path@group0`. Everything else is one split, `path@all`. Names are stable for ever: they stand in checkpoints.
+//!
+//! # What a checkpoint knows of a file
+//! How far it was read, its size and a digest of its first 4 KiB. A file that changed since stops the run. What may happen to a file
+//! that is read by lines is that it grows: the new lines are read by the next run (batch) or at once (stream). A batch takes a last line
+//! without a line feed as whole; if more bytes are glued to it later, that counts as changed. A stream waits for the line feed.
+//! Times of modification are not looked at, and a change behind the first 4 KiB that keeps the size is not noticed.
+
+mod config;
+mod frame;
+mod identity;
+mod input;
+mod listing;
+mod parquet;
+mod reader;
+mod splits;
+mod window;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_schema::{DataType, SchemaRef};
+use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitReader};
+
+use crate::formats::plain_schema;
+pub use config::{CsvConfig, FilesConfig, Paths};
+pub use identity::{Identity, Position};
+
+/// The reserved column that holds the path of a record's file.
+pub const PATH_COLUMN: &str = "_source.path";
+/// The reserved column that holds a record's position in its file.
+pub const POSITION_COLUMN: &str = "_source.position";
+
+/// A source of files.
+pub struct FilesSource {
+    shared: Arc<Shared>,
+    known: HashMap<PathBuf, splits::Known>,
+    looked: Option<Instant>,
+}
+
+/// What readers need to know.
+pub(super) struct Shared {
+    pub(super) name: Arc<str>,
+    pub(super) config: FilesConfig,
+    pub(super) mode: Mode,
+    /// Every column of the batches.
+    pub(super) schema: SchemaRef,
+    pub(super) follow: Duration,
+}
+
+impl FilesSource {
+    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included.
+    ///
+    /// # Errors
+    /// Configuration: bad options, or a requested type that files can't give.
+    pub fn new(name: &str, config: FilesConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
+        config.check()?;
+        for field in requested.fields() {
+            let expected = match field.name().as_str() {
+                PATH_COLUMN => DataType::Utf8,
+                POSITION_COLUMN => DataType::Int64,
+                other if other.starts_with("_source.") => {
+                    return Err(Error::configuration(format!("files have no column {other}"))
+                        .hint(format!("they have {PATH_COLUMN} and {POSITION_COLUMN}")));
+                }
+                _ => continue,
+            };
+            if *field.data_type() != expected {
+                return Err(Error::configuration(format!("the column {} is of type {expected}, not {}", field.name(), field.data_type())));
+            }
+        }
+        if plain_schema(&requested)?.fields() != requested.fields() {
+            return Err(Error::configuration("the requested schema has types that files do not give")
+                .hint("use plain types: Utf8 instead of views and dictionaries, List instead of LargeList"));
+        }
+        let follow = config.follow_interval()?;
+        let shared = Shared { name: name.into(), config, mode, schema: requested, follow };
+        Ok(Self { shared: Arc::new(shared), known: HashMap::new(), looked: None })
+    }
+}
+
+impl Source for FilesSource {
+    fn schema(&self) -> SchemaRef {
+        self.shared.schema.clone()
+    }
+
+    fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
+        let first = self.looked.is_none();
+        let batch = self.shared.mode == Mode::Batch;
+        if !first && (batch || self.looked.is_some_and(|looked| looked.elapsed() < self.shared.follow)) {
+            return Ok(Discovery { splits: Vec::new(), complete: batch });
+        }
+        let paths = listing::list(&self.shared.config, first && batch)?;
+        let mut restored_by_file = if first { splits::by_file(restored)? } else { BTreeMap::new() };
+        let mut found = Vec::new();
+        for path in paths {
+            let begun = restored_by_file.remove(&path).unwrap_or_default();
+            splits::of_file(&self.shared, &path, &begun, &mut self.known, &mut found)?;
+        }
+        for (path, begun) in &restored_by_file {
+            splits::check_vanished(path, begun)?;
+        }
+        self.looked = Some(Instant::now());
+        Ok(Discovery { splits: found, complete: batch })
+    }
+
+    fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
+        reader::open(&self.shared, split).map_err(|error| error.at(format!("split {}", split.id)))
+    }
+}

@@ -1,0 +1,48 @@
+//! Where records begin and end.
+
+mod lines;
+
+pub use lines::Lines;
+
+/// What stands at the start of a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// A record of this many bytes, after `skip` bytes that belong to none; the next frame begins `next` bytes on.
+    Record {
+        /// Bytes before the record.
+        skip: usize,
+        /// Its bytes.
+        length: usize,
+        /// From the start of the window to the next frame.
+        next: usize,
+    },
+    /// Bytes that belong to no record: a blank line, a bracket.
+    Nothing {
+        /// How many.
+        next: usize,
+    },
+    /// The record does not end in the bytes that are there.
+    More,
+    /// From here on no record can be told from another.
+    Broken {
+        /// Why.
+        message: String,
+    },
+    /// There are no more records.
+    End,
+}
+
+/// Cuts bytes into records.
+///
+/// It may remember how much of a record it has looked at, when it answered [`Frame::More`]: the next call is for the same record with
+/// more bytes behind, perhaps with fewer in front, which [`forget`](Framer::forget) tells.
+pub trait Framer: Send {
+    /// The frame at the start of `bytes`. `at_end`: no bytes follow these.
+    fn frame(&mut self, bytes: &[u8], at_end: bool) -> Frame;
+
+    /// The first `count` bytes of an unfinished record have been dropped; they had been looked at.
+    fn forget(&mut self, count: usize);
+
+    /// How many bytes of an unfinished record have been looked at.
+    fn looked_at(&self) -> usize;
+}

@@ -1,0 +1,119 @@
+//! The bytes of a file in order, after decompression.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::read::MultiGzDecoder;
+use rustix::buffer::spare_capacity;
+use wasmill_engine::{Error, Result};
+
+use crate::formats::Compression;
+
+/// So much is read in one go.
+const STEP_BYTES: usize = 1 << 20;
+
+/// The bytes of a file, from some offset on.
+pub struct Input {
+    path: PathBuf,
+    kind: Kind,
+}
+
+enum Kind {
+    Plain { file: File, offset: u64 },
+    Packed { stream: Box<dyn Read + Send>, packed: Arc<AtomicU64>, reported: u64 },
+}
+
+/// Counts the compressed bytes that a decompressor takes.
+struct Counted {
+    file: File,
+    count: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.count.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+impl Input {
+    /// The bytes from `offset` on. A compressed file is decompressed from its start to get there.
+    pub fn open(mut file: File, path: &Path, compression: Compression, offset: u64) -> Result<Self> {
+        if compression == Compression::None {
+            return Ok(Self { path: path.to_owned(), kind: Kind::Plain { file, offset } });
+        }
+        let failed = |error| Error::io(format_args!("read {}", path.display()), error);
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let packed = Arc::new(AtomicU64::new(0));
+        let counted = Counted { file, count: packed.clone() };
+        let mut stream: Box<dyn Read + Send> = match compression {
+            Compression::Zstd => Box::new(zstd::Decoder::new(counted).map_err(failed)?),
+            _ => Box::new(MultiGzDecoder::new(std::io::BufReader::with_capacity(128 << 10, counted))),
+        };
+        let skipped = std::io::copy(&mut (&mut stream).take(offset), &mut std::io::sink()).map_err(|error| unpack_failed(path, error))?;
+        if skipped < offset {
+            return Err(super::identity::changed(path, &format!("it was read up to byte {offset} and now unpacks to {skipped} bytes")));
+        }
+        let reported = packed.load(Ordering::Relaxed);
+        Ok(Self { path: path.to_owned(), kind: Kind::Packed { stream, packed, reported } })
+    }
+
+    /// Appends at least `wanted` bytes; fewer only at the end of what there is. Reads no more than some 1 MiB above that.
+    pub fn append(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<usize> {
+        let before = buffer.len();
+        while buffer.len() - before < wanted {
+            let step = (wanted - (buffer.len() - before)).clamp(4 << 10, STEP_BYTES);
+            let read = self.step(buffer, step)?;
+            if read == 0 {
+                break;
+            }
+        }
+        Ok(buffer.len() - before)
+    }
+
+    fn step(&mut self, buffer: &mut Vec<u8>, step: usize) -> Result<usize> {
+        match &mut self.kind {
+            Kind::Plain { file, offset } => {
+                buffer.reserve(step);
+                loop {
+                    match rustix::io::pread(&*file, spare_capacity(buffer), *offset) {
+                        Ok(read) => {
+                            *offset += read as u64;
+                            return Ok(read);
+                        }
+                        Err(rustix::io::Errno::INTR) => {}
+                        Err(error) => return Err(Error::io(format_args!("read {}", self.path.display()), error.into())),
+                    }
+                }
+            }
+            Kind::Packed { stream, .. } => {
+                let before = buffer.len();
+                buffer.reserve(step);
+                let read = stream.take(step as u64).read_to_end(buffer).map_err(|error| unpack_failed(&self.path, error))?;
+                debug_assert_eq!(buffer.len(), before + read);
+                Ok(read)
+            }
+        }
+    }
+
+    /// The compressed bytes that were taken since the last call; `None` for a plain file.
+    pub fn packed_bytes(&mut self) -> Option<u64> {
+        match &mut self.kind {
+            Kind::Plain { .. } => None,
+            Kind::Packed { packed, reported, .. } => {
+                let now = packed.load(Ordering::Relaxed);
+                Some(now - std::mem::replace(reported, now))
+            }
+        }
+    }
+}
+
+fn unpack_failed(path: &Path, error: std::io::Error) -> Error {
+    Error::environment(format!("cannot unpack {}: {error}", path.display()))
+        .hint("the file is damaged, cut short, still being written, or not compressed as its name or `compression` says")
+        .caused_by(error)
+}

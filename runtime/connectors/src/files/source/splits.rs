@@ -1,0 +1,216 @@
+//! Cuts files into splits, and goes on with those that an earlier run began.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use wasmill_engine::{Error, Mode, Progress, Result, Split};
+
+use super::Shared;
+use super::identity::{Identity, Position, changed};
+use crate::formats::Format;
+
+/// Files that are read by lines are cut at the multiples of this.
+pub const SPLIT_BYTES: u64 = 32 << 20;
+
+/// The part of a file that a split is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// The records that start between this offset and the next multiple of [`SPLIT_BYTES`].
+    From(u64),
+    /// One row group of a Parquet file.
+    RowGroup(u64),
+}
+
+/// A file that has been looked at in this run.
+pub struct Known {
+    identity: Identity,
+    /// Where the next split begins, once the file is so long; `None`: it is not read by lines.
+    next: Option<u64>,
+}
+
+/// The splits of one file that a checkpoint knows, with their positions and whether they were done.
+pub type Begun = BTreeMap<Part, (Position, bool)>;
+
+/// The name of a split. Each ends in its part, so that no file's name can look like another's split.
+pub fn name(path: &Path, part: Part) -> String {
+    match part {
+        Part::Whole => format!("{}@all", path.display()),
+        Part::From(start) => format!("{}@{start}", path.display()),
+        Part::RowGroup(group) => format!("{}@group{group}", path.display()),
+    }
+}
+
+/// The file and the part that a split's name names.
+///
+/// # Errors
+/// Environment: it is not a name of ours.
+pub fn parse_name(name: &str) -> Result<(PathBuf, Part)> {
+    let part = |part: &str| match part.strip_prefix("group") {
+        _ if part == "all" => Some(Part::Whole),
+        Some(group) => Some(Part::RowGroup(group.parse().ok()?)),
+        None => Some(Part::From(part.parse().ok()?)),
+    };
+    name.rsplit_once('@').and_then(|(path, suffix)| Some((path.into(), part(suffix)?))).ok_or_else(|| {
+        Error::environment(format!("{name:?} in the checkpoint is not a split of files"))
+            .hint("has the source been replaced by one of another kind?")
+    })
+}
+
+/// A checkpoint's splits by file.
+///
+/// # Errors
+/// Environment: the checkpoint is of another source.
+pub fn by_file(progress: &Progress) -> Result<BTreeMap<PathBuf, Begun>> {
+    let mut files: BTreeMap<PathBuf, Begun> = BTreeMap::new();
+    for (id, state) in progress {
+        let (path, part) = parse_name(id)?;
+        let position = Position::from_value(&state.position).map_err(|error| error.at(format!("split {id}")))?;
+        files.entry(path).or_default().insert(part, (position, state.done));
+    }
+    Ok(files)
+}
+
+/// Adds the splits of a file that are to be read and have not been handed out in this run.
+pub fn of_file(shared: &Shared, path: &Path, begun: &Begun, known: &mut HashMap<PathBuf, Known>, found: &mut Vec<Split>) -> Result<()> {
+    let next = match known.get(path) {
+        Some(known) => {
+            let size = std::fs::metadata(path).map_err(|error| Error::io(format_args!("read {}", path.display()), error))?.len();
+            let Some(next) = known.next else {
+                return unchanged_size(path, size, known.identity.size);
+            };
+            if size < known.identity.size {
+                return Err(changed(path, &format!("it had {} bytes and has {size}", known.identity.size)));
+            }
+            if size <= next {
+                return Ok(());
+            }
+            next
+        }
+        None => 0,
+    };
+    let (file, identity) = Identity::open(path)?;
+    if let Some(known) = known.get(path)
+        && !known.identity.is_start_of(&file, path)?
+    {
+        return Err(changed(path, "its beginning is another"));
+    }
+    let cut = Cut { shared, path, file: &file, identity: &identity, begun };
+    let next = match shared.config.by_lines(path)? {
+        true => Some(cut.by_lines(next, found)?),
+        false => {
+            cut.whole_or_groups(found)?;
+            None
+        }
+    };
+    known.insert(path.to_owned(), Known { identity, next });
+    Ok(())
+}
+
+fn unchanged_size(path: &Path, size: u64, before: u64) -> Result<()> {
+    if size == before {
+        return Ok(());
+    }
+    Err(changed(path, &format!("it had {before} bytes and has {size}, and only plain files that are read by lines may grow")))
+}
+
+/// A file that a checkpoint knows and that is no longer there.
+pub fn check_vanished(path: &Path, begun: &Begun) -> Result<()> {
+    for (part, (position, done)) in begun {
+        // A followed file is never done, but may have been read to its end.
+        let read_up = *part != Part::Whole && !matches!(part, Part::RowGroup(_)) && position.offset >= position.file.size;
+        if !done && !read_up {
+            return Err(Error::environment(format!(
+                "{} has been read up to {} of {} bytes and is no longer there",
+                path.display(),
+                position.offset,
+                position.file.size
+            ))
+            .hint("put the file back until it has been read, or `wasmill state reset` to forget what was read"));
+        }
+    }
+    Ok(())
+}
+
+struct Cut<'a> {
+    shared: &'a Shared,
+    path: &'a Path,
+    file: &'a File,
+    identity: &'a Identity,
+    begun: &'a Begun,
+}
+
+impl Cut<'_> {
+    fn split(&self, part: Part, offset: u64, ended: bool) -> Split {
+        let position = Position { offset, file: self.identity.clone(), ended };
+        Split { id: name(self.path, part).into(), position: position.to_value() }
+    }
+
+    /// Adds the splits from `start` on; says where the one after them begins.
+    fn by_lines(&self, start: u64, found: &mut Vec<Split>) -> Result<u64> {
+        for (position, _) in self.begun.values() {
+            if !position.file.is_start_of(self.file, self.path)? {
+                return Err(changed(self.path, "it is shorter, or its beginning is another"));
+            }
+        }
+        let follows = self.shared.mode == Mode::Stream;
+        let size = self.identity.size;
+        let mut start = start;
+        // An empty file is followed too.
+        while start < size || (follows && start == 0) {
+            let end = start + SPLIT_BYTES;
+            match self.begun.get(&Part::From(start)) {
+                None => found.push(self.split(Part::From(start), start, false)),
+                Some((position, _)) => {
+                    if position.offset < size {
+                        self.check_seam(position)?;
+                    }
+                    if position.offset < size.min(end) || (follows && size < end) {
+                        found.push(self.split(Part::From(start), position.offset, false));
+                    }
+                }
+            }
+            start = end;
+        }
+        Ok(start)
+    }
+
+    /// Where a file has grown, the last record must have ended, or end now: else bytes were glued to it.
+    fn check_seam(&self, position: &Position) -> Result<()> {
+        if position.offset == 0 || position.offset != position.file.size {
+            return Ok(());
+        }
+        let mut seam = [0; 2];
+        self.file
+            .read_exact_at(&mut seam, position.offset - 1)
+            .map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+        if seam[0] == b'\n' || matches!(seam[1], b'\n' | b'\r') {
+            return Ok(());
+        }
+        Err(changed(self.path, "its last line had no line feed and was read as whole, and bytes have been added to it"))
+    }
+
+    fn whole_or_groups(&self, found: &mut Vec<Split>) -> Result<()> {
+        for (position, _) in self.begun.values() {
+            if position.file != *self.identity {
+                unchanged_size(self.path, self.identity.size, position.file.size)?;
+                return Err(changed(self.path, "its beginning is another"));
+            }
+        }
+        let parts = match self.shared.config.format_of(self.path)? {
+            Format::Parquet => (0..super::parquet::row_groups(self.file, self.path)?).map(Part::RowGroup).collect(),
+            _ => vec![Part::Whole],
+        };
+        for part in parts {
+            match self.begun.get(&part) {
+                Some((_, true)) => {}
+                Some((position, false)) => found.push(self.split(part, position.offset, position.ended)),
+                None => found.push(self.split(part, 0, false)),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! Apache Parquet.
+
+mod encode;
+
+pub use encode::{ParquetFileWriter, ParquetWriteOptions, writer_properties};

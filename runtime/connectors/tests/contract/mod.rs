@@ -1,0 +1,131 @@
+//! The contract of a bounded source, as a suite that every implementation runs.
+
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+
+use wasmill_connectors::formats::row_to_json;
+use wasmill_engine::{OriginalRecord, Progress, Read, Source, SourceBatch, Split, SplitReader, SplitState};
+
+/// Everything that can be told of a record: where it was, and its row or its reject.
+pub type Seen = (String, u64, String);
+
+/// What a batch holds, by position.
+pub fn seen(batch: &SourceBatch) -> Vec<Seen> {
+    let lineage = &batch.batch.lineage;
+    let rows = (0..batch.batch.records.num_rows()).map(|row| {
+        let json = row_to_json(&batch.batch.records, row).unwrap();
+        let original = lineage.original(row).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        (lineage.chunk().partition.to_string(), lineage.position(row), format!("{json} <- {original}"))
+    });
+    let rejects = batch.rejects.iter().map(|reject| {
+        let record = match &reject.record {
+            OriginalRecord::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            OriginalRecord::Json(json) => json.clone(),
+        };
+        assert!(!reject.message.is_empty() && reject.stage.is_none());
+        (reject.partition.to_string(), reject.position, format!("{} {:?} <- {record}", reject.code, reject.column))
+    });
+    let mut all: Vec<Seen> = rows.chain(rejects).collect();
+    all.sort();
+    all
+}
+
+/// Reads a split to its end. Notes the position before each read, and how many records had been seen there.
+pub fn read_all(source: &dyn Source, reader: &mut dyn SplitReader, max_rows: usize) -> (Vec<Seen>, Vec<(usize, serde_json::Value)>) {
+    let (mut records, mut positions) = (Vec::new(), vec![(0, reader.position())]);
+    loop {
+        match reader.read(max_rows).unwrap() {
+            Read::Batch(batch) => {
+                assert_eq!(batch.batch.records.schema(), source.schema(), "every batch has the source's schema");
+                batch.batch.records.columns().iter().for_each(|column| column.to_data().validate_full().unwrap());
+                assert_eq!(batch.batch.lineage.chunk().payload.len(), batch.batch.records.num_rows(), "a record a row");
+                let new = seen(&batch);
+                assert!(new.len() <= max_rows, "{} records where {max_rows} were asked for", new.len());
+                records.extend(new);
+                positions.push((records.len(), reader.position()));
+            }
+            Read::Idle => panic!("a bounded split is never idle"),
+            Read::End => break,
+        }
+    }
+    assert!(matches!(reader.read(max_rows).unwrap(), Read::End), "the end stays the end");
+    positions.push((records.len(), reader.position()));
+    (records, positions)
+}
+
+fn discover(source: &mut dyn Source, restored: &Progress) -> Vec<Split> {
+    let found = source.discover(restored).unwrap();
+    assert!(found.complete, "a bounded source says at once that nothing else will come");
+    let again = source.discover(restored).unwrap();
+    assert!(again.splits.is_empty() && again.complete, "a split is handed out once");
+    found.splits
+}
+
+/// Checks a bounded source; `make` makes the same one each time. Returns all records by split, for further checks.
+pub fn check_source(make: impl Fn() -> Box<dyn Source>) -> BTreeMap<String, Vec<Seen>> {
+    let mut source = make();
+    let splits = discover(source.as_mut(), &Progress::new());
+    assert_eq!(splits, discover(make().as_mut(), &Progress::new()), "splits are the same in every run");
+    let mut all = BTreeMap::new();
+    for split in &splits {
+        let (records, _) = read_all(source.as_ref(), source.open(split).unwrap().as_mut(), 1000);
+        assert!(records.windows(2).all(|pair| pair[0].1 < pair[1].1), "positions increase within a split");
+        for max_rows in [1, 7] {
+            let (same, positions) = read_all(source.as_ref(), source.open(split).unwrap().as_mut(), max_rows);
+            assert_eq!(same, records, "the size of batches changes nothing");
+            check_resume(&make, split, &records, &positions);
+        }
+        assert!(all.insert(split.id.to_string(), records).is_none(), "names of splits are unique");
+    }
+    check_independence(source.as_ref(), &splits, &all);
+    check_done(&make, source.as_ref(), &splits);
+    all
+}
+
+/// From each position exactly the records after it are read.
+fn check_resume(make: &impl Fn() -> Box<dyn Source>, split: &Split, records: &[Seen], positions: &[(usize, serde_json::Value)]) {
+    let step = positions.len().div_ceil(25);
+    for (count, position) in positions.iter().step_by(step).chain(positions.last()) {
+        let text = position.to_string();
+        assert!(text.len() < 512, "a position is small: {text}");
+        let state = SplitState { position: serde_json::from_str(&text).unwrap(), done: false };
+        assert_eq!(state.position, *position, "a position survives JSON");
+        let mut source = make();
+        let found = discover(source.as_mut(), &Progress::from([(split.id.clone(), state)]));
+        let rest = match found.iter().find(|found| found.id == split.id) {
+            Some(found) => read_all(source.as_ref(), source.open(found).unwrap().as_mut(), 1000).0,
+            None => Vec::new(),
+        };
+        assert_eq!(rest, records[*count..], "after {position}");
+    }
+}
+
+/// Splits may be read at once, in any mixture.
+fn check_independence(source: &dyn Source, splits: &[Split], all: &BTreeMap<String, Vec<Seen>>) {
+    let mut readers: Vec<_> = splits.iter().take(8).map(|split| (split, source.open(split).unwrap(), Vec::new(), false)).collect();
+    while readers.iter().any(|(.., ended)| !ended) {
+        for (_, reader, records, ended) in &mut readers {
+            match reader.read(3).unwrap() {
+                Read::Batch(batch) => records.extend(seen(&batch)),
+                _ => *ended = true,
+            }
+        }
+    }
+    for (split, _, records, _) in readers {
+        assert_eq!(&records, &all[&*split.id], "split {} read beside others", split.id);
+    }
+}
+
+/// What is done is not read again.
+fn check_done(make: &impl Fn() -> Box<dyn Source>, source: &dyn Source, splits: &[Split]) {
+    let done: Progress = splits
+        .iter()
+        .map(|split| {
+            let mut reader = source.open(split).unwrap();
+            read_all(source, reader.as_mut(), 1000);
+            (split.id.clone(), SplitState { position: reader.position(), done: true })
+        })
+        .collect();
+    assert_eq!(discover(make().as_mut(), &done), [], "nothing is left");
+}

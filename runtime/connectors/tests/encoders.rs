@@ -1,0 +1,127 @@
+//! What the encoders write, byte by byte, and that compression and Parquet give the rows back.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
+use arrow_array::types::Int64Type;
+use arrow_array::*;
+use arrow_schema::{DataType, Field};
+use wasmill_connectors::formats::{Compression, Format, WriteOptions, record_writer};
+
+/// One column of every type on the short list; the second row is all null.
+fn every_type() -> RecordBatch {
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    maps.keys().append_value("k\"");
+    maps.values().append_value(1);
+    maps.append(true).unwrap();
+    maps.append(false).unwrap();
+    let inner: ArrayRef = Arc::new(StringArray::from(vec![Some("x, \"y\""), None]));
+    let fields = vec![Field::new("s", DataType::Utf8, true)].into();
+    let structs = StructArray::try_new(fields, vec![inner], Some(vec![true, false].into())).unwrap();
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("null", Arc::new(NullArray::new(2))),
+        ("bool", Arc::new(BooleanArray::from(vec![Some(true), None]))),
+        ("i8", Arc::new(Int8Array::from(vec![Some(-128), None]))),
+        ("i64", Arc::new(Int64Array::from(vec![Some(i64::MIN), None]))),
+        ("u64", Arc::new(UInt64Array::from(vec![Some(u64::MAX), None]))),
+        ("f32", Arc::new(Float32Array::from(vec![Some(0.1), None]))),
+        ("f64", Arc::new(Float64Array::from(vec![Some(f64::NEG_INFINITY), None]))),
+        ("decimal", Arc::new(Decimal128Array::from(vec![Some(-5), None]).with_precision_and_scale(10, 2).unwrap())),
+        ("text", Arc::new(StringArray::from(vec![Some("a\n\u{1f600}"), None]))),
+        ("binary", Arc::new(BinaryArray::from(vec![Some(&b"\xff\x00"[..]), None]))),
+        ("date", Arc::new(Date32Array::from(vec![Some(19_180), None]))),
+        ("naive", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_657_153_121_000_001), None]))),
+        ("zoned", Arc::new(TimestampSecondArray::from(vec![Some(0), None]).with_timezone("+02:00"))),
+        ("list", Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1), None]), None]))),
+        ("struct", Arc::new(structs)),
+        ("map", Arc::new(maps.finish())),
+        ("view", Arc::new(StringViewArray::from(vec![Some("v"), None]))),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true))).unwrap()
+}
+
+fn written(format: Format, compression: Compression, batches: &[RecordBatch]) -> Vec<u8> {
+    let options = WriteOptions { compression, ..WriteOptions::default() };
+    let mut writer = record_writer(format, batches[0].schema_ref(), Vec::new(), &options).unwrap();
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+fn text(format: Format, batches: &[RecordBatch]) -> String {
+    String::from_utf8(written(format, Compression::None, batches)).unwrap()
+}
+
+const FIRST_ROW: &str = concat!(
+    r#"{"null":null,"bool":true,"i8":-128,"i64":-9223372036854775808,"u64":18446744073709551615,"f32":0.1,"f64":"-Infinity","#,
+    r#""decimal":"-0.05","text":"a\n😀","binary":"/wA=","date":"2022-07-07","naive":"2022-07-07T00:18:41.000001","#,
+    r#""zoned":"1970-01-01T00:00:00Z","list":[1,null],"struct":{"s":"x, \"y\""},"map":{"k\"":1},"view":"v"}"#
+);
+
+#[test]
+fn json_lines_hold_every_type() {
+    let lines = text(Format::Jsonl, &[every_type()]);
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines[0], FIRST_ROW);
+    let second: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
+    assert_eq!(second.as_object().unwrap().len(), 17);
+    assert!(second.as_object().unwrap().values().all(serde_json::Value::is_null));
+    assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn a_json_array_spans_batches_and_may_be_empty() {
+    let batch = every_type();
+    let all: serde_json::Value = serde_json::from_str(&text(Format::Json, &[batch.clone(), batch.clone()])).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 4);
+    assert_eq!(text(Format::Json, &[batch.slice(0, 0)]), "[]\n");
+}
+
+#[test]
+fn csv_quotes_what_it_must_and_tells_null_from_empty() {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("a,b", Arc::new(StringArray::from(vec![Some(""), None, Some("x\"y\nz"), Some(" p ")]))),
+        ("n", Arc::new(Float64Array::from(vec![Some(1.5), Some(f64::NAN), None, Some(-1e300)]))),
+        ("l", Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1), Some(2)]), None, None, None]))),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true))).unwrap();
+    assert_eq!(text(Format::Csv, &[batch]), "\"a,b\",n,l\n\"\",1.5,\"[1,2]\"\n,NaN,\n\"x\"\"y\nz\",,\n\" p \",-1e+300,\n");
+}
+
+#[test]
+fn compressed_text_unpacks_to_the_same() {
+    let batch = every_type();
+    let plain = text(Format::Jsonl, std::slice::from_ref(&batch));
+    let mut unpacked = String::new();
+    let gzip = written(Format::Jsonl, Compression::Gzip, std::slice::from_ref(&batch));
+    flate2::read::MultiGzDecoder::new(&gzip[..]).read_to_string(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain);
+    let packed = written(Format::Jsonl, Compression::Zstd, std::slice::from_ref(&batch));
+    assert_eq!(zstd::decode_all(&packed[..]).unwrap(), plain.as_bytes());
+}
+
+#[test]
+fn parquet_reads_back_and_bounds_its_row_groups() {
+    let batch = every_type().project(&(1..16).collect::<Vec<_>>()).unwrap();
+    let mut options = WriteOptions::default();
+    options.parquet.row_group_rows = 2;
+    let mut writer = record_writer(Format::Parquet, batch.schema_ref(), Vec::new(), &options).unwrap();
+    for _ in 0..3 {
+        writer.write(&batch).unwrap();
+    }
+    let file = bytes::Bytes::from(writer.finish().unwrap());
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    assert_eq!(reader.metadata().num_row_groups(), 3);
+    for read in reader.build().unwrap() {
+        assert_eq!(read.unwrap().slice(0, 2), batch);
+    }
+}
+
+#[test]
+fn parquet_takes_no_outer_compression() {
+    let options = WriteOptions { compression: Compression::Gzip, ..WriteOptions::default() };
+    let error = record_writer(Format::Parquet, every_type().schema_ref(), Vec::new(), &options).err().unwrap();
+    assert_eq!(error.class(), wasmill_engine::Class::Configuration);
+}

@@ -1,0 +1,93 @@
+//! What a run tells while it goes, and at its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{Counts, Mode};
+
+/// Listens to a run. Called from the coordinating thread; must be quick.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn on(&self, event: Event<'_>);
+}
+
+/// What happened in a run.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The state was read and what an earlier run had prepared is committed.
+    Recovered {
+        /// The epoch that the state stood at; `None` for a new state.
+        epoch: Option<u64>,
+        /// The sinks in which this start made that epoch visible.
+        committed: &'a [Arc<str>],
+    },
+    /// An epoch is visible in all sinks.
+    EpochCommitted {
+        /// Its number.
+        epoch: u64,
+        /// Source records in it.
+        rows: u64,
+        /// How long preparing, noting and committing took.
+        took: Duration,
+    },
+    /// From time to time: how far the run is. Counts include rows that are not committed yet.
+    Progress(&'a Progression),
+    /// A stop was asked for; the current epoch is being finished.
+    Stopping,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Progression {
+    /// Source records read.
+    pub rows: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes that the sources know of, read ones included; `None` where one of them can't say.
+    pub bytes_known: Option<u64>,
+    /// Records rejected, anywhere.
+    pub rejects: u64,
+    /// The epoch that lanes are in.
+    pub epoch: u64,
+    /// The last epoch that is committed.
+    pub committed_epoch: u64,
+    /// Splits that wait for a lane.
+    pub splits_waiting: usize,
+    /// Splits that lanes are reading.
+    pub splits_open: usize,
+}
+
+/// What a run did, counted over the epochs that it committed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Batch or stream.
+    pub mode: Mode,
+    /// Whether it was stopped before its sources ended.
+    pub stopped: bool,
+    /// How many epochs it committed.
+    pub epochs: u64,
+    /// Wall time.
+    #[serde(serialize_with = "seconds")]
+    pub time: Duration,
+    /// Every node with its counts: sources, stages, sinks, dead letters.
+    pub nodes: Vec<NodeSummary>,
+}
+
+fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
+}
+
+/// One node of a [`Summary`].
+#[derive(Debug, Clone, Serialize)]
+pub struct NodeSummary {
+    /// What it is: `source`, `stage`, `sink` or `dead letters`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its rows.
+    pub counts: Counts,
+}

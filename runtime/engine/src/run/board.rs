@@ -1,0 +1,232 @@
+//! What lanes and the coordinator tell each other: the open epoch, the splits that wait, the last commit.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::{EpochPolicy, Split};
+
+/// How long a lane with nothing to read waits before it asks its readers again.
+const IDLE_WAIT: Duration = Duration::from_millis(20);
+
+pub(crate) struct Board {
+    policy: EpochPolicy,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Live figures for the progress line; lanes add, nobody decides by them.
+    pub rows: AtomicU64,
+    pub bytes: AtomicU64,
+    pub rejects: AtomicU64,
+}
+
+struct State {
+    /// The epoch that lanes should be in; they close every lower one.
+    open_epoch: u64,
+    opened_at: Instant,
+    /// Source records of the open epoch, good and bad.
+    rows: u64,
+    last_epoch: Option<u64>,
+    committed: u64,
+    aborted: bool,
+    queue: VecDeque<(usize, Split)>,
+    open_splits: usize,
+    /// No source will ever have another split.
+    complete: bool,
+    /// Lanes that have no reader and found the queue empty.
+    idle: Vec<bool>,
+}
+
+/// What a lane should do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Directive {
+    Work,
+    /// Close the epoch that it is in; `last`: and end.
+    Close {
+        last: bool,
+    },
+    Abort,
+}
+
+impl Board {
+    /// The board of a run whose first epoch is `epoch`; the one before it is committed.
+    pub fn new(lanes: usize, epoch: u64, policy: EpochPolicy) -> Self {
+        let state = State {
+            open_epoch: epoch,
+            opened_at: Instant::now(),
+            rows: 0,
+            last_epoch: None,
+            committed: epoch - 1,
+            aborted: false,
+            queue: VecDeque::new(),
+            open_splits: 0,
+            complete: false,
+            idle: vec![false; lanes],
+        };
+        let zero = || AtomicU64::new(0);
+        Self { policy, state: Mutex::new(state), changed: Condvar::new(), rows: zero(), bytes: zero(), rejects: zero() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A lane that panicked left plain numbers behind; its panic is reported by itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the lane that is in `epoch` should do now. Also closes the open epoch when its policy says so.
+    pub fn directive(&self, epoch: u64) -> Directive {
+        let mut state = self.lock();
+        self.close_if_due(&mut state);
+        if state.aborted {
+            Directive::Abort
+        } else if state.open_epoch > epoch {
+            Directive::Close { last: state.last_epoch == Some(epoch) }
+        } else {
+            Directive::Work
+        }
+    }
+
+    fn close_if_due(&self, state: &mut State) {
+        let due = state.rows >= self.policy.rows || (state.rows > 0 && state.opened_at.elapsed() >= self.policy.every);
+        if due && !self.policy.whole_run && state.last_epoch.is_none() {
+            self.open_next(state);
+        }
+    }
+
+    fn open_next(&self, state: &mut State) {
+        state.open_epoch += 1;
+        state.opened_at = Instant::now();
+        state.rows = 0;
+        self.changed.notify_all();
+    }
+
+    /// Looks at the clock for lanes that are waiting for data.
+    pub fn tick(&self) {
+        self.close_if_due(&mut self.lock());
+    }
+
+    /// Closes the open epoch as the last one of the run. Later calls change nothing.
+    pub fn close_last(&self) {
+        let mut state = self.lock();
+        if state.last_epoch.is_none() {
+            state.last_epoch = Some(state.open_epoch);
+            self.open_next(&mut state);
+        }
+    }
+
+    /// Makes every lane end without closing anything.
+    pub fn abort(&self) {
+        self.lock().aborted = true;
+        self.changed.notify_all();
+    }
+
+    /// Tells that an epoch is done with, committed or found to be empty.
+    pub fn committed(&self, epoch: u64) {
+        self.lock().committed = epoch;
+        self.changed.notify_all();
+    }
+
+    /// Waits until an epoch may be begun: at most one before it may still be uncommitted.
+    pub fn wait_to_begin(&self, epoch: u64) {
+        let mut state = self.lock();
+        while !state.aborted && state.committed + 2 < epoch {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits a little for something new.
+    pub fn wait_for_work(&self, epoch: u64) {
+        let state = self.lock();
+        if state.queue.is_empty() && state.open_epoch == epoch && !state.aborted {
+            let _ = self.changed.wait_timeout(state, IDLE_WAIT);
+        }
+    }
+
+    /// Adds source records to the open epoch. A lane that is still in the epoch before adds to the later one: bounds are not exact.
+    pub fn add(&self, rows: u64, rejects: u64, bytes: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.rejects.fetch_add(rejects, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.lock().rows += rows;
+    }
+
+    /// Puts splits into the queue.
+    pub fn offer(&self, splits: impl IntoIterator<Item = (usize, Split)>, complete: bool) {
+        let mut state = self.lock();
+        state.queue.extend(splits);
+        state.complete = complete;
+        self.changed.notify_all();
+    }
+
+    /// Takes a split for a lane. With none, the lane counts as idle if it has no reader open.
+    pub fn take(&self, lane: usize, has_readers: bool) -> Option<(usize, Split)> {
+        let mut state = self.lock();
+        let taken = state.queue.pop_front();
+        state.open_splits += usize::from(taken.is_some());
+        state.idle[lane] = taken.is_none() && !has_readers;
+        taken
+    }
+
+    /// Tells that a lane has come to the end of a split.
+    pub fn finished_split(&self) {
+        self.lock().open_splits -= 1;
+    }
+
+    /// Whether everything that will ever come has been read.
+    pub fn is_exhausted(&self) -> bool {
+        let state = self.lock();
+        state.complete && state.queue.is_empty() && state.idle.iter().all(|idle| *idle)
+    }
+
+    /// The open epoch, the last committed one, splits waiting, splits open.
+    pub fn figures(&self) -> (u64, u64, usize, usize) {
+        let state = self.lock();
+        (state.open_epoch, state.committed, state.queue.len(), state.open_splits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(rows: u64) -> Board {
+        Board::new(2, 5, EpochPolicy { every: Duration::from_secs(3600), rows, whole_run: false })
+    }
+
+    #[test]
+    fn rows_close_an_epoch_for_every_lane() {
+        let board = board(10);
+        board.add(9, 0, 0);
+        assert_eq!(board.directive(5), Directive::Work);
+        board.add(1, 0, 0);
+        assert_eq!(board.directive(5), Directive::Close { last: false });
+        assert_eq!(board.directive(6), Directive::Work);
+    }
+
+    #[test]
+    fn one_epoch_may_be_uncommitted_when_the_next_begins() {
+        let board = board(10);
+        board.wait_to_begin(5);
+        board.wait_to_begin(6);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| board.wait_to_begin(7));
+            assert!(!waiting.is_finished());
+            board.committed(5);
+            waiting.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_run_is_exhausted_when_every_lane_found_nothing() {
+        let board = board(10);
+        board.offer([(0, Split { id: "a".into(), position: serde_json::Value::Null })], true);
+        assert!(board.take(0, false).is_some());
+        assert!(board.take(1, false).is_none());
+        assert!(!board.is_exhausted());
+        assert!(board.take(0, true).is_none());
+        assert!(!board.is_exhausted(), "lane 0 is still reading");
+        assert!(board.take(0, false).is_none());
+        assert!(board.is_exhausted());
+        board.close_last();
+        assert_eq!(board.directive(5), Directive::Close { last: true });
+    }
+}

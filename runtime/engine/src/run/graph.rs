@@ -1,0 +1,183 @@
+//! A lane's own copy of the pipeline: batches go through it depth first, every row is counted.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use arrow_array::RecordBatch;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::account::{account, resolve};
+use super::shape::{Consumer, Shape};
+use crate::counts::NodeCounts;
+use crate::{
+    Batch, Counts, Error, Input, Reject, Result, RowReject, SinkWriter, SourceBatch, StageInstance, StageNode, WriterContext,
+    dead_letters_batch,
+};
+
+/// What one lane did in one epoch.
+pub(crate) struct EpochPart {
+    /// A part for each sink that got rows.
+    pub parts: Vec<Option<Value>>,
+    pub counts: NodeCounts,
+}
+
+pub(crate) struct Graph<'p> {
+    shape: &'p Shape,
+    lane: usize,
+    incarnation: Uuid,
+    epoch: u64,
+    stages: Vec<Box<dyn StageInstance>>,
+    writers: Vec<Option<Box<dyn SinkWriter>>>,
+    counts: NodeCounts,
+}
+
+impl<'p> Graph<'p> {
+    pub fn open(shape: &'p Shape, lane: usize, incarnation: Uuid, epoch: u64) -> Result<Self> {
+        let open = |node: &StageNode| node.stage.open(lane).map_err(|error| error.at(format!("stage {}", node.name)));
+        let stages = shape.stages.iter().map(open).collect::<Result<_>>()?;
+        let writers = shape.sinks.iter().map(|_| None).collect();
+        Ok(Self { shape, lane, incarnation, epoch, stages, writers, counts: shape.zero_counts() })
+    }
+
+    /// Takes what a source read. Answers how many rejects there were on the way, its own included.
+    pub fn push(&mut self, source: usize, read: SourceBatch) -> Result<u64> {
+        let before = self.counts.dead_letters.rows_in;
+        let rows = read.batch.records.num_rows() as u64;
+        let rejected = read.rejects.len() as u64;
+        self.counts.sources[source] +=
+            Counts { rows_in: rows + rejected, rows_out: rows, rows_rejected: rejected, bytes: read.bytes, ..Counts::default() };
+        self.bury(&read.rejects)?;
+        self.deliver(Input::Source(source), &read.batch)?;
+        Ok(self.counts.dead_letters.rows_in - before)
+    }
+
+    /// Adds to the time of a source.
+    pub fn spent(&mut self, source: usize, since: Instant) {
+        self.counts.sources[source].time += since.elapsed();
+    }
+
+    /// Makes what was written durable and begins the next epoch.
+    pub fn close(&mut self) -> Result<EpochPart> {
+        self.open_overwriters()?;
+        let mut parts = Vec::with_capacity(self.writers.len());
+        for (index, slot) in self.writers.iter_mut().enumerate() {
+            let begun = Instant::now();
+            let part = slot.take().map(|writer| writer.prepare()).transpose();
+            parts.push(part.map_err(|error| error.at(format!("sink {}", self.shape.sinks[index].name)))?);
+            self.counts.sinks[index].time += begun.elapsed();
+        }
+        let counts = std::mem::replace(&mut self.counts, self.shape.zero_counts());
+        self.epoch += 1;
+        self.stages.iter_mut().for_each(|stage| stage.begin_epoch());
+        Ok(EpochPart { parts, counts })
+    }
+
+    /// A sink that overwrites must do so even where no row came for it: one lane always writes.
+    fn open_overwriters(&mut self) -> Result<()> {
+        if self.shape.epoch.whole_run && self.lane == 0 {
+            for index in (0..self.writers.len()).filter(|index| Some(*index) != self.shape.dead_letters) {
+                if self.writers[index].is_none() {
+                    self.writers[index] = Some(self.open_writer(index)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn open_writer(&self, index: usize) -> Result<Box<dyn SinkWriter>> {
+        let node = &self.shape.sinks[index];
+        let context = WriterContext {
+            pipeline: self.shape.name.clone(),
+            sink: node.name.to_string(),
+            incarnation: self.incarnation,
+            epoch: self.epoch,
+            lane: self.lane,
+            schema: Arc::clone(&node.schema),
+        };
+        node.sink.writer(context).map_err(|error| error.at(format!("sink {}", node.name)))
+    }
+
+    fn deliver(&mut self, from: Input, batch: &Batch) -> Result<()> {
+        if batch.records.num_rows() == 0 {
+            return Ok(());
+        }
+        for consumer in self.shape.consumers(from) {
+            match *consumer {
+                Consumer::Stage(stage) => self.transform(stage, batch)?,
+                Consumer::Sink(sink) => self.write(sink, batch)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn transform(&mut self, index: usize, batch: &Batch) -> Result<()> {
+        let node = &self.shape.stages[index];
+        let here = |error: Error| error.at(format!("stage {}", node.name));
+        let begun = Instant::now();
+        let output = self.stages[index].process(&batch.records).map_err(here)?;
+        let mut counts = account(batch.records.num_rows(), &output).map_err(here)?;
+        counts.time = begun.elapsed();
+        self.counts.stages[index] += counts;
+        let rejects = resolve(batch, output.rejects, (&node.name, node.plugin.as_ref()), self.shape.row_as_json).map_err(here)?;
+        self.bury(&rejects)?;
+        for port in output.outputs {
+            let lineage = batch.lineage.through(port.origins.as_deref());
+            self.deliver(Input::Stage(index, port.port), &Batch { records: port.records, lineage })?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, index: usize, batch: &Batch) -> Result<()> {
+        let rejects = self.write_records(index, &batch.records)?;
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        let name = &self.shape.sinks[index].name;
+        let rejects = resolve(batch, rejects, (name, None), self.shape.row_as_json).map_err(|error| error.at(format!("sink {name}")))?;
+        self.bury(&rejects)
+    }
+
+    fn write_records(&mut self, index: usize, records: &RecordBatch) -> Result<Vec<RowReject>> {
+        let node = &self.shape.sinks[index];
+        let here = |error: Error| error.at(format!("sink {}", node.name));
+        let begun = Instant::now();
+        let mut writer = match self.writers[index].take() {
+            Some(writer) => writer,
+            None => self.open_writer(index)?,
+        };
+        let rejects = writer.write(records).map_err(here)?;
+        self.writers[index] = Some(writer);
+        let (rows_in, rows_rejected) = (records.num_rows() as u64, rejects.len() as u64);
+        let rows_out = rows_in.saturating_sub(rows_rejected);
+        self.counts.sinks[index] += Counts { rows_in, rows_out, rows_rejected, time: begun.elapsed(), ..Counts::default() };
+        Ok(rejects)
+    }
+
+    /// Writes rejects to the dead letters.
+    fn bury(&mut self, rejects: &[Reject]) -> Result<()> {
+        let Some(first) = rejects.first() else { return Ok(()) };
+        self.counts.dead_letters.rows_in += rejects.len() as u64;
+        let Some(sink) = self.shape.dead_letters else {
+            return Err(no_dead_letters(first));
+        };
+        let records = dead_letters_batch(&self.shape.name, SystemTime::now(), rejects)?;
+        match self.write_records(sink, &records)?.first() {
+            None => Ok(()),
+            Some(refused) => Err(Error::environment(format!("the dead letters can't hold a rejected record: {}", refused.message))
+                .at("dead letters")
+                .hint("choose a sink for dead_letters that takes any text, such as `files: { format: jsonl }`")),
+        }
+    }
+}
+
+fn no_dead_letters(reject: &Reject) -> Error {
+    let column = reject.column.as_ref().map_or_else(String::new, |column| format!(", column {column}"));
+    let who = reject.stage.as_ref().map_or_else(|| format!("source {}", reject.source), |stage| format!("stage {stage}"));
+    Error::environment(format!(
+        "a record was rejected ({}{column}): {}; it is at {} of {}",
+        reject.code, reject.message, reject.position, reject.partition
+    ))
+    .at(who)
+    .hint("this pipeline has nowhere to put rejects; add `dead_letters: { files: { path: out/dead_letters, format: jsonl } }`")
+}

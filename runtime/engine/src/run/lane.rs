@@ -1,0 +1,176 @@
+//! A lane: one thread that reads splits, pushes their batches through the graph and closes its part of each epoch.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+use uuid::Uuid;
+
+use super::board::{Board, Directive};
+use super::graph::{EpochPart, Graph};
+use super::shape::{Shape, Sources};
+use crate::{Error, Mode, Read, Result, SourceBatch, SplitId, SplitReader, SplitState, failpoint};
+
+/// How many readers that have data a lane of a stream keeps open before it leaves splits to others.
+const BUSY_READERS: usize = 4;
+
+/// What a lane tells the coordinator.
+pub(crate) enum Report {
+    /// Its part of an epoch.
+    Epoch(LaneEpoch),
+    /// It has nothing to read: the run may be at its end.
+    Idle,
+    /// It can't go on; nothing that it did since its last epoch counts.
+    Failed(Error),
+}
+
+pub(crate) struct LaneEpoch {
+    pub lane: usize,
+    pub epoch: u64,
+    /// The lane has ended with it.
+    pub last: bool,
+    pub part: EpochPart,
+    /// Splits that moved, with the index of their source.
+    pub progress: Vec<(usize, SplitId, SplitState)>,
+}
+
+struct OpenReader {
+    source: usize,
+    id: SplitId,
+    reader: Box<dyn SplitReader>,
+    /// It had nothing when it was last asked.
+    idle: bool,
+    /// It has moved since the epoch began.
+    moved: bool,
+}
+
+pub(crate) struct Lane<'p> {
+    index: usize,
+    epoch: u64,
+    board: &'p Board,
+    shape: &'p Shape,
+    sources: &'p Sources,
+    graph: Graph<'p>,
+    readers: Vec<OpenReader>,
+    /// Splits that ended in this epoch.
+    done: Vec<(usize, SplitId, SplitState)>,
+    reports: Sender<Report>,
+}
+
+impl<'p> Lane<'p> {
+    pub fn open(
+        (index, epoch, incarnation): (usize, u64, Uuid),
+        (shape, sources, board): (&'p Shape, &'p Sources, &'p Board),
+        reports: Sender<Report>,
+    ) -> Result<Self> {
+        let graph = Graph::open(shape, index, incarnation, epoch)?;
+        Ok(Self { index, epoch, board, shape, sources, graph, readers: Vec::new(), done: Vec::new(), reports })
+    }
+
+    /// Works until the last epoch is closed or the run is aborted.
+    pub fn run(mut self) -> Result<()> {
+        loop {
+            match self.board.directive(self.epoch) {
+                Directive::Abort => return Ok(()),
+                Directive::Close { last } => {
+                    self.close(last)?;
+                    if last {
+                        return Ok(());
+                    }
+                    self.board.wait_to_begin(self.epoch);
+                }
+                Directive::Work => {
+                    if !self.step()? {
+                        if self.readers.is_empty() {
+                            self.send(Report::Idle);
+                        }
+                        self.board.wait_for_work(self.epoch);
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&self, report: Report) {
+        // The coordinator is gone only when the run is aborted.
+        let _ = self.reports.send(report);
+    }
+
+    /// Reads one batch from one reader. False when there was nothing to read anywhere.
+    fn step(&mut self) -> Result<bool> {
+        self.take_splits()?;
+        for _ in 0..self.readers.len() {
+            if self.read_first()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn take_splits(&mut self) -> Result<()> {
+        loop {
+            let busy = self.readers.iter().filter(|open| !open.idle).count();
+            let room = match self.shape.mode {
+                Mode::Batch => busy == 0,
+                Mode::Stream => busy < BUSY_READERS,
+            };
+            if !room {
+                return Ok(());
+            }
+            let Some((source, split)) = self.board.take(self.index, !self.readers.is_empty()) else { return Ok(()) };
+            let here = |error: Error| error.at(format!("source {}", self.shape.sources[source].0));
+            let reader = self.sources[source].lock().unwrap_or_else(PoisonError::into_inner).open(&split).map_err(here)?;
+            self.readers.insert(0, OpenReader { source, id: split.id, reader, idle: false, moved: false });
+        }
+    }
+
+    /// Asks the first reader, then moves it to the end: readers take turns.
+    fn read_first(&mut self) -> Result<bool> {
+        let begun = Instant::now();
+        let mut open = self.readers.remove(0);
+        let here = |error: Error| error.at(format!("source {}", self.shape.sources[open.source].0));
+        let read = open.reader.read(self.shape.batch_rows).map_err(here)?;
+        self.graph.spent(open.source, begun);
+        match read {
+            Read::Batch(read) => {
+                (open.idle, open.moved) = (false, true);
+                let source = open.source;
+                self.readers.push(open);
+                self.push(source, read)?;
+                Ok(true)
+            }
+            Read::Idle => {
+                open.idle = true;
+                self.readers.push(open);
+                Ok(false)
+            }
+            Read::End => {
+                let state = SplitState { position: open.reader.position(), done: true };
+                self.done.push((open.source, open.id, state));
+                self.board.finished_split();
+                Ok(true)
+            }
+        }
+    }
+
+    fn push(&mut self, source: usize, read: SourceBatch) -> Result<()> {
+        let (rows, bytes) = (read.batch.records.num_rows() as u64 + read.rejects.len() as u64, read.bytes);
+        let rejects = self.graph.push(source, read)?;
+        failpoint::hit("lane-after-batch");
+        self.board.add(rows, rejects, bytes);
+        Ok(())
+    }
+
+    /// Prepares this lane's part of its epoch, tells the coordinator and goes on to the next.
+    fn close(&mut self, last: bool) -> Result<()> {
+        let part = self.graph.close()?;
+        let mut progress = std::mem::take(&mut self.done);
+        for open in self.readers.iter_mut().filter(|open| open.moved) {
+            open.moved = false;
+            progress.push((open.source, Arc::clone(&open.id), SplitState { position: open.reader.position(), done: false }));
+        }
+        self.send(Report::Epoch(LaneEpoch { lane: self.index, epoch: self.epoch, last, part, progress }));
+        self.epoch += 1;
+        Ok(())
+    }
+}

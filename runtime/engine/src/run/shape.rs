@@ -1,0 +1,68 @@
+//! The part of a plan that all lanes share, and who consumes what.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crate::counts::NodeCounts;
+use crate::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, Source, StageNode};
+
+pub(crate) struct Shape {
+    pub name: String,
+    pub mode: Mode,
+    pub lanes: usize,
+    pub batch_rows: usize,
+    pub row_as_json: RowAsJson,
+    pub epoch: EpochPolicy,
+    /// Names, and the share of rejects that each may have.
+    pub sources: Vec<(Arc<str>, f64)>,
+    pub stages: Vec<StageNode>,
+    /// The dead letters, where there are any, are the last one.
+    pub sinks: Vec<SinkNode>,
+    pub dead_letters: Option<usize>,
+    consumers: HashMap<Input, Vec<Consumer>>,
+}
+
+/// The sources of a plan: lanes open readers while the coordinator looks for splits.
+pub(crate) type Sources = Vec<Mutex<Box<dyn Source>>>;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Consumer {
+    Stage(usize),
+    Sink(usize),
+}
+
+impl Shape {
+    pub fn new(plan: Plan) -> (Self, Sources) {
+        let mut consumers: HashMap<Input, Vec<Consumer>> = HashMap::new();
+        let mut wire = |inputs: &[Input], consumer| inputs.iter().for_each(|input| consumers.entry(*input).or_default().push(consumer));
+        plan.stages.iter().enumerate().for_each(|(index, stage)| wire(&stage.inputs, Consumer::Stage(index)));
+        plan.sinks.iter().enumerate().for_each(|(index, sink)| wire(&sink.inputs, Consumer::Sink(index)));
+        let mut sinks = plan.sinks;
+        let dead_letters = plan.dead_letters.map(|node| {
+            sinks.push(node);
+            sinks.len() - 1
+        });
+        let shape = Self {
+            name: plan.name,
+            mode: plan.mode,
+            lanes: plan.lanes.max(1),
+            batch_rows: plan.batch_rows.max(1),
+            row_as_json: plan.row_as_json,
+            epoch: plan.epoch,
+            sources: plan.sources.iter().map(|node| (Arc::clone(&node.name), node.max_reject_share)).collect(),
+            stages: plan.stages,
+            sinks,
+            dead_letters,
+            consumers,
+        };
+        (shape, plan.sources.into_iter().map(|node| Mutex::new(node.source)).collect())
+    }
+
+    pub fn consumers(&self, input: Input) -> &[Consumer] {
+        self.consumers.get(&input).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn zero_counts(&self) -> NodeCounts {
+        NodeCounts::new(self.sources.len(), self.stages.len(), self.sinks.len())
+    }
+}

@@ -1,0 +1,43 @@
+//! The durable state of a pipeline: its checkpoints, and who may write them.
+
+mod checkpoint;
+mod local;
+
+pub use checkpoint::{Checkpoint, SinkProgress};
+pub use local::LocalState;
+
+use crate::Result;
+
+/// How a conditional put went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The checkpoint is durable and the newest.
+    Done,
+    /// Another process has written this epoch or a later one: whoever asked is fenced.
+    Taken,
+}
+
+/// Where checkpoints lie.
+///
+/// # Contract
+/// * `put` is durable and atomic when it returns, and of all processes that put the same epoch exactly one gets [`Put::Done`].
+/// * `latest` returns the newest checkpoint, or an error where it is damaged: never an older one in its place.
+pub trait StateStore: Send + Sync {
+    /// Reads the newest checkpoint.
+    fn latest(&self) -> Result<Option<Checkpoint>>;
+
+    /// Writes a checkpoint if there is none of its epoch or a later one.
+    fn put(&self, checkpoint: &Checkpoint) -> Result<Put>;
+
+    /// Notes that every sink has committed the epoch: a hint that spares a question, not a promise.
+    fn note_committed(&self, epoch: u64);
+
+    /// Whether that note is there.
+    fn is_noted_committed(&self, epoch: u64) -> bool;
+
+    /// Removes every checkpoint, for `wasmill state reset`.
+    fn clear(&self) -> Result<()>;
+
+    /// Where the state lies, for people.
+    fn location(&self) -> String;
+}

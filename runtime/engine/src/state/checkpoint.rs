@@ -1,0 +1,143 @@
+//! What a checkpoint holds, and its bytes: a header line with a digest, then JSON.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{Error, Progress, Result, Token};
+
+const FORMAT: u32 = 1;
+
+/// The durable note of an epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Which life of the state this is.
+    pub incarnation: Uuid,
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// How far each source has been read at the end of the epoch.
+    pub sources: BTreeMap<String, Progress>,
+    /// What each sink has to commit for the epoch.
+    pub sinks: BTreeMap<String, SinkProgress>,
+}
+
+/// A sink's part of a checkpoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SinkProgress {
+    /// The epoch of its last commit before this checkpoint, 0 for none.
+    pub previous: u64,
+    /// Its prepared commit; `None` if the epoch had no rows for it.
+    pub prepared: Option<Value>,
+}
+
+impl SinkProgress {
+    /// The epoch of the sink's last commit once the given checkpoint's epoch is committed.
+    pub fn settled(&self, epoch: u64) -> u64 {
+        if self.prepared.is_some() { epoch } else { self.previous }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    wasmill_checkpoint: u32,
+    sha256: String,
+    bytes: usize,
+}
+
+impl Checkpoint {
+    /// The token of a sink's commit in this checkpoint.
+    pub fn token(&self, sink: &str) -> Token {
+        let previous = self.sinks.get(sink).map_or(0, |progress| progress.previous);
+        Token { pipeline: self.pipeline.clone(), sink: sink.to_owned(), incarnation: self.incarnation, epoch: self.epoch, previous }
+    }
+
+    /// The checkpoint that follows when nothing is read: the same progress, every commit settled, nothing prepared.
+    #[must_use]
+    pub fn claim(&self) -> Self {
+        let settled = |progress: &SinkProgress| SinkProgress { previous: progress.settled(self.epoch), prepared: None };
+        let sinks = self.sinks.iter().map(|(name, progress)| (name.clone(), settled(progress))).collect();
+        Self { epoch: self.epoch + 1, sinks, ..self.clone() }
+    }
+
+    /// Its bytes in a store.
+    ///
+    /// # Errors
+    /// A bug: every checkpoint can be written as JSON.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let bug = |error: serde_json::Error| Error::bug(format!("a checkpoint can't be written as JSON: {error}"));
+        let body = serde_json::to_vec(self).map_err(bug)?;
+        let header = Header { wasmill_checkpoint: FORMAT, sha256: hex(&Sha256::digest(&body)), bytes: body.len() };
+        let mut bytes = serde_json::to_vec(&header).map_err(bug)?;
+        bytes.push(b'\n');
+        bytes.extend_from_slice(&body);
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Reads what [`Checkpoint::encode`] wrote.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes: truncated, changed, or of a newer format.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let end = bytes.iter().position(|&byte| byte == b'\n').ok_or("its header line is cut off")?;
+        let header: Header = serde_json::from_slice(&bytes[..end]).map_err(|error| format!("its header is not readable: {error}"))?;
+        if header.wasmill_checkpoint != FORMAT {
+            return Err(format!("its format is {}, this version of wasmill reads {FORMAT}", header.wasmill_checkpoint));
+        }
+        let rest = &bytes[end + 1..];
+        let body = rest.get(..header.bytes).ok_or_else(|| format!("it is cut off: {} of {} bytes are there", rest.len(), header.bytes))?;
+        if hex(&Sha256::digest(body)) != header.sha256 {
+            return Err("its content does not match its digest".to_owned());
+        }
+        serde_json::from_slice(body).map_err(|error| format!("its content is not readable: {error}"))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn checkpoint() -> Checkpoint {
+        let sinks = [("a", 3, None), ("b", 4, Some(serde_json::json!({"x": 1})))]
+            .map(|(name, previous, prepared)| (name.to_owned(), SinkProgress { previous, prepared }));
+        Checkpoint { pipeline: "p".into(), incarnation: Uuid::nil(), epoch: 5, sources: BTreeMap::new(), sinks: sinks.into() }
+    }
+
+    #[test]
+    fn survives_a_round_trip() {
+        let checkpoint = checkpoint();
+        assert_eq!(Checkpoint::decode(&checkpoint.encode().unwrap()), Ok(checkpoint));
+    }
+
+    #[test]
+    fn a_claim_settles_what_was_prepared() {
+        let claim = checkpoint().claim();
+        assert_eq!((claim.epoch, claim.sinks["a"].previous, claim.sinks["b"].previous), (6, 3, 5));
+        assert!(claim.sinks.values().all(|progress| progress.prepared.is_none()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_truncation_or_changed_byte_is_noticed(cut in 0usize..400, at in 0usize..400, bit in 0u8..8) {
+            let bytes = checkpoint().encode().unwrap();
+            let cut = cut % (bytes.len() - 1);
+            prop_assert!(Checkpoint::decode(&bytes[..cut]).is_err());
+            let mut changed = bytes.clone();
+            let at = at % (bytes.len() - 1);
+            changed[at] ^= 1 << bit;
+            if let Ok(read) = Checkpoint::decode(&changed) {
+                prop_assert_eq!(read, checkpoint());
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Checks what `process` returned: every index in range, every row accounted for once, every table as its port's schema says.
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array as _, RecordBatch};
+use arrow_buffer::BooleanBufferBuilder;
+
+use crate::codec::Encoding;
+use crate::contract;
+use crate::description::is_kebab;
+use crate::error::{Fault, Phase};
+use crate::limits::Limits;
+use crate::ports::{ColumnSource, Port};
+use crate::text::{MAX_LINE_BYTES, printable, shown};
+
+/// What one call sends out by one port, checked.
+pub(crate) struct PortAnswer {
+    pub port: usize,
+    pub origins: Option<Vec<u32>>,
+    pub rows: usize,
+    /// Computed columns and masks.
+    pub crossed: Option<RecordBatch>,
+}
+
+/// An input row that the plugin sets aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowReject {
+    /// Its index in the input batch.
+    pub row: u32,
+    /// The reason for programs, in kebab case.
+    pub code: String,
+    /// The column to blame.
+    pub column: Option<String>,
+    /// The reason for people.
+    pub message: String,
+}
+
+/// A checked answer. The rejects are in increasing order of row.
+pub(crate) struct Answer {
+    pub outputs: Vec<PortAnswer>,
+    pub rejects: Vec<RowReject>,
+}
+
+fn bad(message: String) -> Fault {
+    Fault::answer(Phase::Process, message)
+}
+
+pub(crate) fn check(
+    (outputs, rejects): (Vec<contract::Output>, Vec<contract::Reject>),
+    ports: &[Port],
+    rows: usize,
+    encoding: Encoding,
+    limits: &Limits,
+) -> Result<Answer, Fault> {
+    let rejects = check_rejects(rejects, rows)?;
+    let rejected = rejected_rows(&rejects, rows)?;
+    let mut seen = vec![false; ports.len()];
+    let mut answers = Vec::with_capacity(outputs.len().min(ports.len()));
+    for output in outputs {
+        let index = output.port as usize;
+        let (Some(port), Some(seen)) = (ports.get(index), seen.get_mut(index)) else {
+            return Err(bad(format!("it sent rows out by port {index}, and it opened {}", ports.len())));
+        };
+        if std::mem::replace(seen, true) {
+            return Err(bad(format!("it sent rows out by port `{}` twice in one call", port.name)));
+        }
+        let in_port = |message: String| bad(format!("port `{}`: {message}", port.name));
+        match &output.origins {
+            None if !rejects.is_empty() => {
+                return Err(in_port(format!("it sent out all rows, row {} of which it also rejected", rejects[0].row)));
+            }
+            None => {}
+            Some(origins) => check_origins(origins, rows, &rejected, limits).map_err(in_port)?,
+        }
+        let out_rows = output.origins.as_ref().map_or(rows, Vec::len);
+        let crossed = crossed(output.columns, port, out_rows, encoding).map_err(in_port)?;
+        answers.push(PortAnswer { port: index, origins: output.origins, rows: out_rows, crossed });
+    }
+    Ok(Answer { outputs: answers, rejects })
+}
+
+fn check_rejects(rejects: Vec<contract::Reject>, rows: usize) -> Result<Vec<RowReject>, Fault> {
+    if rejects.len() > rows {
+        return Err(bad(format!("it rejected {} rows of {rows}", rejects.len())));
+    }
+    let mut checked = Vec::with_capacity(rejects.len());
+    for reject in rejects {
+        if reject.row as usize >= rows {
+            return Err(bad(format!("it rejected row {}, and there are {rows}", reject.row)));
+        }
+        if !is_kebab(&reject.code) {
+            return Err(bad(format!("the code `{}` of a reject is not in kebab case, such as `bad-number`", shown(&reject.code))));
+        }
+        checked.push(RowReject {
+            row: reject.row,
+            code: reject.code,
+            column: reject.column.map(|column| shown(&column)),
+            message: printable(&reject.message, MAX_LINE_BYTES),
+        });
+    }
+    checked.sort_by_key(|reject| reject.row);
+    Ok(checked)
+}
+
+fn rejected_rows(rejects: &[RowReject], rows: usize) -> Result<Option<BooleanBufferBuilder>, Fault> {
+    if rejects.is_empty() {
+        return Ok(None);
+    }
+    let mut rejected = BooleanBufferBuilder::new(rows);
+    rejected.append_n(rows, false);
+    for reject in rejects {
+        if rejected.get_bit(reject.row as usize) {
+            return Err(bad(format!("it rejected row {} twice", reject.row)));
+        }
+        rejected.set_bit(reject.row as usize, true);
+    }
+    Ok(Some(rejected))
+}
+
+fn check_origins(origins: &[u32], rows: usize, rejected: &Option<BooleanBufferBuilder>, limits: &Limits) -> Result<(), String> {
+    if origins.len() > limits.output_rows as usize {
+        return Err(format!("it sent out {} rows in one call; {} are allowed", origins.len(), limits.output_rows));
+    }
+    let mut before = 0;
+    for &origin in origins {
+        if origin as usize >= rows {
+            return Err(format!("a row comes from input row {origin}, and there are {rows}"));
+        }
+        if origin < before {
+            return Err(format!("a row from input row {origin} comes after one from input row {before}: origins must not decrease"));
+        }
+        if rejected.as_ref().is_some_and(|rejected| rejected.get_bit(origin as usize)) {
+            return Err(format!("it both sent out and rejected row {origin}"));
+        }
+        before = origin;
+    }
+    Ok(())
+}
+
+fn crossed(bytes: Vec<u8>, port: &Port, rows: usize, encoding: Encoding) -> Result<Option<RecordBatch>, String> {
+    if port.crossing.fields().is_empty() {
+        return if bytes.is_empty() { Ok(None) } else { Err(format!("it sent {} bytes of columns, and it computes none", bytes.len())) };
+    }
+    let table = encoding.decode_table(bytes, &port.crossing, rows).map_err(|error| error.to_string())?;
+    let sources = port.columns.iter().zip(port.schema.fields()).filter(|(source, _)| !matches!(source, ColumnSource::Input(_)));
+    for ((source, field), column) in sources.zip(table.columns()) {
+        let unmasked = matches!(source, ColumnSource::Nulled(_)) && (column.null_count() > 0 || column.as_boolean_opt().is_none());
+        if unmasked {
+            return Err(format!("the mask of column `{}` has nulls", shown(field.name())));
+        }
+    }
+    Ok(Some(table))
+}

@@ -1,0 +1,120 @@
+//! Compiled plugins on disk. Loading machine code trusts it completely, so the folder is private to its user and every entry is
+//! held against a digest before it is used.
+
+use std::hash::{Hash, Hasher};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+
+use crate::artifact::hex;
+use crate::error::HostError;
+
+const DIGEST_BYTES: usize = 32;
+
+/// The largest entry that is read. Machine code takes some four times the room of the WebAssembly that it was made of.
+const MAX_ENTRY_BYTES: u64 = 1 << 30;
+
+/// A folder of compiled plugins.
+#[derive(Debug, Clone)]
+pub(crate) struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// Opens the folder, or makes it; refuses one that others could write into.
+    pub fn open(folder: PathBuf) -> Result<Self, HostError> {
+        let io = |source| HostError::io(format!("use the plugin cache {}", folder.display()), source);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(io)?;
+        let metadata = std::fs::metadata(&folder).map_err(io)?;
+        let user = rustix::process::geteuid().as_raw();
+        if metadata.uid() != user || metadata.mode() & 0o077 != 0 {
+            return Err(HostError::environment(format!(
+                "the plugin cache {} is not private (owner {}, mode {:o}): code that others can change would be run. Give it to user {user} \
+                 with mode 700, or name another folder",
+                folder.display(),
+                metadata.uid(),
+                metadata.mode() & 0o777
+            )));
+        }
+        Ok(Self { folder })
+    }
+
+    /// The key of a plugin's compiled form: its digest and all that decides what it compiles to (wasmtime's version, the engine's
+    /// settings, the processor's features).
+    pub fn key(engine: &Engine, digest: &str) -> String {
+        let mut key = KeyHasher(Sha256::new());
+        key.write(digest.as_bytes());
+        engine.precompile_compatibility_hash().hash(&mut key);
+        hex(&key.0.finalize())
+    }
+
+    /// The compiled form, if there is an intact one. Damage is reported and then treated as absence.
+    pub fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let path = self.path(key);
+        match read(&path) {
+            Ok(found) => found,
+            Err(reason) => {
+                tracing::warn!(target: "wasmill::host", entry = %path.display(), reason, "a compiled plugin in the cache is damaged; compiling again");
+                None
+            }
+        }
+    }
+
+    /// Keeps a compiled form. A cache that can't be written costs time and nothing else, so that is only reported.
+    pub fn put(&self, key: &str, compiled: &[u8]) {
+        if let Err(error) = self.write(key, compiled) {
+            tracing::warn!(target: "wasmill::host", folder = %self.folder.display(), %error, "cannot keep a compiled plugin");
+        }
+    }
+
+    fn write(&self, key: &str, compiled: &[u8]) -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(&Sha256::digest(compiled))?;
+        file.write_all(compiled)?;
+        file.persist(self.path(key)).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.folder.join(format!("{key}.cwasm"))
+    }
+}
+
+/// `Ok(None)`: there is no such entry.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    if length > MAX_ENTRY_BYTES {
+        return Err(format!("it has {length} bytes"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    let Some((digest, compiled)) = bytes.split_first_chunk::<DIGEST_BYTES>() else { return Err("it is cut short".to_owned()) };
+    if Sha256::digest(compiled).as_slice() != digest {
+        return Err("its digest differs".to_owned());
+    }
+    bytes.drain(..DIGEST_BYTES);
+    Ok(Some(bytes))
+}
+
+/// Feeds everything that is hashed to SHA-256, so that the key is the same in every process.
+struct KeyHasher(Sha256);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.clone().finalize();
+        digest.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+}

@@ -1,0 +1,133 @@
+//! Schemas and tables as bytes, in the encoding that a plugin chose. What is decoded here comes from a plugin and is not trusted.
+
+mod ipc_encode;
+mod ipc_message;
+mod ipc_schema;
+mod ipc_table;
+mod json_read;
+mod json_schema;
+mod json_write;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+
+/// Why bytes of a plugin could not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DecodeError(String);
+
+impl DecodeError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// How tables and schemas cross, as a plugin declares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Encapsulated Apache Arrow IPC messages.
+    ArrowIpc,
+    /// One JSON object a row.
+    JsonLines,
+}
+
+impl Encoding {
+    /// Whether every column of the schema can be written in this encoding; the message says which can't.
+    pub(crate) fn check(self, schema: &Schema) -> Result<(), String> {
+        match self {
+            Self::ArrowIpc => Ok(()),
+            Self::JsonLines => json_schema::check(schema),
+        }
+    }
+
+    pub(crate) fn encode_schema(self, schema: &Schema) -> Vec<u8> {
+        match self {
+            Self::ArrowIpc => ipc_encode::schema(schema),
+            Self::JsonLines => json_schema::write(schema),
+        }
+    }
+
+    /// The schema that a plugin wrote: of boundary types only, without dictionaries, with unique names.
+    pub(crate) fn decode_schema(self, bytes: &[u8]) -> Result<Schema, DecodeError> {
+        let schema = match self {
+            Self::ArrowIpc => guarded(|| ipc_schema::read(bytes)),
+            Self::JsonLines => guarded(|| json_schema::read(bytes)),
+        }?;
+        check_columns(&schema)?;
+        self.check(&schema).map_err(DecodeError)?;
+        Ok(schema)
+    }
+
+    pub(crate) fn encode_table(self, table: &RecordBatch) -> Result<Vec<u8>, String> {
+        match self {
+            Self::ArrowIpc => ipc_encode::table(table),
+            Self::JsonLines => json_write::table(table),
+        }
+    }
+
+    /// The table that a plugin wrote. It has exactly `rows` rows of `schema` (whose types are boundary types), fully validated.
+    pub(crate) fn decode_table(self, bytes: Vec<u8>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DecodeError> {
+        match self {
+            Self::ArrowIpc => guarded(|| ipc_table::read(bytes, schema, rows)),
+            Self::JsonLines => guarded(|| json_read::table(&bytes, schema, rows)),
+        }
+    }
+}
+
+/// The most columns that one schema may have.
+pub(crate) const MAX_COLUMNS: usize = 4096;
+
+fn check_columns(schema: &Schema) -> Result<(), DecodeError> {
+    if schema.fields().len() > MAX_COLUMNS {
+        return Err(DecodeError(format!("the schema has {} columns; {MAX_COLUMNS} are allowed", schema.fields().len())));
+    }
+    let mut names = std::collections::HashSet::new();
+    for field in schema.fields() {
+        if !names.insert(field.name()) {
+            return Err(DecodeError(format!("the schema has two columns `{}`", crate::text::shown(field.name()))));
+        }
+        if !crate::types::is_boundary_type(field.data_type()) {
+            return Err(DecodeError(format!(
+                "column `{}` has the type {}, which does not cross the boundary",
+                crate::text::shown(field.name()),
+                crate::text::shown(&field.data_type().to_string())
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Runs a decoder. The decoders check everything that they know arrow to assume; should arrow panic all the same, then on a
+/// plugin's bytes it is that plugin's fault and not the process's end.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(DecodeError::new("the bytes break an assumption of the decoder")))
+}
+
+/// Entry points for fuzzers and property tests: every decoder of plugin bytes, callable with any bytes.
+#[doc(hidden)]
+pub mod fuzzing {
+    use super::{DecodeError, Encoding};
+    use arrow_array::RecordBatch;
+    use arrow_schema::{Schema, SchemaRef};
+
+    /// Decodes a schema.
+    pub fn decode_schema(encoding: Encoding, bytes: &[u8]) -> Result<Schema, DecodeError> {
+        encoding.decode_schema(bytes)
+    }
+
+    /// Decodes a table of boundary types.
+    pub fn decode_table(encoding: Encoding, bytes: Vec<u8>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DecodeError> {
+        encoding.decode_table(bytes, schema, rows)
+    }
+
+    /// Encodes a schema.
+    pub fn encode_schema(encoding: Encoding, schema: &Schema) -> Vec<u8> {
+        encoding.encode_schema(schema)
+    }
+
+    /// Encodes a table of boundary types.
+    pub fn encode_table(encoding: Encoding, table: &RecordBatch) -> Result<Vec<u8>, String> {
+        encoding.encode_table(table)
+    }
+}

@@ -1,0 +1,107 @@
+//! From WebAssembly to machine code: in this process, or in a child that is killed when it takes too long.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use wasmtime::Engine;
+
+use crate::artifact;
+use crate::error::HostError;
+use crate::text::printable;
+
+/// Where plugins are compiled.
+#[derive(Debug, Clone, Default)]
+pub enum CompileWith {
+    /// In this process, for as long as it takes: fit for plugins that are trusted not to be made for slow compiling.
+    #[default]
+    ThisProcess,
+    /// In a child process that runs [`compile_child`] and is killed when it exceeds its time.
+    Child {
+        /// The program to start.
+        program: PathBuf,
+        /// Its first arguments; the paths of the plugin and of the file to write follow.
+        args: Vec<OsString>,
+    },
+}
+
+/// How much memory and processor time the compiling child may take.
+const CHILD_MEMORY_BYTES: u64 = 4 << 30;
+const CHILD_CPU_SECONDS: u64 = 300;
+const CHILD_FILE_BYTES: u64 = 1 << 30;
+
+/// The exit status with which a compiling child says that the plugin, not the machine, is at fault; its standard error says why.
+pub const COMPILE_REFUSED_STATUS: i32 = 65;
+
+/// What the compiling child does: reads the plugin `wasm`, compiles it with the host's settings, writes machine code to `output`.
+/// Puts limits on its own process first, so call it from a process that does nothing else.
+///
+/// # Errors
+/// [`HostError::NotAPlugin`] where the plugin is no valid component; exit with [`COMPILE_REFUSED_STATUS`] then, so that the parent can tell, and
+/// print nothing but the error's message. [`HostError::Environment`] for files and limits.
+pub fn compile_child(wasm: &Path, output: &Path) -> Result<(), HostError> {
+    for (resource, most) in
+        [(Resource::As, CHILD_MEMORY_BYTES), (Resource::Cpu, CHILD_CPU_SECONDS), (Resource::Fsize, CHILD_FILE_BYTES), (Resource::Core, 0)]
+    {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        setrlimit(resource, limit).map_err(|error| HostError::io("limit the compiling process", error.into()))?;
+    }
+    let bytes = artifact::read(wasm)?;
+    let name = wasm.display().to_string();
+    artifact::check(&name, &bytes)?;
+    let compiled = here(&crate::engine::engine(None)?, &name, &bytes)?;
+    std::fs::write(output, compiled).map_err(|error| HostError::io(format!("write {}", output.display()), error))
+}
+
+/// Compiles in this process.
+pub(crate) fn here(engine: &Engine, name: &str, wasm: &[u8]) -> Result<Vec<u8>, HostError> {
+    engine
+        .precompile_component(wasm)
+        .map_err(|error| HostError::not_a_plugin(name, format!("it is not a valid component: {}", printable(&format!("{error:#}"), 1000))))
+}
+
+/// Compiles in a child process.
+pub(crate) fn in_child(program: &Path, args: &[OsString], timeout: Duration, name: &str, wasm: &[u8]) -> Result<Vec<u8>, HostError> {
+    let io = |source| HostError::io(format!("compile {name} with {}", program.display()), source);
+    let folder = tempfile::Builder::new().prefix("wasmill-compile-").tempdir().map_err(io)?;
+    let (input, output, errors) = (folder.path().join("plugin.wasm"), folder.path().join("plugin.cwasm"), folder.path().join("errors"));
+    std::fs::File::create(&input).and_then(|mut file| file.write_all(wasm)).map_err(io)?;
+    let stderr = std::fs::File::create(&errors).map_err(io)?;
+    let mut child = Command::new(program)
+        .args(args)
+        .arg(&input)
+        .arg(&output)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .map_err(io)?;
+    let deadline = Instant::now() + timeout;
+    let mut pause = Duration::from_millis(1);
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(io)? {
+            break status;
+        }
+        if Instant::now() >= deadline {
+            // It may just have ended by itself; either way it must be waited for.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(HostError::not_a_plugin(name, format!("compiling it takes more than {} s", timeout.as_secs_f32())));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    };
+    if status.success() {
+        return std::fs::read(&output).map_err(io);
+    }
+    let said = printable(std::fs::read_to_string(&errors).unwrap_or_default().trim_end(), 1000);
+    if status.code() == Some(COMPILE_REFUSED_STATUS) {
+        // The child knows the plugin by another name.
+        let reason = said.split_once("can run here: ").map_or(said.as_str(), |(_, reason)| reason);
+        return Err(HostError::not_a_plugin(name, reason));
+    }
+    Err(HostError::not_a_plugin(name, format!("compiling it failed ({status}): {said}")))
+}

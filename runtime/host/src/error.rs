@@ -1,0 +1,164 @@
+//! The errors of this library, apart by whose turn it is to act.
+
+use std::fmt;
+
+/// Why a plugin could not be loaded, opened or called.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The file is not a plugin that this host can run: not WebAssembly, a core module, another contract version, an import that
+    /// the host doesn't offer.
+    #[error("{name} is not a plugin that can run here: {message}")]
+    NotAPlugin {
+        /// The file or the name that was given.
+        name: String,
+        /// What is wrong with it and what to do.
+        message: String,
+    },
+    /// The plugin works and says no: to its configuration or to its input.
+    #[error("{plugin}: {message}")]
+    Refusal {
+        /// The plugin's name.
+        plugin: String,
+        /// What is wrong and what to do about it.
+        message: String,
+        /// The part of the configuration to blame, as a JSON Pointer.
+        config_path: Option<String>,
+        /// The input column to blame.
+        column: Option<String>,
+    },
+    /// The plugin crashed, broke a limit or answered nonsense.
+    #[error("{plugin} failed in {phase}: {message}")]
+    Fault {
+        /// The plugin's name.
+        plugin: String,
+        /// The call that it failed in.
+        phase: Phase,
+        /// What kind of failure it was.
+        kind: FaultKind,
+        /// What happened, with the plugin's own last words where it has said any.
+        message: String,
+        /// The lines that it logged during the call.
+        log: Vec<String>,
+    },
+    /// The world outside failed: a file, a folder, a permission, the compiling process.
+    #[error("{message}")]
+    Environment {
+        /// What could not be done, and to what.
+        message: String,
+        /// The error underneath.
+        #[source]
+        source: Option<std::io::Error>,
+    },
+    /// The host itself is wrong. Please report it.
+    #[error("the plugin host is at fault: {message}")]
+    Bug {
+        /// What should not have happened.
+        message: String,
+    },
+}
+
+impl HostError {
+    pub(crate) fn not_a_plugin(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::NotAPlugin { name: name.into(), message: message.into() }
+    }
+
+    pub(crate) fn environment(message: impl Into<String>) -> Self {
+        Self::Environment { message: message.into(), source: None }
+    }
+
+    /// `what` names the operation and its object: `"read plugin.wasm"`.
+    pub(crate) fn io(what: impl fmt::Display, source: std::io::Error) -> Self {
+        Self::Environment { message: format!("cannot {what}: {source}"), source: Some(source) }
+    }
+
+    pub(crate) fn bug(message: impl Into<String>) -> Self {
+        Self::Bug { message: message.into() }
+    }
+}
+
+/// The call that a plugin was in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Before the first call: start functions and the setting up of memories and tables.
+    Initialisation,
+    /// `describe`.
+    Describe,
+    /// `prepare`.
+    Prepare,
+    /// `open`.
+    Open,
+    /// `process`.
+    Process,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initialisation => "initialisation",
+            Self::Describe => "describe",
+            Self::Prepare => "prepare",
+            Self::Open => "open",
+            Self::Process => "process",
+        })
+    }
+}
+
+/// What kind of failure a fault was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// WebAssembly trapped: a panic, an `unreachable`, an access out of bounds.
+    Trap,
+    /// The call took longer than its deadline.
+    Deadline,
+    /// More memory was asked for than the limit allows.
+    Memory,
+    /// More table elements were asked for than the limit allows.
+    Table,
+    /// The call stack was exhausted.
+    Stack,
+    /// The answer is larger than the limit allows.
+    Output,
+    /// The answer breaks the contract: invalid bytes, a wrong schema, a row counted twice.
+    Answer,
+    /// The plugin asked for something that a sandbox doesn't have: a file, the network, to wait, to exit.
+    Forbidden,
+    /// The plugin refused to process a batch.
+    Refused,
+    /// The plugin contradicts what it said before.
+    Unstable,
+}
+
+/// A mistake in a plugin's configuration, found by the plugin's own JSON Schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The place in the configuration, as a JSON Pointer; empty for the whole.
+    pub path: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+/// A failed call, before it is known whose plugin it was.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub phase: Phase,
+    pub kind: FaultKind,
+    pub message: String,
+    pub log: Vec<String>,
+}
+
+impl Fault {
+    pub fn new(phase: Phase, kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { phase, kind, message: message.into(), log: Vec::new() }
+    }
+
+    /// An answer that breaks the contract.
+    pub fn answer(phase: Phase, message: impl Into<String>) -> Self {
+        Self::new(phase, FaultKind::Answer, message)
+    }
+
+    pub fn of(self, plugin: &str) -> HostError {
+        HostError::Fault { plugin: plugin.to_owned(), phase: self.phase, kind: self.kind, message: self.message, log: self.log }
+    }
+}

@@ -1,0 +1,192 @@
+//! The host: the engine, its clock and the cache, shared by every plugin that it loads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::artifact;
+use crate::cache::Cache;
+use crate::compile::{self, CompileWith};
+use crate::contract::{self, TransformPluginPre};
+use crate::description;
+use crate::error::HostError;
+use crate::limits::Limits;
+use crate::linker;
+use crate::plugin::{Plugin, PluginParts};
+use crate::sandbox::SandboxMaker;
+use crate::text::printable;
+use crate::ticker::Ticker;
+
+/// How long a child may compile.
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Loads plugins. Cloning is cheap; all clones share one engine, one clock and one cache.
+#[derive(Clone)]
+pub struct Host {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    ticker: Arc<Ticker>,
+    cache: Option<Cache>,
+    compile_with: CompileWith,
+    compile_timeout: Duration,
+    load_limits: Limits,
+}
+
+/// How a [`Host`] is set up.
+#[derive(Debug, Default)]
+pub struct HostBuilder {
+    cache_dir: Option<PathBuf>,
+    compile_with: CompileWith,
+    compile_timeout: Option<Duration>,
+    load_limits: Limits,
+    stack_bytes: Option<usize>,
+}
+
+impl HostBuilder {
+    /// Keeps compiled plugins in this folder. It is made if need be and has to be private to the user. Default: nothing is kept.
+    #[must_use]
+    pub fn cache_dir(mut self, folder: PathBuf) -> Self {
+        self.cache_dir = Some(folder);
+        self
+    }
+
+    /// Where plugins are compiled. Default: in this process.
+    #[must_use]
+    pub fn compile_with(mut self, compile_with: CompileWith) -> Self {
+        self.compile_with = compile_with;
+        self
+    }
+
+    /// How long a compiling child may take before it is killed. Default: 60 s.
+    #[must_use]
+    pub fn compile_timeout(mut self, timeout: Duration) -> Self {
+        self.compile_timeout = Some(timeout);
+        self
+    }
+
+    /// The limits under which a plugin is asked to describe itself when it is loaded. Default: [`Limits::default`].
+    #[must_use]
+    pub fn load_limits(mut self, limits: Limits) -> Self {
+        self.load_limits = limits;
+        self
+    }
+
+    /// How much of a calling thread's stack a plugin may use, in bytes. The thread needs some 256 KiB more. Default: 512 KiB.
+    #[must_use]
+    pub fn stack_bytes(mut self, bytes: usize) -> Self {
+        self.stack_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets the host up.
+    ///
+    /// # Errors
+    /// [`HostError::Environment`] if the cache folder can't be used or is not private, or the machine can't run WebAssembly.
+    pub fn build(self) -> Result<Host, HostError> {
+        let engine = crate::engine::engine(self.stack_bytes)?;
+        let inner = Inner {
+            ticker: Arc::new(Ticker::new(engine.clone())),
+            engine,
+            cache: self.cache_dir.map(Cache::open).transpose()?,
+            compile_with: self.compile_with,
+            compile_timeout: self.compile_timeout.unwrap_or(COMPILE_TIMEOUT),
+            load_limits: self.load_limits,
+        };
+        Ok(Host { inner: Arc::new(inner) })
+    }
+}
+
+impl Host {
+    /// Starts setting a host up.
+    pub fn builder() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    /// Loads a plugin from a file: compiles it or finds it compiled, checks what it imports and exports, and has it describe itself.
+    ///
+    /// # Errors
+    /// [`HostError::NotAPlugin`] if the file is not a plugin for this host, [`HostError::Fault`] if it fails to describe itself,
+    /// [`HostError::Environment`] if it can't be read.
+    pub fn load(&self, path: &Path) -> Result<Plugin, HostError> {
+        self.load_bytes(&path.display().to_string(), &artifact::read(path)?)
+    }
+
+    /// Loads a plugin from memory, as [`load`](Self::load) does; `name` stands for it in errors.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_bytes(&self, name: &str, wasm: &[u8]) -> Result<Plugin, HostError> {
+        artifact::check(name, wasm)?;
+        let digest = artifact::digest(wasm);
+        let component = self.component(name, &digest, wasm)?;
+        contract::check_exports(name, &component, &self.inner.engine)?;
+        let linker = linker::linker(name, &component, &self.inner.engine)?;
+        let unlinkable = |error: wasmtime::Error| {
+            HostError::not_a_plugin(name, format!("it does not fit the contract: {}", printable(&format!("{error:#}"), 1000)))
+        };
+        let pre = linker.instantiate_pre(&component).and_then(TransformPluginPre::new).map_err(unlinkable)?;
+        let maker = SandboxMaker { name: Arc::from(name), pre, ticker: Arc::clone(&self.inner.ticker) };
+        let (description, validator) = self.describe(&maker).map_err(|fault| fault.of(name))?;
+        let component_type = component.component_type();
+        let names = |items: Vec<&str>| items.into_iter().map(str::to_owned).collect();
+        Ok(Plugin::new(PluginParts {
+            maker: SandboxMaker { name: Arc::from(description.name.as_str()), ..maker },
+            validator,
+            digest,
+            size_bytes: wasm.len() as u64,
+            imports: names(component_type.imports(&self.inner.engine).map(|(name, _)| name).collect()),
+            exports: names(component_type.exports(&self.inner.engine).map(|(name, _)| name).collect()),
+            description,
+        }))
+    }
+
+    /// Asks two instances: what a plugin says of itself may depend on nothing.
+    fn describe(&self, maker: &SandboxMaker) -> Result<(crate::Description, Option<jsonschema::Validator>), crate::error::Fault> {
+        let limits = &self.inner.load_limits;
+        let first = maker.start(limits)?.describe()?;
+        let mut sandbox = maker.start(limits)?;
+        for _ in 0..2 {
+            description::check_stable(&first, &sandbox.describe()?)?;
+        }
+        description::check(first)
+    }
+
+    fn component(&self, name: &str, digest: &str, wasm: &[u8]) -> Result<Component, HostError> {
+        let engine = &self.inner.engine;
+        let Some(cache) = &self.inner.cache else { return self.deserialize(&self.compile(name, wasm)?) };
+        let key = Cache::key(engine, digest);
+        if let Some(compiled) = cache.get(&key) {
+            match self.deserialize(&compiled) {
+                Ok(component) => return Ok(component),
+                Err(error) => {
+                    tracing::warn!(target: "wasmill::host", %error, "a compiled plugin in the cache does not load; compiling again")
+                }
+            }
+        }
+        let compiled = self.compile(name, wasm)?;
+        let component = self.deserialize(&compiled)?;
+        cache.put(&key, &compiled);
+        Ok(component)
+    }
+
+    fn compile(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, HostError> {
+        match &self.inner.compile_with {
+            CompileWith::ThisProcess => compile::here(&self.inner.engine, name, wasm),
+            CompileWith::Child { program, args } => compile::in_child(program, args, self.inner.compile_timeout, name, wasm),
+        }
+    }
+
+    #[allow(unsafe_code)]
+    fn deserialize(&self, compiled: &[u8]) -> Result<Component, HostError> {
+        // SAFETY: the bytes were made by this crate's own compiler a moment ago, in this process or in a child that runs it, or they
+        // come from a cache folder that only this user can write to and match the digest that was stored with them.
+        unsafe { Component::deserialize(&self.inner.engine, compiled) }
+            .map_err(|error| HostError::environment(format!("cannot load a compiled plugin: {error:#}")))
+    }
+}

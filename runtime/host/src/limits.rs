@@ -1,0 +1,64 @@
+//! What a plugin may use, and what happens when it uses more.
+
+use std::time::Duration;
+
+/// Bounds on one plugin instance and on each call into it. Every bound has a default and is always on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest that one call may take, initialisation included. Default: 2 s.
+    pub call: Duration,
+    /// The shortest deadline that a call is given when, after a breach, fewer rows than before are tried. A record that needs
+    /// longer than this alone may be blamed for a breach of its batch. Default: 20 ms.
+    pub call_floor: Duration,
+    /// The most linear memory that an instance may hold, in bytes, over all its memories. Default: 256 MiB.
+    pub memory_bytes: u64,
+    /// The most table elements that an instance may hold, over all its tables. Default: 100,000.
+    pub table_elements: u64,
+    /// The most bytes that one call may hand to the host, and the most that the host assembles from one answer: a plugin that
+    /// repeats a long row a million times is stopped before the rows are made. Default: 128 MiB.
+    pub output_bytes: u64,
+    /// The most rows that one call may send out by one port. Default: 4 million.
+    pub output_rows: u32,
+    /// The most log bytes that are kept of one call; further lines are counted and dropped. Default: 64 KiB.
+    pub log_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_secs(2),
+            call_floor: Duration::from_millis(20),
+            memory_bytes: 256 << 20,
+            table_elements: 100_000,
+            output_bytes: 128 << 20,
+            output_rows: 4_000_000,
+            log_bytes: 64 << 10,
+        }
+    }
+}
+
+/// What happens to the record that a plugin fails on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFault {
+    /// The batch is split until the guilty record is alone; it is rejected and the rest goes on.
+    #[default]
+    Reject,
+    /// The first fault is an error.
+    Stop,
+}
+
+/// How faults during `process` are dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultPolicy {
+    /// What happens to the guilty record.
+    pub on_fault: OnFault,
+    /// How many guilty records one instance may meet in one epoch before a fault is an error. A batch that failed as a whole
+    /// although none of its records fails alone counts as one. Default: 100.
+    pub max_faults_per_epoch: u32,
+}
+
+impl Default for FaultPolicy {
+    fn default() -> Self {
+        Self { on_fault: OnFault::Reject, max_faults_per_epoch: 100 }
+    }
+}

@@ -1,0 +1,126 @@
+//! What a plugin writes: bounded lines, safe to show, kept for the fault that may follow.
+
+use std::sync::Arc;
+
+use crate::text::{MAX_LINE_BYTES, printable};
+
+/// How urgent a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// The log of one instance. What one call writes is bounded; the bound starts anew with each call.
+pub(crate) struct Log {
+    plugin: Arc<str>,
+    max_bytes: usize,
+    bytes: usize,
+    lines: Vec<String>,
+    dropped: u64,
+    /// What was written to standard output and error since the last line feed.
+    partial: Vec<u8>,
+}
+
+impl Log {
+    pub fn new(plugin: Arc<str>, max_bytes: usize) -> Self {
+        Self { plugin, max_bytes, bytes: 0, lines: Vec::new(), dropped: 0, partial: Vec::new() }
+    }
+
+    /// Forgets what the last call wrote.
+    pub fn begin_call(&mut self) {
+        self.bytes = 0;
+        self.lines.clear();
+        self.dropped = 0;
+        self.partial.clear();
+    }
+
+    /// Adds a line by the contract's `log` function.
+    pub fn line(&mut self, severity: Severity, text: &str) {
+        let line = printable(text, MAX_LINE_BYTES);
+        if self.bytes.saturating_add(line.len()) > self.max_bytes {
+            self.dropped += 1;
+            return;
+        }
+        self.bytes += line.len() + 1;
+        let plugin = &*self.plugin;
+        match severity {
+            Severity::Debug => tracing::debug!(target: "wasmill::plugin", plugin, "{line}"),
+            Severity::Info => tracing::info!(target: "wasmill::plugin", plugin, "{line}"),
+            Severity::Warn => tracing::warn!(target: "wasmill::plugin", plugin, "{line}"),
+            Severity::Error => tracing::error!(target: "wasmill::plugin", plugin, "{line}"),
+        }
+        self.lines.push(line);
+    }
+
+    /// Takes bytes written to standard output or error; lines end with a line feed.
+    pub fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let room = MAX_LINE_BYTES.saturating_sub(self.partial.len());
+            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+            self.partial.extend_from_slice(&text[..text.len().min(room)]);
+            if text.len() != piece.len() {
+                self.flush();
+            }
+        }
+    }
+
+    /// Ends the line that was begun.
+    fn flush(&mut self) {
+        let partial = std::mem::take(&mut self.partial);
+        self.line(Severity::Info, &String::from_utf8_lossy(&partial));
+    }
+
+    /// Ends a call: the lines that it wrote, the last of them saying how many more there were.
+    pub fn end_call(&mut self) -> Vec<String> {
+        if !self.partial.is_empty() {
+            self.flush();
+        }
+        let mut lines = std::mem::take(&mut self.lines);
+        if self.dropped > 0 {
+            let note = format!("({} more lines were dropped)", self.dropped);
+            tracing::warn!(target: "wasmill::plugin", plugin = &*self.plugin, "{note}");
+            lines.push(note);
+            self.dropped = 0;
+        }
+        lines
+    }
+}
+
+/// What a plugin said last before it trapped: the message of a Rust panic, or else its last line.
+pub(crate) fn last_words(lines: &[String]) -> Option<String> {
+    let panic = lines.iter().rposition(|line| line.contains("panicked at "));
+    match panic {
+        Some(index) => {
+            let place = lines[index].split_once("panicked at ").map_or("", |(_, place)| place).trim_end_matches(':');
+            let message = lines.get(index + 1).map_or("", String::as_str);
+            // An allocation that failed, or a note how to get a backtrace, is not the panic's message.
+            Some(if message.is_empty() || message.starts_with("note: ") {
+                format!("panicked at {place}")
+            } else {
+                format!("panicked at {place}: {message}")
+            })
+        }
+        None => lines.iter().rev().find(|line| !line.trim().is_empty()).cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_past_the_bound_are_counted() {
+        let mut log = Log::new("p".into(), 10);
+        log.write(b"12345\n123\n12345678\nx\n");
+        assert_eq!(log.end_call(), ["12345", "123", "(2 more lines were dropped)"]);
+    }
+
+    #[test]
+    fn a_panic_is_found_among_the_lines() {
+        let lines = ["thread 'main' panicked at src/lib.rs:7:9:".to_owned(), "no such pin".to_owned(), "note: run with".to_owned()];
+        assert_eq!(last_words(&lines).as_deref(), Some("panicked at src/lib.rs:7:9: no such pin"));
+    }
+}

@@ -1,0 +1,128 @@
+//! What a plugin needs of its input, and how the host's columns are made to meet it.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use crate::codec::{Encoding, MAX_COLUMNS};
+use crate::contract;
+use crate::error::{Fault, HostError, Phase};
+use crate::types::{boundary_type, same_layout, widens};
+
+/// The input that a plugin asks for under a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// The columns that have to be there, with the types in which they cross. A source without a schema decodes just these.
+    pub schema: SchemaRef,
+    /// For each of them, whether its values cross into the plugin.
+    pub crosses: Vec<bool>,
+}
+
+pub(crate) fn check(raw: &contract::Needs, encoding: Encoding) -> Result<Needs, Fault> {
+    let bad = |message: String| Fault::answer(Phase::Prepare, message);
+    let schema = encoding.decode_schema(&raw.columns).map_err(|error| bad(format!("the columns that it needs: {error}")))?;
+    if schema.fields().len() != raw.crosses.len() {
+        return Err(bad(format!("it needs {} columns and says of {} whether they cross", schema.fields().len(), raw.crosses.len())));
+    }
+    Ok(Needs { schema: Arc::new(schema), crosses: raw.crosses.clone() })
+}
+
+/// How a batch of the host's becomes one of the plugin's.
+#[derive(Debug)]
+pub(crate) struct InputPlan {
+    /// The host's schema.
+    pub input: SchemaRef,
+    /// The schema as the plugin is told: the host's columns in the host's order, with boundary types and, where needed, the needed types.
+    pub described: SchemaRef,
+    /// The columns that cross, as indices into the input, in the order of the needs.
+    pub crossing: Vec<usize>,
+    /// The schema of what crosses.
+    pub crossing_schema: SchemaRef,
+    /// Input columns in which the plugin takes no nulls although the host may have some.
+    pub null_free: Vec<usize>,
+}
+
+impl InputPlan {
+    pub fn new(plugin: &str, needs: &Needs, input: SchemaRef, encoding: Encoding) -> Result<Self, HostError> {
+        let refuse = |column: &str, message: String| HostError::Refusal {
+            plugin: plugin.to_owned(),
+            message,
+            config_path: None,
+            column: Some(column.to_owned()),
+        };
+        if input.fields().len() > MAX_COLUMNS {
+            let message = format!("the input has {} columns; {MAX_COLUMNS} are allowed", input.fields().len());
+            return Err(HostError::Refusal { plugin: plugin.to_owned(), message, config_path: None, column: None });
+        }
+        let mut described = Vec::with_capacity(input.fields().len());
+        for field in input.fields() {
+            let data_type = boundary_type(field.data_type()).filter(|target| castable(field.data_type(), target));
+            let data_type = data_type.ok_or_else(|| {
+                refuse(field.name(), format!("column `{}` has the type {}, which can't cross to a plugin", field.name(), field.data_type()))
+            })?;
+            described.push(Field::new(field.name(), data_type, field.is_nullable()).with_metadata(field.metadata().clone()));
+        }
+        let (mut crossing, mut crossing_fields, mut null_free) = (Vec::new(), Vec::new(), Vec::new());
+        for (field, crosses) in needs.schema.fields().iter().zip(&needs.crosses) {
+            let name = field.name();
+            let (index, found) = input.fields().find(name).ok_or_else(|| {
+                refuse(name, format!("it needs a column `{name}` of type {}, which the input does not have", field.data_type()))
+            })?;
+            let boundary = described[index].data_type();
+            if !widens(boundary, field.data_type()) || !castable(found.data_type(), field.data_type()) {
+                let message = format!("it needs column `{name}` as {}, and the input has it as {}", field.data_type(), found.data_type());
+                return Err(refuse(name, message));
+            }
+            if found.is_nullable() && !field.is_nullable() {
+                null_free.push(index);
+            }
+            described[index] = Field::new(name, field.data_type().clone(), field.is_nullable()).with_metadata(found.metadata().clone());
+            if *crosses {
+                crossing.push(index);
+                crossing_fields.push(described[index].clone());
+            }
+        }
+        let described = Schema::new(described);
+        encoding.check(&described).map_err(|message| HostError::Refusal {
+            plugin: plugin.to_owned(),
+            message,
+            config_path: None,
+            column: None,
+        })?;
+        Ok(Self { input, described: Arc::new(described), crossing, crossing_schema: Arc::new(Schema::new(crossing_fields)), null_free })
+    }
+
+    /// The used columns of a batch in the types that were described to the plugin; `None` where a column is not used.
+    pub fn convert(&self, records: &RecordBatch, used: &[bool]) -> Result<Vec<Option<ArrayRef>>, HostError> {
+        let columns = records.columns().iter().zip(self.described.fields()).zip(used);
+        columns.map(|((column, field), &used)| used.then(|| converted(column, field)).transpose()).collect()
+    }
+
+    /// What crosses of the given rows.
+    pub fn crossing_batch(&self, columns: &[Option<ArrayRef>], offset: usize, rows: usize) -> Result<RecordBatch, HostError> {
+        let arrays: Vec<ArrayRef> =
+            self.crossing.iter().filter_map(|&index| columns.get(index)?.as_ref()).map(|array| array.slice(offset, rows)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&self.crossing_schema), arrays, &options)
+            .map_err(|error| HostError::bug(format!("the columns that cross make no batch: {error}")))
+    }
+}
+
+fn castable(from: &DataType, to: &DataType) -> bool {
+    from == to || can_cast_types(from, to) || (same_layout(from, to))
+}
+
+fn converted(column: &ArrayRef, field: &Field) -> Result<ArrayRef, HostError> {
+    let failed = |error| HostError::bug(format!("column `{}` can't be cast to {}: {error}", field.name(), field.data_type()));
+    cast_exactly(column, field.data_type()).map_err(failed)
+}
+
+/// Casts, or fails: no value silently becomes null.
+pub(crate) fn cast_exactly(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, arrow_schema::ArrowError> {
+    if column.data_type() == data_type {
+        return Ok(Arc::clone(column));
+    }
+    cast_with_options(column, data_type, &CastOptions { safe: false, ..CastOptions::default() })
+}

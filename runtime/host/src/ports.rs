@@ -1,0 +1,106 @@
+//! The ports that a plugin opened: their schemas, and where each of their columns comes from.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use crate::codec::Encoding;
+use crate::contract;
+use crate::description::is_snake;
+use crate::error::{Fault, Phase};
+use crate::text::shown;
+use crate::types::same_layout;
+
+/// The most ports that a plugin may have.
+const MAX_PORTS: usize = 64;
+
+/// Where the values of an output column come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ColumnSource {
+    /// The plugin makes them.
+    Computed,
+    /// They are those of this input column, which never leaves the host.
+    Input(usize),
+    /// They are those of this input column where the plugin says so, and null elsewhere.
+    Nulled(usize),
+}
+
+/// A named output of a plugin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Port {
+    /// Its name, in snake case.
+    pub name: String,
+    /// The schema of the rows that leave by it.
+    pub schema: SchemaRef,
+    /// For each column of the schema, where it comes from.
+    pub columns: Vec<ColumnSource>,
+    /// The schema of what crosses for it: computed columns and masks.
+    pub(crate) crossing: SchemaRef,
+}
+
+/// Checks what `open` returned against the input schema that the plugin was given.
+pub(crate) fn check(raw: Vec<contract::Port>, input: &Schema, encoding: Encoding) -> Result<Vec<Port>, Fault> {
+    if raw.is_empty() || raw.len() > MAX_PORTS {
+        return Err(Fault::answer(Phase::Open, format!("it opened {} ports; 1 to {MAX_PORTS} are allowed", raw.len())));
+    }
+    let mut names = HashSet::new();
+    let mut ports = Vec::with_capacity(raw.len());
+    for port in raw {
+        if !is_snake(&port.name) {
+            return Err(Fault::answer(Phase::Open, format!("the port name `{}` is not in snake case, such as `out`", shown(&port.name))));
+        }
+        if !names.insert(port.name.clone()) {
+            return Err(Fault::answer(Phase::Open, format!("it opened two ports `{}`", port.name)));
+        }
+        let name = port.name.clone();
+        ports.push(check_port(port, input, encoding).map_err(|message| Fault::answer(Phase::Open, format!("port `{name}`: {message}")))?);
+    }
+    Ok(ports)
+}
+
+fn check_port(raw: contract::Port, input: &Schema, encoding: Encoding) -> Result<Port, String> {
+    let schema = encoding.decode_schema(&raw.schema).map_err(|error| error.to_string())?;
+    if schema.fields().len() != raw.columns.len() {
+        return Err(format!("its schema has {} columns and {} sources", schema.fields().len(), raw.columns.len()));
+    }
+    let mut columns = Vec::with_capacity(raw.columns.len());
+    let mut crossing = Vec::new();
+    for (field, source) in schema.fields().iter().zip(&raw.columns) {
+        let name = shown(field.name());
+        columns.push(match *source {
+            contract::ColumnSource::Computed => {
+                crossing.push(field.as_ref().clone());
+                ColumnSource::Computed
+            }
+            contract::ColumnSource::Input(index) => {
+                let passed = passed_on(field, index, input)?;
+                if passed.is_nullable() && !field.is_nullable() {
+                    return Err(format!("column `{name}` allows no nulls, and the input column that it comes from does"));
+                }
+                ColumnSource::Input(index as usize)
+            }
+            contract::ColumnSource::Nulled(index) => {
+                passed_on(field, index, input)?;
+                if !field.is_nullable() {
+                    return Err(format!("column `{name}` is set to null in places and allows no nulls"));
+                }
+                crossing.push(Field::new(field.name(), DataType::Boolean, false));
+                ColumnSource::Nulled(index as usize)
+            }
+        });
+    }
+    Ok(Port { name: raw.name, schema: Arc::new(schema), columns, crossing: Arc::new(Schema::new(crossing)) })
+}
+
+fn passed_on<'a>(field: &Field, index: u32, input: &'a Schema) -> Result<&'a Field, String> {
+    let name = shown(field.name());
+    let source = input
+        .fields()
+        .get(index as usize)
+        .ok_or_else(|| format!("column `{name}` comes from input column {index}, and there are {}", input.fields().len()))?;
+    if !same_layout(source.data_type(), field.data_type()) {
+        return Err(format!("column `{name}` is {} and comes from an input column of type {}", field.data_type(), source.data_type()));
+    }
+    Ok(source)
+}

@@ -1,0 +1,154 @@
+//! One live WebAssembly instance: every call gets a deadline, a fresh log and, when it fails, a name for how.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::{Store, Trap};
+
+use crate::contract::{Description, Guest, Needs, Output, Port, Refusal, Reject, TransformPlugin, TransformPluginPre};
+use crate::error::{Fault, FaultKind, Phase};
+use crate::limits::Limits;
+use crate::linker::Forbidden;
+use crate::log::{Log, last_words};
+use crate::store::{Breach, Limiter, Random, StoreData};
+use crate::text::printable;
+use crate::ticker::Ticker;
+
+/// The longest message of a fault.
+const MAX_MESSAGE_BYTES: usize = 1000;
+
+/// Makes sandboxes of one plugin.
+#[derive(Clone)]
+pub(crate) struct SandboxMaker {
+    pub name: Arc<str>,
+    pub pre: TransformPluginPre<StoreData>,
+    pub ticker: Arc<Ticker>,
+}
+
+/// An instance that has not trapped yet. After a fault it must not be called again.
+pub(crate) struct Sandbox {
+    store: Store<StoreData>,
+    plugin: TransformPlugin,
+    ticker: Arc<Ticker>,
+    deadline: Duration,
+    pub stats: SandboxStats,
+}
+
+/// What calls have cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SandboxStats {
+    pub calls: u64,
+    pub time: Duration,
+}
+
+impl SandboxMaker {
+    /// Instantiates the plugin: runs its start functions under the deadline of a call.
+    pub fn start(&self, limits: &Limits) -> Result<Sandbox, Fault> {
+        let data =
+            StoreData { log: Log::new(Arc::clone(&self.name), limits.log_bytes), limiter: Limiter::new(limits), random: Random::new() };
+        let mut store = Store::new(self.pre.engine(), data);
+        store.limiter(|data| &mut data.limiter);
+        store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
+        let mut stats = SandboxStats::default();
+        let plugin =
+            call(&mut store, &self.ticker, limits.call, Phase::Initialisation, &mut stats, |store| self.pre.instantiate(&mut *store))?;
+        Ok(Sandbox { store, plugin, ticker: Arc::clone(&self.ticker), deadline: limits.call, stats })
+    }
+}
+
+impl Sandbox {
+    fn call<R>(
+        &mut self,
+        phase: Phase,
+        deadline: Duration,
+        run: impl FnOnce(&Guest, &mut Store<StoreData>) -> wasmtime::Result<R>,
+    ) -> Result<R, Fault> {
+        let guest = self.plugin.wasmill_plugin_transform();
+        call(&mut self.store, &self.ticker, deadline, phase, &mut self.stats, |store| run(guest, store))
+    }
+
+    pub fn describe(&mut self) -> Result<Description, Fault> {
+        self.call(Phase::Describe, self.deadline, |guest, store| guest.call_describe(store))
+    }
+
+    pub fn prepare(&mut self, config: &str) -> Result<Result<Needs, Refusal>, Fault> {
+        self.call(Phase::Prepare, self.deadline, |guest, store| guest.call_prepare(store, config))
+    }
+
+    pub fn open(&mut self, config: &str, input: &[u8]) -> Result<Result<Vec<Port>, Refusal>, Fault> {
+        self.call(Phase::Open, self.deadline, |guest, store| guest.call_open(store, config, input))
+    }
+
+    pub fn process(&mut self, batch: &[u8], deadline: Duration) -> Result<(Vec<Output>, Vec<Reject>), Fault> {
+        let answer = self.call(Phase::Process, deadline, |guest, store| guest.call_process(store, batch))?;
+        answer.map_err(|refusal| {
+            Fault::new(
+                Phase::Process,
+                FaultKind::Refused,
+                format!("it refused the batch: {}", printable(&refusal.message, MAX_MESSAGE_BYTES)),
+            )
+        })
+    }
+}
+
+fn call<R>(
+    store: &mut Store<StoreData>,
+    ticker: &Ticker,
+    deadline: Duration,
+    phase: Phase,
+    stats: &mut SandboxStats,
+    run: impl FnOnce(&mut Store<StoreData>) -> wasmtime::Result<R>,
+) -> Result<R, Fault> {
+    let data = store.data_mut();
+    data.log.begin_call();
+    data.random.begin_call();
+    let running =
+        ticker.run().map_err(|error| Fault::new(phase, FaultKind::Deadline, format!("there is no thread to time it: {error}")))?;
+    store.set_epoch_deadline(Ticker::ticks(deadline));
+    let start = Instant::now();
+    let result = run(store);
+    stats.time += start.elapsed();
+    stats.calls += 1;
+    drop(running);
+    let log = store.data_mut().log.end_call();
+    result.map_err(|error| {
+        let (kind, message) = explain(&error, deadline, &log);
+        Fault { phase, kind, message, log }
+    })
+}
+
+/// What an error of wasmtime means to the plugin's author.
+fn explain(error: &wasmtime::Error, deadline: Duration, log: &[String]) -> (FaultKind, String) {
+    if let Some(breach) = error.downcast_ref::<Breach>() {
+        let kind = match breach {
+            Breach::Memory { .. } => FaultKind::Memory,
+            Breach::Table { .. } => FaultKind::Table,
+        };
+        return (kind, breach.to_string());
+    }
+    if let Some(forbidden) = error.downcast_ref::<Forbidden>() {
+        return (FaultKind::Forbidden, forbidden.to_string());
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => (FaultKind::Deadline, format!("it took longer than {} ms", deadline.as_millis())),
+        Some(Trap::StackOverflow) => (FaultKind::Stack, "its call stack is exhausted: it recurses too deeply".to_owned()),
+        Some(trap) => {
+            let trap = trap.to_string();
+            let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
+            let message = match last_words(log) {
+                Some(words) if words.starts_with("panicked at ") => words,
+                Some(words) => format!("{trap}; it said last: {words}"),
+                None => trap.to_owned(),
+            };
+            (FaultKind::Trap, printable(&message, MAX_MESSAGE_BYTES))
+        }
+        None => {
+            let message = printable(&format!("{:#}", error.root_cause()), MAX_MESSAGE_BYTES);
+            // wasmtime keeps the type of this error to itself; its text is pinned by a test.
+            if message.contains("fuel allocated for hostcalls") {
+                return (FaultKind::Output, "it handed over more bytes than its output limit allows".to_owned());
+            }
+            (FaultKind::Answer, format!("its answer can't be read: {message}"))
+        }
+    }
+}

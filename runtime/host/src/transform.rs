@@ -1,0 +1,317 @@
+//! A plugin with its configuration and input schema fixed, and the instances that do the work.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch};
+use arrow_buffer::BooleanBufferBuilder;
+use arrow_schema::SchemaRef;
+use arrow_select::filter::filter_record_batch;
+
+use crate::answer::{self, RowReject};
+use crate::assemble::{Trouble, assemble};
+use crate::codec::Encoding;
+use crate::error::{Fault, FaultKind, HostError, Phase};
+use crate::limits::{FaultPolicy, Limits, OnFault};
+use crate::merge::{Merge, PortOutput, Processed};
+use crate::needs::InputPlan;
+use crate::opening;
+use crate::ports::{ColumnSource, Port};
+use crate::sandbox::{Sandbox, SandboxMaker, SandboxStats};
+
+/// The reject code of a record that the plugin fails on.
+const FAULT_CODE: &str = "plugin-fault";
+
+/// The reject code of a record with a null where the plugin takes none.
+const NULL_CODE: &str = "unexpected-null";
+
+/// How many times longer than usual a call may take after a breach, before fewer rows are tried.
+const CAUTION_FACTOR: u32 = 50;
+
+/// A plugin, opened: immutable and shareable between threads, each of which makes its own [`Instance`].
+#[derive(Clone)]
+pub struct Transform {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    maker: SandboxMaker,
+    config: String,
+    plan: InputPlan,
+    ports: Vec<Port>,
+    /// The input columns that cross or are passed on; the others are not even cast.
+    used: Vec<bool>,
+    encoding: Encoding,
+    limits: Limits,
+    policy: FaultPolicy,
+}
+
+impl Transform {
+    pub(crate) fn new(
+        maker: SandboxMaker,
+        config: String,
+        plan: InputPlan,
+        ports: Vec<Port>,
+        encoding: Encoding,
+        limits: Limits,
+        policy: FaultPolicy,
+    ) -> Self {
+        let mut used = vec![false; plan.input.fields().len()];
+        let passed_on = ports.iter().flat_map(|port| &port.columns).filter_map(|source| match *source {
+            ColumnSource::Computed => None,
+            ColumnSource::Input(index) | ColumnSource::Nulled(index) => Some(index),
+        });
+        for index in plan.crossing.iter().copied().chain(passed_on) {
+            if let Some(used) = used.get_mut(index) {
+                *used = true;
+            }
+        }
+        Self { shared: Arc::new(Shared { maker, config, plan, ports, used, encoding, limits, policy }) }
+    }
+
+    /// The plugin's outputs, by name; at least one.
+    pub fn ports(&self) -> &[Port] {
+        &self.shared.ports
+    }
+
+    /// The input columns whose values cross into the plugin, as indices into the input schema.
+    pub fn crossing(&self) -> &[usize] {
+        &self.shared.plan.crossing
+    }
+
+    /// The schema of the batches that its instances take.
+    pub fn input(&self) -> &SchemaRef {
+        &self.shared.plan.input
+    }
+
+    /// Makes an instance and opens it. Each thread needs its own; make one and keep it: it costs as much as many batches.
+    ///
+    /// # Errors
+    /// [`HostError::Fault`] if the plugin fails or opens other ports than before, [`HostError::Refusal`] if it now refuses.
+    pub fn instance(&self) -> Result<Instance, HostError> {
+        let mut instance = Instance {
+            shared: Arc::clone(&self.shared),
+            sandbox: None,
+            faults: 0,
+            cautious: false,
+            slowest_row: Duration::ZERO,
+            stats: InstanceStats::default(),
+        };
+        instance.sandbox = Some(instance.open()?);
+        Ok(instance)
+    }
+}
+
+/// What an instance has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InstanceStats {
+    /// Calls into the plugin.
+    pub calls: u64,
+    /// The time spent in them, copying across the boundary included.
+    pub time: Duration,
+    /// How often the plugin failed, and was started anew.
+    pub faults: u64,
+}
+
+/// A running plugin, to be used by one thread at a time. What it fails on is isolated; it goes on with a fresh WebAssembly instance.
+pub struct Instance {
+    shared: Arc<Shared>,
+    sandbox: Option<Sandbox>,
+    /// Guilty records, and failures without one, in this epoch.
+    faults: u32,
+    /// Whether a deadline was missed in this epoch: calls are then given less time, so that many slow records don't add up to hours.
+    cautious: bool,
+    /// The most time that a row has taken, averaged over its call.
+    slowest_row: Duration,
+    stats: InstanceStats,
+}
+
+impl Instance {
+    /// Tells that a new epoch begins: the count of faults starts anew.
+    pub fn begin_epoch(&mut self) {
+        self.faults = 0;
+        self.cautious = false;
+    }
+
+    /// What it has done so far.
+    pub fn stats(&self) -> InstanceStats {
+        let live = self.sandbox.as_ref().map_or(SandboxStats::default(), |sandbox| sandbox.stats);
+        InstanceStats { calls: self.stats.calls + live.calls, time: self.stats.time + live.time, faults: self.stats.faults }
+    }
+
+    /// Transforms one batch, which must have the schema of [`Transform::input`].
+    ///
+    /// A record that the plugin fails on is rejected with the code `plugin-fault`, one that has a null where the plugin takes none with
+    /// `unexpected-null`; the others are processed as if it had not been there.
+    ///
+    /// # Errors
+    /// [`HostError::Fault`] on the first fault under [`OnFault::Stop`], when there were too many in this epoch, or when the plugin can't
+    /// be opened again. The instance may be used again after an error.
+    pub fn process(&mut self, records: &RecordBatch) -> Result<Processed, HostError> {
+        let shared = Arc::clone(&self.shared);
+        let same_types = records.num_columns() == shared.plan.input.fields().len()
+            && records.columns().iter().zip(shared.plan.input.fields()).all(|(column, field)| column.data_type() == field.data_type());
+        if !same_types {
+            return Err(HostError::bug(format!("{} was given a batch of another schema than it was opened for", shared.maker.name)));
+        }
+        if u32::try_from(records.num_rows()).is_err() {
+            return Err(HostError::bug(format!("{} was given a batch of {} rows", shared.maker.name, records.num_rows())));
+        }
+        match null_rows(&shared.plan, records) {
+            None => self.isolate(records),
+            Some(nulls) => {
+                let keep = BooleanArray::new(!nulls.rows.values(), None);
+                let kept: Vec<u32> = keep.values().set_indices_u32().collect();
+                let records = filter_record_batch(records, &keep)
+                    .map_err(|error| HostError::bug(format!("cannot set records with nulls aside: {error}")))?;
+                Ok(self.isolate(&records)?.within(&kept, nulls.rejects))
+            }
+        }
+    }
+
+    /// Processes a batch in as few calls as possible: whole, and after a fault in halves, until the guilty records are alone.
+    fn isolate(&mut self, records: &RecordBatch) -> Result<Processed, HostError> {
+        let shared = Arc::clone(&self.shared);
+        let rows = records.num_rows();
+        if rows == 0 {
+            return Ok(Processed::default());
+        }
+        let columns = shared.plan.convert(records, &shared.used)?;
+        let mut merge = Merge::new(rows);
+        let mut todo = vec![0..rows];
+        let (mut failed, mut guilty) = (None, 0_u32);
+        while let Some(range) = todo.pop() {
+            let fault = match self.attempt(&columns, &range, rows) {
+                Ok(processed) => {
+                    merge.add(&range, processed);
+                    continue;
+                }
+                Err(Trouble::Host(error)) => return Err(error),
+                Err(Trouble::Fault(fault)) => fault,
+            };
+            self.drop_sandbox();
+            self.stats.faults += 1;
+            if shared.policy.on_fault == OnFault::Stop {
+                return Err(fault.of(&shared.maker.name));
+            }
+            self.cautious |= fault.kind == FaultKind::Deadline;
+            if range.len() > 1 {
+                let middle = range.start + range.len() / 2;
+                todo.push(middle..range.end);
+                todo.push(range.start..middle);
+            } else {
+                guilty += 1;
+                self.count_fault(&fault)?;
+                let reject = RowReject { row: 0, code: FAULT_CODE.to_owned(), column: None, message: fault.message.clone() };
+                merge.add(&range, Processed { outputs: Vec::new(), rejects: vec![reject] });
+            }
+            failed = Some(fault);
+        }
+        if let (Some(fault), 0) = (failed, guilty) {
+            tracing::warn!(target: "wasmill::host", plugin = &*shared.maker.name, fault = fault.message, "a batch failed, but none of its records alone");
+            self.count_fault(&fault)?;
+        }
+        merge.finish(&shared.ports)
+    }
+
+    fn count_fault(&mut self, fault: &Fault) -> Result<(), HostError> {
+        self.faults += 1;
+        if self.faults <= self.shared.policy.max_faults_per_epoch {
+            return Ok(());
+        }
+        let message = format!("more than {} faults in one epoch; the last one: {}", self.shared.policy.max_faults_per_epoch, fault.message);
+        Err(Fault { message, ..fault.clone() }.of(&self.shared.maker.name))
+    }
+
+    fn attempt(&mut self, columns: &[Option<ArrayRef>], range: &Range<usize>, batch_rows: usize) -> Result<Processed, Trouble> {
+        let shared = Arc::clone(&self.shared);
+        let crossing = shared.plan.crossing_batch(columns, range.start, range.len()).map_err(Trouble::Host)?;
+        let bytes = shared.encoding.encode_table(&crossing).map_err(|message| Trouble::Host(HostError::bug(message)))?;
+        let deadline = self.deadline(range.len(), batch_rows);
+        if self.sandbox.is_none() {
+            self.sandbox = Some(self.open().map_err(Trouble::Host)?);
+        }
+        let Some(sandbox) = &mut self.sandbox else { return Err(Trouble::Host(HostError::bug("an opened plugin vanished"))) };
+        let before = sandbox.stats.time;
+        let raw = sandbox.process(&bytes, deadline).map_err(Trouble::Fault)?;
+        let row_time = sandbox.stats.time.saturating_sub(before) / u32::try_from(range.len()).unwrap_or(u32::MAX).max(1);
+        self.slowest_row = self.slowest_row.max(row_time);
+        let answer = answer::check(raw, &shared.ports, range.len(), shared.encoding, &shared.limits).map_err(Trouble::Fault)?;
+        let mut outputs = Vec::with_capacity(answer.outputs.len());
+        for part in answer.outputs {
+            let Some(port) = shared.ports.get(part.port) else { continue };
+            let records = assemble(&part, port, columns, range.start, range.len(), &shared.limits)?;
+            outputs.push(PortOutput { port: part.port, records, origins: part.origins });
+        }
+        outputs.sort_by_key(|output| output.port);
+        Ok(Processed { outputs, rejects: answer.rejects })
+    }
+
+    /// The whole deadline, until one was missed in this epoch. Then a share of it by rows, and no more than many times what rows have
+    /// taken so far; but never less than the floor, below which an innocent record could be blamed for a slow machine.
+    fn deadline(&self, rows: usize, batch_rows: usize) -> Duration {
+        let limits = &self.shared.limits;
+        if !self.cautious {
+            return limits.call;
+        }
+        let (rows, batch_rows) = (u32::try_from(rows).unwrap_or(u32::MAX), u32::try_from(batch_rows).unwrap_or(u32::MAX).max(1));
+        let mut share = limits.call.mul_f64(f64::from(rows) / f64::from(batch_rows));
+        if !self.slowest_row.is_zero() {
+            share = share.min(self.slowest_row.saturating_mul(rows.saturating_mul(CAUTION_FACTOR)));
+        }
+        (limits.call_floor + share).min(limits.call)
+    }
+
+    fn open(&self) -> Result<Sandbox, HostError> {
+        let shared = &self.shared;
+        let mut sandbox = shared.maker.start(&shared.limits).map_err(|fault| fault.of(&shared.maker.name))?;
+        let ports =
+            opening::open(&mut sandbox, &shared.config, &shared.plan, shared.encoding).map_err(|trouble| trouble.of(&shared.maker.name))?;
+        if ports != shared.ports {
+            let fault = Fault::new(Phase::Open, FaultKind::Unstable, "it changed its mind: a second instance opens other ports");
+            return Err(fault.of(&shared.maker.name));
+        }
+        Ok(sandbox)
+    }
+
+    fn drop_sandbox(&mut self) {
+        if let Some(sandbox) = self.sandbox.take() {
+            self.stats.calls += sandbox.stats.calls;
+            self.stats.time += sandbox.stats.time;
+        }
+    }
+}
+
+/// Rows with a null in a column in which the plugin takes none.
+struct NullRows {
+    rows: BooleanArray,
+    rejects: Vec<RowReject>,
+}
+
+fn null_rows(plan: &InputPlan, records: &RecordBatch) -> Option<NullRows> {
+    let suspects: Vec<(usize, arrow_buffer::NullBuffer)> = plan
+        .null_free
+        .iter()
+        .filter_map(|&index| Some((index, records.column(index).logical_nulls()?)))
+        .filter(|(_, nulls)| nulls.null_count() > 0)
+        .collect();
+    if suspects.is_empty() {
+        return None;
+    }
+    let mut rows = BooleanBufferBuilder::new(records.num_rows());
+    rows.append_n(records.num_rows(), false);
+    let mut rejects = Vec::new();
+    for (index, nulls) in suspects {
+        let name = plan.input.field(index).name();
+        for row in (0..records.num_rows()).filter(|&row| nulls.is_null(row)) {
+            if rows.get_bit(row) {
+                continue;
+            }
+            rows.set_bit(row, true);
+            let message = format!("column `{name}` is null, and the plugin needs a value there");
+            rejects.push(RowReject { row: row as u32, code: NULL_CODE.to_owned(), column: Some(name.clone()), message });
+        }
+    }
+    Some(NullRows { rows: BooleanArray::new(rows.finish(), None), rejects })
+}

@@ -1,0 +1,11 @@
+//! End-to-end tests: the real binary, real plugins, real files and tables; what is written is read back by a foreign reader.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod crash;
+mod damage;
+mod pipelines;
+mod real_data;
+mod runs;
+mod support;
+mod takeover;

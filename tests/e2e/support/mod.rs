@@ -1,0 +1,71 @@
+//! A workshop of its own for each test: a folder, the binary, plugins, and readers of what it wrote.
+
+mod pins;
+mod process;
+mod read;
+
+pub use pins::{Pins, expected};
+pub use process::{Ended, Running};
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A folder that a test works in; it is removed with the test.
+pub struct Workshop {
+    folder: tempfile::TempDir,
+}
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+impl Workshop {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The binary with arguments, in this folder, with the shipped plugins.
+    pub fn wasmill(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wasmill"));
+        command.args(arguments).current_dir(self.folder.path()).stdin(std::process::Stdio::null());
+        command.env("WASMILL_PLUGINS", plugin_folder()).env("NO_COLOR", "1").env("COLUMNS", "120");
+        command.env_remove("FAILPOINTS").env_remove("WASMILL_REAL_DATA");
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        Running::spawn(self.wasmill(arguments)).wait()
+    }
+
+    /// Runs the binary to its end; it has to go well.
+    pub fn run_well(&self, arguments: &[&str]) -> Ended {
+        let ended = self.run(arguments);
+        assert_eq!(ended.code, Some(0), "wasmill {arguments:?}\n{}\n{}", ended.stdout, ended.stderr);
+        ended
+    }
+}
+
+/// Where the shipped plugins lie as .wasm: they are built before the tests, by `make plugins`.
+pub fn plugin_folder() -> PathBuf {
+    let target = match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        // The binary lies in <target>/<profile>/.
+        None => Path::new(env!("CARGO_BIN_EXE_wasmill")).ancestors().nth(2).unwrap().to_path_buf(),
+    };
+    let folder = target.join("wasm32-wasip2/plugin");
+    assert!(folder.join("clean_pin.wasm").exists(), "no plugins in {}: run `make plugins`", folder.display());
+    folder
+}

@@ -1,0 +1,84 @@
+//! Reads back what a pipeline wrote, with readers that are not ours.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{Workshop, repository};
+
+impl Workshop {
+    /// The rows of a Delta table, by the Python package `deltalake`; none if there is no table.
+    pub fn delta_rows(&self, table: &str) -> Vec<Value> {
+        let path = self.path(table);
+        if !path.join("_delta_log").exists() {
+            return Vec::new();
+        }
+        let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python with deltalake: `make test` sets it");
+        let script = repository().join("tests/foreign/read_delta.py");
+        let output = Command::new(&python).arg(script).arg(&path).output().unwrap_or_else(|error| panic!("{python}: {error}"));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json_lines(&output.stdout)
+    }
+
+    /// The column `ind` of a Delta table, sorted, with repetitions.
+    pub fn delta_numbers(&self, table: &str) -> Vec<u64> {
+        let mut numbers: Vec<u64> = self.delta_rows(table).iter().map(|row| row["ind"].as_u64().unwrap()).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The rows of all JSON-lines files that a reader of the folder sees.
+    pub fn jsonl_rows(&self, folder: &str) -> Vec<Value> {
+        visible_files(&self.path(folder)).iter().flat_map(|file| json_lines(&std::fs::read(file).unwrap())).collect()
+    }
+
+    /// The numbers of the posts in dead letters, sorted, with repetitions: from the original records.
+    pub fn dead_numbers(&self, folder: &str) -> Vec<u64> {
+        let number = |row: &Value| {
+            let record = row["record"].as_str().unwrap_or_else(|| panic!("no record: {row}"));
+            let (_, rest) = record.split_once('#').unwrap_or_else(|| panic!("not a post: {record}"));
+            rest.split('#').next().unwrap().parse().unwrap()
+        };
+        let mut numbers: Vec<u64> = self.jsonl_rows(folder).iter().map(number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The Parquet files in the top folder of a table.
+    pub fn parquet_files(&self, table: &str) -> usize {
+        let files = visible_files(&self.path(table));
+        files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "parquet")).count()
+    }
+
+    /// The files that the newest version of a Delta table refers to.
+    pub fn delta_file_count(&self, table: &str) -> usize {
+        let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python with deltalake: `make test` sets it");
+        let script = "import sys, deltalake; print(len(deltalake.DeltaTable(sys.argv[1]).file_uris()))";
+        let output = Command::new(python).args(["-c", script]).arg(self.path(table)).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    }
+}
+
+fn json_lines(bytes: &[u8]) -> Vec<Value> {
+    serde_json::Deserializer::from_slice(bytes).into_iter().collect::<Result<_, _>>().unwrap()
+}
+
+/// Files that do not begin with `.` or `_`, and are not in a folder that does.
+fn visible_files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.unwrap();
+        if entry.file_name().to_string_lossy().starts_with(['.', '_']) {
+            continue;
+        }
+        match entry.file_type().unwrap().is_dir() {
+            true => files.extend(visible_files(&entry.path())),
+            false => files.push(entry.path()),
+        }
+    }
+    files.sort();
+    files
+}
