@@ -1,4 +1,4 @@
-//! The contract suite over the source `files`, in every format and compression.
+//! The contract suite over every source: `files` in every format and compression, `emulator` in every table.
 
 mod contract;
 
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use contract::{check_source, read_all};
+use wasmill_connectors::emulator::{Dirt, EmulatorConfig, EmulatorSource, Level, PARTITION_COLUMN, POSITION_COLUMN, Table};
 use wasmill_connectors::files::source::{FilesConfig, FilesSource};
 use wasmill_engine::{Mode, Progress, Source};
 
@@ -121,4 +122,17 @@ fn a_large_file_is_split_where_records_begin() {
     }
     assert_eq!(starts.iter().map(|(_, count)| count).sum::<usize>(), id + 1);
     assert!(starts[1].0 > split as u64 && starts[2].0 == 2 * split as u64, "{starts:?}");
+}
+
+#[test]
+fn emulated_tables_hold_the_contract() {
+    for table in Table::ALL {
+        let config = EmulatorConfig { table, rows: Some(300), rate: None, seed: 7, dirt: Dirt::Level(Level::Heavy) };
+        let reserved = [(PARTITION_COLUMN, DataType::Utf8), (POSITION_COLUMN, DataType::Int64)]
+            .map(|(name, kind)| Arc::new(Field::new(name, kind, false)));
+        let schema = Arc::new(Schema::new(table.schema().fields().iter().cloned().chain(reserved).collect::<Vec<_>>()));
+        let all = check_source(|| Box::new(EmulatorSource::new("rows", &config, Arc::clone(&schema), Mode::Batch).unwrap()));
+        let counts: Vec<_> = all.into_iter().map(|(split, records)| (split, records.len())).collect();
+        assert_eq!(counts, [(format!("{table}/0"), 300)]);
+    }
 }
