@@ -33,6 +33,8 @@ fn column_names(outcome: &testing::Outcome) -> String {
 #[test]
 fn the_configuration_schema_names_every_key_and_its_default() {
     let description = testing::describe::<CleanPin>();
+    let summary = description["documentation"].as_str().unwrap().lines().next().unwrap();
+    assert_eq!(summary, concat!(env!("CARGO_PKG_DESCRIPTION"), "."));
     let schema = &description["config_schema"];
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(schema["additionalProperties"], false);

@@ -73,6 +73,7 @@ impl Transform for Chosen {
                 out.reject(0, Reject::new("no", "no"));
                 out.rows_from(vec![0])?;
             }
+            "reject beyond" => out.reject(4, Reject::new("no", "no")),
             "forget" => out.keep("text", everything)?,
             "short" => {
                 out.keep("text", everything)?;
@@ -143,6 +144,7 @@ fn contradictions_are_refused_with_what_is_wrong() {
         ("decrease", "the origins of port out decrease from 1 to 0"),
         ("beyond", "row 99 of a batch of 4"),
         ("send a reject", "row 0, which is rejected"),
+        ("reject beyond", "process rejects row 4 of a batch of 4"),
         ("forget", "sends rows by port out without its column n"),
         ("short", "column n of port out has 1 values where there are 4 rows"),
         ("wrong type", "planned as Int64 and is given as Utf8"),

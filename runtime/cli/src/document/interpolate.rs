@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn reports_every_failure_of_a_scalar() {
-        let (_, _, messages) = filled("a: ${env:OTHER} ${what} ${env:");
+        let (_, _, messages) = filled("a: '${env:OTHER} ${what} ${env:'");
         assert_eq!(messages, ["no OTHER", "`${what}` is not a reference", "`${` without `}`"]);
     }
 }

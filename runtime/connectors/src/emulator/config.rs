@@ -297,7 +297,10 @@ impl Shares {
             }
         }
         if self.duplicates > MAX_DUPLICATES {
-            return Err(Error::configuration(format!("`dirt.duplicates` is {}: at most {MAX_DUPLICATES} of the rows can be repeats", self.duplicates)));
+            return Err(Error::configuration(format!(
+                "`dirt.duplicates` is {}: at most {MAX_DUPLICATES} of the rows can be repeats",
+                self.duplicates
+            )));
         }
         Ok(())
     }
@@ -351,7 +354,9 @@ mod tests {
     #[test]
     fn every_field_has_a_config_line_in_its_documentation() {
         let schema = serde_json::to_value(schemars::schema_for!(EmulatorConfig)).unwrap();
-        for (key, property) in schema["properties"].as_object().unwrap().iter().chain(schema["$defs"]["DirtShares"]["properties"].as_object().unwrap()) {
+        for (key, property) in
+            schema["properties"].as_object().unwrap().iter().chain(schema["$defs"]["DirtShares"]["properties"].as_object().unwrap())
+        {
             let text = property["description"].as_str().unwrap_or_default();
             assert!(text.starts_with(&format!("`{key}: ")), "{key}: {text}");
         }

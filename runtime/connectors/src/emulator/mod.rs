@@ -2,6 +2,7 @@
 //!
 //! * [`EmulatorConfig`] is what a pipeline says under `emulator:`.
 //! * [`Generator`] makes row `n` of a table as JSON: a pure function, so any part can be made without the rest.
+//! * [`EmulatorSource`] gives them to a pipeline, decoded like any other JSON, with the bytes kept for dead letters.
 //! * [`emulate`] writes the same rows to files or to a console.
 
 mod config;
@@ -11,6 +12,7 @@ mod people;
 mod pin;
 mod random;
 mod rows;
+mod source;
 mod text;
 mod words;
 mod write;
@@ -20,4 +22,5 @@ mod tests;
 
 pub use config::{Dirt, DirtShares, EmulatorConfig, Level, Shares, Table};
 pub use rows::Generator;
+pub use source::{EmulatorSource, PARTITION_COLUMN, POSITION_COLUMN};
 pub use write::{Destination, Emulated, Emulation, emulate};

@@ -1,6 +1,7 @@
 //! Names of people and countries. The front of each list comes up most, as in a real table.
 
 /// First names.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const FIRST_NAMES: &[&str] = &[
     "Aaron", "Adele", "Amir", "Anna", "Ansel", "Bea", "Boris", "Carla", "Chen", "Dana", "Aisha", "Elias", "Emma", "Felix", "Fiona", "Gita", "Goran", "Hana", "Hugo", "Ines",
     "Ivan", "Jana", "Jonas", "Julia", "Kamal", "Karin", "Lars", "Leila", "Lena", "Liam", "Lucia", "Luka", "Mara", "Marco", "Maya", "Milan", "Mina", "Nadia", "Nico", "Nina",
@@ -10,6 +11,7 @@ pub(super) const FIRST_NAMES: &[&str] = &[
 ];
 
 /// Last names.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const LAST_NAMES: &[&str] = &[
     "Abel", "Adler", "Almeida", "Andersson", "Aziz", "Bach", "Barros", "Becker", "Bianchi", "Blake", "Bosch", "Brandt", "Caruso", "Castro", "Cho", "Clarke", "Conti", "Costa",
     "Dahl", "Dietrich", "Dubois", "Eriksen", "Evans", "Falk", "Farah", "Fischer", "Fonseca", "Forster", "Gallo", "Garnier", "Gomes", "Gupta", "Haas", "Hansen", "Harper",
@@ -21,6 +23,7 @@ pub(super) const LAST_NAMES: &[&str] = &[
 ];
 
 /// Countries as the place of a post.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const COUNTRIES: &[&str] = &[
     "Albania", "Algeria", "Afghanistan", "Aruba", "American Samoa", "Andorra", "Argentina", "Bangladesh", "Azerbaijan", "Belgium", "Armenia", "Austria", "Bahamas", "Anguilla",
     "Antarctica (the territory South of 60 deg S)", "Barbados", "Angola", "Bouvet Island (Bouvetoya)", "Cambodia", "Bermuda", "Colombia", "Croatia", "Cote d'Ivoire", "Bulgaria",

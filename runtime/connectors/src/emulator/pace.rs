@@ -35,11 +35,6 @@ impl Pace {
         if took.is_ok() { taken as usize } else { 0 }
     }
 
-    /// Gives back rows that were taken and not made.
-    pub(super) fn give_back(&self, rows: usize) {
-        self.used.fetch_sub(rows as u64, Ordering::Relaxed);
-    }
-
     /// How long until the next row is due.
     pub(super) fn wait(&self) -> Duration {
         let due = self.used.load(Ordering::Relaxed) as f64 / self.rate;

@@ -51,13 +51,9 @@ fn timestamp(out: &mut Vec<u8>, seconds: u64, with_t: bool) {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
     decimal(out, year);
-    for (before, value) in [
-        (b'-', month),
-        (b'-', day),
-        (if with_t { b'T' } else { b' ' }, second / 3_600),
-        (b':', second / 60 % 60),
-        (b':', second % 60),
-    ] {
+    for (before, value) in
+        [(b'-', month), (b'-', day), (if with_t { b'T' } else { b' ' }, second / 3_600), (b':', second / 60 % 60), (b':', second % 60)]
+    {
         out.extend_from_slice(&[before, b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]);
     }
 }
@@ -119,7 +115,15 @@ mod tests {
 
     #[test]
     fn coordinates_have_six_significant_digits() {
-        for (degrees, text) in [(-88.829_8, "-88.8298"), (9.884_73, "9.88473"), (-179.689, "-179.689"), (-0.165_781, "-0.165781"), (87.2, "87.2"), (-5.0, "-5.0"), (10.00004, "10.0")] {
+        for (degrees, text) in [
+            (-88.829_8, "-88.8298"),
+            (9.884_73, "9.88473"),
+            (-179.689, "-179.689"),
+            (-0.165_781, "-0.165781"),
+            (87.2, "87.2"),
+            (-5.0, "-5.0"),
+            (10.00004, "10.0"),
+        ] {
             assert_eq!(written(|out| coordinate(out, degrees)), text);
         }
     }

@@ -113,7 +113,13 @@ fn poster(out: &mut Vec<u8>, random: &mut Random, broken: bool, none: bool, shar
 fn media(out: &mut Vec<u8>, random: &mut Random, faults: &Faults, transport: &Transport) {
     let video = random.chance(0.033);
     text(out, "is_image_or_video", false, |out| {
-        let kind = if faults.no_description { "multi-video(story page format)" } else if video { "video" } else { "image" };
+        let kind = if faults.no_description {
+            "multi-video(story page format)"
+        } else if video {
+            "video"
+        } else {
+            "image"
+        };
         out.extend_from_slice(kind.as_bytes());
     });
     text(out, "image_src", false, |out| {

@@ -80,7 +80,9 @@ fn pins_have_the_size_of_real_ones() {
     let mean = bytes as f64 / ROWS as f64;
     assert!((730.0..750.0).contains(&mean), "{mean}");
     let pins = objects(Level::Real, Table::Pin, ROWS);
-    for (column, real) in [("title", 51.8), ("description", 132.7), ("poster_name", 21.9), ("tag_list", 151.9), ("image_src", 76.5), ("follower_count", 3.0)] {
+    for (column, real) in
+        [("title", 51.8), ("description", 132.7), ("poster_name", 21.9), ("tag_list", 151.9), ("image_src", 76.5), ("follower_count", 3.0)]
+    {
         let mean = pins.iter().filter_map(|pin| pin.get(column)?.as_str()).map(str::len).sum::<usize>() as f64 / ROWS as f64;
         assert!((mean - real).abs() < real * 0.08, "{column}: {mean} bytes on average instead of {real}");
     }
@@ -90,7 +92,8 @@ fn pins_have_the_size_of_real_ones() {
 fn markers_for_missing_values_come_in_real_proportions() {
     let shares = Level::Real.shares();
     // Without what hides them: rows of other tables and the text `None`.
-    let dirt: Dirt = serde_json::from_value(serde_json::json!({ "base": "real", "wrong_table": 0, "none_text": 0, "duplicates": 0 })).unwrap();
+    let dirt: Dirt =
+        serde_json::from_value(serde_json::json!({ "base": "real", "wrong_table": 0, "none_text": 0, "duplicates": 0 })).unwrap();
     let generator = generator(dirt);
     let pins: Vec<Map<String, Value>> = (0..ROWS).map(|row| serde_json::from_slice(&line(&generator, Table::Pin, row)).unwrap()).collect();
     let text = |column: &'static str, wanted: &'static str| share_of(&pins, |pin| pin[column] == wanted);
@@ -103,13 +106,19 @@ fn markers_for_missing_values_come_in_real_proportions() {
     assert_share(text("image_src", "Image src error."), shares.image_error, n);
     assert_share(text("tag_list", "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e"), shares.no_tags, n);
     assert_share(share_of(&pins, |pin| pin["description"].as_str().unwrap().ends_with('\u{a0}')), shares.trailing_nbsp, n);
-    assert_share(share_of(&pins, |pin| pin["poster_name"].as_str().unwrap().ends_with(' ')), shares.padded_poster * (1.0 - shares.broken), n);
+    assert_share(
+        share_of(&pins, |pin| pin["poster_name"].as_str().unwrap().ends_with(' ')),
+        shares.padded_poster * (1.0 - shares.broken),
+        n,
+    );
     assert_share(share_of(&pins, |pin| pin["title"].as_str().unwrap().contains('"')), shares.quotes * (1.0 - shares.broken), n);
     assert_share(share_of(&pins, |pin| pin.len() == 17), shares.merged, n);
     assert_share(text("follower_count", "0"), 13.0 / 2185.0, n);
     let broken = |pin: &Map<String, Value>| pin["title"] == "No Title Data Available";
     for pin in pins.iter().filter(|pin| broken(pin)) {
-        for (column, marker) in [("image_src", "Image src error."), ("follower_count", "User Info Error"), ("tag_list", "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e")] {
+        for (column, marker) in
+            [("image_src", "Image src error."), ("follower_count", "User Info Error"), ("tag_list", "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e")]
+        {
             assert_eq!(pin[column], marker);
         }
     }
@@ -120,7 +129,8 @@ fn transport_dirt_comes_in_the_shares_asked_for() {
     let rows = 4_000;
     let found = |kind: &str, table, matching: fn(&Map<String, Value>) -> bool| {
         let generator = generator(only(kind, 0.2));
-        let objects: Vec<Map<String, Value>> = (0..rows).map(|row| serde_json::from_slice(&line(&generator, table, row)).unwrap()).collect();
+        let objects: Vec<Map<String, Value>> =
+            (0..rows).map(|row| serde_json::from_slice(&line(&generator, table, row)).unwrap()).collect();
         assert_share(share_of(&objects, matching), 0.2, rows as usize);
     };
     found("numbers_as_strings", Table::Pin, |row| row["index"].is_string() && row["downloaded"].is_string());
@@ -135,7 +145,8 @@ fn transport_dirt_comes_in_the_shares_asked_for() {
     }
     // Each swap touches two of three tables.
     let generator = generator(only("wrong_table", 0.3));
-    let objects: Vec<Map<String, Value>> = (0..rows).map(|row| serde_json::from_slice(&line(&generator, Table::User, row)).unwrap()).collect();
+    let objects: Vec<Map<String, Value>> =
+        (0..rows).map(|row| serde_json::from_slice(&line(&generator, Table::User, row)).unwrap()).collect();
     assert_share(share_of(&objects, |row| !row.contains_key("age")), 0.2, rows as usize);
 }
 
@@ -195,7 +206,8 @@ fn values_have_the_ranges_of_the_real_tables() {
     let categories: HashSet<&str> = pins.iter().map(|row| row["category"].as_str().unwrap()).collect();
     assert_eq!(categories.len(), 13);
     assert!(pins.iter().enumerate().all(|(row, pin)| pin["index"] == row && pin["tag_list"].as_str().unwrap().split(',').count() == 9));
-    let posters: HashMap<&str, &str> = pins.iter().map(|pin| (pin["poster_name"].as_str().unwrap(), pin["follower_count"].as_str().unwrap())).collect();
+    let posters: HashMap<&str, &str> =
+        pins.iter().map(|pin| (pin["poster_name"].as_str().unwrap(), pin["follower_count"].as_str().unwrap())).collect();
     assert!(posters.len() > 1_500, "{}", posters.len());
 }
 
@@ -215,13 +227,15 @@ fn files_hold_the_generators_rows_however_many_there_are() {
         seen.push(text);
     }
     assert_eq!(seen[0], seen[1]);
-    let expected: Vec<u8> = (0..103).flat_map(|row| [line(&generator(Dirt::default()), Table::Geo, row), b"\n".to_vec()].concat()).collect();
+    let expected: Vec<u8> =
+        (0..103).flat_map(|row| [line(&generator(Dirt::default()), Table::Geo, row), b"\n".to_vec()].concat()).collect();
     assert_eq!(seen[0], expected);
 }
 
 #[test]
 fn a_console_gets_one_row_of_each_table_in_turn_at_the_rate() {
-    let emulation = Emulation { tables: vec![Table::Geo, Table::User], rows: Some(4), rate: Some(50.0), seed: 42, dirt: Dirt::Level(Level::None) };
+    let emulation =
+        Emulation { tables: vec![Table::Geo, Table::User], rows: Some(4), rate: Some(50.0), seed: 42, dirt: Dirt::Level(Level::None) };
     let mut out = Vec::new();
     let began = std::time::Instant::now();
     let written = emulate(&emulation, Destination::Console(&mut out)).unwrap();

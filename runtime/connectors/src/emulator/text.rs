@@ -36,7 +36,19 @@ const TITLES: &[&[Piece]] = &[
 const COMMA_ENDING: &[Piece] = &[Text(", "), Topic, Text(" And More")];
 
 const SENTENCES: &[&[Piece]] = &[
-    &[Text("Looking for "), Adjective, Text(" "), Topic, Text(" "), Offer, Text("? Here are "), Number, Text(" that are made for "), Occasion, Text(".")],
+    &[
+        Text("Looking for "),
+        Adjective,
+        Text(" "),
+        Topic,
+        Text(" "),
+        Offer,
+        Text("? Here are "),
+        Number,
+        Text(" that are made for "),
+        Occasion,
+        Text("."),
+    ],
     &[Text("This "), Adjective, Text(" "), Topic, Text(" takes less than an hour and looks as if it came from a shop.")],
     &[Verb, Text(" the "), Topic, Text(" first, then add a "), Adjective, Text(" "), Topic, Text(" on top.")],
     &[Text("We asked "), Number, Text(" readers how they "), Verb, Text(" a "), Topic, Text(", and this is what they said.")],
@@ -141,7 +153,10 @@ pub(super) fn description(out: &mut Vec<u8>, random: &mut Random, category: &Cat
     }
     if cut_off {
         let text = &out[start..];
-        let end = (0..=DESCRIPTION_CHARACTERS.min(text.len())).rev().find(|&at| text.get(at).is_none_or(|byte| (byte & 0xC0) != 0x80)).unwrap_or(0);
+        let end = (0..=DESCRIPTION_CHARACTERS.min(text.len()))
+            .rev()
+            .find(|&at| text.get(at).is_none_or(|byte| (byte & 0xC0) != 0x80))
+            .unwrap_or(0);
         out.truncate(start + end);
         out.extend_from_slice("…\u{a0}".as_bytes());
     }
@@ -220,9 +235,8 @@ impl Poster {
 }
 
 /// Followers at every twentieth of a real table, from the least to the most.
-const FOLLOWER_QUANTILES: [f64; 21] = [
-    1.0, 28.0, 184.0, 513.0, 1e3, 3.25e3, 6e3, 9e3, 14e3, 21e3, 30e3, 42e3, 59e3, 88e3, 130e3, 211e3, 353e3, 538e3, 942e3, 2e6, 15.9e6,
-];
+const FOLLOWER_QUANTILES: [f64; 21] =
+    [1.0, 28.0, 184.0, 513.0, 1e3, 3.25e3, 6e3, 9e3, 14e3, 21e3, 30e3, 42e3, 59e3, 88e3, 130e3, 211e3, 353e3, 538e3, 942e3, 2e6, 15.9e6];
 
 /// The share of posts by posters that nobody follows.
 const WITHOUT_FOLLOWERS: f64 = 13.0 / 2185.0;

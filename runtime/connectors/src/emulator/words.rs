@@ -13,6 +13,7 @@ pub(super) struct Category {
 }
 
 /// All categories. Their weights are those of a real table.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const CATEGORIES: &[Category] = &[
     Category {
         name: "christmas",
@@ -134,6 +135,7 @@ pub(super) const CATEGORIES: &[Category] = &[
 ];
 
 /// How things are, in title case.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const ADJECTIVES: &[&str] = &[
     "Easy", "Simple", "Cosy", "Modern", "Rustic", "Vintage", "Minimal", "Bold", "Handmade", "Budget Friendly", "Timeless", "Playful", "Elegant", "Colourful", "Clever",
     "Gorgeous", "Tiny", "Classic", "Unexpected", "Quick", "Creative", "Stunning", "Natural", "Neutral", "Scandinavian", "Boho", "Everyday", "Thoughtful", "Unique", "Best",
@@ -141,38 +143,45 @@ pub(super) const ADJECTIVES: &[&str] = &[
 ];
 
 /// What posts offer, in title case.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const OFFERS: &[&str] = &[
     "Ideas", "Tips", "Tutorial", "Inspiration", "Tricks", "Guide", "Designs", "Projects", "Hacks", "Lessons", "Examples", "Trends", "Aesthetic", "Looks", "Patterns",
     "Templates", "Checklist", "Secrets", "Favourites", "Tools",
 ];
 
 /// For whom or when, in title case.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const OCCASIONS: &[&str] = &[
     "Beginners", "Small Spaces", "Busy People", "Your Home", "The Weekend", "Spring", "Autumn", "A Rainy Day", "The Whole Family", "Teens", "Kids", "Couples", "Adults",
     "Next Summer", "Cold Evenings", "Any Budget", "A Special Day", "The New Year", "Students", "Women", "Men", "Your Best Friend",
 ];
 
 /// Names that blogs and shops could have.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const BRANDS: &[&str] = &[
     "Maple", "Juniper", "Harbor", "Willow", "Cobalt", "Linden", "Saffron", "Pebble", "Meadow", "Copper", "Marigold", "Fern", "Clover", "Indigo", "Hazel", "Otter",
     "Ginger", "Thistle", "Velvet", "Olive", "Poppy", "Sparrow", "Ember", "Birch", "Lantern", "Basil", "Coral", "Plum", "Heron", "Quill",
 ];
 
 /// What such a name may end in.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const BRAND_ENDINGS: &[&str] = &[
     "Studio", "Home", "& Co", "Journal", "Living", "Workshop", "Diary", "Collective", "House", "Blog", "Made", "Daily", "Society", "Notes", "Lane",
 ];
 
 /// What a blog says after its name.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const BRAND_LINES: &[&str] = &[
     " | Home, Food and Slow Weekends", " | Crafts & DIY Projects", " | Money Tips For Real Life", " | Travel Blog", " - Simple Ideas For Every Day",
     " | Lifestyle, Style & Beauty Blogger", " | Printables for teachers", " · handmade in small batches",
 ];
 
 /// Words that are not plain ASCII, each with a space before it.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const FOREIGN: &[&str] = &[
     " – Décor", " – Café Edition", " · Ideias Fáceis", " – Frühling", " · Идеи для дома", " – L’été", " – Día a Día", " · 手作り", " – Próximo Verão", " – It’s Here",
 ];
 
 /// Pictures in text.
+#[rustfmt::skip] // a word a line would fill pages
 pub(super) const EMOJI: &[&str] = &["🎄", "✨", "🌿", "😍", "🎨", "💡", "❤️", "🚗", "👩‍🎨", "🇧🇪"];

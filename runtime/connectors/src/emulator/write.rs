@@ -4,12 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use wasmill_engine::{Error, Result};
+use wasmill_engine::{Error, Mode, Result};
 
 use super::config::{Dirt, EmulatorConfig, Table};
 use super::pace::Pace;
 use super::rows::Generator;
-use wasmill_engine::Mode;
 
 /// Which rows to write. The rows are those of an [`EmulatorConfig`] with the same seed and dirt.
 #[derive(Debug, Clone)]
@@ -90,10 +89,8 @@ fn to_console(emulation: &Emulation, generator: &Generator, pace: Option<&Pace>,
             lines.push(b'\n');
         }
         // A slow emulator shows every step; a fast one spares the system calls.
-        if pace.is_some() || lines.len() > 1 << 16 {
-            if !send(out, &mut lines, &mut written)? {
-                return Ok(written);
-            }
+        if (pace.is_some() || lines.len() > 1 << 16) && !send(out, &mut lines, &mut written)? {
+            return Ok(written);
         }
         written.rows += emulation.tables.len() as u64;
     }

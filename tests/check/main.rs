@@ -1,0 +1,81 @@
+//! Every file `cases/<name>.yaml` is a case: `wasmill check` on it has to print what stands in `<name>.txt` beside it.
+//!
+//! A new file is a new case; `BLESS=1` writes what is printed now. Comments at the top of a case say how to run it:
+//!
+//! ```yaml
+//! # args: --mode stream --set lanes=2
+//! # env: PASSWORD=hunter2
+//! ```
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const WASMILL: &str = env!("CARGO_BIN_EXE_wasmill");
+const PLUGINS: [&str; 3] = ["clean-pin", "clean-geo", "clean-user"];
+
+#[test]
+fn every_case_prints_what_stands_beside_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/check");
+    let plugins = plugins();
+    let mut wrong = Vec::new();
+    for name in cases(&folder.join("cases")) {
+        let printed = run(&folder, &name, &plugins);
+        let expected_path = folder.join("cases").join(format!("{name}.txt"));
+        if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+            std::fs::write(&expected_path, &printed).unwrap();
+            continue;
+        }
+        let expected = std::fs::read_to_string(&expected_path).unwrap_or_default();
+        if expected != printed {
+            let difference = similar::TextDiff::from_lines(&expected, &printed);
+            wrong.push(format!("{name}\n{}", difference.unified_diff().header("expected", "printed")));
+        }
+    }
+    assert!(wrong.is_empty(), "{} cases differ; BLESS=1 accepts what is printed now\n\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The names of all cases. An expectation without a case is a mistake.
+fn cases(folder: &Path) -> BTreeSet<String> {
+    let files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let with = |extension: &str| -> BTreeSet<String> {
+        let files = files.iter().filter(|path| path.extension().is_some_and(|found| found == extension));
+        files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    };
+    let (cases, expectations) = (with("yaml"), with("txt"));
+    let orphans: Vec<&String> = expectations.difference(&cases).collect();
+    assert!(orphans.is_empty(), "expectations without a case: {orphans:?}");
+    assert!(!cases.is_empty(), "no cases in {}", folder.display());
+    cases
+}
+
+fn run(folder: &Path, name: &str, plugins: &Path) -> String {
+    let file = format!("cases/{name}.yaml");
+    // A case may be no UTF-8.
+    let text = String::from_utf8_lossy(&std::fs::read(folder.join(&file)).unwrap()).into_owned();
+    let directive = |title: &str| text.lines().take_while(|line| line.starts_with('#')).find_map(|line| line.strip_prefix(title).map(str::trim));
+    let mut command = Command::new(WASMILL);
+    command.current_dir(folder).arg("check").arg(&file);
+    let arguments: Vec<&str> = directive("# args:").into_iter().flat_map(str::split_whitespace).collect();
+    command.args(&arguments).env_clear().env("WASMILL_PLUGINS", plugins);
+    for variable in ["HOME", "XDG_CACHE_HOME", "TMPDIR"] {
+        command.envs(std::env::var_os(variable).map(|value| (variable, value)));
+    }
+    let pairs = directive("# env:").into_iter().flat_map(str::split_whitespace).filter_map(|pair| pair.split_once('='));
+    let output = command.envs(pairs).output().unwrap();
+    let status = output.status.code().map_or("killed".into(), |code| code.to_string());
+    let command: Vec<&str> = ["wasmill", "check", &file].into_iter().chain(arguments).collect();
+    let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let printed = format!("$ {}\n{printed}{errors}exit status {status}\n", command.join(" "));
+    printed.replace(&plugins.display().to_string(), "<plugins>")
+}
+
+/// The folder of the shipped plugins, built as they are shipped.
+fn plugins() -> PathBuf {
+    let target = Path::new(WASMILL).ancestors().nth(2).unwrap();
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--locked", "--profile", "plugin", "--target", "wasm32-wasip2"]);
+    build.arg("--target-dir").arg(target).args(PLUGINS.iter().flat_map(|name| ["--package", name]));
+    assert!(build.status().unwrap().success(), "the plugins could not be built");
+    target.join("wasm32-wasip2/plugin")
+}
