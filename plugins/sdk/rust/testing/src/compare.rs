@@ -174,13 +174,7 @@ fn whole_row(names: &[&str], row: &TextRow) -> String {
 fn as_expected(reject: &RowReject) -> ExpectedReject {
     // The words of a fault may differ from run to run.
     let message = (reject.code != crate::answer::FAULT_CODE).then(|| reject.message.clone());
-    ExpectedReject {
-        row: reject.row as usize,
-        code: reject.code.clone(),
-        column: reject.column.clone(),
-        message,
-        message_contains: None,
-    }
+    ExpectedReject { row: reject.row as usize, code: reject.code.clone(), column: reject.column.clone(), message, message_contains: None }
 }
 
 fn compare_rejects(expected: &[ExpectedReject], found: &[RowReject]) -> Vec<Difference> {
@@ -214,7 +208,10 @@ fn shown_reject(reject: &RowReject) -> String {
 fn changed_reject(expected: &ExpectedReject, found: &RowReject) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut pair = |name: &str, expected: &str, found: &str| {
-        lines.extend([Line::Expected(format!("{name}: {expected}")), Line::Found(format!("{}: {found}", name.trim_end_matches("_contains")))]);
+        lines.extend([
+            Line::Expected(format!("{name}: {expected}")),
+            Line::Found(format!("{}: {found}", name.trim_end_matches("_contains"))),
+        ]);
     };
     if expected.code != found.code {
         pair("code", &json(&expected.code), &json(&found.code));

@@ -141,9 +141,7 @@ mod tests {
     #[test]
     fn scalars_follow_the_core_schema() {
         let text = "[12, -3, 0x1F, 1e3, yes, 12k, ~, True, .nan, '12', 18446744073709551615, -9223372036854775808, 2022-07-07]";
-        let expected = json!([
-            12, -3, 31, 1000.0, "yes", "12k", null, true, "NaN", "12", u64::MAX, i64::MIN, "2022-07-07"
-        ]);
+        let expected = json!([12, -3, 31, 1000.0, "yes", "12k", null, true, "NaN", "12", u64::MAX, i64::MIN, "2022-07-07"]);
         assert_eq!(one(text), expected);
     }
 
@@ -154,7 +152,10 @@ mod tests {
             format!("{}: {}", mistake.line, mistake.message)
         };
         assert_eq!(mistake("a: 1\nb: 2\na: 3\n"), "3: `a` is given twice, first in line 1");
-        assert_eq!(mistake("a: 99999999999999999999\n"), "1: 99999999999999999999 has more than 64 bits: put it into quotes to keep all digits");
+        assert_eq!(
+            mistake("a: 99999999999999999999\n"),
+            "1: 99999999999999999999 has more than 64 bits: put it into quotes to keep all digits"
+        );
         assert!(mistake("a: &x 1\nb: *x\n").starts_with("1: anchors"));
         assert!(mistake("a: !!str 1").starts_with("1: the tag"));
         assert!(mistake("name: x\ninput: [1, 2\nrest: y\n").contains("not YAML"));
