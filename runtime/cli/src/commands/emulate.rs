@@ -7,7 +7,6 @@ use wasmill_connectors::emulator::{Destination, Dirt, Emulation, Table, emulate}
 use wasmill_engine::{Error, Result};
 
 use super::checked::fail;
-
 use crate::document::Redactor;
 use crate::exit;
 
