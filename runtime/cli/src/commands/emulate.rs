@@ -72,3 +72,25 @@ impl Emulate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmill_connectors::emulator::Level;
+
+    use super::*;
+
+    #[test]
+    fn dirt_is_a_level_or_shares() {
+        assert_eq!(dirt("none").unwrap(), Dirt::Level(Level::None));
+        assert_eq!(dirt(r#"{"malformed": 0.5}"#).unwrap().shares().malformed, 0.5);
+        assert!(dirt("filthy").unwrap_err().contains("`heavy`"));
+        assert!(dirt(r#"{"brokn": 1}"#).unwrap_err().contains("`broken`"));
+        assert!(dirt("{").unwrap_err().contains("EOF"));
+    }
+
+    #[test]
+    fn a_table_that_does_not_exist_is_named() {
+        assert_eq!(table("geo").unwrap(), Table::Geo);
+        assert_eq!(table("pins").unwrap_err(), "there is no table `pins`; the tables are `pin`, `geo` and `user`");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod emulate;
 mod pipeline_arguments;
 mod schema;
 
