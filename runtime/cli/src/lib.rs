@@ -5,6 +5,8 @@
 //! * [`check`]: everything that is wrong, at once; the result is a [`check::Checked`].
 //! * [`plugins`]: plugins as the check sees them.
 //! * [`diagnostics`]: findings, for people and for programs.
+//! * [`plan`]: from a checked pipeline to the engine's plan.
+//! * [`run`]: what a run shows, and how it is stopped.
 //! * [`commands`]: one file a command.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -14,8 +16,11 @@ pub mod commands;
 pub mod diagnostics;
 pub mod document;
 pub mod exit;
+pub mod logging;
+pub mod plan;
 pub mod plugins;
 pub mod reference;
+pub mod run;
 pub mod spec;
 
 pub use commands::main;

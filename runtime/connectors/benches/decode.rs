@@ -2,6 +2,8 @@
 //!
 //! Everything runs on one core in one process, in turns, and the fastest of many rounds counts; so the ratios hold on a busy machine.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::fmt::Write;
 use std::hint::black_box;
 use std::ops::Range;
@@ -15,12 +17,15 @@ use wasmill_connectors::formats::{RecordDecoder, Utf8Records};
 const ROWS: usize = 8_192;
 const ROUNDS: usize = 60;
 
+/// A name and what to time.
+type Case<'a> = (&'a str, Box<dyn FnMut() + 'a>);
+
 fn main() {
     let good = posts(0);
     let bad = posts(10);
     println!("{ROWS} posts, {:.1} MB, mean {} bytes", good.len() as f64 / 1e6, good.len() / ROWS);
     let (all, seven) = (schema(12), schema(7));
-    let mut cases: Vec<(&str, Box<dyn FnMut()>)> = vec![
+    let mut cases: Vec<Case<'_>> = vec![
         ("arrow-json, 12 columns", Box::new(|| arrow_json(&good, &all))),
         ("serde_json, typed, no Arrow", Box::new(|| typed(&good))),
         ("wasmill, 12 columns", wasmill(&good, &all)),
@@ -38,7 +43,12 @@ fn main() {
     }
     for ((name, _), time) in cases.iter().zip(&best) {
         let (seconds, reference) = (time.as_secs_f64(), best[0].as_secs_f64());
-        println!("{name:38} {:6.2} ms  {:5.2} GB/s  {:4.2} of arrow-json", seconds * 1e3, good.len() as f64 / seconds / 1e9, seconds / reference);
+        println!(
+            "{name:38} {:6.2} ms  {:5.2} GB/s  {:4.2} of arrow-json",
+            seconds * 1e3,
+            good.len() as f64 / seconds / 1e9,
+            seconds / reference
+        );
     }
     println!("10 % bad lines cost {:.2} times the time (goal: at most 1.5)", best[5].as_secs_f64() / best[2].as_secs_f64());
 }
@@ -104,9 +114,8 @@ fn wasmill<'a>(text: &'a str, schema: &SchemaRef) -> Box<dyn FnMut() + 'a> {
     let mut decoder = JsonDecoder::new(schema.clone()).expect("the schema can be decoded");
     Box::new(move || {
         let mut start = 0;
-        let records: Vec<Range<usize>> = memchr::memchr_iter(b'\n', text.as_bytes())
-            .map(|end| std::mem::replace(&mut start, end + 1)..end)
-            .collect();
+        let records: Vec<Range<usize>> =
+            memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| std::mem::replace(&mut start, end + 1)..end).collect();
         let texts = Utf8Records::new(text.as_bytes());
         let mut rejects = Vec::new();
         for range in records {
@@ -119,7 +128,8 @@ fn wasmill<'a>(text: &'a str, schema: &SchemaRef) -> Box<dyn FnMut() + 'a> {
 }
 
 fn arrow_json(text: &str, schema: &SchemaRef) {
-    let mut decoder = arrow_json::ReaderBuilder::new(schema.clone()).with_batch_size(ROWS).build_decoder().expect("the schema can be decoded");
+    let mut decoder =
+        arrow_json::ReaderBuilder::new(schema.clone()).with_batch_size(ROWS).build_decoder().expect("the schema can be decoded");
     decoder.decode(text.as_bytes()).expect("the text is good");
     black_box(decoder.flush().expect("the text is whole"));
 }

@@ -1,9 +1,10 @@
-//! Sources and sinks: what connects a pipeline to the world.
+//! Where records come from and where they go: one module a connector, and the file formats that they share.
 //!
-//! Each connector has a folder of its own and shares nothing with the others but what is written here.
+//! Only `<connector>` names its client library. Everything here implements the traits of `wasmill-engine`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod console;
 pub mod delta;
 mod durable;
 pub mod emulator;

@@ -1,5 +1,7 @@
 //! What the encoders write, byte by byte, and that compression and Parquet give the rows back.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::io::Read;
 use std::sync::Arc;
 

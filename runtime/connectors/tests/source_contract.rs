@@ -1,15 +1,20 @@
 //! The contract suite over every source: `files` in every format and compression, `emulator` in every table.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod contract;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::{ArrayRef, Int16Array, Int64Array, RecordBatch, StringArray, StringViewArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use contract::{check_source, read_all};
+use contract::{Seen, check_source, read_all};
 use wasmill_connectors::emulator::{Dirt, EmulatorConfig, EmulatorSource, Level, PARTITION_COLUMN, POSITION_COLUMN, Table};
 use wasmill_connectors::files::source::{FilesConfig, FilesSource};
+use wasmill_connectors::formats::{Format, WriteOptions, record_writer};
 use wasmill_engine::{Mode, Progress, Source};
 
 fn schema() -> SchemaRef {
@@ -78,6 +83,127 @@ fn json_lines_plain_and_compressed_hold_the_contract() {
     }
     assert!(read.iter().all(|records| *records == read[0]), "compression changes nothing");
     assert!(read[0][0].1.contains("\"_source.position\":3"), "{:?}", read[0][0]);
+}
+
+/// The `id` of each row and the code of each reject, in order.
+fn ids(all: BTreeMap<String, Vec<Seen>>) -> Vec<String> {
+    let name = |record: String| match record.strip_prefix('{').and_then(|row| row.split("\"id\":").nth(1)) {
+        Some(id) => id.split(',').next().unwrap_or_default().to_owned(),
+        None => record.split(' ').next().unwrap_or_default().to_owned(),
+    };
+    all.into_values().flatten().map(|(.., record)| name(record)).collect()
+}
+
+#[test]
+fn csv_plain_and_compressed_holds_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = b"\xef\xbb\xbftext,else,id\r\n".to_vec();
+    for id in 0..40 {
+        match id % 10 {
+            3 => text.extend_from_slice(b"\"two\nlines, \"\"quoted\"\"\",,3\n\n"),
+            5 => text.extend_from_slice(b"bad \xff byte,,5\n"),
+            6 => text.extend_from_slice(b"too few,6\n"),
+            7 => text.extend_from_slice(b"bad number,,seven\r\n"),
+            8 => text.extend_from_slice(b",,\n"),
+            _ => writeln!(text, "\u{fc}\u{1f600},x,{id}").unwrap(),
+        }
+    }
+    text.extend_from_slice(b"\"never closed,,1\n2\n");
+    let files = [("a.csv", text.clone()), ("a.csv.gz", gzip(&text)), ("a.csv.zst", zstd::encode_all(&text[..], 1).unwrap())];
+    for (name, bytes) in files {
+        let path = write(&folder, name, &bytes);
+        let all = check_source(|| source(&path));
+        assert_eq!(all.keys().next().unwrap().rsplit('@').next(), Some("all"));
+        let records = ids(all);
+        let expected = ["0", "1", "2", "3", "4", "invalid-utf8", "field-count", "bad-value", "null", "9", "10"];
+        assert_eq!(records[..11], expected);
+        assert_eq!((records.len(), records[40].as_str()), (41, "malformed-csv"));
+    }
+    // By lines, what is in two lines is two bad records, and the quote that is never closed costs its line only.
+    let path = write(&folder, "lines.csv", &text);
+    let splittable = || -> Box<dyn Source> {
+        let mut config = FilesConfig::of_path(path.to_str().unwrap());
+        config.csv.splittable = true;
+        Box::new(FilesSource::new("pins", config, schema(), Mode::Batch).unwrap())
+    };
+    let records = ids(check_source(splittable));
+    assert_eq!((records.len(), records[3].as_str(), records[4].as_str()), (46, "malformed-csv", "field-count"));
+}
+
+#[test]
+fn json_arrays_plain_and_compressed_hold_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = b"\xef\xbb\xbf [\n".to_vec();
+    for id in 0..40 {
+        match id % 10 {
+            5 => text.extend_from_slice(b"{\"id\": 5, \"text\": \"bad \xff byte\"},"),
+            6 => text.extend_from_slice(b"{\"id\": 6, \"text\": \"a raw\nline feed\"}\n,\n"),
+            7 => text.extend_from_slice(b"17,"),
+            8 => text.extend_from_slice(b"{\"id\" 8},"),
+            _ => writeln!(text, "{{\"id\": {id}, \"text\": \"]}}\\\"{{[\", \"else\": [[{id}]]}},").unwrap(),
+        }
+    }
+    let mut whole = text.clone();
+    whole.extend_from_slice(b"{} ]\n");
+    let files = [("a.json", whole.clone()), ("a.json.gz", gzip(&whole)), ("a.json.zst", zstd::encode_all(&whole[..], 1).unwrap())];
+    let expected = ["0", "1", "2", "3", "4", "invalid-utf8", "malformed-json", "wrong-type", "malformed-json", "9", "10"];
+    for (name, bytes) in files {
+        let path = write(&folder, name, &bytes);
+        let records = ids(check_source(|| source(&path)));
+        assert_eq!(records[..11], expected);
+        assert_eq!((records.len(), records[40].as_str()), (41, "null"));
+    }
+    // Where the array breaks, the rest is one reject.
+    text.extend_from_slice(b"{\"id\": 40} {\"id\": 41}, {\"id\": 42}]");
+    let path = write(&folder, "broken.json", &text);
+    let records = ids(check_source(|| source(&path)));
+    assert_eq!((records.len(), records[40].as_str(), records[41].as_str()), (42, "40", "broken-file"));
+}
+
+#[test]
+fn parquet_holds_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("else", Arc::new(Int64Array::from_iter_values(0..50))),
+        ("text", Arc::new(StringViewArray::from_iter((0..50).map(|id| (id % 3 > 0).then(|| format!("\u{fc} {id}")))))),
+        // Narrower than what is asked for.
+        ("id", Arc::new(Int16Array::from_iter_values(0..50))),
+    ];
+    let records = RecordBatch::try_from_iter(columns).unwrap();
+    let mut options = WriteOptions::default();
+    options.parquet.row_group_rows = 20;
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = record_writer(Format::Parquet, records.schema_ref(), file, &options).unwrap();
+    writer.write(&records).unwrap();
+    writer.finish().unwrap();
+    let all = check_source(|| source(&path));
+    let names: Vec<_> = all.keys().map(|name| name.rsplit('@').next().unwrap().to_owned()).collect();
+    assert_eq!(names, ["group0", "group1", "group2"]);
+    assert!(
+        all.values()
+            .flatten()
+            .enumerate()
+            .all(|(row, (_, position, record))| { *position == row as u64 && record.contains(&format!("\"_source.position\":{row}")) })
+    );
+    assert_eq!(ids(all), (0..50).map(|id| id.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn rows_of_parquet_that_do_not_convert_are_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let texts = ["1", "two", "3"].into_iter().cycle().take(30);
+    let records = RecordBatch::try_from_iter([("id", Arc::new(StringArray::from_iter_values(texts)) as ArrayRef)]).unwrap();
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = record_writer(Format::Parquet, records.schema_ref(), file, &WriteOptions::default()).unwrap();
+    writer.write(&records).unwrap();
+    writer.finish().unwrap();
+    let all = check_source(|| source(&path));
+    let records: Vec<&Seen> = all.values().flatten().collect();
+    assert_eq!(records.len(), 30);
+    assert_eq!((records[1].1, records[1].2.as_str()), (1, "bad-value Some(\"id\") <- {\"id\":\"two\"}"));
+    assert!(records[2].1 == 2 && records[2].2.contains("\"id\":3,\"text\":null,\"_source.position\":2"), "{:?}", records[2]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct Checked {
     pub batch_rows: usize,
     /// When epochs end.
     pub epoch: EpochPolicy,
-    /// The folder of the checkpoints, by the file or by default.
+    /// The folder of the checkpoints, by the command line, the file or default; the pipeline's own folder lies in it.
     pub state: PathBuf,
     /// In the order of the file.
     pub sources: Vec<CheckedSource>,

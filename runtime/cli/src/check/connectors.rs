@@ -1,30 +1,106 @@
 //! What the check asks of connectors. A trait, so that it can be tested without files and tables.
 
-use arrow_schema::SchemaRef;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_schema::{Field, Schema, SchemaRef};
+use wasmill_connectors::console::ConsoleSink;
+use wasmill_connectors::delta::{DeltaSink, check_schema};
+use wasmill_connectors::emulator::EmulatorSource;
+use wasmill_connectors::files::sink::FilesSink;
+use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
+use wasmill_connectors::formats::Format;
+use wasmill_engine::{Class, Mode, Result};
 
 use super::SourceColumns;
+use crate::spec::connectors::is_endless;
 use crate::spec::{SinkKind, SourceKind};
 
 /// Looks at the places that a pipeline names, without changing anything.
 pub trait Connectors {
-    /// The columns that a source gives when it is asked for these.
-    fn source_schema(&self, name: &str, kind: &SourceKind, columns: &SourceColumns) -> wasmill_engine::Result<SchemaRef>;
+    /// The columns that a source gives when it is asked for these. Where the source knows that it lacks some of them, what it has.
+    fn source_schema(&self, name: &str, kind: &SourceKind, columns: &SourceColumns, mode: Mode) -> Result<SchemaRef>;
 
-    /// Whether a sink can take these columns: a table that is already there may have others.
-    fn check_sink(&self, name: &str, kind: &SinkKind, schema: &SchemaRef) -> wasmill_engine::Result<()>;
+    /// How these columns differ from those of a table that is already there.
+    fn check_sink(&self, kind: &SinkKind, schema: &SchemaRef) -> Result<Vec<String>>;
 }
 
 /// The connectors of Wasmill.
 pub struct BuiltConnectors;
 
 impl Connectors for BuiltConnectors {
-    fn source_schema(&self, _: &str, _: &SourceKind, columns: &SourceColumns) -> wasmill_engine::Result<SchemaRef> {
-        match columns {
-            SourceColumns::Declared(schema) | SourceColumns::Needed(schema) | SourceColumns::Sampled { needed: schema } => Ok(schema.clone()),
+    fn source_schema(&self, name: &str, kind: &SourceKind, columns: &SourceColumns, mode: Mode) -> Result<SchemaRef> {
+        let known = match kind {
+            SourceKind::Files(config) => columns_of_files(config, columns)?,
+            SourceKind::Emulator(config) => Some(config.table.schema()),
+        };
+        let schema = resolve(columns, known);
+        match kind {
+            SourceKind::Files(config) => drop(FilesSource::new(name, config.clone(), Arc::clone(&schema), mode)?),
+            // An endless emulator in a batch has been reported, with better words.
+            SourceKind::Emulator(config) if is_endless(config) && mode == Mode::Batch => {}
+            SourceKind::Emulator(config) => drop(EmulatorSource::new(name, config, Arc::clone(&schema), mode)?),
         }
+        Ok(schema)
     }
 
-    fn check_sink(&self, _: &str, _: &SinkKind, _: &SchemaRef) -> wasmill_engine::Result<()> {
-        Ok(())
+    fn check_sink(&self, kind: &SinkKind, schema: &SchemaRef) -> Result<Vec<String>> {
+        match kind {
+            SinkKind::Delta(config) => {
+                let differences = check_schema(config, schema)?;
+                DeltaSink::new(config.clone(), schema)?;
+                Ok(differences.iter().map(ToString::to_string).collect())
+            }
+            SinkKind::Files(_) | SinkKind::Console(_) => Ok(Vec::new()),
+        }
     }
+}
+
+/// The columns that files have, where that is certain (Parquet and CSV say it) or where it has to be found out because nobody else
+/// says it.
+fn columns_of_files(config: &FilesConfig, columns: &SourceColumns) -> Result<Option<SchemaRef>> {
+    match columns {
+        SourceColumns::Declared(_) => Ok(None),
+        SourceColumns::Sampled { .. } => infer_schema(config).map(Some),
+        SourceColumns::Needed(_) => {
+            let format = |path: &String| config.format_of(Path::new(path)).ok();
+            let formats: Vec<Option<Format>> = config.path.all().iter().map(format).collect();
+            let certain = formats.iter().all(|format| matches!(format, Some(Format::Parquet | Format::Csv)));
+            match infer_schema(config) {
+                _ if !certain => Ok(None),
+                Ok(schema) => Ok(Some(schema)),
+                // No files yet: nothing to compare with.
+                Err(error) if error.class() == Class::Configuration => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+    }
+}
+
+/// What comes out when a source that has the `known` columns is asked for `columns`.
+fn resolve(columns: &SourceColumns, known: Option<SchemaRef>) -> SchemaRef {
+    match (columns, known) {
+        (SourceColumns::Declared(schema), _) => Arc::clone(schema),
+        (SourceColumns::Needed(needed) | SourceColumns::Sampled { needed }, None) => Arc::clone(needed),
+        (SourceColumns::Needed(needed), Some(known)) if needed.fields().iter().all(|field| known.field_with_name(field.name()).is_ok() || is_reserved(field)) => {
+            Arc::clone(needed)
+        }
+        (SourceColumns::Needed(needed), Some(known)) => typed(&known, needed),
+        (SourceColumns::Sampled { needed }, Some(known)) => {
+            let schema = typed(&known, needed);
+            let missing = needed.fields().iter().filter(|field| known.field_with_name(field.name()).is_err());
+            Arc::new(Schema::new(schema.fields().iter().chain(missing).cloned().collect::<Vec<_>>()))
+        }
+    }
+}
+
+/// Columns that a source adds of its own when it is asked for them.
+fn is_reserved(field: &Field) -> bool {
+    field.name().starts_with("_source.")
+}
+
+/// The known columns, with the types that are needed.
+fn typed(known: &Schema, needed: &Schema) -> SchemaRef {
+    let of = |field: &Arc<Field>| needed.field_with_name(field.name()).map_or_else(|_| field.as_ref().clone(), Clone::clone);
+    Arc::new(Schema::new(known.fields().iter().map(of).collect::<Vec<_>>()))
 }

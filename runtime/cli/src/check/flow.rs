@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use wasmill_engine::{EpochPolicy, Input};
+use arrow_schema::{Field, Schema, SchemaRef};
+use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
 
 use super::draft::{Declared, Draft};
-use super::stages::{Asked, describe};
+use super::open::open;
+use super::stages::Asked;
 use super::wiring::{Edge, Producer, Wiring};
 use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, Request, SourceColumns};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
-use crate::document::{Redactor, Span};
-use crate::plugins::{OpenRequest, OpenedPlugin};
-use crate::spec::{Mode, SourceSpec, StageSpec, Written};
+use crate::document::{Node, Redactor, Span};
+use crate::plugins::OpenedPlugin;
+use crate::spec::{Mode, SinkKind, SourceSpec, StageSpec, Written};
 
 /// The share of rejects that stops a pipeline, where the file does not say.
 const MAX_REJECT_SHARE: f64 = 0.1;
@@ -38,6 +39,11 @@ pub fn flow(
     let sources = (0..draft.sources.len()).map(|index| run.source(index)).collect();
     let stages = wiring.order.iter().map(|&index| run.stage(index)).collect();
     let sinks = (0..draft.sinks.len()).map(|index| run.sink(index)).collect();
+    if let Some(sink) = &draft.dead_letters
+        && let Some(kind) = sink.spec.as_ref().and_then(|spec| spec.kind())
+    {
+        run.fits(sink, &kind, &dead_letter_schema());
+    }
     Flowed { sources, stages, sinks }
 }
 
@@ -53,13 +59,10 @@ pub fn assemble(request: &Request<'_>, draft: &Draft<'_>, flowed: Flowed, redact
         None => None,
     };
     let written = draft.state.as_ref().map(PathBuf::from);
-    let state = request.state.clone().or(written).unwrap_or_else(|| [".wasmill", "state", name].iter().collect());
+    let state = request.state.clone().or(written).unwrap_or_else(|| PathBuf::from(".wasmill/state"));
     Some(Checked {
         name: name.to_owned(),
-        mode: match draft.mode {
-            Mode::Batch => wasmill_engine::Mode::Batch,
-            Mode::Stream => wasmill_engine::Mode::Stream,
-        },
+        mode: engine_mode(draft.mode),
         lanes: draft.lanes.map(usize::from),
         batch_rows: draft.batch_rows as usize,
         epoch: EpochPolicy { every: draft.epoch.every.0, rows: draft.epoch.rows, whole_run: overwrite },
@@ -95,10 +98,10 @@ impl Run<'_, '_> {
         let spec = source.spec.as_ref()?;
         let kind = spec.kind()?;
         let columns = self.columns(index, source, spec)?;
-        let schema = match self.connectors.source_schema(source.name, &kind, &columns) {
+        let schema = match self.connectors.source_schema(source.name, &kind, &columns, engine_mode(self.draft.mode)) {
             Ok(schema) => schema,
             Err(error) => {
-                self.diagnostics.push(of_engine("source", source.name, &error).at(source.name_span));
+                self.diagnostics.push(of_connector(source, &error));
                 return None;
             }
         };
@@ -159,19 +162,7 @@ impl Run<'_, '_> {
         self.positions.insert(index, self.positions.len());
         let (inputs, schema) = self.inputs(stage.name, &self.wiring.stage_inputs[index])?;
         let asked = self.asked[index].as_ref()?;
-        let from = stage.node.get("from").map_or(stage.name_span, |node| node.span);
-        if !self.needs_met(stage, asked, &schema, from) {
-            return None;
-        }
-        let request = OpenRequest { config: &asked.config, input: Arc::clone(&schema), bounds: &asked.bounds };
-        let opened = match asked.plugin.open(&request) {
-            Ok(opened) => opened,
-            Err(problem) => {
-                let plugin = stage.node.get("plugin").unwrap_or(stage.node);
-                self.diagnostics.push(describe(stage, &problem, plugin, stage.node.get("config")));
-                return None;
-            }
-        };
+        let opened = open(stage, asked, &schema, self.declared(index), self.diagnostics)?;
         self.unread_ports(stage, index, &*opened);
         self.schemas.insert(Producer::Stage(index), Outputs::Stage(Arc::clone(&opened)));
         let share = stage.spec.as_ref()?.max_reject_share;
@@ -192,11 +183,25 @@ impl Run<'_, '_> {
         let sink = &self.draft.sinks[index];
         let (inputs, schema) = self.inputs(sink.name, &self.wiring.sink_inputs[index])?;
         let kind = sink.spec.as_ref()?.kind()?;
-        if let Err(error) = self.connectors.check_sink(sink.name, &kind, &schema) {
-            self.diagnostics.push(of_engine("sink", sink.name, &error).at(sink.name_span));
-            return None;
+        self.fits(sink, &kind, &schema).then(|| CheckedSink { name: sink.name.into(), kind, inputs, schema })
+    }
+
+    /// Whether a sink takes these columns; why not is reported.
+    fn fits<T>(&mut self, sink: &Declared<'_, T>, kind: &SinkKind, schema: &SchemaRef) -> bool {
+        let differences = match self.connectors.check_sink(kind, schema) {
+            Ok(differences) => differences,
+            Err(error) => {
+                self.diagnostics.push(of_connector(sink, &error));
+                return false;
+            }
+        };
+        let span = connector_node(sink.node).and_then(|node| node.get("uri")).map_or(sink.name_span, |node| node.span);
+        for difference in &differences {
+            let message = format!("`{}` does not fit the table that is there: {}", sink.name, shorten(difference, 300));
+            let diagnostic = Diagnostic::error("table-differs", message).at(span);
+            self.diagnostics.push(diagnostic.help("write into another table, or replace this one (write: overwrite)"));
         }
-        Some(CheckedSink { name: sink.name.into(), kind, inputs, schema })
+        differences.is_empty()
     }
 
     /// The inputs of a node and the one schema that they have; `None` if one of them is broken or missing.
@@ -247,46 +252,10 @@ impl Run<'_, '_> {
         None
     }
 
-    fn needs_met(&mut self, stage: &Declared<'_, StageSpec>, asked: &Asked, schema: &Schema, from: Span) -> bool {
-        let mut met = true;
-        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        for need in asked.needs.columns.fields() {
-            let name = shorten(need.name(), 80);
-            let found = schema.field_with_name(need.name()).ok();
-            let diagnostic = match found {
-                None => {
-                    let message = format!("`{}` needs the column `{name}` ({}), which it does not get", stage.name, Written(need.data_type()));
-                    let diagnostic = Diagnostic::error("column-missing", message).at(from).suggest(nearest(need.name(), names.iter().copied()));
-                    diagnostic.help(format!("it gets: {}", names.join(", ")))
-                }
-                Some(field) if boundary(field.data_type()) != boundary(need.data_type()) => {
-                    let (wanted, given) = (Written(need.data_type()), Written(field.data_type()));
-                    let message = format!("`{}` needs the column `{name}` as {wanted}, and gets {given}", stage.name);
-                    Diagnostic::error("column-type", message).at(from)
-                }
-                Some(field) if field.is_nullable() && !need.is_nullable() => {
-                    let message = format!("`{}` needs the column `{name}` without nulls, and gets one that may hold them", stage.name);
-                    Diagnostic::error("column-nullable", message).at(from)
-                }
-                Some(_) => continue,
-            };
-            let diagnostic = self.declared_at(stage, need.name()).into_iter().fold(diagnostic, |diagnostic, span| {
-                diagnostic.related(span, "declared here")
-            });
-            self.diagnostics.push(diagnostic);
-            met = false;
-        }
-        met
-    }
-
-    /// Where the file declares a column that a stage reads straight from a source.
-    fn declared_at(&self, stage: &Declared<'_, StageSpec>, column: &str) -> Option<Span> {
-        let index = self.draft.stages.iter().position(|other| other.name == stage.name)?;
-        self.wiring.stage_inputs[index].iter().find_map(|edge| match edge.producer {
-            Producer::Source(source) => {
-                let columns = self.draft.sources[source].node.get("schema")?;
-                Some(columns.entry(column).map_or(columns.span, |entry| entry.key_span))
-            }
+    /// The schema that the file declares for the source that a stage reads.
+    fn declared(&self, stage: usize) -> Option<&Node> {
+        self.wiring.stage_inputs[stage].iter().find_map(|edge| match edge.producer {
+            Producer::Source(source) => self.draft.sources[source].node.get("schema"),
             Producer::Stage(_) => None,
         })
     }
@@ -309,10 +278,26 @@ impl Run<'_, '_> {
     }
 }
 
-/// What a connector's error says, in the shape of a finding.
-fn of_engine(kind: &str, name: &str, error: &wasmill_engine::Error) -> Diagnostic {
-    let diagnostic = Diagnostic::error("connector", format!("{kind} `{name}`: {}", shorten(&error.to_string(), 1000))).class(error.class());
-    error.hint_text().into_iter().fold(diagnostic, |diagnostic, hint| diagnostic.help(hint))
+/// What a connector's error says, in the shape of a finding, at the key that it names first, if it names one.
+fn of_connector<T>(declared: &Declared<'_, T>, error: &wasmill_engine::Error) -> Diagnostic {
+    let text = error.to_string();
+    let node = connector_node(declared.node);
+    let named = text.split('`').skip(1).step_by(2).filter_map(|quoted| node?.get(quoted.split(':').next()?)).next();
+    let span = named.or(node).map_or(declared.name_span, |node| node.span);
+    let diagnostic = Diagnostic::error("connector", format!("`{}`: {}", declared.name, shorten(&text, 1000))).class(error.class());
+    error.hint_text().into_iter().fold(diagnostic.at(span), |diagnostic, hint| diagnostic.help(hint))
+}
+
+/// The configuration of the connector of a source or sink.
+fn connector_node(node: &Node) -> Option<&Node> {
+    ["files", "emulator", "delta", "console"].iter().find_map(|name| node.get(name))
+}
+
+fn engine_mode(mode: Mode) -> wasmill_engine::Mode {
+    match mode {
+        Mode::Batch => wasmill_engine::Mode::Batch,
+        Mode::Stream => wasmill_engine::Mode::Stream,
+    }
 }
 
 /// The first difference of two schemas, in words.
@@ -332,14 +317,4 @@ fn difference(first: &Schema, second: &Schema) -> Option<String> {
     }
     let extra = second.fields().iter().find(|field| first.field_with_name(field.name()).is_err())?;
     Some(format!("`{}` is only here", shorten(extra.name(), 80)))
-}
-
-/// The type as which a column crosses into a plugin.
-fn boundary(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
-        DataType::Dictionary(_, value) => boundary(value),
-        other => other.clone(),
-    }
 }

@@ -5,6 +5,7 @@ mod connectors;
 mod draft;
 mod flow;
 mod load;
+mod open;
 mod policy;
 mod secrets;
 mod shape;
@@ -59,8 +60,12 @@ pub struct Report {
 
 /// Checks a pipeline.
 pub fn check(request: &Request<'_>, surroundings: Surroundings<'_>) -> Report {
-    let mut report =
-        Report { diagnostics: Diagnostics::default(), files: SourceFiles::default(), redactor: Redactor::default(), pipeline: None };
+    check_with(request, surroundings, Redactor::default())
+}
+
+/// Checks a pipeline; what must not be shown becomes known to the redactor while it does, so that a log can leave it out from the start.
+pub fn check_with(request: &Request<'_>, surroundings: Surroundings<'_>, redactor: Redactor) -> Report {
+    let mut report = Report { diagnostics: Diagnostics::default(), files: SourceFiles::default(), redactor, pipeline: None };
     report.pipeline = run(request, surroundings, &mut report);
     report.diagnostics.sort();
     if report.diagnostics.has_errors() {

@@ -1,11 +1,12 @@
 //! What can't go together: modes of writing, endless sources in batches, two sinks in one place, bounds of times and sizes.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::draft::{Declared, Draft};
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::document::{Node, Span};
+use crate::document::{Node, Span, read};
 use crate::spec::connectors::{is_endless, is_overwrite, place};
 use crate::spec::{Mode, Period, SinkKind, Size, SourceKind};
 
@@ -62,14 +63,14 @@ fn writes(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
         }
         return;
     }
-    let Some(first) = overwriting.first() else { return };
-    for writer in writers.iter().filter(|writer| is_overwrite(&writer.kind) == Some(false) && writer.name != "dead_letters") {
-        let message = format!("`{}` appends and `{}` overwrites: a run that overwrites reads everything again", writer.name, first.name);
-        let help = "let all sinks append, or all overwrite, or split the pipeline";
-        diagnostics.push(Diagnostic::error("append-beside-overwrite", message).at(writer.span).related(first.span, "overwrites").help(help));
-    }
-    let all_append = !writers.iter().any(|writer| writer.name != "dead_letters" && is_overwrite(&writer.kind) == Some(true));
-    if let Some(writer) = overwriting.iter().find(|writer| writer.name == "dead_letters" && all_append) {
+    let (dead_letters, sinks): (Vec<&Writer<'_>>, Vec<&Writer<'_>>) = overwriting.into_iter().partition(|writer| writer.name == "dead_letters");
+    if let Some(first) = sinks.first() {
+        for writer in writers.iter().filter(|writer| is_overwrite(&writer.kind) == Some(false) && writer.name != "dead_letters") {
+            let message = format!("`{}` appends and `{}` overwrites: a run that overwrites reads everything again", writer.name, first.name);
+            let help = "let all sinks append, or all overwrite, or split the pipeline";
+            diagnostics.push(Diagnostic::error("append-beside-overwrite", message).at(writer.span).related(first.span, "overwrites").help(help));
+        }
+    } else if let Some(writer) = dead_letters.first() {
         let message = "`dead_letters` overwrites while the sinks append: rejects of earlier runs would be lost";
         diagnostics.push(Diagnostic::error("append-beside-overwrite", message).at(writer.span).help("write: append"));
     }
@@ -110,31 +111,25 @@ fn places(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Times and sizes that the schema can't bound. Read one by one, so that a mistake beside them does not hide them.
 fn bounds(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
-    let every = tree.get("epoch").and_then(|epoch| epoch.get("every"));
-    period(every, draft.epoch.every, Duration::from_millis(100)..=Duration::from_secs(86_400), "100ms to 1day", diagnostics);
-    for stage in &draft.stages {
-        let (Some(spec), Some(limits)) = (&stage.spec, stage.node.get("limits")) else { continue };
-        if let Some(call) = spec.limits.call {
-            period(limits.get("call"), call, Duration::from_millis(10)..=Duration::from_secs(600), "10ms to 10min", diagnostics);
+    let epoch = tree.get("epoch");
+    let mut out_of_range = |node: &Node, allowed: &str| {
+        let message = format!("{} is out of range", node.describe());
+        diagnostics.push(Diagnostic::error("out-of-range", message).at(node.span).allowed(allowed));
+    };
+    let period = |node: &&Node, range: RangeInclusive<Duration>| read::<Period>(node).is_ok_and(|Period(time)| !range.contains(&time));
+    let every = epoch.and_then(|epoch| epoch.get("every"));
+    if let Some(node) = every.filter(|node| period(node, Duration::from_millis(100)..=Duration::from_secs(86_400))) {
+        out_of_range(node, "100ms to 1day");
+    }
+    for limits in draft.stages.iter().filter_map(|stage| stage.node.get("limits")) {
+        if let Some(node) = limits.get("call").filter(|node| period(node, Duration::from_millis(10)..=Duration::from_secs(600))) {
+            out_of_range(node, "10ms to 10min");
         }
-        if let (Some(Size(bytes)), Some(node)) = (spec.limits.memory, limits.get("memory"))
-            && !(1 << 20..=4 << 30).contains(&bytes)
-        {
-            let message = format!("{} is out of range", node.describe());
-            diagnostics.push(Diagnostic::error("out-of-range", message).at(node.span).allowed("1MiB to 4GiB"));
+        let size = |node: &&Node| read::<Size>(node).is_ok_and(|Size(bytes)| !(1 << 20..=4 << 30).contains(&bytes));
+        if let Some(node) = limits.get("memory").filter(size) {
+            out_of_range(node, "1MiB to 4GiB");
         }
     }
-}
-
-fn period(
-    node: Option<&Node>,
-    period: Period,
-    range: std::ops::RangeInclusive<Duration>,
-    allowed: &str,
-    diagnostics: &mut Diagnostics,
-) {
-    let Some(node) = node.filter(|_| !range.contains(&period.0)) else { return };
-    let message = format!("{} is out of range", node.describe());
-    diagnostics.push(Diagnostic::error("out-of-range", message).at(node.span).allowed(allowed));
 }

@@ -121,7 +121,9 @@ impl<'a> Shape<'a> {
             .at(span)
             .allowed(known.join(", "));
         let near = nearest(key, known.iter().copied());
-        if near.is_none() {
+        if key.contains(':') {
+            diagnostic = diagnostic.help("YAML wants a blank after the colon");
+        } else if near.is_none() {
             // A key that is right one level deeper: `path` beside `files` instead of inside of it.
             let homes = properties.into_iter().flatten().filter(|(_, property)| {
                 let inner = self.alternatives(property);
@@ -169,6 +171,10 @@ impl<'a> Shape<'a> {
         let length = scalar.text.chars().count() as u64;
         if schema.get("minLength").and_then(Json::as_u64).is_some_and(|least| length < least) {
             self.diagnostics.push(Diagnostic::error("empty", format!("`{}` is empty", spot.path)).at(node.span));
+        }
+        if let Some(most) = schema.get("maxLength").and_then(Json::as_u64).filter(|&most| length > most) {
+            let message = format!("`{}` is longer than {most} character{}", spot.path, if most == 1 { "" } else { "s" });
+            self.diagnostics.push(Diagnostic::error("too-long", message).at(node.span));
         }
         let number = match scalar.kind() {
             Kind::Integer(value) => value as f64,

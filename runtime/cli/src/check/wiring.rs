@@ -184,10 +184,13 @@ fn describe_cycle(draft: &Draft<'_>, inputs: &[Vec<Edge>], cycle: &[usize]) -> O
 
 /// Every source and stage has to be read by something, and a pipeline has to have both ends.
 fn unread(draft: &Draft<'_>, wiring: &Wiring, diagnostics: &mut Diagnostics) {
+    // A name that somebody missed by a letter is not unused: that is reported where it is misspelt.
+    let meant: Vec<&str> = diagnostics.iter().filter(|found| found.code == "unknown-input" || found.code == "port").filter_map(|found| found.suggestion.as_deref()).collect();
+    let meant: Vec<String> = meant.into_iter().map(str::to_owned).collect();
     let read: Vec<Producer> = wiring.stage_inputs.iter().chain(&wiring.sink_inputs).flatten().map(|edge| edge.producer).collect();
     let sources = draft.sources.iter().enumerate().map(|(index, source)| ("source", Producer::Source(index), source.name, source.name_span));
     let stages = draft.stages.iter().enumerate().map(|(index, stage)| ("stage", Producer::Stage(index), stage.name, stage.name_span));
-    for (kind, _, name, span) in sources.chain(stages).filter(|(_, producer, ..)| !read.contains(producer)) {
+    for (kind, _, name, span) in sources.chain(stages).filter(|(_, producer, name, _)| !read.contains(producer) && !meant.iter().any(|meant| meant == name)) {
         let message = format!("nothing reads from the {kind} `{}`", shorten(name, 60));
         diagnostics.push(Diagnostic::error("unused", message).at(span).help(format!("name it in the `from` of a stage or sink, or remove the {kind}")));
     }

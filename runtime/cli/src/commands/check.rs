@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::PipelineArguments;
-use crate::check::{Report, Surroundings, check};
+use super::checked::{checked, fail};
+use crate::check::Report;
 use crate::diagnostics::{Level, Style, render, to_json};
-use crate::document::ProcessWorld;
+use crate::document::Redactor;
 use crate::exit;
 
 /// Finds everything that is wrong with a pipeline, and touches nothing
@@ -24,9 +25,10 @@ pub struct Check {
 impl Check {
     /// Runs it; gives the exit status.
     pub fn run(self) -> u8 {
-        let (plugins, connectors) = (self.pipeline.folders(), crate::check::BuiltConnectors);
-        let surroundings = Surroundings { plugins: &plugins, connectors: &connectors, world: &ProcessWorld };
-        let report = check(&self.pipeline.request(), surroundings);
+        let report = match checked(&self.pipeline) {
+            Ok(report) => report,
+            Err(error) => return fail(&error, &Redactor::default(), self.json),
+        };
         let status = report.diagnostics.class().map_or(exit::OK, exit::status);
         let printed = if self.json {
             let json = to_json(&report.diagnostics, &report.files, &report.redactor);

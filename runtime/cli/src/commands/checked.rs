@@ -5,19 +5,29 @@ use std::io::Write;
 use wasmill_engine::Error;
 
 use super::PipelineArguments;
-use crate::check::{BuiltConnectors, Checked, Surroundings, check};
+use crate::check::{BuiltConnectors, Checked, Report, Surroundings, check_with};
 use crate::diagnostics::{Style, render};
 use crate::document::{ProcessWorld, Redactor};
 use crate::exit;
 
 /// Checks a pipeline and shows on standard error what is wrong with it. An error of it is an exit status.
 pub fn check_or_exit(arguments: &PipelineArguments) -> Result<Checked, u8> {
-    let plugins = arguments.catalog();
-    let surroundings = Surroundings { plugins: &plugins, connectors: &BuiltConnectors, world: &ProcessWorld };
-    let report = check(&arguments.request(), surroundings);
+    let report = checked(arguments).map_err(|error| fail(&error, &Redactor::default(), false))?;
     let style = Style::of(&std::io::stderr());
     let _ = std::io::stderr().write_all(render(&report.diagnostics, &report.files, &report.redactor, style).as_bytes());
     report.pipeline.ok_or_else(|| report.diagnostics.class().map_or(exit::BUG, exit::status))
+}
+
+/// Checks a pipeline with the plugins and connectors of this process.
+///
+/// # Errors
+/// The plugin host can't be set up.
+pub fn checked(arguments: &PipelineArguments) -> wasmill_engine::Result<Report> {
+    let redactor = Redactor::default();
+    crate::logging::install(redactor.clone());
+    let plugins = arguments.catalog()?;
+    let surroundings = Surroundings { plugins: &plugins, connectors: &BuiltConnectors, world: &ProcessWorld };
+    Ok(check_with(&arguments.request(), surroundings, redactor))
 }
 
 /// Shows an error of a run: what, where, what to do. Gives its exit status.

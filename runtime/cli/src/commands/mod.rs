@@ -1,9 +1,15 @@
 //! The commands, one file each.
 
 mod check;
+mod checked;
+mod compile_plugin;
 mod completions;
 mod pipeline_arguments;
+mod plan;
+mod plugin;
+mod run;
 mod schema;
+mod state;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,15 +27,26 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
     Check(check::Check),
+    Plan(plan::Plan),
+    State(state::State),
+    Plugin(plugin::Plugin),
     Schema(schema::Schema),
     Completions(completions::Completions),
+    #[command(name = crate::plugins::COMPILE_COMMAND, hide = true)]
+    CompilePlugin(compile_plugin::CompilePlugin),
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let status = match Arguments::parse().command {
+        Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Plan(command) => command.run(),
+        Command::State(command) => command.run(),
+        Command::Plugin(command) => command.run(),
+        Command::CompilePlugin(command) => command.run(),
         Command::Schema(command) => command.run(),
         Command::Completions(command) => command.run(),
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::check::Request;
-use crate::plugins::PluginFolders;
+use crate::plugins::{HostedPlugins, PluginFolders};
 use crate::spec::Mode;
 
 /// A pipeline file and what is laid over it.
@@ -47,8 +47,11 @@ impl PipelineArguments {
         Request { path: &self.path, sets: &self.sets, mode, state: self.state.clone() }
     }
 
-    /// Where to look for plugins.
-    pub fn folders(&self) -> PluginFolders {
-        PluginFolders::from_environment(&self.plugins)
+    /// Where to look for plugins, and the host that runs them.
+    ///
+    /// # Errors
+    /// The host can't be set up on this machine.
+    pub fn catalog(&self) -> wasmill_engine::Result<HostedPlugins> {
+        HostedPlugins::new(PluginFolders::from_environment(&self.plugins))
     }
 }

@@ -125,6 +125,11 @@ impl Diagnostics {
         self.found.iter()
     }
 
+    /// All of them, to be taken over.
+    pub fn take_all(self) -> impl Iterator<Item = Diagnostic> {
+        self.found.into_iter()
+    }
+
     /// How many there are of a level.
     pub fn count(&self, level: Level) -> usize {
         self.found.iter().filter(|diagnostic| diagnostic.level == level).count()

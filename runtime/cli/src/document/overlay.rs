@@ -36,7 +36,18 @@ impl Override {
         let scratch = files.add("--set", &(blank + value));
         let mut node = match value.trim() {
             "" => Node { span: value_span, value: Value::Scalar(super::Scalar::new("", true)) },
-            _ => parse(files, scratch, diagnostics)?,
+            _ => {
+                let mut found = Diagnostics::default();
+                let node = parse(files, scratch, &mut found);
+                // Findings point into the blanked copy: the argument itself has the same columns, on one line.
+                for mut diagnostic in found.take_all() {
+                    let end = value_span.end;
+                    diagnostic.span = diagnostic.span.map(|span| if span.start.line > 1 { Span { file, start: end, end } } else { Span { file, ..span } });
+                    diagnostic.related.iter_mut().for_each(|(span, _)| span.file = file);
+                    diagnostics.push(diagnostic);
+                }
+                node?
+            }
         };
         move_to(&mut node, file);
         Some(Self { path: parts, node })

@@ -23,7 +23,10 @@ pub fn parse(files: &SourceFiles, file: FileId, diagnostics: &mut Diagnostics) -
             Err(error) => {
                 let place = place(*error.marker());
                 let span = Span { file, start: place, end: Place { column: place.column + 1, ..place } };
-                Err(Diagnostic::error("yaml", format!("not YAML: {}", error.info())).at(span))
+                let diagnostic = Diagnostic::error("yaml", format!("not YAML: {}", error.info())).at(span);
+                let line = files.line(file, place.line);
+                let unquoted = line.contains('{') && line.contains("${") && !line.contains("\"${");
+                Err(if unquoted { diagnostic.help("inside of `{ … }` and `[ … ]`, put `${…}` into quotes") } else { diagnostic })
             }
         };
         if let Err(diagnostic) = step {

@@ -48,7 +48,7 @@ pub fn build(checked: &Checked) -> Result<Plan> {
         mode: checked.mode,
         lanes: checked.lanes.unwrap_or_else(default_lanes),
         batch_rows: checked.batch_rows,
-        row_as_json: wasmill_connectors::formats::row_as_json,
+        row_as_json: wasmill_connectors::formats::json::row_to_json,
         epoch: checked.epoch,
         sources: sources.collect::<Result<_>>()?,
         stages: stages.collect(),

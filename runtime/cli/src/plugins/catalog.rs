@@ -135,4 +135,7 @@ pub enum PluginProblem {
     /// The world outside failed.
     #[error("{0}")]
     Environment(String),
+    /// Wasmill itself is wrong.
+    #[error("{0}")]
+    Bug(String),
 }

@@ -1,9 +1,11 @@
 //! Plugins as the check sees them: found by name, asked what they need, opened on a schema.
 
 mod catalog;
+mod hosted;
 mod search;
 
 pub use catalog::{
     ConfigProblem, Needs, OpenRequest, OpenedPlugin, PluginCatalog, PluginInfo, PluginProblem, PortShape, StageBounds,
 };
+pub use hosted::{COMPILE_COMMAND, Hosted, HostedPlugins, of_host};
 pub use search::{NotFound, PluginFolders};

@@ -71,13 +71,6 @@ fn siblings(path: &Path) -> Vec<String> {
     stems(folder).into_iter().map(path_of).collect()
 }
 
-impl super::PluginCatalog for PluginFolders {
-    fn find(&self, reference: &PluginReference) -> Result<std::sync::Arc<dyn super::PluginInfo>, super::PluginProblem> {
-        let path = self.find(reference).map_err(super::PluginProblem::NotFound)?;
-        Err(super::PluginProblem::NotAPlugin { path, message: "no host yet".into() })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

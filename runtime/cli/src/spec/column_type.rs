@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema as JsonSchemaDocument, SchemaGenerator, json_s
 use serde::{Deserialize, Deserializer, de};
 
 /// What may be written, for messages.
-pub(crate) const ALLOWED: &str = "bool, int8 … int64, uint8 … uint64, float32, float64, decimal(precision, scale), text, binary, date, \
+pub(crate) const ALLOWED: &str = "bool, int8 … int64, uint8 … uint64, float32, float64, decimal(precision, scale), text, binary, date,\n\
      timestamp, timestamp(s|ms|us|ns), timestamp(us, UTC), list<type>, struct<name: type, …>, map<text, type>; each may be followed by `not null`";
 
 const SIMPLE: [(&str, DataType); 22] = [

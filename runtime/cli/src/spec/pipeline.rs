@@ -59,9 +59,9 @@ pub struct PipelineSpec {
     #[serde(default = "default_batch_rows")]
     #[schemars(range(min = 1, max = 65536))]
     pub batch_rows: u32,
-    /// `state: .wasmill/state/pin-to-delta`
+    /// `state: .wasmill/state`
     ///
-    /// The folder of the checkpoints. `--state` overrides it. Default: `.wasmill/state/<name>`.
+    /// The folder of the checkpoints; each pipeline has a folder of its own name in it. `--state` overrides it. Default: `.wasmill/state`.
     #[schemars(length(min = 1))]
     pub state: Option<String>,
 }

@@ -1,3 +1,4 @@
 //! Files on a disk.
 
+pub mod sink;
 pub mod source;

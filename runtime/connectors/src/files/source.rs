@@ -13,9 +13,9 @@
 mod config;
 mod frame;
 mod identity;
+mod infer;
 mod input;
 mod listing;
-mod parquet;
 mod reader;
 mod splits;
 mod window;
@@ -31,6 +31,7 @@ use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, Sp
 use crate::formats::plain_schema;
 pub use config::{CsvConfig, FilesConfig, Paths};
 pub use identity::{Identity, Position};
+pub use infer::infer_schema;
 
 /// The reserved column that holds the path of a record's file.
 pub const PATH_COLUMN: &str = "_source.path";

@@ -23,6 +23,7 @@ pub use columns::{BadRecord, Step};
 pub use decoder::{RecordDecoder, Utf8Records};
 pub use encode::{RecordWriter, WriteOptions, record_writer};
 pub use json::row_to_json;
+pub(crate) use number::{integer, is_number};
 pub use plain::{plain_schema, plain_type, to_plain};
 
 /// A format of files.

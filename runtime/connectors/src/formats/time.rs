@@ -47,7 +47,7 @@ pub fn put_timestamp(value: i64, unit: TimeUnit, zoned: bool, text: &mut Vec<u8>
     if fraction != 0 {
         let mut nanos = fraction.unsigned_abs() * (1_000_000_000 / scale.unsigned_abs());
         let mut digits = 9;
-        while nanos % 1_000 == 0 {
+        while nanos.is_multiple_of(1_000) {
             nanos /= 1_000;
             digits -= 3;
         }

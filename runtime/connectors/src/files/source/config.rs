@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
+use super::frame::{Csv, Framer, Lines};
+use crate::formats::csv::CsvOptions;
 use crate::formats::{Compression, Format};
 
 /// `files: { path: "data/*.jsonl" }`
@@ -114,7 +116,20 @@ impl Default for CsvConfig {
     }
 }
 
+impl CsvConfig {
+    pub(super) fn options(&self) -> CsvOptions {
+        CsvOptions { delimiter: self.delimiter as u8, quote: self.quote as u8, null: self.null.clone() }
+    }
+}
+
 impl FilesConfig {
+    pub(super) fn csv_framer(&self) -> Box<dyn Framer> {
+        match self.csv.splittable {
+            true => Box::new(Lines::of_csv()),
+            false => Box::new(Csv::new(self.csv.delimiter as u8, self.csv.quote as u8)),
+        }
+    }
+
     /// A configuration of one path and defaults.
     pub fn of_path(path: impl Into<String>) -> Self {
         Self { path: Paths::One(path.into()), ..Self::default() }

@@ -1,17 +1,19 @@
 //! Where records begin and end.
 
+mod array;
+mod csv;
 mod lines;
 
+pub use array::Array;
+pub use csv::Csv;
 pub use lines::Lines;
 
 /// What stands at the start of a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// A record of this many bytes, after `skip` bytes that belong to none; the next frame begins `next` bytes on.
+    /// A record begins right here.
     Record {
-        /// Bytes before the record.
-        skip: usize,
-        /// Its bytes.
+        /// How many bytes it has.
         length: usize,
         /// From the start of the window to the next frame.
         next: usize,

@@ -201,7 +201,7 @@ impl Cut<'_> {
             }
         }
         let parts = match self.shared.config.format_of(self.path)? {
-            Format::Parquet => (0..super::parquet::row_groups(self.file, self.path)?).map(Part::RowGroup).collect(),
+            Format::Parquet => (0..super::reader::parquet::row_groups(self.file, self.path)?).map(Part::RowGroup).collect(),
             _ => vec![Part::Whole],
         };
         for part in parts {

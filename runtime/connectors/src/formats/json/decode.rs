@@ -136,6 +136,13 @@ fn decode_object(cursor: &mut Cursor<'_>, object: &mut Object, row: usize, depth
     Ok(())
 }
 
+/// Decodes a text that is one JSON value into a column: a field of CSV.
+pub fn decode_cell(text: &str, column: &mut Column) -> Step {
+    let mut cursor = Cursor::new(text);
+    decode_value(&mut cursor, column, 0, &mut Scratch::default())?;
+    cursor.expect_end()
+}
+
 fn read_text<'a>(cursor: &mut Cursor<'a>, scratch: &'_ mut String) -> Step<Cow<'a, str>> {
     Ok(match cursor.string()? {
         JsonText::Plain(text) => Cow::Borrowed(text),

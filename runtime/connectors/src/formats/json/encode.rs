@@ -111,13 +111,16 @@ pub struct Cells<'a> {
     kind: Kind<'a>,
 }
 
+/// Appends the cell of a row.
+type PutCell<'a> = Box<dyn Fn(usize, &mut Vec<u8>) + 'a>;
+
 enum Kind<'a> {
     Null,
     Boolean(&'a BooleanArray),
     /// A number: written by `put`, which is of the column's type.
-    Number(Box<dyn Fn(usize, &mut Vec<u8>) + 'a>),
+    Number(PutCell<'a>),
     /// A text that needs no escapes, in quotes in JSON and bare elsewhere.
-    Quoted(Box<dyn Fn(usize, &mut Vec<u8>) + 'a>),
+    Quoted(PutCell<'a>),
     Text(&'a arrow_array::StringArray),
     List(&'a arrow_array::ListArray, Box<Cells<'a>>),
     Struct(Vec<(Vec<u8>, Cells<'a>)>),

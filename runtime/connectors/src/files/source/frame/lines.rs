@@ -4,10 +4,23 @@ use memchr::memchr;
 
 use super::{Frame, Framer};
 
-/// Lines, ended by a line feed, perhaps with a carriage return before it. Lines of white space are no records.
-#[derive(Default)]
+/// Lines, ended by a line feed, perhaps with a carriage return before it. Blank lines are no records.
 pub struct Lines {
+    /// Whether a line of white space is blank, too.
+    white_is_blank: bool,
     looked_at: usize,
+}
+
+impl Lines {
+    /// Lines of JSON.
+    pub fn of_json() -> Self {
+        Self { white_is_blank: true, looked_at: 0 }
+    }
+
+    /// Lines of CSV: tabs and spaces may be fields.
+    pub fn of_csv() -> Self {
+        Self { white_is_blank: false, looked_at: 0 }
+    }
 }
 
 impl Framer for Lines {
@@ -23,10 +36,10 @@ impl Framer for Lines {
         };
         self.looked_at = 0;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() || line.iter().all(u8::is_ascii_whitespace) {
+        if line.is_empty() || (self.white_is_blank && line.iter().all(u8::is_ascii_whitespace)) {
             return if next == 0 { Frame::End } else { Frame::Nothing { next } };
         }
-        Frame::Record { skip: 0, length: line.len(), next }
+        Frame::Record { length: line.len(), next }
     }
 
     fn forget(&mut self, count: usize) {

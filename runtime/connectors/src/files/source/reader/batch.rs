@@ -59,24 +59,26 @@ impl Assembler {
         Arc::new(Schema::new(fields))
     }
 
-    /// The batch of rows decoded from the records of `payload`, one for one.
-    pub fn batch(&self, decoded: &RecordBatch, payload: Payload) -> Result<Batch> {
+    /// The batch of rows decoded from the records of `payload`: one for one, or from those that `keep` names.
+    pub fn batch(&self, decoded: &RecordBatch, payload: Payload, keep: Option<&[u32]>) -> Result<Batch> {
         let rows = decoded.num_rows();
-        if payload.len() != rows {
-            return Err(Error::bug(format!("{rows} rows were decoded from {} records", payload.len())));
+        let records = keep.map_or(payload.len(), <[u32]>::len);
+        if records != rows {
+            return Err(Error::bug(format!("{rows} rows were decoded from {records} records")));
         }
+        let position = |row: usize| payload.position(keep.map_or(row, |keep| keep[row] as usize)).cast_signed();
         let columns = self.columns.iter().map(|from| -> ArrayRef {
             match from {
                 From::Decoded(index) => decoded.column(*index).clone(),
                 From::Path => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&*self.partition, rows))),
-                From::Position => Arc::new(Int64Array::from_iter_values((0..rows).map(|row| payload.position(row).cast_signed()))),
+                From::Position => Arc::new(Int64Array::from_iter_values((0..rows).map(position))),
             }
         });
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let records = RecordBatch::try_new_with_options(self.schema.clone(), columns.collect(), &options)
             .map_err(|error| Error::bug(format!("decoded columns do not make a batch: {error}")).caused_by(error))?;
         let chunk = SourceChunk { source: self.source.clone(), partition: self.partition.clone(), payload };
-        Ok(Batch { records, lineage: Lineage::of_source(Arc::new(chunk)) })
+        Ok(Batch { records, lineage: Lineage::of_source(Arc::new(chunk)).through(keep) })
     }
 
     /// A record that could not be decoded.

@@ -210,15 +210,15 @@ impl TextReader {
                 return Stop::Last;
             }
             match self.framer.frame(&self.window.data[at..], at_end) {
-                Frame::Record { skip, length, next } => {
+                Frame::Record { length, next } => {
                     self.window.start += next;
                     match self.long.take() {
                         Some(long) => rejects.push(self.reject_long(long)),
                         None if length > self.max_record => {
-                            let start = self.window.data[at + skip..at + skip + KEPT_BYTES.min(length)].to_vec();
-                            rejects.push(self.reject_long(LongRecord { position: self.window.base + (at + skip) as u64, start }));
+                            let start = self.window.data[at..at + KEPT_BYTES.min(length)].to_vec();
+                            rejects.push(self.reject_long(LongRecord { position: self.window.base + at as u64, start }));
                         }
-                        None => self.cuts.push(at + skip..at + skip + length),
+                        None => self.cuts.push(at..at + length),
                     }
                 }
                 Frame::Nothing { next } => self.window.start += next,
@@ -286,7 +286,7 @@ impl TextReader {
         }
         self.next_cut += decoded;
         let payload = Payload::Bytes { data: data.clone(), base, ranges };
-        let batch = self.assembler.batch(&self.decoder.finish()?, payload)?;
+        let batch = self.assembler.batch(&self.decoder.finish()?, payload, None)?;
         Ok(Read::Batch(SourceBatch { batch, rejects, bytes: self.newly_read() }))
     }
 
@@ -316,8 +316,11 @@ impl SplitReader for TextReader {
         if self.next_cut < self.cuts.len() {
             return self.decode(max_rows, Vec::new());
         }
-        if !self.last && !self.align()? && !self.last {
-            return Ok(self.idle());
+        if !self.last {
+            let aligned = self.align()?;
+            if !aligned && !self.last {
+                return Ok(self.idle());
+            }
         }
         let mut wanted = self.wanted(max_rows);
         let mut skipped = 0;

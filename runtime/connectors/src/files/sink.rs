@@ -1,0 +1,93 @@
+//! The sink `files`: rows into files of a folder, each whole and each once.
+//!
+//! Lanes write into a hidden folder below the target. A commit first moves the sink's token (compare-and-set under a lock, a
+//! small file beside the staged ones) and then renames the files to their place; names never replace others.
+//!
+//! The token comes first so that a process that was paused can never add a file once another has gone on: whoever does not find the
+//! token as expected renames nothing. What a crash leaves between the two is finished by the commit that recovery sends again,
+//! for the token lists the files that belong to it.
+
+mod commit;
+mod config;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+use serde_json::Value;
+use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext};
+
+pub use config::{FilesSinkConfig, FilesSinkFormat};
+
+use self::commit::{Committer, Prepared, StagedFile};
+use self::writer::{FilesWriter, record_writer_for};
+use crate::durable::{create_folder, sync_file, sync_folder};
+
+/// Writes into one folder.
+pub struct FilesSink {
+    config: FilesSinkConfig,
+    folder: PathBuf,
+    schema: SchemaRef,
+}
+
+impl FilesSink {
+    /// A sink for these columns. Touches nothing; fails with class configuration if the format can't hold them.
+    pub fn new(config: FilesSinkConfig, schema: &Schema) -> Result<Self> {
+        config.check()?;
+        let folder = PathBuf::from(&config.path);
+        let folder = std::path::absolute(&folder).map_err(|error| Error::io(format!("find {}", folder.display()), error))?;
+        let schema = Arc::new(schema.clone());
+        record_writer_for(&config, &schema, std::io::sink())?;
+        Ok(Self { config, folder, schema })
+    }
+
+    fn committer(&self, pipeline: &str, sink: &str) -> Committer {
+        Committer::new(self.folder.clone(), pipeline, sink)
+    }
+}
+
+impl Sink for FilesSink {
+    fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>> {
+        self.committer(pipeline, sink).committed()
+    }
+
+    fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
+        let staging = self.committer(&context.pipeline, &context.sink).staging().to_path_buf();
+        create_folder(&staging)?;
+        Ok(Box::new(FilesWriter::new(self.config.clone(), Arc::clone(&self.schema), context, staging)))
+    }
+
+    /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk.
+    fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
+        let mut files: Vec<StagedFile> = Vec::new();
+        for part in parts {
+            let part: Vec<StagedFile> =
+                serde_json::from_value(part).map_err(|error| Error::bug(format!("a part can't be read: {error}")))?;
+            files.extend(part);
+        }
+        let committer = self.committer(&token.pipeline, &token.sink);
+        for file in &files {
+            sync_file(&committer.staging().join(&file.staged))?;
+        }
+        if !files.is_empty() {
+            sync_folder(committer.staging())?;
+        }
+        let prepared = Prepared::new(files);
+        // Once it is in a checkpoint, a commit whose names are taken would stop the pipeline for good.
+        committer.check(&prepared)?;
+        prepared.to_value()
+    }
+
+    fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
+        self.committer(&token.pipeline, &token.sink).commit(token, &Prepared::read(prepared)?)
+    }
+
+    fn adopt(&self, token: &Token) -> Result<()> {
+        self.committer(&token.pipeline, &token.sink).adopt(token)
+    }
+
+    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
+        self.committer(pipeline, sink).clean_up()
+    }
+}

@@ -1,0 +1,272 @@
+//! Commits files into a folder: the token by compare-and-set, then the names.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
+
+use super::writer::hex;
+use crate::durable::{create_folder, owner_name, rename_new, sync_folder, write_new};
+use crate::token::{Step, compare};
+
+/// The hidden folder below a target.
+const HIDDEN: &str = ".wasmill";
+
+/// How long a commit waits for another process that holds the token's lock; it is held for some milliseconds.
+const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+
+/// A file that waits for its commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StagedFile {
+    /// Its name in the staging folder.
+    pub staged: String,
+    /// Its name in the target folder.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Rows.
+    pub rows: u64,
+    /// The digest of its bytes.
+    pub sha256: String,
+}
+
+/// A prepared commit as a checkpoint keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Prepared {
+    format: u32,
+    files: Vec<StagedFile>,
+}
+
+const FORMAT: u32 = 1;
+
+impl Prepared {
+    /// A prepared commit of these files.
+    pub(super) fn new(files: Vec<StagedFile>) -> Self {
+        Self { format: FORMAT, files }
+    }
+
+    /// Reads one from a checkpoint.
+    pub(super) fn read(value: &Value) -> Result<Self> {
+        let newer = "run the version of wasmill that wrote it, or a newer one";
+        let prepared: Self = serde_json::from_value(value.clone())
+            .map_err(|error| Error::environment(format!("the prepared commit can't be read: {error}")).hint(newer))?;
+        if prepared.format != FORMAT {
+            return Err(Error::environment(format!("the prepared commit has the unknown format {}", prepared.format)).hint(newer));
+        }
+        Ok(prepared)
+    }
+
+    /// Its form in a checkpoint.
+    pub(super) fn to_value(&self) -> Result<Value> {
+        serde_json::to_value(self).map_err(|error| Error::bug(format!("a prepared commit is no JSON: {error}")))
+    }
+}
+
+/// The sink's token, and the files that became its own with it.
+#[derive(Debug, Serialize, Deserialize)]
+struct TokenFile {
+    format: u32,
+    incarnation: Uuid,
+    epoch: u64,
+    files: Vec<StagedFile>,
+}
+
+impl TokenFile {
+    fn committed(&self) -> Committed {
+        Committed { incarnation: self.incarnation, epoch: self.epoch }
+    }
+}
+
+/// One sink's view of its folder.
+pub(super) struct Committer {
+    folder: PathBuf,
+    staging: PathBuf,
+    token: PathBuf,
+    lock: PathBuf,
+}
+
+impl Committer {
+    /// The view of one sink of one pipeline; the folder need not exist.
+    pub(super) fn new(folder: PathBuf, pipeline: &str, sink: &str) -> Self {
+        let (hidden, owner) = (folder.join(HIDDEN), owner_name(pipeline, sink));
+        let beside = |extension: &str| hidden.join(format!("{owner}.{extension}"));
+        Self { staging: hidden.join(&owner), token: beside("json"), lock: beside("lock"), folder }
+    }
+
+    /// Where files wait for their commit.
+    pub(super) fn staging(&self) -> &Path {
+        &self.staging
+    }
+
+    /// The sink's token.
+    pub(super) fn committed(&self) -> Result<Option<Committed>> {
+        Ok(self.read_token()?.map(|token| token.committed()))
+    }
+
+    /// Fails if a file could not take its name.
+    pub(super) fn check(&self, prepared: &Prepared) -> Result<()> {
+        prepared.files.iter().try_for_each(|file| {
+            let (staged, path) = (self.staging.join(&file.staged), self.folder.join(&file.path));
+            match fs::symlink_metadata(&path) {
+                Ok(_) => self.same(&path, file),
+                Err(error) if error.kind() == ErrorKind::NotFound => match fs::metadata(&staged) {
+                    Ok(_) => Ok(()),
+                    Err(error) if error.kind() == ErrorKind::NotFound => Err(gone(&staged, &path)),
+                    Err(error) => Err(Error::io(format!("look at {}", staged.display()), error)),
+                },
+                Err(error) => Err(Error::io(format!("look at {}", path.display()), error)),
+            }
+        })
+    }
+
+    /// Makes a prepared commit visible.
+    pub(super) fn commit(&self, token: &Token, prepared: &Prepared) -> Result<CommitOutcome> {
+        failpoint::hit("files-commit-before-token");
+        let outcome = self.move_token(token, prepared)?;
+        failpoint::hit("files-commit-after-token");
+        // Also where the token said that all was done: the process that set it may have ended right after.
+        self.publish(&prepared.files)?;
+        failpoint::hit("files-commit-after-rename");
+        Ok(outcome)
+    }
+
+    fn move_token(&self, token: &Token, prepared: &Prepared) -> Result<CommitOutcome> {
+        let _locked = self.lock()?;
+        let current = self.read_token()?;
+        if compare(current.as_ref().map(TokenFile::committed).as_ref(), token)? == Step::Already {
+            return Ok(CommitOutcome::Already);
+        }
+        self.check(prepared)?;
+        self.write_token(token, prepared.files.clone())?;
+        Ok(CommitOutcome::Done)
+    }
+
+    /// Sets the token. What a commit before it left half done is finished first: it was decided.
+    pub(super) fn adopt(&self, token: &Token) -> Result<()> {
+        let _locked = self.lock()?;
+        if let Some(current) = self.read_token()? {
+            self.publish(&current.files)?;
+        }
+        self.write_token(token, Vec::new())
+    }
+
+    /// Removes staged files, but for those that the token has decided about.
+    pub(super) fn clean_up(&self) -> Result<()> {
+        let entries = match fs::read_dir(&self.staging) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(|error| Error::io(format!("list {}", self.staging.display()), error))?,
+        };
+        let decided = self.read_token()?.map(|token| token.files).unwrap_or_default();
+        for entry in entries {
+            let entry = entry.map_err(|error| Error::io(format!("list {}", self.staging.display()), error))?;
+            let name = entry.file_name();
+            if decided.iter().any(|file| *file.staged == *name) {
+                continue;
+            }
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                other => other.map_err(|error| Error::io(format!("remove {}", entry.path().display()), error))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives staged files their names, durably. A staged file that is gone had its name before, whatever became of it since.
+    fn publish(&self, files: &[StagedFile]) -> Result<()> {
+        for file in files {
+            let (from, to) = (self.staging.join(&file.staged), self.folder.join(&file.path));
+            match rename_new(&from, &to) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    self.same(&to, file)?;
+                    // An equal file has the name, and this one is not needed.
+                    let _ = fs::remove_file(&from);
+                }
+                Err(error) => return Err(Error::io(format!("move {} to {}", from.display(), to.display()), error)),
+            }
+        }
+        if files.is_empty() { Ok(()) } else { sync_folder(&self.folder) }
+    }
+
+    /// Fails unless a file is what the commit says.
+    fn same(&self, path: &Path, file: &StagedFile) -> Result<()> {
+        let digest = sha256_of(path, file.size).map_err(|error| Error::io(format!("read {}", path.display()), error))?;
+        if digest.as_deref() == Some(file.sha256.as_str()) {
+            return Ok(());
+        }
+        Err(Error::environment(format!("{} exists and holds something else", path.display()))
+            .hint("move it away; this sink never replaces a file"))
+    }
+
+    fn read_token(&self) -> Result<Option<TokenFile>> {
+        let bytes = match fs::read(&self.token) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|error| Error::io(format!("read {}", self.token.display()), error))?,
+        };
+        let damaged = |what: &dyn std::fmt::Display| {
+            Error::environment(format!("the sink's token {} is damaged: {what}", self.token.display()))
+                .hint("restore the file; without it nobody knows what is committed")
+        };
+        let token: TokenFile = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
+        if token.format == FORMAT { Ok(Some(token)) } else { Err(damaged(&format!("unknown format {}", token.format))) }
+    }
+
+    /// Replaces the token, durably. Under the lock.
+    fn write_token(&self, token: &Token, files: Vec<StagedFile>) -> Result<()> {
+        let content = TokenFile { format: FORMAT, incarnation: token.incarnation, epoch: token.epoch, files };
+        let json = serde_json::to_vec(&content).map_err(|error| Error::bug(format!("a token is no JSON: {error}")))?;
+        create_folder(&self.staging)?;
+        let staged = self.staging.join(format!("{}.token", Uuid::new_v4()));
+        write_new(&staged, &json)?;
+        fs::rename(&staged, &self.token).map_err(|error| Error::io(format!("write {}", self.token.display()), error))?;
+        sync_folder(&self.folder.join(HIDDEN))
+    }
+
+    /// Takes the lock under which the token moves; it ends with the returned file, or with the process.
+    fn lock(&self) -> Result<File> {
+        create_folder(&self.folder.join(HIDDEN))?;
+        let failed = |error: io::Error| Error::io(format!("lock {}", self.lock.display()), error);
+        let file = File::options().create(true).truncate(false).write(true).open(&self.lock).map_err(failed)?;
+        let begun = Instant::now();
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(file),
+                Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < LOCK_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(Error::environment(format!("another process holds {} for too long", self.lock.display()))
+                        .hint("is a process of this pipeline paused in the middle of its commit? Let it go on, or end it"));
+                }
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
+    }
+}
+
+fn gone(staged: &Path, path: &Path) -> Error {
+    Error::environment(format!("a prepared file is gone: it is neither {} nor {}", staged.display(), path.display()))
+        .hint("somebody removed it; restore it, or give these rows up with `wasmill state reset`")
+}
+
+/// The digest of a file of this size; none if it has another.
+fn sha256_of(path: &Path, size: u64) -> io::Result<Option<String>> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() != size {
+        return Ok(None);
+    }
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Some(hex(&digest.finalize()))),
+            read => digest.update(&buffer[..read]),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The writer of one lane for one epoch: rows into staged files, one at a time.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use wasmill_engine::{Error, Result, RowReject, SinkWriter, WriterContext};
+
+use super::commit::StagedFile;
+use super::config::FilesSinkConfig;
+use crate::durable::escape;
+use crate::formats::{RecordWriter, WriteOptions, record_writer};
+
+/// The encoder of a sink's files.
+pub(super) fn record_writer_for<W: Write + Send + 'static>(
+    config: &FilesSinkConfig,
+    schema: &SchemaRef,
+    output: W,
+) -> Result<Box<dyn RecordWriter<W>>> {
+    let options = WriteOptions { compression: config.compression, ..WriteOptions::default() };
+    record_writer(config.format.format(), schema, output, &options)
+}
+
+/// Writes the rows of one lane.
+pub(super) struct FilesWriter {
+    config: FilesSinkConfig,
+    schema: SchemaRef,
+    context: WriterContext,
+    staging: PathBuf,
+    open: Option<OpenFile>,
+    done: Vec<StagedFile>,
+    sequence: u32,
+    prepared: bool,
+}
+
+struct OpenFile {
+    name: String,
+    rows: u64,
+    written: Arc<AtomicU64>,
+    writer: Box<dyn RecordWriter<Hashed>>,
+}
+
+impl FilesWriter {
+    /// A writer into a staging folder that exists.
+    pub(super) fn new(config: FilesSinkConfig, schema: SchemaRef, context: WriterContext, staging: PathBuf) -> Self {
+        Self { config, schema, context, staging, open: None, done: Vec::new(), sequence: 0, prepared: false }
+    }
+
+    /// A file's name says whose rows it holds, so that the same rows have the same name however often they are written, and no
+    /// other sink, lane, epoch or life of the pipeline has it.
+    fn next_name(&mut self) -> String {
+        let WriterContext { pipeline, sink, incarnation, epoch, lane, .. } = &self.context;
+        let mut owner = Sha256::new();
+        for part in [pipeline.as_bytes(), &[0], sink.as_bytes(), &[0], incarnation.as_bytes()] {
+            owner.update(part);
+        }
+        let owner = &hex(&owner.finalize())[..8];
+        let name = format!("{}-{epoch:010}-{lane}-{}-{owner}{}", escape(sink), self.sequence, self.config.extension());
+        self.sequence += 1;
+        name
+    }
+
+    fn create(&mut self) -> Result<OpenFile> {
+        let name = self.next_name();
+        let path = self.staging.join(&name);
+        // A file of this name can only be left of an earlier try at this epoch, which was never noted in a checkpoint.
+        let file = File::create(&path).map_err(|error| Error::io(format!("create {}", path.display()), error))?;
+        let written = Arc::new(AtomicU64::new(0));
+        let output = Hashed { file: BufWriter::with_capacity(1 << 16, file), digest: Sha256::new(), written: Arc::clone(&written) };
+        Ok(OpenFile { name, rows: 0, written, writer: record_writer_for(&self.config, &self.schema, output)? })
+    }
+
+    fn finish(&mut self, open: OpenFile) -> Result<()> {
+        // Kept first, so that a failure leaves nothing that is not removed.
+        self.done.push(StagedFile { staged: open.name.clone(), path: open.name, size: 0, rows: open.rows, sha256: String::new() });
+        let output = open.writer.finish().map_err(|error| error.at(self.staging.display().to_string()))?;
+        if let Some(file) = self.done.last_mut() {
+            file.size = open.written.load(Ordering::Relaxed);
+            file.sha256 = hex(&output.digest.finalize());
+        }
+        Ok(())
+    }
+}
+
+impl SinkWriter for FilesWriter {
+    fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>> {
+        if records.num_rows() == 0 {
+            return Ok(Vec::new());
+        }
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.create()?,
+        };
+        let wrote = open.writer.write(records).map_err(|error| error.at(self.staging.join(&open.name).display().to_string()));
+        open.rows += records.num_rows() as u64;
+        let size = open.written.load(Ordering::Relaxed) + open.writer.buffered_bytes() as u64;
+        if wrote.is_ok() && size >= self.config.target_file_size.as_u64() {
+            self.finish(open)?;
+        } else {
+            self.open = Some(open);
+        }
+        wrote.map(|()| Vec::new())
+    }
+
+    fn prepare(mut self: Box<Self>) -> Result<Value> {
+        if let Some(open) = self.open.take() {
+            self.finish(open)?;
+        }
+        self.prepared = true;
+        serde_json::to_value(&self.done).map_err(|error| Error::bug(format!("a part is no JSON: {error}")))
+    }
+}
+
+impl Drop for FilesWriter {
+    /// What was not prepared will never be committed. Best effort: the next start removes what stays.
+    fn drop(&mut self) {
+        if self.prepared {
+            return;
+        }
+        let open = self.open.as_ref().map(|open| &open.name);
+        for name in self.done.iter().map(|file| &file.staged).chain(open) {
+            let _ = fs::remove_file(self.staging.join(name));
+        }
+    }
+}
+
+/// A file that keeps count and digest of what goes into it.
+struct Hashed {
+    file: BufWriter<File>,
+    digest: Sha256,
+    written: Arc<AtomicU64>,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.file.write(bytes)?;
+        self.digest.update(&bytes[..taken]);
+        self.written.fetch_add(taken as u64, Ordering::Relaxed);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

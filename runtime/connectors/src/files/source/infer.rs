@@ -1,0 +1,210 @@
+//! The columns of files that nobody described: told from a sample of their records.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use serde_json::Value;
+use wasmill_engine::{Error, Result};
+
+use super::config::FilesConfig;
+use super::frame::{Array, Frame, Framer, Lines};
+use super::input::Input;
+use super::listing;
+use super::reader::{header, parquet};
+use crate::formats::csv::fields;
+use crate::formats::{Format, integer, is_number, plain_schema};
+
+/// At most so many records are looked at.
+const SAMPLE_RECORDS: usize = 1_000;
+/// At most so many bytes are looked at.
+const SAMPLE_BYTES: usize = 1 << 20;
+
+/// What the values of a column were like.
+#[derive(Debug, Clone, PartialEq)]
+enum Shape {
+    /// Only nulls so far.
+    Unknown,
+    Boolean,
+    Integer,
+    Float,
+    Text,
+    List(Box<Shape>),
+    Object(Vec<(String, Shape)>),
+}
+
+/// The columns of the files that a configuration names.
+///
+/// Parquet says it itself, in its first file. Of other formats up to 1,000 records and 1 MiB of the first files are looked at:
+///
+/// | values seen | type |
+/// |---|---|
+/// | whole numbers of 64 bits | `Int64` |
+/// | other numbers, or both | `Float64` |
+/// | `true`, `false` | `Boolean` |
+/// | texts, dates and times too; larger whole numbers; several of these kinds | `Utf8` |
+/// | arrays, objects | `List`, `Struct`; of an array or object and something else the first one seen |
+/// | only nulls; objects without keys | `Utf8`; `Map` of texts |
+///
+/// Every column may be null. Records that can't be read are left out of the sample.
+///
+/// # Errors
+/// Configuration: no file matches, or no record can be read. Environment: a file can't be read.
+pub fn infer_schema(config: &FilesConfig) -> Result<SchemaRef> {
+    config.check()?;
+    let paths = listing::list(config, false)?;
+    let mut sample = Sample { root: Vec::new(), records: 0, bytes: 0 };
+    for path in &paths {
+        if sample.is_full() {
+            break;
+        }
+        let file = File::open(path).map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+        match config.format_of(path)? {
+            Format::Parquet => return plain_schema(parquet::schema(&file, path)?.as_ref()),
+            format => sample.take(config, format, path, file)?,
+        }
+    }
+    if sample.root.is_empty() {
+        let names = config.path.all().join(", ");
+        let what = if paths.is_empty() { "no file matches" } else { "no record can be read in" };
+        return Err(Error::configuration(format!("the columns can't be told: {what} {names}"))
+            .hint("give the source a schema, or stages that say which columns they need"));
+    }
+    let fields: Vec<Field> = sample.root.into_iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect();
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+struct Sample {
+    root: Vec<(String, Shape)>,
+    records: usize,
+    bytes: usize,
+}
+
+impl Sample {
+    fn is_full(&self) -> bool {
+        self.records >= SAMPLE_RECORDS || self.bytes >= SAMPLE_BYTES
+    }
+
+    /// Adds the first records of a file.
+    fn take(&mut self, config: &FilesConfig, format: Format, path: &Path, file: File) -> Result<()> {
+        let mut names = Vec::new();
+        let (mut framer, offset): (Box<dyn Framer>, u64) = match format {
+            Format::Csv => {
+                let header = header::read(config, path, &file)?;
+                names = header.names;
+                names.iter().for_each(|name| merge_into(&mut self.root, name, Shape::Unknown));
+                (config.csv_framer(), header.length)
+            }
+            Format::Json => (Box::new(Array::new(false)), 0),
+            _ => (Box::new(Lines::of_json()), 0),
+        };
+        let mut input = Input::open(file, path, config.compression_of(path), offset)?;
+        let mut bytes = Vec::new();
+        let at_end = input.append(&mut bytes, SAMPLE_BYTES - self.bytes)? < SAMPLE_BYTES - self.bytes;
+        let mut start = if offset == 0 && bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        while !self.is_full() {
+            match framer.frame(&bytes[start..], at_end) {
+                Frame::Record { length, next } => {
+                    self.add(config, &names, &bytes[start..start + length]);
+                    start += next;
+                    self.bytes += next;
+                }
+                Frame::Nothing { next } => start += next,
+                Frame::More | Frame::Broken { .. } | Frame::End => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, config: &FilesConfig, names: &[String], record: &[u8]) {
+        if names.is_empty() {
+            if let Ok(Value::Object(object)) = serde_json::from_slice(record) {
+                self.records += 1;
+                object.into_iter().for_each(|(key, value)| merge_into(&mut self.root, &key, Shape::of(&value)));
+            }
+            return;
+        }
+        let Ok(record) = std::str::from_utf8(record) else { return };
+        let csv = config.csv.options();
+        let Ok(values) = fields(record, csv.delimiter, csv.quote).collect::<std::result::Result<Vec<_>, _>>() else { return };
+        if values.len() != names.len() {
+            return;
+        }
+        self.records += 1;
+        for (name, (text, _)) in names.iter().zip(values) {
+            if !csv.null.iter().any(|null| *null == text) {
+                merge_into(&mut self.root, name, Shape::of_text(&text));
+            }
+        }
+    }
+}
+
+fn merge_into(columns: &mut Vec<(String, Shape)>, name: &str, shape: Shape) {
+    match columns.iter_mut().find(|(column, _)| column == name) {
+        Some((_, old)) => old.merge(shape),
+        None => columns.push((name.to_owned(), shape)),
+    }
+}
+
+impl Shape {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Unknown,
+            Value::Bool(_) => Self::Boolean,
+            Value::Number(number) if number.is_i64() => Self::Integer,
+            Value::Number(number) if number.is_u64() => Self::Text,
+            Value::Number(_) => Self::Float,
+            Value::String(_) => Self::Text,
+            Value::Array(items) => {
+                let mut all = Self::Unknown;
+                items.iter().for_each(|item| all.merge(Self::of(item)));
+                Self::List(Box::new(all))
+            }
+            Value::Object(object) => Self::Object(object.iter().map(|(key, value)| (key.clone(), Self::of(value))).collect()),
+        }
+    }
+
+    fn of_text(text: &str) -> Self {
+        match text {
+            "true" | "false" => Self::Boolean,
+            _ if integer(text).is_ok_and(|value| i64::try_from(value).is_ok()) && !text.contains(['.', 'e', 'E']) => Self::Integer,
+            _ if is_number(text) && text.contains(['.', 'e', 'E']) => Self::Float,
+            _ => Self::Text,
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        match (&mut *self, other) {
+            (_, Self::Unknown) => {}
+            (Self::Unknown, other) => *self = other,
+            (Self::List(items), Self::List(others)) => items.merge(*others),
+            (Self::Object(columns), Self::Object(others)) => {
+                others.into_iter().for_each(|(name, shape)| merge_into(columns, &name, shape));
+            }
+            // The first one stays: a text column could not hold the other either.
+            (Self::List(_) | Self::Object(_), _) | (_, Self::List(_) | Self::Object(_)) => {}
+            (Self::Integer, Self::Float) => *self = Self::Float,
+            (Self::Float, Self::Integer) => {}
+            (mine, other) if *mine == other => {}
+            _ => *self = Self::Text,
+        }
+    }
+
+    fn data_type(self) -> DataType {
+        match self {
+            Self::Unknown | Self::Text => DataType::Utf8,
+            Self::Boolean => DataType::Boolean,
+            Self::Integer => DataType::Int64,
+            Self::Float => DataType::Float64,
+            Self::List(items) => DataType::List(Arc::new(Field::new_list_field(items.data_type(), true))),
+            Self::Object(columns) if columns.is_empty() => {
+                let entries = vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Utf8, true)];
+                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries.into()), false)), false)
+            }
+            Self::Object(columns) => {
+                DataType::Struct(columns.into_iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect())
+            }
+        }
+    }
+}

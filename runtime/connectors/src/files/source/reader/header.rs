@@ -1,0 +1,58 @@
+//! The header of a CSV file.
+
+use std::fs::File;
+use std::path::Path;
+
+use wasmill_engine::{Error, Result};
+
+use crate::files::source::config::FilesConfig;
+use crate::files::source::frame::Frame;
+use crate::files::source::input::Input;
+use crate::formats::csv::fields;
+
+/// The names of a file's fields.
+pub struct Header {
+    /// In order.
+    pub names: Vec<String>,
+    /// Where the first record begins.
+    pub length: u64,
+}
+
+/// Reads the header. A file without one, by configuration, has the names `column_1`, `column_2` …
+///
+/// # Errors
+/// Environment: it is not UTF-8, or not CSV.
+pub fn read(config: &FilesConfig, path: &Path, file: &File) -> Result<Header> {
+    let copy = file.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+    let mut input = Input::open(copy, path, config.compression_of(path), 0)?;
+    let mut framer = config.csv_framer();
+    let (mut bytes, mut start, mut wanted) = (Vec::new(), 0, 64 << 10);
+    loop {
+        let missing = wanted - bytes.len();
+        let at_end = input.append(&mut bytes, missing)? < missing;
+        if start == 0 && bytes.starts_with(b"\xef\xbb\xbf") {
+            start = 3;
+        }
+        match framer.frame(&bytes[start..], at_end) {
+            Frame::Record { length, next } => return parse(config, path, &bytes[start..start + length], start, next),
+            Frame::Nothing { next } => start += next,
+            Frame::More if wanted <= config.max_record_bytes() => wanted *= 2,
+            Frame::End => return Ok(Header { names: Vec::new(), length: start as u64 }),
+            Frame::More | Frame::Broken { .. } => {
+                return Err(Error::environment(format!("the header of {} does not end", path.display())).hint("is it CSV?"));
+            }
+        }
+    }
+}
+
+fn parse(config: &FilesConfig, path: &Path, record: &[u8], start: usize, next: usize) -> Result<Header> {
+    let bad = |why: &str| Error::environment(format!("the header of {} can't be read: {why}", path.display())).hint("is it CSV in UTF-8?");
+    let record = std::str::from_utf8(record).map_err(|_| bad("it is not UTF-8"))?;
+    let csv = config.csv.options();
+    let fields = fields(record, csv.delimiter, csv.quote);
+    if config.csv.header {
+        let names = fields.map(|field| field.map(|(name, _)| name.into_owned())).collect::<std::result::Result<_, _>>();
+        return Ok(Header { names: names.map_err(|error| bad(&error.message))?, length: (start + next) as u64 });
+    }
+    Ok(Header { names: (1..=fields.count()).map(|number| format!("column_{number}")).collect(), length: start as u64 })
+}

@@ -1,0 +1,223 @@
+//! Reads one row group of a Parquet file.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{Array, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow_schema::{Schema, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+};
+use serde_json::Value;
+use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, SplitReader};
+
+use super::batch::Assembler;
+use crate::files::source::Shared;
+use crate::files::source::identity::Position;
+use crate::formats::{BadRecord, row_to_json};
+
+/// Rows are decoded in batches of at most this many.
+const MOST_ROWS: usize = 65_536;
+
+/// How many row groups a file has.
+pub fn row_groups(file: &File, path: &Path) -> Result<u64> {
+    Ok(metadata(file, path)?.metadata().num_row_groups() as u64)
+}
+
+/// The columns of a file, in its own types.
+pub fn schema(file: &File, path: &Path) -> Result<SchemaRef> {
+    Ok(metadata(file, path)?.schema().clone())
+}
+
+fn metadata(file: &File, path: &Path) -> Result<ArrowReaderMetadata> {
+    ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(|error| failed(path, error))
+}
+
+fn failed(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::environment(format!("cannot read {} as parquet: {error}", path.display()))
+        .hint("the file is damaged, still being written, or of another format")
+        .caused_by(error)
+}
+
+/// Reads one row group from a row on. Its positions are row numbers in the whole file.
+pub struct GroupReader {
+    path: Arc<str>,
+    assembler: Assembler,
+    reader: Option<ParquetRecordBatchReader>,
+    /// Rows that were read and not returned.
+    pending: Option<RecordBatch>,
+    wanted: SchemaRef,
+    /// The number of the group's first row in the file.
+    first: u64,
+    position: Position,
+    bytes_a_row: f64,
+    builder: Option<Builder>,
+}
+
+/// What makes the reader, once the size of batches is known.
+struct Builder {
+    file: File,
+    metadata: ArrowReaderMetadata,
+    group: usize,
+    rows: usize,
+    mask: ProjectionMask,
+}
+
+impl GroupReader {
+    /// Opens a row group at a position.
+    ///
+    /// # Errors
+    /// Environment: the file is not Parquet. Configuration: a column is missing or of a type that does not convert.
+    pub fn open(shared: &Arc<Shared>, path: &Path, file: File, group: u64, position: Position) -> Result<Self> {
+        let metadata = metadata(&file, path)?;
+        let name: Arc<str> = path.display().to_string().into();
+        let assembler = Assembler::new(shared.name.clone(), name.clone(), shared.schema.clone());
+        let wanted = assembler.decoded_schema();
+        check_columns(&wanted, metadata.schema()).map_err(|error| error.at(name.to_string()))?;
+        let groups = metadata.metadata().row_groups();
+        let index = usize::try_from(group).ok().filter(|&index| index < groups.len());
+        let Some(index) = index else {
+            return Err(Error::environment(format!("{name} has {} row groups and the checkpoint asks for group {group}", groups.len())));
+        };
+        let first = groups[..index].iter().map(|group| group.num_rows().unsigned_abs()).sum();
+        let rows = groups[index].num_rows().unsigned_abs();
+        let roots = metadata.schema().fields().iter().enumerate().filter(|(_, field)| wanted.index_of(field.name()).is_ok());
+        let roots: Vec<usize> = roots.map(|(root, _)| root).collect();
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
+        let bytes = (0..groups[index].num_columns())
+            .filter(|&leaf| mask.leaf_included(leaf))
+            .map(|leaf| groups[index].column(leaf).compressed_size());
+        let bytes_a_row = bytes.sum::<i64>() as f64 / rows.max(1) as f64;
+        let builder = Builder { file, metadata, group: index, rows: usize::try_from(rows).unwrap_or(usize::MAX), mask };
+        Ok(Self { path: name, assembler, reader: None, pending: None, wanted, first, position, bytes_a_row, builder: Some(builder) })
+    }
+
+    fn build(&mut self, max_rows: usize) -> Result<()> {
+        let Some(builder) = self.builder.take() else { return Ok(()) };
+        let skipped = usize::try_from(self.position.offset).unwrap_or(usize::MAX).min(builder.rows);
+        let selection = RowSelection::from(vec![RowSelector::skip(skipped), RowSelector::select(builder.rows - skipped)]);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(builder.file, builder.metadata)
+            .with_row_groups(vec![builder.group])
+            .with_projection(builder.mask)
+            .with_row_selection(selection)
+            .with_batch_size(max_rows.min(MOST_ROWS))
+            .build();
+        self.reader = Some(reader.map_err(|error| failed(Path::new(&*self.path), error))?);
+        Ok(())
+    }
+
+    /// The next rows of the group, at most `max_rows`.
+    fn next_rows(&mut self, max_rows: usize) -> Result<Option<RecordBatch>> {
+        let rows = match (self.pending.take(), &mut self.reader) {
+            (Some(rows), _) => rows,
+            (None, Some(reader)) => match reader.next() {
+                None => return Ok(None),
+                Some(rows) => rows.map_err(|error| failed(Path::new(&*self.path), error))?,
+            },
+            (None, None) => return Ok(None),
+        };
+        let count = rows.num_rows().min(max_rows);
+        if count < rows.num_rows() {
+            self.pending = Some(rows.slice(count, rows.num_rows() - count));
+        }
+        Ok(Some(rows.slice(0, count)))
+    }
+
+    /// The rows with the columns and types that are wanted, and those rows that have a value which does not convert.
+    fn convert(&self, rows: &RecordBatch) -> Result<Converted> {
+        let mut bad: BTreeMap<u32, BadRecord> = BTreeMap::new();
+        let mut columns = Vec::with_capacity(self.wanted.fields().len());
+        for field in self.wanted.fields() {
+            let Some(found) = rows.column_by_name(field.name()) else {
+                columns.push(new_null_array(field.data_type(), rows.num_rows()));
+                continue;
+            };
+            let column = match found.data_type() == field.data_type() {
+                true => found.clone(),
+                // What does not convert becomes null.
+                false => arrow_cast::cast(found, field.data_type())
+                    .map_err(|error| failed(Path::new(&*self.path), error).at(format!("column {}", field.name())))?,
+            };
+            if column.null_count() > found.null_count() || (!field.is_nullable() && column.null_count() > 0) {
+                for row in (0..rows.num_rows()).filter(|&row| column.is_null(row)) {
+                    let (code, what) = match found.is_null(row) {
+                        true if field.is_nullable() => continue,
+                        true => ("null-value", "a null where"),
+                        false => ("bad-value", "a value that does not convert where"),
+                    };
+                    let message = format!("{what} {} is needed", field.data_type());
+                    bad.entry(row as u32).or_insert(BadRecord { code, column: Some(field.name().clone()), message });
+                }
+            }
+            columns.push(column);
+        }
+        let keep = (!bad.is_empty()).then(|| (0..rows.num_rows() as u32).filter(|row| !bad.contains_key(row)).collect::<Vec<_>>());
+        if let Some(keep) = &keep {
+            let indices = UInt32Array::from(keep.clone());
+            let taken = columns.iter().map(|column| arrow_select::take::take(column, &indices, None));
+            columns = taken.collect::<std::result::Result<_, _>>().map_err(|error| Error::bug(format!("rows can't be taken: {error}")))?;
+        }
+        let count = keep.as_ref().map_or(rows.num_rows(), Vec::len);
+        let records =
+            RecordBatch::try_new_with_options(self.wanted.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(count)))
+                .map_err(|error| Error::bug(format!("converted columns do not make a batch: {error}")))?;
+        Ok(Converted { records, keep, bad })
+    }
+}
+
+/// Rows in the wanted types.
+struct Converted {
+    /// Those that convert.
+    records: RecordBatch,
+    /// Which ones they are; `None`: all.
+    keep: Option<Vec<u32>>,
+    /// The others.
+    bad: BTreeMap<u32, BadRecord>,
+}
+
+/// Before anything is read: every column is there or may be null, and converts.
+fn check_columns(wanted: &Schema, there: &Schema) -> Result<()> {
+    for field in wanted.fields() {
+        let Ok(found) = there.field_with_name(field.name()) else {
+            if field.is_nullable() && wanted.fields().iter().any(|field| there.index_of(field.name()).is_ok()) {
+                continue;
+            }
+            let names: Vec<&str> = there.fields().iter().map(|field| field.name().as_str()).collect();
+            return Err(Error::configuration(format!("there is no column {:?}; there are {}", field.name(), names.join(", "))));
+        };
+        if found.data_type() != field.data_type() && !arrow_cast::can_cast_types(found.data_type(), field.data_type()) {
+            return Err(Error::configuration(format!(
+                "column {} is {} and can't become {}",
+                field.name(),
+                found.data_type(),
+                field.data_type()
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl SplitReader for GroupReader {
+    fn read(&mut self, max_rows: usize) -> Result<Read> {
+        let max_rows = max_rows.max(1);
+        self.build(max_rows)?;
+        let Some(rows) = self.next_rows(max_rows)? else { return Ok(Read::End) };
+        let Converted { records, keep, bad } = self.convert(&rows)?;
+        let (first, count) = (self.first + self.position.offset, rows.num_rows());
+        self.position.offset += count as u64;
+        let rejects = bad.into_iter().map(|(row, bad)| {
+            let json = row_to_json(&rows, row as usize)?;
+            Ok(self.assembler.reject(bad, first + u64::from(row), OriginalRecord::Json(json)))
+        });
+        let rejects = rejects.collect::<Result<_>>()?;
+        let batch = self.assembler.batch(&records, Payload::Rows { first, count }, keep.as_deref())?;
+        Ok(Read::Batch(SourceBatch { batch, rejects, bytes: (self.bytes_a_row * count as f64) as u64 }))
+    }
+
+    fn position(&self) -> Value {
+        self.position.to_value()
+    }
+}

@@ -1,0 +1,252 @@
+//! What the Delta sink does beyond the contract of every sink.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "sink_contract/readers.rs"]
+mod readers;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampSecondArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use bytesize::ByteSize;
+use serde_json::Value;
+use uuid::Uuid;
+use wasmill_connectors::delta::{DeltaConfig, DeltaSink, WriteMode, check_schema};
+use wasmill_engine::{CommitOutcome, RowReject, Sink, Token, WriterContext};
+
+struct Table {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+fn table() -> Table {
+    let folder = tempfile::tempdir().unwrap();
+    Table { path: folder.path().join("table"), _folder: folder }
+}
+
+impl Table {
+    fn config(&self) -> DeltaConfig {
+        DeltaConfig::new(self.path.to_str().unwrap())
+    }
+
+    fn log(&self, version: u64) -> Vec<Value> {
+        let path = self.path.join(format!("_delta_log/{version:020}.json"));
+        std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn token(sink: &str, epoch: u64) -> Token {
+    Token { pipeline: "p".into(), sink: sink.into(), incarnation: Uuid::from_u128(3), epoch, previous: epoch - 1 }
+}
+
+fn numbers(from: i64, count: usize) -> RecordBatch {
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + count as i64));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..count).map(|n| format!("text number {n} of some length"))));
+    RecordBatch::try_from_iter_with_nullable([("n", numbers, false), ("text", texts, true)]).unwrap()
+}
+
+fn write(sink: &dyn Sink, token: &Token, batches: &[RecordBatch]) -> Vec<RowReject> {
+    let context = WriterContext {
+        pipeline: token.pipeline.clone(),
+        sink: token.sink.clone(),
+        incarnation: token.incarnation,
+        epoch: token.epoch,
+        lane: 0,
+        schema: batches[0].schema(),
+    };
+    let mut writer = sink.writer(context).unwrap();
+    let rejects = batches.iter().flat_map(|batch| writer.write(batch).unwrap()).collect();
+    let prepared = sink.prepare(token, vec![writer.prepare().unwrap()]).unwrap();
+    assert_eq!(sink.commit(token, &prepared).unwrap(), CommitOutcome::Done);
+    rejects
+}
+
+fn sink(config: DeltaConfig, schema: &SchemaRef) -> DeltaSink {
+    DeltaSink::new(config, schema).unwrap()
+}
+
+#[test]
+fn a_new_table_is_readable_by_everyone() {
+    let table = table();
+    let batch = numbers(0, 3);
+    write(&sink(table.config(), &batch.schema()), &token("s", 1), &[batch]);
+    let log = table.log(0);
+    let find = |name: &str| log.iter().find_map(|action| action.get(name)).unwrap();
+    assert_eq!(find("protocol"), &serde_json::json!({"minReaderVersion": 1, "minWriterVersion": 2}));
+    let stats: Value = serde_json::from_str(find("add")["stats"].as_str().unwrap()).unwrap();
+    assert_eq!(stats["numRecords"], 3);
+    assert_eq!((&stats["minValues"]["n"], &stats["maxValues"]["n"]), (&0.into(), &2.into()));
+    assert_eq!(stats["nullCount"], serde_json::json!({"n": 0, "text": 0}));
+    let (opened, _) = readers::delta_table(&table.path).unwrap();
+    assert_eq!(opened.version(), Some(0));
+}
+
+#[test]
+fn overwriting_replaces_all_rows_in_one_version() {
+    let table = table();
+    let first = numbers(0, 3);
+    let append = sink(table.config(), &first.schema());
+    write(&append, &token("s", 1), &[first.clone()]);
+    write(&append, &token("s", 2), &[first]);
+    let other: ArrayRef = Arc::new(Int64Array::from(vec![7, 8]));
+    let other = RecordBatch::try_from_iter([("n", other)]).unwrap();
+    let overwrite = sink(DeltaConfig { write: WriteMode::Overwrite, ..table.config() }, &other.schema());
+    write(&overwrite, &token("s", 3), &[other.clone()]);
+    assert_eq!(readers::delta_numbers(&table.path), [7, 8]);
+    let log = table.log(2);
+    assert_eq!(log.iter().filter(|action| action.get("remove").is_some()).count(), 2);
+    assert_eq!(log.iter().filter(|action| action.get("metaData").is_some()).count(), 1, "the columns changed");
+    write(&overwrite, &token("s", 4), &[other]);
+    assert!(table.log(3).iter().all(|action| action.get("metaData").is_none()), "the columns stayed");
+    assert_eq!(readers::delta_numbers(&table.path), [7, 8]);
+}
+
+#[test]
+fn columns_are_compared_before_anything_is_written() {
+    let table = table();
+    let batch = numbers(0, 1);
+    let other = Schema::new(vec![Field::new("n", DataType::Utf8, true), Field::new("text", DataType::Utf8, true)]);
+    assert_eq!(check_schema(&table.config(), &other).unwrap(), [], "there is no table yet");
+    assert!(!table.path.exists(), "looking makes nothing");
+    write(&sink(table.config(), &batch.schema()), &token("s", 1), &[batch.clone()]);
+    assert_eq!(check_schema(&table.config(), &batch.schema()).unwrap(), []);
+    let told: Vec<String> = check_schema(&table.config(), &other).unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["`n` may be null in the pipeline but not in the table", "`n` is long in the table and string in the pipeline"]);
+    let overwrite = DeltaConfig { write: WriteMode::Overwrite, ..table.config() };
+    assert_eq!(check_schema(&overwrite, &other).unwrap(), []);
+    let error = sink(table.config(), &Arc::new(other)).prepare(&token("s", 2), Vec::new()).unwrap_err();
+    assert!(error.message().contains("`n` is long in the table"), "{error}");
+}
+
+#[test]
+fn partitions_are_folders_and_their_values_stand_in_the_log() {
+    let table = table();
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("n", DataType::Int64, false),
+        Field::new("category", DataType::Utf8, true),
+        Field::new("seen", DataType::Timestamp(TimeUnit::Second, None), true),
+    ]));
+    let categories = StringArray::from(vec![Some("a b/c"), Some("50%"), None, Some("a b/c"), Some("é")]);
+    let seen = TimestampSecondArray::from(vec![Some(1), Some(1), None, Some(1), Some(86_400)]);
+    let columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![0, 1, 2, 3, 4])), Arc::new(categories), Arc::new(seen)];
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    let config = DeltaConfig { partition_by: vec!["category".into(), "seen".into()], ..table.config() };
+    write(&sink(config, &schema), &token("s", 1), &[batch]);
+    let (_, files) = readers::delta_table(&table.path).unwrap();
+    let mut values: Vec<(Vec<String>, usize)> =
+        files.iter().map(|file| (file.partition_values.iter().map(|(_, value)| value.clone()).collect(), file.rows.unwrap())).collect();
+    values.sort();
+    assert_eq!(values.len(), 4, "{values:?}");
+    assert!(values.iter().any(|(key, rows)| key[0] == "a b/c" && *rows == 2), "{values:?}");
+    assert!(files.iter().all(|file| file.batches[0].num_columns() == 1));
+}
+
+#[test]
+fn more_partitions_than_open_files_lose_nothing() {
+    let table = table();
+    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false), Field::new("key", DataType::Int64, false)]));
+    let batch = |from: i64| {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from_iter_values(from..from + 100)),
+            Arc::new(Int64Array::from_iter_values((from..from + 100).map(|n| n % 100))),
+        ];
+        RecordBatch::try_new(Arc::clone(&schema), columns).unwrap()
+    };
+    let config = DeltaConfig { partition_by: vec!["key".into()], ..table.config() };
+    write(&sink(config, &schema), &token("s", 1), &[batch(0), batch(100)]);
+    let mut numbers = readers::delta_numbers(&table.path);
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..200).collect::<Vec<i64>>());
+}
+
+#[test]
+fn files_end_at_their_target_size() {
+    let table = table();
+    let batches: Vec<RecordBatch> = (0..40).map(|n| random(n * 1000, 1000)).collect();
+    let config = DeltaConfig { target_file_size: ByteSize::kib(256), ..table.config() };
+    write(&sink(config, &batches[0].schema()), &token("s", 1), &batches);
+    let sizes: Vec<u64> = table.log(0).iter().filter_map(|action| action.get("add")).map(|add| add["size"].as_u64().unwrap()).collect();
+    assert!(sizes.len() > 3 && sizes.iter().all(|&size| size < 600 << 10), "{sizes:?}");
+    assert_eq!(readers::delta_numbers(&table.path).len(), 40_000);
+}
+
+/// Texts that compress badly.
+fn random(from: i64, count: usize) -> RecordBatch {
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + count as i64));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..count).map(|_| Uuid::new_v4().to_string())));
+    RecordBatch::try_from_iter([("n", numbers), ("text", texts)]).unwrap()
+}
+
+#[test]
+fn a_row_that_the_table_can_not_hold_is_rejected_and_the_others_are_kept() {
+    let table = table();
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("n", DataType::Int64, false),
+        Field::new("seen", DataType::Timestamp(TimeUnit::Second, Some("+02:00".into())), true),
+    ]));
+    let seen = TimestampSecondArray::from(vec![Some(1), Some(i64::MAX), None]).with_timezone("+02:00");
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(vec![0, 1, 2])), Arc::new(seen)]).unwrap();
+    let rejects = write(&sink(table.config(), &schema), &token("s", 1), &[batch]);
+    assert_eq!((rejects.len(), rejects[0].row, rejects[0].column.as_deref()), (1, 1, Some("seen")));
+    assert_eq!(readers::delta_numbers(&table.path), [0, 2]);
+}
+
+#[test]
+fn the_log_is_checkpointed_and_old_tables_open_without_their_first_entries() {
+    let table = table();
+    let batch = numbers(0, 1);
+    let config = DeltaConfig { checkpoint_every: 5, ..table.config() };
+    let first = sink(config.clone(), &batch.schema());
+    for epoch in 1..=12 {
+        write(&first, &token("s", epoch), &[batch.clone()]);
+    }
+    let checkpoint = |version: u64| table.path.join(format!("_delta_log/{version:020}.checkpoint.parquet"));
+    assert!(checkpoint(5).exists() && checkpoint(10).exists() && table.path.join("_delta_log/_last_checkpoint").exists());
+    for version in 0..10 {
+        std::fs::remove_file(table.path.join(format!("_delta_log/{version:020}.json"))).unwrap();
+    }
+    let second = sink(config, &batch.schema());
+    assert_eq!(second.committed("p", "s").unwrap().unwrap().epoch, 12);
+    write(&second, &token("s", 13), &[batch]);
+    assert_eq!(readers::delta_numbers(&table.path).len(), 13);
+}
+
+#[test]
+fn other_writers_come_between_without_harm() {
+    let table = table();
+    let batch = numbers(0, 1);
+    let sinks: Vec<DeltaSink> = (0..3).map(|_| sink(table.config(), &batch.schema())).collect();
+    std::thread::scope(|scope| {
+        for (index, sink) in sinks.iter().enumerate() {
+            let batch = &batch;
+            scope.spawn(move || {
+                for epoch in 1..=8 {
+                    write(sink, &token(&format!("s{index}"), epoch), std::slice::from_ref(batch));
+                }
+            });
+        }
+    });
+    assert_eq!(readers::delta_numbers(&table.path).len(), 24);
+    for index in 0..3 {
+        assert_eq!(sinks[index].committed("p", &format!("s{}", (index + 1) % 3)).unwrap().unwrap().epoch, 8);
+    }
+}
+
+#[test]
+fn a_table_that_was_removed_is_noticed() {
+    let table = table();
+    let batch = numbers(0, 1);
+    let sink = sink(table.config(), &batch.schema());
+    write(&sink, &token("s", 1), &[batch]);
+    remove(&table.path);
+    assert_eq!(sink.committed("p", "s").unwrap(), None);
+    let error = sink.commit(&token("s", 2), &sink.prepare(&token("s", 2), Vec::new()).unwrap()).unwrap_err();
+    assert!(error.message().contains("fenced"), "{error}");
+    assert!(!table.path.join("_delta_log").exists(), "nothing is changed");
+}
+
+fn remove(path: &Path) {
+    std::fs::remove_dir_all(path).unwrap();
+}

@@ -1,0 +1,263 @@
+//! The contract of `wasmill_engine::Sink`, asked of every sink that can hold it.
+//!
+//! Each check runs against each implementation. A "process" here is a sink value: another value on the same place knows nothing but
+//! what lies on disk, as after a crash.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod sink_contract {
+    pub mod readers;
+    pub mod world;
+}
+
+use std::sync::Barrier;
+
+use sink_contract::world::{World, rows, token, worlds};
+use uuid::Uuid;
+use wasmill_engine::{Class, CommitOutcome, Committed};
+
+/// Runs a check against every sink, naming it where it fails.
+fn every(check: impl Fn(&World)) {
+    for world in worlds() {
+        println!("-- {}", world.name);
+        check(&world);
+    }
+}
+
+#[test]
+fn rows_are_invisible_until_their_commit() {
+    every(|world| {
+        let sink = world.process();
+        let prepared = world.prepare(&*sink, &token(0, 1), &[&[1, 2], &[3]]);
+        assert_eq!(world.visible(), [], "{}", world.name);
+        assert_eq!(sink.committed("p", "s").unwrap(), None);
+        assert_eq!(sink.commit(&token(0, 1), &prepared).unwrap(), CommitOutcome::Done);
+        assert_eq!(world.visible(), [1, 2, 3], "{}", world.name);
+    });
+}
+
+#[test]
+fn a_dropped_writer_leaves_nothing() {
+    every(|world| {
+        let sink = world.process();
+        let mut writer = sink.writer(world.context(1, 0)).unwrap();
+        writer.write(&rows(&[1])).unwrap();
+        drop(writer);
+        assert_eq!(world.visible(), []);
+        assert_eq!(world.staged(), 0, "{}", world.name);
+    });
+}
+
+#[test]
+fn another_process_commits_with_the_prepared_value_alone() {
+    every(|world| {
+        let prepared = world.prepare(&*world.process(), &token(0, 1), &[&[1, 2]]);
+        // Through text, as a checkpoint keeps it.
+        let prepared = serde_json::from_str(&prepared.to_string()).unwrap();
+        assert_eq!(world.process().commit(&token(0, 1), &prepared).unwrap(), CommitOutcome::Done);
+        assert_eq!(world.visible(), [1, 2]);
+        assert_eq!(world.process().committed("p", "s").unwrap(), Some(Committed { incarnation: token(0, 1).incarnation, epoch: 1 }));
+    });
+}
+
+#[test]
+fn a_commit_that_is_sent_again_changes_nothing() {
+    every(|world| {
+        let sink = world.process();
+        let prepared = world.prepare(&*sink, &token(0, 1), &[&[1, 2]]);
+        assert_eq!(sink.commit(&token(0, 1), &prepared).unwrap(), CommitOutcome::Done);
+        assert_eq!(sink.commit(&token(0, 1), &prepared).unwrap(), CommitOutcome::Already);
+        assert_eq!(world.process().commit(&token(0, 1), &prepared).unwrap(), CommitOutcome::Already);
+        assert_eq!(world.visible(), [1, 2]);
+    });
+}
+
+#[test]
+fn epochs_follow_each_other_with_gaps() {
+    every(|world| {
+        let sink = world.process();
+        for (previous, epoch) in [(0, 2), (2, 3), (3, 7)] {
+            let prepared = world.prepare(&*sink, &token(previous, epoch), &[&[epoch as i64]]);
+            assert_eq!(sink.commit(&token(previous, epoch), &prepared).unwrap(), CommitOutcome::Done);
+        }
+        assert_eq!(world.visible(), [2, 3, 7]);
+        assert_eq!(sink.committed("p", "s").unwrap().unwrap().epoch, 7);
+    });
+}
+
+#[test]
+fn a_process_that_was_overtaken_is_fenced() {
+    every(|world| {
+        let late = world.process();
+        let first = world.prepare(&*late, &token(0, 1), &[&[1]]);
+        late.commit(&token(0, 1), &first).unwrap();
+        let overtaken = world.prepare(&*late, &token(1, 2), &[&[2]]);
+        let newer = world.process();
+        let third = world.prepare(&*newer, &token(1, 3), &[&[3]]);
+        newer.commit(&token(1, 3), &third).unwrap();
+        let error = late.commit(&token(1, 2), &overtaken).unwrap_err();
+        assert!(error.message().contains("fenced"), "{}: {error}", world.name);
+        assert_eq!(error.class(), Class::Environment);
+        assert_eq!(world.visible(), [1, 3], "{}", world.name);
+        assert_eq!(newer.committed("p", "s").unwrap().unwrap().epoch, 3);
+    });
+}
+
+#[test]
+fn a_wrong_previous_epoch_is_fenced() {
+    every(|world| {
+        let sink = world.process();
+        let prepared = world.prepare(&*sink, &token(4, 5), &[&[1]]);
+        let error = sink.commit(&token(4, 5), &prepared).unwrap_err();
+        assert!(error.message().contains("fenced"), "{}: {error}", world.name);
+        assert_eq!(world.visible(), []);
+        assert_eq!(sink.committed("p", "s").unwrap(), None);
+    });
+}
+
+#[test]
+fn another_life_of_the_pipeline_is_noticed() {
+    every(|world| {
+        let sink = world.process();
+        let prepared = world.prepare(&*sink, &token(0, 1), &[&[1]]);
+        sink.commit(&token(0, 1), &prepared).unwrap();
+        for previous in [0, 1] {
+            let foreign = wasmill_engine::Token { incarnation: Uuid::from_u128(99), ..token(previous, 2) };
+            let prepared = world.prepare(&*sink, &foreign, &[&[2]]);
+            let error = world.process().commit(&foreign, &prepared).unwrap_err();
+            assert!(error.message().contains("fenced"), "{}: {error}", world.name);
+            assert!(error.message().contains(&token(0, 1).incarnation.to_string()), "{error}");
+        }
+        assert_eq!(world.visible(), [1]);
+    });
+}
+
+#[test]
+fn adopting_takes_over_and_shows_nothing() {
+    every(|world| {
+        let sink = world.process();
+        let prepared = world.prepare(&*sink, &token(0, 1), &[&[1]]);
+        sink.commit(&token(0, 1), &prepared).unwrap();
+        let mine = |previous, epoch| wasmill_engine::Token { incarnation: Uuid::from_u128(7), ..token(previous, epoch) };
+        let adopter = world.process();
+        adopter.adopt(&mine(0, 4)).unwrap();
+        adopter.adopt(&mine(0, 4)).unwrap();
+        assert_eq!(adopter.committed("p", "s").unwrap(), Some(Committed { incarnation: Uuid::from_u128(7), epoch: 4 }));
+        assert_eq!(world.visible(), [1]);
+        let prepared = world.prepare(&*adopter, &mine(4, 5), &[&[5]]);
+        assert_eq!(adopter.commit(&mine(4, 5), &prepared).unwrap(), CommitOutcome::Done);
+        adopter.adopt(&mine(0, 0)).unwrap();
+        let prepared = world.prepare(&*adopter, &mine(0, 6), &[&[6]]);
+        assert_eq!(adopter.commit(&mine(0, 6), &prepared).unwrap(), CommitOutcome::Done);
+        assert_eq!(world.visible(), [1, 5, 6]);
+    });
+}
+
+#[test]
+fn cleaning_up_removes_what_was_never_committed_and_nothing_else() {
+    every(|world| {
+        let sink = world.process();
+        let prepared = world.prepare(&*sink, &token(0, 1), &[&[1]]);
+        sink.commit(&token(0, 1), &prepared).unwrap();
+        let _lost = world.prepare(&*sink, &token(1, 2), &[&[2], &[3]]);
+        let others = wasmill_engine::Token { pipeline: "other.p".into(), ..token(0, 1) };
+        let other = world.prepare(&*sink, &others, &[&[9]]);
+        assert_eq!(world.staged(), 3, "{}", world.name);
+        world.process().clean_up("p", "s").unwrap();
+        world.process().clean_up("p", "s").unwrap();
+        assert_eq!(world.staged(), 1, "{}: the other pipeline's file must stay", world.name);
+        assert_eq!(world.visible(), [1]);
+        assert_eq!(sink.commit(&others, &other).unwrap(), CommitOutcome::Done);
+        assert_eq!(world.visible(), [1, 9]);
+        world.process().clean_up("nobody", "ever").unwrap();
+    });
+}
+
+#[test]
+fn lanes_without_rows_are_fine() {
+    every(|world| {
+        let sink = world.process();
+        let prepared = world.prepare(&*sink, &token(0, 1), &[&[], &[1], &[]]);
+        assert_eq!(sink.commit(&token(0, 1), &prepared).unwrap(), CommitOutcome::Done);
+        let nothing = world.prepare(&*sink, &token(1, 2), &[&[]]);
+        assert_eq!(sink.commit(&token(1, 2), &nothing).unwrap(), CommitOutcome::Done);
+        assert_eq!(sink.commit(&token(1, 2), &nothing).unwrap(), CommitOutcome::Already);
+        assert_eq!(world.visible(), [1]);
+        assert_eq!(sink.committed("p", "s").unwrap().unwrap().epoch, 2);
+    });
+}
+
+#[test]
+fn of_two_that_commit_at_once_one_has_done_it() {
+    every(|world| {
+        for round in 0..8 {
+            let token = token(round, round + 1);
+            let prepared = world.prepare(&*world.process(), &token, &[&[round as i64], &[100 + round as i64]]);
+            let (one, other, start) = (world.process(), world.process(), Barrier::new(2));
+            let outcomes = std::thread::scope(|scope| {
+                let commit = |sink: &dyn wasmill_engine::Sink| {
+                    start.wait();
+                    sink.commit(&token, &prepared).unwrap()
+                };
+                let (first, second) = (scope.spawn(|| commit(&*one)), scope.spawn(|| commit(&*other)));
+                [first.join().unwrap(), second.join().unwrap()]
+            });
+            let done = outcomes.iter().filter(|&&outcome| outcome == CommitOutcome::Done).count();
+            assert_eq!(done, 1, "{}, round {round}: {outcomes:?}", world.name);
+            assert_eq!(world.visible().len() as u64, 2 * (round + 1), "{}", world.name);
+        }
+    });
+}
+
+#[test]
+fn a_crash_between_names_and_token_is_finished_by_the_next_process() {
+    every(|world| {
+        // Every state that a crash can leave: any of the files moved already, the token unset.
+        for moved in 0..=2 {
+            let token = token(moved, moved + 1);
+            let prepared = world.prepare(&*world.process(), &token, &[&[10 * moved as i64], &[10 * moved as i64 + 1]]);
+            world.move_some(&prepared, moved as usize);
+            assert_eq!(world.process().commit(&token, &prepared).unwrap(), CommitOutcome::Done, "{}: {moved} moved", world.name);
+            assert_eq!(world.process().commit(&token, &prepared).unwrap(), CommitOutcome::Already);
+        }
+        assert_eq!(world.visible(), [0, 1, 10, 11, 20, 21], "{}", world.name);
+        assert_eq!(world.staged(), 0);
+    });
+}
+
+#[test]
+fn a_prepared_file_that_is_lost_is_an_error_and_nothing_moves() {
+    every(|world| {
+        let sink = world.process();
+        let prepared = world.prepare(&*sink, &token(0, 1), &[&[1], &[2]]);
+        world.lose_one_staged();
+        let error = sink.commit(&token(0, 1), &prepared).unwrap_err();
+        assert!(error.message().contains("is gone"), "{}: {error}", world.name);
+        assert_eq!(world.process().committed("p", "s").unwrap(), None);
+    });
+}
+
+#[test]
+fn two_pipelines_share_a_place() {
+    every(|world| {
+        let sink = world.process();
+        let theirs = wasmill_engine::Token { pipeline: "q".into(), incarnation: Uuid::from_u128(5), ..token(0, 1) };
+        let (mine, others) = (world.prepare(&*sink, &token(0, 1), &[&[1]]), world.prepare(&*sink, &theirs, &[&[2]]));
+        assert_eq!(sink.commit(&theirs, &others).unwrap(), CommitOutcome::Done);
+        assert_eq!(sink.commit(&token(0, 1), &mine).unwrap(), CommitOutcome::Done);
+        assert_eq!(world.visible(), [1, 2]);
+        assert_eq!(sink.committed("q", "s").unwrap().unwrap().incarnation, Uuid::from_u128(5));
+    });
+}
+
+#[test]
+fn a_prepared_commit_of_an_unknown_format_is_refused() {
+    every(|world| {
+        let sink = world.process();
+        let mut prepared = world.prepare(&*sink, &token(0, 1), &[&[1]]);
+        prepared["format"] = 99.into();
+        assert!(sink.commit(&token(0, 1), &prepared).unwrap_err().message().contains("format 99"));
+        assert!(sink.commit(&token(0, 1), &serde_json::json!({})).is_err());
+        assert_eq!(world.visible(), []);
+    });
+}

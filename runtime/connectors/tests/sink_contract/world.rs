@@ -1,0 +1,156 @@
+//! A place to write to, one for each sink under test, and what the checks need to know of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use serde_json::Value;
+use tempfile::TempDir;
+use uuid::Uuid;
+use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
+use wasmill_connectors::files::sink::{FilesSink, FilesSinkConfig, FilesSinkFormat};
+use wasmill_connectors::formats::Compression;
+use wasmill_engine::{Sink, Token, WriterContext};
+
+use super::readers;
+
+/// Where a sink under test writes.
+pub struct World {
+    /// The sink's kind and configuration.
+    pub name: &'static str,
+    folder: TempDir,
+    kind: Kind,
+}
+
+enum Kind {
+    Delta { partition_by: Vec<String> },
+    Files(FilesSinkFormat, Compression),
+}
+
+/// One of each.
+pub fn worlds() -> Vec<World> {
+    let world = |name, kind| World { name, kind, folder: tempfile::tempdir().unwrap() };
+    vec![
+        world("delta", Kind::Delta { partition_by: Vec::new() }),
+        world("delta, partitioned", Kind::Delta { partition_by: vec!["kind".to_owned()] }),
+        world("files, jsonl", Kind::Files(FilesSinkFormat::Jsonl, Compression::None)),
+        world("files, csv in gzip", Kind::Files(FilesSinkFormat::Csv, Compression::Gzip)),
+        world("files, parquet", Kind::Files(FilesSinkFormat::Parquet, Compression::None)),
+    ]
+}
+
+/// The columns of the rows under test.
+pub fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false), Field::new("kind", DataType::Utf8, true)]))
+}
+
+/// Rows with these numbers, all of one kind.
+pub fn rows(numbers: &[i64]) -> RecordBatch {
+    let kinds = StringArray::from(vec![Some("a b/c"); numbers.len()]);
+    RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(numbers.to_vec())), Arc::new(kinds)]).unwrap()
+}
+
+/// A token of pipeline `p` and sink `s`.
+pub fn token(previous: u64, epoch: u64) -> Token {
+    Token {
+        pipeline: "p".into(),
+        sink: "s".into(),
+        incarnation: Uuid::from_u128(0xf000_0000_0000_0000_8000_0000_0000_0001),
+        epoch,
+        previous,
+    }
+}
+
+impl World {
+    fn place(&self) -> PathBuf {
+        self.folder.path().join("out/place")
+    }
+
+    /// A process that opens the sink anew.
+    pub fn process(&self) -> Box<dyn Sink> {
+        let place = self.place().to_str().unwrap().to_owned();
+        match &self.kind {
+            Kind::Delta { partition_by } => {
+                let config = DeltaConfig { partition_by: partition_by.clone(), checkpoint_every: 3, ..DeltaConfig::new(place) };
+                Box::new(DeltaSink::new(config, &schema()).unwrap())
+            }
+            Kind::Files(format, compression) => {
+                let config = FilesSinkConfig { compression: *compression, ..FilesSinkConfig::new(place, *format) };
+                Box::new(FilesSink::new(config, &schema()).unwrap())
+            }
+        }
+    }
+
+    /// What a writer of pipeline `p` and sink `s` is for.
+    pub fn context(&self, epoch: u64, lane: usize) -> WriterContext {
+        let Token { pipeline, sink, incarnation, .. } = token(0, epoch);
+        WriterContext { pipeline, sink, incarnation, epoch, lane, schema: schema() }
+    }
+
+    /// Writes and prepares an epoch; each slice is the rows of a lane.
+    pub fn prepare(&self, sink: &dyn Sink, token: &Token, lanes: &[&[i64]]) -> Value {
+        let parts = lanes.iter().enumerate().map(|(lane, numbers)| {
+            let context = WriterContext {
+                pipeline: token.pipeline.clone(),
+                sink: token.sink.clone(),
+                incarnation: token.incarnation,
+                ..self.context(token.epoch, lane)
+            };
+            let mut writer = sink.writer(context).unwrap();
+            for number in *numbers {
+                assert_eq!(writer.write(&rows(&[*number])).unwrap(), []);
+            }
+            writer.prepare().unwrap()
+        });
+        let parts = parts.collect();
+        sink.prepare(token, parts).unwrap()
+    }
+
+    /// The numbers that a reader sees, in order.
+    pub fn visible(&self) -> Vec<i64> {
+        let mut numbers = match &self.kind {
+            Kind::Delta { .. } => readers::delta_numbers(&self.place()),
+            Kind::Files(..) => readers::file_numbers(&self.place()),
+        };
+        numbers.sort_unstable();
+        numbers
+    }
+
+    fn hidden(&self) -> PathBuf {
+        self.place().join(match &self.kind {
+            Kind::Delta { .. } => "_wasmill",
+            Kind::Files(..) => ".wasmill",
+        })
+    }
+
+    fn staged_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let owners = std::fs::read_dir(self.hidden()).into_iter().flatten().map(|owner| owner.unwrap().path());
+        for owner in owners.filter(|owner| owner.is_dir()) {
+            files.extend(std::fs::read_dir(owner).unwrap().map(|file| file.unwrap().path()));
+        }
+        files
+    }
+
+    /// How many files wait for a commit.
+    pub fn staged(&self) -> usize {
+        self.staged_files().len()
+    }
+
+    /// Loses a file that waits for its commit.
+    pub fn lose_one_staged(&self) {
+        std::fs::remove_file(&self.staged_files()[0]).unwrap();
+    }
+
+    /// Moves the first files of a prepared commit to their place, as a process does that is killed right after.
+    pub fn move_some(&self, prepared: &Value, count: usize) {
+        for file in prepared["files"].as_array().unwrap().iter().take(count) {
+            let text = |key: &str| file[key].as_str().unwrap();
+            let staged: &Path = &self.hidden().join("p.s").join(text("staged"));
+            let path = self.place().join(text("path"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::rename(staged, path).unwrap();
+        }
+    }
+}
