@@ -1,5 +1,76 @@
 //! Loads, limits and calls sandboxed WebAssembly plugins that transform Arrow batches.
 //!
+//! A plugin is a WebAssembly component that speaks the contract `wasmill:plugin` (the folder `wit/` of this repository). It sees the
+//! columns that it asked for and nothing else: no files, no network, no clock. What it returns is checked as foreign bytes. What it
+//! fails on is isolated and handed back as a reject, with the reason; the rest of the batch goes on.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use arrow_array::{Int64Array, RecordBatch};
+//! use wasmill_host::{FaultPolicy, Host, Limits};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Any plugin's `.wasm` will do; this one is small enough to be written by hand.
+//! let wasm = wat::parse_str(include_str!("../examples/pass_on.wat"))?;
+//!
+//! let host = Host::builder().build()?;
+//! let plugin = host.load_bytes("pass-on", &wasm)?;
+//! assert_eq!(plugin.description().name, "pass-on");
+//!
+//! // Fix the configuration and the schema of the input, and learn the ports.
+//! let batch = RecordBatch::try_from_iter([("ind", Arc::new(Int64Array::from(vec![7, 8, 9])) as _)])?;
+//! let config = serde_json::json!({});
+//! let transform = plugin.transform(&config, batch.schema(), &Limits::default(), FaultPolicy::default())?;
+//! assert_eq!(transform.ports()[0].name, "out");
+//!
+//! // One instance a thread, kept for many batches.
+//! let mut instance = transform.instance()?;
+//! let processed = instance.process(&batch)?;
+//! assert_eq!(processed.outputs[0].records.column(0), batch.column(0));
+//! assert!(processed.rejects.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What there is
+//! * [`Host`]: the engine, its clock and the cache of compiled plugins. Make one a process; cloning it is cheap.
+//! * [`Plugin`]: compiled code and what it says of itself. Cheap to clone, holds no running instance. Loading takes milliseconds
+//!   from a warm cache and seconds without.
+//! * [`Transform`]: a plugin with its configuration and input schema fixed. Immutable, shared by all threads.
+//! * [`Instance`]: a running plugin with its own memory. Belongs to one thread at a time and is kept for many batches; after a fault
+//!   it goes on with a fresh memory.
+//! * [`Limits`] and [`FaultPolicy`]: what a call may use, and what a fault leads to. On by default.
+//! * [`HostError`]: whose turn it is: the file's ([`NotAPlugin`](HostError::NotAPlugin)), the user's
+//!   ([`Refusal`](HostError::Refusal)), the plugin author's ([`Fault`](HostError::Fault)), the machine's
+//!   ([`Environment`](HostError::Environment)).
+//!
+//! # What crosses
+//! Each call moves one batch: the columns that the plugin said cross, in the encoding that it chose. Columns that it passes on, or only
+//! sets to null in places, stay in the host. Columns are cast before they cross:
+//!
+//! | in the host | at the boundary |
+//! |---|---|
+//! | `Null` `Boolean` `Int*` `UInt*` `Float32` `Float64` `Decimal128` `Utf8` `Binary` `Date32` `Timestamp` | the same |
+//! | `LargeUtf8`, `Utf8View` | `Utf8` |
+//! | `LargeBinary`, `BinaryView`, `FixedSizeBinary` | `Binary` |
+//! | `Float16` | `Float32` |
+//! | `Decimal32`, `Decimal64` | `Decimal128` of the same precision and scale |
+//! | `Date64` | `Timestamp(ms)` |
+//! | `Time32`, `Time64`, `Duration` | `Int64` of the same unit |
+//! | `Dictionary`, `RunEndEncoded` | the type of its values |
+//! | `LargeList`, `ListView`, `LargeListView`, `FixedSizeList` | `List` |
+//! | `List`, `Struct`, `Map` | the same, of boundary types |
+//! | `Decimal256`, `Interval`, `Union` | refused |
+//!
+//! A needed column may also be wider than what the input has, where no value is lost: `Int32` as `Int64`, `Float32` as `Float64`, a
+//! decimal with more digits, a time without a zone as one in UTC.
+//!
+//! # The sandbox
+//! * Every call has a deadline; memory, tables, stack, answer and log are bounded.
+//! * WASI is there for the standard libraries' sake and has nothing in it: output goes to the log (target `wasmill::plugin` of the crate
+//!   `tracing`), the clocks stand still, randomness is the same in every call, everything else is a fault that names what was asked for.
+//! * The same batches in the same order give the same answers, on every machine.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod answer;

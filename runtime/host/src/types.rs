@@ -7,22 +7,7 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, TimeUnit};
 /// How deeply types may nest. Deeper schemas are refused: every walk over a type is recursive.
 pub(crate) const MAX_TYPE_DEPTH: usize = 32;
 
-/// The type as which a column of the given type crosses, or `None` if it can't.
-///
-/// | in the host | at the boundary |
-/// |---|---|
-/// | `Null` `Boolean` `Int*` `UInt*` `Float32` `Float64` `Decimal128` `Utf8` `Binary` `Date32` `Timestamp` | the same |
-/// | `LargeUtf8`, `Utf8View` | `Utf8` |
-/// | `LargeBinary`, `BinaryView`, `FixedSizeBinary` | `Binary` |
-/// | `Float16` | `Float32` |
-/// | `Decimal32`, `Decimal64` | `Decimal128` of the same precision and scale |
-/// | `Date64` | `Timestamp(ms)` |
-/// | `Time32`, `Time64` | `Int64` of the same unit |
-/// | `Duration` | `Int64` of the same unit |
-/// | `Dictionary`, `RunEndEncoded` | the type of its values |
-/// | `LargeList`, `ListView`, `LargeListView`, `FixedSizeList` | `List` |
-/// | `List`, `Struct`, `Map` | the same, of boundary types |
-/// | `Decimal256`, `Interval`, `Union` | refused |
+/// The type as which a column of the given type crosses, or `None` if it can't: the table in the crate's documentation.
 pub(crate) fn boundary_type(data_type: &DataType) -> Option<DataType> {
     boundary_type_within(data_type, MAX_TYPE_DEPTH)
 }

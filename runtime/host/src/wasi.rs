@@ -1,6 +1,6 @@
 //! A WASI 0.2 world with nothing in it: what standard libraries call at start-up and in a panic, answered the same way every time.
 //!
-//! Standard output and error go to the log; the clocks stand still; randomness is the same in every call; there are no arguments, no
+//! Standard output and error go to the log; the clocks stand still, so who waits for them waits in vain and is stopped; randomness is the same in every call; there are no arguments, no
 //! environment, no folders. Whatever else is asked for traps with its name.
 
 use wasmtime::StoreContextMut;
@@ -13,6 +13,11 @@ use crate::store::StoreData;
 enum InputStream {}
 enum OutputStream {}
 enum StreamFailure {}
+enum Pollable {}
+
+/// The representations of pollables: output can always be written, and no time ever passes.
+const READY: u32 = 0;
+const NEVER: u32 = 1;
 
 /// How much a plugin may write to a stream at once.
 const WRITE_BYTES: u64 = 64 << 10;
@@ -46,6 +51,7 @@ pub(crate) fn resource_type(name: &str) -> ResourceType {
         "input-stream" => ResourceType::host::<InputStream>(),
         "output-stream" => ResourceType::host::<OutputStream>(),
         "error" => ResourceType::host::<StreamFailure>(),
+        "pollable" => ResourceType::host::<Pollable>(),
         // The same name is the same resource in every interface that uses it.
         other => ResourceType::host_dynamic(
             other.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)),
@@ -63,6 +69,7 @@ pub(crate) fn define(instance: &mut LinkerInstance<'_, StoreData>, interface: &s
         "wasi:clocks/monotonic-clock" | "wasi:clocks/wall-clock" => clocks(instance, interface, function),
         "wasi:filesystem/preopens" => preopens(instance, function),
         "wasi:io/streams" => streams(instance, function),
+        "wasi:io/poll" => poll(instance, function),
         "wasi:random/random" | "wasi:random/insecure" | "wasi:random/insecure-seed" => random(instance, function),
         _ => Ok(false),
     }
@@ -120,6 +127,9 @@ fn clocks(instance: &mut LinkerInstance<'_, StoreData>, interface: &str, functio
         }
         (_, "now") => instance.func_wrap(function, |_: Store<'_>, (): ()| Ok((0_u64,)))?,
         (_, "resolution") => instance.func_wrap(function, |_: Store<'_>, (): ()| Ok((1_u64,)))?,
+        (_, "subscribe-duration" | "subscribe-instant") => {
+            instance.func_wrap(function, |_: Store<'_>, (_,): (u64,)| Ok((Resource::<Pollable>::new_own(NEVER),)))?;
+        }
         _ => return Ok(false),
     }
     Ok(true)
@@ -157,8 +167,40 @@ fn streams(instance: &mut LinkerInstance<'_, StoreData>, function: &str) -> wasm
         "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => {
             instance.func_wrap(function, |_: Store<'_>, (_,): (Out,)| Ok((Ok::<(), StreamError>(()),)))?;
         }
+        "[method]output-stream.subscribe" => {
+            instance.func_wrap(function, |_: Store<'_>, (_,): (Out,)| Ok((Resource::<Pollable>::new_own(READY),)))?;
+        }
+        "[method]input-stream.subscribe" => {
+            instance.func_wrap(function, |_: Store<'_>, (_,): (In,)| Ok((Resource::<Pollable>::new_own(READY),)))?;
+        }
         "[method]input-stream.read" | "[method]input-stream.blocking-read" => {
             instance.func_wrap(function, |_: Store<'_>, (_, _): (In, u64)| Ok((Err::<Vec<u8>, _>(StreamError::Closed),)))?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn poll(instance: &mut LinkerInstance<'_, StoreData>, function: &str) -> wasmtime::Result<bool> {
+    let in_vain = || wasmtime::Error::from(Forbidden::new("time to pass (wasi:io/poll)"));
+    match function {
+        "[method]pollable.ready" => {
+            instance.func_wrap(function, |_: Store<'_>, (this,): (Resource<Pollable>,)| Ok((this.rep() == READY,)))?;
+        }
+        "[method]pollable.block" => {
+            instance.func_wrap(
+                function,
+                move |_: Store<'_>, (this,): (Resource<Pollable>,)| {
+                    if this.rep() == READY { Ok(()) } else { Err(in_vain()) }
+                },
+            )?;
+        }
+        "poll" => {
+            instance.func_wrap(function, move |_: Store<'_>, (list,): (Vec<Resource<Pollable>>,)| {
+                let ready: Vec<u32> =
+                    (0_u32..).zip(&list).filter(|(_, pollable)| pollable.rep() == READY).map(|(index, _)| index).collect();
+                if ready.is_empty() { Err(in_vain()) } else { Ok((ready,)) }
+            })?;
         }
         _ => return Ok(false),
     }

@@ -3,6 +3,8 @@
 mod decode;
 mod encode;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use decode::decode_table;
 pub(crate) use encode::encode_table;

@@ -1,4 +1,32 @@
-//! The SDK for Wasmill plugins written in Rust.
+//! The SDK for Wasmill plugins written in Rust: you write the cleaning, and nothing about memory, Arrow IPC or WIT.
+//!
+//! A whole plugin, which filters:
+//!
+//! ```
+//! use wasmill_plugin::prelude::*;
+//!
+//! #[derive(InputRecord)]
+//! struct User {
+//!     age: Option<i64>,
+//! }
+//!
+//! #[wasmill_plugin::record]
+//! fn adults(user: User) -> bool {
+//!     user.age.is_some_and(|age| age >= 18)
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! * A [`record`](macro@record) is a function of one row: easy, and fast enough for most.
+//! * A [`Transform`] works on a [`Batch`] of columns: [`Plan`] declares once what goes in and out, [`Output`] takes computed columns,
+//!   masks, filters and rejects. What the plan does not [read](Plan::read) never crosses the sandbox's boundary.
+//! * A [`config`](macro@config) is a struct; pipelines are checked against the JSON Schema that is derived from it.
+//! * A [`Refusal`] says no to a configuration or an input; a [`Reject`] sets one row aside.
+//! * [`text`] and [`time`] clean what real data holds; [`log`] writes to the pipeline's log.
+//! * `testing` (with the feature of that name, natively) runs plugins in `cargo test`.
+//!
+//! Cost: a batch is read where the host put it, without a copy; an answer is written once, into an allocation of its size.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 // The macros name this crate by its name, also from within.
 extern crate self as wasmill_plugin;
@@ -19,6 +47,10 @@ pub mod testing;
 pub mod text;
 pub mod time;
 mod transform;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/plugin-guide.md")]
+struct PluginGuide;
 
 pub use batch::Batch;
 pub use output::{MaskBuilder, Output, PortOutput, mask};

@@ -23,6 +23,8 @@ pub struct Output<'a> {
     rejects: Vec<(u32, Reject)>,
     /// A bit a row; empty until the first reject.
     rejected: Vec<bool>,
+    /// A row that was rejected and that the batch does not have.
+    beyond: Option<usize>,
 }
 
 /// Which rows leave by a port.
@@ -54,7 +56,7 @@ impl<'a> Output<'a> {
             .iter()
             .map(|layout| PortOutput { layout, columns: vec![None; layout.columns.len()], rows: Rows::Unsaid })
             .collect();
-        Self { layout, rows, ports, rejects: Vec::new(), rejected: Vec::new() }
+        Self { layout, rows, ports, rejects: Vec::new(), rejected: Vec::new(), beyond: None }
     }
 
     /// Gives a computed column of the first port. See [`PortOutput::set`].
@@ -90,7 +92,11 @@ impl<'a> Output<'a> {
 
     /// Sets a row aside. The first reason given for a row stands.
     pub fn reject(&mut self, row: usize, reject: Reject) {
-        if row >= self.rows || self.is_rejected(row) {
+        if row >= self.rows {
+            self.beyond.get_or_insert(row);
+            return;
+        }
+        if self.is_rejected(row) {
             return;
         }
         self.rejected.resize(self.rows, false);
@@ -109,6 +115,9 @@ impl<'a> Output<'a> {
 
     /// The contract's answer.
     pub(crate) fn finish(mut self) -> Result<(Vec<types::Output>, Vec<types::Reject>), Refusal> {
+        if let Some(row) = self.beyond {
+            return Err(Refusal::new(format!("process rejects row {row} of a batch of {}", self.rows)));
+        }
         let single = self.ports.len() == 1;
         let mut outputs = Vec::with_capacity(self.ports.len());
         for (index, port) in self.ports.into_iter().enumerate() {

@@ -12,4 +12,4 @@ mod rows;
 mod yaml;
 
 pub use cases::cases;
-pub use driver::{Outcome, PortRows, RowReject, describe, input_schema, transform, transform_batch};
+pub use driver::{Outcome, PortRows, RowReject, crossing_columns, describe, input_schema, transform, transform_batch};

@@ -41,7 +41,7 @@ pub trait Plugin: Transform {
     const NAME: &'static str;
     /// The package's version.
     const VERSION: &'static str;
-    /// What it does, in Markdown; the first line is a summary.
+    /// What it does, in Markdown; the first line, or the first after a heading, is a summary.
     const DOCUMENTATION: &'static str;
 }
 
@@ -66,7 +66,7 @@ impl<T: Plugin> Instance<T> {
         types::Description {
             name: T::NAME.to_owned(),
             version: T::VERSION.to_owned(),
-            documentation: T::DOCUMENTATION.to_owned(),
+            documentation: without_heading(T::DOCUMENTATION).to_owned(),
             encoding: types::Encoding::ArrowIpc,
             config_schema: serde_json::to_string(&schema).unwrap_or_default(),
             extra: Vec::new(),
@@ -96,6 +96,14 @@ impl<T: Plugin> Instance<T> {
         let mut output = Output::new(layout, batch.len());
         plugin.process(&batch, &mut output)?;
         Ok(output.finish()?)
+    }
+}
+
+/// A README without the heading that repeats the plugin's name: the first line has to be the summary.
+fn without_heading(documentation: &str) -> &str {
+    match documentation.split_once('\n') {
+        Some((heading, rest)) if heading.starts_with("# ") => rest.trim_start(),
+        _ => documentation,
     }
 }
 

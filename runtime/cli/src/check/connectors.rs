@@ -4,10 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
-use wasmill_connectors::console::ConsoleSink;
 use wasmill_connectors::delta::{DeltaSink, check_schema};
 use wasmill_connectors::emulator::EmulatorSource;
-use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
 use wasmill_connectors::formats::Format;
 use wasmill_engine::{Class, Mode, Result};

@@ -13,7 +13,7 @@ use super::stages::Asked;
 use super::wiring::{Edge, Producer, Wiring};
 use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, Request, SourceColumns};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
-use crate::document::{Node, Redactor, Span};
+use crate::document::{Node, Redactor};
 use crate::plugins::OpenedPlugin;
 use crate::spec::{Mode, SinkKind, SourceSpec, StageSpec, Written};
 
@@ -92,7 +92,7 @@ enum Outputs {
     Stage(Arc<dyn OpenedPlugin>),
 }
 
-impl Run<'_, '_> {
+impl<'a> Run<'a, '_> {
     fn source(&mut self, index: usize) -> Option<CheckedSource> {
         let source = &self.draft.sources[index];
         let spec = source.spec.as_ref()?;
@@ -162,7 +162,7 @@ impl Run<'_, '_> {
         self.positions.insert(index, self.positions.len());
         let (inputs, schema) = self.inputs(stage.name, &self.wiring.stage_inputs[index])?;
         let asked = self.asked[index].as_ref()?;
-        let opened = open(stage, asked, &schema, self.declared(index), self.diagnostics)?;
+        let opened = open(stage, asked, &schema, Self::declared(self.draft, self.wiring, index), self.diagnostics)?;
         self.unread_ports(stage, index, &*opened);
         self.schemas.insert(Producer::Stage(index), Outputs::Stage(Arc::clone(&opened)));
         let share = stage.spec.as_ref()?.max_reject_share;
@@ -253,9 +253,9 @@ impl Run<'_, '_> {
     }
 
     /// The schema that the file declares for the source that a stage reads.
-    fn declared(&self, stage: usize) -> Option<&Node> {
-        self.wiring.stage_inputs[stage].iter().find_map(|edge| match edge.producer {
-            Producer::Source(source) => self.draft.sources[source].node.get("schema"),
+    fn declared(draft: &'a Draft<'a>, wiring: &Wiring, stage: usize) -> Option<&'a Node> {
+        wiring.stage_inputs[stage].iter().find_map(|edge| match edge.producer {
+            Producer::Source(source) => draft.sources[source].node.get("schema"),
             Producer::Stage(_) => None,
         })
     }

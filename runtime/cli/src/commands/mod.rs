@@ -4,6 +4,7 @@ mod check;
 mod checked;
 mod compile_plugin;
 mod completions;
+mod emulate;
 mod pipeline_arguments;
 mod plan;
 mod plugin;
@@ -31,6 +32,7 @@ enum Command {
     Check(check::Check),
     Plan(plan::Plan),
     State(state::State),
+    Emulate(emulate::Emulate),
     Plugin(plugin::Plugin),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::State(command) => command.run(),
+        Command::Emulate(command) => command.run(),
         Command::Plugin(command) => command.run(),
         Command::CompilePlugin(command) => command.run(),
         Command::Schema(command) => command.run(),

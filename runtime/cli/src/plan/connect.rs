@@ -6,7 +6,8 @@ use arrow_schema::Schema;
 use wasmill_connectors::console::ConsoleSink;
 use wasmill_connectors::delta::DeltaSink;
 use wasmill_connectors::emulator::EmulatorSource;
-use wasmill_connectors::files::{FilesSink, FilesSource};
+use wasmill_connectors::files::sink::FilesSink;
+use wasmill_connectors::files::source::FilesSource;
 use wasmill_engine::{Mode, Result, Sink, Source};
 
 use crate::check::CheckedSource;
@@ -26,14 +27,14 @@ pub fn sink(kind: &SinkKind, schema: &Schema) -> Result<Arc<dyn Sink>> {
     Ok(match kind {
         SinkKind::Delta(config) => Arc::new(DeltaSink::new(config.clone(), schema)?),
         SinkKind::Files(config) => Arc::new(FilesSink::new(config.clone(), schema)?),
-        SinkKind::Console(config) => Arc::new(ConsoleSink::new(config.clone())),
+        SinkKind::Console(config) => Arc::new(ConsoleSink::stdout(config, schema)?),
     })
 }
 
 /// `files data/*.jsonl`: what kind of source it is, and of what.
 pub fn source_in_words(kind: &SourceKind) -> String {
     match kind {
-        SourceKind::Files(config) => format!("files {}", config.path),
+        SourceKind::Files(config) => format!("files {}", config.path.all().join(", ")),
         SourceKind::Emulator(config) => format!("emulator of the table {}", config.table.name()),
     }
 }

@@ -206,7 +206,6 @@ fn problem(error: HostError, path: &Path) -> PluginProblem {
     match error {
         HostError::NotAPlugin { message, .. } => PluginProblem::NotAPlugin { path: path.to_path_buf(), message },
         HostError::Refusal { message, config_path, column, .. } => PluginProblem::Refused { message, config_path, column },
-        HostError::Fault { log, .. } if log.is_empty() => PluginProblem::Fault { message: error.to_string(), log: Vec::new() },
         HostError::Fault { ref log, .. } => PluginProblem::Fault { message: error.to_string(), log: log.clone() },
         HostError::Bug { message } => PluginProblem::Bug(message),
         other => PluginProblem::Environment(other.to_string()),

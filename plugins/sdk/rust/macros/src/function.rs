@@ -1,6 +1,6 @@
 //! The attribute `record`: a plugin made of a function of one record.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use syn::{Error, Expr, FnArg, ItemFn, MetaNameValue, Result, ReturnType, Type, parse2};
 
@@ -21,6 +21,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
             "a function of a record answers a bool, a record, an Option or Vec of it, or a Result of these",
         ));
     };
+    let (input, answer) = (with_inferred_lifetimes(quote!(#input)), with_inferred_lifetimes(quote!(#answer)));
     let name = &signature.ident;
     let plugin = format_ident!("{}Plugin", camel_case(&name.to_string()), span = name.span());
     let (config_type, call) = match config {
@@ -60,6 +61,20 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
 
         ::wasmill_plugin::transform!(#plugin, documentation = #documentation);
     })
+}
+
+/// A type with its named lifetimes, which are the function's own, written as `'_`.
+fn with_inferred_lifetimes(tokens: TokenStream) -> TokenStream {
+    let mut after_quote = false;
+    let inferred = tokens.into_iter().map(|token| {
+        let lifetime = std::mem::replace(&mut after_quote, matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '\''));
+        match token {
+            TokenTree::Ident(ident) if lifetime && ident != "static" => TokenTree::Ident(Ident::new("_", ident.span())),
+            TokenTree::Group(group) => TokenTree::Group(Group::new(group.delimiter(), with_inferred_lifetimes(group.stream()))),
+            other => other,
+        }
+    });
+    inferred.collect()
 }
 
 fn argument_type(argument: &FnArg) -> Result<Type> {

@@ -60,8 +60,12 @@ impl Reader<'_> {
                 builder = builder.nulls(Some(NullBuffer::new(BooleanBuffer::new(validity, 0, length))));
             }
         }
-        for _ in 0..buffers_after_validity(data_type)? {
-            builder = builder.add_buffer(self.buffer()?);
+        for least in buffers_after_validity(data_type, length)? {
+            let buffer = self.buffer()?;
+            if buffer.len() < least {
+                return Err(malformed(&format!("a buffer of a {data_type} column is too short for {length} rows")));
+            }
+            builder = builder.add_buffer(buffer);
         }
         match data_type {
             DataType::List(item) | DataType::Map(item, _) => builder = builder.add_child_data(self.column(item.data_type())?),
@@ -88,13 +92,18 @@ impl Reader<'_> {
     }
 }
 
-/// How many buffers of its own a column has after its validity.
-fn buffers_after_validity(data_type: &DataType) -> Result<usize, Refusal> {
+/// The buffers of its own that a column has after its validity: the bytes that each must have at least.
+fn buffers_after_validity(data_type: &DataType, length: usize) -> Result<Vec<usize>, Refusal> {
+    // A column without rows may leave its only offset out.
+    let offsets = if length == 0 { 0 } else { (length + 1).saturating_mul(size_of::<i32>()) };
     match data_type {
-        DataType::Null | DataType::Struct(_) => Ok(0),
-        DataType::Utf8 | DataType::Binary => Ok(2),
-        DataType::List(_) | DataType::Map(_, _) | DataType::Boolean => Ok(1),
-        other if other.is_primitive() => Ok(1),
-        other => Err(malformed(&format!("columns of type {other} do not cross the boundary"))),
+        DataType::Null | DataType::Struct(_) => Ok(vec![]),
+        DataType::Utf8 | DataType::Binary => Ok(vec![offsets, 0]),
+        DataType::List(_) | DataType::Map(_, _) => Ok(vec![offsets]),
+        DataType::Boolean => Ok(vec![length.div_ceil(8)]),
+        other => match other.primitive_width() {
+            Some(width) => Ok(vec![length.saturating_mul(width)]),
+            None => Err(malformed(&format!("columns of type {other} do not cross the boundary"))),
+        },
     }
 }

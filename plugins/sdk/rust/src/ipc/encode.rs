@@ -121,7 +121,7 @@ impl Parts {
 
 /// A bitmap that starts at bit 0 of its first byte.
 fn bits(buffer: &Buffer, offset: usize, length: usize) -> Buffer {
-    if offset % 8 == 0 {
+    if offset.is_multiple_of(8) {
         return buffer.slice_with_length(offset / 8, bit_util::ceil(length, 8));
     }
     let mut aligned = MutableBuffer::new_null(length);

@@ -91,6 +91,13 @@ pub fn input_schema<T: Plugin>(config: &Value) -> Result<Schema, Refusal> {
     Ok(try_schema_from_ipc_buffer(&needs.columns).unwrap_or_else(|error| fault(&error.to_string())))
 }
 
+/// The columns whose values cross to a plugin under a configuration, in the order of its plan.
+pub fn crossing_columns<T: Plugin>(config: &Value) -> Result<Vec<String>, Refusal> {
+    let crosses = Instance::<T>::prepare(&config.to_string())?.crosses;
+    let schema = input_schema::<T>(config)?;
+    Ok(schema.fields().iter().zip(crosses).filter(|(_, crosses)| *crosses).map(|(field, _)| field.name().clone()).collect())
+}
+
 /// Runs a plugin over rows. They have the columns that it needs; a key that is missing is null.
 ///
 /// # Errors

@@ -1,0 +1,75 @@
+//! `wasmill emulate`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use wasmill_connectors::emulator::{Destination, Dirt, Emulation, Table, emulate};
+use wasmill_engine::{Error, Result};
+
+use super::checked::fail;
+
+use crate::document::Redactor;
+use crate::exit;
+
+/// Makes up posts, places and users: the rows of the source `emulator`, as JSON lines
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    wasmill emulate --out data --rows 50000\n  \
+    wasmill emulate --out data --tables pin --rows 500000 --files 8 --seed 42\n  \
+    wasmill emulate --rate 1\n  \
+    wasmill emulate --tables user --rows 3 --dirt '{\"none_text\": 0.5}'\n\n\
+    With --out, each table gets a folder: data/pin/pin-00000.jsonl and so on. Without it, the rows go to standard output, \
+    one of each table in turn. The same seed and dirt give the same rows everywhere.")]
+pub struct Emulate {
+    /// The folder to write to; without it, standard output
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Rows of each table, duplicates included; without it, endless, which only standard output takes
+    #[arg(long, value_name = "N")]
+    rows: Option<u64>,
+    /// Rows of each table a second; without it, at full speed
+    #[arg(long, value_name = "ROWS/S")]
+    rate: Option<f64>,
+    /// Another seed gives other rows
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// What is wrong with the rows: none, real, heavy, or shares as JSON
+    #[arg(long, default_value = "real", value_parser = dirt)]
+    dirt: Dirt,
+    /// The tables, separated by commas
+    #[arg(long, default_value = "pin,geo,user", value_delimiter = ',', value_parser = table)]
+    tables: Vec<Table>,
+    /// How many files to spread each table over
+    #[arg(long, default_value_t = 1, value_name = "N", requires = "out")]
+    files: u64,
+}
+
+// The command line prints these messages behind the option's name: no class, no place.
+fn table(text: &str) -> Result<Table, String> {
+    text.parse().map_err(|error: Error| format!("{}; {}", error.message(), error.hint_text().unwrap_or_default()))
+}
+
+fn dirt(text: &str) -> Result<Dirt, String> {
+    let value = if text.starts_with('{') { serde_json::from_str(text) } else { Ok(serde_json::Value::from(text)) };
+    value.and_then(serde_json::from_value).map_err(|error| error.to_string())
+}
+
+impl Emulate {
+    /// Runs it; gives the exit status.
+    pub fn run(self) -> u8 {
+        let Self { out, rows, rate, seed, dirt, tables, files } = self;
+        let emulation = Emulation { tables, rows, rate, seed, dirt };
+        let written = match &out {
+            Some(path) => emulate(&emulation, Destination::Folder { path: path.clone(), files }),
+            None => emulate(&emulation, Destination::Console(&mut std::io::stdout().lock())),
+        };
+        match (written, out) {
+            (Ok(written), Some(path)) => {
+                eprintln!("{} rows, {} bytes, {} files in {}", written.rows, written.bytes, written.files, path.display());
+                exit::OK
+            }
+            (Ok(_), None) => exit::OK,
+            (Err(error), _) => fail(&error, &Redactor::default(), false),
+        }
+    }
+}

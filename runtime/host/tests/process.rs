@@ -1,0 +1,222 @@
+//! A plugin at work: what crosses, what stays in the host, and how a guilty record is isolated.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../../../tests/hostile/support.rs"]
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array as _, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, StringViewArray};
+use arrow_schema::{DataType, Field, Schema};
+use serde_json::json;
+use support::{echo_with, input, input_schema, plugin, policy, schema_bytes, small_limits, table_bytes};
+use wasmill_host::{Encoding, FaultKind, FaultPolicy, HostError, Instance, OnFault};
+
+fn open(config: &serde_json::Value) -> Instance {
+    plugin().transform(config, input_schema(), &small_limits(), policy()).unwrap().instance().unwrap()
+}
+
+#[test]
+fn a_plugin_describes_itself() {
+    let plugin = plugin();
+    assert_eq!(plugin.description().name, "hostile");
+    assert_eq!(plugin.description().encoding, Encoding::ArrowIpc);
+    assert_eq!(plugin.digest().len(), 64);
+    assert_eq!(plugin.size_bytes(), support::guest().len() as u64);
+    assert!(plugin.imports().iter().any(|import| import.starts_with("wasmill:plugin/logging@0.1.")), "{:?}", plugin.imports());
+    assert!(plugin.exports().iter().any(|export| export.starts_with("wasmill:plugin/transform@0.1.")), "{:?}", plugin.exports());
+}
+
+#[test]
+fn an_echo_gives_back_what_it_got() {
+    let batch = input(1000);
+    let mut instance = open(&echo_with(json!({})));
+    for _ in 0..3 {
+        let processed = instance.process(&batch).unwrap();
+        assert_eq!(processed.outputs.len(), 1);
+        assert_eq!(processed.outputs[0].records, batch);
+        assert!(processed.outputs[0].origins.is_none() && processed.rejects.is_empty());
+    }
+    // open and three times process, in one and the same instance.
+    assert_eq!((instance.stats().calls, instance.stats().faults), (5, 0));
+}
+
+#[test]
+fn what_a_plugin_passes_on_stays_in_the_host() {
+    let ind = Schema::new(vec![Field::new("ind", DataType::Int64, true)]);
+    let out = Schema::new(vec![Field::new("name", DataType::Utf8, true), Field::new("ind", DataType::Int64, true)]);
+    let config = json!({
+        "needs": schema_bytes(Encoding::ArrowIpc, &ind),
+        "crosses": [true],
+        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &out), "columns": ["input 1", "computed"] }],
+    });
+    let transform = plugin().transform(&config, input_schema(), &small_limits(), policy()).unwrap();
+    assert_eq!(transform.crossing(), [0]);
+    let batch = input(10);
+    let records = transform.instance().unwrap().process(&batch).unwrap().outputs.remove(0).records;
+    assert_eq!(records.schema().field(0).name(), "name");
+    assert_eq!(records.column(0), batch.column(1));
+    // The very same bytes, not a copy of them.
+    assert_eq!(records.column(0).as_string::<i32>().value_data().as_ptr(), batch.column(1).as_string::<i32>().value_data().as_ptr());
+    assert_eq!(records.column(1), batch.column(0));
+}
+
+fn only_ind() -> Schema {
+    Schema::new(vec![Field::new("ind", DataType::Int64, true)])
+}
+
+#[test]
+fn rows_are_gathered_by_their_origins_and_masked() {
+    let keep = RecordBatch::try_from_iter([("title", Arc::new(BooleanArray::from(vec![true, false, true])) as _)]).unwrap();
+    let config = json!({
+        "needs": schema_bytes(Encoding::ArrowIpc, &only_ind()),
+        "crosses": [true],
+        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &input_schema()), "columns": ["input 0", "nulled 1"] }],
+        "outputs": [{ "columns": table_bytes(Encoding::ArrowIpc, &keep), "origins": [1, 1, 3] }],
+        "rejects": [{ "row": 2, "code": "bad-pin", "message": "no pin" }],
+    });
+    let processed = open(&config).process(&input(5)).unwrap();
+    let output = &processed.outputs[0];
+    assert_eq!(output.origins.as_deref(), Some(&[1, 1, 3][..]));
+    assert_eq!(output.records.column(0).as_primitive::<Int64Type>().values(), &[1, 1, 3]);
+    let titles: Vec<Option<&str>> = output.records.column(1).as_string::<i32>().iter().collect();
+    assert_eq!(titles, [Some("pin 1 of mine;"), None, Some("pin 3 of mine;")]);
+    assert_eq!((processed.rejects[0].row, processed.rejects[0].code.as_str()), (2, "bad-pin"));
+}
+
+#[test]
+fn a_mask_without_origins_shares_the_values() {
+    let keep = RecordBatch::try_from_iter([("title", Arc::new(BooleanArray::from(vec![true, false])) as _)]).unwrap();
+    let config = json!({
+        "needs": schema_bytes(Encoding::ArrowIpc, &only_ind()),
+        "crosses": [true],
+        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &input_schema()), "columns": ["input 0", "nulled 1"] }],
+        "outputs": [{ "columns": table_bytes(Encoding::ArrowIpc, &keep) }],
+    });
+    let batch = input(2);
+    let records = open(&config).process(&batch).unwrap().outputs.remove(0).records;
+    let titles = records.column(1).as_string::<i32>();
+    assert!(titles.is_valid(0) && titles.is_null(1));
+    assert_eq!(titles.value_data().as_ptr(), batch.column(1).as_string::<i32>().value_data().as_ptr());
+}
+
+#[test]
+fn the_guilty_record_is_rejected_alone() {
+    let config = echo_with(json!({ "process": "panic:no such pin", "when": "pin 613 of" }));
+    let mut instance = open(&config);
+    let batch = input(1000);
+    let processed = instance.process(&batch).unwrap();
+    assert_eq!(processed.rejects.len(), 1);
+    let reject = &processed.rejects[0];
+    assert_eq!((reject.row, reject.code.as_str()), (613, "plugin-fault"));
+    assert!(reject.message.starts_with("panicked at ") && reject.message.ends_with("no such pin"), "{}", reject.message);
+    let records = &processed.outputs[0].records;
+    let expected: Vec<i64> = (0..1000).filter(|&row| row != 613).collect();
+    assert_eq!(records.column(0).as_primitive::<Int64Type>().values(), &expected[..]);
+    let origins: Vec<u32> = expected.iter().map(|&row| row as u32).collect();
+    assert_eq!(processed.outputs[0].origins.as_deref(), Some(&origins[..]));
+    // It goes on.
+    assert_eq!(instance.process(&input(10)).unwrap().outputs[0].records, input(10));
+}
+
+#[test]
+fn a_record_that_loops_costs_little_more_than_one_deadline() {
+    let mut instance = open(&echo_with(json!({ "process": "loop", "when": "pin 7 of" })));
+    let start = Instant::now();
+    let processed = instance.process(&input(4096)).unwrap();
+    assert_eq!(processed.rejects.iter().map(|reject| reject.row).collect::<Vec<_>>(), [7]);
+    assert_eq!(processed.outputs[0].records.num_rows(), 4095);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_thousand_looping_records_end_in_a_clear_stop() {
+    let policy = FaultPolicy { on_fault: OnFault::Reject, max_faults_per_epoch: 20 };
+    let config = echo_with(json!({ "process": "loop" }));
+    let mut instance = plugin().transform(&config, input_schema(), &small_limits(), policy).unwrap().instance().unwrap();
+    let start = Instant::now();
+    let error = instance.process(&input(1000)).unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    let HostError::Fault { kind, message, .. } = error else { panic!("{error}") };
+    assert_eq!(kind, FaultKind::Deadline);
+    assert!(message.starts_with("more than 20 faults in one epoch; the last one: it took longer than"), "{message}");
+    // A new epoch, a new count: the instance is usable.
+    instance.begin_epoch();
+    assert!(instance.process(&input(1)).is_ok());
+}
+
+#[test]
+fn on_fault_stop_stops_at_the_first_fault() {
+    let policy = FaultPolicy { on_fault: OnFault::Stop, ..FaultPolicy::default() };
+    let config = echo_with(json!({ "process": "panic:stop here", "when": "pin 3 of" }));
+    let mut instance = plugin().transform(&config, input_schema(), &small_limits(), policy).unwrap().instance().unwrap();
+    let error = instance.process(&input(10)).unwrap_err();
+    assert!(error.to_string().starts_with("hostile failed in process: panicked at "), "{error}");
+    assert!(error.to_string().ends_with("stop here"), "{error}");
+}
+
+#[test]
+fn the_host_casts_what_is_close() {
+    let input = Arc::new(Schema::new(vec![
+        Field::new("ind", DataType::Int32, true),
+        Field::new("title", DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)), true),
+        Field::new("note", DataType::Utf8View, true),
+    ]));
+    let out = Schema::new(vec![
+        Field::new("ind", DataType::Int64, true),
+        Field::new("title", DataType::Utf8, true),
+        Field::new("note", DataType::Utf8, true),
+    ]);
+    let config = json!({
+        "needs": schema_bytes(Encoding::ArrowIpc, &input_schema()),
+        "crosses": [true, true],
+        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &out), "columns": ["computed", "computed", "input 2"] }],
+    });
+    let mut instance = plugin().transform(&config, Arc::clone(&input), &small_limits(), policy()).unwrap().instance().unwrap();
+    let title: DictionaryArray<arrow_array::types::Int8Type> = vec!["a", "b", "a"].into_iter().collect();
+    let columns: Vec<arrow_array::ArrayRef> = vec![
+        Arc::new(Int32Array::from(vec![Some(1), None, Some(3)])),
+        Arc::new(title),
+        Arc::new(StringViewArray::from(vec!["x", "y", "a text that is longer than a view"])),
+    ];
+    let records = instance.process(&RecordBatch::try_new(input, columns).unwrap()).unwrap().outputs.remove(0).records;
+    assert_eq!(records.column(0).as_primitive::<Int64Type>(), &Int64Array::from(vec![Some(1), None, Some(3)]));
+    assert_eq!(records.column(1).as_string::<i32>(), &StringArray::from(vec!["a", "b", "a"]));
+    assert_eq!(records.column(2).as_string::<i32>(), &StringArray::from(vec!["x", "y", "a text that is longer than a view"]));
+}
+
+#[test]
+fn a_record_with_an_unexpected_null_is_set_aside_by_the_host() {
+    let needs = Schema::new(vec![Field::new("ind", DataType::Int64, false)]);
+    let config = json!({
+        "needs": schema_bytes(Encoding::ArrowIpc, &needs),
+        "crosses": [true],
+        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &needs), "columns": ["computed"] }],
+    });
+    let columns: Vec<arrow_array::ArrayRef> =
+        vec![Arc::new(Int64Array::from(vec![Some(1), None, Some(3)])), Arc::new(StringArray::from(vec!["a", "b", "c"]))];
+    let processed = open(&config).process(&RecordBatch::try_new(input_schema(), columns).unwrap()).unwrap();
+    assert_eq!(processed.outputs[0].records.column(0).as_primitive::<Int64Type>().values(), &[1, 3]);
+    assert_eq!(processed.outputs[0].origins.as_deref(), Some(&[0, 2][..]));
+    assert_eq!((processed.rejects[0].row, processed.rejects[0].code.as_str()), (1, "unexpected-null"));
+}
+
+#[test]
+fn input_that_a_plugin_can_not_use_is_refused_with_its_column() {
+    let missing = Arc::new(Schema::new(vec![Field::new("ind", DataType::Int64, true)]));
+    let error = plugin().transform(&echo_with(json!({})), missing, &small_limits(), policy()).err().unwrap();
+    assert_eq!(error.to_string(), "hostile: it needs a column `title` of type Utf8, which the input does not have");
+    let narrower = Arc::new(Schema::new(vec![Field::new("ind", DataType::Utf8, true), Field::new("title", DataType::Utf8, true)]));
+    let error = plugin().transform(&echo_with(json!({})), narrower, &small_limits(), policy()).err().unwrap();
+    assert_eq!(error.to_string(), "hostile: it needs column `ind` as Int64, and the input has it as Utf8");
+}
+
+#[test]
+fn a_plugin_s_refusal_keeps_its_place_in_the_configuration() {
+    let error = plugin().prepare(&json!({ "refuse": "not this" }), &small_limits()).err().unwrap();
+    let HostError::Refusal { message, config_path, .. } = error else { panic!("{error}") };
+    assert_eq!((message.as_str(), config_path.as_deref()), ("not this", Some("/refuse")));
+}

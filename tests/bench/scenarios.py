@@ -1,0 +1,216 @@
+"""The scenarios: what is run, and what is said of it."""
+
+import json
+import os
+import shutil
+import statistics
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from measure import Compared, Sample, compare, once, until_first_byte
+
+# Values that a reader with fixed column types can't take are left out, so that all programs read the same and give the same rows.
+DIRT = json.dumps({"base": "real", "numbers_as_strings": 0, "wrapped": 0, "wrong_table": 0, "merged": 0})
+MIB = 1 << 20
+
+
+@dataclass
+class Bench:
+    """Where things are, and how often to run."""
+
+    root: Path
+    scratch: Path
+    wasmill: Path
+    micro: Path
+    rows: int
+    runs: int
+    log: Path = field(init=False)
+    turn: int = 0
+
+    def __post_init__(self) -> None:
+        self.log = self.scratch / "last.log"
+
+    def python(self, script: str, *arguments: object) -> list[str]:
+        return [sys.executable, str(self.root / "tests/bench/baselines" / script), *map(str, arguments)]
+
+    def fresh(self, name: str) -> Path:
+        """An empty folder; the one of the turn before is removed, outside the measured time."""
+        folder = self.scratch / "out" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def pipeline(self, source: str, *settings: str, name: str = "wasmill") -> Sample:
+        """Runs pipelines/pin-to-delta.yaml as a user would, into an empty table."""
+        out = self.fresh(name)
+        sets = [
+            f"sources.pins.files.path={source}",
+            f"sinks.pin_table.delta.uri={out}/table",
+            f"dead_letters.files.path={out}/dead_letters",
+            *settings,
+        ]
+        arguments = [argument for setting in sets for argument in ("--set", setting)]
+        command = [str(self.wasmill), "run", "pipelines/pin-to-delta.yaml", "--quiet", "--state", f"{out}/state", *arguments]
+        return once(command, self.root, self.log)
+
+
+def make_input(bench: Bench) -> Path:
+    """Emulated posts in one file. The same seed gives the same bytes, so it is made once."""
+    folder = bench.scratch / f"input-{bench.rows}"
+    path = folder / "pin/pin-00000.jsonl"
+    if not path.exists():
+        command = [str(bench.wasmill), "emulate", "--out", str(folder), "--tables", "pin", "--rows", str(bench.rows), "--seed", "1", "--dirt", DIRT]
+        once(command, bench.root, bench.log)
+    path.read_bytes()  # into the page cache
+    return path
+
+
+def verdict(met: bool) -> str:
+    return "met" if met else "**missed**"
+
+
+def against_baselines(bench: Bench, source: Path) -> str:
+    out = bench.scratch / "out"
+
+    def baseline(script: str, name: str) -> Sample:
+        return once(bench.python(script, source, bench.fresh(name) / "pins.parquet"), bench.root, bench.log)
+
+    result = compare(
+        {
+            "Wasmill": lambda: bench.pipeline(str(source)),
+            "Polars": lambda: baseline("clean_polars.py", "polars"),
+            "DuckDB": lambda: baseline("clean_duckdb.py", "duckdb"),
+        },
+        bench.runs,
+    )
+    check = once(bench.python("same_rows.py", out / "wasmill/table", out / "polars/pins.parquet", out / "duckdb/pins.parquet"), bench.root, bench.log)
+    del check
+    same = bench.log.read_text().strip()
+    lines = ["| program | median, s | fastest–slowest, s | peak memory, MiB | time of Wasmill ÷ its time |", "|---|---|---|---|---|"]
+    for name in result.samples:
+        lines.append(f"| {name} | {result.seconds(name):.2f} | {result.spread(name)} | {result.megabytes(name):.0f} | {result.ratio('Wasmill', name):.2f} |")
+    time_ratio, memory = result.ratio("Wasmill", "Polars"), result.megabytes("Wasmill")
+    goals = f"Goals: at most 1.0 × the time of Polars: {verdict(time_ratio <= 1.0)} ({time_ratio:.2f}); at most 200 MiB: {verdict(memory <= 200)} ({memory:.0f})."
+    rate = bench.rows / result.seconds("Wasmill")
+    return section(
+        "JSON lines, cleaned by a plugin, into Delta",
+        f"{bench.rows:,} posts, {source.stat().st_size / bench.rows:.0f} bytes each on average, all cores. Wasmill runs `pipelines/pin-to-delta.yaml`: sandboxed plugin, "
+        "dead letters, checkpoint, Delta commit. Polars and DuckDB write one Parquet file (zstd, level 1 everywhere). Whole processes, start included.",
+        lines,
+        f"{goals} That is {rate:,.0f} posts a second. {same}",
+    )
+
+
+def plugin_or_native(bench: Bench, source: Path) -> str:
+    def run(how: str) -> Sample:
+        return once([str(bench.micro), "pipeline", "--cleaning", how, "--input", str(source), "--out", str(bench.fresh(how))], bench.root, bench.log)
+
+    result = compare({"plugin": lambda: run("plugin"), "native": lambda: run("native")}, bench.runs)
+    ratio = result.ratio("plugin", "native")
+    batches = -(-bench.rows // 8192)
+    cores = len(os.sched_getaffinity(0))
+    differences = [p.seconds - n.seconds for p, n in zip(result.samples["plugin"], result.samples["native"], strict=True)]
+    # Lanes work side by side: a second of wall time is a second of every core.
+    per_batch = statistics.median(differences) * cores * 1000 / batches
+    lines = ["| cleaning | median, s | fastest–slowest, s | peak memory, MiB |", "|---|---|---|---|"]
+    lines += [f"| {name} | {result.seconds(name):.2f} | {result.spread(name)} | {result.megabytes(name):.0f} |" for name in result.samples]
+    goals = (
+        f"Goals: WASM adds at most 10 % of the time: {verdict(ratio <= 1.1)} ({(ratio - 1) * 100:+.1f} %); at most 1.3 ms of one core "
+        f"a batch of 8,192: {verdict(per_batch <= 1.3)} ({per_batch:+.2f} ms)."
+    )
+    return section(
+        "The same pipeline with the cleaning linked natively",
+        "One program, the same source, engine and Delta sink; only the stage differs: the sandboxed plugin, or the same rules as Rust that is "
+        "compiled in, Arrow in and Arrow out. Before measuring, the program checks that both give the same rows.",
+        lines,
+        goals,
+    )
+
+
+def boundary(bench: Bench, source: Path) -> str:
+    once([str(bench.micro), "boundary", "--input", str(source)], bench.root, bench.log)
+    measured = json.loads(bench.log.read_text().splitlines()[-1])
+    lines = ["| table | rows a batch | plugin, µs a batch | native, µs a batch | boundary adds, µs a batch | boundary adds, ns a row |", "|---|---|---|---|---|---|"]
+    for row in measured:
+        added = row["plugin_us"] - row["native_us"]
+        lines.append(
+            f"| {row['table']} | {row['rows']:,} | {row['plugin_us']:,.1f} | {row['native_us']:,.1f} | {added:,.1f} | {added * 1000 / row['rows']:,.0f} |"
+        )
+    return section(
+        "The boundary alone",
+        "One core, one instance, `clean-pin` over decoded batches: encoding what crosses, the call, checking what comes back, putting the "
+        "columns together. Wide: all 11 columns. Narrow: the row number and the number of followers.",
+        lines,
+        "",
+    )
+
+
+def lanes(bench: Bench, source: Path) -> str:
+    result = compare(
+        {"one lane": lambda: bench.pipeline(str(source), "lanes=1", name="one"), "two lanes": lambda: bench.pipeline(str(source), "lanes=2", name="two")},
+        bench.runs,
+    )
+    faster = 1 / result.ratio("two lanes", "one lane")
+    lines = ["| lanes | median, s | fastest–slowest, s | peak memory, MiB |", "|---|---|---|---|"]
+    lines += [f"| {name} | {result.seconds(name):.2f} | {result.spread(name)} | {result.megabytes(name):.0f} |" for name in result.samples]
+    return section("One lane against two", "The first scenario again.", lines, f"Goal: at least 1.8 times as fast: {verdict(faster >= 1.8)} ({faster:.2f}).")
+
+
+def memory(bench: Bench, source: Path) -> str:
+    folder = bench.scratch / "tenfold"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for number in range(10):
+        os.link(source, folder / f"{number}.jsonl")
+    result = compare(
+        {"1 ×": lambda: bench.pipeline(str(source), name="single"), "10 ×": lambda: bench.pipeline(f"{folder}/*.jsonl", name="tenfold")},
+        max(1, bench.runs // 3),
+    )
+    once_, ten = result.megabytes("1 ×"), result.megabytes("10 ×")
+    lines = ["| input | rows | median, s | peak memory, MiB |", "|---|---|---|---|"]
+    for name, rows in (("1 ×", bench.rows), ("10 ×", 10 * bench.rows)):
+        lines.append(f"| {name} | {rows:,} | {result.seconds(name):.2f} | {result.megabytes(name):.0f} |")
+    growth = ten / once_
+    goals = f"Goals: flat: {verdict(growth <= 1.1)} ({growth:.2f} ×); at most 200 MiB: {verdict(max(once_, ten) <= 200)} ({max(once_, ten):.0f})."
+    bench.fresh("tenfold")
+    return section("Memory and the size of the input", "The same file once, and ten times over.", lines, goals)
+
+
+def start(bench: Bench, source: Path) -> str:
+    del source
+    times = []
+    for number in range(max(bench.runs, 5) + 1):
+        out = bench.fresh("start")
+        command = [
+            str(bench.wasmill), "run", "pipelines/pin-to-console.yaml", "--quiet", "--state", f"{out}/state", "--set", "sources.pins.emulator.rows=10",
+            "--set", f"dead_letters.files.path={out}/dead_letters",
+        ]
+        seconds = until_first_byte(command, bench.root)
+        if number > 0:
+            times.append(seconds * 1000)
+    median = statistics.median(times)
+    lines = ["| median, ms | fastest–slowest, ms |", "|---|---|", f"| {median:.0f} | {min(times):.0f}–{max(times):.0f} |"]
+    return section(
+        "Start to first row",
+        "`wasmill run pipelines/pin-to-console.yaml` with 10 rows and a compiled plugin in the cache: from starting the process to the first byte of "
+        "the table on standard output, check, state folder, sandbox and commit included.",
+        lines,
+        f"Goal: less than 100 ms: {verdict(median < 100)} ({median:.0f}).",
+    )
+
+
+def section(title: str, text: str, table: list[str], conclusion: str) -> str:
+    return "\n\n".join(part for part in (f"## {title}", text, "\n".join(table), conclusion) if part)
+
+
+ALL = {
+    "baselines": against_baselines,
+    "native": plugin_or_native,
+    "boundary": boundary,
+    "lanes": lanes,
+    "memory": memory,
+    "start": start,
+}
+
+__all__ = ["ALL", "Bench", "Compared", "make_input"]
