@@ -84,8 +84,7 @@ def against_baselines(bench: Bench, source: Path) -> str:
         },
         bench.runs,
     )
-    check = once(bench.python("same_rows.py", out / "wasmill/table", out / "polars/pins.parquet", out / "duckdb/pins.parquet"), bench.root, bench.log)
-    del check
+    once(bench.python("same_rows.py", out / "wasmill/table", out / "polars/pins.parquet", out / "duckdb/pins.parquet"), bench.root, bench.log)
     same = bench.log.read_text().strip()
     lines = ["| program | median, s | fastest–slowest, s | peak memory, MiB | time of Wasmill ÷ its time |", "|---|---|---|---|---|"]
     for name in result.samples:
@@ -106,6 +105,7 @@ def plugin_or_native(bench: Bench, source: Path) -> str:
     def run(how: str) -> Sample:
         return once([str(bench.micro), "pipeline", "--cleaning", how, "--input", str(source), "--out", str(bench.fresh(how))], bench.root, bench.log)
 
+    once([str(bench.micro), "check", "--input", str(source)], bench.root, bench.log)
     result = compare({"plugin": lambda: run("plugin"), "native": lambda: run("native")}, bench.runs)
     ratio = result.ratio("plugin", "native")
     batches = -(-bench.rows // 8192)

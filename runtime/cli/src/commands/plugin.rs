@@ -1,16 +1,14 @@
 //! `wasmill plugin`.
 
 mod inspect;
-
-use std::path::PathBuf;
+mod locate;
+mod test;
 
 use clap::{Args, Subcommand};
 
-use crate::plugins::{HostedPlugins, PluginFolders};
-
-/// Looks at plugins
+/// Looks at plugins, and tests them
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  wasmill plugin inspect clean-pin")]
+#[command(after_help = "Examples:\n  wasmill plugin inspect clean-pin\n  wasmill plugin test plugins/clean-pin")]
 pub struct Plugin {
     #[command(subcommand)]
     command: Command,
@@ -19,6 +17,7 @@ pub struct Plugin {
 #[derive(Debug, Subcommand)]
 enum Command {
     Inspect(inspect::Inspect),
+    Test(test::Test),
 }
 
 impl Plugin {
@@ -26,23 +25,13 @@ impl Plugin {
     pub fn run(self) -> u8 {
         match self.command {
             Command::Inspect(command) => command.run(),
+            Command::Test(command) => command.run(),
         }
     }
 }
 
-/// A plugin and where to look for it.
-#[derive(Debug, Args)]
-struct PluginArguments {
-    /// The plugin: a name looked up in the plugin folders, or a path to a .wasm
-    #[arg(value_name = "PLUGIN")]
-    plugin: String,
-    /// A folder of plugins, searched before those of $WASMILL_PLUGINS, plugins/ and target/wasm32-wasip2/plugin/. May be given more than once
-    #[arg(long = "plugins", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    plugins: Vec<PathBuf>,
-}
-
-impl PluginArguments {
-    fn catalog(&self) -> wasmill_engine::Result<HostedPlugins> {
-        HostedPlugins::new(PluginFolders::from_environment(&self.plugins))
-    }
+/// Shows an error. Gives the exit status.
+fn failed(status: u8, message: &str) -> u8 {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("error: {message}\n").as_bytes());
+    status
 }

@@ -4,20 +4,17 @@ use std::fmt::Write;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use wasmill_engine::Class;
 use wasmill_host::Encoding;
 
-use super::PluginArguments;
-use crate::commands::checked::fail;
-use crate::diagnostics::nearest;
-use crate::document::Redactor;
-use crate::exit;
+use super::locate::PluginArguments;
 use crate::plugins::{Hosted, Needs, PluginInfo, PluginProblem, StageBounds};
-use crate::spec::{LimitsSpec, OnFault, PluginReference, Written};
+use crate::spec::{LimitsSpec, OnFault, Written};
 
 /// Shows what a plugin says of itself, its imports, size and digest
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  wasmill plugin inspect clean-pin\n  wasmill plugin inspect target/wasm32-wasip2/plugin/clean_pin.wasm --json")]
+#[command(
+    after_help = "Examples:\n  wasmill plugin inspect clean-pin\n  wasmill plugin inspect target/wasm32-wasip2/plugin/clean_pin.wasm --json"
+)]
 pub struct Inspect {
     #[command(flatten)]
     arguments: PluginArguments,
@@ -29,17 +26,9 @@ pub struct Inspect {
 impl Inspect {
     /// Runs it; gives the exit status.
     pub fn run(self) -> u8 {
-        let reference = match self.arguments.plugin.parse::<PluginReference>() {
-            Ok(reference) => reference,
-            Err(message) => return failed(exit::CONFIGURATION, &message),
-        };
-        let catalog = match self.arguments.catalog() {
-            Ok(catalog) => catalog,
-            Err(error) => return fail(&error, &Redactor::default(), false),
-        };
-        let plugin = match catalog.load(&reference) {
+        let plugin = match self.arguments.load() {
             Ok(plugin) => plugin,
-            Err(problem) => return failed(exit::status(class(&problem)), &in_words(&problem)),
+            Err(status) => return status,
         };
         // Not every plugin can do without a configuration: then what it needs is left out.
         let bounds = StageBounds { limits: LimitsSpec::default(), on_fault: OnFault::Stop, max_faults: 0 };
@@ -53,9 +42,7 @@ impl Inspect {
 
 fn as_json(plugin: &Hosted, needs: Option<&Needs>) -> Value {
     let (inner, description) = (plugin.plugin(), plugin.plugin().description());
-    let column = |(field, crosses): (&std::sync::Arc<arrow_schema::Field>, &bool)| {
-        json!({"name": field.name(), "type": Written(field.data_type()).to_string(), "nullable": field.is_nullable(), "crosses": crosses})
-    };
+    let column = |(field, crosses): (&std::sync::Arc<arrow_schema::Field>, &bool)| json!({"name": field.name(), "type": Written(field.data_type()).to_string(), "nullable": field.is_nullable(), "crosses": crosses});
     let needs = needs.map(|needs| needs.columns.fields().iter().zip(&needs.crosses).map(column).collect::<Vec<_>>());
     json!({
         "name": description.name,
@@ -122,27 +109,4 @@ fn encoding(encoding: Encoding) -> &'static str {
         Encoding::ArrowIpc => "arrow-ipc",
         Encoding::JsonLines => "json-lines",
     }
-}
-
-fn class(problem: &PluginProblem) -> Class {
-    match problem {
-        PluginProblem::NotFound(_) | PluginProblem::Digest { .. } | PluginProblem::NotAPlugin { .. } => Class::Configuration,
-        PluginProblem::Refused { .. } => Class::PluginRefusal,
-        PluginProblem::Fault { .. } => Class::PluginFault,
-        PluginProblem::Environment(_) => Class::Environment,
-        PluginProblem::Bug(_) => Class::Bug,
-    }
-}
-
-fn in_words(problem: &PluginProblem) -> String {
-    let PluginProblem::NotFound(missing) = problem else { return problem.to_string() };
-    let near = nearest(&missing.name, missing.available.iter().map(String::as_str));
-    let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-    let looked: String = missing.looked.iter().map(|path| format!("\n  {}", path.display())).collect();
-    format!("{problem}{near}\nlooked for{looked}")
-}
-
-fn failed(status: u8, message: &str) -> u8 {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("error: {message}\n").as_bytes());
-    status
 }

@@ -1,0 +1,114 @@
+//! The outcome of a case, and how it is shown.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use wasmill_host::Plugin;
+
+use crate::answer::{self, Answer};
+use crate::case::Case;
+use crate::compare::{compare, compare_answers};
+use crate::difference::{Difference, Line};
+
+/// How many differences of one case are shown.
+const MAX_SHOWN: usize = 20;
+
+/// How a case went.
+#[derive(Debug, Clone, Serialize)]
+pub struct CaseReport {
+    /// The case's name.
+    pub name: String,
+    /// The file that it stands in.
+    pub file: PathBuf,
+    /// The line where it begins, from 1.
+    pub line: usize,
+    /// What is wrong; nothing if the case passes.
+    pub failures: Vec<Failure>,
+}
+
+/// What is wrong with the answer at some batch sizes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// The numbers of rows a call that gave this answer.
+    pub rows_per_call: Vec<usize>,
+    /// The number of rows a call whose answer it differs from; `None`: it differs from the case.
+    pub unlike: Option<usize>,
+    /// What differs.
+    pub differences: Vec<Difference>,
+}
+
+/// Runs a case on a plugin with each of [`ROWS_PER_CALL`](crate::ROWS_PER_CALL), under the limits that pipelines have by default.
+pub fn run_case(plugin: &Plugin, case: &Case) -> CaseReport {
+    let answers = answer::ask(plugin, case);
+    let mut failures: Vec<Failure> = answers.iter().filter_map(|(sizes, answer)| against_case(case, sizes, answer)).collect();
+    if let (true, Some(((first_sizes, first), others))) = (failures.is_empty(), answers.split_first()) {
+        failures.extend(others.iter().map(|(sizes, answer)| Failure {
+            rows_per_call: sizes.clone(),
+            unlike: first_sizes.first().copied(),
+            differences: compare_answers(first, answer),
+        }));
+    }
+    CaseReport { name: case.name.clone(), file: case.file.clone(), line: case.line, failures }
+}
+
+fn against_case(case: &Case, sizes: &[usize], answer: &Answer) -> Option<Failure> {
+    let differences = compare(&case.expected, answer);
+    (!differences.is_empty()).then(|| Failure { rows_per_call: sizes.to_vec(), unlike: None, differences })
+}
+
+impl CaseReport {
+    /// Whether the case passes.
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// What is wrong, for people: `-` is what the case expects, `+` is what was found. Empty if the case passes.
+    pub fn render(&self, coloured: bool) -> String {
+        let paint = |code: &str, text: &str| if coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
+        let mut out = String::new();
+        for failure in &self.failures {
+            // Writing into a string can't fail.
+            let mut line = |text: String| {
+                let _ = writeln!(out, "{text}");
+            };
+            let everywhere = failure.rows_per_call.len() == answer::ROWS_PER_CALL.len();
+            match failure.unlike {
+                Some(other) => line(format!("  with {}, unlike with {other} (-):", calls(&failure.rows_per_call))),
+                None if !everywhere => line(format!("  with {}:", calls(&failure.rows_per_call))),
+                None => {}
+            }
+            for difference in failure.differences.iter().take(MAX_SHOWN) {
+                line(format!("  {}", paint("1", &printable(&difference.place))));
+                for part in &difference.lines {
+                    match part {
+                        Line::Expected(text) => line(paint("31", &format!("    - {}", printable(text)))),
+                        Line::Found(text) => line(paint("32", &format!("    + {}", printable(text)))),
+                        Line::Note(text) => line(format!("    {}", printable(text))),
+                    }
+                }
+            }
+            if let Some(more) = failure.differences.len().checked_sub(MAX_SHOWN).filter(|&more| more > 0) {
+                line(format!("  … and {more} more differences"));
+            }
+        }
+        out
+    }
+}
+
+/// `1 and 7 rows a call`.
+fn calls(sizes: &[usize]) -> String {
+    let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
+    let rows = if sizes == ["1"] { "row" } else { "rows" };
+    format!("{} {rows} a call", sizes.join(" and "))
+}
+
+/// Escapes what would steer a terminal: values come from cases and plugins.
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        let bidirectional = matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if char.is_control() || bidirectional { out.extend(char.escape_unicode()) } else { out.push(char) }
+    }
+    out
+}

@@ -1,0 +1,105 @@
+//! Rows between their JSON form, as the contract's table has it, and Arrow.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Fields, Schema, SchemaRef};
+use serde_json::value::RawValue;
+use wasmill_host::Encoding;
+use wasmill_host::fuzzing as codec;
+
+use crate::case::Row;
+use crate::conform::object;
+
+/// The values of a row as JSON text, in the order of the columns: all digits of every number are there.
+pub(crate) type TextRow = Vec<String>;
+
+/// Reads rows with the types of a schema. The message of an error names the row.
+pub(crate) fn to_batch(rows: &[Row], schema: &SchemaRef) -> Result<RecordBatch, String> {
+    let mut lines = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        let row = object(row, schema.fields()).map_err(|error| format!("row {index}: {error}"))?;
+        serde_json::to_writer(&mut lines, &row).map_err(|error| format!("row {index}: {error}"))?;
+        lines.push(b'\n');
+    }
+    codec::decode_table(Encoding::JsonLines, lines, schema, rows.len()).map_err(|error| error.to_string())
+}
+
+/// Writes rows.
+pub(crate) fn to_text(batch: &RecordBatch) -> Result<Vec<TextRow>, String> {
+    let lines = codec::encode_table(Encoding::JsonLines, batch)?;
+    let schema = batch.schema();
+    let row = |line: &[u8]| {
+        let mut values: HashMap<String, Box<RawValue>> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let value = |name: &String| values.remove(name).map_or_else(|| "null".to_owned(), |value| value.get().to_owned());
+        Ok(schema.fields().iter().map(|field| field.name()).map(value).collect())
+    };
+    lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(row).collect()
+}
+
+/// The same columns, all of which may hold nulls.
+pub(crate) fn nullable(schema: &Schema) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Fields>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn schema(columns: &[(&str, &str)]) -> SchemaRef {
+        let field = |(name, text): &(&str, &str)| arrow_schema::Field::new(*name, text.parse().unwrap(), true);
+        Arc::new(Schema::new(columns.iter().map(field).collect::<Fields>()))
+    }
+
+    fn round_trip(columns: &[(&str, &str)], row: Value) -> Result<String, String> {
+        let Value::Object(row) = row else { panic!("not a row") };
+        Ok(to_text(&to_batch(&[row], &schema(columns))?)?[0].join(" "))
+    }
+
+    #[test]
+    fn values_come_back_exactly() {
+        let columns = [
+            ("int", "Int64"),
+            ("unsigned", "UInt64"),
+            ("decimal", "Decimal128(38, 9)"),
+            ("nan", "Float64"),
+            ("bytes", "Binary"),
+            ("date", "Date32"),
+            ("local", "Timestamp(ns)"),
+            ("zoned", "Timestamp(µs, \"UTC\")"),
+            ("list", "List(Int64)"),
+        ];
+        let row = json!({
+            "int": i64::MIN, "unsigned": u64::MAX, "decimal": "12345678901234567890123456789.000000001", "nan": "NaN", "bytes": "AP8=",
+            "date": "2022-07-07", "local": "2022-07-07 00:18:41.000000001", "zoned": "2022-07-07T02:18:41+02:00", "list": [1, null],
+        });
+        let expected = r#"-9223372036854775808 18446744073709551615 "12345678901234567890123456789.000000001" "NaN" "AP8=" "2022-07-07" "2022-07-07T00:18:41.000000001" "2022-07-07T00:18:41Z" [1,null]"#;
+        assert_eq!(round_trip(&columns, row).unwrap(), expected);
+    }
+
+    #[test]
+    fn numbers_and_texts_become_each_other_where_nothing_is_lost() {
+        let columns = [("a", "Utf8"), ("b", "Int64"), ("c", "Int64"), ("d", "Float64"), ("e", "Boolean"), ("f", "Decimal128(9, 2)")];
+        let row = json!({ "a": 12, "b": "9007199254740993", "c": 5.0, "d": "1.5", "e": "true", "f": 1.25 });
+        assert_eq!(round_trip(&columns, row).unwrap(), r#""12" 9007199254740993 5 1.5 true "1.25""#);
+        for (value, column) in [(json!("5k"), columns[1]), (json!(1.5), columns[1]), (json!(1), columns[4]), (json!(1.255), columns[5])] {
+            let name = column.0;
+            let error = round_trip(&[column], json!({ name: value })).unwrap_err();
+            assert!(error.contains(&format!("`{name}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_is_named() {
+        let error = round_trip(&[("ind", "Int64"), ("age", "Int64")], json!({ "int": 1 })).unwrap_err();
+        assert_eq!(error, "row 0: there is no column `int`; there are ind, age");
+    }
+
+    #[test]
+    fn rows_without_columns_are_counted() {
+        let batch = to_batch(&[Row::new(), Row::new()], &schema(&[])).unwrap();
+        assert_eq!((batch.num_rows(), to_text(&batch).unwrap().len()), (2, 2));
+    }
+}
