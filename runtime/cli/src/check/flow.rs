@@ -196,9 +196,10 @@ impl<'a> Run<'a, '_> {
             }
         };
         let span = connector_node(sink.node).and_then(|node| node.get("uri")).map_or(sink.name_span, |node| node.span);
-        for difference in &differences {
-            let message = format!("`{}` does not fit the table that is there: {}", sink.name, shorten(difference, 300));
-            let diagnostic = Diagnostic::error("table-differs", message).at(span);
+        if !differences.is_empty() {
+            let message = format!("`{}` does not fit the table that is there", sink.name);
+            let lines: Vec<String> = differences.iter().map(|difference| shorten(difference, 300)).collect();
+            let diagnostic = Diagnostic::error("table-differs", message).at(span).help(lines.join("\n"));
             self.diagnostics.push(diagnostic.help("write into another table, or replace this one (write: overwrite)"));
         }
         differences.is_empty()

@@ -40,7 +40,7 @@ impl Page<'_> {
         let _ = writeln!(self.text, "{} {title}\n", "#".repeat(level));
         if path != "pipeline" {
             let _ = writeln!(self.text, "`{path}`\n");
-            self.prose(description(schema));
+            self.prose(example(description(schema)).1);
         }
         let required: Vec<&str> = schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect();
         for (name, property) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
@@ -57,21 +57,37 @@ impl Page<'_> {
         }
     }
 
-    /// The values of an enumeration, each with what it means.
+    /// What a field may hold: the values of an enumeration, the keys of a map that has no part of its own on the page.
     fn values(&mut self, property: &Json) {
-        let target = self.resolve(property);
-        let values = target.get("oneOf").and_then(Json::as_array).into_iter().flatten();
-        let lines: Vec<String> = values
-            .filter_map(|value| Some(format!("- `{}`: {}", value.get("const")?.as_str()?, description(value))))
-            .collect();
+        if property.get("x-connector").is_some() {
+            return;
+        }
+        let mut lines = Vec::new();
+        for target in self.alternatives(property) {
+            let value = |value: &Json| Some(format!("- `{}`: {}", value.get("const")?.as_str()?, in_one_line(description(value))));
+            lines.extend(target.get("oneOf").and_then(Json::as_array).into_iter().flatten().filter_map(value));
+            if PARTS.iter().any(|(_, name, _)| self.schema.pointer(&format!("/$defs/{name}")) == Some(target)) {
+                continue;
+            }
+            for (_, key) in target.get("properties").and_then(Json::as_object).into_iter().flatten() {
+                let (example, text) = example(description(key));
+                lines.push(format!("- `{}`: {}", example.unwrap_or_default(), in_one_line(text)));
+            }
+        }
         if !lines.is_empty() {
             self.prose(&lines.join("\n"));
         }
     }
 
+    /// The definitions that a property stands for.
+    fn alternatives<'b>(&'b self, schema: &'b Json) -> Vec<&'b Json> {
+        match schema.get("anyOf").and_then(Json::as_array) {
+            Some(list) => list.iter().flat_map(|schema| self.alternatives(schema)).collect(),
+            None => vec![self.resolve(schema)],
+        }
+    }
+
     fn resolve<'b>(&'b self, schema: &'b Json) -> &'b Json {
-        let alternatives = schema.get("anyOf").and_then(Json::as_array);
-        let schema = alternatives.and_then(|list| list.iter().find(|schema| schema.get("$ref").is_some())).unwrap_or(schema);
         let link = schema.get("$ref").and_then(Json::as_str).and_then(|link| link.strip_prefix('#'));
         link.and_then(|pointer| self.schema.pointer(pointer)).unwrap_or(schema)
     }
@@ -99,10 +115,16 @@ impl Page<'_> {
                 continue;
             }
             let kind = if path.starts_with("sources") { "source" } else { "sink" };
-            let target = self.resolve(property).clone();
-            self.fields(&format!("The {kind} `{name}`"), &format!("{path}.{name}"), &target, 3);
+            let targets: Vec<Json> = self.alternatives(property).into_iter().cloned().collect();
+            for target in targets.iter().filter(|target| target.get("properties").is_some()) {
+                self.fields(&format!("The {kind} `{name}`"), &format!("{path}.{name}"), target, 3);
+            }
         }
     }
+}
+
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn description(schema: &Json) -> &str {
