@@ -38,7 +38,9 @@ fn every_case_prints_what_stands_beside_it() {
 #[test]
 fn the_reference_page_and_the_schema_for_editors_are_fresh() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for (arguments, file) in [(&["schema", "--markdown"][..], "docs/pipeline-reference.md"), (&["schema"][..], "pipelines/pipeline.schema.json")] {
+    for (arguments, file) in
+        [(&["schema", "--markdown"][..], "docs/pipeline-reference.md"), (&["schema"][..], "pipelines/pipeline.schema.json")]
+    {
         let output = Command::new(WASMILL).args(arguments).output().unwrap();
         assert!(output.status.success());
         let printed = String::from_utf8(output.stdout).unwrap();
@@ -52,7 +54,8 @@ fn the_reference_page_and_the_schema_for_editors_are_fresh() {
 
 #[test]
 fn every_command_shows_an_example() {
-    let commands = ["check", "run", "plan", "schema", "emulate", "state show", "state adopt", "state reset", "plugin inspect", "completions"];
+    let commands =
+        ["check", "run", "plan", "schema", "emulate", "state show", "state adopt", "state reset", "plugin inspect", "completions"];
     for command in commands {
         let output = Command::new(WASMILL).args(command.split(' ')).arg("--help").output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
@@ -78,7 +81,8 @@ fn run(folder: &Path, name: &str, plugins: &Path) -> String {
     let file = format!("cases/{name}.yaml");
     // A case may be no UTF-8.
     let text = String::from_utf8_lossy(&std::fs::read(folder.join(&file)).unwrap()).into_owned();
-    let directive = |title: &str| text.lines().take_while(|line| line.starts_with('#')).find_map(|line| line.strip_prefix(title).map(str::trim));
+    let directive =
+        |title: &str| text.lines().take_while(|line| line.starts_with('#')).find_map(|line| line.strip_prefix(title).map(str::trim));
     let mut command = Command::new(WASMILL);
     command.current_dir(folder).arg("check").arg(&file);
     let arguments: Vec<&str> = directive("# args:").into_iter().flat_map(str::split_whitespace).collect();
@@ -91,8 +95,9 @@ fn run(folder: &Path, name: &str, plugins: &Path) -> String {
     let status = output.status.code().map_or("killed".into(), |code| code.to_string());
     let command: Vec<&str> = ["wasmill", "check", &file].into_iter().chain(arguments).collect();
     let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let here = folder.canonicalize().unwrap();
     let printed = format!("$ {}\n{printed}{errors}exit status {status}\n", command.join(" "));
-    without_digests(&printed.replace(&plugins.display().to_string(), "<plugins>"))
+    without_digests(&printed.replace(&plugins.display().to_string(), "<plugins>").replace(&here.display().to_string(), "<here>"))
 }
 
 /// Digests of the shipped plugins change with the compiler.
@@ -113,7 +118,15 @@ fn plugins() -> PathBuf {
         return folder;
     }
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--locked", "--profile", "plugin", "--target", "wasm32-wasip2"]);
+    build.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--profile",
+        "plugin",
+        "--target",
+        "wasm32-wasip2",
+    ]);
     build.arg("--target-dir").arg(target).args(PLUGINS.iter().flat_map(|name| ["--package", name]));
     assert!(build.status().unwrap().success(), "the plugins could not be built");
     folder

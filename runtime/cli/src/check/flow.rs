@@ -268,9 +268,8 @@ impl<'a> Run<'a, '_> {
         }
         let edges: Vec<&Edge> = self.wiring.stage_inputs.iter().chain(&self.wiring.sink_inputs).flatten().collect();
         for port in ports {
-            let read = edges.iter().any(|edge| {
-                edge.producer == Producer::Stage(index) && edge.port.as_deref().unwrap_or("out") == &*port.name
-            });
+            let read =
+                edges.iter().any(|edge| edge.producer == Producer::Stage(index) && edge.port.as_deref().unwrap_or("out") == &*port.name);
             if !read {
                 let message = format!("nothing reads from the port `{}.{}`: its rows go nowhere", stage.name, port.name);
                 self.diagnostics.push(Diagnostic::warning("unused-port", message).at(stage.name_span));

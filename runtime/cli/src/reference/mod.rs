@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value as Json;
 
-const HEAD: &str = "<!-- Written by `wasmill schema --markdown` from the types in runtime/cli/src/spec. Do not edit. -->\n\n# Pipeline reference\n\n";
+const HEAD: &str =
+    "<!-- Written by `wasmill schema --markdown` from the types in runtime/cli/src/spec. Do not edit. -->\n\n# Pipeline reference\n\n";
 
 /// The page, in Markdown.
 pub fn markdown(schema: &Json) -> String {
@@ -64,7 +65,8 @@ impl Page<'_> {
         }
         let mut lines = Vec::new();
         for target in self.alternatives(property) {
-            let value = |value: &Json| Some(format!("- `{}`: {}", value.get("const")?.as_str()?, in_one_line(description(value))));
+            let value =
+                |value: &Json| Some(format!("- `{}`: {}", value.get("const")?.as_str()?, in_one_line(without_name(description(value)))));
             lines.extend(target.get("oneOf").and_then(Json::as_array).into_iter().flatten().filter_map(value));
             if PARTS.iter().any(|(_, name, _)| self.schema.pointer(&format!("/$defs/{name}")) == Some(target)) {
                 continue;
@@ -81,9 +83,10 @@ impl Page<'_> {
 
     /// The definitions that a property stands for.
     fn alternatives<'b>(&'b self, schema: &'b Json) -> Vec<&'b Json> {
+        let schema = self.resolve(schema);
         match schema.get("anyOf").and_then(Json::as_array) {
             Some(list) => list.iter().flat_map(|schema| self.alternatives(schema)).collect(),
-            None => vec![self.resolve(schema)],
+            None => vec![schema],
         }
     }
 
@@ -101,8 +104,14 @@ impl Page<'_> {
         self.text.push_str("## Types\n\n");
         for name in ["Period", "Size", "Share", "PluginReference", "Inputs", "Columns", "ColumnType"] {
             let Some(schema) = self.schema.pointer(&format!("/$defs/{name}")) else { continue };
-            let examples: Vec<String> =
-                schema.get("examples").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).map(|text| format!("`{text}`")).collect();
+            let examples: Vec<String> = schema
+                .get("examples")
+                .and_then(Json::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Json::as_str)
+                .map(|text| format!("`{text}`"))
+                .collect();
             let examples = if examples.is_empty() { String::new() } else { format!(" For example {}.", examples.join(", ")) };
             let _ = writeln!(self.text, "- **{name}**: {}{examples}", description(schema));
         }
@@ -121,6 +130,12 @@ impl Page<'_> {
             }
         }
     }
+}
+
+/// Some variants are described as `` `name`: what it is ``.
+fn without_name(description: &str) -> &str {
+    let named = description.strip_prefix('`').and_then(|rest| rest.split_once("`: "));
+    named.map_or(description, |(_, rest)| rest)
 }
 
 fn in_one_line(text: &str) -> String {
