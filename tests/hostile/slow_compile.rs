@@ -75,3 +75,11 @@ fn a_good_plugin_compiles_in_a_child() {
     assert!(matches!(error, HostError::NotAPlugin { .. }), "{error:?}");
     assert!(error.to_string().starts_with("bad.wasm is not a plugin that can run here: it is not a valid component"), "{error}");
 }
+
+#[test]
+#[ignore = "takes a minute: it shows that the slow component is slow"]
+fn the_slow_component_is_slow() {
+    let start = std::time::Instant::now();
+    let _ = Host::builder().build().unwrap().load_bytes("slow.wasm", component());
+    assert!(start.elapsed() > Duration::from_secs(10), "{:?}", start.elapsed());
+}
