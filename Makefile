@@ -16,7 +16,7 @@ ifneq ($(REAL_DATA),)
 export WASMILL_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: help setup build plugins run test lint check unit crash bench fuzz clean
+.PHONY: help setup build plugins run test lint crash bench fuzz clean
 
 help: ## Shows this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -61,6 +61,9 @@ crash: setup $(VENV)/ready ## 300 kills in each mode; WASMILL_CRASH_SEED repeats
 
 bench: build $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks.md
 	$(VENV)/bin/python tests/bench/run.py
+
+fuzz: setup ## Attacks every decoder of foreign bytes until it is stopped
+	WASMILL_FUZZ=endless $(TEST_ENVIRONMENT) cargo test --locked -p wasmill-host --test hostile -- decoders --nocapture
 
 clean: ## Removes what was built in this clone and what the demo wrote
 	rm -rf target out data .wasmill

@@ -1,6 +1,7 @@
 """Runs whole processes and measures them: wall time and peak memory, compared pair by pair."""
 
 import os
+import resource
 import statistics
 import subprocess
 import time
@@ -21,7 +22,11 @@ class Failed(Exception):
 
 
 def once(command: list[str], cwd: Path, log: Path) -> Sample:
-    """Runs a command to its end. The kernel's own count of the process gives the memory, so nothing escapes between two looks."""
+    """Runs a command to its end. The kernel's own count of the process gives the memory, so nothing escapes between two looks.
+
+    That count begins with the peak of this program, which the new process shares for a moment: this program has to stay small, and
+    `compare` refuses a count that it may have caused.
+    """
     with log.open("wb") as said:
         begun = time.perf_counter()
         process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
@@ -76,6 +81,8 @@ def compare(programs: dict[str, Callable[[], Sample]], runs: int) -> Compared:
         shift = number % len(names)
         for name in names[shift:] + names[:shift]:
             sample = programs[name]()
+            if sample.megabytes * 1024 <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+                raise Failed(f"{name} used less memory than the program that measures it: its peak can't be told")
             if number > 0:
                 samples[name].append(sample)
     return Compared(samples)

@@ -35,6 +35,34 @@ fn every_case_prints_what_stands_beside_it() {
     assert!(wrong.is_empty(), "{} cases differ; BLESS=1 accepts what is printed now\n\n{}", wrong.len(), wrong.join("\n"));
 }
 
+#[test]
+fn the_reference_page_and_the_schema_for_editors_are_fresh() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (arguments, file) in
+        [(&["schema", "--markdown"][..], "docs/pipeline-reference.md"), (&["schema"][..], "pipelines/pipeline.schema.json")]
+    {
+        let output = Command::new(WASMILL).args(arguments).output().unwrap();
+        assert!(output.status.success());
+        let printed = String::from_utf8(output.stdout).unwrap();
+        if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+            std::fs::write(root.join(file), &printed).unwrap();
+        }
+        let written = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        assert!(written == printed, "{file} is stale: write it with `wasmill {} > {file}`, or BLESS=1", arguments.join(" "));
+    }
+}
+
+#[test]
+fn every_command_shows_an_example() {
+    let commands =
+        ["check", "run", "plan", "schema", "emulate", "state show", "state adopt", "state reset", "plugin inspect", "completions"];
+    for command in commands {
+        let output = Command::new(WASMILL).args(command.split(' ')).arg("--help").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && help.contains("Example"), "{command}: {help}");
+    }
+}
+
 /// The names of all cases. An expectation without a case is a mistake.
 fn cases(folder: &Path) -> BTreeSet<String> {
     let files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -53,12 +81,13 @@ fn run(folder: &Path, name: &str, plugins: &Path) -> String {
     let file = format!("cases/{name}.yaml");
     // A case may be no UTF-8.
     let text = String::from_utf8_lossy(&std::fs::read(folder.join(&file)).unwrap()).into_owned();
-    let directive = |title: &str| text.lines().take_while(|line| line.starts_with('#')).find_map(|line| line.strip_prefix(title).map(str::trim));
+    let directive =
+        |title: &str| text.lines().take_while(|line| line.starts_with('#')).find_map(|line| line.strip_prefix(title).map(str::trim));
     let mut command = Command::new(WASMILL);
     command.current_dir(folder).arg("check").arg(&file);
     let arguments: Vec<&str> = directive("# args:").into_iter().flat_map(str::split_whitespace).collect();
     command.args(&arguments).env_clear().env("WASMILL_PLUGINS", plugins);
-    for variable in ["HOME", "XDG_CACHE_HOME", "TMPDIR"] {
+    for variable in ["HOME", "XDG_CACHE_HOME", "WASMILL_CACHE", "TMPDIR"] {
         command.envs(std::env::var_os(variable).map(|value| (variable, value)));
     }
     let pairs = directive("# env:").into_iter().flat_map(str::split_whitespace).filter_map(|pair| pair.split_once('='));
@@ -66,16 +95,39 @@ fn run(folder: &Path, name: &str, plugins: &Path) -> String {
     let status = output.status.code().map_or("killed".into(), |code| code.to_string());
     let command: Vec<&str> = ["wasmill", "check", &file].into_iter().chain(arguments).collect();
     let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let here = folder.canonicalize().unwrap();
     let printed = format!("$ {}\n{printed}{errors}exit status {status}\n", command.join(" "));
-    printed.replace(&plugins.display().to_string(), "<plugins>")
+    without_digests(&printed.replace(&plugins.display().to_string(), "<plugins>").replace(&here.display().to_string(), "<here>"))
 }
 
-/// The folder of the shipped plugins, built as they are shipped.
+/// Digests of the shipped plugins change with the compiler.
+fn without_digests(text: &str) -> String {
+    let mut parts = text.split("sha256:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let is_digest = part.len() >= 64 && part.bytes().take(64).all(|byte| byte.is_ascii_hexdigit());
+        if is_digest && !part.starts_with("0123456789abcdef") { text + "sha256:<digest>" + &part[64..] } else { text + "sha256:" + part }
+    })
+}
+
+/// The folder of the shipped plugins, which are built if they are not there. `make test` builds them before.
 fn plugins() -> PathBuf {
     let target = Path::new(WASMILL).ancestors().nth(2).unwrap();
+    let folder = target.join("wasm32-wasip2/plugin");
+    if PLUGINS.iter().all(|name| folder.join(name.replace('-', "_")).with_extension("wasm").exists()) {
+        return folder;
+    }
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--locked", "--profile", "plugin", "--target", "wasm32-wasip2"]);
+    build.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--profile",
+        "plugin",
+        "--target",
+        "wasm32-wasip2",
+    ]);
     build.arg("--target-dir").arg(target).args(PLUGINS.iter().flat_map(|name| ["--package", name]));
     assert!(build.status().unwrap().success(), "the plugins could not be built");
-    target.join("wasm32-wasip2/plugin")
+    folder
 }

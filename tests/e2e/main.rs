@@ -7,5 +7,6 @@ mod damage;
 mod pipelines;
 mod real_data;
 mod runs;
+mod stage_contract;
 mod support;
 mod takeover;

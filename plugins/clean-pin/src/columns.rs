@@ -1,7 +1,8 @@
 //! The columns that are made anew and are no longer texts.
 
 use wasmill_plugin::arrow::array::ListArray;
-use wasmill_plugin::arrow::array::builder::{Int64Builder, ListBuilder, StringBuilder};
+use wasmill_plugin::arrow::array::builder::{ListBuilder, StringBuilder};
+use wasmill_plugin::arrow::buffer::NullBuffer;
 use wasmill_plugin::arrow::schema::Field;
 use wasmill_plugin::prelude::*;
 use wasmill_plugin::text::{TextRules, shortened};
@@ -21,8 +22,8 @@ pub(crate) fn output_type(column: Column, split_tag_list: bool) -> DataType {
 /// Texts as follower counts; rows whose text is none are rejected.
 pub(crate) fn follower_counts(rules: &TextRules, texts: &StringArray, out: &mut Output<'_>) -> Int64Array {
     let name = Column::FollowerCount.name();
-    let mut counts = Int64Builder::with_capacity(texts.len());
-    for row in 0..texts.len() {
+    let mut counts = Vec::with_capacity(texts.len());
+    let valid = mask(texts.len(), |row| {
         let count = match rules.text(texts, row).map(|text| (text, follower_count::parse(text))) {
             Some((_, Ok(count))) => Some(count),
             Some((text, Err(error))) => {
@@ -32,9 +33,10 @@ pub(crate) fn follower_counts(rules: &TextRules, texts: &StringArray, out: &mut 
             }
             None => None,
         };
-        counts.append_option(count);
-    }
-    counts.finish()
+        counts.push(count.unwrap_or_default());
+        count.is_some()
+    });
+    Int64Array::new(counts.into(), Some(NullBuffer::new(valid)))
 }
 
 /// Texts as lists: split at commas, items trimmed, empty items left out.

@@ -25,7 +25,34 @@ impl NoCount {
 /// Reads a follower count: digits, a decimal fraction if need be, then `k` for thousands or `M` for millions, in either case.
 ///
 /// All in integers, so that `4.35k` is 4,350 and nothing else.
+#[inline]
 pub fn parse(text: &str) -> Result<i64, NoCount> {
+    parse_short(text.as_bytes()).map_or_else(|| parse_any(text), Ok)
+}
+
+/// The form that nearly every count has: up to nine digits, which can't overflow, and a suffix.
+#[inline]
+fn parse_short(bytes: &[u8]) -> Option<i64> {
+    let (digits, factor) = match bytes.split_last()? {
+        (b'k' | b'K', digits) => (digits, 1_000),
+        (b'm' | b'M', digits) => (digits, 1_000_000),
+        _ => (bytes, 1),
+    };
+    if digits.is_empty() || digits.len() > 9 {
+        return None;
+    }
+    let mut value = 0_u32;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u32::from(digit);
+    }
+    Some(i64::from(value) * factor)
+}
+
+fn parse_any(text: &str) -> Result<i64, NoCount> {
     let bytes = text.trim().as_bytes();
     let (number, mut zeros) = match bytes.split_last() {
         Some((b'k' | b'K', number)) => (number, 3),

@@ -150,3 +150,55 @@ fn crossed(bytes: Vec<u8>, port: &Port, rows: usize, encoding: Encoding) -> Resu
     }
     Ok(Some(table))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    const ROWS: usize = 6;
+
+    /// A port that computes nothing, so that an answer is rows and indices only.
+    fn port(name: &str) -> Port {
+        let empty = Arc::new(arrow_schema::Schema::empty());
+        Port { name: name.to_owned(), schema: Arc::clone(&empty), columns: Vec::new(), crossing: empty }
+    }
+
+    fn output() -> impl Strategy<Value = contract::Output> {
+        let origins = prop::option::of(prop::collection::vec(0_u32..8, 0..5));
+        (0_u32..4, origins).prop_map(|(port, origins)| contract::Output { port, columns: Vec::new(), origins })
+    }
+
+    fn reject() -> impl Strategy<Value = contract::Reject> {
+        let code = prop_oneof![3 => Just("bad-number".to_owned()), 1 => "[a-zA-Z -]{0,4}"];
+        (0_u32..8, code).prop_map(|(row, code)| contract::Reject { row, code, column: None, message: String::new() })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// What is accepted accounts for every row at most once, whatever was answered.
+        #[test]
+        fn an_accepted_answer_keeps_the_contract(
+            outputs in prop::collection::vec(output(), 0..3),
+            rejects in prop::collection::vec(reject(), 0..4),
+        ) {
+            let ports = [port("a"), port("b")];
+            let given = (outputs.len(), rejects.len());
+            let Ok(answer) = check((outputs, rejects), &ports, ROWS, Encoding::ArrowIpc, &Limits::default()) else { return Ok(()) };
+            prop_assert_eq!((answer.outputs.len(), answer.rejects.len()), given);
+            prop_assert!(answer.rejects.windows(2).all(|pair| pair[0].row < pair[1].row));
+            prop_assert!(answer.rejects.iter().all(|reject| (reject.row as usize) < ROWS && is_kebab(&reject.code)));
+            let mut seen = std::collections::HashSet::new();
+            for output in &answer.outputs {
+                prop_assert!(output.port < ports.len() && seen.insert(output.port));
+                let all: Vec<u32> = (0..ROWS as u32).collect();
+                let origins = output.origins.as_deref().unwrap_or(&all);
+                prop_assert_eq!(origins.len(), output.rows);
+                prop_assert!(origins.windows(2).all(|pair| pair[0] <= pair[1]));
+                prop_assert!(origins.iter().all(|&row| (row as usize) < ROWS && answer.rejects.iter().all(|reject| reject.row != row)));
+            }
+        }
+    }
+}

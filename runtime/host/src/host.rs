@@ -12,7 +12,7 @@ use crate::cache::Cache;
 use crate::compile::{self, CompileWith};
 use crate::contract::{self, TransformPluginPre};
 use crate::description;
-use crate::error::HostError;
+use crate::error::{Fault, FaultKind, HostError, Phase};
 use crate::limits::Limits;
 use crate::linker;
 use crate::plugin::{Plugin, PluginParts};
@@ -132,7 +132,13 @@ impl Host {
         };
         let pre = linker.instantiate_pre(&component).and_then(TransformPluginPre::new).map_err(unlinkable)?;
         let maker = SandboxMaker { name: Arc::from(name), pre, ticker: Arc::clone(&self.inner.ticker) };
-        let (description, validator) = self.describe(&maker).map_err(|fault| fault.of(name))?;
+        let (description, validator) = self.describe(&maker).map_err(|fault| match fault {
+            // The functions are looked up when an instance starts: they are there, but of other types.
+            Fault { phase: Phase::Initialisation, kind: FaultKind::Answer, message, .. } => {
+                HostError::not_a_plugin(name, format!("it does not fit the contract: {message}"))
+            }
+            fault => fault.of(name),
+        })?;
         let component_type = component.component_type();
         let names = |items: Vec<&str>| items.into_iter().map(str::to_owned).collect();
         Ok(Plugin::new(PluginParts {
@@ -147,7 +153,7 @@ impl Host {
     }
 
     /// Asks two instances: what a plugin says of itself may depend on nothing.
-    fn describe(&self, maker: &SandboxMaker) -> Result<(crate::Description, Option<jsonschema::Validator>), crate::error::Fault> {
+    fn describe(&self, maker: &SandboxMaker) -> Result<(crate::Description, Option<jsonschema::Validator>), Fault> {
         let limits = &self.inner.load_limits;
         let first = maker.start(limits)?.describe()?;
         let mut sandbox = maker.start(limits)?;

@@ -1,5 +1,6 @@
 //! What a plugin writes: bounded lines, safe to show, kept for the fault that may follow.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::text::{MAX_LINE_BYTES, printable};
@@ -13,12 +14,17 @@ pub(crate) enum Severity {
     Error,
 }
 
+/// How many of the dropped lines are kept after all.
+const TAIL_LINES: usize = 4;
+
 /// The log of one instance. What one call writes is bounded; the bound starts anew with each call.
 pub(crate) struct Log {
     plugin: Arc<str>,
     max_bytes: usize,
     bytes: usize,
     lines: Vec<String>,
+    /// The last lines of those that were dropped: a panic's message comes last.
+    tail: VecDeque<String>,
     dropped: u64,
     /// What was written to standard output and error since the last line feed.
     partial: Vec<u8>,
@@ -26,13 +32,14 @@ pub(crate) struct Log {
 
 impl Log {
     pub fn new(plugin: Arc<str>, max_bytes: usize) -> Self {
-        Self { plugin, max_bytes, bytes: 0, lines: Vec::new(), dropped: 0, partial: Vec::new() }
+        Self { plugin, max_bytes, bytes: 0, lines: Vec::new(), tail: VecDeque::new(), dropped: 0, partial: Vec::new() }
     }
 
     /// Forgets what the last call wrote.
     pub fn begin_call(&mut self) {
         self.bytes = 0;
         self.lines.clear();
+        self.tail.clear();
         self.dropped = 0;
         self.partial.clear();
     }
@@ -40,8 +47,12 @@ impl Log {
     /// Adds a line by the contract's `log` function.
     pub fn line(&mut self, severity: Severity, text: &str) {
         let line = printable(text, MAX_LINE_BYTES);
-        if self.bytes.saturating_add(line.len()) > self.max_bytes {
+        if self.dropped > 0 || self.bytes.saturating_add(line.len()) > self.max_bytes {
             self.dropped += 1;
+            if self.tail.len() == TAIL_LINES {
+                self.tail.pop_front();
+            }
+            self.tail.push_back(line);
             return;
         }
         self.bytes += line.len() + 1;
@@ -73,16 +84,17 @@ impl Log {
         self.line(Severity::Info, &String::from_utf8_lossy(&partial));
     }
 
-    /// Ends a call: the lines that it wrote, the last of them saying how many more there were.
+    /// Ends a call: the lines that it wrote. Past the bound only their number and the last few of them are there.
     pub fn end_call(&mut self) -> Vec<String> {
         if !self.partial.is_empty() {
             self.flush();
         }
         let mut lines = std::mem::take(&mut self.lines);
         if self.dropped > 0 {
-            let note = format!("({} more lines were dropped)", self.dropped);
+            let note = format!("({} more lines were dropped)", self.dropped.saturating_sub(self.tail.len() as u64));
             tracing::warn!(target: "wasmill::plugin", plugin = &*self.plugin, "{note}");
             lines.push(note);
+            lines.extend(self.tail.drain(..));
             self.dropped = 0;
         }
         lines
@@ -114,8 +126,11 @@ mod tests {
     #[test]
     fn lines_past_the_bound_are_counted() {
         let mut log = Log::new("p".into(), 10);
-        log.write(b"12345\n123\n12345678\nx\n");
-        assert_eq!(log.end_call(), ["12345", "123", "(2 more lines were dropped)"]);
+        log.write(b"12345\n123\n12345678\n1234567\n123456\n12345\n1234\n");
+        assert_eq!(log.end_call(), ["12345", "123", "(1 more lines were dropped)", "1234567", "123456", "12345", "1234"]);
+        log.begin_call();
+        log.write(b"anew\n");
+        assert_eq!(log.end_call(), ["anew"]);
     }
 
     #[test]

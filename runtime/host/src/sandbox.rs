@@ -112,13 +112,13 @@ fn call<R>(
     drop(running);
     let log = store.data_mut().log.end_call();
     result.map_err(|error| {
-        let (kind, message) = explain(&error, deadline, &log);
+        let (kind, message) = explain(&error, phase, deadline, &log);
         Fault { phase, kind, message, log }
     })
 }
 
 /// What an error of wasmtime means to the plugin's author.
-fn explain(error: &wasmtime::Error, deadline: Duration, log: &[String]) -> (FaultKind, String) {
+fn explain(error: &wasmtime::Error, phase: Phase, deadline: Duration, log: &[String]) -> (FaultKind, String) {
     if let Some(breach) = error.downcast_ref::<Breach>() {
         let kind = match breach {
             Breach::Memory { .. } => FaultKind::Memory,
@@ -148,7 +148,7 @@ fn explain(error: &wasmtime::Error, deadline: Duration, log: &[String]) -> (Faul
             if message.contains("fuel allocated for hostcalls") {
                 return (FaultKind::Output, "it handed over more bytes than its output limit allows".to_owned());
             }
-            (FaultKind::Answer, format!("its answer can't be read: {message}"))
+            (FaultKind::Answer, if phase == Phase::Initialisation { message } else { format!("its answer can't be read: {message}") })
         }
     }
 }

@@ -80,7 +80,9 @@ fn resolve(columns: &SourceColumns, known: Option<SchemaRef>) -> SchemaRef {
     match (columns, known) {
         (SourceColumns::Declared(schema), _) => Arc::clone(schema),
         (SourceColumns::Needed(needed) | SourceColumns::Sampled { needed }, None) => Arc::clone(needed),
-        (SourceColumns::Needed(needed), Some(known)) if needed.fields().iter().all(|field| known.field_with_name(field.name()).is_ok() || is_reserved(field)) => {
+        (SourceColumns::Needed(needed), Some(known))
+            if needed.fields().iter().all(|field| known.field_with_name(field.name()).is_ok() || is_reserved(field)) =>
+        {
             Arc::clone(needed)
         }
         (SourceColumns::Needed(needed), Some(known)) => typed(&known, needed),

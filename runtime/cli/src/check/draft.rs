@@ -137,7 +137,9 @@ impl Reader<'_, '_> {
         if !shaped || !connected || node.has_unknown() {
             return None;
         }
-        read(node).map_err(|error| self.diagnostics.push(Diagnostic::error("wrong-value", error.message).at(error.span.unwrap_or(key)))).ok()
+        read(node)
+            .map_err(|error| self.diagnostics.push(Diagnostic::error("wrong-value", error.message).at(error.span.unwrap_or(key))))
+            .ok()
     }
 
     fn one_connector(&mut self, kind: &str, path: &str, key: Span, node: &Node) -> bool {
@@ -152,14 +154,16 @@ impl Reader<'_, '_> {
                 let known = |key: &str| properties.is_some_and(|properties| properties.get(key).is_some());
                 if entries.iter().all(|entry| known(&entry.key)) {
                     let message = format!("`{path}` has no connector");
-                    self.diagnostics.push(Diagnostic::error("no-connector", message).at(key).allowed(format!("one of {}", allowed.join(", "))));
+                    self.diagnostics
+                        .push(Diagnostic::error("no-connector", message).at(key).allowed(format!("one of {}", allowed.join(", "))));
                 }
                 false
             }
             [first, rest @ ..] => {
                 for extra in rest {
                     let message = format!("`{path}` has two connectors: `{}` and `{}`", first.key, extra.key);
-                    self.diagnostics.push(Diagnostic::error("two-connectors", message).at(extra.key_span).related(first.key_span, "the first one"));
+                    self.diagnostics
+                        .push(Diagnostic::error("two-connectors", message).at(extra.key_span).related(first.key_span, "the first one"));
                 }
                 false
             }

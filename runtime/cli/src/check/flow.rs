@@ -196,9 +196,10 @@ impl<'a> Run<'a, '_> {
             }
         };
         let span = connector_node(sink.node).and_then(|node| node.get("uri")).map_or(sink.name_span, |node| node.span);
-        for difference in &differences {
-            let message = format!("`{}` does not fit the table that is there: {}", sink.name, shorten(difference, 300));
-            let diagnostic = Diagnostic::error("table-differs", message).at(span);
+        if !differences.is_empty() {
+            let message = format!("`{}` does not fit the table that is there", sink.name);
+            let lines: Vec<String> = differences.iter().map(|difference| shorten(difference, 300)).collect();
+            let diagnostic = Diagnostic::error("table-differs", message).at(span).help(lines.join("\n"));
             self.diagnostics.push(diagnostic.help("write into another table, or replace this one (write: overwrite)"));
         }
         differences.is_empty()
@@ -267,9 +268,8 @@ impl<'a> Run<'a, '_> {
         }
         let edges: Vec<&Edge> = self.wiring.stage_inputs.iter().chain(&self.wiring.sink_inputs).flatten().collect();
         for port in ports {
-            let read = edges.iter().any(|edge| {
-                edge.producer == Producer::Stage(index) && edge.port.as_deref().unwrap_or("out") == &*port.name
-            });
+            let read =
+                edges.iter().any(|edge| edge.producer == Producer::Stage(index) && edge.port.as_deref().unwrap_or("out") == &*port.name);
             if !read {
                 let message = format!("nothing reads from the port `{}.{}`: its rows go nowhere", stage.name, port.name);
                 self.diagnostics.push(Diagnostic::warning("unused-port", message).at(stage.name_span));

@@ -29,7 +29,9 @@ pub fn load(
     let tree = parse(files, file, diagnostics);
     let overrides: Vec<Override> = sets.iter().filter_map(|set| Override::parse(set, files, diagnostics)).collect();
     if tree.is_none() && !diagnostics.has_errors() {
-        diagnostics.push(Diagnostic::error("empty", format!("{} holds no pipeline", path.display())).help("`name`, `sources` and `sinks` are the least"));
+        diagnostics.push(
+            Diagnostic::error("empty", format!("{} holds no pipeline", path.display())).help("`name`, `sources` and `sinks` are the least"),
+        );
     }
     let mut tree = tree?;
     overlay(&mut tree, overrides, diagnostics);
@@ -45,8 +47,8 @@ fn read_text(path: &Path) -> Result<String, Box<Diagnostic>> {
         let mut diagnostic = cannot(error);
         let near = siblings(path);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        diagnostic.suggestion = crate::diagnostics::nearest(name, near.iter().map(String::as_str))
-            .map(|near| path.with_file_name(near).display().to_string());
+        diagnostic.suggestion =
+            crate::diagnostics::nearest(name, near.iter().map(String::as_str)).map(|near| path.with_file_name(near).display().to_string());
         diagnostic
     })?;
     let mut bytes = Vec::new();

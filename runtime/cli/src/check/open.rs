@@ -57,7 +57,9 @@ fn refused_type<'a>(problem: &PluginProblem, asked: &'a Asked, input: &Schema) -
 
 /// The schema with these columns, in the place of those of the same name.
 fn with_columns(schema: &SchemaRef, columns: &[&Field]) -> SchemaRef {
-    let replaced = |field: &Arc<Field>| columns.iter().find(|column| column.name() == field.name()).map_or_else(|| field.as_ref().clone(), |&column| column.clone());
+    let replaced = |field: &Arc<Field>| {
+        columns.iter().find(|column| column.name() == field.name()).map_or_else(|| field.as_ref().clone(), |&column| column.clone())
+    };
     let mut fields: Vec<Field> = schema.fields().iter().map(replaced).collect();
     fields.extend(columns.iter().filter(|column| schema.field_with_name(column.name()).is_err()).map(|&column| column.clone()));
     Arc::new(Schema::new(fields))
@@ -65,9 +67,11 @@ fn with_columns(schema: &SchemaRef, columns: &[&Field]) -> SchemaRef {
 
 fn column_missing(stage: &Declared<'_, StageSpec>, need: &Field, input: &Schema, declared: Option<&Node>) -> Diagnostic {
     let names: Vec<&str> = input.fields().iter().map(|field| field.name().as_str()).collect();
-    let message = format!("`{}` needs the column `{}` ({}), which it does not get", stage.name, shorten(need.name(), 80), Written(need.data_type()));
+    let message =
+        format!("`{}` needs the column `{}` ({}), which it does not get", stage.name, shorten(need.name(), 80), Written(need.data_type()));
     let diagnostic = at_from(Diagnostic::error("column-missing", message), stage);
-    let diagnostic = declared.into_iter().fold(diagnostic, |diagnostic, node| diagnostic.related(node.span, "the columns are declared here"));
+    let diagnostic =
+        declared.into_iter().fold(diagnostic, |diagnostic, node| diagnostic.related(node.span, "the columns are declared here"));
     let listed = if names.is_empty() { "no columns".into() } else { names.join(", ") };
     diagnostic.suggest(nearest(need.name(), names)).help(format!("it gets: {listed}"))
 }

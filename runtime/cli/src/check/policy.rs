@@ -63,12 +63,15 @@ fn writes(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
         }
         return;
     }
-    let (dead_letters, sinks): (Vec<&Writer<'_>>, Vec<&Writer<'_>>) = overwriting.into_iter().partition(|writer| writer.name == "dead_letters");
+    let (dead_letters, sinks): (Vec<&Writer<'_>>, Vec<&Writer<'_>>) =
+        overwriting.into_iter().partition(|writer| writer.name == "dead_letters");
     if let Some(first) = sinks.first() {
         for writer in writers.iter().filter(|writer| is_overwrite(&writer.kind) == Some(false) && writer.name != "dead_letters") {
-            let message = format!("`{}` appends and `{}` overwrites: a run that overwrites reads everything again", writer.name, first.name);
+            let message =
+                format!("`{}` appends and `{}` overwrites: a run that overwrites reads everything again", writer.name, first.name);
             let help = "let all sinks append, or all overwrite, or split the pipeline";
-            diagnostics.push(Diagnostic::error("append-beside-overwrite", message).at(writer.span).related(first.span, "overwrites").help(help));
+            diagnostics
+                .push(Diagnostic::error("append-beside-overwrite", message).at(writer.span).related(first.span, "overwrites").help(help));
         }
     } else if let Some(writer) = dead_letters.first() {
         let message = "`dead_letters` overwrites while the sinks append: rejects of earlier runs would be lost";
@@ -85,9 +88,10 @@ fn endless(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
             && is_endless(&emulator)
         {
             let span = source.node.entry("emulator").map_or(source.name_span, |entry| entry.key_span);
-            let mut diagnostic = Diagnostic::error("endless-batch", format!("`{}` is endless, and a batch ends with its input", source.name))
-                .at(span)
-                .help("bound it with `rows`, or run as a stream (mode: stream)");
+            let mut diagnostic =
+                Diagnostic::error("endless-batch", format!("`{}` is endless, and a batch ends with its input", source.name))
+                    .at(span)
+                    .help("bound it with `rows`, or run as a stream (mode: stream)");
             if let Some(mode) = tree.entry("mode") {
                 diagnostic = diagnostic.related(mode.node.span, "the mode");
             }

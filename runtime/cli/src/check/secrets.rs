@@ -6,9 +6,8 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::document::{Node, Redactor, SourceFiles, Span, Value};
 
 /// Endings of keys that hold secrets.
-const SECRET_KEYS: [&str; 11] = [
-    "password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "access_key", "secret_key", "private_key", "credentials",
-];
+const SECRET_KEYS: [&str; 11] =
+    ["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "access_key", "secret_key", "private_key", "credentials"];
 
 /// Finds secrets, hides them from excerpts and messages, and reports them.
 pub struct Secrets<'a> {
@@ -86,7 +85,8 @@ impl Secrets<'_> {
         self.redactor.add(password);
         self.files.mask(node.span);
         let help = "take it from the environment: ${env:PASSWORD} in its place";
-        self.diagnostics.push(Diagnostic::error("plain-secret", "an address with its password written in plain text").at(node.span).help(help));
+        self.diagnostics
+            .push(Diagnostic::error("plain-secret", "an address with its password written in plain text").at(node.span).help(help));
     }
 
     fn hide(&mut self, node: &Node) {
@@ -104,7 +104,9 @@ impl Secrets<'_> {
 
 fn names_secret(key: &str) -> bool {
     let key = key.to_lowercase().replace('-', "_");
-    SECRET_KEYS.iter().any(|ending| key.strip_suffix(ending).is_some_and(|start| start.is_empty() || start.ends_with('_') || !ending.contains('_')))
+    SECRET_KEYS
+        .iter()
+        .any(|ending| key.strip_suffix(ending).is_some_and(|start| start.is_empty() || start.ends_with('_') || !ending.contains('_')))
 }
 
 /// Whether some of it was written and not interpolated.

@@ -98,14 +98,19 @@ impl<'a> Shape<'a> {
             }
         }
         for key in schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
-            if node.entry(key).is_none() {
-                let example = properties.and_then(|known| known.get(key)).and_then(example);
-                let message = format!("`{key}` is missing{}", inside(spot.path));
-                let mut diagnostic = Diagnostic::error("missing-key", message).at(spot.key);
-                if let Some(example) = example {
-                    diagnostic = diagnostic.help(format!("for example: {example}"));
+            let property = properties.and_then(|known| known.get(key));
+            match node.entry(key) {
+                None => {
+                    let diagnostic = Diagnostic::error("missing-key", format!("`{key}` is missing{}", inside(spot.path))).at(spot.key);
+                    let example = property.and_then(example).map(|example| format!("for example: {example}"));
+                    self.diagnostics.push(example.into_iter().fold(diagnostic, Diagnostic::help));
                 }
-                self.diagnostics.push(diagnostic);
+                // What is required has to say something, even where the schema does not insist.
+                Some(entry) if entry.node.text() == Some("") && property.is_some_and(|property| property.get("minLength").is_none()) => {
+                    let message = format!("`{}` is empty", join(spot.path, key));
+                    self.diagnostics.push(Diagnostic::error("empty", message).at(entry.node.span));
+                }
+                Some(_) => {}
             }
         }
         let least = schema.get("minProperties").and_then(Json::as_u64).unwrap_or(0);
@@ -206,7 +211,8 @@ impl<'a> Shape<'a> {
     }
 
     fn wrong_type(&mut self, node: &Node, alternatives: &[&'a Json], spot: Spot<'_>) {
-        let mut names: Vec<&str> = alternatives.iter().flat_map(|schema| types(schema)).filter(|name| *name != "null").map(people).collect();
+        let mut names: Vec<&str> =
+            alternatives.iter().flat_map(|schema| types(schema)).filter(|name| *name != "null").map(people).collect();
         names.dedup();
         let wanted = names.join(" or ");
         let place = if spot.path.is_empty() { "a pipeline".into() } else { format!("`{}`", spot.path) };

@@ -141,6 +141,8 @@ pub fn describe(stage: &Declared<'_, StageSpec>, problem: &PluginProblem, plugin
             let message = refers(&format!("can't be loaded: {message}"));
             Diagnostic::error("plugin-environment", message).at(plugin.span).class(Class::Environment)
         }
-        PluginProblem::Bug(message) => Diagnostic::error("bug", refers(&format!("can't be used: {message}"))).at(plugin.span).class(Class::Bug),
+        PluginProblem::Bug(message) => {
+            Diagnostic::error("bug", refers(&format!("can't be used: {message}"))).at(plugin.span).class(Class::Bug)
+        }
     }
 }

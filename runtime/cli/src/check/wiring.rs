@@ -54,7 +54,11 @@ pub fn wire(draft: &Draft<'_>, diagnostics: &mut Diagnostics) -> Wiring {
 fn names(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     if let Some((name, span)) = draft.name.filter(|(name, _)| !name.is_empty() && !is_pipeline_name(name)) {
         let message = format!("`{}` can't be the name of a pipeline", shorten(name, 80));
-        diagnostics.push(Diagnostic::error("name", message).at(span).allowed("lower-case letters, digits, `-` and `_`, at most 64, a letter or digit first"));
+        diagnostics.push(
+            Diagnostic::error("name", message)
+                .at(span)
+                .allowed("lower-case letters, digits, `-` and `_`, at most 64, a letter or digit first"),
+        );
     }
     let sources = draft.sources.iter().map(|source| ("source", source.name, source.name_span));
     let stages = draft.stages.iter().map(|stage| ("stage", stage.name, stage.name_span));
@@ -64,7 +68,8 @@ fn names(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
             let message = format!("`{}` can't be the name of a {kind}", shorten(name, 80));
             let mended: String = name.to_lowercase().chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '_' }).collect();
             let allowed = "lower-case letters, digits and `_`, at most 64, a letter first";
-            diagnostics.push(Diagnostic::error("name", message).at(span).allowed(allowed).suggest(Some(mended).filter(|name| is_name(name))));
+            diagnostics
+                .push(Diagnostic::error("name", message).at(span).allowed(allowed).suggest(Some(mended).filter(|name| is_name(name))));
         } else if name == "dead_letters" {
             let message = format!("`dead_letters` is reserved and can't be the name of a {kind}");
             diagnostics.push(Diagnostic::error("name", message).at(span));
@@ -74,7 +79,12 @@ fn names(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     for (_, name, span) in stages {
         if let Some(first) = seen.insert(name, span) {
             let message = format!("`{name}` is both a source and a stage");
-            diagnostics.push(Diagnostic::error("name", message).at(span).related(first, "the source").help("`from` would not know which: give one of them another name"));
+            diagnostics.push(
+                Diagnostic::error("name", message)
+                    .at(span)
+                    .related(first, "the source")
+                    .help("`from` would not know which: give one of them another name"),
+            );
         }
     }
 }
@@ -185,13 +195,22 @@ fn describe_cycle(draft: &Draft<'_>, inputs: &[Vec<Edge>], cycle: &[usize]) -> O
 /// Every source and stage has to be read by something, and a pipeline has to have both ends.
 fn unread(draft: &Draft<'_>, wiring: &Wiring, diagnostics: &mut Diagnostics) {
     // A name that somebody missed by a letter is not unused: that is reported where it is misspelt.
-    let meant: Vec<&str> = diagnostics.iter().filter(|found| found.code == "unknown-input" || found.code == "port").filter_map(|found| found.suggestion.as_deref()).collect();
+    let meant: Vec<&str> = diagnostics
+        .iter()
+        .filter(|found| found.code == "unknown-input" || found.code == "port")
+        .filter_map(|found| found.suggestion.as_deref())
+        .collect();
     let meant: Vec<String> = meant.into_iter().map(str::to_owned).collect();
     let read: Vec<Producer> = wiring.stage_inputs.iter().chain(&wiring.sink_inputs).flatten().map(|edge| edge.producer).collect();
-    let sources = draft.sources.iter().enumerate().map(|(index, source)| ("source", Producer::Source(index), source.name, source.name_span));
+    let sources =
+        draft.sources.iter().enumerate().map(|(index, source)| ("source", Producer::Source(index), source.name, source.name_span));
     let stages = draft.stages.iter().enumerate().map(|(index, stage)| ("stage", Producer::Stage(index), stage.name, stage.name_span));
-    for (kind, _, name, span) in sources.chain(stages).filter(|(_, producer, name, _)| !read.contains(producer) && !meant.iter().any(|meant| meant == name)) {
+    for (kind, _, name, span) in
+        sources.chain(stages).filter(|(_, producer, name, _)| !read.contains(producer) && !meant.iter().any(|meant| meant == name))
+    {
         let message = format!("nothing reads from the {kind} `{}`", shorten(name, 60));
-        diagnostics.push(Diagnostic::error("unused", message).at(span).help(format!("name it in the `from` of a stage or sink, or remove the {kind}")));
+        diagnostics.push(
+            Diagnostic::error("unused", message).at(span).help(format!("name it in the `from` of a stage or sink, or remove the {kind}")),
+        );
     }
 }

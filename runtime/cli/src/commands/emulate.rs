@@ -7,7 +7,6 @@ use wasmill_connectors::emulator::{Destination, Dirt, Emulation, Table, emulate}
 use wasmill_engine::{Error, Result};
 
 use super::checked::fail;
-
 use crate::document::Redactor;
 use crate::exit;
 
@@ -71,5 +70,27 @@ impl Emulate {
             (Ok(_), None) => exit::OK,
             (Err(error), _) => fail(&error, &Redactor::default(), false),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmill_connectors::emulator::Level;
+
+    use super::*;
+
+    #[test]
+    fn dirt_is_a_level_or_shares() {
+        assert_eq!(dirt("none").unwrap(), Dirt::Level(Level::None));
+        assert_eq!(dirt(r#"{"malformed": 0.5}"#).unwrap().shares().malformed, 0.5);
+        assert!(dirt("filthy").unwrap_err().contains("`heavy`"));
+        assert!(dirt(r#"{"brokn": 1}"#).unwrap_err().contains("`broken`"));
+        assert!(dirt("{").unwrap_err().contains("EOF"));
+    }
+
+    #[test]
+    fn a_table_that_does_not_exist_is_named() {
+        assert_eq!(table("geo").unwrap(), Table::Geo);
+        assert_eq!(table("pins").unwrap_err(), "there is no table `pins`; the tables are `pin`, `geo` and `user`");
     }
 }

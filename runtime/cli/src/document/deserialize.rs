@@ -74,12 +74,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
         visitor.visit_newtype_struct(self).map_err(|error| error.at(self.span))
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
+    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
         let result = match &self.value {
             Value::Scalar(scalar) => visitor.visit_enum(StrDeserializer::<ReadError>::new(&scalar.text)),
             _ => visitor.visit_enum(de::value::MapAccessDeserializer::new(Entries {
@@ -109,9 +104,11 @@ fn visit_scalar<'a, V: Visitor<'a>>(scalar: &Scalar, visitor: V) -> Result<V::Va
         Kind::Text => visitor.visit_str(&scalar.text),
     };
     // serde's own messages quote the value.
-    result.map_err(|error: ReadError| {
-        if scalar.secret { ReadError { message: "the interpolated value does not fit here".into(), ..error } } else { error }
-    })
+    result.map_err(
+        |error: ReadError| {
+            if scalar.secret { ReadError { message: "the interpolated value does not fit here".into(), ..error } } else { error }
+        },
+    )
 }
 
 struct Items<'a>(std::slice::Iter<'a, Node>);

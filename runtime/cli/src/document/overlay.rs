@@ -16,7 +16,9 @@ impl Override {
         let file = files.add("--set", argument);
         let Some((path, value)) = argument.split_once('=') else {
             let span = part_of(file, argument, 0, argument.len());
-            diagnostics.push(Diagnostic::error("set", "no `=` in a --set argument").at(span).help("write --set sources.pins.files.path=data/*.jsonl"));
+            diagnostics.push(
+                Diagnostic::error("set", "no `=` in a --set argument").at(span).help("write --set sources.pins.files.path=data/*.jsonl"),
+            );
             return None;
         };
         let mut parts = Vec::new();
@@ -42,7 +44,9 @@ impl Override {
                 // Findings point into the blanked copy: the argument itself has the same columns, on one line.
                 for mut diagnostic in found.take_all() {
                     let end = value_span.end;
-                    diagnostic.span = diagnostic.span.map(|span| if span.start.line > 1 { Span { file, start: end, end } } else { Span { file, ..span } });
+                    diagnostic.span = diagnostic
+                        .span
+                        .map(|span| if span.start.line > 1 { Span { file, start: end, end } } else { Span { file, ..span } });
                     diagnostic.related.iter_mut().for_each(|(span, _)| span.file = file);
                     diagnostics.push(diagnostic);
                 }

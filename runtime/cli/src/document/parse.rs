@@ -209,8 +209,12 @@ fn place(marker: Marker) -> Place {
 fn span_of(file: FileId, text: &str, span: saphyr_parser::Span) -> Span {
     let (start, mut end) = (place(span.start), place(span.end));
     if end.line > start.line && end.column == 1 {
-        let line = text.lines().nth(end.line - 2).unwrap_or_default();
-        end = Place { line: end.line - 1, column: line.trim_end().chars().count() + 1 };
+        end = Place { line: end.line - 1, column: usize::MAX };
+    }
+    if end > start {
+        let line = text.lines().nth(end.line - 1).unwrap_or_default();
+        let before: String = line.chars().take(end.column - 1).collect();
+        end.column = before.trim_end().chars().count() + 1;
     }
     Span { file, start, end: end.max(start) }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value as Json;
 
-const HEAD: &str = "<!-- Written by `wasmill schema --markdown` from the types in runtime/cli/src/spec. Do not edit. -->\n\n# Pipeline reference\n\n";
+const HEAD: &str =
+    "<!-- Written by `wasmill schema --markdown` from the types in runtime/cli/src/spec. Do not edit. -->\n\n# Pipeline reference\n\n";
 
 /// The page, in Markdown.
 pub fn markdown(schema: &Json) -> String {
@@ -40,7 +41,7 @@ impl Page<'_> {
         let _ = writeln!(self.text, "{} {title}\n", "#".repeat(level));
         if path != "pipeline" {
             let _ = writeln!(self.text, "`{path}`\n");
-            self.prose(description(schema));
+            self.prose(example(description(schema)).1);
         }
         let required: Vec<&str> = schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect();
         for (name, property) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
@@ -57,21 +58,39 @@ impl Page<'_> {
         }
     }
 
-    /// The values of an enumeration, each with what it means.
+    /// What a field may hold: the values of an enumeration, the keys of a map that has no part of its own on the page.
     fn values(&mut self, property: &Json) {
-        let target = self.resolve(property);
-        let values = target.get("oneOf").and_then(Json::as_array).into_iter().flatten();
-        let lines: Vec<String> = values
-            .filter_map(|value| Some(format!("- `{}`: {}", value.get("const")?.as_str()?, description(value))))
-            .collect();
+        if property.get("x-connector").is_some() {
+            return;
+        }
+        let mut lines = Vec::new();
+        for target in self.alternatives(property) {
+            let value =
+                |value: &Json| Some(format!("- `{}`: {}", value.get("const")?.as_str()?, in_one_line(without_name(description(value)))));
+            lines.extend(target.get("oneOf").and_then(Json::as_array).into_iter().flatten().filter_map(value));
+            if PARTS.iter().any(|(_, name, _)| self.schema.pointer(&format!("/$defs/{name}")) == Some(target)) {
+                continue;
+            }
+            for (_, key) in target.get("properties").and_then(Json::as_object).into_iter().flatten() {
+                let (example, text) = example(description(key));
+                lines.push(format!("- `{}`: {}", example.unwrap_or_default(), in_one_line(text)));
+            }
+        }
         if !lines.is_empty() {
             self.prose(&lines.join("\n"));
         }
     }
 
+    /// The definitions that a property stands for.
+    fn alternatives<'b>(&'b self, schema: &'b Json) -> Vec<&'b Json> {
+        let schema = self.resolve(schema);
+        match schema.get("anyOf").and_then(Json::as_array) {
+            Some(list) => list.iter().flat_map(|schema| self.alternatives(schema)).collect(),
+            None => vec![schema],
+        }
+    }
+
     fn resolve<'b>(&'b self, schema: &'b Json) -> &'b Json {
-        let alternatives = schema.get("anyOf").and_then(Json::as_array);
-        let schema = alternatives.and_then(|list| list.iter().find(|schema| schema.get("$ref").is_some())).unwrap_or(schema);
         let link = schema.get("$ref").and_then(Json::as_str).and_then(|link| link.strip_prefix('#'));
         link.and_then(|pointer| self.schema.pointer(pointer)).unwrap_or(schema)
     }
@@ -85,8 +104,14 @@ impl Page<'_> {
         self.text.push_str("## Types\n\n");
         for name in ["Period", "Size", "Share", "PluginReference", "Inputs", "Columns", "ColumnType"] {
             let Some(schema) = self.schema.pointer(&format!("/$defs/{name}")) else { continue };
-            let examples: Vec<String> =
-                schema.get("examples").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).map(|text| format!("`{text}`")).collect();
+            let examples: Vec<String> = schema
+                .get("examples")
+                .and_then(Json::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Json::as_str)
+                .map(|text| format!("`{text}`"))
+                .collect();
             let examples = if examples.is_empty() { String::new() } else { format!(" For example {}.", examples.join(", ")) };
             let _ = writeln!(self.text, "- **{name}**: {}{examples}", description(schema));
         }
@@ -99,10 +124,22 @@ impl Page<'_> {
                 continue;
             }
             let kind = if path.starts_with("sources") { "source" } else { "sink" };
-            let target = self.resolve(property).clone();
-            self.fields(&format!("The {kind} `{name}`"), &format!("{path}.{name}"), &target, 3);
+            let targets: Vec<Json> = self.alternatives(property).into_iter().cloned().collect();
+            for target in targets.iter().filter(|target| target.get("properties").is_some()) {
+                self.fields(&format!("The {kind} `{name}`"), &format!("{path}.{name}"), target, 3);
+            }
         }
     }
+}
+
+/// Some variants are described as `` `name`: what it is ``.
+fn without_name(description: &str) -> &str {
+    let named = description.strip_prefix('`').and_then(|rest| rest.split_once("`: "));
+    named.map_or(description, |(_, rest)| rest)
+}
+
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn description(schema: &Json) -> &str {

@@ -65,9 +65,7 @@ pub struct Columns(pub Vec<Column>);
 impl Columns {
     /// As an Arrow schema.
     pub fn to_arrow(&self) -> SchemaRef {
-        let field = |column: &Column| {
-            Field::new(&column.name, column.column_type.data_type.clone(), column.column_type.nullable)
-        };
+        let field = |column: &Column| Field::new(&column.name, column.column_type.data_type.clone(), column.column_type.nullable);
         Arc::new(Schema::new(self.0.iter().map(field).collect::<Vec<_>>()))
     }
 }
@@ -117,7 +115,10 @@ impl<'a> Parser<'a> {
 
     fn word(&mut self) -> &'a str {
         self.skip();
-        let end = self.rest.find(|char: char| !(char.is_alphanumeric() || matches!(char, '_' | '/' | '+' | '-' | '.'))).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|char: char| !(char.is_alphanumeric() || matches!(char, '_' | '/' | '+' | '-' | '.')))
+            .unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         word
@@ -165,7 +166,9 @@ impl<'a> Parser<'a> {
         let precision = self.word().parse::<u8>().ok().filter(|precision| (1..=38).contains(precision));
         let precision = precision.ok_or("the precision of a decimal is a number from 1 to 38")?;
         let scale = if self.take(',') { self.word().parse::<i8>().ok() } else { Some(0) };
-        let scale = scale.filter(|scale| (0..=precision as i8).contains(scale)).ok_or("the scale of a decimal is a number from 0 to its precision")?;
+        let scale = scale
+            .filter(|scale| (0..=precision as i8).contains(scale))
+            .ok_or("the scale of a decimal is a number from 0 to its precision")?;
         self.need(')', "a decimal's scale")?;
         Ok(DataType::Decimal128(precision, scale))
     }
@@ -180,7 +183,10 @@ impl<'a> Parser<'a> {
         };
         let zone = if self.take(',') { Some(self.word()) } else { None };
         if let Some(zone) = zone.filter(|zone| !is_zone(zone)) {
-            return Err(format!("`{}` is not a time zone: `UTC`, `+02:00` or a name like `Europe/Berlin`", crate::diagnostics::shorten(zone, 40)));
+            return Err(format!(
+                "`{}` is not a time zone: `UTC`, `+02:00` or a name like `Europe/Berlin`",
+                crate::diagnostics::shorten(zone, 40)
+            ));
         }
         // An offset is written with a colon, which no word holds.
         let zone = match zone {
@@ -257,7 +263,9 @@ impl fmt::Display for Written<'_> {
                 write!(f, "struct<{}>", fields.join(", "))
             }
             DataType::Map(entries, _) => match entries.data_type() {
-                DataType::Struct(fields) if fields.len() == 2 => write!(f, "map<{}, {}>", Written(fields[0].data_type()), field(&fields[1])),
+                DataType::Struct(fields) if fields.len() == 2 => {
+                    write!(f, "map<{}, {}>", Written(fields[0].data_type()), field(&fields[1]))
+                }
                 other => write!(f, "{other}"),
             },
             other => match SIMPLE.iter().find(|(_, known)| known == other) {

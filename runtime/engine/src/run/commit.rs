@@ -55,6 +55,14 @@ impl<'p> Committer<'p> {
         Ok(())
     }
 
+    /// Says why this process failed, if another one has taken over: it may have removed what this one had staged.
+    pub fn explain(&self, error: Error) -> Error {
+        match self.store.latest() {
+            Ok(Some(newest)) if newest.epoch > self.checkpoint.epoch => fenced(&self.shape.name, newest.epoch).caused_by(error),
+            _ => error,
+        }
+    }
+
     fn prepare(&self, next: &Checkpoint, parts: Vec<Vec<Value>>) -> Result<BTreeMap<String, SinkProgress>> {
         let mut sinks = next.sinks.clone();
         for (node, parts) in self.shape.sinks.iter().zip(parts) {

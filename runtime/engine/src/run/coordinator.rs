@@ -101,7 +101,8 @@ impl<'p> Coordinator<'p> {
                 board.abort();
             }
             supervised
-        })?;
+        })
+        .map_err(|error| self.committer.explain(error))?;
         Ok(self.summary())
     }
 

@@ -20,7 +20,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Schema, DecodeError> {
     if schema.endianness() != ipc::Endianness::Little {
         return Err(DecodeError::new("the Arrow schema is big-endian"));
     }
-    let fields = schema.fields().into_iter().flatten().map(|child| field(child, MAX_TYPE_DEPTH)).collect::<Result<Vec<_>, _>>()?;
+    let fields = schema.fields().into_iter().flatten().map(|child| {
+        let named = |error| DecodeError(format!("column `{}`: {error}", shown(child.name().unwrap_or_default())));
+        field(child, MAX_TYPE_DEPTH).map_err(named)
+    });
+    let fields = fields.collect::<Result<Vec<_>, _>>()?;
     Ok(Schema::new_with_metadata(fields, metadata(schema.custom_metadata().into_iter().flatten())))
 }
 
@@ -34,7 +38,7 @@ fn metadata<'a>(pairs: impl Iterator<Item = ipc::KeyValue<'a>>) -> HashMap<Strin
 
 fn field(source: ipc::Field<'_>, depth: usize) -> Result<Field, DecodeError> {
     let name = source.name().unwrap_or_default();
-    let data_type = data_type(source, depth).map_err(|error| DecodeError(format!("column `{}`: {error}", shown(name))))?;
+    let data_type = data_type(source, depth)?;
     Ok(Field::new(name, data_type, source.nullable()).with_metadata(metadata(source.custom_metadata().into_iter().flatten())))
 }
 

@@ -14,7 +14,7 @@ pub fn run(attack: Option<&str>) {
         "loop" => forever(),
         "sleep" => std::thread::sleep(Duration::from_secs(3600)),
         "panic" => panic!("{argument}"),
-        "unreachable" => core::arch::wasm32_unreachable(),
+        "unreachable" => core::arch::wasm32::unreachable(),
         "out-of-bounds" => out_of_bounds(),
         "stack" => {
             black_box(recurse(1));
@@ -23,7 +23,7 @@ pub fn run(attack: Option<&str>) {
         "leak" => leak(argument.parse().expect("a number of bytes")),
         "log-flood" => log_flood(),
         "log-escapes" => log_escapes(),
-        "log-huge" => log(Level::Error, &"x".repeat(32 << 20)),
+        "log-huge" => log(Level::Error, &"x".repeat(4 << 20)),
         "exit" => std::process::exit(0),
         "file" => panic!("opened a file: {}", outcome(std::fs::File::open("/etc/passwd"))),
         "write-file" => panic!("wrote a file: {}", outcome(std::fs::write("/tmp/hostile", "x"))),
@@ -34,19 +34,6 @@ pub fn run(attack: Option<&str>) {
         "random" => panic!("the first random map order is {:?}", order()),
         "stdin" => panic!("read {:?}", std::io::stdin().lines().next().map(|line| line.is_ok())),
         other => panic!("there is no attack `{other}`"),
-    }
-}
-
-mod core {
-    pub mod arch {
-        #[cfg(target_arch = "wasm32")]
-        pub fn wasm32_unreachable() {
-            ::core::arch::wasm32::unreachable()
-        }
-        #[cfg(not(target_arch = "wasm32"))]
-        pub fn wasm32_unreachable() {
-            unimplemented!("only in WebAssembly")
-        }
     }
 }
 
@@ -87,7 +74,7 @@ fn out_of_bounds() {
 }
 
 fn log_flood() {
-    for line in 0..100_000 {
+    for line in 0..1000 {
         log(Level::Info, &format!("line {line} of a flood"));
         println!("and line {line} on standard output");
     }

@@ -1,5 +1,7 @@
 //! A plugin that misbehaves on demand. It echoes its input unless its configuration, or the mode that the test writes into the binary,
 //! tells it otherwise.
+// A component's exports have names that no other linker takes.
+#![cfg(target_arch = "wasm32")]
 #![allow(clippy::all, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, unsafe_op_in_unsafe_fn)]
 
 mod attack;
