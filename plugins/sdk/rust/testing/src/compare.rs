@@ -242,12 +242,8 @@ mod tests {
     fn answer(rows: &[&str], rejects: &[(u32, &str, &str)]) -> Answer {
         let schema = Arc::new(Schema::new(vec![Field::new("ind", DataType::Int64, true)]));
         let rows: Vec<TextRow> = rows.iter().map(|value| vec![(*value).to_owned()]).collect();
-        let reject = |&(row, code, message): &(u32, &str, &str)| RowReject {
-            row,
-            code: code.to_owned(),
-            column: None,
-            message: message.to_owned(),
-        };
+        let reject =
+            |&(row, code, message): &(u32, &str, &str)| RowReject { row, code: code.to_owned(), column: None, message: message.to_owned() };
         let origins = (0..rows.len()).collect();
         let ports = vec![PortRows { name: "out".to_owned(), schema, rows, origins }];
         Answer::Rows(Rows { ports, rejects: rejects.iter().map(reject).collect() })
@@ -279,10 +275,8 @@ mod tests {
         let expected = ExpectedOutput::OnePort(vec![row(1), row(2), row(3), row(4)]);
         let shown: Vec<_> = ports(&expected, None, &found).into_iter().map(|difference| (difference.place, difference.lines)).collect();
         let missing = ("port out, missing row 1".to_owned(), vec![Line::Expected("{ind: 2}".to_owned())]);
-        let changed = (
-            "port out, row 2 (from input row 2)".to_owned(),
-            vec![Line::Expected("ind: 4".to_owned()), Line::Found("ind: 5".to_owned())],
-        );
+        let changed =
+            ("port out, row 2 (from input row 2)".to_owned(), vec![Line::Expected("ind: 4".to_owned()), Line::Found("ind: 5".to_owned())]);
         assert_eq!(shown, [missing, changed]);
     }
 }
