@@ -24,7 +24,9 @@ pub(crate) enum Answer {
         config_path: Option<String>,
         column: Option<String>,
     },
-    /// The plugin, the machine or the case is broken.
+    /// The input of the case can't be read.
+    Mistaken(String),
+    /// The plugin or the machine is broken.
     Failed {
         message: String,
         log: Vec<String>,
@@ -111,7 +113,7 @@ fn open(plugin: &Plugin, case: &Case) -> Result<(Transform, RecordBatch), Answer
         }
     }
     let schema = Arc::new(Schema::new(fields));
-    let input = rows::to_batch(&case.input, &schema).map_err(|error| Answer::failed(format!("the input of the case: {error}")))?;
+    let input = rows::to_batch(&case.input, &schema).map_err(Answer::Mistaken)?;
     let transform = plugin.transform(&case.config, schema, &limits, FaultPolicy::default()).map_err(Answer::of_error)?;
     Ok((transform, input))
 }

@@ -1,5 +1,7 @@
 //! Holds what a plugin answered against what a case expects.
 
+use std::collections::BTreeSet;
+
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use wasmill_host::RowReject;
 
@@ -11,6 +13,7 @@ use crate::rows::{self, TextRow};
 /// All that differs.
 pub(crate) fn compare(expected: &Expected, answer: &Answer) -> Vec<Difference> {
     match (expected, answer) {
+        (_, Answer::Mistaken(message)) => vec![Difference::note("input", message)],
         (_, Answer::Failed { message, log }) => {
             let mut lines = vec![Line::Note(message.clone())];
             lines.extend(log.iter().map(|line| Line::Note(format!("log: {line}"))));
@@ -21,7 +24,8 @@ pub(crate) fn compare(expected: &Expected, answer: &Answer) -> Vec<Difference> {
         }
         (Expected::Refusal(expected), Answer::Rows(rows)) => {
             let count: usize = rows.ports.iter().map(|port| port.rows.len()).sum();
-            let found = format!("{count} rows, {} rejects", rows.rejects.len());
+            let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+            let found = format!("{} and {}", plural(count, "row"), plural(rows.rejects.len(), "reject"));
             vec![Difference::new("refusal", vec![Line::Expected(expected_refusal(expected)), Line::Found(found)])]
         }
         (Expected::Rows { .. }, Answer::Refused { message, config_path, column }) => {
@@ -178,26 +182,24 @@ fn as_expected(reject: &RowReject) -> ExpectedReject {
 }
 
 fn compare_rejects(expected: &[ExpectedReject], found: &[RowReject]) -> Vec<Difference> {
-    let mut differences = Vec::new();
-    let place = |row: usize| format!("reject of input row {row}");
-    for reject in found {
-        let row = reject.row as usize;
-        match expected.iter().find(|expected| expected.row == row) {
-            Some(expected) => {
-                let lines = changed_reject(expected, reject);
-                if !lines.is_empty() {
-                    differences.push(Difference::new(place(row), lines));
-                }
-            }
-            None => differences.push(Difference::new(place(row), vec![Line::Found(shown_reject(reject))])),
-        }
-    }
-    for expected in expected.iter().filter(|expected| !found.iter().any(|reject| reject.row as usize == expected.row)) {
-        let code = [("code", expected.code.as_str())].into_iter();
-        let column = expected.column.as_deref().map(|column| ("column", column));
-        differences.push(Difference::new(place(expected.row), vec![Line::Expected(parts(code.chain(column)))]));
-    }
-    differences
+    let rows: BTreeSet<usize> = expected.iter().map(|reject| reject.row).chain(found.iter().map(|reject| reject.row as usize)).collect();
+    let difference = |row: usize| {
+        let expected = expected.iter().find(|reject| reject.row == row);
+        let found = found.iter().find(|reject| reject.row as usize == row);
+        let lines = match (expected, found) {
+            (Some(expected), Some(found)) => changed_reject(expected, found),
+            (Some(expected), None) => vec![Line::Expected(expected_reject(expected))],
+            (None, Some(found)) => vec![Line::Found(shown_reject(found))],
+            (None, None) => Vec::new(),
+        };
+        (!lines.is_empty()).then(|| Difference::new(format!("reject of input row {row}"), lines))
+    };
+    rows.into_iter().filter_map(difference).collect()
+}
+
+fn expected_reject(reject: &ExpectedReject) -> String {
+    let column = reject.column.as_deref().map(|column| ("column", column));
+    parts([("code", reject.code.as_str())].into_iter().chain(column))
 }
 
 fn shown_reject(reject: &RowReject) -> String {
@@ -227,4 +229,60 @@ fn changed_reject(expected: &ExpectedReject, found: &RowReject) -> Vec<Line> {
         pair("message_contains", &json(part), &json(&found.message));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_schema::{DataType, Field, Schema};
+
+    use super::*;
+
+    fn answer(rows: &[&str], rejects: &[(u32, &str, &str)]) -> Answer {
+        let schema = Arc::new(Schema::new(vec![Field::new("ind", DataType::Int64, true)]));
+        let rows: Vec<TextRow> = rows.iter().map(|value| vec![(*value).to_owned()]).collect();
+        let reject = |&(row, code, message): &(u32, &str, &str)| RowReject {
+            row,
+            code: code.to_owned(),
+            column: None,
+            message: message.to_owned(),
+        };
+        let origins = (0..rows.len()).collect();
+        let ports = vec![PortRows { name: "out".to_owned(), schema, rows, origins }];
+        Answer::Rows(Rows { ports, rejects: rejects.iter().map(reject).collect() })
+    }
+
+    #[test]
+    fn an_answer_that_depends_on_the_batch_size_is_a_difference() {
+        let (first, second) = (answer(&["1", "2"], &[]), answer(&["1"], &[(1, "seen-before", "2")]));
+        assert!(!first.agrees_with(&second));
+        let places: Vec<_> = compare_answers(&first, &second).into_iter().map(|difference| difference.place).collect();
+        assert_eq!(places, ["port out, missing row 1", "reject of input row 1"]);
+        assert!(compare_answers(&first, &first).is_empty());
+    }
+
+    #[test]
+    fn the_words_of_a_fault_may_differ_and_those_of_a_reject_may_not() {
+        let fault = |message| answer(&[], &[(0, "plugin-fault", message)]);
+        assert!(fault("0.1 s").agrees_with(&fault("0.2 s")));
+        assert!(!fault("").agrees_with(&answer(&[], &[(0, "bad-number", "")])));
+        let reject = |message| answer(&[], &[(0, "bad-number", message)]);
+        assert!(!reject("a").agrees_with(&reject("b")));
+        assert_eq!(compare_answers(&reject("a"), &reject("b")).len(), 1);
+    }
+
+    #[test]
+    fn rows_are_aligned_before_they_are_compared() {
+        let Answer::Rows(found) = answer(&["1", "3", "5"], &[]) else { panic!("no rows") };
+        let row = |value: i64| [("ind".to_owned(), value.into())].into_iter().collect::<Row>();
+        let expected = ExpectedOutput::OnePort(vec![row(1), row(2), row(3), row(4)]);
+        let shown: Vec<_> = ports(&expected, None, &found).into_iter().map(|difference| (difference.place, difference.lines)).collect();
+        let missing = ("port out, missing row 1".to_owned(), vec![Line::Expected("{ind: 2}".to_owned())]);
+        let changed = (
+            "port out, row 2 (from input row 2)".to_owned(),
+            vec![Line::Expected("ind: 4".to_owned()), Line::Found("ind: 5".to_owned())],
+        );
+        assert_eq!(shown, [missing, changed]);
+    }
 }

@@ -17,10 +17,17 @@ pub(crate) type TextRow = Vec<String>;
 
 /// Reads rows with the types of a schema. The message of an error names the row.
 pub(crate) fn to_batch(rows: &[Row], schema: &SchemaRef) -> Result<RecordBatch, String> {
+    decode(rows, schema).map_err(|error| {
+        // The decoder goes by columns; each row alone shows which one is to blame.
+        let guilty = rows.iter().enumerate().find_map(|(index, row)| Some((index, decode(std::slice::from_ref(row), schema).err()?)));
+        guilty.map_or(error, |(index, error)| format!("row {index}: {error}"))
+    })
+}
+
+fn decode(rows: &[Row], schema: &SchemaRef) -> Result<RecordBatch, String> {
     let mut lines = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
-        let row = object(row, schema.fields()).map_err(|error| format!("row {index}: {error}"))?;
-        serde_json::to_writer(&mut lines, &row).map_err(|error| format!("row {index}: {error}"))?;
+    for row in rows {
+        serde_json::to_writer(&mut lines, &object(row, schema.fields())?).map_err(|error| error.to_string())?;
         lines.push(b'\n');
     }
     codec::decode_table(Encoding::JsonLines, lines, schema, rows.len()).map_err(|error| error.to_string())
