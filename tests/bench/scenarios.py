@@ -31,6 +31,11 @@ class Bench:
     def __post_init__(self) -> None:
         self.log = self.scratch / "last.log"
 
+    def micro_command(self, *arguments: object) -> list[str]:
+        """The Rust program, with what it can't guess under another target folder."""
+        plugin = self.wasmill.parents[1] / "wasm32-wasip2/plugin/clean_pin.wasm"
+        return [str(self.micro), "--plugin", str(plugin), "--cache", str(self.scratch / "cache"), *map(str, arguments)]
+
     def python(self, script: str, *arguments: object) -> list[str]:
         return [sys.executable, str(self.root / "tests/bench/baselines" / script), *map(str, arguments)]
 
@@ -105,9 +110,9 @@ def against_baselines(bench: Bench, source: Path) -> str:
 
 def plugin_or_native(bench: Bench, source: Path) -> str:
     def run(how: str) -> Sample:
-        return once([str(bench.micro), "pipeline", "--cleaning", how, "--input", str(source), "--out", str(bench.fresh(how))], bench.root, bench.log)
+        return once(bench.micro_command("pipeline", "--cleaning", how, "--input", source, "--out", bench.fresh(how)), bench.root, bench.log)
 
-    once([str(bench.micro), "check", "--input", str(source)], bench.root, bench.log)
+    once(bench.micro_command("check", "--input", source), bench.root, bench.log)
     result = compare({"plugin": lambda: run("plugin"), "native": lambda: run("native")}, bench.runs)
     ratio = result.ratio("plugin", "native")
     batches = -(-bench.rows // 8192)
@@ -131,7 +136,7 @@ def plugin_or_native(bench: Bench, source: Path) -> str:
 
 
 def boundary(bench: Bench, source: Path) -> str:
-    once([str(bench.micro), "boundary", "--input", str(source)], bench.root, bench.log)
+    once(bench.micro_command("boundary", "--input", source), bench.root, bench.log)
     measured = json.loads(bench.log.read_text().splitlines()[-1])
     lines = ["| table | rows a batch | plugin, µs a batch | native, µs a batch | boundary adds, µs a batch | boundary adds, ns a row |", "|---|---|---|---|---|---|"]
     for row in measured:

@@ -247,8 +247,8 @@ fn three_hundred_megabytes(host: &Host) -> String {
     let path = folder.path().join("huge.wasm");
     let file = std::fs::File::create(&path).unwrap();
     file.set_len(300 << 20).unwrap();
-    // The peak starts anew from here.
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    // The peak starts anew from here; where that is forbidden, only what passes the old peak is seen.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
     let before = crate::rounds::peak_resident_bytes();
     let answer = loaded(host.load(&path)).replace(&folder.path().display().to_string(), "DIR");
     let grown = crate::rounds::peak_resident_bytes().saturating_sub(before);

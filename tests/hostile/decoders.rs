@@ -195,6 +195,13 @@ fn damaged_schemas() {
 }
 
 #[test]
+fn names_that_can_not_be_spelt_in_json_are_refused() {
+    let odd = DataType::Struct(Fields::from(vec![Field::new("\u{7f}", DataType::Int64, true)]));
+    let bytes = fuzzing::encode_schema(Encoding::JsonLines, &Schema::new(vec![Field::new("point", odd, true)]));
+    assert!(fuzzing::decode_schema(Encoding::JsonLines, &bytes).is_err());
+}
+
+#[test]
 fn random_types_in_json() {
     let text = "[A-Z][a-z0-9]{2,9}(\\(([A-Z][a-z0-9]{2,9}|[0-9]{1,3}|\"[a-z]{0,3}\")(, ?[A-Za-z0-9\"µ:]{1,12}){0,3}\\)){0,2}";
     check(4000, &text, |text: String| {

@@ -16,6 +16,8 @@ use sink_contract::world::{World, rows, token, worlds};
 use uuid::Uuid;
 use wasmill_engine::{Class, CommitOutcome, Committed};
 
+const NONE: [i64; 0] = [];
+
 /// Runs a check against every sink, naming it where it fails.
 fn every(check: impl Fn(&World)) {
     for world in worlds() {
@@ -29,7 +31,7 @@ fn rows_are_invisible_until_their_commit() {
     every(|world| {
         let sink = world.process();
         let prepared = world.prepare(&*sink, &token(0, 1), &[&[1, 2], &[3]]);
-        assert_eq!(world.visible(), [], "{}", world.name);
+        assert_eq!(world.visible(), NONE, "{}", world.name);
         assert_eq!(sink.committed("p", "s").unwrap(), None);
         assert_eq!(sink.commit(&token(0, 1), &prepared).unwrap(), CommitOutcome::Done);
         assert_eq!(world.visible(), [1, 2, 3], "{}", world.name);
@@ -43,7 +45,7 @@ fn a_dropped_writer_leaves_nothing() {
         let mut writer = sink.writer(world.context(1, 0)).unwrap();
         writer.write(&rows(&[1])).unwrap();
         drop(writer);
-        assert_eq!(world.visible(), []);
+        assert_eq!(world.visible(), NONE);
         assert_eq!(world.staged(), 0, "{}", world.name);
     });
 }
@@ -110,7 +112,7 @@ fn a_wrong_previous_epoch_is_fenced() {
         let prepared = world.prepare(&*sink, &token(4, 5), &[&[1]]);
         let error = sink.commit(&token(4, 5), &prepared).unwrap_err();
         assert!(error.message().contains("fenced"), "{}: {error}", world.name);
-        assert_eq!(world.visible(), []);
+        assert_eq!(world.visible(), NONE);
         assert_eq!(sink.committed("p", "s").unwrap(), None);
     });
 }
@@ -194,11 +196,11 @@ fn of_two_that_commit_at_once_one_has_done_it() {
             let token = token(round, round + 1);
             let prepared = world.prepare(&*world.process(), &token, &[&[round as i64], &[100 + round as i64]]);
             let (one, other, start) = (world.process(), world.process(), Barrier::new(2));
+            let commit = |sink: &dyn wasmill_engine::Sink| {
+                start.wait();
+                sink.commit(&token, &prepared).unwrap()
+            };
             let outcomes = std::thread::scope(|scope| {
-                let commit = |sink: &dyn wasmill_engine::Sink| {
-                    start.wait();
-                    sink.commit(&token, &prepared).unwrap()
-                };
                 let (first, second) = (scope.spawn(|| commit(&*one)), scope.spawn(|| commit(&*other)));
                 [first.join().unwrap(), second.join().unwrap()]
             });
@@ -258,6 +260,6 @@ fn a_prepared_commit_of_an_unknown_format_is_refused() {
         prepared["format"] = 99.into();
         assert!(sink.commit(&token(0, 1), &prepared).unwrap_err().message().contains("format 99"));
         assert!(sink.commit(&token(0, 1), &serde_json::json!({})).is_err());
-        assert_eq!(world.visible(), []);
+        assert_eq!(world.visible(), NONE);
     });
 }

@@ -83,7 +83,7 @@ pub trait SplitReader: Send {
 pub enum Read {
     /// Some records.
     Batch(SourceBatch),
-    /// Nothing now, perhaps later. Never from a bounded split.
+    /// Nothing now, perhaps later: the end of a file that grows, a rate that is kept.
     Idle,
     /// Nothing any more.
     End,

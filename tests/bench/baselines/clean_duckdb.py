@@ -14,19 +14,20 @@ COLUMNS = {
 }
 CLEAN = """
 SELECT index AS ind,
-       nullif(unique_id, '') AS unique_id,
-       CASE WHEN title NOT IN ('', 'No Title Data Available') THEN title END AS title,
-       CASE WHEN description NOT IN ('', 'No description available Story format', 'No description available', 'Untitled')
+       CASE WHEN unique_id NOT IN ('', 'None') THEN unique_id END AS unique_id,
+       CASE WHEN title NOT IN ('', 'None', 'No Title Data Available') THEN title END AS title,
+       CASE WHEN description NOT IN ('', 'None', 'No description available Story format', 'No description available', 'Untitled')
             THEN description END AS description,
        TRY_CAST(rtrim(follower_count, 'kM') AS BIGINT)
          * CASE right(follower_count, 1) WHEN 'k' THEN 1000 WHEN 'M' THEN 1000000 ELSE 1 END AS follower_count,
-       CASE WHEN poster_name NOT IN ('', 'User Info Error') THEN poster_name END AS poster_name,
-       CASE WHEN tag_list NOT IN ('', 'N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e') THEN tag_list END AS tag_list,
-       nullif(is_image_or_video, '') AS is_image_or_video,
-       CASE WHEN image_src NOT IN ('', 'Image src error.') THEN image_src END AS image_src,
-       nullif(CASE WHEN starts_with(save_location, 'Local save in ') THEN save_location[15:] ELSE save_location END, '') AS save_location,
-       nullif(category, '') AS category
-FROM read_json($source, format = 'newline_delimited', columns = $columns)
+       CASE WHEN poster_name NOT IN ('', 'None', 'User Info Error') THEN poster_name END AS poster_name,
+       CASE WHEN tag_list NOT IN ('', 'None', 'N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e') THEN tag_list END AS tag_list,
+       CASE WHEN is_image_or_video NOT IN ('', 'None') THEN is_image_or_video END AS is_image_or_video,
+       CASE WHEN image_src NOT IN ('', 'None', 'Image src error.') THEN image_src END AS image_src,
+       CASE WHEN place NOT IN ('', 'None') THEN place END AS save_location,
+       CASE WHEN category NOT IN ('', 'None') THEN category END AS category
+FROM (SELECT *, CASE WHEN starts_with(save_location, 'Local save in ') THEN save_location[15:] ELSE save_location END AS place
+      FROM read_json($source, format = 'newline_delimited', columns = $columns))
 WHERE index IS NOT NULL
 """
 

@@ -12,13 +12,14 @@ SCHEMA = {
     "follower_count": pl.String, "tag_list": pl.String, "is_image_or_video": pl.String, "image_src": pl.String,
     "save_location": pl.String, "category": pl.String,
 }
+USUAL = ["", "None"]
 NULLS = {
-    "title": ["", "No Title Data Available"],
-    "description": ["", "No description available Story format", "No description available", "Untitled"],
-    "poster_name": ["", "User Info Error"],
-    "tag_list": ["", "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e"],
-    "image_src": ["", "Image src error."],
-    "unique_id": [""], "is_image_or_video": [""], "category": [""],
+    "title": [*USUAL, "No Title Data Available"],
+    "description": [*USUAL, "No description available Story format", "No description available", "Untitled"],
+    "poster_name": [*USUAL, "User Info Error"],
+    "tag_list": [*USUAL, "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e"],
+    "image_src": [*USUAL, "Image src error."],
+    "unique_id": USUAL, "is_image_or_video": USUAL, "category": USUAL,
 }
 ORDER = ["ind", "unique_id", "title", "description", "follower_count", "poster_name", "tag_list", "is_image_or_video", "image_src",
          "save_location", "category"]
@@ -31,7 +32,7 @@ def clean(pins: pl.LazyFrame) -> pl.LazyFrame:
     return pins.filter(pl.col("index").is_not_null()).with_columns(
         *(pl.when(~pl.col(name).is_in(texts)).then(pl.col(name)).alias(name) for name, texts in NULLS.items()),
         (count.str.strip_chars_end("kM").cast(pl.Int64, strict=False) * factor).alias("follower_count"),
-        pl.when(place != "").then(place).alias("save_location"),
+        pl.when(~place.is_in(USUAL)).then(place).alias("save_location"),
         pl.col("index").alias("ind"),
     ).select(ORDER)
 

@@ -54,10 +54,12 @@ pub struct Emulated {
 /// # Errors
 /// A configuration error for values that make no sense together, an environment error where a file can't be written.
 pub fn emulate(emulation: &Emulation, destination: Destination<'_>) -> Result<Emulated> {
-    let endless_is_fine = if matches!(destination, Destination::Console(_)) { Mode::Stream } else { Mode::Batch };
+    if emulation.rows.is_none() && matches!(destination, Destination::Folder { .. }) {
+        return Err(Error::configuration("`rows` is missing: files can't hold endless rows").hint("say how many rows each table has"));
+    }
     for &table in &emulation.tables {
         let Emulation { rows, rate, seed, ref dirt, .. } = *emulation;
-        EmulatorConfig { table, rows, rate, seed, dirt: dirt.clone() }.check(endless_is_fine)?;
+        EmulatorConfig { table, rows, rate, seed, dirt: dirt.clone() }.check(Mode::Stream)?;
     }
     if emulation.tables.is_empty() {
         return Err(Error::configuration("no table to emulate").hint("name some of `pin`, `geo` and `user`"));

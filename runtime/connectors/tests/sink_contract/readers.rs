@@ -1,12 +1,15 @@
 //! Reads back what sinks wrote, with other code than theirs.
 
+// Each test program uses a part of them.
+#![allow(dead_code)]
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, RecordBatch};
 use deltalake_core::kernel::scalars::ScalarExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -93,9 +96,4 @@ pub fn file_numbers(place: &Path) -> Vec<i64> {
         }
     }
     all
-}
-
-/// Whether a column of a batch has a null.
-pub fn has_null(batch: &RecordBatch, column: &str) -> bool {
-    batch.column_by_name(column).unwrap().null_count() > 0
 }

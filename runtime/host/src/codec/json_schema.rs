@@ -72,12 +72,19 @@ fn read_type(text: &str) -> Result<DataType, DecodeError> {
     DataType::from_str(text).map_err(|_| DecodeError(format!("`{}` is no type", shown(text))))
 }
 
-/// JSON objects have keys that are strings, so maps need such keys too.
+/// JSON objects have keys that are strings, so maps need such keys too; and a type has to be spelt in a way that reads back.
 pub(super) fn check(schema: &Schema) -> Result<(), String> {
-    match schema.fields().iter().find(|field| !writable(field.data_type())) {
-        None => Ok(()),
-        Some(field) => Err(format!("column `{}` holds a map whose keys are no strings, which JSON lines can't carry", shown(field.name()))),
+    for field in schema.fields() {
+        let name = shown(field.name());
+        if !writable(field.data_type()) {
+            return Err(format!("column `{name}` holds a map whose keys are no strings, which JSON lines can't carry"));
+        }
+        let text = field.data_type().to_string();
+        if read_type(&text).as_ref() != Ok(field.data_type()) {
+            return Err(format!("column `{name}` has the type {}, whose names or zone can't be spelt in JSON lines", shown(&text)));
+        }
     }
+    Ok(())
 }
 
 fn writable(data_type: &DataType) -> bool {
