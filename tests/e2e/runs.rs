@@ -132,7 +132,10 @@ fn a_second_signal_ends_it_at_once_and_nothing_is_lost() {
 #[test]
 fn one_source_feeds_several_stages_and_sinks_and_flows_are_independent() {
     let workshop = workshop();
-    workshop.write("geo/a.jsonl", "{\"ind\":1,\"timestamp\":\"2022-07-07 00:18:41\",\"latitude\":1.5,\"longitude\":-2.5,\"country\":\"Peru\"}\n");
+    workshop.write(
+        "geo/a.jsonl",
+        "{\"ind\":1,\"timestamp\":\"2022-07-07 00:18:41\",\"latitude\":1.5,\"longitude\":-2.5,\"country\":\"Peru\"}\n",
+    );
     workshop.write(
         "many.yaml",
         r#"
@@ -196,7 +199,8 @@ fn secrets_never_show() {
     let workshop = workshop();
     workshop.write("secret.txt", "out/hushhush\n");
     let path = "sinks.pin_table.delta.uri=${file:secret.txt}";
-    for command in [&["plan", "pins.yaml", "--set", path][..], &["run", "pins.yaml", "--set", path], &["check", "pins.yaml", "--set", path]] {
+    for command in [&["plan", "pins.yaml", "--set", path][..], &["run", "pins.yaml", "--set", path], &["check", "pins.yaml", "--set", path]]
+    {
         let ended = workshop.run_well(command);
         assert!(!ended.stdout.contains("hushhush") && !ended.stderr.contains("hushhush"), "{command:?}: {}{}", ended.stdout, ended.stderr);
     }

@@ -179,7 +179,7 @@ impl Instance {
         }
         let columns = shared.plan.convert(records, &shared.used)?;
         let mut merge = Merge::new(rows);
-        let mut todo = vec![0..rows];
+        let mut todo: Vec<Range<usize>> = std::iter::once(0..rows).collect();
         let (mut failed, mut guilty) = (None, 0_u32);
         while let Some(range) = todo.pop() {
             let fault = match self.attempt(&columns, &range, rows) {

@@ -21,12 +21,15 @@ use crate::durable::{create_folder, owner_name, remove_folder_of_files, sync_fil
 /// The folder of a table in which files wait for their commit. Delta's readers and its vacuum pass over names that begin with `_`.
 const STAGING: &str = "_wasmill";
 
+/// What a process knows of the table, by pipeline and sink.
+type Committers = HashMap<(String, String), Arc<Mutex<Committer>>>;
+
 /// Writes into one Delta table.
 pub struct DeltaSink {
     config: DeltaConfig,
     folder: PathBuf,
     schema: Arc<TableSchema>,
-    committers: Mutex<HashMap<(String, String), Arc<Mutex<Committer>>>>,
+    committers: Mutex<Committers>,
 }
 
 impl DeltaSink {
