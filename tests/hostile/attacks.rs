@@ -229,9 +229,12 @@ fn files() -> Vec<Attack> {
         Attack::load("core-module", || wat::parse_str("(module (func (export \"describe\")))").unwrap()),
         Attack::load("not-webassembly", || b"#!/bin/sh\necho owned\n".to_vec()),
         Attack::load("empty-file", Vec::new),
-        Attack::load("truncated-component", || crate::support::guest()[..100_000].to_vec()),
+        Attack::load("truncated-component", || {
+            let wasm = components::changed(&[]);
+            wasm[..wasm.len() / 2].to_vec()
+        }),
         Attack::load("damaged-component", || {
-            let mut wasm = crate::support::guest().to_vec();
+            let mut wasm = components::changed(&[]);
             let middle = wasm.len() / 2;
             wasm[middle..middle + 64].fill(0xff);
             wasm
