@@ -55,8 +55,10 @@ fn check_accounts(stage: &dyn Stage, rows: usize, output: &StageOutput) {
     }
 }
 
-/// Rows by port and rejects, in a form that can be compared.
-fn told(output: &StageOutput) -> (Vec<(usize, RecordBatch)>, Vec<(u32, String)>) {
+/// Rows by port and rejects by row, in a form that can be compared.
+type Told = (Vec<(usize, RecordBatch)>, Vec<(u32, String)>);
+
+fn told(output: &StageOutput) -> Told {
     let rows = output.outputs.iter().map(|out| (out.port, out.records.clone())).collect();
     (rows, output.rejects.iter().map(|reject| (reject.row, reject.code.clone())).collect())
 }

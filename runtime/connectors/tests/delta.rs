@@ -88,12 +88,12 @@ fn overwriting_replaces_all_rows_in_one_version() {
     let table = table();
     let first = numbers(0, 3);
     let append = sink(table.config(), &first.schema());
-    write(&append, &token("s", 1), &[first.clone()]);
+    write(&append, &token("s", 1), std::slice::from_ref(&first));
     write(&append, &token("s", 2), &[first]);
     let other: ArrayRef = Arc::new(Int64Array::from(vec![7, 8]));
     let other = RecordBatch::try_from_iter([("n", other)]).unwrap();
     let overwrite = sink(DeltaConfig { write: WriteMode::Overwrite, ..table.config() }, &other.schema());
-    write(&overwrite, &token("s", 3), &[other.clone()]);
+    write(&overwrite, &token("s", 3), std::slice::from_ref(&other));
     assert_eq!(readers::delta_numbers(&table.path), [7, 8]);
     let log = table.log(2);
     assert_eq!(log.iter().filter(|action| action.get("remove").is_some()).count(), 2);
@@ -110,7 +110,7 @@ fn columns_are_compared_before_anything_is_written() {
     let other = Schema::new(vec![Field::new("n", DataType::Utf8, true), Field::new("text", DataType::Utf8, true)]);
     assert_eq!(check_schema(&table.config(), &other).unwrap(), [], "there is no table yet");
     assert!(!table.path.exists(), "looking makes nothing");
-    write(&sink(table.config(), &batch.schema()), &token("s", 1), &[batch.clone()]);
+    write(&sink(table.config(), &batch.schema()), &token("s", 1), std::slice::from_ref(&batch));
     assert_eq!(check_schema(&table.config(), &batch.schema()).unwrap(), []);
     let told: Vec<String> = check_schema(&table.config(), &other).unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(told, ["`n` may be null in the pipeline but not in the table", "`n` is long in the table and string in the pipeline"]);
@@ -200,7 +200,7 @@ fn the_log_is_checkpointed_and_old_tables_open_without_their_first_entries() {
     let config = DeltaConfig { checkpoint_every: 5, ..table.config() };
     let first = sink(config.clone(), &batch.schema());
     for epoch in 1..=12 {
-        write(&first, &token("s", epoch), &[batch.clone()]);
+        write(&first, &token("s", epoch), std::slice::from_ref(&batch));
     }
     let checkpoint = |version: u64| table.path.join(format!("_delta_log/{version:020}.checkpoint.parquet"));
     assert!(checkpoint(5).exists() && checkpoint(10).exists() && table.path.join("_delta_log/_last_checkpoint").exists());
@@ -229,8 +229,8 @@ fn other_writers_come_between_without_harm() {
         }
     });
     assert_eq!(readers::delta_numbers(&table.path).len(), 24);
-    for index in 0..3 {
-        assert_eq!(sinks[index].committed("p", &format!("s{}", (index + 1) % 3)).unwrap().unwrap().epoch, 8);
+    for (index, sink) in sinks.iter().enumerate() {
+        assert_eq!(sink.committed("p", &format!("s{}", (index + 1) % 3)).unwrap().unwrap().epoch, 8);
     }
 }
 

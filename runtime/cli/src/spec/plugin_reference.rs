@@ -32,7 +32,7 @@ impl FromStr for PluginReference {
             Some((name, digest)) => (name, Some(digest)),
         };
         if let Some(digest) = digest {
-            if digest.len() != 64 || !digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F')) {
+            if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err("a pinned digest is `@sha256:` and 64 hexadecimal digits".into());
             }
         } else if let Some((_, pin)) = text.split_once('@') {

@@ -109,7 +109,7 @@ mod tests {
         let long = "word ".repeat(60);
         let names: Vec<(String, bool)> = (0..30).map(|n| (format!("column_{n}"), false)).collect();
         let names: Vec<(&str, bool)> = names.iter().map(|(name, number)| (name.as_str(), *number)).collect();
-        let rows = vec![vec![Some(long); 30]];
+        let rows = [vec![Some(long); 30]];
         for (count, width) in [(2, 40), (5, 60), (30, 80), (30, 200), (1, 20)] {
             let rows: Vec<_> = rows.iter().map(|row| row[..count].to_vec()).collect();
             let text = layout(&columns(&names[..count]), &rows, Some(width));

@@ -57,8 +57,11 @@ pub fn build_component(folder: &Path) -> Result<PathBuf, BuildError> {
         return Err(BuildError::Build { command: format!("cargo {}", shown.join(" ")), output });
     }
     let messages = String::from_utf8_lossy(&output.stdout);
-    let component =
-        messages.lines().filter_map(|line| serde_json::from_str(line).ok()).filter_map(|message| component_of(&message, &manifest)).last();
+    let component = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter_map(|message| component_of(&message, &manifest))
+        .next_back();
     component.ok_or(BuildError::NoComponent { manifest })
 }
 

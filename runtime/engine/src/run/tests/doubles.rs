@@ -64,7 +64,7 @@ impl Default for Pipeline {
 impl Pipeline {
     pub fn plan(&self) -> Plan {
         let source = NumberSource::new(self.rows, self.splits);
-        let stages = self.stage.clone().map(|stage| StageNode {
+        let stages = self.stage.map(|stage| StageNode {
             name: "keep".into(),
             stage: Arc::new(stage),
             inputs: vec![Input::Source(0)],
