@@ -18,7 +18,7 @@ use super::prepared::DataFile;
 use super::stats::stats_json;
 
 /// Encoded bytes that a file may hold back before it must end a row group.
-const ROW_GROUP_BYTES: usize = 16 << 20;
+const ROW_GROUP_BYTES: usize = 8 << 20;
 
 /// How data files are written. Statistics are kept by row group only, and bounds of texts are short: page indices would cost
 /// time and space that few readers repay at this size. Columns whose values repeat little fall back from their dictionary by themselves.
