@@ -102,6 +102,6 @@ pub trait SinkWriter: Send {
     /// Takes rows. Those that this sink can't hold come back as rejects (in increasing order of row); the rest are taken.
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>>;
 
-    /// Makes everything written durable and says what to commit.
+    /// Finishes what was written and says what to commit. It has to be durable when [`Sink::prepare`] returns, not yet now: a lane waits for this.
     fn prepare(self: Box<Self>) -> Result<Value>;
 }
