@@ -9,7 +9,7 @@ use arrow_array::{Array as _, ArrayRef, BooleanArray, Decimal128Array, Int64Arra
 use arrow_schema::{DataType, Field, Fields, Schema};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use wasmill_host::{Encoding, fuzzing};
+use wasmill_host::{Encoding, boundary};
 
 /// What the host says when arrow panicked inside a decoder. The checks before arrow are meant to leave it no reason to.
 const BELT: &str = "the bytes break an assumption of the decoder";
@@ -126,7 +126,7 @@ fn damaged(mut bytes: Vec<u8>, damage: &[Damage]) -> Vec<u8> {
 
 fn check_table(encoding: Encoding, bytes: Vec<u8>) -> Result<(), TestCaseError> {
     let schema = table().schema();
-    match fuzzing::decode_table(encoding, bytes, &schema, 3) {
+    match boundary::decode_table(encoding, bytes, &schema, 3) {
         Err(error) => prop_assert_ne!(error.to_string(), BELT),
         Ok(batch) => {
             prop_assert_eq!(batch.num_rows(), 3);
@@ -135,8 +135,8 @@ fn check_table(encoding: Encoding, bytes: Vec<u8>) -> Result<(), TestCaseError> 
                 prop_assert!(column.to_data().validate_full().is_ok());
             }
             // Whatever was accepted can be used: printed, compared, sent on.
-            prop_assert!(fuzzing::encode_table(Encoding::ArrowIpc, &batch).is_ok());
-            let _ = fuzzing::encode_table(Encoding::JsonLines, &batch);
+            prop_assert!(boundary::encode_table(Encoding::ArrowIpc, &batch).is_ok());
+            let _ = boundary::encode_table(Encoding::JsonLines, &batch);
             let printed = format!("{batch:?}");
             prop_assert!(printed.len() < 1 << 20);
         }
@@ -145,10 +145,10 @@ fn check_table(encoding: Encoding, bytes: Vec<u8>) -> Result<(), TestCaseError> 
 }
 
 fn check_schema(encoding: Encoding, bytes: &[u8]) -> Result<(), TestCaseError> {
-    match fuzzing::decode_schema(encoding, bytes) {
+    match boundary::decode_schema(encoding, bytes) {
         Err(error) => prop_assert_ne!(error.to_string(), BELT),
         Ok(schema) => {
-            let again = fuzzing::decode_schema(encoding, &fuzzing::encode_schema(encoding, &schema));
+            let again = boundary::decode_schema(encoding, &boundary::encode_schema(encoding, &schema));
             prop_assert_eq!(again.map(|again| again.fields().clone()), Ok(schema.fields().clone()));
         }
     }
@@ -160,10 +160,10 @@ const BOTH: [Encoding; 2] = [Encoding::ArrowIpc, Encoding::JsonLines];
 #[test]
 fn good_bytes_are_accepted() {
     for encoding in BOTH {
-        let bytes = fuzzing::encode_table(encoding, &table()).unwrap();
-        assert_eq!(fuzzing::decode_table(encoding, bytes, &table().schema(), 3).unwrap(), table());
-        let bytes = fuzzing::encode_schema(encoding, &table().schema());
-        assert_eq!(fuzzing::decode_schema(encoding, &bytes).unwrap().fields(), table().schema().fields());
+        let bytes = boundary::encode_table(encoding, &table()).unwrap();
+        assert_eq!(boundary::decode_table(encoding, bytes, &table().schema(), 3).unwrap(), table());
+        let bytes = boundary::encode_schema(encoding, &table().schema());
+        assert_eq!(boundary::decode_schema(encoding, &bytes).unwrap().fields(), table().schema().fields());
     }
 }
 
@@ -181,7 +181,7 @@ fn random_bytes() {
 #[test]
 fn damaged_tables() {
     for encoding in BOTH {
-        let good = fuzzing::encode_table(encoding, &table()).unwrap();
+        let good = boundary::encode_table(encoding, &table()).unwrap();
         check(6000, &damage(), |damage| check_table(encoding, damaged(good.clone(), &damage)));
     }
 }
@@ -189,7 +189,7 @@ fn damaged_tables() {
 #[test]
 fn damaged_schemas() {
     for encoding in BOTH {
-        let good = fuzzing::encode_schema(encoding, &table().schema());
+        let good = boundary::encode_schema(encoding, &table().schema());
         check(4000, &damage(), |damage| check_schema(encoding, &damaged(good.clone(), &damage)));
     }
 }
@@ -197,8 +197,8 @@ fn damaged_schemas() {
 #[test]
 fn names_that_can_not_be_spelt_in_json_are_refused() {
     let odd = DataType::Struct(Fields::from(vec![Field::new("\u{7f}", DataType::Int64, true)]));
-    let bytes = fuzzing::encode_schema(Encoding::JsonLines, &Schema::new(vec![Field::new("point", odd, true)]));
-    assert!(fuzzing::decode_schema(Encoding::JsonLines, &bytes).is_err());
+    let bytes = boundary::encode_schema(Encoding::JsonLines, &Schema::new(vec![Field::new("point", odd, true)]));
+    assert!(boundary::decode_schema(Encoding::JsonLines, &bytes).is_err());
 }
 
 #[test]

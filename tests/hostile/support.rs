@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde_json::{Value, json};
-use wasmill_host::{Encoding, FaultPolicy, Host, Limits, Plugin, fuzzing};
+use wasmill_host::{Encoding, FaultPolicy, Host, Limits, Plugin, boundary};
 
 const MARK: &[u8] = b"hostile-mode:";
 const MODE_ROOM: usize = 256;
@@ -78,11 +78,11 @@ pub fn hex(bytes: &[u8]) -> Value {
 }
 
 pub fn schema_bytes(encoding: Encoding, schema: &Schema) -> Value {
-    hex(&fuzzing::encode_schema(encoding, schema))
+    hex(&boundary::encode_schema(encoding, schema))
 }
 
 pub fn table_bytes(encoding: Encoding, table: &RecordBatch) -> Value {
-    hex(&fuzzing::encode_table(encoding, table).expect("the table can be encoded"))
+    hex(&boundary::encode_table(encoding, table).expect("the table can be encoded"))
 }
 
 /// The input of most tests: `ind: Int64`, `title: Utf8`.

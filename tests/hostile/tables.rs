@@ -7,7 +7,7 @@ use arrow_ipc::root_as_message;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema};
 use serde_json::{Value, json};
-use wasmill_host::{Encoding, fuzzing};
+use wasmill_host::{Encoding, boundary};
 
 use crate::support::{hex, input, input_schema, schema_bytes, table_bytes};
 
@@ -17,7 +17,7 @@ pub fn good_table(rows: usize) -> Value {
 }
 
 fn good_bytes() -> Vec<u8> {
-    fuzzing::encode_table(Encoding::ArrowIpc, &input(10)).unwrap()
+    boundary::encode_table(Encoding::ArrowIpc, &input(10)).unwrap()
 }
 
 /// Where the metadata begins in a message.

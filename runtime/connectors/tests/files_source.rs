@@ -161,7 +161,7 @@ fn a_stream_follows_lines_and_new_files() {
     assert!(!stream.discover(&Progress::new()).unwrap().complete);
     append(&path, "");
     let first: Vec<Split> = stream.discover(&Progress::new()).unwrap().splits;
-    assert_eq!(first.len(), 1);
+    assert_eq!((first.len(), stream.known_bytes()), (1, Some(0)));
     let mut reader = stream.open(&first[0]).unwrap();
     assert!(matches!(reader.read(10).unwrap(), Read::Idle));
     // A line counts once its line feed has come; its parts may come one by one.
@@ -173,13 +173,17 @@ fn a_stream_follows_lines_and_new_files() {
     append(&path, "\n\n{\"id\":3}\nbad\n");
     assert_eq!(drain(reader.as_mut()), (vec![2, 3], vec!["malformed-json".to_owned()], false));
     assert!(stream.discover(&Progress::new()).unwrap().splits.is_empty());
+    let size = |path: &Path| std::fs::metadata(path).unwrap().len();
+    assert_eq!(stream.known_bytes(), Some(size(&path)), "what a file grows by is told");
     append(&folder.path().join("b.jsonl"), "{\"id\":9}\n");
     let new = stream.discover(&Progress::new()).unwrap().splits;
+    assert_eq!(stream.known_bytes(), Some(size(&path) + 9));
     assert_eq!(drain(stream.open(&new[0]).unwrap().as_mut()), (vec![9], vec![], false));
     // Another process goes on from the position, though the file was empty when its split was made.
     let restored = Progress::from([(first[0].id.clone(), SplitState { position, done: false })]);
     let mut next = source(&pattern, Mode::Stream);
     let splits = next.discover(&restored).unwrap().splits;
+    assert_eq!(next.known_bytes(), Some(size(&path) + 9 - 9), "less what had been read");
     assert_eq!(drain(next.open(&splits[0]).unwrap().as_mut()).0, [2, 3]);
     // What was read up may go; what is cut short under the reader is an error.
     std::fs::write(&path, "{}").unwrap();

@@ -101,9 +101,7 @@ mod types;
 mod wasi;
 
 pub use answer::RowReject;
-#[doc(hidden)]
-pub use codec::fuzzing;
-pub use codec::{DecodeError, Encoding};
+pub use codec::{DecodeError, Encoding, boundary};
 pub use compile::{COMPILE_REFUSED_STATUS, CompileWith, compile_child};
 pub use description::Description;
 pub use error::{ConfigError, FaultKind, HostError, Phase};

@@ -14,7 +14,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field, Fields, Schema};
 use support::{echo, json_plugin, plugin, policy, small_limits};
-use wasmill_host::{Encoding, Plugin, fuzzing};
+use wasmill_host::{Encoding, Plugin, boundary};
 
 fn lists() -> ArrayRef {
     let mut lists = ListBuilder::new(ListBuilder::new(Int64Builder::new()));
@@ -122,7 +122,7 @@ fn json_lines_look_as_the_contract_says() {
     let columns = ["int64", "decimal", "wide", "text", "binary", "date", "second", "micro", "utc", "berlin", "lists", "structs", "maps"];
     let batch = every_type();
     let indices: Vec<usize> = columns.iter().map(|name| batch.schema().index_of(name).unwrap()).collect();
-    let text = String::from_utf8(fuzzing::encode_table(Encoding::JsonLines, &batch.project(&indices).unwrap()).unwrap()).unwrap();
+    let text = String::from_utf8(boundary::encode_table(Encoding::JsonLines, &batch.project(&indices).unwrap()).unwrap()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines,
@@ -146,7 +146,7 @@ fn json_lines_look_as_the_contract_says() {
 fn json_that_is_nearly_right_is_refused() {
     let refused = |data_type: DataType, text: &str| {
         let schema = Arc::new(Schema::new(vec![Field::new("a", data_type, true)]));
-        let error = fuzzing::decode_table(Encoding::JsonLines, text.as_bytes().to_vec(), &schema, 1);
+        let error = boundary::decode_table(Encoding::JsonLines, text.as_bytes().to_vec(), &schema, 1);
         error.expect_err("this should not be read").to_string()
     };
     assert_eq!(refused(DataType::Int64, "{\"a\":1.5}\n"), "column `a`: 1.5 is not an Int64");

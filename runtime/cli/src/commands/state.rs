@@ -8,6 +8,7 @@ use wasmill_engine::{Checkpoint, LocalState, Result, StateStore};
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
 use crate::check::Checked;
+use crate::plan::state_of;
 
 /// Shows or mends what a pipeline remembers
 #[derive(Debug, Args)]
@@ -59,7 +60,7 @@ fn show(checked: &Checked) -> Result<String> {
         Some(state) => state.latest()?,
         None => None,
     };
-    let place = checked.state.join(&checked.name);
+    let place = state_of(checked);
     Ok(newest.map_or_else(|| format!("no state in {}\n", place.display()), |checkpoint| describe(&checkpoint, &place)))
 }
 

@@ -209,7 +209,7 @@ fn entry(log: &TableLog, state: Option<&TableState>, token: &Token, names: &Mark
     }
     lines.extend(names.actions(token)?);
     if let (true, Some(state)) = (overwrite, state) {
-        lines.extend(log.removals(state.version)?);
+        lines.extend(log.removals(state)?);
     }
     lines.extend(prepared.files.iter().map(add));
     Ok(join(&lines))

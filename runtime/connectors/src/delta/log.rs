@@ -6,16 +6,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use delta_kernel::Snapshot;
+use delta_kernel::scan::state::ScanFile;
 use delta_kernel::snapshot::SnapshotRef;
-use deltalake_core::kernel::Snapshot as FileSnapshot;
-use deltalake_core::logstore::{LogStoreRef, StorageConfig, logstore_for};
-use deltalake_core::protocol::checkpoints::cleanup_expired_logs_for;
-use futures::StreamExt;
-use serde_json::{Value, json};
-use tokio::runtime::Runtime;
+use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
+use delta_kernel_default_engine::storage::store_from_url;
+use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
+use serde_json::{Map, Value, json};
+use tokio::runtime::{Handle, Runtime};
 use url::Url;
 use uuid::Uuid;
 use wasmill_engine::{Error, Result};
@@ -29,13 +29,13 @@ use crate::durable::{create_folder, rename_new, sync_folder, write_new};
 const FOLLOW_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// How long expired entries of a log are kept where the table does not say: Delta's own default.
-const LOG_RETENTION_MILLIS: i64 = 30 * 24 * 60 * 60 * 1000;
+const LOG_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A table's log.
+/// A table's log. Its calls block, and must not come from a task of a single-threaded tokio runtime.
 pub(crate) struct TableLog {
     folder: PathBuf,
     url: Url,
-    store: LogStoreRef,
+    engine: DefaultEngine<TokioMultiThreadExecutor>,
 }
 
 /// Whether an entry was put.
@@ -53,8 +53,9 @@ impl TableLog {
         let folder = std::path::absolute(folder).map_err(|error| Error::io(format!("find {}", folder.display()), error))?;
         let url = Url::from_directory_path(&folder)
             .map_err(|()| Error::configuration(format!("{} can't be written as a URL", folder.display())))?;
-        let store = logstore_for(&url, StorageConfig::default()).map_err(|error| failed("open", &folder, error))?;
-        Ok(Self { folder, url, store })
+        let store = store_from_url(&url).map_err(|error| failed("open", &folder, error))?;
+        let executor = Arc::new(TokioMultiThreadExecutor::new(threads()?));
+        Ok(Self { engine: DefaultEngineBuilder::new(store).with_task_executor(executor).build(), folder, url })
     }
 
     /// The table's folder.
@@ -79,10 +80,7 @@ impl TableLog {
         };
         for entry in entries {
             let entry = entry.map_err(|error| Error::io(format!("list {}", folder.display()), error))?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let numbered = name.len() > 20 && name.as_bytes().iter().take(20).all(u8::is_ascii_digit);
-            if numbered && (name.ends_with(".json") || name.ends_with(".parquet")) {
+            if LoggedName::parse(&entry.file_name().to_string_lossy()).is_some() {
                 return Ok(true);
             }
         }
@@ -94,24 +92,22 @@ impl TableLog {
         if !self.exists()? {
             return Ok(None);
         }
-        let names = names.cloned();
-        let state = self.blocking(move |snapshot, engine| {
-            let configuration = snapshot.table_configuration();
-            let mut marks = Marks::default();
-            if let Some(names) = &names {
-                for name in names.all() {
-                    if let Some(version) = snapshot.get_app_id_version(name, engine)? {
-                        marks.set(names, name, version);
-                    }
+        let snapshot = self.snapshot(None)?;
+        let mut marks = Marks::default();
+        if let Some(names) = names {
+            for name in names.all() {
+                let version = snapshot.get_app_id_version(name, &self.engine).map_err(|error| self.failed("read", error))?;
+                if let Some(version) = version {
+                    marks.set(names, name, version);
                 }
             }
-            let json = |value: serde_json::Result<Value>| value.map_err(delta_kernel::Error::MalformedJson);
-            let metadata = json(serde_json::to_value(configuration.metadata()))?;
-            let protocol = json(serde_json::to_value(configuration.protocol()))?;
-            let metadata = serde_json::from_value(metadata).map_err(delta_kernel::Error::MalformedJson)?;
-            Ok(TableState { version: snapshot.version(), protocol, metadata, marks })
-        })?;
-        Ok(Some(state))
+        }
+        let configuration = snapshot.table_configuration();
+        let read = |value: serde_json::Result<Value>| value.map_err(|error| self.failed("read", error));
+        let protocol = read(serde_json::to_value(configuration.protocol()))?;
+        let metadata = read(serde_json::to_value(configuration.metadata()))?;
+        let metadata = serde_json::from_value(metadata).map_err(|error| self.failed("read", error))?;
+        Ok(Some(TableState { version: snapshot.version(), protocol, metadata, marks }))
     }
 
     /// Follows the log from a version that was known: one look at the next entry, and one more for each that is there.
@@ -148,68 +144,90 @@ impl TableLog {
     }
 
     /// The actions that remove every file that the table has at this version.
-    pub(crate) fn removals(&self, version: u64) -> Result<Vec<Value>> {
-        let runtime = runtime()?;
-        let store = Arc::clone(&self.store);
-        let listed = run(runtime, async move {
-            let snapshot = FileSnapshot::try_new(store.as_ref(), Some(version)).await?;
-            let mut files = snapshot.file_views(store.as_ref(), None);
-            let (mut removals, now) = (Vec::new(), now_millis());
-            while let Some(file) = files.next().await {
-                let mut remove = file?.remove_action(true);
-                remove.deletion_timestamp = Some(now);
-                removals.push(remove);
-            }
-            Ok::<_, deltalake_core::DeltaTableError>(removals)
-        })?;
-        let removals = listed.map_err(|error| failed("list the files of", &self.folder, error))?;
-        removals
-            .into_iter()
-            .map(|remove| serde_json::to_value(&remove).map(|remove| json!({ "remove": remove })))
-            .collect::<Result<_, _>>()
-            .map_err(|error| Error::bug(format!("a removal is no JSON: {error}")))
+    ///
+    /// Tables whose files have deletion vectors are refused before (see [`TableState::check`](super::state::TableState)),
+    /// so that a path and its partition values say all there is to say.
+    pub(crate) fn removals(&self, state: &TableState) -> Result<Vec<Value>> {
+        let listed = |error| self.failed("list the files of", error);
+        let scan = self.snapshot(Some(state.version))?.scan_builder().build().map_err(listed)?;
+        let mut files: Vec<ScanFile> = Vec::new();
+        for batch in scan.scan_metadata(&self.engine).map_err(listed)? {
+            files = batch.and_then(|batch| batch.visit_scan_files(files, Vec::push)).map_err(listed)?;
+        }
+        let now = now_millis();
+        let removal = |file: ScanFile| {
+            // A null has an entry of its own in the log, and none in what the kernel hands over.
+            let value = |column: &String| file.partition_values.get(column).map_or(Value::Null, |value| value.as_str().into());
+            let values: Map<String, Value> =
+                state.metadata.partition_columns.iter().map(|column| (column.clone(), value(column))).collect();
+            json!({ "remove": {
+                "path": file.path, "deletionTimestamp": now, "dataChange": true,
+                "extendedFileMetadata": true, "partitionValues": values, "size": file.size,
+            } })
+        };
+        Ok(files.into_iter().map(removal).collect())
     }
 
     /// Writes a checkpoint of the log at this version, and if asked to `clean`, removes entries that have expired.
     pub(crate) fn checkpoint(&self, version: u64, clean: bool) -> Result<()> {
-        self.blocking_at(Some(version), |snapshot, engine| snapshot.checkpoint(engine, None).map(|_| ()))?;
+        let snapshot = self.snapshot(Some(version))?;
+        snapshot.checkpoint(&self.engine, None).map_err(|error| self.failed("checkpoint the log of", error))?;
         sync_folder(&self.log_folder())?;
-        if !clean {
-            return Ok(());
+        if clean { self.remove_expired(SystemTime::now() - LOG_RETENTION) } else { Ok(()) }
+    }
+
+    /// Removes entries and checkpoints that were written before `expiry` and that no version written since needs:
+    /// those below the newest checkpoint that is not above any entry that stays.
+    ///
+    /// See "Metadata Cleanup" in the Delta protocol.
+    fn remove_expired(&self, expiry: SystemTime) -> Result<()> {
+        let (folder, mut logged) = (self.log_folder(), Vec::new());
+        for file in fs::read_dir(&folder).map_err(|error| Error::io(format!("list {}", folder.display()), error))? {
+            let file = file.map_err(|error| Error::io(format!("list {}", folder.display()), error))?;
+            let Some(name) = LoggedName::parse(&file.file_name().to_string_lossy()) else { continue };
+            let written = file.metadata().and_then(|metadata| metadata.modified());
+            let written = written.map_err(|error| Error::io(format!("look at {}", file.path().display()), error))?;
+            logged.push((name, written, file.path()));
         }
-        let store = Arc::clone(&self.store);
-        let cutoff = now_millis() - LOG_RETENTION_MILLIS;
-        let cleaned = run(runtime()?, async move { cleanup_expired_logs_for(version, store.as_ref(), cutoff, None).await })?;
-        cleaned.map(|_| ()).map_err(|error| failed("clean the log of", &self.folder, error))
+        let stays = logged.iter().filter(|(_, written, _)| *written >= expiry).map(|(name, ..)| name.version).min();
+        let checkpoints = logged.iter().filter(|(name, ..)| name.checkpoint).map(|(name, ..)| name.version);
+        let Some(floor) = checkpoints.filter(|version| stays.is_none_or(|stays| *version <= stays)).max() else { return Ok(()) };
+        for (name, written, path) in &logged {
+            if name.version < floor && *written < expiry {
+                fs::remove_file(path).map_err(|error| Error::io(format!("remove {}", path.display()), error))?;
+            }
+        }
+        Ok(())
     }
 
-    fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(SnapshotRef, &dyn delta_kernel::Engine) -> delta_kernel::DeltaResult<T> + Send + 'static,
-    ) -> Result<T> {
-        self.blocking_at(None, work)
+    /// The table at a version, the newest without one.
+    fn snapshot(&self, version: Option<u64>) -> Result<SnapshotRef> {
+        let mut builder = Snapshot::builder_for(&self.url);
+        if let Some(version) = version {
+            builder = builder.at_version(version);
+        }
+        builder.build(&self.engine).map_err(|error| self.failed("open", error))
     }
 
-    /// Works on the table at a version (the newest without one), where the kernel may block.
-    fn blocking_at<T: Send + 'static>(
-        &self,
-        version: Option<u64>,
-        work: impl FnOnce(SnapshotRef, &dyn delta_kernel::Engine) -> delta_kernel::DeltaResult<T> + Send + 'static,
-    ) -> Result<T> {
-        let (store, url) = (Arc::clone(&self.store), self.url.clone());
-        let worked = run(runtime()?, async move {
-            let engine = store.engine(None);
-            let worker = tokio::task::spawn_blocking(move || {
-                let mut builder = Snapshot::builder_for(url);
-                if let Some(version) = version {
-                    builder = builder.at_version(version);
-                }
-                work(builder.build(engine.as_ref())?, engine.as_ref())
-            });
-            worker.await
-        })?;
-        let worked = worked.map_err(|error| Error::bug(format!("reading {} broke off: {error}", self.folder.display())))?;
-        worked.map_err(|error| failed("open", &self.folder, error))
+    fn failed(&self, what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+        failed(what, &self.folder, error)
+    }
+}
+
+/// What the name of a file in a log says: `<20 digits>.json`, `<20 digits>.checkpoint….parquet`, `….crc`.
+struct LoggedName {
+    version: u64,
+    checkpoint: bool,
+}
+
+impl LoggedName {
+    fn parse(name: &str) -> Option<Self> {
+        let (digits, rest) = name.split_at_checked(20)?;
+        let known = [".json", ".parquet", ".crc"].iter().any(|ending| rest.ends_with(ending));
+        if !known || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        Some(Self { version: digits.parse().ok()?, checkpoint: rest.starts_with(".checkpoint.") })
     }
 }
 
@@ -242,21 +260,83 @@ fn failed(what: &str, folder: &Path, error: impl std::error::Error + Send + Sync
     Error::environment(format!("cannot {what} the Delta table {}: {error}", folder.display())).caused_by(error)
 }
 
-/// The threads on which the Delta libraries work; one set a process, however many tables there are.
-fn runtime() -> Result<&'static Runtime> {
+/// The threads on which the kernel's engine works; one set a process, however many tables there are. An engine on a single
+/// thread would wait for itself for ever when it writes a checkpoint, whose rows it reads while it writes.
+fn threads() -> Result<Handle> {
     static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
     let built = RUNTIME.get_or_init(|| {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(8).thread_name("delta").enable_all().build()
     });
-    built.as_ref().map_err(|error| Error::environment(format!("cannot start the threads of the Delta sink: {error}")))
+    let runtime = built.as_ref().map_err(|error| Error::environment(format!("cannot start the threads of the Delta sink: {error}")))?;
+    Ok(runtime.handle().clone())
 }
 
-/// Waits for work on the Delta threads, from whichever thread.
-fn run<T: Send + 'static>(runtime: &'static Runtime, work: impl Future<Output = T> + Send + 'static) -> Result<T> {
-    // A thread of another tokio runtime must not block on this one, but may wait for a thread that does.
-    if tokio::runtime::Handle::try_current().is_err() {
-        return Ok(runtime.block_on(work));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log of entries, checkpoints and others, each as many days old as it says; what is left of it after expiry at 30 days.
+    fn expired(log: &[(&str, u64)]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let table = TableLog::new(folder.path()).unwrap();
+        create_folder(&table.log_folder()).unwrap();
+        let now = SystemTime::now();
+        for (name, days) in log {
+            let file = fs::File::create(table.log_folder().join(name)).unwrap();
+            file.set_modified(now - Duration::from_secs(days * 24 * 60 * 60)).unwrap();
+        }
+        table.remove_expired(now - LOG_RETENTION).unwrap();
+        let names = fs::read_dir(table.log_folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.map(|name| name.trim_start_matches('0').to_owned()).collect();
+        names.sort();
+        names
     }
-    let waited = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(work)).join());
-    waited.map_err(|_| Error::bug("a thread of the Delta sink panicked"))
+
+    const ENTRIES: [&str; 5] = [
+        "00000000000000000000.json",
+        "00000000000000000001.json",
+        "00000000000000000002.json",
+        "00000000000000000003.json",
+        "00000000000000000004.json",
+    ];
+
+    #[test]
+    fn what_no_kept_version_needs_expires() {
+        let first = ("00000000000000000001.checkpoint.parquet", 50);
+        let second = ("00000000000000000003.checkpoint.0000000001.0000000001.parquet", 20);
+        let ages = |ages: [u64; 5]| ENTRIES.into_iter().zip(ages);
+        let others = [("_last_checkpoint", 90), ("00000000000000000000.note", 90)];
+        let log: Vec<_> = ages([60, 50, 40, 35, 20]).chain([first, second]).chain(others).collect();
+        // Version 3 is older than that, but its checkpoint is not.
+        assert_eq!(
+            expired(&log),
+            [".note", "3.checkpoint.0000000001.0000000001.parquet", "3.json", "4.json", "_last_checkpoint"],
+            "versions 3 and 4 need nothing before the checkpoint of 3"
+        );
+        // Version 2 is kept, and needs the checkpoint of 1.
+        let log: Vec<_> = ages([60, 50, 20, 20, 20]).chain([first, second]).collect();
+        assert_eq!(
+            expired(&log),
+            ["1.checkpoint.parquet", "1.json", "2.json", "3.checkpoint.0000000001.0000000001.parquet", "3.json", "4.json"]
+        );
+    }
+
+    #[test]
+    fn without_a_checkpoint_nothing_expires() {
+        let log: Vec<_> = ENTRIES.into_iter().map(|name| (name, 90)).collect();
+        assert_eq!(expired(&log).len(), 5);
+    }
+
+    #[test]
+    fn a_log_is_told_by_its_names() {
+        let parsed = |name: &str| LoggedName::parse(name).map(|name| (name.version, name.checkpoint));
+        assert_eq!(parsed("00000000000000000012.json"), Some((12, false)));
+        assert_eq!(parsed("00000000000000000012.checkpoint.parquet"), Some((12, true)));
+        assert_eq!(parsed("00000000000000000012.crc"), Some((12, false)));
+        for other in
+            ["_last_checkpoint", "12.json", "00000000000000000012.tmp", "0000000000000000000x.json", "\u{e9}0000000000000000000.json"]
+        {
+            assert_eq!(parsed(other), None, "{other}");
+        }
+    }
 }

@@ -42,6 +42,7 @@ pub const POSITION_COLUMN: &str = "_source.position";
 pub struct FilesSource {
     shared: Arc<Shared>,
     known: HashMap<PathBuf, splits::Known>,
+    found: splits::Found,
     looked: Option<Instant>,
 }
 
@@ -82,7 +83,7 @@ impl FilesSource {
         }
         let follow = config.follow_interval()?;
         let shared = Shared { name: name.into(), config, mode, schema: requested, follow };
-        Ok(Self { shared: Arc::new(shared), known: HashMap::new(), looked: None })
+        Ok(Self { shared: Arc::new(shared), known: HashMap::new(), found: splits::Found::default(), looked: None })
     }
 }
 
@@ -99,16 +100,19 @@ impl Source for FilesSource {
         }
         let paths = listing::list(&self.shared.config, first && batch)?;
         let mut restored_by_file = if first { splits::by_file(restored)? } else { BTreeMap::new() };
-        let mut found = Vec::new();
         for path in paths {
             let begun = restored_by_file.remove(&path).unwrap_or_default();
-            splits::of_file(&self.shared, &path, &begun, &mut self.known, &mut found)?;
+            splits::of_file(&self.shared, &path, &begun, &mut self.known, &mut self.found)?;
         }
         for (path, begun) in &restored_by_file {
             splits::check_vanished(path, begun)?;
         }
         self.looked = Some(Instant::now());
-        Ok(Discovery { splits: found, complete: batch })
+        Ok(Discovery { splits: std::mem::take(&mut self.found.splits), complete: batch })
+    }
+
+    fn known_bytes(&self) -> Option<u64> {
+        Some(self.found.bytes)
     }
 
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {

@@ -81,7 +81,22 @@ pub fn check_source(make: impl Fn() -> Box<dyn Source>) -> BTreeMap<String, Vec<
     }
     check_independence(source.as_ref(), &splits, &all);
     check_done(&make, source.as_ref(), &splits);
+    check_bytes(source.as_ref(), &splits);
     all
+}
+
+/// What a source says there is to read is what its readers read, but for a framing at the end and rounding.
+fn check_bytes(source: &dyn Source, splits: &[Split]) {
+    let Some(known) = source.known_bytes() else { return };
+    let (mut total, mut batches) = (0, 0);
+    for split in splits {
+        let mut reader = source.open(split).unwrap();
+        while let Read::Batch(batch) = reader.read(1000).unwrap() {
+            total += batch.bytes;
+            batches += 1;
+        }
+    }
+    assert!(total <= known && known <= total + 16 * (batches + splits.len() as u64), "{total} bytes read, {known} known");
 }
 
 /// From each position exactly the records after it are read.

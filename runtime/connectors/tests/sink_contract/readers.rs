@@ -3,6 +3,7 @@
 // Each test program uses a part of them.
 #![allow(dead_code)]
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +11,10 @@ use std::path::Path;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use deltalake_core::kernel::scalars::ScalarExt;
+use delta_kernel::Snapshot;
+use delta_kernel::scan::state::ScanFile;
+use delta_kernel_default_engine::DefaultEngineBuilder;
+use delta_kernel_default_engine::storage::store_from_url;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// The batches of a Parquet file.
@@ -29,34 +33,30 @@ pub struct TableFile {
     pub batches: Vec<RecordBatch>,
     /// What the log says of its rows.
     pub rows: Option<usize>,
-    /// Its partition values.
-    pub partition_values: Vec<(String, String)>,
+    /// Its partition values; one that is null is not there.
+    pub partition_values: BTreeMap<String, String>,
 }
 
-/// Opens a table with the Delta library; none if there is none.
-pub fn delta_table(place: &Path) -> Option<(deltalake_core::DeltaTable, Vec<TableFile>)> {
+/// The version and the files of a table, as the Delta kernel reads them; none if there is no table.
+pub fn delta_table(place: &Path) -> Option<(u64, Vec<TableFile>)> {
     if !place.join("_delta_log").exists() {
         return None;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let url = url::Url::from_directory_path(place).unwrap();
-    let table = runtime.block_on(deltalake_core::open_table(url)).unwrap();
-    let files = table
-        .snapshot()
-        .unwrap()
-        .log_data()
-        .iter()
-        .map(|file| {
-            let path = place.join(file.object_store_path().as_ref());
-            assert_eq!(std::fs::metadata(&path).unwrap().len() as i64, file.size(), "{}", path.display());
-            let values = file.partition_values().map(|values| {
-                let pairs = values.fields().iter().zip(values.values());
-                pairs.map(|(field, value)| (field.name().clone(), value.serialize())).collect()
-            });
-            TableFile { batches: parquet_batches(&path), rows: file.num_records(), partition_values: values.unwrap_or_default() }
-        })
-        .collect();
-    Some((table, files))
+    let engine = DefaultEngineBuilder::new(store_from_url(&url).unwrap()).build();
+    let snapshot = Snapshot::builder_for(&url).build(&engine).unwrap();
+    let (version, mut files) = (snapshot.version(), Vec::new());
+    for batch in snapshot.scan_builder().build().unwrap().scan_metadata(&engine).unwrap() {
+        files = batch.unwrap().visit_scan_files(files, |files: &mut Vec<ScanFile>, file| files.push(file)).unwrap();
+    }
+    let files = files.into_iter().map(|file| {
+        let path = url.join(&file.path).unwrap().to_file_path().unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len() as i64, file.size, "{}", path.display());
+        let rows = file.stats.map(|stats| stats.num_records as usize);
+        TableFile { batches: parquet_batches(&path), rows, partition_values: file.partition_values.into_iter().collect() }
+    });
+    let files = files.collect();
+    Some((version, files))
 }
 
 /// The numbers in a Delta table, each file's count checked against the log's.

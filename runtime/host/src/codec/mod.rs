@@ -104,19 +104,25 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, Deco
         .unwrap_or_else(|_| Err(DecodeError::new("the bytes break an assumption of the decoder")))
 }
 
-/// Entry points for fuzzers and property tests: every decoder of plugin bytes, callable with any bytes.
-#[doc(hidden)]
-pub mod fuzzing {
+/// The contract's encodings by themselves: what crosses the boundary, as bytes and back, without a plugin. For tools and tests
+/// of plugins, and for fuzzers, which may call every decoder with any bytes.
+pub mod boundary {
     use super::{DecodeError, Encoding};
     use arrow_array::RecordBatch;
     use arrow_schema::{Schema, SchemaRef};
 
     /// Decodes a schema.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes, and where.
     pub fn decode_schema(encoding: Encoding, bytes: &[u8]) -> Result<Schema, DecodeError> {
         encoding.decode_schema(bytes)
     }
 
-    /// Decodes a table of boundary types.
+    /// Decodes a table that is said to have this schema and so many rows.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes, and where; also where they hold another schema or number of rows.
     pub fn decode_table(encoding: Encoding, bytes: Vec<u8>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DecodeError> {
         encoding.decode_table(bytes, schema, rows)
     }
@@ -126,7 +132,10 @@ pub mod fuzzing {
         encoding.encode_schema(schema)
     }
 
-    /// Encodes a table of boundary types.
+    /// Encodes a table.
+    ///
+    /// # Errors
+    /// The column whose type does not cross the boundary.
     pub fn encode_table(encoding: Encoding, table: &RecordBatch) -> Result<Vec<u8>, String> {
         encoding.encode_table(table)
     }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Fields, Schema, SchemaRef};
 use serde_json::value::RawValue;
-use wasmill_host::Encoding;
-use wasmill_host::fuzzing as codec;
+use wasmill_host::{Encoding, boundary as codec};
 
 use crate::case::Row;
 use crate::conform::object;

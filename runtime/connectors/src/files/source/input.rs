@@ -58,8 +58,8 @@ impl Input {
         if skipped < offset {
             return Err(super::identity::changed(path, &format!("it was read up to byte {offset} and now unpacks to {skipped} bytes")));
         }
-        let reported = packed.load(Ordering::Relaxed);
-        Ok(Self { path: path.to_owned(), kind: Kind::Packed { stream, packed, reported } })
+        // What was skipped counts as read: it was, and a source counts all of such a file as what there is to read.
+        Ok(Self { path: path.to_owned(), kind: Kind::Packed { stream, packed, reported: 0 } })
     }
 
     /// Appends at least `wanted` bytes; fewer only at the end of what there is. Reads no more than some 1 MiB above that.

@@ -25,9 +25,29 @@ pub enum Part {
     RowGroup(u64),
 }
 
+/// What looks have found in this run.
+#[derive(Default)]
+pub struct Found {
+    /// What is to be read, until it is taken.
+    pub splits: Vec<Split>,
+    /// How many bytes there were to read when they were found, counted as readers count them: before decompression, and
+    /// only the columns that are read.
+    pub bytes: u64,
+}
+
+impl Found {
+    fn push(&mut self, split: Split, bytes: u64) {
+        self.splits.push(split);
+        self.bytes += bytes;
+    }
+}
+
 /// A file that has been looked at in this run.
 pub struct Known {
+    /// As it was at the last look that found new splits.
     identity: Identity,
+    /// Its size at the last look.
+    size: u64,
     /// Where the next split begins, once the file is so long; `None`: it is not read by lines.
     next: Option<u64>,
 }
@@ -75,8 +95,8 @@ pub fn by_file(progress: &Progress) -> Result<BTreeMap<PathBuf, Begun>> {
 }
 
 /// Adds the splits of a file that are to be read and have not been handed out in this run.
-pub fn of_file(shared: &Shared, path: &Path, begun: &Begun, known: &mut HashMap<PathBuf, Known>, found: &mut Vec<Split>) -> Result<()> {
-    let next = match known.get(path) {
+pub fn of_file(shared: &Shared, path: &Path, begun: &Begun, known: &mut HashMap<PathBuf, Known>, found: &mut Found) -> Result<()> {
+    let next = match known.get_mut(path) {
         Some(known) => {
             let size = std::fs::metadata(path).map_err(|error| Error::io(format_args!("read {}", path.display()), error))?.len();
             let Some(next) = known.next else {
@@ -85,6 +105,9 @@ pub fn of_file(shared: &Shared, path: &Path, begun: &Begun, known: &mut HashMap<
             if size < known.identity.size {
                 return Err(changed(path, &format!("it had {} bytes and has {size}", known.identity.size)));
             }
+            // What the last split has grown by; the splits behind it are counted when they are cut.
+            found.bytes += size.min(next).saturating_sub(known.size);
+            known.size = size;
             if size <= next {
                 return Ok(());
             }
@@ -106,7 +129,7 @@ pub fn of_file(shared: &Shared, path: &Path, begun: &Begun, known: &mut HashMap<
             None
         }
     };
-    known.insert(path.to_owned(), Known { identity, next });
+    known.insert(path.to_owned(), Known { size: identity.size, identity, next });
     Ok(())
 }
 
@@ -150,7 +173,7 @@ impl Cut<'_> {
     }
 
     /// Adds the splits from `start` on; says where the one after them begins.
-    fn by_lines(&self, start: u64, found: &mut Vec<Split>) -> Result<u64> {
+    fn by_lines(&self, start: u64, found: &mut Found) -> Result<u64> {
         for (position, _) in self.begun.values() {
             if !position.file.is_start_of(self.file, self.path)? {
                 return Err(changed(self.path, "it is shorter, or its beginning is another"));
@@ -162,14 +185,15 @@ impl Cut<'_> {
         // An empty file is followed too.
         while start < size || (follows && start == 0) {
             let end = start + SPLIT_BYTES;
+            let left = |offset: u64| size.min(end).saturating_sub(offset);
             match self.begun.get(&Part::From(start)) {
-                None => found.push(self.split(Part::From(start), start, false)),
+                None => found.push(self.split(Part::From(start), start, false), left(start)),
                 Some((position, _)) => {
                     if position.offset < size {
                         self.check_seam(position)?;
                     }
                     if position.offset < size.min(end) || (follows && size < end) {
-                        found.push(self.split(Part::From(start), position.offset, false));
+                        found.push(self.split(Part::From(start), position.offset, false), left(position.offset));
                     }
                 }
             }
@@ -193,22 +217,26 @@ impl Cut<'_> {
         Err(changed(self.path, "its last line had no line feed and was read as whole, and bytes have been added to it"))
     }
 
-    fn whole_or_groups(&self, found: &mut Vec<Split>) -> Result<()> {
+    fn whole_or_groups(&self, found: &mut Found) -> Result<()> {
         for (position, _) in self.begun.values() {
             if position.file != *self.identity {
                 unchanged_size(self.path, self.identity.size, position.file.size)?;
                 return Err(changed(self.path, "its beginning is another"));
             }
         }
-        let parts = match self.shared.config.format_of(self.path)? {
-            Format::Parquet => (0..super::reader::parquet::row_groups(self.file, self.path)?).map(Part::RowGroup).collect(),
-            _ => vec![Part::Whole],
+        let parts: Vec<(Part, u64)> = match self.shared.config.format_of(self.path)? {
+            Format::Parquet => {
+                let groups = super::reader::parquet::row_groups(self.file, self.path, &self.shared.schema)?;
+                (0..).map(Part::RowGroup).zip(groups).collect()
+            }
+            _ => vec![(Part::Whole, self.identity.size)],
         };
-        for part in parts {
+        // How much of a part is left is not known from a position in it, which counts rows or unpacked bytes: all of it is counted.
+        for (part, bytes) in parts {
             match self.begun.get(&part) {
                 Some((_, true)) => {}
-                Some((position, false)) => found.push(self.split(part, position.offset, position.ended)),
-                None => found.push(self.split(part, 0, false)),
+                Some((position, false)) => found.push(self.split(part, position.offset, position.ended), bytes),
+                None => found.push(self.split(part, 0, false), bytes),
             }
         }
         Ok(())

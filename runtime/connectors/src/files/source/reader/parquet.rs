@@ -11,6 +11,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
+use parquet::file::metadata::RowGroupMetaData;
 use serde_json::Value;
 use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, SplitReader};
 
@@ -22,9 +23,23 @@ use crate::formats::{BadRecord, row_to_json};
 /// Rows are decoded in batches of at most this many.
 const MOST_ROWS: usize = 65_536;
 
-/// How many row groups a file has.
-pub fn row_groups(file: &File, path: &Path) -> Result<u64> {
-    Ok(metadata(file, path)?.metadata().num_row_groups() as u64)
+/// The row groups of a file, each with the bytes that its wanted columns take.
+pub fn row_groups(file: &File, path: &Path, wanted: &Schema) -> Result<Vec<u64>> {
+    let metadata = metadata(file, path)?;
+    let mask = projection(&metadata, wanted);
+    Ok(metadata.metadata().row_groups().iter().map(|group| compressed_size(group, &mask)).collect())
+}
+
+/// The columns of a file that are wanted.
+fn projection(metadata: &ArrowReaderMetadata, wanted: &Schema) -> ProjectionMask {
+    let roots = metadata.schema().fields().iter().enumerate().filter(|(_, field)| wanted.index_of(field.name()).is_ok());
+    ProjectionMask::roots(metadata.parquet_schema(), roots.map(|(root, _)| root))
+}
+
+/// The bytes that some columns of a row group take in its file.
+fn compressed_size(group: &RowGroupMetaData, mask: &ProjectionMask) -> u64 {
+    let leaves = (0..group.num_columns()).filter(|&leaf| mask.leaf_included(leaf));
+    leaves.map(|leaf| group.column(leaf).compressed_size().unsigned_abs()).sum()
 }
 
 /// The columns of a file, in its own types.
@@ -84,13 +99,8 @@ impl GroupReader {
         };
         let first = groups[..index].iter().map(|group| group.num_rows().unsigned_abs()).sum();
         let rows = groups[index].num_rows().unsigned_abs();
-        let roots = metadata.schema().fields().iter().enumerate().filter(|(_, field)| wanted.index_of(field.name()).is_ok());
-        let roots: Vec<usize> = roots.map(|(root, _)| root).collect();
-        let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
-        let bytes = (0..groups[index].num_columns())
-            .filter(|&leaf| mask.leaf_included(leaf))
-            .map(|leaf| groups[index].column(leaf).compressed_size());
-        let bytes_a_row = bytes.sum::<i64>() as f64 / rows.max(1) as f64;
+        let mask = projection(&metadata, &wanted);
+        let bytes_a_row = compressed_size(&groups[index], &mask) as f64 / rows.max(1) as f64;
         let builder = Builder { file, metadata, group: index, rows: usize::try_from(rows).unwrap_or(usize::MAX), mask };
         Ok(Self { path: name, assembler, reader: None, pending: None, wanted, first, position, bytes_a_row, builder: Some(builder) })
     }
