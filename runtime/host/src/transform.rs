@@ -29,6 +29,9 @@ const NULL_CODE: &str = "unexpected-null";
 /// How many times longer than usual a call may take after a breach, before fewer rows are tried.
 const CAUTION_FACTOR: u32 = 50;
 
+/// The memory for crossing batches that an instance keeps between calls is at most this.
+const KEPT_BYTES: usize = 64 << 20;
+
 /// A plugin, opened: immutable and shareable between threads, each of which makes its own [`Instance`].
 #[derive(Clone)]
 pub struct Transform {
@@ -93,6 +96,7 @@ impl Transform {
         let mut instance = Instance {
             shared: Arc::clone(&self.shared),
             sandbox: None,
+            crossing: Vec::new(),
             faults: 0,
             cautious: false,
             slowest_row: Duration::ZERO,
@@ -118,6 +122,8 @@ pub struct InstanceStats {
 pub struct Instance {
     shared: Arc<Shared>,
     sandbox: Option<Sandbox>,
+    /// The bytes of the last batch that crossed: their memory is used again.
+    crossing: Vec<u8>,
     /// Guilty records, and failures without one, in this epoch.
     faults: u32,
     /// Whether a deadline was missed in this epoch: calls are then given less time, so that many slow records don't add up to hours.
@@ -227,14 +233,17 @@ impl Instance {
     fn attempt(&mut self, columns: &[Option<ArrayRef>], range: &Range<usize>, batch_rows: usize) -> Result<Processed, Trouble> {
         let shared = Arc::clone(&self.shared);
         let crossing = shared.plan.crossing_batch(columns, range.start, range.len()).map_err(Trouble::Host)?;
-        let bytes = shared.encoding.encode_table(&crossing).map_err(|message| Trouble::Host(HostError::bug(message)))?;
+        shared.encoding.encode_table(&crossing, &mut self.crossing).map_err(|message| Trouble::Host(HostError::bug(message)))?;
         let deadline = self.deadline(range.len(), batch_rows);
         if self.sandbox.is_none() {
             self.sandbox = Some(self.open().map_err(Trouble::Host)?);
         }
         let Some(sandbox) = &mut self.sandbox else { return Err(Trouble::Host(HostError::bug("an opened plugin vanished"))) };
         let before = sandbox.stats.time;
-        let raw = sandbox.process(&bytes, deadline).map_err(Trouble::Fault)?;
+        let raw = sandbox.process(&self.crossing, deadline).map_err(Trouble::Fault)?;
+        if self.crossing.capacity() > KEPT_BYTES {
+            self.crossing = Vec::new();
+        }
         let row_time = sandbox.stats.time.saturating_sub(before) / u32::try_from(range.len()).unwrap_or(u32::MAX).max(1);
         self.slowest_row = self.slowest_row.max(row_time);
         let answer = answer::check(raw, &shared.ports, range.len(), shared.encoding, &shared.limits).map_err(Trouble::Fault)?;

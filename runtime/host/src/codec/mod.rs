@@ -58,10 +58,11 @@ impl Encoding {
         Ok(schema)
     }
 
-    pub(crate) fn encode_table(self, table: &RecordBatch) -> Result<Vec<u8>, String> {
+    /// Writes a table over what `bytes` held.
+    pub(crate) fn encode_table(self, table: &RecordBatch, bytes: &mut Vec<u8>) -> Result<(), String> {
         match self {
-            Self::ArrowIpc => ipc_encode::table(table),
-            Self::JsonLines => json_write::table(table),
+            Self::ArrowIpc => ipc_encode::table(table, bytes),
+            Self::JsonLines => json_write::table(table).map(|written| *bytes = written),
         }
     }
 
@@ -137,6 +138,7 @@ pub mod boundary {
     /// # Errors
     /// The column whose type does not cross the boundary.
     pub fn encode_table(encoding: Encoding, table: &RecordBatch) -> Result<Vec<u8>, String> {
-        encoding.encode_table(table)
+        let mut bytes = Vec::new();
+        encoding.encode_table(table, &mut bytes).map(|()| bytes)
     }
 }
