@@ -89,7 +89,7 @@ fn a_batch_goes_on_where_files_have_grown() {
 fn a_file_that_grows_over_the_end_of_its_split() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jsonl");
-    let line = |id: usize| format!("{{\"id\":{id},\"skip\":\"{}\"}}\n", "x".repeat(1 << 20));
+    let line = |id: usize| format!("{{\"id\":{id},\"skip\":\"{}\"}}\n", "x".repeat(1 << 19));
     (0..30).for_each(|id| append(&path, &line(id)));
     let (ids, progress) = run(&path, &Progress::new()).unwrap();
     assert_eq!((ids.len(), progress.len()), (30, 1));
@@ -194,7 +194,7 @@ fn a_stream_follows_lines_and_new_files() {
 fn a_stream_hands_the_next_split_of_a_growing_file_to_another_lane() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jsonl");
-    let line = |id: usize| format!("{{\"id\":{id},\"skip\":\"{}\"}}\n", "x".repeat(1 << 20));
+    let line = |id: usize| format!("{{\"id\":{id},\"skip\":\"{}\"}}\n", "x".repeat(1 << 19));
     append(&path, &line(0));
     let mut stream = source(&path, Mode::Stream);
     let first = stream.discover(&Progress::new()).unwrap().splits.remove(0);

@@ -221,7 +221,7 @@ fn many_files_are_many_splits() {
 #[test]
 fn a_large_file_is_split_where_records_begin() {
     let folder = tempfile::tempdir().unwrap();
-    let split = 32 << 20;
+    let split = 16 << 20;
     // The first boundary lies in a record, the second one right at the start of a record.
     let mut text = Vec::new();
     let filler = "x".repeat(700_000);

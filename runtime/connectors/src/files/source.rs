@@ -1,7 +1,7 @@
 //! The source `files`: records of files that match a path, read once, or followed as they come and grow.
 //!
 //! # Splits
-//! A plain file of JSON lines (or of CSV that says `splittable: true`) is cut at every 32 MiB; a split owns the records that *start* in
+//! A plain file of JSON lines (or of CSV that says `splittable: true`) is cut at every 16 MiB; a split owns the records that *start* in
 //! its range, and is named `path@start`. Parquet is cut by row groups, `path@group0`. Everything else is one split, `path@all`. Names are stable for ever: they stand in checkpoints.
 //!
 //! # What a checkpoint knows of a file

@@ -11,8 +11,9 @@ use super::Shared;
 use super::identity::{Identity, Position, changed};
 use crate::formats::Format;
 
-/// Files that are read by lines are cut at the multiples of this.
-pub const SPLIT_BYTES: u64 = 32 << 20;
+/// Files that are read by lines are cut at the multiples of this. It may never change, for splits are known by where they begin.
+/// Larger ones would leave lanes idle at the end of a file, smaller ones would cut batches short and make checkpoints long.
+pub const SPLIT_BYTES: u64 = 16 << 20;
 
 /// The part of a file that a split is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
