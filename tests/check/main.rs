@@ -9,6 +9,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../hostile/binary.rs"]
+mod hostile;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +22,7 @@ const PLUGINS: [&str; 3] = ["clean-pin", "clean-geo", "clean-user"];
 #[test]
 fn every_case_prints_what_stands_beside_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/check");
-    let plugins = plugins();
+    let plugins = [plugins(), odd_plugins()];
     let mut wrong = Vec::new();
     for name in cases(&folder.join("cases")) {
         let printed = run(&folder, &name, &plugins);
@@ -79,7 +82,7 @@ fn cases(folder: &Path) -> BTreeSet<String> {
     cases
 }
 
-fn run(folder: &Path, name: &str, plugins: &Path) -> String {
+fn run(folder: &Path, name: &str, plugins: &[PathBuf; 2]) -> String {
     let file = format!("cases/{name}.yaml");
     // A case may be no UTF-8.
     let text = String::from_utf8_lossy(&std::fs::read(folder.join(&file)).unwrap()).into_owned();
@@ -88,7 +91,7 @@ fn run(folder: &Path, name: &str, plugins: &Path) -> String {
     let mut command = Command::new(WASMILL);
     command.current_dir(folder).arg("check").arg(&file);
     let arguments: Vec<&str> = directive("# args:").into_iter().flat_map(str::split_whitespace).collect();
-    command.args(&arguments).env_clear().env("WASMILL_PLUGINS", plugins);
+    command.args(&arguments).env_clear().env("WASMILL_PLUGINS", std::env::join_paths(plugins).unwrap());
     for variable in ["HOME", "XDG_CACHE_HOME", "WASMILL_CACHE", "TMPDIR"] {
         command.envs(std::env::var_os(variable).map(|value| (variable, value)));
     }
@@ -99,7 +102,21 @@ fn run(folder: &Path, name: &str, plugins: &Path) -> String {
     let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     let here = folder.canonicalize().unwrap();
     let printed = format!("$ {}\n{printed}{errors}exit status {status}\n", command.join(" "));
-    without_digests(&printed.replace(&plugins.display().to_string(), "<plugins>").replace(&here.display().to_string(), "<here>"))
+    let hidden = [(&plugins[0], "<plugins>"), (&plugins[1], "<odd plugins>"), (&here, "<here>")];
+    without_digests(&hidden.into_iter().fold(printed, |text, (path, name)| text.replace(&path.display().to_string(), name)))
+}
+
+/// Plugins that the shipped ones are not: `misbehaving` does what its configuration says, with tables as JSON; `secretive` declares a
+/// secret in its configuration.
+fn odd_plugins() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check-plugins");
+    std::fs::create_dir_all(&folder).unwrap();
+    let schema = r#"{"type":"object","properties":{"salt":{"type":"string","writeOnly":true},"ports":{},"needs":{},"crosses":{}},"additionalProperties":false}"#;
+    let secretive = format!("name=secretive;json;schema={schema}");
+    for (name, mode) in [("misbehaving", "name=misbehaving;json"), ("secretive", &secretive)] {
+        std::fs::write(folder.join(name).with_extension("wasm"), hostile::guest_in_mode(mode)).unwrap();
+    }
+    folder
 }
 
 /// Digests of the shipped plugins change with the compiler.

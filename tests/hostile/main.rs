@@ -6,6 +6,7 @@
 
 mod answers;
 mod attacks;
+mod binary;
 mod components;
 mod decoders;
 mod rounds;

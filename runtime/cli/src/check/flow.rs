@@ -266,11 +266,15 @@ impl<'a> Run<'a, '_> {
         if ports.len() < 2 {
             return;
         }
-        let edges: Vec<&Edge> = self.wiring.stage_inputs.iter().chain(&self.wiring.sink_inputs).flatten().collect();
+        let edges = self.wiring.stage_inputs.iter().chain(&self.wiring.sink_inputs).flatten();
+        let read: Vec<&str> =
+            edges.filter(|edge| edge.producer == Producer::Stage(index)).map(|edge| edge.port.as_deref().unwrap_or("out")).collect();
+        // Somebody reads from a port that is not there: which one was meant is said there.
+        if read.iter().any(|name| ports.iter().all(|port| &*port.name != *name)) {
+            return;
+        }
         for port in ports {
-            let read =
-                edges.iter().any(|edge| edge.producer == Producer::Stage(index) && edge.port.as_deref().unwrap_or("out") == &*port.name);
-            if !read {
+            if !read.contains(&&*port.name) {
                 let message = format!("nothing reads from the port `{}.{}`: its rows go nowhere", stage.name, port.name);
                 self.diagnostics.push(Diagnostic::warning("unused-port", message).at(stage.name_span));
             }
