@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Real servers for tests and for trying pipelines by hand: Kafka, Kinesis, S3, Postgres, on free ports of 127.0.0.1.
+
+    servers.py install                  fetches them, into the build cache
+    servers.py run -- COMMAND           starts all, runs COMMAND with their addresses in its environment, stops them
+    servers.py up                       starts all, prints the addresses, stops them at Ctrl-C
+    servers.py exec NAME FOLDER PORT…   becomes one server, for a test that restarts or kills its own
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import install
+from ports import free_ports
+from postgres import Postgres
+from kafka import Kafka
+from kinesis import Kinesis
+from s3 import S3
+
+SERVERS = {server.name: server for server in (Kafka, Kinesis, S3, Postgres)}
+START_SECONDS = 60
+
+
+def start(folder: Path) -> tuple[list[subprocess.Popen], dict[str, str]]:
+    """Starts every server at once and waits until each answers."""
+    running, addresses, waiting = [], {}, []
+    try:
+        for name, kind in SERVERS.items():
+            server = kind(folder / name, free_ports(kind.ports))
+            log = open(folder / f"{name}.log", "wb")
+            process = subprocess.Popen(
+                [sys.executable, __file__, "exec", name, str(server.folder), *map(str, server.ports_taken)],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+            )
+            running.append(process)
+            waiting.append((server, process))
+            addresses |= server.environment()
+        for server, process in waiting:
+            wait_until_ready(server, process, folder)
+        return running, addresses
+    except BaseException:
+        stop(running)
+        raise
+
+
+def wait_until_ready(server, process: subprocess.Popen, folder: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not server.ready():
+        ended = process.poll() is not None
+        if ended or time.monotonic() > deadline:
+            log = (folder / f"{server.name}.log").read_text(errors="replace")[-3000:]
+            why = f"ended with {process.returncode}" if ended else f"does not answer after {START_SECONDS} s"
+            raise SystemExit(f"error: the server {server.name} {why}:\n{log}")
+        time.sleep(0.05)
+
+
+def stop(running: list[subprocess.Popen]) -> None:
+    for process in running:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT if "postgres" in process.args else signal.SIGTERM)
+    deadline = time.monotonic() + 15
+    for process in running:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            pass
+        # Whatever it started, too.
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+def run(command: list[str]) -> int:
+    folder = Path(tempfile.mkdtemp(prefix="wasmill-servers-"))
+    folder.chmod(0o755)
+    # A stop from outside must stop the servers as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    running: list[subprocess.Popen] = []
+    try:
+        began = time.monotonic()
+        running, addresses = start(folder)
+        print(f"==> servers ready after {time.monotonic() - began:.1f} s", flush=True)
+        if command:
+            return subprocess.call(command, env={**os.environ, **addresses})
+        for name, value in addresses.items():
+            print(f"export {name}={value}")
+        print("Ctrl-C stops them", flush=True)
+        signal.pause()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        stop(running)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("install")
+    verbs.add_parser("up")
+    verbs.add_parser("run").add_argument("command", nargs=argparse.REMAINDER)
+    one = verbs.add_parser("exec")
+    one.add_argument("server", choices=SERVERS)
+    one.add_argument("folder", type=Path)
+    one.add_argument("ports", type=int, nargs="+")
+    options = parser.parse_args()
+    if options.verb == "install":
+        install.everything()
+        return 0
+    if options.verb == "exec":
+        return SERVERS[options.server](options.folder.absolute(), options.ports).exec()
+    command = options.command[1:] if options.verb == "run" and options.command[:1] == ["--"] else getattr(options, "command", [])
+    return run(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
