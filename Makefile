@@ -16,7 +16,7 @@ ifneq ($(REAL_DATA),)
 export WASMILL_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: help setup build plugins run test lint crash bench fuzz clean
+.PHONY: help setup build plugins run test services lint crash bench fuzz clean
 
 help: ## Shows this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -49,13 +49,20 @@ run: build ## Sets up, builds, runs the demo pipeline and shows what came out
 TEST_ENVIRONMENT := CARGO_TARGET_DIR=$(WASMILL_BUILD_CACHE)/target
 # Always the whole workspace: with a part of it, dependencies would have other features and be compiled once more.
 TESTS := cargo test --locked --workspace --features wasmill/failpoints
+SERVERS := $(VENV)/bin/python tests/servers/servers.py
 
 test: setup $(VENV)/ready ## Runs every test
 	@echo "==> tests, built in $(WASMILL_BUILD_CACHE)/target"
 	@test -n "$${WASMILL_REAL_DATA:-}" || echo "    (no real data beside this clone: tests that need it say that they did not run)"
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
-	$(TEST_ENVIRONMENT) $(TESTS)
+	$(TEST_ENVIRONMENT) $(TESTS) --no-run
+	$(SERVERS) install
+	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS)
 	$(MAKE) lint
+
+services: $(VENV)/ready ## Starts Kafka, Kinesis, S3 and Postgres, prints where they are, stops them at Ctrl-C
+	@$(SERVERS) install
+	@$(SERVERS) up
 
 lint: ## Formatting, lints, licences
 	cargo fmt --all --check

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::{Ended, Pins, Running, Workshop, expected};
 
 /// Every point at which an epoch can be cut off, and how often it is passed before the kill.
-const POINTS: [(&str, &str); 11] = [
+pub const POINTS: [(&str, &str); 11] = [
     ("lane-after-batch", "3*off->"),
     ("engine-before-prepare", "1*off->"),
     ("engine-before-checkpoint", "1*off->"),
@@ -47,10 +47,10 @@ epoch: { every: 200ms, rows: 3000 }
 "#;
 
 /// Small, seeded and the same everywhere (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -58,7 +58,7 @@ impl Random {
     }
 }
 
-fn number_from_environment(name: &str, default: u64) -> u64 {
+pub fn number_from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 

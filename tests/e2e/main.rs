@@ -4,6 +4,9 @@
 
 mod crash;
 mod damage;
+mod kafka;
+#[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
+mod kafka_broker;
 mod pipelines;
 mod real_data;
 mod runs;

@@ -1,5 +1,6 @@
 //! Every file under `pipelines/` runs.
 
+use crate::kafka_broker::{Producer, address, create};
 use crate::support::{Pins, Workshop, repository};
 
 #[test]
@@ -11,11 +12,31 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
         let workshop = Workshop::new();
         // What the shipped pipelines read: the folders that `wasmill emulate` fills, here with rows of our own.
         workshop.run_well(&["emulate", "--out", "data", "--rows", "2000", "--seed", "7"]);
-        workshop.write("data/pin/more.jsonl", &Pins(0..100).lines());
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         std::fs::copy(&path, workshop.path(&name)).unwrap();
-        let ended = workshop.run(&["run", &name, "--mode", "batch"]);
+        let servers = match name.starts_with("kafka-") {
+            true => kafka_topics(&workshop),
+            false => Vec::new(),
+        };
+        workshop.write("data/pin/more.jsonl", &Pins(0..100).lines());
+        let set = servers.iter().flat_map(|server| ["--set", server.as_str()]);
+        let arguments: Vec<&str> = ["run", &name, "--mode", "batch"].into_iter().chain(set).collect();
+        let ended = workshop.run(&arguments);
         assert_eq!(ended.code, Some(0), "{name}:\n{}\n{}", ended.stdout, ended.stderr);
         assert!(ended.stderr.contains("rows in"), "{name}: no closing table:\n{}", ended.stderr);
     }
+}
+
+/// Fills the topics of the shipped pipelines with the rows in the workshop. Answers what to set.
+fn kafka_topics(workshop: &Workshop) -> Vec<String> {
+    let producer = Producer::new(&[]);
+    for table in ["pin", "geo", "user"] {
+        let topic = format!("pinterest.{table}");
+        create(&topic, 2);
+        let rows = workshop.jsonl_rows(&format!("data/{table}"));
+        assert!(!rows.is_empty(), "the emulator has made rows of {table}");
+        rows.iter().enumerate().for_each(|(number, row)| producer.send(&topic, number as i32 % 2, row.to_string().as_bytes()));
+    }
+    producer.flush();
+    ["pins", "geos", "users"].map(|source| format!("sources.{source}.kafka.brokers={}", address())).into()
 }

@@ -10,4 +10,5 @@ mod durable;
 pub mod emulator;
 pub mod files;
 pub mod formats;
+pub mod kafka;
 mod token;

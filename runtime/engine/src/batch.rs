@@ -1,5 +1,6 @@
 //! A batch: rows in Arrow, and where each of them came from.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -45,6 +46,20 @@ pub enum Payload {
         /// How many rows there are.
         count: usize,
     },
+    /// Records that the source keeps in a form of its own: their bytes are copied out only when somebody asks for them.
+    Records(Box<dyn Records>),
+}
+
+/// Original records in the source's own memory, kept alive as long as a batch that was decoded from them.
+pub trait Records: fmt::Debug + Send + Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The position of record `index` in its partition; only asked for indices below `count`.
+    fn position(&self, index: usize) -> u64;
+
+    /// A copy of the bytes of record `index`, if it has any.
+    fn bytes(&self, index: usize) -> Option<Bytes>;
 }
 
 impl Payload {
@@ -53,6 +68,7 @@ impl Payload {
         match self {
             Self::Bytes { ranges, .. } => ranges.len(),
             Self::Rows { count, .. } => *count,
+            Self::Records(records) => records.count(),
         }
     }
 
@@ -61,11 +77,12 @@ impl Payload {
         self.len() == 0
     }
 
-    /// The position of record `index` in its partition: a byte offset or a row number, from 0.
+    /// The position of record `index` in its partition: a byte offset, a row number or a message's offset, from 0.
     pub fn position(&self, index: usize) -> u64 {
         match self {
             Self::Bytes { base, ranges, .. } => base + ranges.get(index).map_or(0, |range| u64::from(range.start)),
             Self::Rows { first, .. } => first + index as u64,
+            Self::Records(records) => records.position(index),
         }
     }
 
@@ -78,6 +95,7 @@ impl Payload {
                 (start <= end && end <= data.len()).then(|| data.slice(start..end))
             }
             Self::Rows { .. } => None,
+            Self::Records(records) => records.bytes(index),
         }
     }
 }

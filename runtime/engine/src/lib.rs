@@ -29,7 +29,7 @@ mod stage;
 mod state;
 mod stop;
 
-pub use batch::{Batch, Lineage, Payload, SourceChunk};
+pub use batch::{Batch, Lineage, Payload, Records, SourceChunk};
 pub use counts::Counts;
 pub use error::{Class, Error, Result};
 pub use observer::{Event, NodeSummary, Observer, Progression, Summary};

@@ -47,6 +47,8 @@ pub struct Progression {
     pub bytes: u64,
     /// Bytes that the sources know of, read ones included; `None` where one of them can't say.
     pub bytes_known: Option<u64>,
+    /// Records that are still to be read in the open splits; `None` where no source can say.
+    pub rows_behind: Option<u64>,
     /// Records rejected, anywhere.
     pub rejects: u64,
     /// The epoch that lanes are in.

@@ -64,6 +64,17 @@ pub trait Source: Send {
         None
     }
 
+    /// How many records are still to be read in the splits that are open, where that is known: how far a stream is behind.
+    fn rows_behind(&self) -> Option<u64> {
+        None
+    }
+
+    /// Tells how far the source has been read in epochs that every sink has committed, for places outside that follow it (the
+    /// offsets of a consumer group). The checkpoint alone decides where a run goes on: a source must not fail here, and must not wait.
+    fn committed(&mut self, progress: &Progress) {
+        let _ = progress;
+    }
+
     /// Opens a split where it stands. Called on the lane's own thread.
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>>;
 }
@@ -73,6 +84,12 @@ pub trait SplitReader: Send {
     /// Reads on: at most `max_rows` rows, good and bad ones together. Must not block for more than some 50 ms when there is nothing to read:
     /// it answers [`Read::Idle`] instead.
     fn read(&mut self, max_rows: usize) -> Result<Read>;
+
+    /// Whether the position at which it was opened has to be kept by the next checkpoint even if nothing is read: it was chosen by a
+    /// circumstance of this moment (the end of a topic), and would be another in the next run.
+    fn begins_here(&self) -> bool {
+        false
+    }
 
     /// The position after everything that `read` has returned so far. Small, and stable across versions of Wasmill.
     fn position(&self) -> Value;

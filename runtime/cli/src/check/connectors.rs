@@ -8,7 +8,8 @@ use wasmill_connectors::delta::{DeltaSink, check_schema};
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
 use wasmill_connectors::formats::Format;
-use wasmill_engine::{Class, Mode, Result};
+use wasmill_connectors::kafka::{KafkaConfig, KafkaSource};
+use wasmill_engine::{Class, Error, Mode, Result};
 
 use super::SourceColumns;
 use crate::spec::connectors::is_endless;
@@ -31,6 +32,7 @@ impl Connectors for BuiltConnectors {
         let known = match kind {
             SourceKind::Files(config) => columns_of_files(config, columns)?,
             SourceKind::Emulator(config) => Some(config.table.schema()),
+            SourceKind::Kafka(config) => columns_of_kafka(config, columns)?,
         };
         let schema = resolve(columns, known);
         match kind {
@@ -38,6 +40,7 @@ impl Connectors for BuiltConnectors {
             // An endless emulator in a batch has been reported, with better words.
             SourceKind::Emulator(config) if is_endless(config) && mode == Mode::Batch => {}
             SourceKind::Emulator(config) => drop(EmulatorSource::new(name, config, Arc::clone(&schema), mode)?),
+            SourceKind::Kafka(config) => drop(KafkaSource::new(name, name, config.clone(), Arc::clone(&schema), mode)?),
         }
         Ok(schema)
     }
@@ -72,6 +75,17 @@ fn columns_of_files(config: &FilesConfig, columns: &SourceColumns) -> Result<Opt
                 Err(error) => Err(error),
             }
         }
+    }
+}
+
+/// The columns of records of Kafka are certain for raw values; a check reads no topic to find others.
+fn columns_of_kafka(config: &KafkaConfig, columns: &SourceColumns) -> Result<Option<SchemaRef>> {
+    match (KafkaSource::known_schema(config), columns) {
+        (None, SourceColumns::Sampled { .. }) => {
+            Err(Error::configuration("a sink takes all columns of these records, and nothing says which they have")
+                .hint("list them: `schema: { index: int64, title: text }`, beside `kafka`"))
+        }
+        (known, _) => Ok(known),
     }
 }
 

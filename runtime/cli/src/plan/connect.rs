@@ -8,17 +8,19 @@ use wasmill_connectors::delta::DeltaSink;
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
+use wasmill_connectors::kafka::KafkaSource;
 use wasmill_engine::{Mode, Result, Sink, Source};
 
 use crate::check::CheckedSource;
 use crate::spec::{SinkKind, SourceKind};
 
 /// The source of a checked pipeline.
-pub fn source(checked: &CheckedSource, mode: Mode) -> Result<Box<dyn Source>> {
+pub fn source(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box<dyn Source>> {
     let (name, schema) = (&checked.name, Arc::clone(&checked.schema));
     Ok(match &checked.kind {
         SourceKind::Files(config) => Box::new(FilesSource::new(name, config.clone(), schema, mode)?),
         SourceKind::Emulator(config) => Box::new(EmulatorSource::new(name, config, schema, mode)?),
+        SourceKind::Kafka(config) => Box::new(KafkaSource::new(name, pipeline, config.clone(), schema, mode)?),
     })
 }
 
@@ -36,6 +38,7 @@ pub fn source_in_words(kind: &SourceKind) -> String {
     match kind {
         SourceKind::Files(config) => format!("files {}", config.path.all().join(", ")),
         SourceKind::Emulator(config) => format!("emulator of the table {}", config.table.name()),
+        SourceKind::Kafka(config) => format!("kafka {} of {}", config.topics_in_words(), config.brokers),
     }
 }
 

@@ -25,7 +25,7 @@ pub fn default_lanes() -> usize {
 /// A connector that can't be made.
 pub fn build(checked: &Checked) -> Result<Plan> {
     let sources = checked.sources.iter().map(|source| {
-        let built = connect::source(source, checked.mode).map_err(|error| error.at(format!("source {}", source.name)))?;
+        let built = connect::source(source, &checked.name, checked.mode).map_err(|error| error.at(format!("source {}", source.name)))?;
         Ok(SourceNode { name: source.name.clone(), source: built, max_reject_share: source.max_reject_share })
     });
     let stages = checked.stages.iter().map(|stage| StageNode {

@@ -114,6 +114,9 @@ fn progress_text(progress: &Progression, elapsed: Duration) -> String {
         HumanCount(progress.rejects),
         progress.epoch
     );
+    if let Some(behind) = progress.rows_behind {
+        text += &format!(", {} rows behind", HumanCount(behind));
+    }
     if let Some(left) = progress.bytes_known.map(|known| known.saturating_sub(progress.bytes)).filter(|left| *left > 0) {
         let byte_rate = progress.bytes as f64 / seconds;
         text += &format!(", {} behind", HumanBytes(left));

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::connectors::{EmulatorSource, FilesSource};
+use super::connectors::{EmulatorSource, FilesSource, KafkaSource};
 use super::{Columns, Share};
 
 /// Where records come from. Exactly one connector.
@@ -20,6 +20,11 @@ pub struct SourceSpec {
     /// Makes the rows of a Pinterest table, with their dirt.
     #[schemars(extend("x-connector" = true))]
     pub emulator: Option<EmulatorSource>,
+    /// `kafka: { brokers: "b1:9092", topics: [pin] }`
+    ///
+    /// Reads topics of Apache Kafka: JSON, or values as they are.
+    #[schemars(extend("x-connector" = true))]
+    pub kafka: Option<KafkaSource>,
     /// `schema: { index: int64, title: text, timestamp: "timestamp(us, UTC)" }`
     ///
     /// The columns to decode and their types. Default: what the stages need; where a sink reads straight from the source, what a sample
@@ -38,15 +43,17 @@ pub enum SourceKind {
     Files(FilesSource),
     /// The emulator.
     Emulator(EmulatorSource),
+    /// Kafka.
+    Kafka(KafkaSource),
 }
 
 impl SourceSpec {
     /// Its connector, if it has exactly one.
     pub fn kind(&self) -> Option<SourceKind> {
-        match (&self.files, &self.emulator) {
-            (Some(files), None) => Some(SourceKind::Files(files.clone())),
-            (None, Some(emulator)) => Some(SourceKind::Emulator(emulator.clone())),
-            _ => None,
-        }
+        let files = self.files.clone().map(SourceKind::Files);
+        let emulator = self.emulator.clone().map(SourceKind::Emulator);
+        let kafka = self.kafka.clone().map(SourceKind::Kafka);
+        let mut given = [files, emulator, kafka].into_iter().flatten();
+        given.next().filter(|_| given.next().is_none())
     }
 }

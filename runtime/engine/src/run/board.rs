@@ -33,6 +33,8 @@ struct State {
     open_splits: usize,
     /// No source will ever have another split.
     complete: bool,
+    /// How many readers each lane had open when it last asked for a split.
+    readers: Vec<usize>,
     /// Lanes that have no reader and found the queue empty.
     idle: Vec<bool>,
 }
@@ -61,6 +63,7 @@ impl Board {
             queue: VecDeque::new(),
             open_splits: 0,
             complete: false,
+            readers: vec![0; lanes],
             idle: vec![false; lanes],
         };
         let zero = || AtomicU64::new(0);
@@ -134,9 +137,10 @@ impl Board {
     }
 
     /// Waits a little for something new.
-    pub fn wait_for_work(&self, epoch: u64) {
+    pub fn wait_for_work(&self, lane: usize, epoch: u64) {
         let state = self.lock();
-        if state.queue.is_empty() && state.open_epoch == epoch && !state.aborted {
+        let may_take = !state.queue.is_empty() && state.readers.iter().all(|others| state.readers[lane] <= *others);
+        if !may_take && state.open_epoch == epoch && !state.aborted {
             let _ = self.changed.wait_timeout(state, IDLE_WAIT);
         }
     }
@@ -157,12 +161,18 @@ impl Board {
         self.changed.notify_all();
     }
 
-    /// Takes a split for a lane. With none, the lane counts as idle if it has no reader open.
-    pub fn take(&self, lane: usize, has_readers: bool) -> Option<(usize, Split)> {
+    /// Takes a split for a lane that has so many readers open. A lane that has more of them than another one leaves splits to that
+    /// one, so that the partitions of a topic spread over the lanes. With none taken, the lane counts as idle if it has no reader open.
+    pub fn take(&self, lane: usize, readers: usize) -> Option<(usize, Split)> {
         let mut state = self.lock();
-        let taken = state.queue.pop_front();
-        state.open_splits += usize::from(taken.is_some());
-        state.idle[lane] = taken.is_none() && !has_readers;
+        state.readers[lane] = readers;
+        let has_fewest = state.readers.iter().all(|others| readers <= *others);
+        let taken = if has_fewest { state.queue.pop_front() } else { None };
+        if taken.is_some() {
+            state.open_splits += 1;
+            state.readers[lane] += 1;
+        }
+        state.idle[lane] = taken.is_none() && readers == 0;
         taken
     }
 
@@ -216,15 +226,26 @@ mod tests {
     }
 
     #[test]
+    fn splits_spread_over_the_lanes() {
+        let board = board(10);
+        let split = |id: &str| (0, Split { id: id.into(), position: serde_json::Value::Null });
+        board.offer(["a", "b", "c"].map(split), false);
+        assert!(board.take(0, 0).is_some());
+        assert!(board.take(0, 1).is_none(), "the other lane has none yet");
+        assert!(board.take(1, 0).is_some());
+        assert!(board.take(0, 1).is_some());
+    }
+
+    #[test]
     fn a_run_is_exhausted_when_every_lane_found_nothing() {
         let board = board(10);
         board.offer([(0, Split { id: "a".into(), position: serde_json::Value::Null })], true);
-        assert!(board.take(0, false).is_some());
-        assert!(board.take(1, false).is_none());
+        assert!(board.take(0, 0).is_some());
+        assert!(board.take(1, 0).is_none());
         assert!(!board.is_exhausted());
-        assert!(board.take(0, true).is_none());
+        assert!(board.take(0, 1).is_none());
         assert!(!board.is_exhausted(), "lane 0 is still reading");
-        assert!(board.take(0, false).is_none());
+        assert!(board.take(0, 0).is_none());
         assert!(board.is_exhausted());
         board.close_last();
         assert_eq!(board.directive(5), Directive::Close { last: true });

@@ -178,11 +178,21 @@ impl<'p> Coordinator<'p> {
             return Ok(());
         }
         self.committer.commit(self.epoch, parts)?;
+        self.tell_sources();
         self.epochs += 1;
         self.counts += &counts;
         let rows = counts.sources.iter().map(|counts| counts.rows_in).sum();
         self.observer.on(Event::EpochCommitted { epoch: self.epoch, rows, took: begun.elapsed() });
         Ok(())
+    }
+
+    /// Tells each source how far the epochs go that every sink has.
+    fn tell_sources(&self) {
+        for (source, (name, _)) in self.sources.iter().zip(&self.shape.sources) {
+            if let Some(progress) = self.committer.checkpoint().sources.get(&**name) {
+                source.lock().unwrap_or_else(PoisonError::into_inner).committed(progress);
+            }
+        }
     }
 
     fn judge(&mut self, counts: &NodeCounts) -> Result<()> {
@@ -218,7 +228,11 @@ impl<'p> Coordinator<'p> {
         let (rows, bytes, rejects) = (figure(&board.rows), figure(&board.bytes), figure(&board.rejects));
         let known = |source: &std::sync::Mutex<Box<dyn crate::Source>>| source.lock().unwrap_or_else(PoisonError::into_inner).known_bytes();
         let bytes_known = self.sources.iter().map(known).sum();
-        let progression = Progression { rows, bytes, bytes_known, rejects, epoch, committed_epoch, splits_waiting, splits_open };
+        let behind =
+            |source: &std::sync::Mutex<Box<dyn crate::Source>>| source.lock().unwrap_or_else(PoisonError::into_inner).rows_behind();
+        let rows_behind = self.sources.iter().filter_map(behind).reduce(|one, other| one + other);
+        let progression =
+            Progression { rows, bytes, bytes_known, rows_behind, rejects, epoch, committed_epoch, splits_waiting, splits_open };
         self.observer.on(Event::Progress(&progression));
     }
 

@@ -40,7 +40,7 @@ struct OpenReader {
     reader: Box<dyn SplitReader>,
     /// It had nothing when it was last asked.
     idle: bool,
-    /// It has moved since the epoch began.
+    /// It has moved since the epoch began, or stands where no checkpoint would find it again.
     moved: bool,
 }
 
@@ -84,7 +84,7 @@ impl<'p> Lane<'p> {
                         if self.readers.is_empty() {
                             self.send(Report::Idle);
                         }
-                        self.board.wait_for_work(self.epoch);
+                        self.board.wait_for_work(self.index, self.epoch);
                     }
                 }
             }
@@ -117,10 +117,11 @@ impl<'p> Lane<'p> {
             if !room {
                 return Ok(());
             }
-            let Some((source, split)) = self.board.take(self.index, !self.readers.is_empty()) else { return Ok(()) };
+            let Some((source, split)) = self.board.take(self.index, self.readers.len()) else { return Ok(()) };
             let here = |error: Error| error.at(format!("source {}", self.shape.sources[source].0));
             let reader = self.sources[source].lock().unwrap_or_else(PoisonError::into_inner).open(&split).map_err(here)?;
-            self.readers.insert(0, OpenReader { source, id: split.id, reader, idle: false, moved: false });
+            let moved = reader.begins_here();
+            self.readers.insert(0, OpenReader { source, id: split.id, reader, idle: false, moved });
         }
     }
 

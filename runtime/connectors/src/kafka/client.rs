@@ -1,0 +1,257 @@
+//! Clients of librdkafka: their options, the thread that serves their events, and how the brokers are.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::types::RDKafka;
+use rdkafka::{Statistics, TopicPartitionList};
+use wasmill_engine::{Error, Result};
+
+use super::config::KafkaConfig;
+use super::token::Tokens;
+
+/// All records that wait in the queues of one source together are at most about so large, plus one fetch for each broker.
+const QUEUED_BYTES: usize = 48 << 20;
+/// How long the events' thread waits in one go; a client that is dropped waits for it.
+const EVENTS_WAIT: Duration = Duration::from_millis(50);
+
+/// How the brokers are, as all clients of a source see it.
+#[derive(Debug, Default)]
+pub(super) struct Health(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Since when no broker can be reached.
+    down_since: Option<Instant>,
+    /// What went wrong last.
+    last: Option<String>,
+    /// The brokers do not let us in.
+    refused: Option<String>,
+    /// The group's offsets could not be committed, which was told.
+    commit_failed: bool,
+}
+
+impl Health {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A broker has answered.
+    pub fn up(&self) {
+        let mut state = self.lock();
+        state.refused = None;
+        if let Some(since) = state.down_since.take() {
+            tracing::warn!("the Kafka brokers answer again, after {:.1} s", since.elapsed().as_secs_f64());
+        }
+    }
+
+    /// For how long nobody has answered.
+    pub fn down_for(&self) -> Option<Duration> {
+        self.lock().down_since.map(|since| since.elapsed())
+    }
+
+    /// What went wrong last, in words that follow a colon.
+    pub fn last(&self) -> String {
+        self.lock().last.clone().unwrap_or_else(|| "there was no answer".to_owned())
+    }
+
+    /// Why the brokers do not let us in, if they don't.
+    pub fn refused(&self) -> Option<String> {
+        self.lock().refused.clone()
+    }
+
+    fn error(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
+        let mut state = self.lock();
+        match code {
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                if state.down_since.is_none() {
+                    tracing::warn!("no Kafka broker can be reached, trying again: {}", state.last.as_deref().unwrap_or(reason));
+                    state.down_since = Some(Instant::now());
+                }
+                return;
+            }
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL) => {
+                state.refused = Some(reason.to_owned());
+            }
+            _ => {}
+        }
+        tracing::debug!("Kafka: {reason}");
+        state.last = Some(reason.to_owned());
+    }
+
+    /// Tells once that the group does not follow.
+    pub fn commit(&self, result: KafkaResult<()>) {
+        let mut state = self.lock();
+        match result {
+            Ok(()) => state.commit_failed = false,
+            Err(error) => {
+                if !std::mem::replace(&mut state.commit_failed, true) {
+                    tracing::warn!("the consumer group's offsets do not follow the checkpoints (which are what counts): {error}");
+                }
+            }
+        }
+    }
+}
+
+/// What librdkafka calls back.
+pub(super) struct Context {
+    health: Arc<Health>,
+    tokens: Option<Arc<Tokens>>,
+}
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What matters comes as an error, once; these lines repeat themselves.
+        tracing::debug!("librdkafka: {facility} {message}");
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.health.error(error.rdkafka_error_code(), reason);
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let tokens = self.tokens.as_ref().ok_or("no token is configured")?;
+        tokens.next().map_err(|error| {
+            self.health.error(Some(RDKafkaErrorCode::Authentication), &error.to_string());
+            error.to_string().replace('\0', " ").into()
+        })
+    }
+}
+
+impl ConsumerContext for Context {
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        self.health.commit(result);
+    }
+}
+
+/// A client, with a thread of its own that serves its events.
+pub(super) struct Client {
+    consumer: Arc<BaseConsumer<Context>>,
+    stopping: Arc<AtomicBool>,
+    events: Option<JoinHandle<()>>,
+    health: Arc<Health>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+impl Client {
+    /// Starts a client; connections are made when they are needed.
+    pub fn start(config: &ClientConfig, health: &Arc<Health>, tokens: Option<&Arc<Tokens>>) -> Result<Self> {
+        let context = Context { health: Arc::clone(health), tokens: tokens.cloned() };
+        let consumer: BaseConsumer<Context> = config
+            .create_with_context(context)
+            .map_err(|error| Error::environment(format!("cannot start a Kafka client: {}", without_value(&error))))?;
+        let consumer = Arc::new(consumer);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (served, stop) = (Arc::clone(&consumer), Arc::clone(&stopping));
+        let serve = move || {
+            while !stop.load(Ordering::Acquire) {
+                // Errors have gone to the context; messages never come here, their partitions have queues of their own.
+                let _ = served.poll(EVENTS_WAIT);
+            }
+        };
+        let events = std::thread::Builder::new().name("kafka-events".to_owned()).spawn(serve);
+        let events = Some(events.map_err(|error| Error::io("start a Kafka client's thread", error))?);
+        Ok(Self { consumer, stopping, events, health: Arc::clone(health) })
+    }
+
+    /// The client of librdkafka.
+    pub fn consumer(&self) -> &BaseConsumer<Context> {
+        &self.consumer
+    }
+
+    /// Its pointer, valid as long as `self`.
+    pub fn native(&self) -> *mut RDKafka {
+        use rdkafka::consumer::Consumer;
+        self.consumer.client().native_ptr()
+    }
+
+    /// How the brokers are.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        if let Some(events) = self.events.take() {
+            let _ = events.join();
+        }
+    }
+}
+
+/// What librdkafka says of its configuration without the value, which may be a secret.
+fn without_value(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
+        other => other.to_string(),
+    }
+}
+
+/// The options of all clients of a source.
+pub(super) fn options(config: &KafkaConfig, name: &str) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    let largest = (config.max_record_bytes() + (64 << 20)).clamp(100_000_000, i32::MAX as usize);
+    let options = [
+        ("bootstrap.servers", config.brokers.clone()),
+        ("client.id", format!("wasmill-{name}")),
+        ("enable.auto.commit", "false".to_owned()),
+        ("auto.commit.enable", "false".to_owned()),
+        ("enable.auto.offset.store", "false".to_owned()),
+        // Whether and where to go on is decided here, never silently.
+        ("auto.offset.reset", "error".to_owned()),
+        ("enable.partition.eof", "true".to_owned()),
+        ("check.crcs", "true".to_owned()),
+        // The default of a second stalls a partition each time its queue is full.
+        ("fetch.queue.backoff.ms", "5".to_owned()),
+        ("fetch.wait.max.ms", "100".to_owned()),
+        ("fetch.max.bytes", (8 << 20).to_string()),
+        ("receive.message.max.bytes", largest.to_string()),
+        ("socket.keepalive.enable", "true".to_owned()),
+        ("reconnect.backoff.max.ms", "2000".to_owned()),
+    ];
+    for (key, value) in options {
+        client.set(key, value);
+    }
+    for (key, value) in &config.client {
+        client.set(key, value.text());
+    }
+    config.security.as_ref().inspect(|security| security.apply(&mut client));
+    client
+}
+
+/// The options of a client that fetches, when all of a source share so many partitions.
+pub(super) fn fetching(config: &KafkaConfig, name: &str, partitions: usize) -> ClientConfig {
+    let mut client = options(config, name);
+    client.set("isolation.level", config.isolation.name());
+    let queued = (QUEUED_BYTES / partitions.max(1)).clamp(1 << 20, 16 << 20);
+    let defaults = [("queued.max.messages.kbytes", (queued >> 10).to_string()), ("queued.min.messages", "1000000".to_owned())];
+    for (key, value) in defaults.into_iter().filter(|(key, _)| !config.client.contains_key(*key)) {
+        client.set(key, value);
+    }
+    client
+}
+
+/// Checks every option against librdkafka, without starting anything.
+pub(super) fn check(config: &KafkaConfig, name: &str) -> Result<()> {
+    match fetching(config, name, 1).create_native_config() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::configuration(format!("`client`: {}", without_value(&error)))
+            .hint("the options are those of librdkafka 2: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md")),
+    }
+}

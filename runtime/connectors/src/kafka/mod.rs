@@ -1,0 +1,18 @@
+//! Apache Kafka, through librdkafka.
+//!
+//! Partitions are assigned by the engine: every one is a split, and is read from its own queue of librdkafka, straight from the
+//! messages into columns. The consumer group is only told how far the checkpoints have come; it decides nothing.
+
+mod client;
+mod cluster;
+mod config;
+mod position;
+mod queue;
+mod security;
+pub mod source;
+mod token;
+
+pub use config::{Isolation, KafkaConfig, KafkaFormat, LostOffsets, Setting, Start, Tombstones};
+pub use position::Position;
+pub use security::{Mechanism, Sasl, Secret, Security, Tls};
+pub use source::KafkaSource;

@@ -1,0 +1,190 @@
+//! Encryption and identity: what the file says, as options of librdkafka.
+
+use std::fmt;
+
+use rdkafka::ClientConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wasmill_engine::{Error, Result};
+
+/// `security: { tls: {}, sasl: { mechanism: scram-sha-512, username: mill, password: "${env:KAFKA_PASSWORD}" } }`
+///
+/// With `tls` the connection is encrypted, with `sasl` we say who we are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Security {
+    /// `tls: { ca: ca.pem }`
+    ///
+    /// Encrypts the connection, and checks who the brokers are. `{}` trusts the system's certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// `sasl: { mechanism: plain, username: mill, password: "${env:KAFKA_PASSWORD}" }`
+    ///
+    /// A name and a password, or a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sasl: Option<Sasl>,
+}
+
+/// `tls: { ca: ca.pem, certificate: client.pem, key: client.key }`
+///
+/// PEM files, read at the start of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// `ca: ca.pem`
+    ///
+    /// The certificates to trust. Default: the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// `certificate: client.pem`
+    ///
+    /// Our own certificate, where the brokers ask for one. Together with `key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// `key: client.key`
+    ///
+    /// The private key of `certificate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// `key_password: "${env:KEY_PASSWORD}"`
+    ///
+    /// The password of `key`, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_password: Option<Secret>,
+    /// `check_host: true`
+    ///
+    /// Whether a broker's certificate must be for the host that was dialled. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_host: Option<bool>,
+}
+
+/// `sasl: { mechanism: scram-sha-512, username: mill, password: "${env:KAFKA_PASSWORD}" }`
+///
+/// Who we are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sasl {
+    /// `mechanism: scram-sha-512`
+    ///
+    /// `plain`, `scram-sha-256`, `scram-sha-512` (with `username` and `password`) or `oauthbearer` (with `token_file`).
+    pub mechanism: Mechanism,
+    /// `username: mill`
+    ///
+    /// The name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// `password: "${env:KAFKA_PASSWORD}"`
+    ///
+    /// The password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// `token_file: /var/run/secrets/kafka/token`
+    ///
+    /// A file that holds a JSON Web Token. It is read again whenever four fifths of the token's life are over; whoever writes the file
+    /// has to renew it by then. At most 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<String>,
+}
+
+/// How a name is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mechanism {
+    /// `plain`: the password itself; only with TLS.
+    Plain,
+    /// `scram-sha-256`: the password never crosses the wire.
+    #[serde(rename = "scram-sha-256")]
+    ScramSha256,
+    /// `scram-sha-512`: the same with a longer digest.
+    #[serde(rename = "scram-sha-512")]
+    ScramSha512,
+    /// `oauthbearer`: a token.
+    Oauthbearer,
+}
+
+impl Mechanism {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::Oauthbearer => "OAUTHBEARER",
+        }
+    }
+}
+
+/// A text that no log, error or plan shows.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("***")
+    }
+}
+
+impl Security {
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(tls) = &self.tls
+            && tls.certificate.is_some() != tls.key.is_some()
+        {
+            return Err(Error::configuration("`security: tls`: `certificate` and `key` belong together"));
+        }
+        let Some(sasl) = &self.sasl else { return Ok(()) };
+        let with_password = sasl.mechanism != Mechanism::Oauthbearer;
+        if with_password && (sasl.username.is_none() || sasl.password.is_none()) {
+            return Err(Error::configuration("`security: sasl`: `username` and `password` are missing"));
+        }
+        if with_password != sasl.token_file.is_none() {
+            return Err(Error::configuration("`security: sasl`: `token_file` belongs to the mechanism oauthbearer, and to no other"));
+        }
+        if sasl.mechanism == Mechanism::Plain && self.tls.is_none() {
+            return Err(Error::configuration("`security: sasl`: the mechanism plain would send the password in plain text")
+                .hint("add `tls: {}`, or use scram-sha-512"));
+        }
+        Ok(())
+    }
+
+    /// The options of librdkafka.
+    pub(super) fn apply(&self, client: &mut ClientConfig) {
+        let protocol = match (&self.tls, &self.sasl) {
+            (None, None) => "plaintext",
+            (Some(_), None) => "ssl",
+            (None, Some(_)) => "sasl_plaintext",
+            (Some(_), Some(_)) => "sasl_ssl",
+        };
+        client.set("security.protocol", protocol);
+        if let Some(tls) = &self.tls {
+            let options = [
+                ("ssl.ca.location", tls.ca.as_deref()),
+                ("ssl.certificate.location", tls.certificate.as_deref()),
+                ("ssl.key.location", tls.key.as_deref()),
+                ("ssl.key.password", tls.key_password.as_ref().map(|secret| secret.0.as_str())),
+            ];
+            for (key, value) in options {
+                value.map(|value| client.set(key, value));
+            }
+            let check = if tls.check_host.unwrap_or(true) { "https" } else { "none" };
+            client.set("ssl.endpoint.identification.algorithm", check);
+        }
+        if let Some(sasl) = &self.sasl {
+            client.set("sasl.mechanisms", sasl.mechanism.name());
+            sasl.username.as_ref().map(|name| client.set("sasl.username", name));
+            sasl.password.as_ref().map(|password| client.set("sasl.password", &password.0));
+        }
+    }
+}

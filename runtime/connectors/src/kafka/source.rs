@@ -1,0 +1,289 @@
+//! The source `kafka`.
+//!
+//! # Splits
+//! Every partition is a split, `topic/3`. A batch reads each up to the end that it had when the run began; a stream goes on for ever.
+//!
+//! # What a checkpoint knows
+//! The offset of the next record of each partition, and the topic's id. A topic that was deleted and made again has another id and stops
+//! the run, for its offsets mean other records. So do offsets that have gone by retention, unless the file says otherwise.
+
+mod columns;
+mod look;
+mod reader;
+mod start;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use rdkafka::Offset;
+use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitReader};
+
+use super::client::{self, Client, Health, fetching};
+use super::cluster::{Cluster, Place, Topic, offsets};
+use super::config::{Isolation, KafkaConfig, KafkaFormat};
+use super::position::{Position, parse_split, split_id};
+use super::token::Tokens;
+pub use columns::{HEADERS_COLUMN, KEY_COLUMN, OFFSET_COLUMN, PARTITION_COLUMN, TIMESTAMP_COLUMN, TOPIC_COLUMN, VALUE_COLUMN};
+use look::Look;
+
+/// A source of Kafka topics.
+pub struct KafkaSource {
+    shared: Arc<Shared>,
+    group: String,
+    tokens: Option<Arc<Tokens>>,
+    connected: Option<Connected>,
+}
+
+/// What readers need to know.
+pub(super) struct Shared {
+    pub(super) name: Arc<str>,
+    pub(super) config: KafkaConfig,
+    pub(super) mode: Mode,
+    pub(super) schema: SchemaRef,
+    pub(super) patience: Duration,
+    pub(super) health: Arc<Health>,
+    /// How many records each open split is behind.
+    pub(super) behind: Mutex<HashMap<SplitId, Arc<AtomicI64>>>,
+}
+
+/// What is there once the brokers have answered.
+struct Connected {
+    cluster: Arc<Cluster>,
+    pool: Vec<Arc<Client>>,
+    /// The topics that are read, and their ids.
+    topics: BTreeMap<String, Topic>,
+    handed_out: HashMap<SplitId, Handed>,
+    /// Looks for what is new, in stream mode.
+    look: Option<Look>,
+    /// What was last noted for the group.
+    noted: HashMap<SplitId, i64>,
+}
+
+/// What a reader has to know of its split besides the position.
+#[derive(Debug, Clone, Copy)]
+struct Handed {
+    /// In batch mode, where it ends.
+    end: Option<i64>,
+    /// The position depends on when the run began.
+    begins_here: bool,
+    client: usize,
+}
+
+impl KafkaSource {
+    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included. `pipeline` names the
+    /// consumer group where the configuration does not. Touches nothing.
+    ///
+    /// # Errors
+    /// Configuration: bad options, or a requested column that it can't give.
+    pub fn new(name: &str, pipeline: &str, config: KafkaConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
+        config.check()?;
+        client::check(&config, name)?;
+        columns::Columns::new(&config, &requested)?;
+        let shared = Shared {
+            name: name.into(),
+            mode,
+            schema: requested,
+            patience: config.patience()?,
+            health: Arc::default(),
+            behind: Mutex::default(),
+            config,
+        };
+        let group = shared.config.group.clone().unwrap_or_else(|| pipeline.to_owned());
+        let tokens = Tokens::of(shared.config.security.as_ref()).map(Arc::new);
+        Ok(Self { shared: Arc::new(shared), group, tokens, connected: None })
+    }
+
+    /// The columns that records have whatever they hold, for a reader that takes all: those of `format: raw`.
+    pub fn known_schema(config: &KafkaConfig) -> Option<SchemaRef> {
+        match config.format {
+            KafkaFormat::Json => None,
+            KafkaFormat::Raw => Some(Arc::new(Schema::new(vec![Field::new(VALUE_COLUMN, DataType::Binary, true)]))),
+        }
+    }
+
+    fn connect(&self) -> Result<Connected> {
+        let (shared, tokens) = (&self.shared, self.tokens.as_ref());
+        let cluster = Cluster::start(&shared.config, &shared.name, &self.group, &shared.health, tokens)?;
+        let topics = cluster.topics()?;
+        if let Some(missing) = shared.config.topics.iter().find(|name| !topics.contains_key(*name)) {
+            return Err(Error::environment(format!("the topic {missing} does not exist"))
+                .hint("make it first, or correct the name; wasmill makes no topics by itself"));
+        }
+        if topics.is_empty() && shared.mode == Mode::Batch {
+            return Err(Error::environment(format!("no topic matches the pattern {}", shared.config.topics_in_words())));
+        }
+        let partitions = topics.values().map(|topic| topic.partitions.len()).sum::<usize>().max(1);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let clients = shared.config.clients.map_or(cores.min(4), usize::from).min(partitions);
+        let options = fetching(&shared.config, &shared.name, partitions);
+        let pool = (0..clients).map(|_| Client::start(&options, &shared.health, tokens).map(Arc::new)).collect::<Result<_>>()?;
+        let cluster = Arc::new(cluster);
+        Ok(Connected { cluster, pool, topics, handed_out: HashMap::new(), look: None, noted: HashMap::new() })
+    }
+
+    fn begin(&mut self, restored: &Progress) -> Result<Discovery> {
+        let mut connected = self.connect()?;
+        connected.check_topics(restored)?;
+        let places = connected.new_places(&self.shared.config)?;
+        let splits = connected.hand_out(&self.shared, &places, restored, false)?;
+        if self.shared.mode == Mode::Stream {
+            connected.look = Some(Look::start(&connected.cluster, &connected.topics, self.shared.config.follow()?, self.shared.patience)?);
+        }
+        connected.note(restored);
+        self.connected = Some(connected);
+        Ok(Discovery { splits, complete: self.shared.mode == Mode::Batch })
+    }
+}
+
+impl Source for KafkaSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.shared.schema)
+    }
+
+    fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
+        let Some(connected) = &mut self.connected else { return self.begin(restored) };
+        let complete = self.shared.mode == Mode::Batch;
+        let Some(found) = connected.look.as_ref().map_or(Ok(None), Look::found)? else {
+            return Ok(Discovery { splits: Vec::new(), complete });
+        };
+        let known = connected.topics.clone();
+        connected.merge(found)?;
+        let places = connected.new_places(&self.shared.config)?;
+        let splits = connected.hand_out(&self.shared, &places, &Progress::new(), !known.is_empty() || !restored.is_empty())?;
+        Ok(Discovery { splits, complete })
+    }
+
+    fn rows_behind(&self) -> Option<u64> {
+        let behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = behind.values().map(|rows| u64::try_from(rows.load(Ordering::Relaxed)).unwrap_or_default()).sum();
+        (!behind.is_empty()).then_some(rows)
+    }
+
+    fn committed(&mut self, progress: &Progress) {
+        if let Some(connected) = &mut self.connected {
+            connected.note(progress);
+        }
+    }
+
+    fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
+        let opened = self.connected.as_ref().and_then(|connected| {
+            let handed = connected.handed_out.get(&split.id).copied()?;
+            Some((handed, Arc::clone(connected.pool.get(handed.client)?), Arc::clone(&connected.cluster)))
+        });
+        let Some((handed, client, cluster)) = opened else {
+            return Err(Error::bug(format!("the split {} was never handed out", split.id)));
+        };
+        let reader = reader::Reader::open(&self.shared, split, handed, &client, cluster);
+        Ok(Box::new(reader.map_err(|error| error.at(format!("partition {}", split.id)))?))
+    }
+}
+
+impl Connected {
+    /// A topic of the checkpoint must still be the same one.
+    fn check_topics(&self, restored: &Progress) -> Result<()> {
+        for (id, state) in restored {
+            let Some((name, _)) = parse_split(id) else {
+                return Err(Error::environment(format!("the checkpoint has read the split {id}, which is no partition of a topic"))
+                    .hint("change the source back, or begin anew with another `--state` folder"));
+            };
+            let position = Position::read(&state.position)?;
+            match self.topics.get(name) {
+                Some(topic) => check_id(name, &position.topic, &topic.id)?,
+                None => tracing::warn!("the checkpoint has read {id}, which is not read any more; its position is kept"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what a look found.
+    fn merge(&mut self, found: BTreeMap<String, Topic>) -> Result<()> {
+        for (name, topic) in found {
+            if let Some(known) = self.topics.get(&name) {
+                check_id(&name, &known.id, &topic.id)?;
+            }
+            self.topics.insert(name, topic);
+        }
+        Ok(())
+    }
+
+    /// The partitions that were not handed out yet.
+    fn new_places(&self, config: &KafkaConfig) -> Result<Vec<Place>> {
+        let mut places = Vec::new();
+        for (name, topic) in &self.topics {
+            if let Some(wanted) = &config.partitions
+                && let Some(missing) = wanted.iter().find(|partition| !topic.partitions.contains(partition))
+            {
+                return Err(Error::environment(format!("the topic {name} has no partition {missing}: it has {}", topic.partitions.len()))
+                    .hint("`partitions` counts from 0"));
+            }
+            let wanted = |partition: &i32| config.partitions.as_ref().is_none_or(|wanted| wanted.contains(partition));
+            let partitions = topic.partitions.iter().copied().filter(wanted);
+            places.extend(partitions.filter(|one| !self.handed_out.contains_key(&split_id(name, *one))).map(|one| (name.clone(), one)));
+        }
+        Ok(places)
+    }
+
+    /// Makes splits of partitions. `late`: they were found while the run was going on.
+    fn hand_out(&mut self, shared: &Shared, places: &[Place], restored: &Progress, late: bool) -> Result<Vec<Split>> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let begins = self.cluster.begins(places)?;
+        // What is found late begins at its start, whatever its end is.
+        let ends = if late { begins.clone() } else { self.cluster.ends(places)? };
+        let at_time = shared.config.start_time()?.filter(|_| !late).map(|time| self.cluster.at_time(places, time)).transpose()?;
+        // What a batch reads up to: with read_committed the first offset of the oldest open transaction.
+        let stable = match shared.config.isolation {
+            Isolation::ReadCommitted if !late => self.pool.first().map(|client| offsets(client, places, Offset::End)).transpose()?,
+            _ => None,
+        };
+        let known: Vec<&str> = restored.keys().filter_map(|id| parse_split(id)).map(|(topic, _)| topic).collect();
+        let mut splits = Vec::new();
+        for place in places {
+            let id = split_id(&place.0, place.1);
+            let of = |all: &HashMap<Place, i64>| all.get(place).copied().filter(|offset| *offset >= 0);
+            let range = (of(&begins).unwrap_or(0), of(&ends).unwrap_or(0));
+            let stable = stable.as_ref().and_then(of).unwrap_or(range.1);
+            let position = restored.get(&id).map(|state| Position::read(&state.position)).transpose()?;
+            let asked = start::Asked { late: late || known.contains(&place.0.as_str()), time: at_time.as_ref().and_then(of), stable };
+            let (offset, begins_here) =
+                start::start(shared, &id, range, position.as_ref(), &asked).map_err(|error| error.at(format!("partition {id}")))?;
+            let end = (shared.mode == Mode::Batch).then_some(stable);
+            let handed = Handed { end, begins_here, client: self.handed_out.len() % self.pool.len().max(1) };
+            self.handed_out.insert(id.clone(), handed);
+            let is_done = position.is_some() && end.is_some_and(|end| offset >= end);
+            if !is_done {
+                let topic = self.topics.get(&place.0).map(|topic| topic.id.clone()).unwrap_or_default();
+                splits.push(Split { id, position: Position { offset, topic }.to_value() });
+            }
+        }
+        Ok(splits)
+    }
+
+    /// Notes for the group how far the checkpoints have come.
+    fn note(&mut self, progress: &Progress) {
+        let mut moved = Vec::new();
+        for (id, state) in progress.iter().filter(|(id, _)| self.handed_out.contains_key(*id)) {
+            let (Some((topic, partition)), Ok(position)) = (parse_split(id), Position::read(&state.position)) else { continue };
+            if self.noted.insert(id.clone(), position.offset) != Some(position.offset) {
+                moved.push((topic, partition, position.offset));
+            }
+        }
+        if !moved.is_empty() {
+            self.cluster.commit(&moved);
+        }
+    }
+}
+
+fn check_id(name: &str, then: &str, now: &str) -> Result<()> {
+    if then.is_empty() || now.is_empty() || then == now {
+        return Ok(());
+    }
+    Err(Error::environment(format!(
+        "the topic {name} was deleted and made again: its id was {then} and is now {now}, and its offsets mean other records"
+    ))
+    .hint("begin anew with another `--state` folder or `wasmill state reset`, if the new topic is to be read"))
+}

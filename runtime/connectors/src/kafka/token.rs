@@ -1,0 +1,78 @@
+//! Tokens for the mechanism OAUTHBEARER: where they come from, and how long they last.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rdkafka::client::OAuthToken;
+use serde::Deserialize;
+use wasmill_engine::{Error, Result};
+
+use super::security::Security;
+
+/// A token file is not read beyond this.
+const TOKEN_BYTES: u64 = 64 << 10;
+
+/// Where tokens come from.
+#[derive(Debug)]
+pub(super) enum Tokens {
+    /// A file that somebody else keeps fresh.
+    File(String),
+}
+
+impl Tokens {
+    /// What the file says, if it wants tokens at all.
+    pub fn of(security: Option<&Security>) -> Option<Self> {
+        let sasl = security?.sasl.as_ref()?;
+        sasl.token_file.clone().map(Self::File)
+    }
+
+    /// A token for now. librdkafka asks again when four fifths of its life are over.
+    pub fn next(&self) -> Result<OAuthToken> {
+        match self {
+            Self::File(path) => read(path),
+        }
+    }
+}
+
+/// The claims that matter to us; the broker judges all of them.
+#[derive(Deserialize)]
+struct Claims {
+    exp: f64,
+    #[serde(default)]
+    sub: Option<String>,
+}
+
+fn read(path: &str) -> Result<OAuthToken> {
+    use std::io::Read;
+    let mut token = String::new();
+    let file = std::fs::File::open(path).map_err(|error| Error::io(format_args!("read the token file {path}"), error))?;
+    file.take(TOKEN_BYTES).read_to_string(&mut token).map_err(|error| Error::io(format_args!("read the token file {path}"), error))?;
+    let token = token.trim();
+    let claims = claims(token).ok_or_else(|| {
+        Error::environment(format!("{path} does not hold a JSON Web Token that says when it expires (`exp`)"))
+            .hint("the file holds the token and nothing else")
+    })?;
+    Ok(OAuthToken { token: token.to_owned(), principal_name: claims.sub.unwrap_or_default(), lifetime_ms: (claims.exp * 1000.0) as i64 })
+}
+
+fn claims(token: &str) -> Option<Claims> {
+    let claims = token.split('.').nth(1)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_tells_its_end_and_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let token = format!("e30.{}.", URL_SAFE_NO_PAD.encode(r#"{"sub":"mill","exp":1700000000.5}"#));
+        std::fs::write(&path, format!("{token}\n")).unwrap();
+        let read = Tokens::File(path.to_str().unwrap().to_owned()).next().unwrap();
+        assert_eq!((read.token, read.principal_name.as_str(), read.lifetime_ms), (token, "mill", 1_700_000_000_500));
+        std::fs::write(&path, "secret-without-dots").unwrap();
+        let error = Tokens::File(path.to_str().unwrap().to_owned()).next().err().unwrap().to_string();
+        assert!(error.contains("`exp`") && !error.contains("secret"), "{error}");
+    }
+}

@@ -1,0 +1,170 @@
+//! The test broker: topics of a test's own, and producers of every kind.
+
+#![allow(dead_code)]
+
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{Offset, TopicPartitionList};
+
+/// Every wait for the broker ends.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A variable that the servers' starter sets.
+pub fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: this test needs the real servers; run it with `tests/servers/servers.py run -- …` or `make test`")
+    })
+}
+
+/// The plain listener.
+pub fn address() -> String {
+    variable("WASMILL_TEST_KAFKA")
+}
+
+/// A name that no other test has.
+pub fn unique(prefix: &str) -> String {
+    format!("{prefix}-{}", uuid::Uuid::new_v4().simple())
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("the broker answers") })
+}
+
+fn admin() -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", address()).create().unwrap()
+}
+
+/// A topic of the test's own.
+pub fn topic(partitions: i32) -> String {
+    let name = unique("t");
+    create(&name, partitions);
+    name
+}
+
+/// Makes a topic by name.
+pub fn create(name: &str, partitions: i32) {
+    let deadline = Instant::now() + PATIENCE;
+    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1)).set("max.message.bytes", "16777216");
+    // One of this name may still be going.
+    loop {
+        let made = wait(admin().create_topics([&topic], &AdminOptions::new())).unwrap();
+        match &made[0] {
+            Ok(_) => break,
+            Err((_, code)) => assert!(Instant::now() < deadline, "{name} can't be made: {code}"),
+        }
+    }
+    until(|| partitions_of(name) == partitions as usize);
+}
+
+/// How many partitions the brokers tell of.
+fn partitions_of(name: &str) -> usize {
+    let metadata = admin().inner().fetch_metadata(Some(name), PATIENCE).unwrap();
+    let topic = &metadata.topics()[0];
+    let led = topic.partitions().iter().filter(|partition| partition.leader() >= 0).count();
+    if topic.error().is_some() { 0 } else { led }
+}
+
+/// Removes a topic, and waits until it is gone.
+pub fn delete(name: &str) {
+    wait(admin().delete_topics(&[name], &AdminOptions::new())).unwrap()[0].clone().unwrap();
+    until(|| partitions_of(name) == 0);
+}
+
+/// Lets a topic have so many partitions.
+pub fn grow(name: &str, partitions: usize) {
+    wait(admin().create_partitions([&NewPartitions::new(name, partitions)], &AdminOptions::new())).unwrap()[0].clone().unwrap();
+    until(|| partitions_of(name) == partitions);
+}
+
+/// Removes the records before an offset, as retention would.
+pub fn remove_before(topic: &str, partition: i32, offset: i64) {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
+    wait(admin().delete_records(&list, &AdminOptions::new())).unwrap();
+}
+
+/// Waits until something is so.
+pub fn until(mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it did not happen within {PATIENCE:?}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A producer.
+pub struct Producer(BaseProducer);
+
+impl Producer {
+    /// With these options besides the usual ones.
+    pub fn new(options: &[(&str, &str)]) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", address()).set("message.max.bytes", "16777216").set("linger.ms", "5");
+        config.set("queue.buffering.max.kbytes", "1048576");
+        for (key, value) in options {
+            config.set(*key, *value);
+        }
+        Self(config.create().unwrap())
+    }
+
+    /// With transactions.
+    pub fn transactional() -> Self {
+        let producer = Self::new(&[("transactional.id", &unique("tx"))]);
+        producer.0.init_transactions(PATIENCE).unwrap();
+        producer
+    }
+
+    /// Sends a value.
+    pub fn send(&self, topic: &str, partition: i32, value: &[u8]) {
+        self.send_all_of(topic, partition, None, Some(value), &[], None);
+    }
+
+    /// Sends a record of which everything is said.
+    pub fn send_all_of(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Option<&[u8]>)],
+        time: Option<i64>,
+    ) {
+        let all = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: *value }));
+        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(partition);
+        record.key = key;
+        record.payload = value;
+        record.timestamp = time;
+        record.headers = (!headers.is_empty()).then_some(all);
+        let deadline = Instant::now() + PATIENCE;
+        // A full queue empties while it is polled.
+        while let Err((error, again)) = self.0.send(record) {
+            assert!(Instant::now() < deadline, "{error}");
+            self.0.poll(Duration::from_millis(10));
+            record = again;
+        }
+    }
+
+    /// Waits until all of it is there.
+    pub fn flush(&self) {
+        self.0.flush(PATIENCE).unwrap();
+    }
+
+    pub fn begin(&self) {
+        self.0.begin_transaction().unwrap();
+    }
+
+    pub fn commit(&self) {
+        self.0.commit_transaction(PATIENCE).unwrap();
+    }
+
+    pub fn abort(&self) {
+        self.flush();
+        self.0.abort_transaction(PATIENCE).unwrap();
+    }
+}

@@ -1,0 +1,170 @@
+//! Kafka -> clean-pin -> Delta on disk, with dead letters: exact rows, also when the process is killed again and again while records are
+//! still produced.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::crash::{POINTS, Random, number_from_environment};
+use crate::kafka_broker::{Producer, address, topic, until};
+use crate::support::{Pins, Running, Workshop, expected};
+
+const PARTITIONS: i32 = 4;
+
+fn pipeline(topic: &str) -> String {
+    format!(
+        r#"
+name: kafka-pins
+lanes: 2
+batch_rows: 500
+sources:
+  pins:
+    kafka: {{ brokers: "{}", topics: [{topic}], group: "{topic}" }}
+stages:
+  clean_pins:
+    from: pins
+    plugin: clean-pin
+    max_reject_share: 50%
+sinks:
+  pin_table:
+    from: clean_pins
+    delta: {{ uri: out/pin_table, write: append }}
+dead_letters:
+  files: {{ path: out/dead_letters, format: jsonl }}
+epoch: {{ every: 200ms, rows: 2000 }}
+"#,
+        address()
+    )
+}
+
+/// A workshop with the pipeline over a topic of its own.
+fn workshop() -> (Workshop, String) {
+    let (workshop, topic) = (Workshop::new(), topic(PARTITIONS));
+    workshop.write("kafka.yaml", &pipeline(&topic));
+    (workshop, topic)
+}
+
+/// The partition and the offset of a post: twenty to a partition, so that each has its share of bad ones.
+fn place(number: u64) -> (u64, u64) {
+    (number / 20 % PARTITIONS as u64, number / (20 * PARTITIONS as u64) * 20 + number % 20)
+}
+
+fn send(producer: &Producer, topic: &str, numbers: Range<u64>) {
+    let lines = Pins(numbers.clone()).lines();
+    for (number, line) in numbers.zip(lines.lines()) {
+        producer.send(topic, place(number).0 as i32, line.as_bytes());
+    }
+    producer.flush();
+}
+
+/// The table and the dead letters hold exactly the rows of these posts.
+fn check(workshop: &Workshop, posts: u64) {
+    let expected = expected(0..posts);
+    let table = workshop.delta_numbers("out/pin_table");
+    assert_eq!(table.len(), expected.table.len(), "rows in the table");
+    assert!(table.iter().eq(&expected.table), "the table holds other rows than expected");
+    let dead = workshop.dead_numbers("out/dead_letters");
+    assert_eq!(dead.len(), expected.dead.len(), "dead letters");
+    assert!(dead.iter().eq(&expected.dead), "the dead letters hold other rows than expected");
+    assert_eq!(workshop.parquet_files("out/pin_table"), workshop.delta_file_count("out/pin_table"), "stray files beside the table's own");
+}
+
+#[test]
+fn a_batch_reads_a_topic_once_and_the_next_one_what_came_since() {
+    let (workshop, topic) = workshop();
+    let producer = Producer::new(&[("compression.codec", "lz4")]);
+    send(&producer, &topic, 0..5_000);
+    workshop.run_well(&["check", "kafka.yaml"]);
+    workshop.run_well(&["run", "kafka.yaml"]);
+    check(&workshop, 5_000);
+    workshop.run_well(&["run", "kafka.yaml"]);
+    check(&workshop, 5_000);
+    send(&producer, &topic, 5_000..6_000);
+    workshop.run_well(&["run", "kafka.yaml"]);
+    check(&workshop, 6_000);
+    // What was rejected says where it was: by the decoder and by the plugin alike.
+    let dead = workshop.jsonl_rows("out/dead_letters");
+    let places: Vec<_> =
+        dead.iter().map(|row| (row["partition"].as_str().unwrap().to_owned(), row["position"].as_u64().unwrap())).collect();
+    for (row, (partition, position)) in dead.iter().zip(places) {
+        let number: u64 = row["record"].as_str().unwrap().split('#').nth(1).unwrap().parse().unwrap();
+        let (expected, offset) = place(number);
+        assert_eq!((partition, position), (format!("{topic}/{expected}"), offset));
+    }
+}
+
+#[test]
+fn a_stream_ends_well_when_it_is_asked_to_and_a_batch_goes_on_from_there() {
+    let (workshop, topic) = workshop();
+    let producer = Producer::new(&[]);
+    let running = Running::spawn(workshop.wasmill(&["run", "kafka.yaml", "--mode", "stream"]));
+    send(&producer, &topic, 0..3_000);
+    until(|| workshop.delta_numbers("out/pin_table").len() == expected(0..3_000).table.len());
+    running.signal(rustix::process::Signal::TERM);
+    let ended = running.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    check(&workshop, 3_000);
+    send(&producer, &topic, 3_000..4_000);
+    workshop.run_well(&["run", "kafka.yaml"]);
+    check(&workshop, 4_000);
+}
+
+/// Produces on and on, beside the test.
+struct Flow {
+    sent: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Flow {
+    fn start(topic: String) -> Self {
+        let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, end) = (Arc::clone(&sent), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            let producer = Producer::new(&[("compression.codec", "zstd"), ("enable.idempotence", "true")]);
+            while !end.load(Ordering::Relaxed) {
+                let from = count.load(Ordering::Relaxed);
+                send(&producer, &topic, from..from + 250);
+                count.store(from + 250, Ordering::Relaxed);
+                // A rate, not a synchronisation: some 5,000 posts a second.
+                std::thread::park_timeout(Duration::from_millis(50));
+            }
+        });
+        Self { sent, stop, thread }
+    }
+
+    fn end(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_stream_that_is_killed_again_and_again_while_records_come_loses_and_doubles_nothing() {
+    let seed = number_from_environment("WASMILL_CRASH_SEED", u64::from(std::process::id()));
+    println!("WASMILL_CRASH_SEED={seed}");
+    let (mut random, mut killed) = (Random(seed), BTreeMap::<String, u32>::new());
+    let (workshop, topic) = workshop();
+    let flow = Flow::start(topic);
+    for kill in 0..number_from_environment("WASMILL_CRASH_KILLS", 2 * POINTS.len() as u64) {
+        let (point, after) = POINTS[kill as usize / 2 % POINTS.len()];
+        let at_point = kill % 2 == 0;
+        let mut command = workshop.wasmill(&["run", "kafka.yaml", "--mode", "stream"]);
+        if at_point {
+            command.env("FAILPOINTS", format!("{point}={after}return(kill)"));
+        }
+        let mut running = Running::spawn(command);
+        let patience = if at_point { Duration::from_secs(60) } else { Duration::from_millis(random.below(1500)) };
+        let died = running.ends_within(patience);
+        let ended = running.kill();
+        assert!(ended.code.is_none() && died == at_point, "{point}: {died} {:?}\n{}", ended.code, ended.stderr);
+        *killed.entry(if at_point { point.to_owned() } else { "random".to_owned() }).or_default() += 1;
+    }
+    let posts = flow.end();
+    workshop.run_well(&["run", "kafka.yaml", "--mode", "batch"]);
+    check(&workshop, posts);
+    println!("{posts} posts, kills: {killed:?}");
+}
