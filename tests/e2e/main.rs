@@ -5,6 +5,7 @@
 mod crash;
 mod damage;
 mod pipelines;
+mod postgres;
 mod real_data;
 mod runs;
 mod stage_contract;

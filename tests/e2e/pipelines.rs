@@ -1,6 +1,6 @@
 //! Every file under `pipelines/` runs.
 
-use crate::support::{Pins, Workshop, repository};
+use crate::support::{Database, Pins, Running, Workshop, repository};
 
 #[test]
 fn every_shipped_pipeline_is_without_mistakes_and_runs() {
@@ -14,7 +14,10 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
         workshop.write("data/pin/more.jsonl", &Pins(0..100).lines());
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         std::fs::copy(&path, workshop.path(&name)).unwrap();
-        let ended = workshop.run(&["run", &name, "--mode", "batch"]);
+        let database = Database::new();
+        let mut command = workshop.wasmill(&["run", &name, "--mode", "batch"]);
+        command.env("PG_URL", database.url());
+        let ended = Running::spawn(command).wait();
         assert_eq!(ended.code, Some(0), "{name}:\n{}\n{}", ended.stdout, ended.stderr);
         assert!(ended.stderr.contains("rows in"), "{name}: no closing table:\n{}", ended.stderr);
     }
