@@ -176,10 +176,12 @@ fn records_that_postgres_can_not_hold_end_in_dead_letters_in_postgres() {
     workshop.write("data/pins.jsonl", &(lines.join("\n") + "\n"));
     well(&start(&workshop, &database.url(), &[], "").wait());
     assert_eq!(database.run("SELECT ind, title, day FROM pin_table ORDER BY 1"), "1|fine|2022-07-07\n4|fine too|\n");
-    let dead = database.run("SELECT code, \"column\", coalesce(record, convert_from(replace(decode(record_base64, 'base64')::text, '\\x', '')::bytea, 'UTF8')) FROM dead_letters ORDER BY position");
+    let dead = database.run(
+        "SELECT code, \"column\", coalesce(record, encode(decode(record_base64, 'base64'), 'hex')) FROM dead_letters ORDER BY position",
+    );
     let dead: Vec<&str> = dead.lines().collect();
     assert_eq!(dead[0], format!("null-character|title|{}", lines[1]));
-    assert!(dead[1].starts_with("malformed-json||"), "{dead:?}");
+    assert!(dead[1].starts_with("malformed-json|"), "{dead:?}");
     let hex: String = lines[2].bytes().map(|byte| format!("{byte:02x}")).collect();
     assert!(dead[1].ends_with(&hex), "the original bytes, U+0000 too: {dead:?}");
 }

@@ -1,6 +1,6 @@
 //! The columns that rows are written into: as the pipeline would make them, and as a table that is there has them.
 
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use wasmill_engine::{Error, Result};
 
@@ -51,6 +51,9 @@ impl Layout {
         for field in schema.fields() {
             let is_key = config.key.contains(field.name());
             match PgType::of(field.data_type()) {
+                None if *field.data_type() == DataType::Null => {
+                    problems.push(format!("`{}` is always null and so has no type", field.name()));
+                }
                 None => problems.push(format!("`{}` is {}, for which PostgreSQL has no type", field.name(), field.data_type())),
                 Some(pg_type) => {
                     if is_key && matches!(pg_type, PgType::Jsonb | PgType::Array(_)) {

@@ -137,13 +137,14 @@ impl Sink for PostgresSink {
 /// Fails with class configuration where no table could hold the columns, and with class environment where the server says no.
 pub fn check_schema(config: &PostgresConfig, schema: &Schema) -> Result<Vec<String>> {
     config.check()?;
-    let planned = Layout::plan(config, schema)?;
     let quick = PostgresConfig { connect_timeout: config.connect_timeout.min(CHECK_PATIENCE), ..config.clone() };
-    match committer(&quick)?.look_once(planned.upserts) {
+    let mut committer = committer(&quick)?;
+    let planned = Layout::plan(config, schema)?;
+    match committer.look_once(planned.upserts) {
         Ok(None) => Ok(Vec::new()),
         Ok(Some(table)) => Ok(planned.fit(&table, schema).err().unwrap_or_default()),
         Err(failure) if failure.transient => {
-            tracing::warn!(error = %failure.error, "the table was not looked at");
+            tracing::info!(error = %failure.error, "the table was not looked at");
             Ok(Vec::new())
         }
         Err(failure) => Err(failure.error),
