@@ -8,6 +8,7 @@ mod kafka;
 #[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
 mod kafka_broker;
 mod pipelines;
+mod postgres;
 mod real_data;
 mod runs;
 mod stage_contract;

@@ -1,7 +1,7 @@
 //! Every file under `pipelines/` runs.
 
 use crate::kafka_broker::{Producer, address, create};
-use crate::support::{Pins, Workshop, repository};
+use crate::support::{Database, Pins, Running, Workshop, repository};
 
 #[test]
 fn every_shipped_pipeline_is_without_mistakes_and_runs() {
@@ -21,7 +21,10 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
         workshop.write("data/pin/more.jsonl", &Pins(0..100).lines());
         let set = servers.iter().flat_map(|server| ["--set", server.as_str()]);
         let arguments: Vec<&str> = ["run", &name, "--mode", "batch"].into_iter().chain(set).collect();
-        let ended = workshop.run(&arguments);
+        let database = Database::new();
+        let mut command = workshop.wasmill(&arguments);
+        command.env("PG_URL", database.url());
+        let ended = Running::spawn(command).wait();
         assert_eq!(ended.code, Some(0), "{name}:\n{}\n{}", ended.stdout, ended.stderr);
         assert!(ended.stderr.contains("rows in"), "{name}: no closing table:\n{}", ended.stderr);
     }

@@ -1,4 +1,4 @@
-"""PostgreSQL."""
+"""PostgreSQL, which offers TLS, and lets in anybody but two users: `client` with its certificate, `with_password` with a password."""
 
 import os
 import pwd
@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import install
+import tls
 
 
 class Postgres:
@@ -17,7 +18,10 @@ class Postgres:
         self.bin = install.postgres_bin()
 
     def environment(self) -> dict[str, str]:
-        return {"WASMILL_TEST_POSTGRES": f"postgres://postgres@127.0.0.1:{self.port}/postgres"}
+        return {
+            "WASMILL_TEST_POSTGRES": f"postgres://postgres@127.0.0.1:{self.port}/postgres",
+            "WASMILL_TEST_POSTGRES_TLS": str(self.folder / "tls"),
+        }
 
     def as_postgres(self) -> list[str]:
         # It refuses to run as root.
@@ -37,10 +41,25 @@ class Postgres:
                  "--locale=C.UTF-8", "--no-sync"],
                 check=True, stdout=subprocess.DEVNULL, cwd=self.folder,
             )
+            self.protect(data)
         os.chdir(self.folder)
+        certificates = self.folder / "tls"
         command = [*self.as_postgres(), str(self.bin / "postgres"), "-D", str(data), "-p", str(self.port), "-k", str(self.folder),
-                   "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"]
+                   "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "ssl=on",
+                   "-c", f"ssl_cert_file={certificates}/server.crt", "-c", f"ssl_key_file={certificates}/server.key",
+                   "-c", f"ssl_ca_file={certificates}/ca.pem"]
         os.execvp(command[0], command)
+
+    def protect(self, data: Path) -> None:
+        tls.make(self.folder / "tls")
+        key = self.folder / "tls" / "server.key"
+        key.chmod(0o600)
+        if os.getuid() == 0:
+            os.chown(key, pwd.getpwnam("postgres").pw_uid, -1)
+        rules = data / "pg_hba.conf"
+        rules.write_text(
+            "hostssl all client all cert\nhost all client all reject\nhost all with_password all scram-sha-256\n" + rules.read_text()
+        )
 
     def ready(self) -> bool:
         asked = subprocess.run(

@@ -11,4 +11,6 @@ pub mod emulator;
 pub mod files;
 pub mod formats;
 pub mod kafka;
+pub mod postgres;
+mod spool;
 mod token;

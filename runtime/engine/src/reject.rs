@@ -52,8 +52,8 @@ pub enum OriginalRecord {
 /// | `pipeline`, `source`, `partition`, `position` | where it came from; `position` is a byte offset or a row number |
 /// | `stage`, `plugin` | who rejected it; both null: it could not be decoded |
 /// | `code`, `column`, `message` | why |
-/// | `record` | the original record, where it is valid UTF-8; for Parquet and for rows that a stage made, the row as JSON |
-/// | `record_base64` | the original bytes in base64, where they are not valid UTF-8 |
+/// | `record` | the original record, where it is valid UTF-8 without U+0000; for Parquet and for rows that a stage made, the row as JSON |
+/// | `record_base64` | the original bytes in base64, where they are not such a text |
 pub fn dead_letter_schema() -> SchemaRef {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
     Arc::new(Schema::new(vec![
@@ -80,16 +80,19 @@ pub fn dead_letters_batch(pipeline: &str, time: SystemTime, rejects: &[Reject]) 
     let micros = time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
     check_size(rejects)?;
     let mut position = Int64Builder::with_capacity(rejects.len());
-    let (mut record, mut record_base64) = (StringBuilder::new(), StringBuilder::new());
+    let (mut record, mut record_base64, mut message) = (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
     for reject in rejects {
         position.append_value(i64::try_from(reject.position).unwrap_or(i64::MAX));
         let (text, encoded) = match &reject.record {
             OriginalRecord::Json(json) => (Some(json.as_str()), None),
             OriginalRecord::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => (Some(text), None),
-                Err(_) => (None, Some(STANDARD.encode(bytes))),
+                Ok(text) if !text.contains('\0') => (Some(text), None),
+                // U+0000 is a character that some sinks can't hold in a text.
+                _ => (None, Some(STANDARD.encode(bytes))),
             },
         };
+        // A message may quote a value of the record.
+        message.append_value(reject.message.replace('\0', "\u{fffd}"));
         record.append_option(text);
         record_base64.append_option(encoded);
     }
@@ -103,7 +106,7 @@ pub fn dead_letters_batch(pipeline: &str, time: SystemTime, rejects: &[Reject]) 
         text(rejects, |reject| reject.plugin.as_deref()),
         text(rejects, |reject| Some(&reject.code)),
         text(rejects, |reject| reject.column.as_deref()),
-        text(rejects, |reject| Some(&reject.message)),
+        Arc::new(message.finish()),
         Arc::new(record.finish()),
         Arc::new(record_base64.finish()),
     ];
@@ -169,15 +172,18 @@ mod tests {
             reject(OriginalRecord::Bytes(Bytes::from_static("{\"a\" 1} é".as_bytes()))),
             reject(OriginalRecord::Bytes(Bytes::from_static(b"\xff\x00"))),
             reject(OriginalRecord::Json("{}".into())),
+            Reject { message: "`\0` is no number".into(), ..reject(OriginalRecord::Bytes(Bytes::from_static(b"a\0b"))) },
         ];
         let batch = dead_letters_batch("p", UNIX_EPOCH + Duration::from_micros(7), &rejects).unwrap();
         let (record, base64) = (batch.column(10).as_string::<i32>(), batch.column(11).as_string::<i32>());
         assert_eq!((record.value(0), base64.is_null(0)), ("{\"a\" 1} é", true));
         assert_eq!((record.is_null(1), base64.value(1)), (true, "/wA="));
         assert_eq!(record.value(2), "{}");
-        assert_eq!(batch.column(0).as_primitive::<TimestampMicrosecondType>().values(), &[7, 7, 7]);
+        assert_eq!((record.is_null(3), base64.value(3)), (true, "YQBi"), "not every sink holds U+0000");
+        assert_eq!(batch.column(9).as_string::<i32>().value(3), "`\u{fffd}` is no number");
+        assert_eq!(batch.column(0).as_primitive::<TimestampMicrosecondType>().values(), &[7, 7, 7, 7]);
         assert_eq!(batch.column(4).as_primitive::<Int64Type>().value(0), 42);
-        assert_eq!(batch.column(5).null_count(), 3);
+        assert_eq!(batch.column(5).null_count(), 4);
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! A workshop of its own for each test: a folder, the binary, plugins, and readers of what it wrote.
 
 mod pins;
+mod postgres;
 mod process;
+mod proxy;
 mod read;
 
 pub use pins::{Pins, expected};
+pub use postgres::{Database, Server};
 pub use process::{Ended, Running};
+pub use proxy::Proxy;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

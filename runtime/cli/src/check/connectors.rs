@@ -52,6 +52,7 @@ impl Connectors for BuiltConnectors {
                 DeltaSink::new(config.clone(), schema)?;
                 Ok(differences.iter().map(ToString::to_string).collect())
             }
+            SinkKind::Postgres(config) => wasmill_connectors::postgres::check_schema(config, schema),
             SinkKind::Files(_) | SinkKind::Console(_) => Ok(Vec::new()),
         }
     }

@@ -195,12 +195,17 @@ impl<'a> Run<'a, '_> {
                 return false;
             }
         };
-        let span = connector_node(sink.node).and_then(|node| node.get("uri")).map_or(sink.name_span, |node| node.span);
+        let place = connector_node(sink.node).and_then(|node| node.get("uri").or_else(|| node.get("table")));
+        let span = place.map_or(sink.name_span, |node| node.span);
         if !differences.is_empty() {
             let message = format!("`{}` does not fit the table that is there", sink.name);
             let lines: Vec<String> = differences.iter().map(|difference| shorten(difference, 300)).collect();
             let diagnostic = Diagnostic::error("table-differs", message).at(span).help(lines.join("\n"));
-            self.diagnostics.push(diagnostic.help("write into another table, or replace this one (write: overwrite)"));
+            let help = match kind {
+                SinkKind::Postgres(_) => "write into another table, or change this one",
+                _ => "write into another table, or replace this one (write: overwrite)",
+            };
+            self.diagnostics.push(diagnostic.help(help));
         }
         differences.is_empty()
     }
@@ -294,7 +299,7 @@ fn of_connector<T>(declared: &Declared<'_, T>, error: &wasmill_engine::Error) ->
 
 /// The configuration of the connector of a source or sink.
 fn connector_node(node: &Node) -> Option<&Node> {
-    ["files", "emulator", "kafka", "delta", "console"].iter().find_map(|name| node.get(name))
+    ["files", "emulator", "kafka", "delta", "postgres", "console"].iter().find_map(|name| node.get(name))
 }
 
 fn engine_mode(mode: Mode) -> wasmill_engine::Mode {

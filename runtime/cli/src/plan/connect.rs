@@ -1,5 +1,6 @@
 //! Makes the sources and sinks that a checked pipeline names, and names them for people.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::Schema;
@@ -9,6 +10,7 @@ use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
 use wasmill_connectors::kafka::KafkaSource;
+use wasmill_connectors::postgres::PostgresSink;
 use wasmill_engine::{Mode, Result, Sink, Source};
 
 use crate::check::CheckedSource;
@@ -24,11 +26,12 @@ pub fn source(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box
     })
 }
 
-/// A sink for these columns.
-pub fn sink(kind: &SinkKind, schema: &Schema) -> Result<Arc<dyn Sink>> {
+/// A sink for these columns. What has to wait for its commit in files does so in the folder of the pipeline's state.
+pub fn sink(kind: &SinkKind, schema: &Schema, state: &Path) -> Result<Arc<dyn Sink>> {
     Ok(match kind {
         SinkKind::Delta(config) => Arc::new(DeltaSink::new(config.clone(), schema)?),
         SinkKind::Files(config) => Arc::new(FilesSink::new(config.clone(), schema)?),
+        SinkKind::Postgres(config) => Arc::new(PostgresSink::new(config, schema, state.join("spool"))?),
         SinkKind::Console(config) => Arc::new(ConsoleSink::stdout(config, schema)?),
     })
 }
@@ -47,6 +50,7 @@ pub fn sink_in_words(kind: &SinkKind) -> String {
     match kind {
         SinkKind::Delta(config) => format!("delta {}", config.uri),
         SinkKind::Files(config) => format!("files {}", config.path),
+        SinkKind::Postgres(config) => format!("postgres {}", config.table),
         SinkKind::Console(_) => "console".to_owned(),
     }
 }

@@ -35,12 +35,13 @@ pub fn build(checked: &Checked) -> Result<Plan> {
         plugin: Some(format!("{}@sha256:{}", stage.plugin.name(), stage.plugin.digest()).into()),
         max_reject_share: stage.max_reject_share,
     });
+    let state = state_of(checked);
     let sinks = checked.sinks.iter().map(|sink| {
-        let built = connect::sink(&sink.kind, &sink.schema).map_err(|error| error.at(format!("sink {}", sink.name)))?;
+        let built = connect::sink(&sink.kind, &sink.schema, &state).map_err(|error| error.at(format!("sink {}", sink.name)))?;
         Ok(SinkNode { name: sink.name.clone(), sink: built, inputs: sink.inputs.clone(), schema: sink.schema.clone() })
     });
     let dead_letters = checked.dead_letters.as_ref().map(|kind| {
-        let built = connect::sink(kind, &dead_letter_schema()).map_err(|error| error.at("dead letters"))?;
+        let built = connect::sink(kind, &dead_letter_schema(), &state).map_err(|error| error.at("dead letters"))?;
         Ok(SinkNode { name: DEAD_LETTERS.into(), sink: built, inputs: Vec::new(), schema: dead_letter_schema() })
     });
     Ok(Plan {

@@ -8,6 +8,7 @@ pub use wasmill_connectors::emulator::EmulatorConfig as EmulatorSource;
 pub use wasmill_connectors::files::sink::FilesSinkConfig as FilesSink;
 pub use wasmill_connectors::files::source::FilesConfig as FilesSource;
 pub use wasmill_connectors::kafka::KafkaConfig as KafkaSource;
+pub use wasmill_connectors::postgres::PostgresConfig as PostgresSink;
 
 /// Whether an emulator never ends.
 pub fn is_endless(emulator: &EmulatorSource) -> bool {
@@ -18,7 +19,7 @@ pub fn is_endless(emulator: &EmulatorSource) -> bool {
 pub fn is_overwrite(kind: &SinkKind) -> Option<bool> {
     match kind {
         SinkKind::Delta(delta) => Some(delta.write == WriteMode::Overwrite),
-        SinkKind::Files(_) => Some(false),
+        SinkKind::Files(_) | SinkKind::Postgres(_) => Some(false),
         SinkKind::Console(_) => None,
     }
 }
@@ -28,6 +29,7 @@ pub fn place(kind: &SinkKind) -> Option<&str> {
     match kind {
         SinkKind::Delta(delta) => Some(&delta.uri),
         SinkKind::Files(files) => Some(&files.path),
-        SinkKind::Console(_) => None,
+        // Several sinks may share a table: each has a token of its own in it.
+        SinkKind::Postgres(_) | SinkKind::Console(_) => None,
     }
 }

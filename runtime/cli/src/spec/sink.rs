@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Inputs;
-use super::connectors::{ConsoleSink, DeltaSink, FilesSink};
+use super::connectors::{ConsoleSink, DeltaSink, FilesSink, PostgresSink};
 
 /// Where records go. Exactly one connector.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -24,6 +24,11 @@ pub struct SinkSpec {
     /// Writes files: JSON lines, CSV or Parquet.
     #[schemars(extend("x-connector" = true))]
     pub files: Option<FilesSink>,
+    /// `postgres: { url: "${env:PG_URL}", table: public.pin_table }`
+    ///
+    /// Writes into a table of a PostgreSQL server.
+    #[schemars(extend("x-connector" = true))]
+    pub postgres: Option<PostgresSink>,
     /// `console: {}`
     ///
     /// Prints rows as a table. It can't take back what it printed: after a crash rows may be printed twice.
@@ -45,6 +50,11 @@ pub struct DeadLettersSpec {
     /// Writes a Delta table.
     #[schemars(extend("x-connector" = true))]
     pub delta: Option<DeltaSink>,
+    /// `postgres: { url: "${env:PG_URL}", table: public.dead_letters }`
+    ///
+    /// Writes into a table of a PostgreSQL server.
+    #[schemars(extend("x-connector" = true))]
+    pub postgres: Option<PostgresSink>,
     /// `console: {}`
     ///
     /// Prints rejects as a table.
@@ -59,6 +69,8 @@ pub enum SinkKind {
     Delta(DeltaSink),
     /// Files.
     Files(FilesSink),
+    /// A table of a PostgreSQL server.
+    Postgres(Box<PostgresSink>),
     /// The console.
     Console(ConsoleSink),
 }
@@ -66,22 +78,29 @@ pub enum SinkKind {
 impl SinkSpec {
     /// Its connector, if it has exactly one.
     pub fn kind(&self) -> Option<SinkKind> {
-        kind(self.delta.as_ref(), self.files.as_ref(), self.console.as_ref())
+        only([
+            self.delta.clone().map(SinkKind::Delta),
+            self.files.clone().map(SinkKind::Files),
+            self.postgres.clone().map(|postgres| SinkKind::Postgres(Box::new(postgres))),
+            self.console.clone().map(SinkKind::Console),
+        ])
     }
 }
 
 impl DeadLettersSpec {
     /// Its connector, if it has exactly one.
     pub fn kind(&self) -> Option<SinkKind> {
-        kind(self.delta.as_ref(), self.files.as_ref(), self.console.as_ref())
+        only([
+            self.delta.clone().map(SinkKind::Delta),
+            self.files.clone().map(SinkKind::Files),
+            self.postgres.clone().map(|postgres| SinkKind::Postgres(Box::new(postgres))),
+            self.console.clone().map(SinkKind::Console),
+        ])
     }
 }
 
-fn kind(delta: Option<&DeltaSink>, files: Option<&FilesSink>, console: Option<&ConsoleSink>) -> Option<SinkKind> {
-    match (delta, files, console) {
-        (Some(delta), None, None) => Some(SinkKind::Delta(delta.clone())),
-        (None, Some(files), None) => Some(SinkKind::Files(files.clone())),
-        (None, None, Some(console)) => Some(SinkKind::Console(console.clone())),
-        _ => None,
-    }
+fn only<const N: usize>(kinds: [Option<SinkKind>; N]) -> Option<SinkKind> {
+    let mut kinds = kinds.into_iter().flatten();
+    let first = kinds.next()?;
+    kinds.next().is_none().then_some(first)
 }

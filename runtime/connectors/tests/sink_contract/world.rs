@@ -11,8 +11,10 @@ use uuid::Uuid;
 use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
 use wasmill_connectors::files::sink::{FilesSink, FilesSinkConfig, FilesSinkFormat};
 use wasmill_connectors::formats::Compression;
+use wasmill_connectors::postgres::{PostgresConfig, PostgresSink, PostgresWrite};
 use wasmill_engine::{Sink, Token, WriterContext};
 
+use super::super::postgres;
 use super::readers;
 
 /// Where a sink under test writes.
@@ -26,6 +28,7 @@ pub struct World {
 enum Kind {
     Delta { partition_by: Vec<String> },
     Files(FilesSinkFormat, Compression),
+    Postgres { write: PostgresWrite, table: postgres::Table },
 }
 
 /// One of each.
@@ -37,6 +40,8 @@ pub fn worlds() -> Vec<World> {
         world("files, jsonl", Kind::Files(FilesSinkFormat::Jsonl, Compression::None)),
         world("files, csv in gzip", Kind::Files(FilesSinkFormat::Csv, Compression::Gzip)),
         world("files, parquet", Kind::Files(FilesSinkFormat::Parquet, Compression::None)),
+        world("postgres, append", Kind::Postgres { write: PostgresWrite::Append, table: postgres::Table::new() }),
+        world("postgres, upsert", Kind::Postgres { write: PostgresWrite::Upsert, table: postgres::Table::new() }),
     ]
 }
 
@@ -79,6 +84,11 @@ impl World {
                 let config = FilesSinkConfig { compression: *compression, ..FilesSinkConfig::new(place, *format) };
                 Box::new(FilesSink::new(config, &schema()).unwrap())
             }
+            Kind::Postgres { write, table } => {
+                let key = if *write == PostgresWrite::Upsert { vec!["n".to_owned()] } else { Vec::new() };
+                let config = PostgresConfig { write: *write, key, ..PostgresConfig::new(postgres::url(), table.name()) };
+                Box::new(PostgresSink::new(&config, &schema(), place).unwrap())
+            }
         }
     }
 
@@ -112,16 +122,18 @@ impl World {
         let mut numbers = match &self.kind {
             Kind::Delta { .. } => readers::delta_numbers(&self.place()),
             Kind::Files(..) => readers::file_numbers(&self.place()),
+            Kind::Postgres { table, .. } => table.numbers(),
         };
         numbers.sort_unstable();
         numbers
     }
 
     fn hidden(&self) -> PathBuf {
-        self.place().join(match &self.kind {
-            Kind::Delta { .. } => "_wasmill",
-            Kind::Files(..) => ".wasmill",
-        })
+        match &self.kind {
+            Kind::Delta { .. } => self.place().join("_wasmill"),
+            Kind::Files(..) => self.place().join(".wasmill"),
+            Kind::Postgres { .. } => self.place(),
+        }
     }
 
     fn staged_files(&self) -> Vec<PathBuf> {
@@ -145,6 +157,10 @@ impl World {
 
     /// Moves the first files of a prepared commit to their place, as a process does that is killed right after.
     pub fn move_some(&self, prepared: &Value, count: usize) {
+        if matches!(self.kind, Kind::Postgres { .. }) {
+            // Nothing moves before the transaction that moves everything.
+            return;
+        }
         for file in prepared["files"].as_array().unwrap().iter().take(count) {
             let text = |key: &str| file[key].as_str().unwrap();
             let staged: &Path = &self.hidden().join("p.s").join(text("staged"));

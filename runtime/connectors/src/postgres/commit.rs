@@ -1,0 +1,240 @@
+//! The commit of an epoch: one transaction that compares and moves the sink's token around the copy of its rows.
+
+use std::time::Duration;
+
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
+
+use super::catalogue;
+use super::connection::{Server, block_on, patiently, within};
+use super::copy::{copy, execute};
+use super::failure::Failure;
+use super::layout::Layout;
+use super::prepared::Prepared;
+use super::sql::{COMMITS, TableName};
+use super::types::PgType;
+use crate::spool::Spool;
+use crate::token::{Step, compare};
+
+/// How long the server lets a transaction of a process stand that has stopped between two statements: it holds the token's lock.
+const STOPPED_PROCESS: Duration = Duration::from_secs(10);
+
+/// Commits into one table; keeps its connection from epoch to epoch.
+pub(super) struct Committer {
+    pub server: Server,
+    pub table: TableName,
+    /// For one statement.
+    pub timeout: Duration,
+    /// For all attempts at one commit.
+    pub retry_for: Duration,
+    client: Option<Client>,
+    /// A commit of this process found both tables, or made them.
+    tables_are_there: bool,
+}
+
+impl Committer {
+    /// A committer without a connection.
+    pub(super) fn new(server: Server, table: TableName, (timeout, retry_for): (Duration, Duration)) -> Self {
+        Self { server, table, timeout, retry_for, client: None, tables_are_there: false }
+    }
+
+    /// Commits a prepared epoch.
+    pub(super) fn commit(&mut self, token: &Token, prepared: &Prepared, spool: &Spool) -> Result<CommitOutcome> {
+        // Set when the server may have committed without our knowing.
+        let mut sent = false;
+        let outcome = self.patiently(self.retry_for, async |this, client| {
+            let found = this.attempt(client, token, prepared, spool, &mut sent).await?;
+            this.tables_are_there = true;
+            Ok(found)
+        })?;
+        Ok(if sent { CommitOutcome::Done } else { outcome })
+    }
+
+    /// What the table's token says; none if there is no token or no table.
+    pub(super) fn committed(&mut self, pipeline: &str, sink: &str, patience: Duration) -> Result<Option<Committed>> {
+        self.patiently(patience, async |this, client| {
+            for name in [COMMITS, &this.table.name] {
+                if !catalogue::is_present(client, &this.table.schema, name).await? {
+                    return Ok(None);
+                }
+            }
+            read_token(client, &this.table, (pipeline, sink), "").await
+        })
+    }
+
+    /// Sets the token whatever it was, and makes the tables where they are missing.
+    pub(super) fn adopt(&mut self, token: &Token, layout: &Layout) -> Result<()> {
+        self.patiently(self.retry_for, async |this, client| {
+            this.begin(client).await?;
+            this.make_tables(client, layout).await?;
+            let sql = format!(
+                "INSERT INTO {} (pipeline, sink, target, incarnation, epoch) VALUES ($1, $2, $3, $4::uuid, $5) \
+                 ON CONFLICT (pipeline, sink, target) DO UPDATE \
+                 SET incarnation = EXCLUDED.incarnation, epoch = EXCLUDED.epoch, committed_at = clock_timestamp()",
+                this.table.commits_sql()
+            );
+            write_token(client, &sql, &this.table, token).await?;
+            execute(client, "COMMIT", "commit", this.timeout).await
+        })
+    }
+
+    /// The table as it is; `None`: there is none.
+    pub(super) fn look(&mut self, upserts: bool, patience: Duration) -> Result<Option<catalogue::Table>> {
+        self.patiently(patience, async |this, client| catalogue::look(client, &this.table, upserts).await)
+    }
+
+    /// The same in one attempt, whose failure says whether another one could help.
+    pub(super) fn look_once(&mut self, upserts: bool) -> Result<Option<catalogue::Table>, Failure> {
+        block_on(async {
+            let client = self.server.connect().await?;
+            catalogue::look(&client, &self.table, upserts).await
+        })?
+    }
+
+    /// Does something with a connection that works, and tries it again as long as that may help.
+    fn patiently<T>(&mut self, patience: Duration, mut work: impl AsyncFnMut(&mut Self, &Client) -> Result<T, Failure>) -> Result<T> {
+        let server = self.server.shown();
+        patiently(patience, &server, || {
+            block_on(async {
+                let client = match self.client.take().filter(|client| !client.is_closed()) {
+                    Some(client) => client,
+                    None => self.server.connect().await?,
+                };
+                let done = work(self, &client).await?;
+                // One that failed is not kept: what it left open ends with it.
+                self.client = Some(client);
+                Ok(done)
+            })?
+        })
+        .map_err(|error| error.at(format!("table {}", self.table)))
+    }
+
+    async fn begin(&self, client: &Client) -> Result<(), Failure> {
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL client_min_messages = warning; SET LOCAL statement_timeout = {}; \
+             SET LOCAL idle_in_transaction_session_timeout = {}; \
+             SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'",
+            self.timeout.as_millis(),
+            STOPPED_PROCESS.as_millis()
+        );
+        execute(client, &begin, "begin a transaction", self.timeout).await
+    }
+
+    async fn make_tables(&self, client: &Client, layout: &Layout) -> Result<(), Failure> {
+        let mut missing = false;
+        for name in [COMMITS, &self.table.name] {
+            missing |= !catalogue::is_present(client, &self.table.schema, name).await?;
+        }
+        if missing { catalogue::create(client, &self.table, layout).await } else { Ok(()) }
+    }
+
+    /// One attempt at a commit. Whatever ends it early is taken back by the server when the connection goes.
+    async fn attempt(
+        &mut self,
+        client: &Client,
+        token: &Token,
+        prepared: &Prepared,
+        spool: &Spool,
+        sent: &mut bool,
+    ) -> Result<CommitOutcome, Failure> {
+        self.begin(client).await?;
+        if !self.tables_are_there {
+            self.make_tables(client, &prepared.layout).await?;
+        }
+        if self.take_token(client, token).await? == Step::Already {
+            execute(client, "ROLLBACK", "end the transaction", self.timeout).await?;
+            return Ok(CommitOutcome::Already);
+        }
+        spool.check(&prepared.files)?;
+        self.check_columns(client, prepared).await?;
+        failpoint::hit("postgres-commit-before-copy");
+        if prepared.rows() > 0 {
+            copy(client, prepared, spool, self.timeout).await?;
+        }
+        let sql = format!(
+            "UPDATE {} SET incarnation = $4::uuid, epoch = $5, committed_at = clock_timestamp() \
+             WHERE pipeline = $1 AND sink = $2 AND target = $3",
+            self.table.commits_sql()
+        );
+        write_token(client, &sql, &self.table, token).await?;
+        failpoint::hit("postgres-commit-before-commit");
+        let answer = within(self.timeout, "commit", client.batch_execute("COMMIT")).await;
+        failpoint::hit("postgres-commit-after-commit");
+        let answered = answer.and_then(|answer| answer.map_err(|error| Failure::of("commit", error)));
+        answered.map_err(|failure| {
+            // A refusal is an answer. Silence is none: the token, read again under its lock, tells.
+            *sent |= failure.transient;
+            failure
+        })?;
+        Ok(CommitOutcome::Done)
+    }
+
+    /// Locks the sink's token and compares it. A sink without one gets it here, so that the second of two waits for the first.
+    async fn take_token(&self, client: &Client, token: &Token) -> Result<Step, Failure> {
+        let owner = (token.pipeline.as_str(), token.sink.as_str());
+        let mut found = read_token(client, &self.table, owner, " FOR UPDATE").await?;
+        if found.is_none() && compare(None, token)? == Step::Commit {
+            let sql = format!(
+                "INSERT INTO {} (pipeline, sink, target, incarnation, epoch) VALUES ($1, $2, $3, $4::uuid, $5) ON CONFLICT DO NOTHING",
+                self.table.commits_sql()
+            );
+            let first = Token { epoch: 0, ..token.clone() };
+            if write_token(client, &sql, &self.table, &first).await? == 1 {
+                return Ok(Step::Commit);
+            }
+            found = read_token(client, &self.table, owner, " FOR UPDATE").await?;
+        }
+        Ok(compare(found.as_ref(), token)?)
+    }
+
+    /// Rows are bytes for certain types: in a column of another type they would be read as something else.
+    async fn check_columns(&self, client: &Client, prepared: &Prepared) -> Result<(), Failure> {
+        let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", self.table.sql());
+        execute(client, &lock, "lock the table against changes of its columns", self.timeout).await?;
+        let table = catalogue::look(client, &self.table, false).await?.unwrap_or_default();
+        for column in &prepared.layout.columns {
+            let found = table.columns.iter().find(|found| found.name == column.name).map(|found| found.type_name.as_str());
+            if found.and_then(PgType::parse).as_ref() != Some(&column.pg_type) {
+                let now = found.map_or_else(|| "is gone".to_owned(), |now| format!("is {now} now"));
+                return Err(Error::environment(format!(
+                    "the column `{}` {now}, and the rows of this epoch were prepared for {}",
+                    column.name, column.pg_type
+                ))
+                .hint("nothing of the epoch was committed; change the column back, start again, and change it when no epoch waits")
+                .into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The token of a sink into a table, with or without taking its lock.
+async fn read_token(client: &Client, table: &TableName, (pipeline, sink): (&str, &str), lock: &str) -> Result<Option<Committed>, Failure> {
+    let failed = |error| Failure::of("read the sink's token", error);
+    let sql =
+        format!("SELECT incarnation::text, epoch FROM {} WHERE pipeline = $1 AND sink = $2 AND target = $3{lock}", table.commits_sql());
+    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+        [(&pipeline, Type::TEXT), (&sink, Type::TEXT), (&table.name, Type::TEXT)];
+    let Some(row) = client.query_typed_opt(&sql, &parameters).await.map_err(failed)? else { return Ok(None) };
+    let (incarnation, epoch): (String, i64) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    let read = Uuid::try_parse(&incarnation).ok().zip(u64::try_from(epoch).ok());
+    let damaged = || Error::environment(format!("the token of sink `{sink}` in {COMMITS} is damaged: epoch {epoch} of {incarnation}"));
+    let (incarnation, epoch) = read.ok_or_else(damaged)?;
+    Ok(Some(Committed { incarnation, epoch }))
+}
+
+/// Runs a statement that takes the parts of a token as its parameters. Answers how many rows it changed.
+async fn write_token(client: &Client, sql: &str, table: &TableName, token: &Token) -> Result<u64, Failure> {
+    let incarnation = token.incarnation.to_string();
+    let epoch = i64::try_from(token.epoch).map_err(|_| Error::bug(format!("epoch {} is beyond every number", token.epoch)))?;
+    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 5] = [
+        (&token.pipeline, Type::TEXT),
+        (&token.sink, Type::TEXT),
+        (&table.name, Type::TEXT),
+        (&incarnation, Type::TEXT),
+        (&epoch, Type::INT8),
+    ];
+    client.execute_typed(sql, &parameters).await.map_err(|error| Failure::of("move the sink's token", error))
+}

@@ -1,0 +1,81 @@
+//! What a prepared commit looks like in a checkpoint: a format that later versions of Wasmill must still read.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wasmill_engine::{Error, Result};
+
+use super::layout::Layout;
+use super::sql::TableName;
+use crate::spool::SpoolFile;
+
+/// What one lane's writer prepared.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Part {
+    /// The lane's file; none if it kept no rows.
+    pub file: Option<SpoolFile>,
+}
+
+/// What all lanes prepared together: a commit that needs nothing else but the files that it names.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Prepared {
+    /// The version of this format. In the first, the files hold rows of the binary COPY format without its header and trailer: a field for each
+    /// column, and for an upsert a `bigint` that counts the rows.
+    pub format: u32,
+    /// The table.
+    pub table: TableName,
+    /// The columns that the rows were encoded for.
+    pub layout: Layout,
+    /// The files, in the order of lanes.
+    pub files: Vec<SpoolFile>,
+}
+
+impl Prepared {
+    /// The format that this version writes.
+    pub(super) const FORMAT: u32 = 1;
+
+    /// Reads a prepared commit from a checkpoint.
+    pub(super) fn read(value: &Value) -> Result<Self> {
+        // The format first: a newer one may have any shape.
+        match value.get("format").and_then(Value::as_u64) {
+            Some(format) if format == u64::from(Self::FORMAT) => {}
+            Some(format) => return Err(Error::environment(format!("the prepared commit has the unknown format {format}")).hint(NEWER)),
+            None => return Err(Error::environment("the prepared commit can't be read: it has no format").hint(NEWER)),
+        }
+        serde_json::from_value(value.clone())
+            .map_err(|error| Error::environment(format!("the prepared commit can't be read: {error}")).hint(NEWER))
+    }
+
+    /// How many rows it has.
+    pub(super) fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+}
+
+const NEWER: &str = "run the version of wasmill that wrote it, or a newer one";
+
+/// The JSON of a part or a prepared commit.
+pub(super) fn to_value(value: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| Error::bug(format!("a prepared commit is no JSON: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepared_commit_of_the_first_version_is_still_read() {
+        let value = serde_json::json!({
+            "format": 1,
+            "table": {"schema": "public", "name": "t"},
+            "layout": {
+                "columns": [{"name": "a", "type": "numeric(20,0)", "not_null": true, "is_key": true}, {"name": "b", "type": "text[]", "not_null": false, "is_key": false}],
+                "upserts": true
+            },
+            "files": [{"name": "0000000001-0-x.rows", "bytes": 10, "rows": 2, "sha256": "00"}]
+        });
+        let prepared = Prepared::read(&value).unwrap();
+        assert_eq!((prepared.rows(), prepared.layout.key()), (2, vec!["a"]));
+        assert_eq!(to_value(&prepared).unwrap(), value);
+        assert!(Prepared::read(&serde_json::json!({"format": 2})).unwrap_err().message().contains("unknown format 2"));
+    }
+}

@@ -1,0 +1,152 @@
+//! The Postgres sink.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arrow_schema::{Schema, SchemaRef};
+use serde_json::Value;
+use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext};
+
+use super::commit::Committer;
+use super::config::PostgresConfig;
+use super::connection::Server;
+use super::layout::Layout;
+use super::prepared::{Part, Prepared, to_value};
+use super::sql::TableName;
+use super::writer::PostgresWriter;
+use crate::spool::Spool;
+
+/// How long a start waits for a server at most: it may be starting too, but an address may also be wrong.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a check waits for a server.
+const CHECK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Writes into one table.
+pub struct PostgresSink {
+    schema: SchemaRef,
+    planned: Layout,
+    spools: PathBuf,
+    start_patience: Duration,
+    committer: Mutex<Committer>,
+    /// What rows are encoded for, once the table was looked at.
+    layout: Mutex<Option<Arc<Layout>>>,
+}
+
+impl PostgresSink {
+    /// A sink for these columns, whose epochs wait for their commit in a folder below `spools`. Connects to nothing; fails with class
+    /// configuration if a table can't hold the columns.
+    pub fn new(config: &PostgresConfig, schema: &Schema, spools: impl Into<PathBuf>) -> Result<Self> {
+        config.check()?;
+        let planned = Layout::plan(config, schema)?;
+        Ok(Self {
+            schema: Arc::new(schema.clone()),
+            planned,
+            spools: spools.into(),
+            start_patience: config.retry_for.min(START_PATIENCE),
+            committer: Mutex::new(committer(config)?),
+            layout: Mutex::default(),
+        })
+    }
+
+    fn spool(&self, pipeline: &str, sink: &str) -> Spool {
+        Spool::of(&self.spools, pipeline, sink)
+    }
+
+    /// The columns of the table that is there, or of the one that the first commit will make.
+    fn layout(&self) -> Result<Arc<Layout>> {
+        let mut known = lock(&self.layout);
+        if let Some(layout) = known.as_ref() {
+            return Ok(Arc::clone(layout));
+        }
+        let mut committer = lock(&self.committer);
+        let layout = match committer.look(self.planned.upserts, self.start_patience)? {
+            None => self.planned.clone(),
+            Some(table) => self.planned.fit(&table, &self.schema).map_err(|differences| {
+                Error::environment(format!("the table {} does not fit: {}", committer.table, differences.join("; ")))
+                    .hint("write into another table, or change this one")
+            })?,
+        };
+        let layout = Arc::new(layout);
+        *known = Some(Arc::clone(&layout));
+        Ok(layout)
+    }
+}
+
+fn committer(config: &PostgresConfig) -> Result<Committer> {
+    let table = TableName::parse(&config.table)?;
+    Ok(Committer::new(Server::new(config)?, table, (config.timeout, config.retry_for)))
+}
+
+/// A panic in another thread leaves at worst a connection, which its next use finds out about.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sink for PostgresSink {
+    fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>> {
+        lock(&self.committer).committed(pipeline, sink, self.start_patience)
+    }
+
+    fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
+        let spool = self.spool(&context.pipeline, &context.sink);
+        Ok(Box::new(PostgresWriter::new(self.layout()?, spool, context)))
+    }
+
+    /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk.
+    fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
+        let mut files = Vec::new();
+        for part in parts {
+            let part: Part = serde_json::from_value(part).map_err(|error| Error::bug(format!("a part can't be read: {error}")))?;
+            files.extend(part.file);
+        }
+        self.spool(&token.pipeline, &token.sink).seal(&files)?;
+        let (layout, table) = (self.layout()?.as_ref().clone(), lock(&self.committer).table.clone());
+        to_value(&Prepared { format: Prepared::FORMAT, table, layout, files })
+    }
+
+    fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
+        let prepared = Prepared::read(prepared)?;
+        let spool = self.spool(&token.pipeline, &token.sink);
+        let mut committer = lock(&self.committer);
+        if prepared.table != committer.table {
+            return Err(Error::environment(format!(
+                "epoch {} was prepared for the table {}, and the sink writes into {} now",
+                token.epoch, prepared.table, committer.table
+            ))
+            .hint("run the pipeline once with the table that it had; then change it"));
+        }
+        let outcome = committer.commit(token, &prepared, &spool)?;
+        spool.remove(&prepared.files);
+        Ok(outcome)
+    }
+
+    fn adopt(&self, token: &Token) -> Result<()> {
+        lock(&self.committer).adopt(token, &self.planned)
+    }
+
+    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
+        self.spool(pipeline, sink).clean_up()
+    }
+}
+
+/// How the columns that a pipeline would write differ from those of the table that is there; none if there is no table, or if the server
+/// can't be reached now. Reads only.
+///
+/// Fails with class configuration where no table could hold the columns, and with class environment where the server says no.
+pub fn check_schema(config: &PostgresConfig, schema: &Schema) -> Result<Vec<String>> {
+    config.check()?;
+    let quick = PostgresConfig { connect_timeout: config.connect_timeout.min(CHECK_PATIENCE), ..config.clone() };
+    let mut committer = committer(&quick)?;
+    let planned = Layout::plan(config, schema)?;
+    match committer.look_once(planned.upserts) {
+        Ok(None) => Ok(Vec::new()),
+        Ok(Some(table)) => Ok(planned.fit(&table, schema).err().unwrap_or_default()),
+        Err(failure) if failure.transient => {
+            tracing::info!(error = %failure.error, "the table was not looked at");
+            Ok(Vec::new())
+        }
+        Err(failure) => Err(failure.error),
+    }
+}
