@@ -10,4 +10,6 @@ mod durable;
 pub mod emulator;
 pub mod files;
 pub mod formats;
+pub mod s3;
+mod threads;
 mod token;
