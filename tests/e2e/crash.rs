@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::{Ended, Pins, Running, Workshop, expected};
 
 /// Every point at which an epoch can be cut off, and how often it is passed before the kill.
-const POINTS: [(&str, &str); 11] = [
+pub(crate) const POINTS: [(&str, &str); 11] = [
     ("lane-after-batch", "3*off->"),
     ("engine-before-prepare", "1*off->"),
     ("engine-before-checkpoint", "1*off->"),
@@ -23,7 +23,7 @@ const POINTS: [(&str, &str); 11] = [
     ("engine-after-commit", "1*off->"),
 ];
 
-const ROWS_A_FILE: u64 = 2_000;
+pub(crate) const ROWS_A_FILE: u64 = 2_000;
 
 const PIPELINE: &str = r#"
 name: crash
@@ -47,10 +47,10 @@ epoch: { every: 200ms, rows: 3000 }
 "#;
 
 /// Small, seeded and the same everywhere (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -58,7 +58,7 @@ impl Random {
     }
 }
 
-fn number_from_environment(name: &str, default: u64) -> u64 {
+pub(crate) fn number_from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
@@ -153,7 +153,7 @@ impl Crash {
 }
 
 /// In `make test` every point is met once in each mode; `make crash` sets more.
-fn kills() -> u64 {
+pub(crate) fn kills() -> u64 {
     number_from_environment("WASMILL_CRASH_KILLS", 2 * POINTS.len() as u64)
 }
 

@@ -7,6 +7,8 @@ mod damage;
 mod pipelines;
 mod real_data;
 mod runs;
+mod s3_crash;
+mod s3_takeover;
 mod stage_contract;
 mod support;
 mod takeover;

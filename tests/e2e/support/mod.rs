@@ -3,9 +3,11 @@
 mod pins;
 mod process;
 mod read;
+mod s3;
 
 pub use pins::{Pins, expected};
 pub use process::{Ended, Running};
+pub use s3::Store;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -214,10 +214,12 @@ impl Followed {
 }
 
 fn failed(what: &str, place: &Place, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    // An answer of a store may quote what was signed: nothing of it behind its first line is for people or logs.
-    let told = error.to_string();
-    let told = if matches!(place, Place::Bucket(..)) { crate::s3::told(&told) } else { told };
-    Error::environment(format!("cannot {what} the Delta table {place}: {told}"))
+    let what = format!("{what} the Delta table {place}");
+    match place {
+        // An answer of a store may quote what was signed: the error must not be kept as it is.
+        Place::Bucket(..) => crate::s3::failed_elsewhere(what, &error.to_string()),
+        Place::Folder(_) => Error::environment(format!("cannot {what}: {error}")).caused_by(error),
+    }
 }
 
 fn entry_name(version: u64) -> String {

@@ -12,19 +12,59 @@ const MOST_WORDS: usize = 300;
 ///
 /// The store's answer is not repeated as it is: it may show what was signed, session tokens included.
 pub(crate) fn failed(what: impl fmt::Display, error: &StoreError) -> Error {
-    let hint = match error {
-        StoreError::NotFound { .. } => "is the name right, and does the bucket exist in that region?",
-        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
-            "check the credentials, their rights to this bucket, and this machine's clock; nothing is lost, the next run goes on where this one stopped"
+    failed_in_words(what, &error.to_string(), kind(error))
+}
+
+/// The same, of a library that passes on a store's error as text.
+pub(crate) fn failed_elsewhere(what: impl fmt::Display, words: &str) -> Error {
+    failed_in_words(what, words, kind_of_words(words))
+}
+
+fn failed_in_words(what: impl fmt::Display, words: &str, kind: Kind) -> Error {
+    let hint = match kind {
+        Kind::Missing => "is the name right, and does the bucket exist in that region?",
+        Kind::Refused => {
+            "check the credentials, their rights to this bucket, and this machine's clock; nothing is lost, the next run goes on where this one \
+             stopped"
         }
-        StoreError::NotImplemented { .. } | StoreError::NotSupported { .. } => "the store must know conditional puts (If-None-Match)",
-        _ => "is the store there, and can it be reached from here? The next run goes on where this one stopped",
+        Kind::Unable => "the store must know conditional puts (If-None-Match)",
+        Kind::Unclear => "is the store there, and can it be reached from here? The next run goes on where this one stopped",
     };
-    Error::environment(format!("cannot {what}: {}", told(&error.to_string()))).hint(hint)
+    Error::environment(format!("cannot {what}: {}", told(words))).hint(hint)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Missing,
+    Refused,
+    Unable,
+    /// Nobody knows what the attempt did.
+    Unclear,
+}
+
+fn kind(error: &StoreError) -> Kind {
+    match error {
+        StoreError::NotFound { .. } => Kind::Missing,
+        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => Kind::Refused,
+        StoreError::NotImplemented { .. } | StoreError::NotSupported { .. } | StoreError::InvalidPath { .. } => Kind::Unable,
+        // Lists and uploads have no kinds in the store's library.
+        other => kind_of_words(&other.to_string()),
+    }
+}
+
+fn kind_of_words(words: &str) -> Kind {
+    let any = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
+    if any(&["status code: 401", "status code: 403", "no AWS credentials"]) {
+        Kind::Refused
+    } else if any(&["NoSuchBucket"]) {
+        Kind::Missing
+    } else {
+        Kind::Unclear
+    }
 }
 
 /// A store's own words, without what they may quote of the request.
-pub(crate) fn told(text: &str) -> String {
+fn told(text: &str) -> String {
     let between = |open: &str, close: &str| {
         let start = text.find(open)? + open.len();
         Some(text[start..].split(close).next().unwrap_or_default().to_owned())
@@ -48,14 +88,7 @@ fn shorten(text: &str) -> String {
 
 /// Whether an attempt with this error surely changed nothing.
 pub(super) fn is_refusal(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::PermissionDenied { .. }
-            | StoreError::Unauthenticated { .. }
-            | StoreError::NotImplemented { .. }
-            | StoreError::NotSupported { .. }
-            | StoreError::InvalidPath { .. }
-    )
+    matches!(kind(error), Kind::Refused | Kind::Unable)
 }
 
 #[cfg(test)]
@@ -73,6 +106,7 @@ mod tests {
         let error = failed("read s3://b/k", &generic(body));
         assert_eq!(error.message(), "cannot read s3://b/k: SignatureDoesNotMatch: The signature does not match (403 Forbidden)");
         assert!(!format!("{error:?}").contains("SECRET"));
+        assert!(error.hint_text().unwrap().starts_with("check the credentials"));
         let page = failed("read s3://b/k", &generic("Server returned 502: <html>SECRET</html>"));
         assert!(!format!("{page:?}").contains("SECRET") && page.message().contains("502"), "{page}");
     }

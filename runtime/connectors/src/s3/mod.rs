@@ -15,7 +15,7 @@ mod uri;
 
 pub(crate) use bucket::{Bucket, Patience, Put};
 pub use config::{AssumeRole, S3Config};
-pub(crate) use failure::{failed, told};
+pub(crate) use failure::{failed, failed_elsewhere};
 pub use secret::Secret;
 pub use state::S3State;
 pub(crate) use upload::{Completion, ObjectWriter, Upload, Uploading};

@@ -1,5 +1,8 @@
 //! What sinks left in a bucket, and a Delta table there, seen with other code than theirs.
 
+// Each test program uses a part of them.
+#![allow(dead_code)]
+
 use std::process::Command;
 
 use object_store::multipart::{MultipartStore, PartId};
