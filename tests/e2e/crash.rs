@@ -23,7 +23,7 @@ pub const POINTS: [(&str, &str); 11] = [
     ("engine-after-commit", "1*off->"),
 ];
 
-const ROWS_A_FILE: u64 = 2_000;
+pub(crate) const ROWS_A_FILE: u64 = 2_000;
 
 const PIPELINE: &str = r#"
 name: crash
@@ -153,7 +153,7 @@ impl Crash {
 }
 
 /// In `make test` every point is met once in each mode; `make crash` sets more.
-fn kills() -> u64 {
+pub(crate) fn kills() -> u64 {
     number_from_environment("WASMILL_CRASH_KILLS", 2 * POINTS.len() as u64)
 }
 

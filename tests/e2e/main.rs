@@ -11,6 +11,8 @@ mod pipelines;
 mod postgres;
 mod real_data;
 mod runs;
+mod s3_crash;
+mod s3_takeover;
 mod stage_contract;
 mod support;
 mod takeover;

@@ -12,5 +12,7 @@ pub mod files;
 pub mod formats;
 pub mod kafka;
 pub mod postgres;
+pub mod s3;
 mod spool;
+mod threads;
 mod token;

@@ -8,11 +8,14 @@
 mod postgres;
 mod sink_contract {
     pub mod readers;
+    pub mod uploads;
     pub mod world;
 }
+mod store;
 
 use std::sync::Barrier;
 
+use sink_contract::uploads;
 use sink_contract::world::{World, rows, token, worlds};
 use uuid::Uuid;
 use wasmill_engine::{Class, CommitOutcome, Committed};

@@ -5,11 +5,13 @@ mod postgres;
 mod process;
 mod proxy;
 mod read;
+mod s3;
 
 pub use pins::{Pins, expected};
 pub use postgres::{Database, Server};
 pub use process::{Ended, Running};
 pub use proxy::Proxy;
+pub use s3::Store;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

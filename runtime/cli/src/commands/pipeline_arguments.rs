@@ -20,7 +20,7 @@ pub struct PipelineArguments {
     /// Whether the pipeline ends with its input, whatever the file says
     #[arg(long, value_enum)]
     pub mode: Option<ModeArgument>,
-    /// The folder of the checkpoints, whatever the file says
+    /// The folder of the checkpoints, or s3://bucket/prefix, whatever the file says
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub state: Option<PathBuf>,
     /// A folder of plugins, searched before those of $WASMILL_PLUGINS, plugins/ and target/wasm32-wasip2/plugin/. May be given more than once

@@ -1,7 +1,7 @@
 //! `wasmill run`.
 
 use clap::Args;
-use wasmill_engine::{LocalState, Result};
+use wasmill_engine::Result;
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
@@ -14,7 +14,8 @@ use crate::run::{Display, Shown, stop_on_signals, summary_table};
 #[command(after_help = "Examples:\n  \
     wasmill run pipelines/pin-to-delta.yaml\n  \
     wasmill run pipelines/pin-to-delta.yaml --mode stream\n  \
-    wasmill run pipelines/pin-to-delta.yaml --set sources.pins.files.path=other/*.jsonl --state /var/lib/wasmill\n\n\
+    wasmill run pipelines/pin-to-delta.yaml --set sources.pins.files.path=other/*.jsonl --state /var/lib/wasmill\n  \
+    wasmill run pipelines/pin-to-delta.yaml --state s3://bucket/checkpoints\n\n\
     SIGINT (Ctrl-C) and SIGTERM finish the epoch and exit with 0; a second one ends the process at once. Either way \
     the next run goes on where this one was.")]
 pub struct Run {
@@ -46,9 +47,9 @@ impl Run {
 fn execute(checked: &Checked, display: Display) -> Result<()> {
     let stop = stop_on_signals()?;
     let plan = crate::plan::build(checked)?;
-    let state = LocalState::open(&checked.state, &checked.name)?;
+    let state = crate::plan::open_state(checked)?;
     let shown = Shown::new(display, &checked.name);
-    let summary = wasmill_engine::run(plan, &state, &stop, &shown);
+    let summary = wasmill_engine::run(plan, &*state, &stop, &shown);
     shown.finish();
     let summary = summary?;
     match display {

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
-use wasmill_engine::{Checkpoint, LocalState, Result, StateStore};
+use wasmill_engine::{Checkpoint, Result};
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
 use crate::check::Checked;
-use crate::plan::state_of;
+use crate::plan::{look_at_state, open_state, state_of};
 
 /// Shows or mends what a pipeline remembers
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ impl State {
 }
 
 fn show(checked: &Checked) -> Result<String> {
-    let newest = match LocalState::look(&checked.state, &checked.name) {
+    let newest = match look_at_state(checked)? {
         Some(state) => state.latest()?,
         None => None,
     };
@@ -87,13 +87,13 @@ fn describe(checkpoint: &Checkpoint, place: &std::path::Path) -> String {
 }
 
 fn adopt(checked: &Checked) -> Result<String> {
-    let state = LocalState::open(&checked.state, &checked.name)?;
-    let checkpoint = wasmill_engine::adopt(crate::plan::build(checked)?, &state)?;
+    let state = open_state(checked)?;
+    let checkpoint = wasmill_engine::adopt(crate::plan::build(checked)?, &*state)?;
     Ok(format!("{}: the sinks are adopted; the next run goes on after epoch {}\n", checked.name, checkpoint.epoch))
 }
 
 fn reset(checked: &Checked) -> Result<String> {
-    let state = LocalState::open(&checked.state, &checked.name)?;
-    wasmill_engine::reset(crate::plan::build(checked)?, &state)?;
+    let state = open_state(checked)?;
+    wasmill_engine::reset(crate::plan::build(checked)?, &*state)?;
     Ok(format!("{}: all progress is forgotten; the next run begins anew\n", checked.name))
 }

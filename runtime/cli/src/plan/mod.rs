@@ -2,12 +2,12 @@
 
 mod connect;
 mod show;
-
-use std::path::Path;
+mod state;
 
 use wasmill_engine::{Plan, Result, SinkNode, SourceNode, StageNode, dead_letter_schema};
 
 pub use show::show;
+pub use state::{look_at_state, open_state, state_of};
 
 use crate::check::Checked;
 
@@ -56,9 +56,4 @@ pub fn build(checked: &Checked) -> Result<Plan> {
         sinks: sinks.collect::<Result<_>>()?,
         dead_letters: dead_letters.transpose()?,
     })
-}
-
-/// Where a pipeline's state lies: the folder of the state, then the pipeline's name.
-pub fn state_of(checked: &Checked) -> std::path::PathBuf {
-    Path::new(&checked.state).join(&checked.name)
 }

@@ -62,6 +62,10 @@ pub struct PipelineSpec {
     /// `state: .wasmill/state`
     ///
     /// The folder of the checkpoints; each pipeline has a folder of its own name in it. `--state` overrides it. Default: `.wasmill/state`.
+    ///
+    /// `s3://bucket/prefix` keeps them in a bucket whose store knows conditional puts, for machines that come and go. Endpoint, region and
+    /// credentials come from where AWS's own tools take them: `AWS_ENDPOINT_URL_S3`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, a profile, the
+    /// instance. There is no lock: of two processes with one pipeline the one that started last goes on, and the other stops.
     #[schemars(length(min = 1))]
     pub state: Option<String>,
 }

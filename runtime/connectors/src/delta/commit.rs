@@ -1,9 +1,5 @@
 //! Commits into a table: publish the staged files, then move the table's log by compare-and-set.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,8 +11,8 @@ use super::data_file::now_millis;
 use super::log::{Followed, Put, TableLog};
 use super::prepared::{DataFile, Prepared};
 use super::schema::{SchemaDifference, differences};
+use super::staging::Staging;
 use super::state::{MarkNames, Metadata, TableState};
-use crate::durable::{create_folder, parent_of, rename_new, sync_folder};
 use crate::token::{Step, compare};
 
 /// How often a commit tries to get its entry into the log before it gives up. Every failure is another writer's success.
@@ -29,14 +25,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Committer {
     log: TableLog,
     names: MarkNames,
-    staging: PathBuf,
+    staging: Staging,
+    owner: String,
     known: Option<Followed>,
 }
 
 impl Committer {
     /// A view of the table behind `log`, which need not exist yet.
-    pub(crate) fn new(log: TableLog, names: MarkNames, staging: PathBuf) -> Self {
-        Self { log, names, staging, known: None }
+    pub(crate) fn new(log: TableLog, names: MarkNames, staging: Staging, owner: String) -> Self {
+        Self { log, names, staging, owner, known: None }
     }
 
     /// The table as it is now.
@@ -68,14 +65,14 @@ impl Committer {
                 check(state, prepared)?;
             }
             if !published {
-                publish(self.log.folder(), &self.staging, &prepared.files)?;
+                self.staging.publish(&prepared.files)?;
                 published = true;
                 failpoint::hit("delta-after-rename");
             }
             let version = state.map_or(0, |state| state.version + 1);
             let entry = entry(&self.log, state, token, &self.names, prepared)?;
             failpoint::hit("delta-commit-before-log");
-            match self.log.put(version, &entry, &self.staging) {
+            match self.log.put(version, &entry, &self.owner) {
                 Ok(Put::Done) => {
                     failpoint::hit("delta-commit-after-log");
                     return Ok((CommitOutcome::Done, Some(version)));
@@ -111,7 +108,7 @@ impl Committer {
             }
             lines.extend(self.names.actions(token)?);
             let version = state.map_or(0, |state| state.version + 1);
-            if self.log.put(version, &join(&lines), &self.staging)? == Put::Done {
+            if self.log.put(version, &join(&lines), &self.owner)? == Put::Done {
                 return Ok(());
             }
         }
@@ -155,38 +152,6 @@ pub(crate) fn mismatch(found: &[SchemaDifference]) -> Error {
         .hint("change the stage before the sink, write into another table, or use `write: overwrite` in a batch")
 }
 
-/// Moves the staged files to where the log will say that they are, durably. What was moved before is fine.
-fn publish(table: &Path, staging: &Path, files: &[DataFile]) -> Result<()> {
-    let mut folders = BTreeSet::new();
-    for file in files {
-        let (from, to) = (staging.join(&file.staged), table.join(&file.path));
-        let folder = parent_of(&to);
-        if folders.insert(folder.to_path_buf()) {
-            create_folder(folder)?;
-        }
-        match rename_new(&from, &to) {
-            Ok(()) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => published(&from, &to, file)?,
-            Err(error) => return Err(Error::io(format!("move {} to {}", from.display(), to.display()), error)),
-        }
-    }
-    folders.iter().try_for_each(|folder| sync_folder(folder))
-}
-
-/// Fails unless a file that could not be moved is there already.
-fn published(from: &Path, to: &Path, file: &DataFile) -> Result<()> {
-    match fs::metadata(to) {
-        Ok(found) if found.len() == file.size => Ok(()),
-        Ok(found) => Err(Error::environment(format!("{} has {} bytes instead of {}", to.display(), found.len(), file.size))
-            .hint("somebody changed the table's files; nothing was removed")),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(Error::environment(format!("a prepared file is gone: it is neither in {} nor in {}", from.display(), to.display()))
-                .hint("somebody removed it; restore it, or give these rows up with `wasmill state reset`"))
-        }
-        Err(error) => Err(Error::io(format!("look at {}", to.display()), error)),
-    }
-}
-
 /// The log entry that commits.
 fn entry(log: &TableLog, state: Option<&TableState>, token: &Token, names: &MarkNames, prepared: &Prepared) -> Result<String> {
     let overwrite = prepared.write == WriteMode::Overwrite;
@@ -226,6 +191,8 @@ fn commit_info(operation: &str, token: &Token, state: Option<&TableState>, param
         "timestamp": now_millis(),
         "operation": operation,
         "operationParameters": parameters,
+        // Makes each attempt's entry its own: how an attempt is known again whose answer was lost.
+        "txnId": Uuid::new_v4(),
         "engineInfo": concat!("wasmill/", env!("CARGO_PKG_VERSION")),
         "wasmill": { "pipeline": token.pipeline, "sink": token.sink, "incarnation": token.incarnation, "epoch": token.epoch },
     });

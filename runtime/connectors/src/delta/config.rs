@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use wasmill_engine::{Error, Result};
 
+use crate::s3::{S3Config, S3Uri};
+
 /// Writes into a Delta table. A table that does not exist is created by the first commit, readable by every Delta reader
 /// (protocol reader 1, writer 2).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,8 +17,14 @@ use wasmill_engine::{Error, Result};
 pub struct DeltaConfig {
     /// `uri: out/pin_table`
     ///
-    /// The table's folder: a path, relative to the working directory, or a `file://` URL.
+    /// The table's folder: a path, relative to the working directory, a `file://` URL, or `s3://bucket/prefix`. In S3 commits are
+    /// conditional puts; no lock table is needed, but the store must know `If-None-Match`.
     pub uri: String,
+    /// `s3: { endpoint: "http://127.0.0.1:9000" }`
+    ///
+    /// How to reach the bucket of an `s3://` table, and who to be there. Default: as AWS's own tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Config>,
     /// `write: append`
     ///
     /// `append` adds rows. `overwrite` replaces all rows of the table in one step at the end of a batch; the schema may change by it.
@@ -44,6 +52,15 @@ pub struct DeltaConfig {
     /// How data files are compressed: `zstd`, `snappy` or `none`.
     #[serde(default)]
     pub compression: DeltaCompression,
+}
+
+/// Where a table lies, as its configuration says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Location {
+    /// A local folder.
+    Folder(PathBuf),
+    /// A prefix of a bucket.
+    S3(S3Uri),
 }
 
 /// Whether rows are added or replaced.
@@ -83,6 +100,7 @@ impl DeltaConfig {
     pub fn new(uri: impl Into<String>) -> Self {
         Self {
             uri: uri.into(),
+            s3: None,
             write: WriteMode::default(),
             partition_by: Vec::new(),
             checkpoint_every: default_checkpoint_every(),
@@ -91,25 +109,39 @@ impl DeltaConfig {
         }
     }
 
-    /// The table's folder. The one place that decides what a `uri` may be.
-    pub(crate) fn folder(&self) -> Result<PathBuf> {
+    /// Where the table lies. The one place that decides what a `uri` may be.
+    pub(crate) fn location(&self) -> Result<Location> {
         if self.uri.is_empty() {
             return Err(Error::configuration("`uri` is empty").hint("name the table's folder, as in `uri: out/my_table`"));
         }
+        if S3Uri::is_one(&self.uri) {
+            self.s3.as_ref().map_or(Ok(()), S3Config::check)?;
+            let uri = S3Uri::parse(&self.uri)?;
+            return match uri.key.is_empty() {
+                true => Err(Error::configuration(format!("`uri: {}` names a bucket and no table in it", self.uri))
+                    .hint("write it as s3://bucket/prefix")),
+                false => Ok(Location::S3(uri)),
+            };
+        }
+        if self.s3.is_some() {
+            return Err(Error::configuration(format!("`s3` says how to reach a bucket, and `uri: {}` is in none", self.uri))
+                .hint("write uri: s3://bucket/prefix, or leave `s3` out"));
+        }
         if !self.uri.contains("://") {
-            return Ok(PathBuf::from(&self.uri));
+            return Ok(Location::Folder(PathBuf::from(&self.uri)));
         }
         let url = Url::parse(&self.uri).map_err(|error| Error::configuration(format!("`uri: {}` is not a URL: {error}", self.uri)))?;
         if url.scheme() != "file" {
-            return Err(Error::configuration(format!("`uri: {}`: a Delta table can't lie in `{}://` yet", self.uri, url.scheme()))
-                .hint("use a path or a file:// URL"));
+            return Err(Error::configuration(format!("`uri: {}`: a Delta table can't lie in `{}://`", self.uri, url.scheme()))
+                .hint("use a path, a file:// URL or s3://bucket/prefix"));
         }
-        url.to_file_path().map_err(|()| Error::configuration(format!("`uri: {}` names no local path", self.uri)))
+        let folder = url.to_file_path().map_err(|()| Error::configuration(format!("`uri: {}` names no local path", self.uri)))?;
+        Ok(Location::Folder(folder))
     }
 
     /// What is wrong with the values, apart from any schema.
     pub(crate) fn check(&self) -> Result<()> {
-        self.folder()?;
+        self.location()?;
         if self.target_file_size < ByteSize::kib(64) {
             return Err(Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size))
                 .hint("use at least 64KiB; 128MiB suits most readers"));
@@ -141,11 +173,17 @@ mod tests {
     }
 
     #[test]
-    fn a_uri_is_a_path_or_a_file_url() {
-        assert_eq!(DeltaConfig::new("a/b").folder().unwrap(), PathBuf::from("a/b"));
-        assert_eq!(DeltaConfig::new("file:///a%20b").folder().unwrap(), PathBuf::from("/a b"));
-        assert!(DeltaConfig::new("s3://b/t").folder().unwrap_err().to_string().contains("s3://"));
-        assert!(DeltaConfig::new("").folder().is_err());
+    fn a_uri_is_a_path_a_file_url_or_a_prefix_of_a_bucket() {
+        let location = |uri: &str| DeltaConfig::new(uri).location();
+        assert_eq!(location("a/b").unwrap(), Location::Folder(PathBuf::from("a/b")));
+        assert_eq!(location("file:///a%20b").unwrap(), Location::Folder(PathBuf::from("/a b")));
+        assert_eq!(location("s3://b/t/").unwrap(), Location::S3(S3Uri { bucket: "b".into(), key: "t".into() }));
+        for (uri, why) in [("", "empty"), ("s3://b", "no table in it"), ("abfss://c@a/t", "abfss://"), ("s3:///t", "no bucket")] {
+            let error = location(uri).unwrap_err();
+            assert!(error.message().contains(why), "{error}");
+        }
+        let local = DeltaConfig { s3: Some(S3Config::default()), ..DeltaConfig::new("out/t") };
+        assert!(local.location().unwrap_err().message().contains("is in none"));
     }
 
     #[test]

@@ -1,7 +1,5 @@
-//! One data file while it is written: Parquet into a staging folder, with bounded memory.
+//! One data file while it is written: Parquet with bounded memory.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::RecordBatch;
@@ -15,7 +13,9 @@ use wasmill_engine::{Error, Result};
 
 use super::config::DeltaCompression;
 use super::prepared::DataFile;
+use super::staging::{DataOutput, Staging};
 use super::stats::stats_json;
+use crate::s3::Uploading;
 
 /// Encoded bytes that a file may hold back before it must end a row group.
 const ROW_GROUP_BYTES: usize = 8 << 20;
@@ -48,37 +48,38 @@ pub(crate) struct Destination {
 
 /// A data file that takes rows.
 pub(crate) struct OpenFile {
-    writer: ArrowWriter<File>,
-    staged: PathBuf,
+    writer: ArrowWriter<DataOutput>,
+    shown: String,
     schema: SchemaRef,
     destination: Destination,
 }
 
 impl OpenFile {
-    /// Begins a file in the staging folder.
-    pub(crate) fn create(staging: &Path, destination: Destination, schema: SchemaRef, properties: WriterProperties) -> Result<Self> {
-        let staged = staging.join(&destination.name);
-        let file = File::create_new(&staged).map_err(|error| Error::io(format!("create {}", staged.display()), error))?;
+    /// Begins a file.
+    pub(crate) fn create(staging: &Staging, destination: Destination, schema: SchemaRef, properties: WriterProperties) -> Result<Self> {
+        let output = staging.create(&destination.folder, &destination.name)?;
+        let shown = output.shown();
         // The Arrow schema in the footer would make readers of other languages none the wiser.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(file, SchemaRef::clone(&schema), options).map_err(|error| failed(&staged, error))?;
-        Ok(Self { writer, staged, schema, destination })
+        let writer =
+            ArrowWriter::try_new_with_options(output, SchemaRef::clone(&schema), options).map_err(|error| failed(&shown, error))?;
+        Ok(Self { writer, shown, schema, destination })
     }
 
     /// Takes rows of the file's schema.
     pub(crate) fn write(&mut self, records: &RecordBatch) -> Result<()> {
-        self.writer.write(records).map_err(|error| failed(&self.staged, error))?;
+        self.writer.write(records).map_err(|error| failed(&self.shown, error))?;
         if self.writer.in_progress_size() >= ROW_GROUP_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Ends the row group: what was held back goes to the file.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        self.writer.flush().map_err(|error| failed(&self.staged, error))
+        self.writer.flush().map_err(|error| failed(&self.shown, error))
     }
 
     /// Bytes of memory that are held back.
     pub(crate) fn held_back(&self) -> usize {
-        self.writer.memory_size()
+        self.writer.memory_size() + self.writer.inner().held_back()
     }
 
     /// About how large the file would be if it ended now, in bytes.
@@ -86,16 +87,16 @@ impl OpenFile {
         (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
-    /// Where it is staged.
-    pub(crate) fn staged(&self) -> &Path {
-        &self.staged
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.destination.name
     }
 
-    /// Ends the file. Its bytes are with the operating system, not yet durable.
-    pub(crate) fn finish(mut self) -> Result<DataFile> {
-        let metadata = self.writer.finish().map_err(|error| failed(&self.staged, error))?;
-        let size = self.writer.inner().metadata().map_err(|error| Error::io(format!("size {}", self.staged.display()), error))?.len();
-        Ok(DataFile {
+    /// Ends the file. Its bytes are with the operating system or on their way to the store, not yet durable.
+    pub(crate) fn finish(mut self) -> Result<(DataFile, Option<Uploading>)> {
+        let metadata = self.writer.finish().map_err(|error| failed(&self.shown, error))?;
+        let (size, uploading) = self.writer.inner_mut().finish()?;
+        let file = DataFile {
             path: format!("{}{}", self.destination.folder, self.destination.name),
             staged: self.destination.name,
             size,
@@ -103,12 +104,14 @@ impl OpenFile {
             modified: now_millis(),
             partition_values: self.destination.partition_values,
             stats: stats_json(&self.schema, &metadata),
-        })
+            upload: None,
+        };
+        Ok((file, uploading))
     }
 }
 
-fn failed(path: &Path, error: ParquetError) -> Error {
-    Error::environment(format!("cannot write {}: {error}", path.display())).caused_by(error)
+fn failed(shown: &str, error: ParquetError) -> Error {
+    Error::environment(format!("cannot write {shown}: {error}")).caused_by(error)
 }
 
 /// Milliseconds since 1970.

@@ -1,11 +1,8 @@
-//! A table's log in its folder: read it, follow it, put the next entry if nobody else has, and checkpoint it.
-//!
-//! This is the one file that knows where a table lies.
+//! A table's log: read it, follow it, put the next entry if nobody else has, and checkpoint it.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+mod storage;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use delta_kernel::Snapshot;
@@ -14,15 +11,17 @@ use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::storage::store_from_url;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
+use object_store::ObjectStore;
 use serde_json::{Map, Value, json};
-use tokio::runtime::{Handle, Runtime};
 use url::Url;
-use uuid::Uuid;
 use wasmill_engine::{Error, Result};
 
+use self::storage::Storage;
 use super::data_file::now_millis;
+use super::place::Place;
 use super::state::{MarkNames, Marks, TableState};
-use crate::durable::{create_folder, rename_new, sync_folder, write_new};
+use crate::s3::S3Uri;
+use crate::threads;
 
 /// After this long without a look, the log is opened anew: entries that a table no longer needs may be gone by then,
 /// and a gap must not be taken for the end.
@@ -33,7 +32,8 @@ const LOG_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A table's log. Its calls block, and must not come from a task of a single-threaded tokio runtime.
 pub(crate) struct TableLog {
-    folder: PathBuf,
+    place: Place,
+    storage: Storage,
     url: Url,
     engine: DefaultEngine<TokioMultiThreadExecutor>,
 }
@@ -48,43 +48,25 @@ pub(crate) enum Put {
 }
 
 impl TableLog {
-    /// The log of a table in a local folder, which need not exist.
-    pub(crate) fn new(folder: &Path) -> Result<Self> {
-        let folder = std::path::absolute(folder).map_err(|error| Error::io(format!("find {}", folder.display()), error))?;
-        let url = Url::from_directory_path(&folder)
-            .map_err(|()| Error::configuration(format!("{} can't be written as a URL", folder.display())))?;
-        let store = store_from_url(&url).map_err(|error| failed("open", &folder, error))?;
-        let executor = Arc::new(TokioMultiThreadExecutor::new(threads()?));
-        Ok(Self { engine: DefaultEngineBuilder::new(store).with_task_executor(executor).build(), folder, url })
-    }
-
-    /// The table's folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    fn log_folder(&self) -> PathBuf {
-        self.folder.join("_delta_log")
-    }
-
-    fn entry_path(&self, version: u64) -> PathBuf {
-        self.log_folder().join(format!("{version:020}.json"))
+    /// The log of a table, which need not exist.
+    pub(crate) fn new(place: Place) -> Result<Self> {
+        let (url, store) = match &place {
+            Place::Folder(folder) => {
+                let url = Url::from_directory_path(folder)
+                    .map_err(|()| Error::configuration(format!("{} can't be written as a URL", folder.display())))?;
+                let store = store_from_url(&url).map_err(|error| failed("open", &place, error))?;
+                (url, store)
+            }
+            Place::Bucket(bucket, uri) => (table_url(uri)?, bucket.store() as Arc<dyn ObjectStore>),
+        };
+        let executor = Arc::new(TokioMultiThreadExecutor::new(threads::handle()?));
+        let engine = DefaultEngineBuilder::new(store).with_task_executor(executor).build();
+        Ok(Self { engine, storage: Storage::of(&place), place, url })
     }
 
     /// Whether there is a table.
     fn exists(&self) -> Result<bool> {
-        let folder = self.log_folder();
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            other => other.map_err(|error| Error::io(format!("list {}", folder.display()), error))?,
-        };
-        for entry in entries {
-            let entry = entry.map_err(|error| Error::io(format!("list {}", folder.display()), error))?;
-            if LoggedName::parse(&entry.file_name().to_string_lossy()).is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.storage.any(|name| LoggedName::parse(name).is_some())
     }
 
     /// Opens the newest version, or tells that there is no table.
@@ -112,35 +94,22 @@ impl TableLog {
 
     /// Follows the log from a version that was known: one look at the next entry, and one more for each that is there.
     pub(crate) fn follow(&self, mut state: TableState, names: &MarkNames) -> Result<TableState> {
-        loop {
-            let path = self.entry_path(state.version + 1);
-            match fs::read_to_string(&path) {
-                Ok(entry) => state.apply(names, &entry)?,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(state),
-                Err(error) => return Err(Error::io(format!("read {}", path.display()), error)),
-            }
+        while let Some(entry) = self.storage.read(&entry_name(state.version + 1))? {
+            state.apply(names, &entry)?;
         }
+        Ok(state)
     }
 
-    /// Puts an entry as this version, durably and whole, unless there is one.
+    /// Whether the log has an entry of this version.
+    fn has(&self, version: u64) -> Result<bool> {
+        self.storage.has(&entry_name(version))
+    }
+
+    /// Puts an entry as this version, durably and whole, unless there is one. `owner` names the sink, for what a crash may leave.
     ///
     /// An error leaves open whether the entry was put: look again.
-    pub(crate) fn put(&self, version: u64, entry: &str, staging: &Path) -> Result<Put> {
-        create_folder(&self.log_folder())?;
-        create_folder(staging)?;
-        let staged = staging.join(format!("{}.log", Uuid::new_v4()));
-        write_new(&staged, entry.as_bytes())?;
-        let path = self.entry_path(version);
-        let renamed = rename_new(&staged, &path);
-        if renamed.is_err() {
-            // Never part of the log; what can't be removed now is removed by the next start.
-            let _ = fs::remove_file(&staged);
-        }
-        match renamed {
-            Ok(()) => sync_folder(&self.log_folder()).map(|()| Put::Done),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Put::Taken),
-            Err(error) => Err(Error::io(format!("write {}", path.display()), error)),
-        }
+    pub(crate) fn put(&self, version: u64, entry: &str, owner: &str) -> Result<Put> {
+        self.storage.put_new(&entry_name(version), entry, owner)
     }
 
     /// The actions that remove every file that the table has at this version.
@@ -172,7 +141,7 @@ impl TableLog {
     pub(crate) fn checkpoint(&self, version: u64, clean: bool) -> Result<()> {
         let snapshot = self.snapshot(Some(version))?;
         snapshot.checkpoint(&self.engine, None).map_err(|error| self.failed("checkpoint the log of", error))?;
-        sync_folder(&self.log_folder())?;
+        self.storage.sync()?;
         if clean { self.remove_expired(SystemTime::now() - LOG_RETENTION) } else { Ok(()) }
     }
 
@@ -181,23 +150,13 @@ impl TableLog {
     ///
     /// See "Metadata Cleanup" in the Delta protocol.
     fn remove_expired(&self, expiry: SystemTime) -> Result<()> {
-        let (folder, mut logged) = (self.log_folder(), Vec::new());
-        for file in fs::read_dir(&folder).map_err(|error| Error::io(format!("list {}", folder.display()), error))? {
-            let file = file.map_err(|error| Error::io(format!("list {}", folder.display()), error))?;
-            let Some(name) = LoggedName::parse(&file.file_name().to_string_lossy()) else { continue };
-            let written = file.metadata().and_then(|metadata| metadata.modified());
-            let written = written.map_err(|error| Error::io(format!("look at {}", file.path().display()), error))?;
-            logged.push((name, written, file.path()));
-        }
+        let named = |file: storage::Listed| Some((LoggedName::parse(&file.name)?, file.written, file.name));
+        let logged: Vec<_> = self.storage.list()?.into_iter().filter_map(named).collect();
         let stays = logged.iter().filter(|(_, written, _)| *written >= expiry).map(|(name, ..)| name.version).min();
         let checkpoints = logged.iter().filter(|(name, ..)| name.checkpoint).map(|(name, ..)| name.version);
         let Some(floor) = checkpoints.filter(|version| stays.is_none_or(|stays| *version <= stays)).max() else { return Ok(()) };
-        for (name, written, path) in &logged {
-            if name.version < floor && *written < expiry {
-                fs::remove_file(path).map_err(|error| Error::io(format!("remove {}", path.display()), error))?;
-            }
-        }
-        Ok(())
+        let expired = logged.into_iter().filter(|(name, written, _)| name.version < floor && *written < expiry);
+        self.storage.remove(expired.map(|(.., name)| name).collect())
     }
 
     /// The table at a version, the newest without one.
@@ -210,7 +169,7 @@ impl TableLog {
     }
 
     fn failed(&self, what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-        failed(what, &self.folder, error)
+        failed(what, &self.place, error)
     }
 }
 
@@ -242,9 +201,7 @@ impl Followed {
     pub(crate) fn refresh(known: Option<Self>, log: &TableLog, names: &MarkNames) -> Result<Option<Self>> {
         let state = match known {
             // A table that was removed meanwhile must not be taken for one without news.
-            Some(known) if known.looked.elapsed() < FOLLOW_FOR && log.entry_path(known.state.version).exists() => {
-                Some(log.follow(known.state, names)?)
-            }
+            Some(known) if known.looked.elapsed() < FOLLOW_FOR && log.has(known.state.version)? => Some(log.follow(known.state, names)?),
             _ => log.open(Some(names))?,
         };
         Ok(state.map(|state| Self { state, looked: Instant::now() }))
@@ -256,37 +213,46 @@ impl Followed {
     }
 }
 
-fn failed(what: &str, folder: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::environment(format!("cannot {what} the Delta table {}: {error}", folder.display())).caused_by(error)
+fn failed(what: &str, place: &Place, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let what = format!("{what} the Delta table {place}");
+    match place {
+        // An answer of a store may quote what was signed: the error must not be kept as it is.
+        Place::Bucket(..) => crate::s3::failed_elsewhere(what, &error.to_string()),
+        Place::Folder(_) => Error::environment(format!("cannot {what}: {error}")).caused_by(error),
+    }
 }
 
-/// The threads on which the kernel's engine works; one set a process, however many tables there are. An engine on a single
-/// thread would wait for itself for ever when it writes a checkpoint, whose rows it reads while it writes.
-fn threads() -> Result<Handle> {
-    static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
-    let built = RUNTIME.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(8).thread_name("delta").enable_all().build()
-    });
-    let runtime = built.as_ref().map_err(|error| Error::environment(format!("cannot start the threads of the Delta sink: {error}")))?;
-    Ok(runtime.handle().clone())
+fn entry_name(version: u64) -> String {
+    format!("{version:020}.json")
+}
+
+/// A table's address as the kernel wants it: escaped, with a slash at its end.
+fn table_url(uri: &S3Uri) -> Result<Url> {
+    let bad = || Error::configuration(format!("{uri} can't be written as a URL"));
+    let mut url = Url::parse(&format!("s3://{}/", uri.bucket)).map_err(|_| bad())?;
+    url.path_segments_mut().map_err(|()| bad())?.clear().extend(uri.key.split('/')).push("");
+    Ok(url)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A log of entries, checkpoints and others, each as many days old as it says; what is left of it after expiry at 30 days.
     fn expired(log: &[(&str, u64)]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
-        let table = TableLog::new(folder.path()).unwrap();
-        create_folder(&table.log_folder()).unwrap();
+        let table = TableLog::new(Place::folder(folder.path()).unwrap()).unwrap();
+        let log_folder = folder.path().join("_delta_log");
+        fs::create_dir(&log_folder).unwrap();
         let now = SystemTime::now();
         for (name, days) in log {
-            let file = fs::File::create(table.log_folder().join(name)).unwrap();
+            let file = fs::File::create(log_folder.join(name)).unwrap();
             file.set_modified(now - Duration::from_secs(days * 24 * 60 * 60)).unwrap();
         }
         table.remove_expired(now - LOG_RETENTION).unwrap();
-        let names = fs::read_dir(table.log_folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let names = fs::read_dir(log_folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> = names.map(|name| name.trim_start_matches('0').to_owned()).collect();
         names.sort();
         names
@@ -325,6 +291,12 @@ mod tests {
     fn without_a_checkpoint_nothing_expires() {
         let log: Vec<_> = ENTRIES.into_iter().map(|name| (name, 90)).collect();
         assert_eq!(expired(&log).len(), 5);
+    }
+
+    #[test]
+    fn the_kernel_gets_an_escaped_address() {
+        let url = |text: &str| table_url(&S3Uri::parse(text).unwrap()).unwrap().to_string();
+        assert_eq!(url("s3://lake/a b/t%"), "s3://lake/a%20b/t%25/");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The sink `delta`: rows into a Delta table, exactly once.
 //!
-//! A lane writes Parquet files into a hidden folder of the table. A commit moves them to their place and then puts one
-//! entry into the table's log, which adds the files and sets the sink's token together. Whoever puts an entry for a version
+//! A lane writes Parquet files where no reader sees them: into a hidden folder of the table, or as uploads that are not completed. A
+//! commit moves them to their place and then puts one entry into the table's log, which adds the files and sets the sink's token together. Whoever puts an entry for a version
 //! first has it; everyone else reads the log again and decides anew, so that two processes can't both commit an epoch.
 
 mod commit;
@@ -10,9 +10,11 @@ mod convert;
 mod data_file;
 mod log;
 mod partition;
+mod place;
 mod prepared;
 mod schema;
 mod sink;
+mod staging;
 mod state;
 mod stats;
 mod text;

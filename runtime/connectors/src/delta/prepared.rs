@@ -5,6 +5,7 @@ use serde_json::Value;
 use wasmill_engine::{Error, Result};
 
 use super::config::WriteMode;
+use crate::s3::Upload;
 
 /// A data file that is written, and how the table's log will speak of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub(crate) struct DataFile {
     pub partition_values: serde_json::Map<String, Value>,
     /// Delta's statistics, which are JSON inside of a text.
     pub stats: String,
+    /// Its upload, where the table lies in a bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<Upload>,
 }
 
 /// What one lane's writer prepared.

@@ -1,7 +1,6 @@
 //! The Delta sink.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::Schema;
@@ -12,51 +11,52 @@ use super::commit::{self, Committer};
 use super::config::{DeltaConfig, WriteMode};
 use super::data_file::writer_properties;
 use super::log::TableLog;
+use super::place::Place;
 use super::prepared::{Part, Prepared, to_value};
 use super::schema::{SchemaDifference, TableSchema};
+use super::staging::Staging;
 use super::state::{MarkNames, TableState};
 use super::writer::DeltaWriter;
-use crate::durable::{create_folder, owner_name, remove_folder_of_files, sync_file, sync_folder};
+use crate::durable::owner_name;
+use crate::s3::Patience;
 
-/// The folder of a table in which files wait for their commit. Delta's readers and its vacuum pass over names that begin with `_`.
-const STAGING: &str = "_wasmill";
+/// One sink of one pipeline: what it has not committed yet, and what this process knows of the table on its behalf.
+#[derive(Clone)]
+struct Owner {
+    staging: Staging,
+    committer: Arc<Mutex<Committer>>,
+}
 
-/// What a process knows of the table, by pipeline and sink.
-type Committers = HashMap<(String, String), Arc<Mutex<Committer>>>;
+/// By pipeline and sink.
+type Owners = HashMap<(String, String), Owner>;
 
 /// Writes into one Delta table.
 pub struct DeltaSink {
     config: DeltaConfig,
-    folder: PathBuf,
     schema: Arc<TableSchema>,
-    committers: Mutex<Committers>,
+    owners: Mutex<Owners>,
 }
 
 impl DeltaSink {
     /// A sink for these columns. Touches nothing; fails with class configuration if a Delta table can't hold them.
     pub fn new(config: DeltaConfig, schema: &Schema) -> Result<Self> {
         config.check()?;
-        let folder = config.folder()?;
         let schema = Arc::new(TableSchema::new(schema, &config.partition_by)?);
-        Ok(Self { config, folder, schema, committers: Mutex::default() })
+        Ok(Self { config, schema, owners: Mutex::default() })
     }
 
-    fn staging(&self, pipeline: &str, sink: &str) -> Result<PathBuf> {
-        let folder = std::path::absolute(&self.folder).map_err(|error| Error::io(format!("find {}", self.folder.display()), error))?;
-        Ok(folder.join(STAGING).join(owner_name(pipeline, sink)))
-    }
-
-    /// What this process knows of the table on behalf of one sink of one pipeline.
-    fn committer(&self, pipeline: &str, sink: &str) -> Result<Arc<Mutex<Committer>>> {
-        let mut committers = lock(&self.committers);
+    fn owner(&self, pipeline: &str, sink: &str) -> Result<Owner> {
+        let mut owners = lock(&self.owners);
         let key = (pipeline.to_owned(), sink.to_owned());
-        if let Some(committer) = committers.get(&key) {
-            return Ok(Arc::clone(committer));
+        if let Some(owner) = owners.get(&key) {
+            return Ok(owner.clone());
         }
-        let (log, names) = (TableLog::new(&self.folder)?, MarkNames::new(pipeline, sink));
-        let committer = Arc::new(Mutex::new(Committer::new(log, names, self.staging(pipeline, sink)?)));
-        committers.insert(key, Arc::clone(&committer));
-        Ok(committer)
+        let place = Place::open(&self.config, Patience::Run)?;
+        let (staging, names) = (Staging::new(&place, pipeline, sink), MarkNames::new(pipeline, sink));
+        let committer = Committer::new(TableLog::new(place)?, names, staging.clone(), owner_name(pipeline, sink));
+        let owner = Owner { staging, committer: Arc::new(Mutex::new(committer)) };
+        owners.insert(key, owner.clone());
+        Ok(owner)
     }
 
     fn prepared(&self, files: Vec<super::prepared::DataFile>) -> Prepared {
@@ -77,7 +77,7 @@ impl DeltaSink {
         let clean = committer.look().map(|state| state.is_none_or(cleans_its_log));
         let checkpointed = clean.and_then(|clean| committer.log().checkpoint(version, clean));
         if let Err(error) = checkpointed {
-            tracing::warn!(table = %self.folder.display(), version, %error, "the log of the Delta table was not checkpointed");
+            tracing::warn!(table = %self.config.uri, version, %error, "the log of the Delta table was not checkpointed");
         }
     }
 }
@@ -95,34 +95,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Sink for DeltaSink {
     fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>> {
-        lock(&*self.committer(pipeline, sink)?).committed()
+        lock(&self.owner(pipeline, sink)?.committer).committed()
     }
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
-        let staging = self.staging(&context.pipeline, &context.sink)?;
-        create_folder(&staging)?;
+        let staging = self.owner(&context.pipeline, &context.sink)?.staging;
         let properties = writer_properties(self.config.compression);
         let target = self.config.target_file_size.as_u64();
         Ok(Box::new(DeltaWriter::new(Arc::clone(&self.schema), properties, context, staging, target)?))
     }
 
-    /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk.
+    /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk or the store.
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
         let mut files = Vec::new();
         for part in parts {
             let part: Part = serde_json::from_value(part).map_err(|error| Error::bug(format!("a part can't be read: {error}")))?;
             files.extend(part.files);
         }
-        let staging = self.staging(&token.pipeline, &token.sink)?;
-        for file in &files {
-            sync_file(&staging.join(&file.staged))?;
-        }
-        if !files.is_empty() {
-            sync_folder(&staging)?;
-        }
+        let owner = self.owner(&token.pipeline, &token.sink)?;
+        owner.staging.settle(&mut files)?;
         let prepared = self.prepared(files);
         // Once it is in a checkpoint, a commit that the table can't take would stop the pipeline for good.
-        if let Some(state) = lock(&*self.committer(&token.pipeline, &token.sink)?).look()? {
+        if let Some(state) = lock(&owner.committer).look()? {
             commit::check(state, &prepared)?;
         }
         to_value(&prepared)
@@ -130,8 +124,8 @@ impl Sink for DeltaSink {
 
     fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
         let prepared = Prepared::read(prepared)?;
-        let committer = self.committer(&token.pipeline, &token.sink)?;
-        let mut committer = lock(&committer);
+        let owner = self.owner(&token.pipeline, &token.sink)?;
+        let mut committer = lock(&owner.committer);
         let (outcome, version) = committer.commit(token, &prepared)?;
         if let Some(version) = version {
             self.checkpoint_log(&mut committer, version);
@@ -140,11 +134,11 @@ impl Sink for DeltaSink {
     }
 
     fn adopt(&self, token: &Token) -> Result<()> {
-        lock(&*self.committer(&token.pipeline, &token.sink)?).adopt(token, &self.prepared(Vec::new()))
+        lock(&self.owner(&token.pipeline, &token.sink)?.committer).adopt(token, &self.prepared(Vec::new()))
     }
 
     fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
-        remove_folder_of_files(&self.staging(pipeline, sink)?)
+        self.owner(pipeline, sink)?.staging.clean_up()
     }
 }
 
@@ -155,7 +149,7 @@ impl Sink for DeltaSink {
 pub fn check_schema(config: &DeltaConfig, schema: &Schema) -> Result<Vec<SchemaDifference>> {
     config.check()?;
     let pipeline = TableSchema::new(schema, &config.partition_by)?;
-    let Some(state) = TableLog::new(&config.folder()?)?.open(None)? else { return Ok(Vec::new()) };
+    let Some(state) = TableLog::new(Place::open(config, Patience::Look)?)?.open(None)? else { return Ok(Vec::new()) };
     state.check_writable(config.write == WriteMode::Overwrite)?;
     if config.write == WriteMode::Overwrite { Ok(Vec::new()) } else { state.differences(&pipeline) }
 }

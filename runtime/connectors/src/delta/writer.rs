@@ -1,8 +1,6 @@
 //! The writer of one lane for one epoch: rows into staged data files, a bounded number of them open at once.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -17,9 +15,8 @@ use super::data_file::{Destination, OpenFile};
 use super::partition::{Key, Partitioner};
 use super::prepared::{DataFile, Part, to_value};
 use super::schema::TableSchema;
-
-/// The most files that a lane has open at once. One more ends the file that has waited longest for a row.
-const MAX_OPEN_FILES: usize = 32;
+use super::staging::Staging;
+use crate::s3::Uploading;
 
 /// The most memory that a lane's files hold back together, in bytes. The largest ends its row group when this is passed.
 const MAX_HELD_BACK_BYTES: usize = 48 << 20;
@@ -31,12 +28,15 @@ pub(crate) struct DeltaWriter {
     properties: WriterProperties,
     partitioner: Partitioner,
     context: WriterContext,
-    staging: PathBuf,
+    staging: Staging,
     target_file_bytes: u64,
     open: HashMap<Key, Slot>,
-    done: Vec<DataFile>,
+    done: Vec<Done>,
     clock: u64,
 }
+
+/// A file that is written, and what of it is still on its way.
+type Done = (DataFile, Option<Uploading>);
 
 struct Slot {
     file: OpenFile,
@@ -45,12 +45,12 @@ struct Slot {
 }
 
 impl DeltaWriter {
-    /// A writer into a staging folder that exists.
+    /// A writer of files that are staged there.
     pub(crate) fn new(
         schema: Arc<TableSchema>,
         properties: WriterProperties,
         context: WriterContext,
-        staging: PathBuf,
+        staging: Staging,
         target_file_bytes: u64,
     ) -> Result<Self> {
         let partitioner = Partitioner::new(&schema.arrow, &schema.partition_by)?;
@@ -76,13 +76,15 @@ impl DeltaWriter {
     }
 
     fn create(&self, key: &Key) -> Result<OpenFile> {
-        let name = format!("part-{:010}-{}-{}.parquet", self.context.epoch, self.context.lane, Uuid::new_v4());
+        let WriterContext { epoch, lane, .. } = &self.context;
+        let name = format!("part-{epoch:010}-{lane}-{}{}.parquet", self.staging.mark(), Uuid::new_v4());
         let destination = Destination { name, folder: self.partitioner.folder(key), partition_values: self.partitioner.values(key) };
         OpenFile::create(&self.staging, destination, Arc::clone(&self.file_schema), self.properties.clone())
     }
 
+    /// One more than the most files that may be open ends the file that has waited longest for a row.
     fn make_room(&mut self) -> Result<()> {
-        if self.open.len() < MAX_OPEN_FILES {
+        if self.open.len() < self.staging.max_open_files() {
             return Ok(());
         }
         let idle = self.open.iter().min_by_key(|(_, slot)| slot.used).map(|(key, _)| key.clone());
@@ -138,7 +140,9 @@ impl SinkWriter for DeltaWriter {
         for key in keys {
             self.finish(&key)?;
         }
-        to_value(&Part { files: std::mem::take(&mut self.done) })
+        let (files, uploading): (Vec<DataFile>, Vec<Option<Uploading>>) = std::mem::take(&mut self.done).into_iter().unzip();
+        self.staging.keep(uploading.into_iter().flatten().collect());
+        to_value(&Part { files })
     }
 }
 
@@ -158,10 +162,14 @@ fn merge(rejects: &mut Vec<RowReject>, later: Vec<RowReject>, rows: usize) {
 impl Drop for DeltaWriter {
     /// What was not prepared will never be committed. Best effort: the next start removes what stays.
     fn drop(&mut self) {
-        let open = self.open.values().map(|slot| slot.file.staged().to_path_buf());
-        let done = self.done.iter().map(|file| self.staging.join(&file.staged));
-        for path in open.chain(done) {
-            let _ = fs::remove_file(path);
+        let open = self.open.drain().map(|(_, slot)| slot.file.name().to_owned());
+        let done: Vec<Done> = std::mem::take(&mut self.done);
+        if let Staging::Folder(staging) = &self.staging {
+            open.chain(done.iter().map(|(file, _)| file.staged.clone())).for_each(|name| staging.discard(&name));
+            return;
         }
+        // Open objects give themselves up when they go.
+        open.for_each(drop);
+        done.into_iter().filter_map(|(_, uploading)| uploading).for_each(Uploading::abort);
     }
 }

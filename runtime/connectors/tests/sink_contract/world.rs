@@ -16,27 +16,37 @@ use wasmill_engine::{Sink, Token, WriterContext};
 
 use super::super::postgres;
 use super::readers;
+use crate::store::{self, Prefix};
+use crate::uploads;
 
 /// Where a sink under test writes.
 pub struct World {
     /// The sink's kind and configuration.
     pub name: &'static str,
     folder: TempDir,
+    /// Where a sink in a bucket writes.
+    bucket: Option<Prefix>,
     kind: Kind,
 }
 
 enum Kind {
     Delta { partition_by: Vec<String> },
+    DeltaOnS3 { partition_by: Vec<String> },
     Files(FilesSinkFormat, Compression),
     Postgres { write: PostgresWrite, table: postgres::Table },
 }
 
 /// One of each.
 pub fn worlds() -> Vec<World> {
-    let world = |name, kind| World { name, kind, folder: tempfile::tempdir().unwrap() };
+    let world = |name, kind| {
+        let bucket = matches!(kind, Kind::DeltaOnS3 { .. }).then(Prefix::new);
+        World { name, kind, folder: tempfile::tempdir().unwrap(), bucket }
+    };
     vec![
         world("delta", Kind::Delta { partition_by: Vec::new() }),
         world("delta, partitioned", Kind::Delta { partition_by: vec!["kind".to_owned()] }),
+        world("delta on S3", Kind::DeltaOnS3 { partition_by: Vec::new() }),
+        world("delta on S3, partitioned", Kind::DeltaOnS3 { partition_by: vec!["kind".to_owned()] }),
         world("files, jsonl", Kind::Files(FilesSinkFormat::Jsonl, Compression::None)),
         world("files, csv in gzip", Kind::Files(FilesSinkFormat::Csv, Compression::Gzip)),
         world("files, parquet", Kind::Files(FilesSinkFormat::Parquet, Compression::None)),
@@ -72,12 +82,21 @@ impl World {
         self.folder.path().join("out/place")
     }
 
+    fn bucket(&self) -> &Prefix {
+        self.bucket.as_ref().unwrap()
+    }
+
     /// A process that opens the sink anew.
     pub fn process(&self) -> Box<dyn Sink> {
         let place = self.place().to_str().unwrap().to_owned();
         match &self.kind {
             Kind::Delta { partition_by } => {
                 let config = DeltaConfig { partition_by: partition_by.clone(), checkpoint_every: 3, ..DeltaConfig::new(place) };
+                Box::new(DeltaSink::new(config, &schema()).unwrap())
+            }
+            Kind::DeltaOnS3 { partition_by } => {
+                let (uri, s3) = (self.bucket().uri("place"), Some(store::config()));
+                let config = DeltaConfig { partition_by: partition_by.clone(), checkpoint_every: 3, s3, ..DeltaConfig::new(uri) };
                 Box::new(DeltaSink::new(config, &schema()).unwrap())
             }
             Kind::Files(format, compression) => {
@@ -121,6 +140,7 @@ impl World {
     pub fn visible(&self) -> Vec<i64> {
         let mut numbers = match &self.kind {
             Kind::Delta { .. } => readers::delta_numbers(&self.place()),
+            Kind::DeltaOnS3 { .. } => uploads::delta_numbers(self.bucket(), "place"),
             Kind::Files(..) => readers::file_numbers(&self.place()),
             Kind::Postgres { table, .. } => table.numbers(),
         };
@@ -130,7 +150,7 @@ impl World {
 
     fn hidden(&self) -> PathBuf {
         match &self.kind {
-            Kind::Delta { .. } => self.place().join("_wasmill"),
+            Kind::Delta { .. } | Kind::DeltaOnS3 { .. } => self.place().join("_wasmill"),
             Kind::Files(..) => self.place().join(".wasmill"),
             Kind::Postgres { .. } => self.place(),
         }
@@ -147,11 +167,17 @@ impl World {
 
     /// How many files wait for a commit.
     pub fn staged(&self) -> usize {
-        self.staged_files().len()
+        match &self.bucket {
+            Some(bucket) => uploads::pending(bucket).len(),
+            None => self.staged_files().len(),
+        }
     }
 
     /// Loses a file that waits for its commit.
     pub fn lose_one_staged(&self) {
+        if let Some(bucket) = &self.bucket {
+            return uploads::abort(bucket, &uploads::pending(bucket)[0]);
+        }
         std::fs::remove_file(&self.staged_files()[0]).unwrap();
     }
 
@@ -163,6 +189,10 @@ impl World {
         }
         for file in prepared["files"].as_array().unwrap().iter().take(count) {
             let text = |key: &str| file[key].as_str().unwrap();
+            if let Some(bucket) = &self.bucket {
+                uploads::complete(bucket, &format!("place/{}", text("path")), &file["upload"]);
+                continue;
+            }
             let staged: &Path = &self.hidden().join("p.s").join(text("staged"));
             let path = self.place().join(text("path"));
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,0 +1,75 @@
+//! Data files as uploads at their place in a bucket, completed by the commit.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+use wasmill_engine::{Error, Result};
+
+use crate::delta::prepared::DataFile;
+use crate::s3::{Bucket, Completion, ObjectWriter, S3Uri, Uploading};
+
+/// The staging of one sink of one pipeline.
+pub(crate) struct UploadStaging {
+    bucket: Arc<Bucket>,
+    table: S3Uri,
+    owner: String,
+    /// Files of lanes that have prepared and whose last parts may still be on their way, by their keys.
+    pending: Mutex<HashMap<String, Uploading>>,
+}
+
+impl UploadStaging {
+    pub(super) fn new(bucket: &Arc<Bucket>, table: &S3Uri, pipeline: &str, sink: &str) -> Self {
+        let mut digest = Sha256::new();
+        for part in [pipeline.as_bytes(), &[0], sink.as_bytes()] {
+            digest.update(part);
+        }
+        let owner = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Self { bucket: Arc::clone(bucket), table: table.clone(), owner, pending: Mutex::default() }
+    }
+
+    /// Stands in the name of each of its files, and in no other sink's: two pipelines would have to share 64 bits of a digest.
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    pub(super) fn create(&self, folder: &str, name: &str) -> ObjectWriter {
+        ObjectWriter::create(&self.bucket, self.table.below(&format!("{folder}{name}")))
+    }
+
+    pub(super) fn keep(&self, uploading: Vec<Uploading>) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.extend(uploading.into_iter().map(|uploading| (uploading.key().to_owned(), uploading)));
+    }
+
+    /// Waits for the last parts.
+    pub(super) fn settle(&self, files: &mut [DataFile]) -> Result<()> {
+        for file in files {
+            let key = self.table.below(&file.path);
+            let uploading = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            let mut uploading = uploading.ok_or_else(|| Error::bug(format!("nobody uploads {key}")))?;
+            file.upload = Some(uploading.wait()?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn publish(&self, files: &[DataFile]) -> Result<()> {
+        let keys: Vec<String> = files.iter().map(|file| self.table.below(&file.path)).collect();
+        let completions = files.iter().zip(&keys).map(|(file, key)| match &file.upload {
+            Some(upload) => Ok(Completion { key, size: file.size, upload }),
+            None => Err(Error::environment(format!("the prepared commit has no upload of {key}"))
+                .hint("has the table been moved to another kind of place? Put it back, or begin anew with `wasmill state reset`")),
+        });
+        self.bucket.complete_uploads(completions.collect::<Result<Vec<_>>>()?)
+    }
+
+    pub(super) fn clean_up(&self) -> Result<()> {
+        let mark = format!("-{}-", self.owner);
+        let ours = |key: &str| key.rsplit('/').next().is_some_and(|name| name.starts_with("part-") && name.contains(&mark));
+        let aborted = self.bucket.abort_uploads(&self.table.below(""), ours)?;
+        if aborted > 0 {
+            tracing::info!(table = %self.table, aborted, "uploads that were never committed were aborted");
+        }
+        Ok(())
+    }
+}

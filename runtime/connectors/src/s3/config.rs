@@ -1,0 +1,148 @@
+//! How to reach a store and who to be there.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use wasmill_engine::{Error, Result};
+
+use super::Secret;
+
+/// How to reach a store that speaks S3, and who to be there. What is left out comes from where AWS's own tools take it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct S3Config {
+    /// `endpoint: http://127.0.0.1:9000`
+    ///
+    /// The address of a store that is not AWS's own. Default: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// `region: eu-central-1`
+    ///
+    /// The bucket's region. Default: `AWS_REGION`, the profile's, the instance's; `us-east-1` where there is an endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// `path_style: true`
+    ///
+    /// Whether the bucket stands in the path of an address (`host/bucket/key`) and not in its host (`bucket.host/key`). Default: in the path
+    /// where there is an endpoint, in the host with AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_style: Option<bool>,
+    /// `access_key_id: ${env:S3_ACCESS_KEY_ID}`
+    ///
+    /// A key of its own, together with `secret_access_key`. Default: AWS's chain, which is the environment, a profile, a web identity, a
+    /// container, the instance. What the chain gives is renewed before it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<String>,
+    /// `secret_access_key: ${env:S3_SECRET_ACCESS_KEY}`
+    ///
+    /// The key's secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_access_key: Option<Secret>,
+    /// `session_token: ${env:S3_SESSION_TOKEN}`
+    ///
+    /// The token of a key that is for some time only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<Secret>,
+    /// `profile: lake`
+    ///
+    /// The profile in AWS's configuration files. Default: `AWS_PROFILE`, or `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// `assume_role: { arn: "arn:aws:iam::123456789012:role/lake" }`
+    ///
+    /// A role to take on, with the credentials found so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assume_role: Option<AssumeRole>,
+}
+
+/// A role to take on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssumeRole {
+    /// `arn: "arn:aws:iam::123456789012:role/lake"`
+    ///
+    /// The role.
+    pub arn: String,
+    /// `external_id: our-agreement`
+    ///
+    /// What the role's owner asks others for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// `session_name: wasmill`
+    ///
+    /// How the session is called in AWS's logs.
+    #[serde(default = "default_session_name")]
+    pub session_name: String,
+}
+
+fn default_session_name() -> String {
+    "wasmill".to_owned()
+}
+
+impl S3Config {
+    /// What is wrong with the values.
+    ///
+    /// # Errors
+    /// Configuration.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some(endpoint) = &self.endpoint {
+            check_endpoint(endpoint)?;
+        }
+        if self.access_key_id.is_some() != self.secret_access_key.is_some() {
+            return Err(Error::configuration("`access_key_id` and `secret_access_key` belong together, and one of them is missing")
+                .hint("leave both out to take credentials from the environment, a profile or the instance"));
+        }
+        if self.session_token.is_some() && self.access_key_id.is_none() {
+            return Err(Error::configuration("`session_token` is of no use without `access_key_id` and `secret_access_key`"));
+        }
+        Ok(())
+    }
+}
+
+/// Fails unless it is the address of a server.
+pub(super) fn check_endpoint(endpoint: &str) -> Result<Url> {
+    let bad = |why: String| Error::configuration(format!("`endpoint` {why}")).hint("write it as https://host or http://host:port");
+    let url = Url::parse(endpoint).map_err(|error| bad(format!("is not an address: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(bad("is not an address of http or https".to_owned()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("must not hold a user or password".to_owned()));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_in_pairs_and_endpoints_are_addresses() {
+        let check = |json: &str| serde_json::from_str::<S3Config>(json).unwrap().check();
+        assert!(check("{}").is_ok());
+        assert!(check(r#"{"endpoint": "http://127.0.0.1:8333", "access_key_id": "a", "secret_access_key": "b"}"#).is_ok());
+        for bad in [
+            r#"{"access_key_id": "a"}"#,
+            r#"{"secret_access_key": "a"}"#,
+            r#"{"session_token": "a"}"#,
+            r#"{"endpoint": "127.0.0.1:8333"}"#,
+            r#"{"endpoint": "ftp://host"}"#,
+            r#"{"endpoint": "http://me:pw@host"}"#,
+        ] {
+            let error = check(bad).unwrap_err();
+            assert_eq!(error.class(), wasmill_engine::Class::Configuration);
+            assert!(!error.to_string().contains("pw"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_field_opens_with_its_own_line() {
+        for schema in [schemars::schema_for!(S3Config), schemars::schema_for!(AssumeRole)] {
+            let schema = serde_json::to_value(schema).unwrap();
+            for (name, field) in schema["properties"].as_object().unwrap() {
+                let described = field["description"].as_str().unwrap_or_default();
+                assert!(described.starts_with(&format!("`{name}: ")), "{name}: {described}");
+            }
+        }
+    }
+}

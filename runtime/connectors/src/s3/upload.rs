@@ -1,0 +1,292 @@
+//! Objects on their way into a bucket: uploaded in parts while they are written, visible only when their upload is completed.
+//!
+//! The parts and the upload's id are all that another process needs to complete it, so that a checkpoint can hold them. An upload
+//! that no checkpoint names is found in the bucket's list of uploads and aborted.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{FuturesUnordered, StreamExt};
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path;
+use object_store::{Error as StoreError, MultipartId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use wasmill_engine::{Error, Result};
+
+use super::bucket::{AT_ONCE, Bucket, path};
+use super::failed;
+
+/// The size of a part; the last one may be smaller. S3 takes at most 10,000 of them, 78 GiB, and none but the last below 5 MiB.
+const PART_BYTES: usize = 8 << 20;
+/// How many parts of one object may wait or be on their way: what its writer holds in memory beside the part that it fills.
+const PARTS_AHEAD: usize = 2;
+/// How many parts a process sends at once.
+const SENDS_AT_ONCE: usize = 16;
+/// How often an upload that is neither there nor completed is looked for again: another process may be completing it right now.
+const LOOKS: u32 = 6;
+
+/// An upload that has all of its parts and waits to be completed. A prepared commit holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Upload {
+    /// Its id.
+    pub id: MultipartId,
+    /// What the store answered for each part, in order.
+    pub parts: Vec<String>,
+}
+
+enum Message {
+    Part(Bytes),
+    /// There are no more parts. Without it, what was sent is aborted.
+    Finish,
+}
+
+/// Takes the bytes of one object.
+pub(crate) struct ObjectWriter {
+    bucket: Arc<Bucket>,
+    key: String,
+    part: Vec<u8>,
+    size: u64,
+    /// None once it is finished or given up.
+    task: Option<Task>,
+}
+
+struct Task {
+    parts: mpsc::Sender<Message>,
+    done: JoinHandle<Result<Option<Upload>>>,
+}
+
+/// An object whose last parts may still be on their way.
+pub(crate) struct Uploading {
+    bucket: Arc<Bucket>,
+    key: String,
+    done: Option<JoinHandle<Result<Option<Upload>>>>,
+}
+
+impl ObjectWriter {
+    /// Begins an object. The store hears of it in the background.
+    pub(crate) fn create(bucket: &Arc<Bucket>, key: String) -> Self {
+        let (parts, received) = mpsc::channel(PARTS_AHEAD);
+        let done = bucket.threads.spawn(send(Arc::clone(bucket), key.clone(), received));
+        Self { bucket: Arc::clone(bucket), key, part: Vec::new(), size: 0, task: Some(Task { parts, done }) }
+    }
+
+    /// How many bytes it has taken.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes of memory that wait for their part to be full.
+    pub(crate) fn held_back(&self) -> usize {
+        self.part.capacity()
+    }
+
+    /// Its address, for people.
+    pub(crate) fn shown(&self) -> String {
+        self.bucket.shown(&self.key)
+    }
+
+    /// Ends the object: the last part goes, and need not have arrived.
+    pub(crate) fn finish(&mut self) -> Result<Uploading> {
+        let last = std::mem::take(&mut self.part);
+        if !last.is_empty() || self.size == 0 {
+            self.send(Message::Part(last.into()))?;
+        }
+        self.send(Message::Finish)?;
+        let done = self.task.take().map(|task| task.done);
+        Ok(Uploading { bucket: Arc::clone(&self.bucket), key: self.key.clone(), done })
+    }
+
+    fn send(&mut self, message: Message) -> Result<()> {
+        let Some(task) = &self.task else { return Err(Error::bug(format!("{} was written to after its end", self.shown()))) };
+        if task.parts.blocking_send(message).is_ok() {
+            return Ok(());
+        }
+        // Nobody takes parts any more: the reason is the task's.
+        let done = self.task.take().map(|task| task.done);
+        let mut failed = Uploading { bucket: Arc::clone(&self.bucket), key: self.key.clone(), done };
+        match failed.wait() {
+            Err(error) => Err(error),
+            Ok(_) => Err(Error::bug(format!("the upload of {} ended before its last part", self.shown()))),
+        }
+    }
+}
+
+impl io::Write for ObjectWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(PART_BYTES - self.part.len());
+        self.part.extend_from_slice(&bytes[..taken]);
+        self.size += taken as u64;
+        if self.part.len() == PART_BYTES {
+            let part = std::mem::take(&mut self.part);
+            self.send(Message::Part(part.into())).map_err(io::Error::other)?;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for ObjectWriter {
+    /// Best effort: what stays is aborted by the next start.
+    fn drop(&mut self) {
+        if let Some(Task { parts, done }) = self.task.take() {
+            drop(parts);
+            let bucket = Arc::clone(&self.bucket);
+            let _ = bucket.wait(async { tokio::time::timeout(Duration::from_secs(5), done).await });
+        }
+    }
+}
+
+impl Uploading {
+    /// The object's key.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Waits until all parts have arrived.
+    pub(crate) fn wait(&mut self) -> Result<Upload> {
+        let bug = |why: &str| Error::bug(format!("the upload of {} {why}", self.bucket.shown(&self.key)));
+        let Some(done) = self.done.take() else { return Err(bug("was waited for twice")) };
+        match self.bucket.wait(done) {
+            Ok(Ok(Some(upload))) => Ok(upload),
+            Ok(Ok(None)) => Err(bug("was given up")),
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(bug(&format!("broke: {error}"))),
+        }
+    }
+
+    /// Gives the object up. Best effort: what stays is aborted by the next start.
+    pub(crate) fn abort(mut self) {
+        let (bucket, key) = (Arc::clone(&self.bucket), self.key.clone());
+        if let Ok(upload) = self.wait() {
+            let _ = bucket.abort_upload(&key, &upload.id);
+        }
+    }
+}
+
+/// Sends the parts of one object as they come; aborts its upload if they end without their end.
+async fn send(bucket: Arc<Bucket>, key: String, mut parts: mpsc::Receiver<Message>) -> Result<Option<Upload>> {
+    static SENDS: Semaphore = Semaphore::const_new(SENDS_AT_ONCE);
+    let failed = |error: StoreError| failed(format_args!("write {}", bucket.shown(&key)), &error);
+    let Some(Message::Part(first)) = parts.recv().await else { return Ok(None) };
+    let place = path(&key).map_err(failed)?;
+    let id = bucket.store.create_multipart(&place).await.map_err(failed)?;
+    let put = |index: usize, part: Bytes| {
+        let (bucket, place, id) = (&bucket, &place, &id);
+        async move {
+            let _permit = SENDS.acquire().await;
+            bucket.store.put_part(place, id, index, part.into()).await.map(|part| (index, part))
+        }
+    };
+    let mut sending = FuturesUnordered::new();
+    sending.push(put(0, first));
+    let (mut count, mut ended) = (1, false);
+    let mut sent: Vec<(usize, PartId)> = Vec::new();
+    let outcome = loop {
+        tokio::select! {
+            message = parts.recv(), if !ended && sending.len() < PARTS_AHEAD => match message {
+                Some(Message::Part(part)) => {
+                    sending.push(put(count, part));
+                    count += 1;
+                }
+                Some(Message::Finish) => ended = true,
+                None => break Ok(false),
+            },
+            Some(part) = sending.next() => match part {
+                Ok(part) => sent.push(part),
+                Err(error) => break Err(error),
+            },
+            else => break Ok(true),
+        }
+    };
+    drop(sending);
+    if !matches!(outcome, Ok(true)) {
+        let _ = bucket.store.abort_multipart(&place, &id).await;
+    }
+    if !outcome.map_err(failed)? {
+        return Ok(None);
+    }
+    sent.sort_by_key(|(index, _)| *index);
+    Ok(Some(Upload { id, parts: sent.into_iter().map(|(_, part)| part.content_id).collect() }))
+}
+
+/// An upload to complete.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Completion<'a> {
+    /// The object's key.
+    pub key: &'a str,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its parts.
+    pub upload: &'a Upload,
+}
+
+impl Bucket {
+    /// Makes objects visible. Those that are there already are fine: their names are of nobody else.
+    pub(crate) fn complete_uploads<'a>(&self, uploads: impl IntoIterator<Item = Completion<'a>>) -> Result<()> {
+        let complete = uploads.into_iter().map(|upload| self.complete(upload));
+        let complete = futures::stream::iter(complete).buffer_unordered(AT_ONCE).collect::<Vec<Result<()>>>();
+        self.wait(complete).into_iter().collect()
+    }
+
+    async fn complete(&self, Completion { key, size, upload }: Completion<'_>) -> Result<()> {
+        let failed = |error: StoreError| failed(format_args!("complete {}", self.shown(key)), &error);
+        let place: Path = path(key).map_err(failed)?;
+        let mut look = 0;
+        loop {
+            look += 1;
+            let parts = upload.parts.iter().map(|part| PartId { content_id: part.clone() }).collect();
+            let error = match self.store.complete_multipart(&place, &upload.id, parts).await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            match self.head(key).await.map_err(failed)? {
+                Some(found) if found.size == size => return Ok(()),
+                Some(found) => {
+                    return Err(Error::environment(format!("{} has {} bytes instead of {size}", self.shown(key), found.size))
+                        .hint("somebody else wrote an object of that name; nothing was removed"));
+                }
+                None if look < LOOKS => tokio::time::sleep(Duration::from_millis(50 << look)).await,
+                None if is_gone(&error) => return Err(gone(&self.shown(key))),
+                None => return Err(failed(error)),
+            }
+        }
+    }
+
+    /// Aborts an upload. One that is gone is fine.
+    pub(crate) fn abort_upload(&self, key: &str, id: &MultipartId) -> Result<()> {
+        let abort = async { self.store.abort_multipart(&path(key)?, id).await };
+        match self.wait(abort) {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(format_args!("abort the upload of {}", self.shown(key)), &error)),
+        }
+    }
+
+    /// Aborts the uploads below a prefix whose keys are as asked. Says how many there were.
+    pub(crate) fn abort_uploads(&self, prefix: &str, is: impl Fn(&str) -> bool) -> Result<usize> {
+        let mut aborted = 0;
+        for upload in self.pending_uploads(prefix)? {
+            if is(&upload.key) {
+                self.abort_upload(&upload.key, &upload.id)?;
+                aborted += 1;
+            }
+        }
+        Ok(aborted)
+    }
+}
+
+fn is_gone(error: &StoreError) -> bool {
+    let text = error.to_string();
+    matches!(error, StoreError::NotFound { .. }) || text.contains("NoSuchUpload") || text.contains("InvalidPart")
+}
+
+fn gone(shown: &str) -> Error {
+    Error::environment(format!("a prepared file is gone: there is neither {shown} nor its upload"))
+        .hint("somebody, or a lifecycle rule of the bucket, aborted the upload; these rows can only be given up with `wasmill state reset`")
+}

@@ -1,0 +1,54 @@
+//! What sinks left in a bucket, and a Delta table there, seen with other code than theirs.
+
+// Each test program uses a part of them.
+#![allow(dead_code)]
+
+use std::process::Command;
+
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path;
+use serde_json::Value;
+
+use crate::store::Prefix;
+
+/// An upload that is neither completed nor aborted.
+pub struct Pending {
+    key: String,
+    id: String,
+}
+
+/// Runs a few lines of Python that know the store as `s3`, the bucket as `bucket`, and the arguments as `args`.
+fn python(script: &str, arguments: &[&str]) -> Value {
+    let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python with deltalake: `make test` sets it");
+    let output = Command::new(&python).args(["-c", script]).args(arguments).output().unwrap_or_else(|error| panic!("{python}: {error}"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// All uploads below a prefix that wait for their completion.
+pub fn pending(prefix: &Prefix) -> Vec<Pending> {
+    let found = python(include_str!("../store/uploads.py"), &[&format!("{}/", prefix.key)]);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    found.as_array().unwrap().iter().map(|upload| Pending { key: text(&upload[0]), id: text(&upload[1]) }).collect()
+}
+
+/// Loses an upload.
+pub fn abort(prefix: &Prefix, upload: &Pending) {
+    prefix.wait(prefix.store.abort_multipart(&Path::parse(&upload.key).unwrap(), &upload.id)).unwrap();
+}
+
+/// Completes an upload of a prepared commit, as a process does that is killed right after.
+pub fn complete(prefix: &Prefix, name: &str, upload: &Value) {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let parts = upload["parts"].as_array().unwrap().iter().map(|part| PartId { content_id: text(part) }).collect();
+    prefix.wait(prefix.store.complete_multipart(&prefix.path(name), &text(&upload["id"]), parts)).unwrap();
+}
+
+/// The numbers in a Delta table, read by the Python package `deltalake`.
+pub fn delta_numbers(prefix: &Prefix, table: &str) -> Vec<i64> {
+    if !prefix.names().iter().any(|name| name.starts_with(&format!("{table}/_delta_log/"))) {
+        return Vec::new();
+    }
+    let found = python(include_str!("../store/delta_numbers.py"), &[&prefix.uri(table)]);
+    found.as_array().unwrap().iter().map(|number| number.as_i64().unwrap()).collect()
+}

@@ -1,0 +1,138 @@
+//! Kills the binary again and again while it writes a Delta table in S3 and keeps its checkpoints there, too: in the end the table and the
+//! dead letters hold exactly the expected rows, each once, and the store holds nothing else.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::crash::{POINTS, ROWS_A_FILE, Random, kills, number_from_environment};
+use crate::support::{Ended, Pins, Running, Store, Workshop, expected};
+
+fn pipeline(store: &Store) -> String {
+    format!(
+        r#"
+name: crash
+mode: batch
+lanes: 2
+batch_rows: 500
+sources:
+  pins:
+    files: {{ path: "data/*.jsonl" }}
+stages:
+  clean_pins:
+    from: pins
+    plugin: clean-pin
+sinks:
+  pin_table:
+    from: clean_pins
+    delta: {{ uri: "{prefix}/pin_table", checkpoint_every: 5, s3: {options} }}
+dead_letters:
+  files: {{ path: out/dead_letters, format: jsonl }}
+epoch: {{ every: 200ms, rows: 3000 }}
+state: "{prefix}/state"
+"#,
+        prefix = store.prefix,
+        options = Store::options()
+    )
+}
+
+struct Crash {
+    workshop: Workshop,
+    store: Store,
+    mode: &'static str,
+    random: Random,
+    files: u64,
+    /// How often each point was the last one; `random` for kills from outside.
+    kills: BTreeMap<String, u32>,
+}
+
+impl Crash {
+    fn new(mode: &'static str) -> Self {
+        let seed = number_from_environment("WASMILL_CRASH_SEED", u64::from(std::process::id()));
+        println!("S3, {mode}: WASMILL_CRASH_SEED={seed}");
+        let (workshop, store) = (Workshop::new(), Store::new());
+        workshop.write("crash.yaml", &pipeline(&store));
+        Self { workshop, store, mode, random: Random(seed), files: 0, kills: BTreeMap::new() }
+    }
+
+    fn add_file(&mut self) {
+        let start = self.files * ROWS_A_FILE;
+        self.workshop.write("incoming", &Pins(start..start + ROWS_A_FILE).lines());
+        let path = self.workshop.path(&format!("data/pins-{:04}.jsonl", self.files));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::rename(self.workshop.path("incoming"), path).unwrap();
+        self.files += 1;
+    }
+
+    fn start(&self, mode: &str, failpoints: &str) -> Running {
+        let mut command = self.workshop.wasmill(&["run", "crash.yaml", "--mode", mode]);
+        Store::environment(&mut command);
+        command.env("FAILPOINTS", failpoints);
+        Running::spawn(command)
+    }
+
+    fn kill_at_point(&mut self, index: usize) {
+        let (point, after) = POINTS[index % POINTS.len()];
+        let mut running = self.start(self.mode, &format!("{point}={after}return(kill)"));
+        let died = running.ends_within(Duration::from_secs(60));
+        let ended = running.kill();
+        self.note(&ended);
+        assert!(died && ended.code.is_none(), "{point} was never passed:\n{}", ended.stderr);
+    }
+
+    fn kill_at_random(&mut self) {
+        let patience = Duration::from_millis(self.random.below(1500));
+        let mut running = self.start(self.mode, "");
+        let finished = running.ends_within(patience);
+        let ended = running.kill();
+        match finished {
+            true => assert_eq!(ended.code, Some(0), "{}", ended.stderr),
+            false => *self.kills.entry("random".to_owned()).or_default() += 1,
+        }
+    }
+
+    fn note(&mut self, ended: &Ended) {
+        let point = ended.stderr.lines().find_map(|line| line.strip_prefix("failpoint ")?.split(':').next());
+        let point = point.unwrap_or_else(|| panic!("no failpoint was hit:\n{}", ended.stderr));
+        *self.kills.entry(point.to_owned()).or_default() += 1;
+    }
+
+    fn run(mut self, kills: u64) {
+        for kill in 0..kills {
+            // Enough new rows that every point is passed.
+            (0..4).for_each(|_| self.add_file());
+            match kill % 2 {
+                0 => self.kill_at_point(kill as usize / 2),
+                _ => self.kill_at_random(),
+            }
+        }
+        let ended = self.start("batch", "").wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        self.check();
+        println!("{}: {} files, kills: {:?}", self.mode, self.files, self.kills);
+        let points = POINTS.len().min(kills.div_ceil(2) as usize);
+        assert!(POINTS[..points].iter().all(|(point, _)| self.kills.contains_key(*point)), "{:?}", self.kills);
+        // Nothing was written on this machine but the dead letters.
+        assert!(!self.workshop.path(".wasmill").exists());
+    }
+
+    fn check(&self) {
+        let expected = expected(0..self.files * ROWS_A_FILE);
+        let table = self.store.delta_numbers("pin_table");
+        assert_eq!(table.len(), expected.table.len(), "rows in the table");
+        assert!(table.iter().eq(&expected.table), "the table holds other rows than expected");
+        let dead = self.workshop.dead_numbers("out/dead_letters");
+        assert_eq!(dead.len(), expected.dead.len(), "dead letters");
+        assert!(dead.iter().eq(&expected.dead), "the dead letters hold other rows than expected");
+        assert_eq!(self.store.stray_files("pin_table"), Vec::<String>::new(), "objects beside the table's own");
+    }
+}
+
+#[test]
+fn a_batch_into_s3_that_is_killed_again_and_again_loses_and_doubles_nothing() {
+    Crash::new("batch").run(kills());
+}
+
+#[test]
+fn a_stream_into_s3_that_is_killed_again_and_again_loses_and_doubles_nothing() {
+    Crash::new("stream").run(kills());
+}

@@ -1,0 +1,59 @@
+//! The S3 store of the tests, and tables in it, read back by `deltalake`.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// A prefix of the store that no other test uses, and how to reach it.
+pub struct Store {
+    pub prefix: String,
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: start the tests with tests/servers/servers.py run -- …"))
+}
+
+impl Store {
+    pub fn new() -> Self {
+        let unique = tempfile::Builder::new().prefix("").rand_bytes(16).tempdir().unwrap();
+        let unique = unique.path().file_name().unwrap().to_str().unwrap().to_lowercase();
+        Self { prefix: format!("s3://{}/e2e/{unique}", variable("WASMILL_TEST_S3_BUCKET")) }
+    }
+
+    /// The options of a connector in YAML. The secrets come from variables that [`Store::environment`] sets.
+    pub fn options() -> &'static str {
+        r#"{ endpoint: "${env:WASMILL_TEST_S3}", access_key_id: "${env:WASMILL_TEST_S3_ACCESS_KEY}", secret_access_key: "${env:WASMILL_TEST_S3_SECRET_KEY}" }"#
+    }
+
+    /// What AWS's own tools would be told, for what has no options in YAML.
+    pub fn environment(command: &mut Command) {
+        command.env("AWS_ENDPOINT_URL_S3", variable("WASMILL_TEST_S3")).env("AWS_REGION", "us-east-1");
+        command.env("AWS_ACCESS_KEY_ID", variable("WASMILL_TEST_S3_ACCESS_KEY"));
+        command.env("AWS_SECRET_ACCESS_KEY", variable("WASMILL_TEST_S3_SECRET_KEY"));
+    }
+
+    fn python(&self, script: &str, arguments: &[&str]) -> Value {
+        let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python with deltalake: `make test` sets it");
+        let mut command = Command::new(&python);
+        Self::environment(&mut command);
+        command.env("AWS_ENDPOINT_URL", variable("WASMILL_TEST_S3")).env("AWS_ALLOW_HTTP", "true");
+        command.args(["-c", script]).args(arguments).env("PREFIX", &self.prefix);
+        let output = command.output().unwrap_or_else(|error| panic!("{python}: {error}"));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// The column `ind` of a Delta table below the prefix, sorted, with repetitions; none if there is no table.
+    pub fn delta_numbers(&self, table: &str) -> Vec<u64> {
+        let found = self.python(include_str!("../../foreign/s3_delta_column.py"), &[&format!("{}/{table}", self.prefix), "ind"]);
+        let mut numbers: Vec<u64> = found.as_array().unwrap().iter().map(|number| number.as_u64().unwrap()).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The keys of the Parquet files below a table, beside its log, that its newest version does not refer to.
+    pub fn stray_files(&self, table: &str) -> Vec<String> {
+        let found = self.python(include_str!("../../foreign/s3_stray_files.py"), &[&format!("{}/{table}", self.prefix)]);
+        found.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+}
