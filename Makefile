@@ -47,27 +47,31 @@ run: build ## Sets up, builds, runs the demo pipeline and shows what came out
 	@tools/demo
 
 TEST_ENVIRONMENT := CARGO_TARGET_DIR=$(WASMILL_BUILD_CACHE)/target
+# Always the whole workspace: with a part of it, dependencies would have other features and be compiled once more.
+TESTS := cargo test --locked --workspace --features wasmill/failpoints
 
 test: setup $(VENV)/ready ## Runs every test
 	@echo "==> tests, built in $(WASMILL_BUILD_CACHE)/target"
 	@test -n "$${WASMILL_REAL_DATA:-}" || echo "    (no real data beside this clone: tests that need it say that they did not run)"
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
-	$(TEST_ENVIRONMENT) cargo test --locked --workspace --features wasmill/failpoints
+	$(TEST_ENVIRONMENT) $(TESTS)
 	$(MAKE) lint
 
-lint: ## Formatting and lints
+lint: ## Formatting, lints, licences
 	cargo fmt --all --check
+	tools/licences
 	$(TEST_ENVIRONMENT) cargo clippy --locked --workspace --all-targets --features wasmill/failpoints -- -D warnings
 
 crash: setup $(VENV)/ready ## 300 kills in each mode; WASMILL_CRASH_SEED repeats a run
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
-	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-300} $(TEST_ENVIRONMENT) cargo test --locked -p wasmill --features failpoints --test e2e -- crash --nocapture
+	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-300} $(TEST_ENVIRONMENT) $(TESTS) --test e2e -- crash --nocapture
 
-bench: build $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks.md
+bench: plugins $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks.md
+	cargo build --release --locked -p wasmill -p wasmill-bench
 	$(VENV)/bin/python tests/bench/run.py
 
 fuzz: setup ## Attacks every decoder of foreign bytes until it is stopped
-	WASMILL_FUZZ=endless $(TEST_ENVIRONMENT) cargo test --locked -p wasmill-host --test hostile -- decoders --nocapture
+	WASMILL_FUZZ=endless $(TEST_ENVIRONMENT) $(TESTS) --test hostile -- decoders --nocapture
 
 clean: ## Removes what was built in this clone and what the demo wrote
 	rm -rf target out data .wasmill

@@ -45,8 +45,6 @@ def main() -> int:
     if unknown := [name for name in wanted if name not in ALL]:
         parser.error(f"there is no scenario {unknown[0]}; there are {', '.join(ALL)}")
 
-    if {"native", "boundary"} & set(wanted):
-        subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "-p", "wasmill-bench"], cwd=ROOT, check=True)
     scratch = target() / "bench"
     scratch.mkdir(parents=True, exist_ok=True)
     release = target() / "release"

@@ -5,9 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use wasmill_host::{FaultPolicy, Host, HostError, Limits, OnFault, Plugin};
 
-use crate::binary::guest_in_mode;
 use crate::components;
-use crate::support::{echo_with, input, input_schema, plugin, small_limits};
+use crate::support::{echo_with, guest_in_mode, input, input_schema, plugin, small_limits};
 use crate::{slow_compile, tables};
 
 /// An attack. The first argument is what all attacks of a round share.

@@ -6,7 +6,6 @@
 
 mod answers;
 mod attacks;
-mod binary;
 mod components;
 mod decoders;
 mod rounds;

@@ -6,9 +6,8 @@ use serde_json::json;
 use wasmill_host::{FaultPolicy, Limits};
 
 use crate::attacks::{self, Shared};
-use crate::binary::guest;
 use crate::components;
-use crate::support::{echo_with, input, input_schema, policy};
+use crate::support::{echo_with, guest, input, input_schema, policy};
 
 const ROUNDS: usize = 10;
 

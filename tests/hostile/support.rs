@@ -9,7 +9,9 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde_json::{Value, json};
 use wasmill_host::{Encoding, FaultPolicy, Host, Limits, Plugin, boundary};
 
-use crate::binary::{guest, guest_in_mode};
+#[path = "binary.rs"]
+mod binary;
+pub use binary::{guest, guest_in_mode};
 
 /// Limits small enough that a hundred attacks are over soon.
 pub fn small_limits() -> Limits {
