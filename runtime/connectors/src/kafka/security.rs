@@ -240,3 +240,33 @@ impl Security {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(mechanism: Mechanism, tls: Option<Tls>) -> Security {
+        let sasl = Sasl { mechanism, username: Some("mill".into()), password: Some(Secret::new("hush")), token_file: None };
+        Security { tls, sasl: Some(sasl), ..Security::default() }
+    }
+
+    #[test]
+    fn a_password_does_not_cross_the_wire_in_the_clear() {
+        let error = with(Mechanism::Plain, None).check().unwrap_err().to_string();
+        assert!(error.contains("plain text"), "{error}");
+        with(Mechanism::Plain, Some(Tls::default())).check().unwrap();
+        with(Mechanism::ScramSha512, None).check().unwrap();
+        assert!(!format!("{:?}", with(Mechanism::Plain, None)).contains("hush"));
+    }
+
+    #[test]
+    fn msk_is_always_encrypted_and_takes_tokens() {
+        let security = Security { auth: Some(Auth::MskIam), ..Security::default() };
+        security.check().unwrap();
+        let mut client = ClientConfig::new();
+        security.apply(&mut client);
+        assert_eq!((client.get("security.protocol"), client.get("sasl.mechanisms")), (Some("sasl_ssl"), Some("OAUTHBEARER")));
+        let both = Security { auth: Some(Auth::MskIam), ..with(Mechanism::ScramSha256, None) };
+        assert!(both.check().unwrap_err().to_string().contains("exclude"));
+    }
+}
