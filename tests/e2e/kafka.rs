@@ -168,6 +168,27 @@ fn a_stream_that_is_killed_again_and_again_while_records_come_loses_and_doubles_
     println!("{posts} posts, kills: {killed:?}");
 }
 
+#[test]
+fn memory_does_not_grow_with_the_backlog() {
+    let (workshop, topic) = workshop();
+    let yaml = std::fs::read_to_string(workshop.path("kafka.yaml")).unwrap();
+    workshop.write("kafka.yaml", &yaml.replace("batch_rows: 500", "batch_rows: 8192").replace("200ms, rows: 2000", "1s, rows: 100000"));
+    let producer = Producer::new(&[("compression.codec", "lz4"), ("linger.ms", "20"), ("batch.size", "500000")]);
+    // The second backlog alone is larger than the bound.
+    for (first, posts) in [(0, 40_000), (40_000, 700_000)] {
+        for from in (first..posts).step_by(20_000) {
+            send(&producer, &topic, from..posts.min(from + 20_000));
+        }
+        let begun = std::time::Instant::now();
+        let mut running = Running::spawn(workshop.wasmill(&["run", "kafka.yaml"]));
+        let peak = running.peak_memory();
+        let ended = running.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        println!("{} posts in {:?}, peak memory {peak} MiB", posts - first, begun.elapsed());
+        assert!(peak > 0 && peak < 250, "{peak} MiB");
+    }
+}
+
 /// A broker of the test's own, to be killed.
 struct Broker {
     folder: tempfile::TempDir,
