@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::crash::{POINTS, Random, number_from_environment};
-use crate::kafka_broker::{Producer, address, topic, until};
-use crate::support::{Pins, Running, Workshop, expected};
+use crate::kafka_broker::{Producer, address, create_at, topic, until, variable};
+use crate::support::{Pins, Running, Workshop, expected, repository};
 
 const PARTITIONS: i32 = 4;
 
-fn pipeline(topic: &str) -> String {
+fn pipeline(brokers: &str, topic: &str) -> String {
     format!(
         r#"
 name: kafka-pins
@@ -21,7 +21,7 @@ lanes: 2
 batch_rows: 500
 sources:
   pins:
-    kafka: {{ brokers: "{}", topics: [{topic}], group: "{topic}" }}
+    kafka: {{ brokers: "{brokers}", topics: [{topic}], group: "{topic}" }}
 stages:
   clean_pins:
     from: pins
@@ -34,15 +34,14 @@ sinks:
 dead_letters:
   files: {{ path: out/dead_letters, format: jsonl }}
 epoch: {{ every: 200ms, rows: 2000 }}
-"#,
-        address()
+"#
     )
 }
 
 /// A workshop with the pipeline over a topic of its own.
 fn workshop() -> (Workshop, String) {
     let (workshop, topic) = (Workshop::new(), topic(PARTITIONS));
-    workshop.write("kafka.yaml", &pipeline(&topic));
+    workshop.write("kafka.yaml", &pipeline(&address(), &topic));
     (workshop, topic)
 }
 
@@ -119,11 +118,11 @@ struct Flow {
 }
 
 impl Flow {
-    fn start(topic: String) -> Self {
+    fn start(brokers: String, topic: String) -> Self {
         let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, end) = (Arc::clone(&sent), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
-            let producer = Producer::new(&[("compression.codec", "zstd"), ("enable.idempotence", "true")]);
+            let producer = Producer::at(&brokers, &[("compression.codec", "zstd"), ("enable.idempotence", "true")]);
             while !end.load(Ordering::Relaxed) {
                 let from = count.load(Ordering::Relaxed);
                 send(&producer, &topic, from..from + 250);
@@ -148,7 +147,7 @@ fn a_stream_that_is_killed_again_and_again_while_records_come_loses_and_doubles_
     println!("WASMILL_CRASH_SEED={seed}");
     let (mut random, mut killed) = (Random(seed), BTreeMap::<String, u32>::new());
     let (workshop, topic) = workshop();
-    let flow = Flow::start(topic);
+    let flow = Flow::start(address(), topic);
     for kill in 0..number_from_environment("WASMILL_CRASH_KILLS", 2 * POINTS.len() as u64) {
         let (point, after) = POINTS[kill as usize / 2 % POINTS.len()];
         let at_point = kill % 2 == 0;
@@ -167,4 +166,96 @@ fn a_stream_that_is_killed_again_and_again_while_records_come_loses_and_doubles_
     workshop.run_well(&["run", "kafka.yaml", "--mode", "batch"]);
     check(&workshop, posts);
     println!("{posts} posts, kills: {killed:?}");
+}
+
+#[test]
+fn memory_does_not_grow_with_the_backlog() {
+    let (workshop, topic) = workshop();
+    let yaml = std::fs::read_to_string(workshop.path("kafka.yaml")).unwrap();
+    workshop.write("kafka.yaml", &yaml.replace("batch_rows: 500", "batch_rows: 8192").replace("200ms, rows: 2000", "1s, rows: 100000"));
+    let producer = Producer::new(&[("compression.codec", "lz4"), ("linger.ms", "20"), ("batch.size", "500000")]);
+    // The second backlog alone is larger than the bound.
+    for (first, posts) in [(0, 40_000), (40_000, 700_000)] {
+        for from in (first..posts).step_by(20_000) {
+            send(&producer, &topic, from..posts.min(from + 20_000));
+        }
+        let begun = std::time::Instant::now();
+        let mut running = Running::spawn(workshop.wasmill(&["run", "kafka.yaml"]));
+        let peak = running.peak_memory();
+        let ended = running.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        println!("{} posts in {:?}, peak memory {peak} MiB", posts - first, begun.elapsed());
+        assert!(peak > 0 && peak < 250, "{peak} MiB");
+    }
+}
+
+/// A broker of the test's own, to be killed.
+struct Broker {
+    folder: tempfile::TempDir,
+    ports: Vec<String>,
+    server: std::process::Child,
+}
+
+impl Broker {
+    fn start() -> Self {
+        let held: Vec<_> = (0..4).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let ports: Vec<String> = held.iter().map(|held| held.local_addr().unwrap().port().to_string()).collect();
+        drop(held);
+        let folder = tempfile::tempdir().unwrap();
+        let server = Self::spawn(folder.path(), &ports);
+        Self { folder, ports, server }
+    }
+
+    fn spawn(folder: &std::path::Path, ports: &[String]) -> std::process::Child {
+        let mut command = std::process::Command::new(variable("WASMILL_PYTHON"));
+        command.arg(repository().join("tests/servers/servers.py")).args(["exec", "kafka"]).arg(folder.join("kafka")).args(ports);
+        let log = std::fs::File::create(folder.join("log")).unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+    }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports[0])
+    }
+
+    fn kill(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+
+    fn start_again(&mut self) {
+        self.server = Self::spawn(self.folder.path(), &self.ports);
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn a_broker_that_is_killed_and_comes_back_is_waited_for() {
+    let mut broker = Broker::start();
+    let workshop = Workshop::new();
+    workshop.write("kafka.yaml", &pipeline(&broker.address(), "pins"));
+    create_at(&broker.address(), "pins", PARTITIONS);
+    let flow = Flow::start(broker.address(), "pins".to_owned());
+    let running = Running::spawn(workshop.wasmill(&["run", "kafka.yaml", "--mode", "stream"]));
+    for _ in 0..2 {
+        let before = workshop.delta_numbers("out/pin_table").len();
+        until(|| workshop.delta_numbers("out/pin_table").len() > before + 1_000);
+        broker.kill();
+        broker.start_again();
+    }
+    let before = workshop.delta_numbers("out/pin_table").len();
+    until(|| workshop.delta_numbers("out/pin_table").len() > before + 1_000);
+    let posts = flow.end();
+    running.signal(rustix::process::Signal::TERM);
+    let ended = running.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let told = |what: &str| ended.stderr.lines().filter(|line| line.contains(what)).count();
+    assert_eq!((told("no Kafka broker can be reached"), told("the Kafka brokers answer again")), (2, 2), "{}", ended.stderr);
+    workshop.run_well(&["run", "kafka.yaml", "--mode", "batch"]);
+    check(&workshop, posts);
 }

@@ -412,7 +412,7 @@ fn tls() -> Tls {
 fn with_password(mechanism: Mechanism, password: &str) -> Security {
     let sasl =
         Sasl { mechanism, username: Some(variable("WASMILL_TEST_KAFKA_USER")), password: Some(Secret::new(password)), token_file: None };
-    Security { tls: Some(tls()), sasl: Some(sasl) }
+    Security { tls: Some(tls()), sasl: Some(sasl), ..Security::default() }
 }
 
 fn secured(topic: &str, listener: &str, security: Security) -> KafkaConfig {
@@ -433,11 +433,11 @@ fn passwords_tokens_and_certificates_let_us_in() {
     std::fs::write(&token, unsecured_token()).unwrap();
     let sasl =
         Sasl { mechanism: Mechanism::Oauthbearer, username: None, password: None, token_file: Some(token.to_str().unwrap().to_owned()) };
-    let config = secured(&topic, "WASMILL_TEST_KAFKA_SASL_SSL", Security { tls: Some(tls()), sasl: Some(sasl) });
+    let config = secured(&topic, "WASMILL_TEST_KAFKA_SASL_SSL", Security { tls: Some(tls()), sasl: Some(sasl), ..Security::default() });
     assert_eq!(names(records(&config, &ids())), numbers(0..5), "a token");
     let files = variable("WASMILL_TEST_KAFKA_TLS");
     let own = Tls { certificate: Some(format!("{files}/client.crt")), key: Some(format!("{files}/client.key")), ..tls() };
-    let config = secured(&topic, "WASMILL_TEST_KAFKA_SSL", Security { tls: Some(own), sasl: None });
+    let config = secured(&topic, "WASMILL_TEST_KAFKA_SSL", Security { tls: Some(own), ..Security::default() });
     assert_eq!(names(records(&config, &ids())), numbers(0..5), "a certificate");
 }
 
@@ -462,7 +462,7 @@ fn who_is_not_let_in_is_told_at_once_and_without_the_password() {
         assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
         assert!(!format!("{config:?}").contains("not-the-password"));
     }
-    let strangers = secured(&topic, "WASMILL_TEST_KAFKA_SSL", Security { tls: Some(Tls { ca: None, ..tls() }), sasl: None });
+    let strangers = secured(&topic, "WASMILL_TEST_KAFKA_SSL", Security { tls: Some(Tls { ca: None, ..tls() }), ..Security::default() });
     let error = batch(&strangers, &ids(), &Progress::new()).unwrap_err().to_string();
     assert!(error.contains("do not let us in") && error.contains("certificate"), "{error}");
 }

@@ -60,6 +60,21 @@ impl Running {
         }
     }
 
+    /// Runs to its end and answers the most memory that it held, in MiB.
+    pub fn peak_memory(&mut self) -> u64 {
+        let deadline = Instant::now() + PATIENCE;
+        let mut peak = 0;
+        while !self.ends_within(Duration::from_millis(20)) {
+            assert!(Instant::now() < deadline, "it still runs after {PATIENCE:?}");
+            // The last look may come too late: then the one before counts.
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
+            peak = peak.max(kib.unwrap_or_default() / 1024);
+        }
+        peak
+    }
+
     /// Waits until it has stopped itself with SIGSTOP.
     pub fn wait_until_stopped(&self) {
         let deadline = Instant::now() + PATIENCE;

@@ -17,7 +17,7 @@ use super::config::KafkaConfig;
 use super::token::Tokens;
 
 /// All records that wait in the queues of one source together are at most about so large, plus one fetch for each broker.
-const QUEUED_BYTES: usize = 48 << 20;
+const QUEUED_BYTES: usize = 16 << 20;
 /// How long the events' thread waits in one go; a client that is dropped waits for it.
 const EVENTS_WAIT: Duration = Duration::from_millis(50);
 
@@ -220,7 +220,9 @@ pub(super) fn options(config: &KafkaConfig, name: &str) -> ClientConfig {
         // The default of a second stalls a partition each time its queue is full.
         ("fetch.queue.backoff.ms", "5".to_owned()),
         ("fetch.wait.max.ms", "100".to_owned()),
-        ("fetch.max.bytes", (8 << 20).to_string()),
+        ("fetch.max.bytes", (4 << 20).to_string()),
+        // What is compressed grows in the queue, whose bound it may pass by one fetch.
+        ("max.partition.fetch.bytes", (512 << 10).to_string()),
         ("receive.message.max.bytes", largest.to_string()),
         ("socket.keepalive.enable", "true".to_owned()),
         ("reconnect.backoff.max.ms", "2000".to_owned()),

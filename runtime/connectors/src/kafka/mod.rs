@@ -6,6 +6,7 @@
 mod client;
 mod cluster;
 mod config;
+mod msk_iam;
 mod position;
 mod queue;
 mod security;
@@ -14,5 +15,5 @@ mod token;
 
 pub use config::{Isolation, KafkaConfig, KafkaFormat, LostOffsets, Setting, Start, Tombstones};
 pub use position::Position;
-pub use security::{Mechanism, Sasl, Secret, Security, Tls};
+pub use security::{Auth, Aws, Mechanism, Sasl, Secret, Security, Tls};
 pub use source::KafkaSource;

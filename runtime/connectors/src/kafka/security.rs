@@ -23,6 +23,48 @@ pub struct Security {
     /// A name and a password, or a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sasl: Option<Sasl>,
+    /// `auth: msk_iam`
+    ///
+    /// Instead of `sasl`: Amazon MSK with IAM. Tokens are signed with the credentials that AWS's usual chain finds (environment, profile, web
+    /// identity, container, instance), and renewed before they expire. Always with TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// `aws: { region: eu-west-1, role: "arn:aws:iam::123456789012:role/mill" }`
+    ///
+    /// Which credentials `auth: msk_iam` takes. Default: whatever the chain finds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<Aws>,
+}
+
+/// Other ways to say who we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// `msk_iam`: Amazon MSK with IAM.
+    MskIam,
+}
+
+/// `aws: { region: eu-west-1, profile: mill, role: "arn:aws:iam::123456789012:role/mill" }`
+///
+/// Which credentials of AWS to take.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    /// `region: eu-west-1`
+    ///
+    /// The region of the cluster. Default: by the environment or the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// `profile: mill`
+    ///
+    /// A profile of the shared configuration files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// `role: "arn:aws:iam::123456789012:role/mill"`
+    ///
+    /// A role to assume with those credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
 }
 
 /// `tls: { ca: ca.pem, certificate: client.pem, key: client.key }`
@@ -144,6 +186,12 @@ impl Security {
         {
             return Err(Error::configuration("`security: tls`: `certificate` and `key` belong together"));
         }
+        if self.aws.is_some() && self.auth.is_none() {
+            return Err(Error::configuration("`security: aws` belongs to `auth: msk_iam`"));
+        }
+        if self.auth.is_some() && self.sasl.is_some() {
+            return Err(Error::configuration("`security`: `auth` and `sasl` exclude each other"));
+        }
         let Some(sasl) = &self.sasl else { return Ok(()) };
         let with_password = sasl.mechanism != Mechanism::Oauthbearer;
         if with_password && (sasl.username.is_none() || sasl.password.is_none()) {
@@ -162,6 +210,7 @@ impl Security {
     /// The options of librdkafka.
     pub(super) fn apply(&self, client: &mut ClientConfig) {
         let protocol = match (&self.tls, &self.sasl) {
+            _ if self.auth.is_some() => "sasl_ssl",
             (None, None) => "plaintext",
             (Some(_), None) => "ssl",
             (None, Some(_)) => "sasl_plaintext",
@@ -181,10 +230,43 @@ impl Security {
             let check = if tls.check_host.unwrap_or(true) { "https" } else { "none" };
             client.set("ssl.endpoint.identification.algorithm", check);
         }
+        if self.auth.is_some() {
+            client.set("sasl.mechanisms", Mechanism::Oauthbearer.name());
+        }
         if let Some(sasl) = &self.sasl {
             client.set("sasl.mechanisms", sasl.mechanism.name());
             sasl.username.as_ref().map(|name| client.set("sasl.username", name));
             sasl.password.as_ref().map(|password| client.set("sasl.password", &password.0));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(mechanism: Mechanism, tls: Option<Tls>) -> Security {
+        let sasl = Sasl { mechanism, username: Some("mill".into()), password: Some(Secret::new("hush")), token_file: None };
+        Security { tls, sasl: Some(sasl), ..Security::default() }
+    }
+
+    #[test]
+    fn a_password_does_not_cross_the_wire_in_the_clear() {
+        let error = with(Mechanism::Plain, None).check().unwrap_err().to_string();
+        assert!(error.contains("plain text"), "{error}");
+        with(Mechanism::Plain, Some(Tls::default())).check().unwrap();
+        with(Mechanism::ScramSha512, None).check().unwrap();
+        assert!(!format!("{:?}", with(Mechanism::Plain, None)).contains("hush"));
+    }
+
+    #[test]
+    fn msk_is_always_encrypted_and_takes_tokens() {
+        let security = Security { auth: Some(Auth::MskIam), ..Security::default() };
+        security.check().unwrap();
+        let mut client = ClientConfig::new();
+        security.apply(&mut client);
+        assert_eq!((client.get("security.protocol"), client.get("sasl.mechanisms")), (Some("sasl_ssl"), Some("OAUTHBEARER")));
+        let both = Security { auth: Some(Auth::MskIam), ..with(Mechanism::ScramSha256, None) };
+        assert!(both.check().unwrap_err().to_string().contains("exclude"));
     }
 }

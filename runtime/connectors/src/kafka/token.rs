@@ -6,7 +6,8 @@ use rdkafka::client::OAuthToken;
 use serde::Deserialize;
 use wasmill_engine::{Error, Result};
 
-use super::security::Security;
+use super::msk_iam;
+use super::security::{Auth, Aws, Security};
 
 /// A token file is not read beyond this.
 const TOKEN_BYTES: u64 = 64 << 10;
@@ -16,19 +17,25 @@ const TOKEN_BYTES: u64 = 64 << 10;
 pub(super) enum Tokens {
     /// A file that somebody else keeps fresh.
     File(String),
+    /// Signed by ourselves for Amazon MSK.
+    Msk(Aws),
 }
 
 impl Tokens {
     /// What the file says, if it wants tokens at all.
     pub fn of(security: Option<&Security>) -> Option<Self> {
-        let sasl = security?.sasl.as_ref()?;
-        sasl.token_file.clone().map(Self::File)
+        let security = security?;
+        if security.auth == Some(Auth::MskIam) {
+            return Some(Self::Msk(security.aws.clone().unwrap_or_default()));
+        }
+        security.sasl.as_ref()?.token_file.clone().map(Self::File)
     }
 
     /// A token for now. librdkafka asks again when four fifths of its life are over.
     pub fn next(&self) -> Result<OAuthToken> {
         match self {
             Self::File(path) => read(path),
+            Self::Msk(aws) => msk_iam::token(aws),
         }
     }
 }

@@ -37,7 +37,11 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn admin() -> AdminClient<DefaultClientContext> {
-    ClientConfig::new().set("bootstrap.servers", address()).create().unwrap()
+    admin_of(&address())
+}
+
+fn admin_of(brokers: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap()
 }
 
 /// A topic of the test's own.
@@ -49,22 +53,30 @@ pub fn topic(partitions: i32) -> String {
 
 /// Makes a topic by name.
 pub fn create(name: &str, partitions: i32) {
+    create_at(&address(), name, partitions);
+}
+
+/// Makes a topic of other brokers, as soon as they are there.
+pub fn create_at(brokers: &str, name: &str, partitions: i32) {
     let deadline = Instant::now() + PATIENCE;
     let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1)).set("max.message.bytes", "16777216");
     // One of this name may still be going.
     loop {
-        let made = wait(admin().create_topics([&topic], &AdminOptions::new())).unwrap();
-        match &made[0] {
-            Ok(_) => break,
-            Err((_, code)) => assert!(Instant::now() < deadline, "{name} can't be made: {code}"),
+        match wait(admin_of(brokers).create_topics([&topic], &AdminOptions::new())).as_deref() {
+            Ok([Ok(_)]) => break,
+            other => assert!(Instant::now() < deadline, "{name} can't be made: {other:?}"),
         }
     }
-    until(|| partitions_of(name) == partitions as usize);
+    until(|| partitions_at(brokers, name) == partitions as usize);
 }
 
 /// How many partitions the brokers tell of.
 fn partitions_of(name: &str) -> usize {
-    let metadata = admin().inner().fetch_metadata(Some(name), PATIENCE).unwrap();
+    partitions_at(&address(), name)
+}
+
+fn partitions_at(brokers: &str, name: &str) -> usize {
+    let metadata = admin_of(brokers).inner().fetch_metadata(Some(name), PATIENCE).unwrap();
     let topic = &metadata.topics()[0];
     let led = topic.partitions().iter().filter(|partition| partition.leader() >= 0).count();
     if topic.error().is_some() { 0 } else { led }
@@ -104,8 +116,13 @@ pub struct Producer(BaseProducer);
 impl Producer {
     /// With these options besides the usual ones.
     pub fn new(options: &[(&str, &str)]) -> Self {
+        Self::at(&address(), options)
+    }
+
+    /// The same for other brokers.
+    pub fn at(brokers: &str, options: &[(&str, &str)]) -> Self {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", address()).set("message.max.bytes", "16777216").set("linger.ms", "5");
+        config.set("bootstrap.servers", brokers).set("message.max.bytes", "16777216").set("linger.ms", "5");
         config.set("queue.buffering.max.kbytes", "1048576");
         for (key, value) in options {
             config.set(*key, *value);
