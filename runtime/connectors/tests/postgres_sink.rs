@@ -208,7 +208,6 @@ fn columns_that_no_table_can_hold_are_refused_before_anything_runs() {
 #[test]
 fn a_value_that_the_server_has_no_place_for_costs_its_record_only() {
     let mill = Mill::new();
-    let seconds = |value: i64| Some(value);
     let records = batch(vec![
         ("n", Arc::new(Int32Array::from_iter_values(0..8))),
         ("text", Arc::new(StringArray::from(vec!["a", "b\0c", "d", "e", "f", "g", "h", "i"]))),
@@ -216,13 +215,13 @@ fn a_value_that_the_server_has_no_place_for_costs_its_record_only() {
         (
             "at",
             Arc::new(TimestampSecondArray::from(vec![
-                seconds(0),
+                Some(0),
                 None,
                 None,
                 None,
-                seconds(i64::MAX),
-                seconds(-210_866_803_200 - 1),
-                seconds(9_224_318_016_000 - 1),
+                Some(i64::MAX),
+                Some(-210_866_803_200 - 1),
+                Some(9_224_318_016_000 - 1),
                 None,
             ])),
         ),
@@ -288,7 +287,7 @@ fn a_narrower_table_takes_what_fits_and_rejects_the_rest() {
         (
             "amount",
             Arc::new(
-                Decimal128Array::from_iter_values((0..8).map(|row| if row == 3 { 1_25 } else { 999_90 }))
+                Decimal128Array::from_iter_values((0..8).map(|row| if row == 3 { 125 } else { 99_990 }))
                     .with_precision_and_scale(9, 2)
                     .unwrap(),
             ),
