@@ -90,12 +90,12 @@ fn two_sinks_killed_between_their_commits_agree_in_the_end() {
     assert!(both.contains("out/lake"));
     workshop.write("pipeline.yaml", &both);
     // Sinks commit in the order of their names: a kill falls behind each of them in turn.
-    for (round, passed) in [0, 1, 2, 3].into_iter().enumerate() {
+    for passed in 0..4 {
         let mut running = start(&workshop, &database, "batch", &format!("engine-after-sink-commit={passed}*off->return(kill)"));
         assert!(running.ends_within(Duration::from_secs(60)));
         let ended = running.kill();
         assert!(ended.code.is_none() && ended.stderr.contains("failpoint engine-after-sink-commit"), "{}", ended.stderr);
-        add_file(&workshop, 4 + round as u64);
+        add_file(&workshop, 4 + passed);
     }
     let ended = start(&workshop, &database, "batch", "").wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

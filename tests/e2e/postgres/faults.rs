@@ -185,3 +185,34 @@ fn records_that_postgres_can_not_hold_end_in_dead_letters_in_postgres() {
     let hex: String = lines[2].bytes().map(|byte| format!("{byte:02x}")).collect();
     assert!(dead[1].ends_with(&hex), "the original bytes, U+0000 too: {dead:?}");
 }
+
+#[test]
+fn a_lost_state_is_noticed_before_a_row_comes_twice() {
+    let (workshop, database) = (workshop(2), Database::new());
+    well(&start(&workshop, &database.url(), &[], "").wait());
+    std::fs::remove_dir_all(workshop.path(".wasmill")).unwrap();
+    let ended = start(&workshop, &database.url(), &[], "").wait();
+    assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+    assert!(ended.stderr.contains("state and sink disagree"), "{}", ended.stderr);
+    check(&database, 2);
+
+    let mut reset = workshop.wasmill(&["state", "reset", "pipeline.yaml"]);
+    reset.env("PG_URL", database.url());
+    well(&Running::spawn(reset).wait());
+    database.run("TRUNCATE pin_table, dead_letters");
+    add_file(&workshop, 2);
+    well(&start(&workshop, &database.url(), &[], "").wait());
+    check(&database, 3);
+
+    // The table is gone while the state is not: nobody may take its rows for written.
+    database.run("DROP TABLE pin_table");
+    let ended = start(&workshop, &database.url(), &[], "").wait();
+    assert!(ended.stderr.contains("state and sink disagree"), "{}", ended.stderr);
+    let mut adopt = workshop.wasmill(&["state", "adopt", "pipeline.yaml"]);
+    adopt.env("PG_URL", database.url());
+    well(&Running::spawn(adopt).wait());
+    add_file(&workshop, 3);
+    well(&start(&workshop, &database.url(), &[], "").wait());
+    let new = crate::support::expected(6_000..8_000);
+    assert!(database.posts().0.iter().eq(&new.table), "only what came after the adoption");
+}

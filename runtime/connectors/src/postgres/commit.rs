@@ -21,6 +21,9 @@ use crate::token::{Step, compare};
 /// How long the server lets a transaction of a process stand that has stopped between two statements: it holds the token's lock.
 const STOPPED_PROCESS: Duration = Duration::from_secs(10);
 
+/// How long a check waits for the server's word on a table.
+const LOOK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Commits into one table; keeps its connection from epoch to epoch.
 pub(super) struct Committer {
     pub server: Server,
@@ -56,11 +59,11 @@ impl Committer {
     pub(super) fn committed(&mut self, pipeline: &str, sink: &str, patience: Duration) -> Result<Option<Committed>> {
         self.patiently(patience, async |this, client| {
             for name in [COMMITS, &this.table.name] {
-                if !catalogue::is_present(client, &this.table.schema, name).await? {
+                if !this.bounded(catalogue::is_present(client, &this.table.schema, name)).await? {
                     return Ok(None);
                 }
             }
-            read_token(client, &this.table, (pipeline, sink), "").await
+            this.bounded(read_token(client, &this.table, (pipeline, sink), "")).await
         })
     }
 
@@ -75,21 +78,21 @@ impl Committer {
                  SET incarnation = EXCLUDED.incarnation, epoch = EXCLUDED.epoch, committed_at = clock_timestamp()",
                 this.table.commits_sql()
             );
-            write_token(client, &sql, &this.table, token).await?;
+            this.bounded(write_token(client, &sql, &this.table, token)).await?;
             execute(client, "COMMIT", "commit", this.timeout).await
         })
     }
 
     /// The table as it is; `None`: there is none.
     pub(super) fn look(&mut self, upserts: bool, patience: Duration) -> Result<Option<catalogue::Table>> {
-        self.patiently(patience, async |this, client| catalogue::look(client, &this.table, upserts).await)
+        self.patiently(patience, async |this, client| this.bounded(catalogue::look(client, &this.table, upserts)).await)
     }
 
     /// The same in one attempt, whose failure says whether another one could help.
     pub(super) fn look_once(&mut self, upserts: bool) -> Result<Option<catalogue::Table>, Failure> {
         block_on(async {
             let client = self.server.connect().await?;
-            catalogue::look(&client, &self.table, upserts).await
+            within(LOOK_PATIENCE, "look at the table", catalogue::look(&client, &self.table, upserts)).await?
         })?
     }
 
@@ -111,6 +114,11 @@ impl Committer {
         .map_err(|error| error.at(format!("table {}", self.table)))
     }
 
+    /// What a question answers in the time of a statement: a server that is stopped keeps its connections and says nothing.
+    async fn bounded<T>(&self, question: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        within(self.timeout, "ask the server", question).await?
+    }
+
     async fn begin(&self, client: &Client) -> Result<(), Failure> {
         let begin = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL client_min_messages = warning; SET LOCAL statement_timeout = {}; \
@@ -125,9 +133,9 @@ impl Committer {
     async fn make_tables(&self, client: &Client, layout: &Layout) -> Result<(), Failure> {
         let mut missing = false;
         for name in [COMMITS, &self.table.name] {
-            missing |= !catalogue::is_present(client, &self.table.schema, name).await?;
+            missing |= !self.bounded(catalogue::is_present(client, &self.table.schema, name)).await?;
         }
-        if missing { catalogue::create(client, &self.table, layout).await } else { Ok(()) }
+        if missing { self.bounded(catalogue::create(client, &self.table, layout)).await } else { Ok(()) }
     }
 
     /// One attempt at a commit. Whatever ends it early is taken back by the server when the connection goes.
@@ -158,7 +166,7 @@ impl Committer {
              WHERE pipeline = $1 AND sink = $2 AND target = $3",
             self.table.commits_sql()
         );
-        write_token(client, &sql, &self.table, token).await?;
+        self.bounded(write_token(client, &sql, &self.table, token)).await?;
         failpoint::hit("postgres-commit-before-commit");
         let answer = within(self.timeout, "commit", client.batch_execute("COMMIT")).await;
         failpoint::hit("postgres-commit-after-commit");
@@ -174,17 +182,17 @@ impl Committer {
     /// Locks the sink's token and compares it. A sink without one gets it here, so that the second of two waits for the first.
     async fn take_token(&self, client: &Client, token: &Token) -> Result<Step, Failure> {
         let owner = (token.pipeline.as_str(), token.sink.as_str());
-        let mut found = read_token(client, &self.table, owner, " FOR UPDATE").await?;
+        let mut found = self.bounded(read_token(client, &self.table, owner, " FOR UPDATE")).await?;
         if found.is_none() && compare(None, token)? == Step::Commit {
             let sql = format!(
                 "INSERT INTO {} (pipeline, sink, target, incarnation, epoch) VALUES ($1, $2, $3, $4::uuid, $5) ON CONFLICT DO NOTHING",
                 self.table.commits_sql()
             );
             let first = Token { epoch: 0, ..token.clone() };
-            if write_token(client, &sql, &self.table, &first).await? == 1 {
+            if self.bounded(write_token(client, &sql, &self.table, &first)).await? == 1 {
                 return Ok(Step::Commit);
             }
-            found = read_token(client, &self.table, owner, " FOR UPDATE").await?;
+            found = self.bounded(read_token(client, &self.table, owner, " FOR UPDATE")).await?;
         }
         Ok(compare(found.as_ref(), token)?)
     }
@@ -193,7 +201,7 @@ impl Committer {
     async fn check_columns(&self, client: &Client, prepared: &Prepared) -> Result<(), Failure> {
         let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", self.table.sql());
         execute(client, &lock, "lock the table against changes of its columns", self.timeout).await?;
-        let table = catalogue::look(client, &self.table, false).await?.unwrap_or_default();
+        let table = self.bounded(catalogue::look(client, &self.table, false)).await?.unwrap_or_default();
         for column in &prepared.layout.columns {
             let found = table.columns.iter().find(|found| found.name == column.name).map(|found| found.type_name.as_str());
             if found.and_then(PgType::parse).as_ref() != Some(&column.pg_type) {

@@ -164,11 +164,11 @@ pub(super) async fn within<T>(time: Duration, what: &str, future: impl Future<Ou
 }
 
 /// Tries again what may go well later, with growing pauses, for so long.
-pub(super) fn patiently<T>(patience: Duration, server: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T> {
+pub(super) fn patiently<T>(patience: Duration, server: &str, attempt: impl FnMut() -> Result<T, Failure>) -> Result<T> {
     let begun = Instant::now();
     let mut failures = 0_u32;
     let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(LAST_PAUSE).with_jitter().without_max_times();
-    let outcome = (|| attempt())
+    let outcome = attempt
         .retry(pauses)
         .when(|failure: &Failure| failure.transient && begun.elapsed() < patience)
         .notify(|failure: &Failure, _| {

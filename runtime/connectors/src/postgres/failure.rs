@@ -69,14 +69,12 @@ impl Failure {
         }
         let message = format!("cannot {what}: {}", reasons.join(": "));
         let told = Error::environment(&message);
-        let told = match () {
-            () if certificate => {
-                told.hint("`tls: { ca: … }` names the authority that signed the server's certificate; `mode` says what is verified")
-            }
-            () if message.contains("does not support TLS") => {
-                told.hint("`tls: { mode: disable }` goes without, on a network that you trust")
-            }
-            () => told,
+        let told = if certificate {
+            told.hint("`tls: { ca: … }` names the authority that signed the server's certificate; `mode` says what is verified")
+        } else if message.contains("does not support TLS") {
+            told.hint("`tls: { mode: disable }` goes without, on a network that you trust")
+        } else {
+            told
         };
         Self { error: told.caused_by(error), transient: !certificate && (io || message.contains("connection closed")) }
     }

@@ -6,7 +6,49 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 
 /// Why a text is no JSON that the server would take; it would refuse the whole epoch for it.
 pub(super) fn problem(text: &str) -> Option<String> {
-    serde_json::from_str::<Acceptable>(text).err().map(|error| error.to_string())
+    if let Err(error) = serde_json::from_str::<Acceptable>(text) {
+        return Some(error.to_string());
+    }
+    holds_strange_number(text.as_bytes()).then(|| "it holds a number of more digits than are kept".to_owned())
+}
+
+/// A number of JSON has any number of digits; the server's have 16,383 behind the point. Beyond a thousand nobody means a number.
+const MAX_NUMBER_BYTES: usize = 1_000;
+
+/// Whether valid JSON holds a number that is written very long, or whose exponent makes it very small. Those that are very large are no
+/// JSON to the parser before.
+fn holds_strange_number(json: &[u8]) -> bool {
+    let mut at = 0;
+    while at < json.len() {
+        match json[at] {
+            b'"' => at = behind_text(json, at + 1),
+            b'-' | b'0'..=b'9' => {
+                let rest = &json[at..];
+                let length =
+                    rest.iter().position(|byte| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')).unwrap_or(rest.len());
+                let exponent = rest[..length].iter().position(|byte| matches!(byte, b'e' | b'E')).map(|e| &rest[e + 1..length]);
+                // More than four bytes: a sign and four digits, or zeros in front that nobody writes.
+                if length > MAX_NUMBER_BYTES || exponent.is_some_and(|exponent| exponent.len() > 4) {
+                    return true;
+                }
+                at += length;
+            }
+            _ => at += 1,
+        }
+    }
+    false
+}
+
+/// Where a text ends that begins here.
+fn behind_text(json: &[u8], mut at: usize) -> usize {
+    while let Some(found) = memchr::memchr2(b'"', b'\\', json.get(at..).unwrap_or_default()) {
+        at += found;
+        if json[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    json.len()
 }
 
 /// Whether JSON that was made here holds U+0000: an escape of it, behind an even number of backslashes.
@@ -73,10 +115,32 @@ mod tests {
 
     #[test]
     fn what_the_server_refuses_is_known_before() {
-        for fine in ["1", "\"a\\\\u0000\"", "{\"a\": [null, true, 1.5e3, \"\\ud83d\\ude00\"]}", " [] "] {
+        for fine in [
+            "1",
+            "\"a\\\\u0000\"",
+            "{\"a\": [null, true, 1.5e3, \"\\ud83d\\ude00\"]}",
+            " [] ",
+            "[1e-999, -0.5]",
+            "[\"1e-99999 \\\" 1e-99999\", 1]",
+        ] {
             assert_eq!(problem(fine), None, "{fine}");
         }
-        for wrong in ["", "{", "nul", "\"\\u0000\"", "{\"a\\u0000\": 1}", "\"\\ud800\"", "[1,]", "1e999999", "NaN", "1 2"] {
+        let long = format!("0.{}", "0".repeat(20_000));
+        assert!(problem(&long).is_some() && problem(&format!("\"{long}\"")).is_none());
+        for wrong in [
+            "",
+            "{",
+            "nul",
+            "\"\\u0000\"",
+            "{\"a\\u0000\": 1}",
+            "\"\\ud800\"",
+            "[1,]",
+            "1e999999",
+            "NaN",
+            "1 2",
+            "[\"\\\"\", 1e-9999]",
+            "1E-20000",
+        ] {
             assert!(problem(wrong).is_some(), "{wrong}");
         }
     }

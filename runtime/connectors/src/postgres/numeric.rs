@@ -124,27 +124,25 @@ mod tests {
             prop_assert!(groups.iter().all(|group| *group < 10_000));
             prop_assert!(groups.first() != Some(&0) && groups.last() != Some(&0));
             // Both sides times ten to the 40.
-            let mut sum = num(0);
+            let mut sum = zero();
             for (index, group) in groups.iter().enumerate() {
                 let exponent = 40 + 4 * (i32::from(weight) - index as i32);
                 prop_assert!(exponent >= 0);
                 add(&mut sum, u64::from(*group), exponent as usize);
             }
-            let mut expected = num(0);
+            let mut expected = zero();
             add(&mut expected, value.unsigned_abs(), (40 - scale) as usize);
             prop_assert_eq!(sum, expected);
             prop_assert_eq!(negative, value < 0);
         }
     }
 
-    type Big = Vec<u8>;
-
-    fn num(size: usize) -> Big {
-        vec![0; size.max(100)]
+    fn zero() -> Vec<u8> {
+        vec![0; 100]
     }
 
     /// Adds `value * 10^exponent` to little-endian decimal digits.
-    fn add(sum: &mut Big, mut value: u64, mut at: usize) {
+    fn add(sum: &mut [u8], mut value: u64, mut at: usize) {
         let mut carry = 0;
         while value > 0 || carry > 0 {
             let digit = u64::from(sum[at]) + value % 10 + carry;

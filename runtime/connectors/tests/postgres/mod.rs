@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub mod mill;
+
 use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Runtime};
