@@ -8,6 +8,7 @@ use wasmill_connectors::delta::DeltaSink;
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
+use wasmill_connectors::s3::source::S3Source;
 use wasmill_engine::{Mode, Result, Sink, Source};
 
 use crate::check::CheckedSource;
@@ -18,6 +19,7 @@ pub fn source(checked: &CheckedSource, mode: Mode) -> Result<Box<dyn Source>> {
     let (name, schema) = (&checked.name, Arc::clone(&checked.schema));
     Ok(match &checked.kind {
         SourceKind::Files(config) => Box::new(FilesSource::new(name, config.clone(), schema, mode)?),
+        SourceKind::S3(config) => Box::new(S3Source::new(name, config.clone(), schema, mode)?),
         SourceKind::Emulator(config) => Box::new(EmulatorSource::new(name, config, schema, mode)?),
     })
 }
@@ -35,6 +37,7 @@ pub fn sink(kind: &SinkKind, schema: &Schema) -> Result<Arc<dyn Sink>> {
 pub fn source_in_words(kind: &SourceKind) -> String {
     match kind {
         SourceKind::Files(config) => format!("files {}", config.path.all().join(", ")),
+        SourceKind::S3(config) => format!("s3 {}", config.uri.all().join(", ")),
         SourceKind::Emulator(config) => format!("emulator of the table {}", config.table.name()),
     }
 }

@@ -7,6 +7,7 @@ pub use wasmill_connectors::delta::{DeltaConfig as DeltaSink, WriteMode};
 pub use wasmill_connectors::emulator::EmulatorConfig as EmulatorSource;
 pub use wasmill_connectors::files::sink::FilesSinkConfig as FilesSink;
 pub use wasmill_connectors::files::source::FilesConfig as FilesSource;
+pub use wasmill_connectors::s3::source::S3SourceConfig as S3Source;
 
 /// Whether an emulator never ends.
 pub fn is_endless(emulator: &EmulatorSource) -> bool {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::connectors::{EmulatorSource, FilesSource};
+use super::connectors::{EmulatorSource, FilesSource, S3Source};
 use super::{Columns, Share};
 
 /// Where records come from. Exactly one connector.
@@ -15,6 +15,11 @@ pub struct SourceSpec {
     /// Reads files: JSON lines, JSON arrays, CSV or Parquet, plain or compressed.
     #[schemars(extend("x-connector" = true))]
     pub files: Option<FilesSource>,
+    /// `s3: { uri: "s3://lake/pins/" }`
+    ///
+    /// Reads objects of a bucket: JSON lines, JSON, CSV or Parquet, plain or compressed.
+    #[schemars(extend("x-connector" = true))]
+    pub s3: Option<S3Source>,
     /// `emulator: { table: pin, rows: 1000 }`
     ///
     /// Makes the rows of a Pinterest table, with their dirt.
@@ -36,6 +41,8 @@ pub struct SourceSpec {
 pub enum SourceKind {
     /// Files.
     Files(FilesSource),
+    /// Objects of a bucket.
+    S3(S3Source),
     /// The emulator.
     Emulator(EmulatorSource),
 }
@@ -43,9 +50,10 @@ pub enum SourceKind {
 impl SourceSpec {
     /// Its connector, if it has exactly one.
     pub fn kind(&self) -> Option<SourceKind> {
-        match (&self.files, &self.emulator) {
-            (Some(files), None) => Some(SourceKind::Files(files.clone())),
-            (None, Some(emulator)) => Some(SourceKind::Emulator(emulator.clone())),
+        match (&self.files, &self.s3, &self.emulator) {
+            (Some(files), None, None) => Some(SourceKind::Files(files.clone())),
+            (None, Some(s3), None) => Some(SourceKind::S3(s3.clone())),
+            (None, None, Some(emulator)) => Some(SourceKind::Emulator(emulator.clone())),
             _ => None,
         }
     }
