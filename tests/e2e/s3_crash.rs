@@ -1,5 +1,5 @@
-//! Kills the binary again and again while it writes a Delta table in S3 and keeps its checkpoints there, too: in the end the table and the
-//! dead letters hold exactly the expected rows, each once, and the store holds nothing else.
+//! Kills the binary again and again while it writes a Delta table in S3 and keeps its checkpoints there, too, reading files or objects: in
+//! the end the table and the dead letters hold exactly the expected rows, each once, and the store holds nothing else.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,20 @@ use std::time::Duration;
 use crate::crash::{POINTS, ROWS_A_FILE, Random, kills, number_from_environment};
 use crate::support::{Ended, Pins, Running, Store, Workshop, expected};
 
-fn pipeline(store: &Store) -> String {
+/// What is read.
+#[derive(Clone, Copy, PartialEq)]
+enum From {
+    Files,
+    Objects,
+}
+
+fn pipeline(store: &Store, from: From) -> String {
+    let source = match from {
+        From::Files => "files: { path: \"data/*.jsonl\" }".to_owned(),
+        From::Objects => {
+            format!("s3: {{ uri: \"{}/in/*.jsonl\", follow: 200ms, allow_empty: true, connection: {} }}", store.prefix, Store::options())
+        }
+    };
     format!(
         r#"
 name: crash
@@ -16,7 +29,7 @@ lanes: 2
 batch_rows: 500
 sources:
   pins:
-    files: {{ path: "data/*.jsonl" }}
+    {source}
 stages:
   clean_pins:
     from: pins
@@ -38,6 +51,7 @@ state: "{prefix}/state"
 struct Crash {
     workshop: Workshop,
     store: Store,
+    from: From,
     mode: &'static str,
     random: Random,
     files: u64,
@@ -46,21 +60,31 @@ struct Crash {
 }
 
 impl Crash {
-    fn new(mode: &'static str) -> Self {
+    fn new(from: From, mode: &'static str) -> Self {
         let seed = number_from_environment("WASMILL_CRASH_SEED", u64::from(std::process::id()));
         println!("S3, {mode}: WASMILL_CRASH_SEED={seed}");
         let (workshop, store) = (Workshop::new(), Store::new());
-        workshop.write("crash.yaml", &pipeline(&store));
-        Self { workshop, store, mode, random: Random(seed), files: 0, kills: BTreeMap::new() }
+        workshop.write("crash.yaml", &pipeline(&store, from));
+        Self { workshop, store, from, mode, random: Random(seed), files: 0, kills: BTreeMap::new() }
     }
 
-    fn add_file(&mut self) {
-        let start = self.files * ROWS_A_FILE;
-        self.workshop.write("incoming", &Pins(start..start + ROWS_A_FILE).lines());
-        let path = self.workshop.path(&format!("data/pins-{:04}.jsonl", self.files));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::rename(self.workshop.path("incoming"), path).unwrap();
-        self.files += 1;
+    /// More files arrive, each complete at once.
+    fn add_files(&mut self, count: u64) {
+        let mut files = Vec::new();
+        for file in self.files..self.files + count {
+            let start = file * ROWS_A_FILE;
+            let incoming = self.workshop.write(&format!("incoming/{file}"), &Pins(start..start + ROWS_A_FILE).lines());
+            files.push((incoming, format!("pins-{file:04}.jsonl")));
+        }
+        self.files += count;
+        if self.from == From::Objects {
+            let files: Vec<_> = files.into_iter().map(|(path, name)| (path, format!("in/{name}"))).collect();
+            return self.store.put(&files);
+        }
+        std::fs::create_dir_all(self.workshop.path("data")).unwrap();
+        for (path, name) in files {
+            std::fs::rename(path, self.workshop.path(&format!("data/{name}"))).unwrap();
+        }
     }
 
     fn start(&self, mode: &str, failpoints: &str) -> Running {
@@ -99,7 +123,7 @@ impl Crash {
     fn run(mut self, kills: u64) {
         for kill in 0..kills {
             // Enough new rows that every point is passed.
-            (0..4).for_each(|_| self.add_file());
+            self.add_files(4);
             match kill % 2 {
                 0 => self.kill_at_point(kill as usize / 2),
                 _ => self.kill_at_random(),
@@ -129,10 +153,15 @@ impl Crash {
 
 #[test]
 fn a_batch_into_s3_that_is_killed_again_and_again_loses_and_doubles_nothing() {
-    Crash::new("batch").run(kills());
+    Crash::new(From::Files, "batch").run(kills());
 }
 
 #[test]
 fn a_stream_into_s3_that_is_killed_again_and_again_loses_and_doubles_nothing() {
-    Crash::new("stream").run(kills());
+    Crash::new(From::Files, "stream").run(kills());
+}
+
+#[test]
+fn a_stream_of_objects_into_s3_that_is_killed_again_and_again_loses_and_doubles_nothing() {
+    Crash::new(From::Objects, "stream").run(kills());
 }

@@ -43,6 +43,14 @@ impl Store {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Puts files of this machine as objects, each whole.
+    pub fn put(&self, files: &[(std::path::PathBuf, String)]) {
+        let mut arguments: Vec<String> = vec![self.prefix.clone()];
+        arguments.extend(files.iter().flat_map(|(path, name)| [path.to_str().unwrap().to_owned(), name.clone()]));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        assert_eq!(self.python(include_str!("../../foreign/s3_put.py"), &arguments), files.len());
+    }
+
     /// The column `ind` of a Delta table below the prefix, sorted, with repetitions; none if there is no table.
     pub fn delta_numbers(&self, table: &str) -> Vec<u64> {
         let found = self.python(include_str!("../../foreign/s3_delta_column.py"), &[&format!("{}/{table}", self.prefix), "ind"]);
