@@ -59,6 +59,12 @@ impl Store {
         numbers
     }
 
+    /// Copies the objects below a prefix into a folder, but for hidden ones, each under the last part of its key.
+    pub fn copy_to(&self, name: &str, folder: &std::path::Path) {
+        std::fs::create_dir_all(folder).unwrap();
+        self.python(include_str!("../../foreign/s3_copy.py"), &[&format!("{}/{name}", self.prefix), folder.to_str().unwrap()]);
+    }
+
     /// The keys of the Parquet files below a table, beside its log, that its newest version does not refer to.
     pub fn stray_files(&self, table: &str) -> Vec<String> {
         let found = self.python(include_str!("../../foreign/s3_stray_files.py"), &[&format!("{}/{table}", self.prefix)]);

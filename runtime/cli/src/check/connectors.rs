@@ -8,6 +8,7 @@ use wasmill_connectors::delta::{DeltaSink, check_schema};
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
 use wasmill_connectors::formats::Format;
+use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::{self as s3, S3Source};
 use wasmill_engine::{Class, Mode, Result};
 
@@ -52,6 +53,7 @@ impl Connectors for BuiltConnectors {
                 DeltaSink::new(config.clone(), schema)?;
                 Ok(differences.iter().map(ToString::to_string).collect())
             }
+            SinkKind::S3(config) => S3Sink::new(config.clone(), schema).map(|_| Vec::new()),
             SinkKind::Files(_) | SinkKind::Console(_) => Ok(Vec::new()),
         }
     }

@@ -45,6 +45,7 @@ fn writer<'t, T>(sink: &Declared<'t, T>, kind: SinkKind) -> Option<Writer<'t>> {
     let connector = match &kind {
         SinkKind::Delta(_) => "delta",
         SinkKind::Files(_) => "files",
+        SinkKind::S3(_) => "s3",
         SinkKind::Console(_) => "console",
     };
     let entry = sink.node.entry(connector)?;

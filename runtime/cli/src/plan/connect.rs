@@ -8,6 +8,7 @@ use wasmill_connectors::delta::DeltaSink;
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
+use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::S3Source;
 use wasmill_engine::{Mode, Result, Sink, Source};
 
@@ -29,6 +30,7 @@ pub fn sink(kind: &SinkKind, schema: &Schema) -> Result<Arc<dyn Sink>> {
     Ok(match kind {
         SinkKind::Delta(config) => Arc::new(DeltaSink::new(config.clone(), schema)?),
         SinkKind::Files(config) => Arc::new(FilesSink::new(config.clone(), schema)?),
+        SinkKind::S3(config) => Arc::new(S3Sink::new(config.clone(), schema)?),
         SinkKind::Console(config) => Arc::new(ConsoleSink::stdout(config, schema)?),
     })
 }
@@ -47,6 +49,7 @@ pub fn sink_in_words(kind: &SinkKind) -> String {
     match kind {
         SinkKind::Delta(config) => format!("delta {}", config.uri),
         SinkKind::Files(config) => format!("files {}", config.path),
+        SinkKind::S3(config) => format!("s3 {}", config.uri),
         SinkKind::Console(_) => "console".to_owned(),
     }
 }

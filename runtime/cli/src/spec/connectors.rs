@@ -7,6 +7,7 @@ pub use wasmill_connectors::delta::{DeltaConfig as DeltaSink, WriteMode};
 pub use wasmill_connectors::emulator::EmulatorConfig as EmulatorSource;
 pub use wasmill_connectors::files::sink::FilesSinkConfig as FilesSink;
 pub use wasmill_connectors::files::source::FilesConfig as FilesSource;
+pub use wasmill_connectors::s3::sink::S3SinkConfig as S3Sink;
 pub use wasmill_connectors::s3::source::S3SourceConfig as S3Source;
 
 /// Whether an emulator never ends.
@@ -18,7 +19,7 @@ pub fn is_endless(emulator: &EmulatorSource) -> bool {
 pub fn is_overwrite(kind: &SinkKind) -> Option<bool> {
     match kind {
         SinkKind::Delta(delta) => Some(delta.write == WriteMode::Overwrite),
-        SinkKind::Files(_) => Some(false),
+        SinkKind::Files(_) | SinkKind::S3(_) => Some(false),
         SinkKind::Console(_) => None,
     }
 }
@@ -28,6 +29,7 @@ pub fn place(kind: &SinkKind) -> Option<&str> {
     match kind {
         SinkKind::Delta(delta) => Some(&delta.uri),
         SinkKind::Files(files) => Some(&files.path),
+        SinkKind::S3(s3) => Some(&s3.uri),
         SinkKind::Console(_) => None,
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Inputs;
-use super::connectors::{ConsoleSink, DeltaSink, FilesSink};
+use super::connectors::{ConsoleSink, DeltaSink, FilesSink, S3Sink};
 
 /// Where records go. Exactly one connector.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -24,6 +24,11 @@ pub struct SinkSpec {
     /// Writes files: JSON lines, CSV or Parquet.
     #[schemars(extend("x-connector" = true))]
     pub files: Option<FilesSink>,
+    /// `s3: { uri: "s3://lake/clean/pins", format: parquet }`
+    ///
+    /// Writes objects of a bucket: JSON lines, CSV or Parquet.
+    #[schemars(extend("x-connector" = true))]
+    pub s3: Option<S3Sink>,
     /// `console: {}`
     ///
     /// Prints rows as a table. It can't take back what it printed: after a crash rows may be printed twice.
@@ -45,6 +50,11 @@ pub struct DeadLettersSpec {
     /// Writes a Delta table.
     #[schemars(extend("x-connector" = true))]
     pub delta: Option<DeltaSink>,
+    /// `s3: { uri: "s3://lake/dead_letters", format: jsonl }`
+    ///
+    /// Writes objects of a bucket: JSON lines, CSV or Parquet.
+    #[schemars(extend("x-connector" = true))]
+    pub s3: Option<S3Sink>,
     /// `console: {}`
     ///
     /// Prints rejects as a table.
@@ -59,6 +69,8 @@ pub enum SinkKind {
     Delta(DeltaSink),
     /// Files.
     Files(FilesSink),
+    /// Objects of a bucket.
+    S3(S3Sink),
     /// The console.
     Console(ConsoleSink),
 }
@@ -66,22 +78,24 @@ pub enum SinkKind {
 impl SinkSpec {
     /// Its connector, if it has exactly one.
     pub fn kind(&self) -> Option<SinkKind> {
-        kind(self.delta.as_ref(), self.files.as_ref(), self.console.as_ref())
+        kind(self.delta.as_ref(), self.files.as_ref(), self.s3.as_ref(), self.console.as_ref())
     }
 }
 
 impl DeadLettersSpec {
     /// Its connector, if it has exactly one.
     pub fn kind(&self) -> Option<SinkKind> {
-        kind(self.delta.as_ref(), self.files.as_ref(), self.console.as_ref())
+        kind(self.delta.as_ref(), self.files.as_ref(), self.s3.as_ref(), self.console.as_ref())
     }
 }
 
-fn kind(delta: Option<&DeltaSink>, files: Option<&FilesSink>, console: Option<&ConsoleSink>) -> Option<SinkKind> {
-    match (delta, files, console) {
-        (Some(delta), None, None) => Some(SinkKind::Delta(delta.clone())),
-        (None, Some(files), None) => Some(SinkKind::Files(files.clone())),
-        (None, None, Some(console)) => Some(SinkKind::Console(console.clone())),
-        _ => None,
-    }
+fn kind(delta: Option<&DeltaSink>, files: Option<&FilesSink>, s3: Option<&S3Sink>, console: Option<&ConsoleSink>) -> Option<SinkKind> {
+    let named = [
+        delta.map(|delta| SinkKind::Delta(delta.clone())),
+        files.map(|files| SinkKind::Files(files.clone())),
+        s3.map(|s3| SinkKind::S3(s3.clone())),
+        console.map(|console| SinkKind::Console(console.clone())),
+    ];
+    let mut named = named.into_iter().flatten();
+    named.next().filter(|_| named.next().is_none())
 }

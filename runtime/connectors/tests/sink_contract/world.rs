@@ -11,6 +11,7 @@ use uuid::Uuid;
 use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
 use wasmill_connectors::files::sink::{FilesSink, FilesSinkConfig, FilesSinkFormat};
 use wasmill_connectors::formats::Compression;
+use wasmill_connectors::s3::sink::{S3Sink, S3SinkConfig};
 use wasmill_engine::{Sink, Token, WriterContext};
 
 use super::readers;
@@ -31,12 +32,13 @@ enum Kind {
     Delta { partition_by: Vec<String> },
     DeltaOnS3 { partition_by: Vec<String> },
     Files(FilesSinkFormat, Compression),
+    S3(FilesSinkFormat, Compression, Vec<String>),
 }
 
 /// One of each.
 pub fn worlds() -> Vec<World> {
     let world = |name, kind| {
-        let bucket = matches!(kind, Kind::DeltaOnS3 { .. }).then(Prefix::new);
+        let bucket = matches!(kind, Kind::DeltaOnS3 { .. } | Kind::S3(..)).then(Prefix::new);
         World { name, kind, folder: tempfile::tempdir().unwrap(), bucket }
     };
     vec![
@@ -47,6 +49,9 @@ pub fn worlds() -> Vec<World> {
         world("files, jsonl", Kind::Files(FilesSinkFormat::Jsonl, Compression::None)),
         world("files, csv in gzip", Kind::Files(FilesSinkFormat::Csv, Compression::Gzip)),
         world("files, parquet", Kind::Files(FilesSinkFormat::Parquet, Compression::None)),
+        world("s3, jsonl", Kind::S3(FilesSinkFormat::Jsonl, Compression::None, Vec::new())),
+        world("s3, csv in gzip", Kind::S3(FilesSinkFormat::Csv, Compression::Gzip, Vec::new())),
+        world("s3, parquet, partitioned", Kind::S3(FilesSinkFormat::Parquet, Compression::None, vec!["kind".to_owned()])),
     ]
 }
 
@@ -98,6 +103,11 @@ impl World {
                 let config = FilesSinkConfig { compression: *compression, ..FilesSinkConfig::new(place, *format) };
                 Box::new(FilesSink::new(config, &schema()).unwrap())
             }
+            Kind::S3(format, compression, partition_by) => {
+                let (uri, compression, partition_by) = (self.bucket().uri("place"), *compression, partition_by.clone());
+                let config = S3SinkConfig { compression, partition_by, ..S3SinkConfig::new(uri, store::config(), *format) };
+                Box::new(S3Sink::new(config, &schema()).unwrap())
+            }
         }
     }
 
@@ -132,6 +142,7 @@ impl World {
             Kind::Delta { .. } => readers::delta_numbers(&self.place()),
             Kind::DeltaOnS3 { .. } => uploads::delta_numbers(self.bucket(), "place"),
             Kind::Files(..) => readers::file_numbers(&self.place()),
+            Kind::S3(..) => uploads::object_numbers(self.bucket(), "place"),
         };
         numbers.sort_unstable();
         numbers
@@ -140,7 +151,7 @@ impl World {
     fn hidden(&self) -> PathBuf {
         self.place().join(match &self.kind {
             Kind::Delta { .. } | Kind::DeltaOnS3 { .. } => "_wasmill",
-            Kind::Files(..) => ".wasmill",
+            Kind::Files(..) | Kind::S3(..) => ".wasmill",
         })
     }
 
