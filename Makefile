@@ -68,8 +68,9 @@ lint: ## Formatting and lints
 	$(TEST_ENVIRONMENT) cargo clippy --locked --workspace --all-targets --features wasmill/failpoints -- -D warnings
 
 crash: setup $(VENV)/ready ## 300 kills in each mode; WASMILL_CRASH_SEED repeats a run
+	$(SERVERS) install
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
-	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-300} $(TEST_ENVIRONMENT) cargo test --locked -p wasmill --features failpoints --test e2e -- crash --nocapture
+	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-300} $(TEST_ENVIRONMENT) $(SERVERS) run -- cargo test --locked -p wasmill --features failpoints --test e2e -- crash --nocapture
 
 bench: build $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks.md
 	$(VENV)/bin/python tests/bench/run.py

@@ -184,6 +184,7 @@ impl Crash {
         assert_eq!(dead.len(), expected.dead.len(), "dead letters");
         assert!(dead.iter().eq(&expected.dead), "the dead letters hold other rows than expected");
         assert_eq!(self.store.stray_files("pin_table"), Vec::<String>::new(), "objects beside the table's own");
+        assert_eq!(self.store.pending_uploads(), Vec::<String>::new(), "uploads that nobody will complete");
     }
 }
 

@@ -59,6 +59,13 @@ impl Store {
         numbers
     }
 
+    /// The keys of uploads below the prefix that are neither completed nor aborted.
+    pub fn pending_uploads(&self) -> Vec<String> {
+        let key = self.prefix.splitn(4, '/').nth(3).unwrap();
+        let found = self.python(include_str!("../../../runtime/connectors/tests/store/uploads.py"), &[&format!("{key}/")]);
+        found.as_array().unwrap().iter().map(|upload| upload[0].as_str().unwrap().to_owned()).collect()
+    }
+
     /// Copies the objects below a prefix into a folder, but for hidden ones, each under the last part of its key.
     pub fn copy_to(&self, name: &str, folder: &std::path::Path) {
         std::fs::create_dir_all(folder).unwrap();
