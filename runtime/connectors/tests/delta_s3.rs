@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod sink_contract {
+    pub mod readers;
     pub mod uploads;
 }
 mod store;

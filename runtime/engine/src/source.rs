@@ -75,6 +75,12 @@ pub trait Source: Send {
         let _ = progress;
     }
 
+    /// Makes what a checkpoint keeps of this source smaller: entries of splits that are done may be replaced by fewer that say the same to
+    /// `discover`. Called before every checkpoint; entries of splits that are not done must stay.
+    fn compact(&self, _progress: &mut Progress) -> Result<()> {
+        Ok(())
+    }
+
     /// Opens a split where it stands. Called on the lane's own thread.
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>>;
 }

@@ -43,12 +43,33 @@ impl Store {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Puts files of this machine as objects, each whole.
+    pub fn put(&self, files: &[(std::path::PathBuf, String)]) {
+        let mut arguments: Vec<String> = vec![self.prefix.clone()];
+        arguments.extend(files.iter().flat_map(|(path, name)| [path.to_str().unwrap().to_owned(), name.clone()]));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        assert_eq!(self.python(include_str!("../../foreign/s3_put.py"), &arguments), files.len());
+    }
+
     /// The column `ind` of a Delta table below the prefix, sorted, with repetitions; none if there is no table.
     pub fn delta_numbers(&self, table: &str) -> Vec<u64> {
         let found = self.python(include_str!("../../foreign/s3_delta_column.py"), &[&format!("{}/{table}", self.prefix), "ind"]);
         let mut numbers: Vec<u64> = found.as_array().unwrap().iter().map(|number| number.as_u64().unwrap()).collect();
         numbers.sort_unstable();
         numbers
+    }
+
+    /// The keys of uploads below the prefix that are neither completed nor aborted.
+    pub fn pending_uploads(&self) -> Vec<String> {
+        let key = self.prefix.splitn(4, '/').nth(3).unwrap();
+        let found = self.python(include_str!("../../../runtime/connectors/tests/store/uploads.py"), &[&format!("{key}/")]);
+        found.as_array().unwrap().iter().map(|upload| upload[0].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Copies the objects below a prefix into a folder, but for hidden ones, each under the last part of its key.
+    pub fn copy_to(&self, name: &str, folder: &std::path::Path) {
+        std::fs::create_dir_all(folder).unwrap();
+        self.python(include_str!("../../foreign/s3_copy.py"), &[&format!("{}/{name}", self.prefix), folder.to_str().unwrap()]);
     }
 
     /// The keys of the Parquet files below a table, beside its log, that its newest version does not refer to.

@@ -9,6 +9,8 @@ use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
 use wasmill_connectors::formats::Format;
 use wasmill_connectors::kafka::{KafkaConfig, KafkaSource};
+use wasmill_connectors::s3::sink::S3Sink;
+use wasmill_connectors::s3::source::{self as s3, S3Source};
 use wasmill_engine::{Class, Error, Mode, Result};
 
 use super::SourceColumns;
@@ -31,12 +33,14 @@ impl Connectors for BuiltConnectors {
     fn source_schema(&self, name: &str, kind: &SourceKind, columns: &SourceColumns, mode: Mode) -> Result<SchemaRef> {
         let known = match kind {
             SourceKind::Files(config) => columns_of_files(config, columns)?,
+            SourceKind::S3(config) => columns_of_objects(config, columns)?,
             SourceKind::Emulator(config) => Some(config.table.schema()),
             SourceKind::Kafka(config) => columns_of_kafka(config, columns)?,
         };
         let schema = resolve(columns, known);
         match kind {
             SourceKind::Files(config) => drop(FilesSource::new(name, config.clone(), Arc::clone(&schema), mode)?),
+            SourceKind::S3(config) => drop(S3Source::new(name, config.clone(), Arc::clone(&schema), mode)?),
             // An endless emulator in a batch has been reported, with better words.
             SourceKind::Emulator(config) if is_endless(config) && mode == Mode::Batch => {}
             SourceKind::Emulator(config) => drop(EmulatorSource::new(name, config, Arc::clone(&schema), mode)?),
@@ -53,6 +57,7 @@ impl Connectors for BuiltConnectors {
                 Ok(differences.iter().map(ToString::to_string).collect())
             }
             SinkKind::Postgres(config) => wasmill_connectors::postgres::check_schema(config, schema),
+            SinkKind::S3(config) => S3Sink::new(config.clone(), schema).map(|_| Vec::new()),
             SinkKind::Files(_) | SinkKind::Console(_) => Ok(Vec::new()),
         }
     }
@@ -87,6 +92,20 @@ fn columns_of_kafka(config: &KafkaConfig, columns: &SourceColumns) -> Result<Opt
                 .hint("list them: `schema: { index: int64, title: text }`, beside `kafka`"))
         }
         (known, _) => Ok(known),
+    }
+}
+
+/// The same of objects.
+fn columns_of_objects(config: &s3::S3SourceConfig, columns: &SourceColumns) -> Result<Option<SchemaRef>> {
+    match columns {
+        SourceColumns::Sampled { .. } => s3::infer_schema(config).map(Some),
+        SourceColumns::Needed(_) if config.is_certain() => match s3::infer_schema(config) {
+            Ok(schema) => Ok(Some(schema)),
+            // No objects yet: nothing to compare with.
+            Err(error) if error.class() == Class::Configuration => Ok(None),
+            Err(error) => Err(error),
+        },
+        SourceColumns::Declared(_) | SourceColumns::Needed(_) => Ok(None),
     }
 }
 

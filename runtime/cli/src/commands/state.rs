@@ -8,6 +8,7 @@ use wasmill_engine::{Checkpoint, Result};
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
 use crate::check::Checked;
+use crate::diagnostics::shorten;
 use crate::plan::{look_at_state, open_state, state_of};
 
 /// Shows or mends what a pipeline remembers
@@ -72,7 +73,7 @@ fn describe(checkpoint: &Checkpoint, place: &std::path::Path) -> String {
         let _ = writeln!(text, "source {name}: {} splits begun, {done} done", progress.len());
         for (split, state) in progress {
             let end = if state.done { " (done)" } else { "" };
-            let _ = writeln!(text, "  {split}: {}{end}", state.position);
+            let _ = writeln!(text, "  {split}: {}{end}", shorten(&state.position.to_string(), 200));
         }
     }
     for (name, progress) in sinks {

@@ -11,6 +11,8 @@ use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
 use wasmill_connectors::kafka::KafkaSource;
 use wasmill_connectors::postgres::PostgresSink;
+use wasmill_connectors::s3::sink::S3Sink;
+use wasmill_connectors::s3::source::S3Source;
 use wasmill_engine::{Mode, Result, Sink, Source};
 
 use crate::check::CheckedSource;
@@ -21,6 +23,7 @@ pub fn source(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box
     let (name, schema) = (&checked.name, Arc::clone(&checked.schema));
     Ok(match &checked.kind {
         SourceKind::Files(config) => Box::new(FilesSource::new(name, config.clone(), schema, mode)?),
+        SourceKind::S3(config) => Box::new(S3Source::new(name, config.clone(), schema, mode)?),
         SourceKind::Emulator(config) => Box::new(EmulatorSource::new(name, config, schema, mode)?),
         SourceKind::Kafka(config) => Box::new(KafkaSource::new(name, pipeline, config.clone(), schema, mode)?),
     })
@@ -32,6 +35,7 @@ pub fn sink(kind: &SinkKind, schema: &Schema, state: &Path) -> Result<Arc<dyn Si
         SinkKind::Delta(config) => Arc::new(DeltaSink::new(config.clone(), schema)?),
         SinkKind::Files(config) => Arc::new(FilesSink::new(config.clone(), schema)?),
         SinkKind::Postgres(config) => Arc::new(PostgresSink::new(config, schema, state.join("spool"))?),
+        SinkKind::S3(config) => Arc::new(S3Sink::new(config.clone(), schema)?),
         SinkKind::Console(config) => Arc::new(ConsoleSink::stdout(config, schema)?),
     })
 }
@@ -40,6 +44,7 @@ pub fn sink(kind: &SinkKind, schema: &Schema, state: &Path) -> Result<Arc<dyn Si
 pub fn source_in_words(kind: &SourceKind) -> String {
     match kind {
         SourceKind::Files(config) => format!("files {}", config.path.all().join(", ")),
+        SourceKind::S3(config) => format!("s3 {}", config.uri.all().join(", ")),
         SourceKind::Emulator(config) => format!("emulator of the table {}", config.table.name()),
         SourceKind::Kafka(config) => format!("kafka {} of {}", config.topics_in_words(), config.brokers),
     }
@@ -51,6 +56,7 @@ pub fn sink_in_words(kind: &SinkKind) -> String {
         SinkKind::Delta(config) => format!("delta {}", config.uri),
         SinkKind::Files(config) => format!("files {}", config.path),
         SinkKind::Postgres(config) => format!("postgres {}", config.table),
+        SinkKind::S3(config) => format!("s3 {}", config.uri),
         SinkKind::Console(_) => "console".to_owned(),
     }
 }

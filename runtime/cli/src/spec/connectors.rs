@@ -9,6 +9,8 @@ pub use wasmill_connectors::files::sink::FilesSinkConfig as FilesSink;
 pub use wasmill_connectors::files::source::FilesConfig as FilesSource;
 pub use wasmill_connectors::kafka::KafkaConfig as KafkaSource;
 pub use wasmill_connectors::postgres::PostgresConfig as PostgresSink;
+pub use wasmill_connectors::s3::sink::S3SinkConfig as S3Sink;
+pub use wasmill_connectors::s3::source::S3SourceConfig as S3Source;
 
 /// Whether an emulator never ends.
 pub fn is_endless(emulator: &EmulatorSource) -> bool {
@@ -19,7 +21,7 @@ pub fn is_endless(emulator: &EmulatorSource) -> bool {
 pub fn is_overwrite(kind: &SinkKind) -> Option<bool> {
     match kind {
         SinkKind::Delta(delta) => Some(delta.write == WriteMode::Overwrite),
-        SinkKind::Files(_) | SinkKind::Postgres(_) => Some(false),
+        SinkKind::Files(_) | SinkKind::S3(_) | SinkKind::Postgres(_) => Some(false),
         SinkKind::Console(_) => None,
     }
 }
@@ -29,6 +31,7 @@ pub fn place(kind: &SinkKind) -> Option<&str> {
     match kind {
         SinkKind::Delta(delta) => Some(&delta.uri),
         SinkKind::Files(files) => Some(&files.path),
+        SinkKind::S3(s3) => Some(&s3.uri),
         // Several sinks may share a table: each has a token of its own in it.
         SinkKind::Postgres(_) | SinkKind::Console(_) => None,
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Inputs;
-use super::connectors::{ConsoleSink, DeltaSink, FilesSink, PostgresSink};
+use super::connectors::{ConsoleSink, DeltaSink, FilesSink, PostgresSink, S3Sink};
 
 /// Where records go. Exactly one connector.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -29,6 +29,12 @@ pub struct SinkSpec {
     /// Writes into a table of a PostgreSQL server.
     #[schemars(extend("x-connector" = true))]
     pub postgres: Option<PostgresSink>,
+
+    /// `s3: { uri: "s3://lake/clean/pins", format: parquet }`
+    ///
+    /// Writes objects of a bucket: JSON lines, CSV or Parquet.
+    #[schemars(extend("x-connector" = true))]
+    pub s3: Option<S3Sink>,
     /// `console: {}`
     ///
     /// Prints rows as a table. It can't take back what it printed: after a crash rows may be printed twice.
@@ -55,6 +61,12 @@ pub struct DeadLettersSpec {
     /// Writes into a table of a PostgreSQL server.
     #[schemars(extend("x-connector" = true))]
     pub postgres: Option<PostgresSink>,
+
+    /// `s3: { uri: "s3://lake/dead_letters", format: jsonl }`
+    ///
+    /// Writes objects of a bucket: JSON lines, CSV or Parquet.
+    #[schemars(extend("x-connector" = true))]
+    pub s3: Option<S3Sink>,
     /// `console: {}`
     ///
     /// Prints rejects as a table.
@@ -71,6 +83,8 @@ pub enum SinkKind {
     Files(FilesSink),
     /// A table of a PostgreSQL server.
     Postgres(Box<PostgresSink>),
+    /// Objects of a bucket.
+    S3(S3Sink),
     /// The console.
     Console(ConsoleSink),
 }
@@ -82,6 +96,7 @@ impl SinkSpec {
             self.delta.clone().map(SinkKind::Delta),
             self.files.clone().map(SinkKind::Files),
             self.postgres.clone().map(|postgres| SinkKind::Postgres(Box::new(postgres))),
+            self.s3.clone().map(SinkKind::S3),
             self.console.clone().map(SinkKind::Console),
         ])
     }
@@ -94,6 +109,7 @@ impl DeadLettersSpec {
             self.delta.clone().map(SinkKind::Delta),
             self.files.clone().map(SinkKind::Files),
             self.postgres.clone().map(|postgres| SinkKind::Postgres(Box::new(postgres))),
+            self.s3.clone().map(SinkKind::S3),
             self.console.clone().map(SinkKind::Console),
         ])
     }

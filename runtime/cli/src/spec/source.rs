@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::connectors::{EmulatorSource, FilesSource, KafkaSource};
+use super::connectors::{EmulatorSource, FilesSource, KafkaSource, S3Source};
 use super::{Columns, Share};
 
 /// Where records come from. Exactly one connector.
@@ -15,6 +15,11 @@ pub struct SourceSpec {
     /// Reads files: JSON lines, JSON arrays, CSV or Parquet, plain or compressed.
     #[schemars(extend("x-connector" = true))]
     pub files: Option<FilesSource>,
+    /// `s3: { uri: "s3://lake/pins/" }`
+    ///
+    /// Reads objects of a bucket: JSON lines, JSON, CSV or Parquet, plain or compressed.
+    #[schemars(extend("x-connector" = true))]
+    pub s3: Option<S3Source>,
     /// `emulator: { table: pin, rows: 1000 }`
     ///
     /// Makes the rows of a Pinterest table, with their dirt.
@@ -41,6 +46,8 @@ pub struct SourceSpec {
 pub enum SourceKind {
     /// Files.
     Files(FilesSource),
+    /// Objects of a bucket.
+    S3(S3Source),
     /// The emulator.
     Emulator(EmulatorSource),
     /// Kafka.
@@ -53,7 +60,8 @@ impl SourceSpec {
         let files = self.files.clone().map(SourceKind::Files);
         let emulator = self.emulator.clone().map(SourceKind::Emulator);
         let kafka = self.kafka.clone().map(SourceKind::Kafka);
-        let mut given = [files, emulator, kafka].into_iter().flatten();
+        let s3 = self.s3.clone().map(SourceKind::S3);
+        let mut given = [files, s3, emulator, kafka].into_iter().flatten();
         given.next().filter(|_| given.next().is_none())
     }
 }

@@ -21,5 +21,6 @@ mod text;
 mod writer;
 
 pub use config::{DeltaCompression, DeltaConfig, WriteMode};
+pub(crate) use partition::{Key, Partitioner};
 pub use schema::SchemaDifference;
 pub use sink::{DeltaSink, check_schema};

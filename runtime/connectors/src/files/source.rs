@@ -11,6 +11,7 @@
 //! Times of modification are not looked at, and a change behind the first 4 KiB that keeps the size is not noticed.
 
 mod config;
+mod content;
 mod frame;
 mod identity;
 mod infer;
@@ -30,8 +31,11 @@ use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, Sp
 
 use crate::formats::plain_schema;
 pub use config::{CsvConfig, FilesConfig, Paths};
+pub(crate) use content::{Content, ReadAt};
 pub use identity::{Identity, Position};
+pub(crate) use infer::infer_from;
 pub use infer::infer_schema;
+pub(crate) use reader::open_remote;
 
 /// The reserved column that holds the path of a record's file.
 pub const PATH_COLUMN: &str = "_source.path";
@@ -47,12 +51,12 @@ pub struct FilesSource {
 }
 
 /// What readers need to know.
-pub(super) struct Shared {
+pub(crate) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) config: FilesConfig,
     pub(super) mode: Mode,
     /// Every column of the batches.
-    pub(super) schema: SchemaRef,
+    pub(crate) schema: SchemaRef,
     pub(super) follow: Duration,
 }
 
@@ -84,6 +88,13 @@ impl FilesSource {
         let follow = config.follow_interval()?;
         let shared = Shared { name: name.into(), config, mode, schema: requested, follow };
         Ok(Self { shared: Arc::new(shared), known: HashMap::new(), found: splits::Found::default(), looked: None })
+    }
+}
+
+impl FilesSource {
+    /// What readers of its files need to know, for a source whose files lie in a store.
+    pub(crate) fn into_shared(self) -> Arc<Shared> {
+        self.shared
     }
 }
 

@@ -32,7 +32,7 @@ pub use plain::{plain_schema, plain_type, to_plain};
 pub enum Format {
     /// `jsonl`: one JSON object a line.
     Jsonl,
-    /// `json`: one JSON array of objects.
+    /// `json`: one JSON array of objects, or objects one after the other.
     Json,
     /// `csv`: text with a header row, delimiter and quotes.
     Csv,

@@ -9,6 +9,8 @@ mod credentials;
 mod failure;
 mod listing;
 mod secret;
+pub mod sink;
+pub mod source;
 mod state;
 mod upload;
 mod uri;

@@ -52,3 +52,13 @@ pub fn delta_numbers(prefix: &Prefix, table: &str) -> Vec<i64> {
     let found = python(include_str!("../store/delta_numbers.py"), &[&prefix.uri(table)]);
     found.as_array().unwrap().iter().map(|number| number.as_i64().unwrap()).collect()
 }
+
+/// The numbers in the objects below a prefix that are not hidden.
+pub fn object_numbers(prefix: &Prefix, place: &str) -> Vec<i64> {
+    let folder = tempfile::tempdir().unwrap();
+    let visible = prefix.names().into_iter().filter(|name| name.starts_with(place) && !name.contains("/_wasmill/"));
+    for name in visible {
+        std::fs::write(folder.path().join(name.rsplit('/').next().unwrap()), prefix.get(&name)).unwrap();
+    }
+    super::readers::file_numbers(folder.path())
+}

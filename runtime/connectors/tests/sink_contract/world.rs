@@ -12,6 +12,7 @@ use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
 use wasmill_connectors::files::sink::{FilesSink, FilesSinkConfig, FilesSinkFormat};
 use wasmill_connectors::formats::Compression;
 use wasmill_connectors::postgres::{PostgresConfig, PostgresSink, PostgresWrite};
+use wasmill_connectors::s3::sink::{S3Sink, S3SinkConfig};
 use wasmill_engine::{Sink, Token, WriterContext};
 
 use super::super::postgres;
@@ -34,12 +35,13 @@ enum Kind {
     DeltaOnS3 { partition_by: Vec<String> },
     Files(FilesSinkFormat, Compression),
     Postgres { write: PostgresWrite, table: postgres::Table },
+    S3(FilesSinkFormat, Compression, Vec<String>),
 }
 
 /// One of each.
 pub fn worlds() -> Vec<World> {
     let world = |name, kind| {
-        let bucket = matches!(kind, Kind::DeltaOnS3 { .. }).then(Prefix::new);
+        let bucket = matches!(kind, Kind::DeltaOnS3 { .. } | Kind::S3(..)).then(Prefix::new);
         World { name, kind, folder: tempfile::tempdir().unwrap(), bucket }
     };
     vec![
@@ -52,6 +54,9 @@ pub fn worlds() -> Vec<World> {
         world("files, parquet", Kind::Files(FilesSinkFormat::Parquet, Compression::None)),
         world("postgres, append", Kind::Postgres { write: PostgresWrite::Append, table: postgres::Table::new() }),
         world("postgres, upsert", Kind::Postgres { write: PostgresWrite::Upsert, table: postgres::Table::new() }),
+        world("s3, jsonl", Kind::S3(FilesSinkFormat::Jsonl, Compression::None, Vec::new())),
+        world("s3, csv in gzip", Kind::S3(FilesSinkFormat::Csv, Compression::Gzip, Vec::new())),
+        world("s3, parquet, partitioned", Kind::S3(FilesSinkFormat::Parquet, Compression::None, vec!["kind".to_owned()])),
     ]
 }
 
@@ -108,6 +113,11 @@ impl World {
                 let config = PostgresConfig { write: *write, key, ..PostgresConfig::new(postgres::url(), table.name()) };
                 Box::new(PostgresSink::new(&config, &schema(), place).unwrap())
             }
+            Kind::S3(format, compression, partition_by) => {
+                let (uri, compression, partition_by) = (self.bucket().uri("place"), *compression, partition_by.clone());
+                let config = S3SinkConfig { compression, partition_by, ..S3SinkConfig::new(uri, store::config(), *format) };
+                Box::new(S3Sink::new(config, &schema()).unwrap())
+            }
         }
     }
 
@@ -143,6 +153,7 @@ impl World {
             Kind::DeltaOnS3 { .. } => uploads::delta_numbers(self.bucket(), "place"),
             Kind::Files(..) => readers::file_numbers(&self.place()),
             Kind::Postgres { table, .. } => table.numbers(),
+            Kind::S3(..) => uploads::object_numbers(self.bucket(), "place"),
         };
         numbers.sort_unstable();
         numbers
@@ -151,7 +162,7 @@ impl World {
     fn hidden(&self) -> PathBuf {
         match &self.kind {
             Kind::Delta { .. } | Kind::DeltaOnS3 { .. } => self.place().join("_wasmill"),
-            Kind::Files(..) => self.place().join(".wasmill"),
+            Kind::Files(..) | Kind::S3(..) => self.place().join(".wasmill"),
             Kind::Postgres { .. } => self.place(),
         }
     }

@@ -3,6 +3,8 @@
 // Each test program uses a part of it.
 #![allow(dead_code)]
 
+pub mod proxy;
+
 use std::sync::Arc;
 
 use futures::TryStreamExt;

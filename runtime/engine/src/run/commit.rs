@@ -1,23 +1,25 @@
 //! The two-phase commit of an epoch: prepare every sink, note it in the checkpoint, commit every sink.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use serde_json::Value;
 
 use super::lane::LaneEpoch;
-use super::shape::Shape;
+use super::shape::{Shape, Sources};
 use crate::{Checkpoint, CommitOutcome, Error, Put, Result, SinkProgress, StateStore, failpoint};
 
 /// Commits epochs one after the other. Owns the newest checkpoint.
 pub(crate) struct Committer<'p> {
     shape: &'p Shape,
+    sources: &'p Sources,
     store: &'p dyn StateStore,
     checkpoint: Checkpoint,
 }
 
 impl<'p> Committer<'p> {
-    pub fn new(shape: &'p Shape, store: &'p dyn StateStore, checkpoint: Checkpoint) -> Self {
-        Self { shape, store, checkpoint }
+    pub fn new(shape: &'p Shape, sources: &'p Sources, store: &'p dyn StateStore, checkpoint: Checkpoint) -> Self {
+        Self { shape, sources, store, checkpoint }
     }
 
     pub fn checkpoint(&self) -> &Checkpoint {
@@ -41,6 +43,7 @@ impl<'p> Committer<'p> {
                 next.sources.entry(source).or_default().insert(split, state);
             }
         }
+        self.compact(&mut next)?;
         failpoint::hit("engine-before-prepare");
         next.sinks = self.prepare(&next, parts)?;
         failpoint::hit("engine-before-checkpoint");
@@ -52,6 +55,16 @@ impl<'p> Committer<'p> {
         commit_prepared(self.shape, &self.checkpoint)?;
         failpoint::hit("engine-after-commit");
         self.store.note_committed(epoch);
+        Ok(())
+    }
+
+    fn compact(&self, next: &mut Checkpoint) -> Result<()> {
+        for ((name, _), source) in self.shape.sources.iter().zip(self.sources) {
+            if let Some(progress) = next.sources.get_mut(&**name) {
+                let source = source.lock().unwrap_or_else(PoisonError::into_inner);
+                source.compact(progress).map_err(|error| error.at(format!("source {name}")))?;
+            }
+        }
         Ok(())
     }
 

@@ -65,7 +65,7 @@ impl<'p> Coordinator<'p> {
             sources,
             observer,
             restored: shape.sources.iter().map(restore).collect(),
-            committer: Committer::new(shape, store, checkpoint),
+            committer: Committer::new(shape, sources, store, checkpoint),
             epoch,
             pending: BTreeMap::new(),
             lanes_ended: 0,

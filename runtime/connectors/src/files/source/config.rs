@@ -24,7 +24,8 @@ pub struct FilesConfig {
     pub path: Paths,
     /// `format: jsonl`
     ///
-    /// `jsonl` (one object a line), `json` (one array of objects), `csv` or `parquet`. By default told by a file's extension.
+    /// `jsonl` (one object a line), `json` (one array of objects, or objects one after the other on any number of lines), `csv` or
+    /// `parquet`. By default told by a file's extension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// `compression: gzip`

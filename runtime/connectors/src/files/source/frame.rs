@@ -3,10 +3,12 @@
 mod array;
 mod csv;
 mod lines;
+mod objects;
 
 pub use array::Array;
 pub use csv::Csv;
 pub use lines::Lines;
+pub use objects::Objects;
 
 /// What stands at the start of a window.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,10 +9,11 @@ use serde_json::Value;
 use wasmill_engine::{Error, Result};
 
 use super::config::FilesConfig;
-use super::frame::{Array, Frame, Framer, Lines};
+use super::content::Content;
+use super::frame::{Frame, Framer, Lines};
 use super::input::Input;
 use super::listing;
-use super::reader::{header, parquet};
+use super::reader::{header, json_framer, parquet};
 use crate::formats::csv::fields;
 use crate::formats::{Format, integer, is_number, plain_schema};
 
@@ -54,20 +55,31 @@ enum Shape {
 pub fn infer_schema(config: &FilesConfig) -> Result<SchemaRef> {
     config.check()?;
     let paths = listing::list(config, false)?;
+    let open = |path: std::path::PathBuf| match File::open(&path) {
+        Ok(file) => Ok((path, Content::File(file))),
+        Err(error) => Err(Error::io(format_args!("read {}", path.display()), error)),
+    };
+    infer_from(config, paths.into_iter().map(open))
+}
+
+/// The columns of what is given, as far as it has to be looked at.
+pub(crate) fn infer_from(config: &FilesConfig, files: impl Iterator<Item = Result<(std::path::PathBuf, Content)>>) -> Result<SchemaRef> {
     let mut sample = Sample { root: Vec::new(), records: 0, bytes: 0 };
-    for path in &paths {
+    let mut any = false;
+    for file in files {
+        any = true;
+        let (path, content) = file?;
+        match config.format_of(&path)? {
+            Format::Parquet => return plain_schema(parquet::schema(&content, &path)?.as_ref()),
+            format => sample.take(config, format, &path, content)?,
+        }
         if sample.is_full() {
             break;
-        }
-        let file = File::open(path).map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
-        match config.format_of(path)? {
-            Format::Parquet => return plain_schema(parquet::schema(&file, path)?.as_ref()),
-            format => sample.take(config, format, path, file)?,
         }
     }
     if sample.root.is_empty() {
         let names = config.path.all().join(", ");
-        let what = if paths.is_empty() { "no file matches" } else { "no record can be read in" };
+        let what = if any { "no record can be read in" } else { "no file matches" };
         return Err(Error::configuration(format!("the columns can't be told: {what} {names}"))
             .hint("give the source a schema, or stages that say which columns they need"));
     }
@@ -87,19 +99,19 @@ impl Sample {
     }
 
     /// Adds the first records of a file.
-    fn take(&mut self, config: &FilesConfig, format: Format, path: &Path, file: File) -> Result<()> {
+    fn take(&mut self, config: &FilesConfig, format: Format, path: &Path, content: Content) -> Result<()> {
         let mut names = Vec::new();
         let (mut framer, offset): (Box<dyn Framer>, u64) = match format {
             Format::Csv => {
-                let header = header::read(config, path, &file)?;
+                let header = header::read(config, path, &content)?;
                 names = header.names;
                 names.iter().for_each(|name| merge_into(&mut self.root, name, Shape::Unknown));
                 (config.csv_framer(), header.length)
             }
-            Format::Json => (Box::new(Array::new(false)), 0),
+            Format::Json => (json_framer(config, path, &content, false)?, 0),
             _ => (Box::new(Lines::of_json()), 0),
         };
-        let mut input = Input::open(file, path, config.compression_of(path), offset)?;
+        let mut input = Input::open(content, path, config.compression_of(path), offset)?;
         let mut bytes = Vec::new();
         let at_end = input.append(&mut bytes, SAMPLE_BYTES - self.bytes)? < SAMPLE_BYTES - self.bytes;
         let mut start = if offset == 0 && bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };

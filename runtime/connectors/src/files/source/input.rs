@@ -1,15 +1,14 @@
 //! The bytes of a file in order, after decompression.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
-use rustix::buffer::spare_capacity;
 use wasmill_engine::{Error, Result};
 
+use super::content::{Content, Cursor};
 use crate::formats::Compression;
 
 /// So much is read in one go.
@@ -22,19 +21,19 @@ pub struct Input {
 }
 
 enum Kind {
-    Plain { file: File, offset: u64 },
+    Plain { content: Content, offset: u64 },
     Packed { stream: Box<dyn Read + Send>, packed: Arc<AtomicU64>, reported: u64 },
 }
 
 /// Counts the compressed bytes that a decompressor takes.
 struct Counted {
-    file: File,
+    content: Cursor,
     count: Arc<AtomicU64>,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read(buffer)?;
+        let read = self.content.read(buffer)?;
         self.count.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
@@ -42,14 +41,13 @@ impl Read for Counted {
 
 impl Input {
     /// The bytes from `offset` on. A compressed file is decompressed from its start to get there.
-    pub fn open(mut file: File, path: &Path, compression: Compression, offset: u64) -> Result<Self> {
+    pub fn open(content: Content, path: &Path, compression: Compression, offset: u64) -> Result<Self> {
         if compression == Compression::None {
-            return Ok(Self { path: path.to_owned(), kind: Kind::Plain { file, offset } });
+            return Ok(Self { path: path.to_owned(), kind: Kind::Plain { content, offset } });
         }
         let failed = |error| Error::io(format_args!("read {}", path.display()), error);
-        file.seek(SeekFrom::Start(0)).map_err(failed)?;
         let packed = Arc::new(AtomicU64::new(0));
-        let counted = Counted { file, count: packed.clone() };
+        let counted = Counted { content: Cursor::new(content, 0), count: packed.clone() };
         let mut stream: Box<dyn Read + Send> = match compression {
             Compression::Zstd => Box::new(zstd::Decoder::new(counted).map_err(failed)?),
             _ => Box::new(MultiGzDecoder::new(std::io::BufReader::with_capacity(128 << 10, counted))),
@@ -77,18 +75,11 @@ impl Input {
 
     fn step(&mut self, buffer: &mut Vec<u8>, step: usize) -> Result<usize> {
         match &mut self.kind {
-            Kind::Plain { file, offset } => {
-                buffer.reserve(step);
-                loop {
-                    match rustix::io::pread(&*file, spare_capacity(buffer), *offset) {
-                        Ok(read) => {
-                            *offset += read as u64;
-                            return Ok(read);
-                        }
-                        Err(rustix::io::Errno::INTR) => {}
-                        Err(error) => return Err(Error::io(format_args!("read {}", self.path.display()), error.into())),
-                    }
-                }
+            Kind::Plain { content, offset } => {
+                let read = content.append(buffer, step, *offset);
+                let read = read.map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+                *offset += read as u64;
+                Ok(read)
             }
             Kind::Packed { stream, .. } => {
                 let before = buffer.len();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use wasmill_engine::{Error, Mode, Progress, Result, Split};
 
 use super::Shared;
+use super::content::Content;
 use super::identity::{Identity, Position, changed};
 use crate::formats::Format;
 
@@ -173,6 +174,11 @@ impl Cut<'_> {
         Split { id: name(self.path, part).into(), position: position.to_value() }
     }
 
+    fn content(&self) -> Result<Content> {
+        let copy = self.file.try_clone().map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+        Ok(Content::File(copy))
+    }
+
     /// Adds the splits from `start` on; says where the one after them begins.
     fn by_lines(&self, start: u64, found: &mut Found) -> Result<u64> {
         for (position, _) in self.begun.values() {
@@ -227,7 +233,7 @@ impl Cut<'_> {
         }
         let parts: Vec<(Part, u64)> = match self.shared.config.format_of(self.path)? {
             Format::Parquet => {
-                let groups = super::reader::parquet::row_groups(self.file, self.path, &self.shared.schema)?;
+                let groups = super::reader::parquet::row_groups(&self.content()?, self.path, &self.shared.schema)?;
                 (0..).map(Part::RowGroup).zip(groups).collect()
             }
             _ => vec![(Part::Whole, self.identity.size)],

@@ -8,10 +8,18 @@ use super::{Frame, Framer};
 /// breaks (a comma is missing, the file ends early), the rest of the file can't be told apart any more.
 pub struct Array {
     state: State,
-    /// In an element: bytes looked at, depth of brackets, and whether a string is open.
     inside: bool,
-    looked_at: usize,
+    nesting: Nesting,
+}
+
+/// Where the look for the end of a JSON value stands.
+#[derive(Default)]
+pub(super) struct Nesting {
+    /// How many of its bytes have been looked at.
+    pub(super) looked_at: usize,
+    /// The depth of brackets.
     depth: usize,
+    /// Whether a string is open.
     in_string: bool,
 }
 
@@ -35,7 +43,7 @@ impl Array {
     /// A framer at the start of the file, or between two elements.
     pub fn new(resumed: bool) -> Self {
         let state = if resumed { State::Resumed } else { State::Start };
-        Self { state, inside: false, looked_at: 0, depth: 0, in_string: false }
+        Self { state, inside: false, nesting: Nesting::default() }
     }
 
     /// What a byte that begins no element means here.
@@ -66,9 +74,11 @@ impl Array {
             _ => broken("the file ends before the ] of its JSON array: it has been cut short"),
         }
     }
+}
 
-    /// The length of the element that `bytes` begin with, if it ends in them.
-    fn element(&mut self, bytes: &[u8]) -> Option<usize> {
+impl Nesting {
+    /// The length of the value that `bytes` begin with, if it ends in them.
+    pub(super) fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = self.looked_at;
         while let Some(&byte) = bytes.get(at) {
             if self.in_string {
@@ -127,7 +137,7 @@ impl Framer for Array {
             }
         }
         self.inside = true;
-        match self.element(bytes) {
+        match self.nesting.end(bytes) {
             // A stray closing brace is an element of its own, or it would never be passed.
             Some(length) => {
                 *self = Self { state: State::After, ..Self::new(false) };
@@ -140,11 +150,11 @@ impl Framer for Array {
     }
 
     fn forget(&mut self, count: usize) {
-        self.looked_at -= count;
+        self.nesting.looked_at -= count;
     }
 
     fn looked_at(&self) -> usize {
-        self.looked_at
+        self.nesting.looked_at
     }
 }
 

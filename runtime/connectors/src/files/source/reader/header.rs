@@ -1,11 +1,11 @@
 //! The header of a CSV file.
 
-use std::fs::File;
 use std::path::Path;
 
 use wasmill_engine::{Error, Result};
 
 use crate::files::source::config::FilesConfig;
+use crate::files::source::content::Content;
 use crate::files::source::frame::Frame;
 use crate::files::source::input::Input;
 use crate::formats::csv::fields;
@@ -22,8 +22,8 @@ pub struct Header {
 ///
 /// # Errors
 /// Environment: it is not UTF-8, or not CSV.
-pub fn read(config: &FilesConfig, path: &Path, file: &File) -> Result<Header> {
-    let copy = file.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+pub fn read(config: &FilesConfig, path: &Path, content: &Content) -> Result<Header> {
+    let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
     let mut input = Input::open(copy, path, config.compression_of(path), 0)?;
     let mut framer = config.csv_framer();
     let (mut bytes, mut start, mut wanted) = (Vec::new(), 0, 64 << 10);

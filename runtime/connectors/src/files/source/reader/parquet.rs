@@ -1,7 +1,8 @@
 //! Reads one row group of a Parquet file.
 
+pub mod whole;
+
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, 
 
 use super::batch::Assembler;
 use crate::files::source::Shared;
+use crate::files::source::content::Content;
 use crate::files::source::identity::Position;
 use crate::formats::{BadRecord, row_to_json};
 
@@ -24,10 +26,15 @@ use crate::formats::{BadRecord, row_to_json};
 const MOST_ROWS: usize = 65_536;
 
 /// The row groups of a file, each with the bytes that its wanted columns take.
-pub fn row_groups(file: &File, path: &Path, wanted: &Schema) -> Result<Vec<u64>> {
-    let metadata = metadata(file, path)?;
+pub fn row_groups(content: &Content, path: &Path, wanted: &Schema) -> Result<Vec<u64>> {
+    let metadata = metadata(content, path)?;
     let mask = projection(&metadata, wanted);
     Ok(metadata.metadata().row_groups().iter().map(|group| compressed_size(group, &mask)).collect())
+}
+
+/// How many rows each row group has.
+pub fn group_rows(content: &Content, path: &Path) -> Result<Vec<u64>> {
+    Ok(metadata(content, path)?.metadata().row_groups().iter().map(|group| group.num_rows().unsigned_abs()).collect())
 }
 
 /// The columns of a file that are wanted.
@@ -43,12 +50,12 @@ fn compressed_size(group: &RowGroupMetaData, mask: &ProjectionMask) -> u64 {
 }
 
 /// The columns of a file, in its own types.
-pub fn schema(file: &File, path: &Path) -> Result<SchemaRef> {
-    Ok(metadata(file, path)?.schema().clone())
+pub fn schema(content: &Content, path: &Path) -> Result<SchemaRef> {
+    Ok(metadata(content, path)?.schema().clone())
 }
 
-fn metadata(file: &File, path: &Path) -> Result<ArrowReaderMetadata> {
-    ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(|error| failed(path, error))
+fn metadata(content: &Content, path: &Path) -> Result<ArrowReaderMetadata> {
+    ArrowReaderMetadata::load(content, ArrowReaderOptions::new()).map_err(|error| failed(path, error))
 }
 
 fn failed(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -74,7 +81,7 @@ pub struct GroupReader {
 
 /// What makes the reader, once the size of batches is known.
 struct Builder {
-    file: File,
+    content: Content,
     metadata: ArrowReaderMetadata,
     group: usize,
     rows: usize,
@@ -86,8 +93,8 @@ impl GroupReader {
     ///
     /// # Errors
     /// Environment: the file is not Parquet. Configuration: a column is missing or of a type that does not convert.
-    pub fn open(shared: &Arc<Shared>, path: &Path, file: File, group: u64, position: Position) -> Result<Self> {
-        let metadata = metadata(&file, path)?;
+    pub fn open(shared: &Arc<Shared>, path: &Path, content: Content, group: u64, position: Position) -> Result<Self> {
+        let metadata = metadata(&content, path)?;
         let name: Arc<str> = path.display().to_string().into();
         let assembler = Assembler::new(shared.name.clone(), name.clone(), shared.schema.clone());
         let wanted = assembler.decoded_schema();
@@ -101,7 +108,7 @@ impl GroupReader {
         let rows = groups[index].num_rows().unsigned_abs();
         let mask = projection(&metadata, &wanted);
         let bytes_a_row = compressed_size(&groups[index], &mask) as f64 / rows.max(1) as f64;
-        let builder = Builder { file, metadata, group: index, rows: usize::try_from(rows).unwrap_or(usize::MAX), mask };
+        let builder = Builder { content, metadata, group: index, rows: usize::try_from(rows).unwrap_or(usize::MAX), mask };
         Ok(Self { path: name, assembler, reader: None, pending: None, wanted, first, position, bytes_a_row, builder: Some(builder) })
     }
 
@@ -109,7 +116,7 @@ impl GroupReader {
         let Some(builder) = self.builder.take() else { return Ok(()) };
         let skipped = usize::try_from(self.position.offset).unwrap_or(usize::MAX).min(builder.rows);
         let selection = RowSelection::from(vec![RowSelector::skip(skipped), RowSelector::select(builder.rows - skipped)]);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(builder.file, builder.metadata)
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(builder.content, builder.metadata)
             .with_row_groups(vec![builder.group])
             .with_projection(builder.mask)
             .with_row_selection(selection)
@@ -208,6 +215,18 @@ fn check_columns(wanted: &Schema, there: &Schema) -> Result<()> {
         }
     }
     Ok(())
+}
+
+impl GroupReader {
+    /// The number of the next row in the group.
+    pub fn row(&self) -> u64 {
+        self.position.offset
+    }
+}
+
+/// How many bytes there are.
+pub fn length(content: &Content) -> u64 {
+    parquet::file::reader::Length::len(content)
 }
 
 impl SplitReader for GroupReader {

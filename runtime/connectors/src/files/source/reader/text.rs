@@ -11,6 +11,7 @@ use wasmill_engine::{Error, Mode, OriginalRecord, Payload, Read, Reject, Result,
 use super::batch::Assembler;
 use super::open_format;
 use crate::files::source::Shared;
+use crate::files::source::content::Content;
 use crate::files::source::frame::{Frame, Framer};
 use crate::files::source::identity::{Identity, Position, changed};
 use crate::files::source::input::Input;
@@ -76,25 +77,18 @@ enum Stop {
 
 impl TextReader {
     /// Opens a split at its position.
-    pub fn open(
-        shared: &Arc<Shared>,
-        path: PathBuf,
-        file: std::fs::File,
-        part: Part,
-        position: Position,
-        end: Option<u64>,
-    ) -> Result<Self> {
+    pub fn open(shared: &Arc<Shared>, path: PathBuf, content: Content, part: Part, position: Position, end: Option<u64>) -> Result<Self> {
         let partition: Arc<str> = path.display().to_string().into();
         let assembler = Assembler::new(shared.name.clone(), partition, shared.schema.clone());
         let compression = shared.config.compression_of(&path);
-        let opened = open_format(shared, &path, &file, &assembler.decoded_schema(), position.offset)?;
+        let opened = open_format(shared, &path, &content, &assembler.decoded_schema(), position.offset)?;
         let unaligned = match part {
             Part::From(start) if start > 0 && start == position.offset => Some(start),
             _ => None,
         };
         // One byte before the split tells whether a record starts right at its beginning.
         let offset = unaligned.map_or(position.offset.max(opened.first_record), |start| start - 1);
-        let input = Input::open(file, &path, compression, offset)?;
+        let input = Input::open(content, &path, compression, offset)?;
         Ok(Self {
             identity: position.file,
             compression,
@@ -153,7 +147,8 @@ impl TextReader {
             if !self.identity.is_start_of(&file, &self.path)? {
                 return Err(changed(&self.path, "it is shorter, or its beginning is another"));
             }
-            self.input = Some(Input::open(file, &self.path, self.compression, self.window.base + self.window.data.len() as u64)?);
+            self.input =
+                Some(Input::open(Content::File(file), &self.path, self.compression, self.window.base + self.window.data.len() as u64)?);
         }
         let Some(input) = &mut self.input else { return Ok(false) };
         let unread = self.window.unread();

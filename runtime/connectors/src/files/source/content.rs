@@ -1,0 +1,124 @@
+//! Where the bytes of a file lie: on a disk, or in a store that gives them by ranges.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::errors::ParquetError;
+use parquet::file::reader::{ChunkReader, Length};
+use rustix::buffer::spare_capacity;
+
+/// The bytes of something that does not change while it is read.
+pub(crate) trait ReadAt: Send + Sync {
+    /// How many there are.
+    fn size(&self) -> u64;
+
+    /// Some bytes from `offset` on: at least one and at most `wanted`, none only at the end.
+    fn read_at(&self, offset: u64, wanted: usize) -> io::Result<Bytes>;
+}
+
+/// The bytes of a file.
+pub(crate) enum Content {
+    /// On a disk.
+    File(File),
+    /// In a store.
+    Remote(Arc<dyn ReadAt>),
+}
+
+impl Content {
+    /// Appends some bytes from `offset` on, at most `step` or what the buffer has room for; says how many, none only at the end.
+    pub(super) fn append(&self, buffer: &mut Vec<u8>, step: usize, offset: u64) -> io::Result<usize> {
+        match self {
+            Self::File(file) => {
+                buffer.reserve(step);
+                loop {
+                    match rustix::io::pread(file, spare_capacity(buffer), offset) {
+                        Err(rustix::io::Errno::INTR) => {}
+                        other => return Ok(other?),
+                    }
+                }
+            }
+            Self::Remote(remote) => {
+                let bytes = remote.read_at(offset, step)?;
+                buffer.extend_from_slice(&bytes);
+                Ok(bytes.len())
+            }
+        }
+    }
+
+    /// Another handle on the same bytes.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::File(file) => Self::File(file.try_clone()?),
+            Self::Remote(remote) => Self::Remote(Arc::clone(remote)),
+        })
+    }
+}
+
+/// Reads content in order.
+pub(crate) struct Cursor {
+    content: Content,
+    offset: u64,
+}
+
+impl Cursor {
+    pub(super) fn new(content: Content, offset: u64) -> Self {
+        Self { content, offset }
+    }
+}
+
+impl Read for Cursor {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match &self.content {
+            Content::File(file) => file.read_at(buffer, self.offset)?,
+            Content::Remote(remote) => {
+                let bytes = remote.read_at(self.offset, buffer.len())?;
+                buffer[..bytes.len()].copy_from_slice(&bytes);
+                bytes.len()
+            }
+        };
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+impl Length for Content {
+    fn len(&self) -> u64 {
+        match self {
+            Self::File(file) => file.metadata().map_or(0, |metadata| metadata.len()),
+            Self::Remote(remote) => remote.size(),
+        }
+    }
+}
+
+impl ChunkReader for Content {
+    type T = BufReader<Cursor>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(BufReader::new(Cursor::new(self.try_clone()?, start)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        match self {
+            Self::File(file) => file.get_bytes(start, length),
+            Self::Remote(remote) => {
+                let first = remote.read_at(start, length)?;
+                if first.len() == length {
+                    return Ok(first);
+                }
+                let mut bytes = Vec::with_capacity(length);
+                bytes.extend_from_slice(&first);
+                while bytes.len() < length {
+                    let more = remote.read_at(start + bytes.len() as u64, length - bytes.len())?;
+                    if more.is_empty() {
+                        return Err(ParquetError::EOF(format!("{} of {length} bytes are there", bytes.len())));
+                    }
+                    bytes.extend_from_slice(&more);
+                }
+                Ok(bytes.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The sink `s3`: rows into objects below a prefix, each whole and each once.
+//!
+//! Lanes upload parts. A commit first moves the sink's token, a small object that is replaced only if it is still the one that was
+//! read, and then completes the uploads, which makes the objects visible. The token lists the uploads that belong to it, so that what
+//! a crash leaves between the two is finished by the commit that recovery sends again.
+
+mod config;
+mod token;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_schema::{DataType, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext, failpoint};
+
+pub use self::config::S3SinkConfig;
+use self::token::TokenObject;
+use self::writer::{S3Writer, encoder};
+use super::{Bucket, Completion, Patience, S3Uri, Upload, Uploading};
+use crate::token::{Step, compare};
+
+/// Uploads of lanes that have prepared and whose last parts may still be on their way, by their keys.
+type Pending = Arc<Mutex<HashMap<String, Uploading>>>;
+
+/// An object that waits for its commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct PreparedObject {
+    /// Its key below the sink's prefix.
+    path: String,
+    /// Bytes.
+    size: u64,
+    /// Rows.
+    rows: u64,
+    /// Its upload; none while its last parts are on their way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upload: Option<Upload>,
+}
+
+/// A prepared commit as a checkpoint keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Prepared {
+    format: u32,
+    files: Vec<PreparedObject>,
+}
+
+const FORMAT: u32 = 1;
+
+/// Writes below one prefix.
+pub struct S3Sink {
+    config: S3SinkConfig,
+    place: S3Uri,
+    schema: SchemaRef,
+    pending: Pending,
+}
+
+impl S3Sink {
+    /// A sink for these columns. Touches nothing; fails with class configuration if the format can't hold them.
+    pub fn new(config: S3SinkConfig, schema: &Schema) -> Result<Self> {
+        config.check()?;
+        for name in &config.partition_by {
+            match schema.field_with_name(name).map(|field| field.data_type()) {
+                Ok(
+                    DataType::Utf8
+                    | DataType::Boolean
+                    | DataType::Int8
+                    | DataType::Int16
+                    | DataType::Int32
+                    | DataType::Int64
+                    | DataType::Date32,
+                ) => {}
+                Ok(other) => {
+                    return Err(Error::configuration(format!("`partition_by` names `{name}`, which is {other}"))
+                        .hint("texts, booleans, whole numbers and dates can name folders"));
+                }
+                Err(_) => return Err(Error::configuration(format!("`partition_by` names `{name}`, which is not among the columns"))),
+            }
+        }
+        if config.partition_by.len() == schema.fields().len() {
+            return Err(Error::configuration("`partition_by` names every column: nothing is left for the objects"));
+        }
+        let schema = Arc::new(schema.clone());
+        encoder(&config, &config.object_schema(&schema), std::io::sink())?;
+        Ok(Self { place: S3Uri::parse(&config.uri)?, config, schema, pending: Pending::default() })
+    }
+
+    fn bucket(&self) -> Result<Arc<Bucket>> {
+        Bucket::open(&self.place.bucket, &self.config.connection, Patience::Run)
+    }
+
+    fn token(&self, pipeline: &str, sink: &str) -> Result<TokenObject> {
+        Ok(TokenObject::new(self.bucket()?, &self.place, pipeline, sink))
+    }
+
+    /// Fails if an object could neither be completed nor is there.
+    fn check(&self, bucket: &Bucket, owner: &str, prepared: &Prepared) -> Result<()> {
+        let waiting = bucket.pending_uploads(&self.place.below(""))?;
+        for file in &prepared.files {
+            let (key, upload) = (self.place.below(&file.path), uploaded(file)?);
+            let waits = waiting.iter().any(|waiting| waiting.id == upload.id);
+            if !waits && !bucket.look(&key)?.is_some_and(|found| found.size == file.size) {
+                return Err(Error::environment(format!("a prepared object is gone: there is neither {} nor its upload ({owner})", bucket.shown(&key)))
+                    .hint("somebody, or a lifecycle rule of the bucket, aborted the upload; these rows can only be given up with `wasmill state reset`"));
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&self, bucket: &Bucket, files: &[PreparedObject]) -> Result<()> {
+        let keys: Vec<String> = files.iter().map(|file| self.place.below(&file.path)).collect();
+        let completion = |at: usize| uploaded(&files[at]).map(|upload| Completion { key: &keys[at], size: files[at].size, upload });
+        let completions = (0..files.len()).map(completion).collect::<Result<Vec<Completion<'_>>>>()?;
+        bucket.complete_uploads(completions)
+    }
+}
+
+fn uploaded(file: &PreparedObject) -> Result<&Upload> {
+    file.upload.as_ref().ok_or_else(|| Error::environment(format!("the prepared commit has no upload of {}", file.path)))
+}
+
+/// Stands in the name of each object of a sink of a pipeline, and in no other's: they would have to share 64 bits of a digest.
+fn owner(pipeline: &str, sink: &str) -> String {
+    let mut digest = Sha256::new();
+    for part in [pipeline.as_bytes(), &[0], sink.as_bytes()] {
+        digest.update(part);
+    }
+    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read(prepared: &Value) -> Result<Prepared> {
+    let newer = "run the version of wasmill that wrote it, or a newer one";
+    let prepared: Prepared = serde_json::from_value(prepared.clone())
+        .map_err(|error| Error::environment(format!("the prepared commit can't be read: {error}")).hint(newer))?;
+    if prepared.format != FORMAT {
+        return Err(Error::environment(format!("the prepared commit has the unknown format {}", prepared.format)).hint(newer));
+    }
+    Ok(prepared)
+}
+
+impl Sink for S3Sink {
+    fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>> {
+        Ok(self.token(pipeline, sink)?.read()?.map(|(token, _)| token.committed()))
+    }
+
+    fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
+        let place = (self.bucket()?, self.place.clone(), Arc::clone(&self.pending));
+        Ok(Box::new(S3Writer::new(self.config.clone(), Arc::clone(&self.schema), context, place)?))
+    }
+
+    fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
+        let mut files: Vec<PreparedObject> = Vec::new();
+        for part in parts {
+            let part: Vec<PreparedObject> =
+                serde_json::from_value(part).map_err(|error| Error::bug(format!("a part can't be read: {error}")))?;
+            files.extend(part);
+        }
+        for file in &mut files {
+            let key = self.place.below(&file.path);
+            let uploading = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            let mut uploading = uploading.ok_or_else(|| Error::bug(format!("nobody uploads {key} of epoch {}", token.epoch)))?;
+            file.upload = Some(uploading.wait()?);
+        }
+        serde_json::to_value(Prepared { format: FORMAT, files })
+            .map_err(|error| Error::bug(format!("a prepared commit is no JSON: {error}")))
+    }
+
+    fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
+        let (prepared, bucket) = (read(prepared)?, self.bucket()?);
+        let object = self.token(&token.pipeline, &token.sink)?;
+        failpoint::hit("s3-commit-before-token");
+        let outcome = object.advance(token, &prepared.files, |current| {
+            let step = compare(current, token)?;
+            if step == Step::Commit {
+                self.check(&bucket, &owner(&token.pipeline, &token.sink), &prepared)?;
+            }
+            Ok(step)
+        })?;
+        failpoint::hit("s3-commit-after-token");
+        // Also where the token said that all was done: the process that set it may have ended right after.
+        self.publish(&bucket, &prepared.files)?;
+        failpoint::hit("s3-commit-after-complete");
+        Ok(outcome)
+    }
+
+    fn adopt(&self, token: &Token) -> Result<()> {
+        let object = self.token(&token.pipeline, &token.sink)?;
+        // What a commit before left half done is finished first: it was decided.
+        if let Some((current, _)) = object.read()? {
+            self.publish(&*self.bucket()?, &current.files)?;
+        }
+        let target = Committed { incarnation: token.incarnation, epoch: token.epoch };
+        object.advance(token, &[], |current| Ok(if current == Some(&target) { Step::Already } else { Step::Commit })).map(drop)
+    }
+
+    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
+        let decided = self.token(pipeline, sink)?.read()?.map(|(token, _)| token.files).unwrap_or_default();
+        let decided: Vec<String> = decided.iter().map(|file| self.place.below(&file.path)).collect();
+        let mark = format!("-{}-", owner(pipeline, sink));
+        let ours =
+            |key: &str| key.rsplit('/').next().is_some_and(|name| name.contains(&mark)) && !decided.iter().any(|decided| decided == key);
+        self.bucket()?.abort_uploads(&self.place.below(""), ours).map(drop)
+    }
+}

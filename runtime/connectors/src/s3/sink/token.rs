@@ -1,0 +1,106 @@
+//! The sink's token: one small object, replaced only by whoever has read what it holds now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token};
+
+use super::{FORMAT, PreparedObject};
+use crate::durable::owner_name;
+use crate::s3::bucket::path;
+use crate::s3::failure::is_refusal;
+use crate::s3::{Bucket, S3Uri, failed};
+use crate::token::Step;
+
+/// How often a token is read and put anew when others were quicker or an answer was lost.
+const ATTEMPTS: u32 = 20;
+
+/// What the object holds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Content {
+    format: u32,
+    incarnation: Uuid,
+    epoch: u64,
+    /// Makes each attempt's bytes its own: how one is known again whose answer was lost.
+    attempt: Uuid,
+    /// The objects that became the sink's own with it.
+    pub(super) files: Vec<PreparedObject>,
+}
+
+impl Content {
+    pub(super) fn committed(&self) -> Committed {
+        Committed { incarnation: self.incarnation, epoch: self.epoch }
+    }
+}
+
+/// The token of one sink of one pipeline.
+pub(super) struct TokenObject {
+    bucket: Arc<Bucket>,
+    key: String,
+}
+
+impl TokenObject {
+    pub(super) fn new(bucket: Arc<Bucket>, place: &S3Uri, pipeline: &str, sink: &str) -> Self {
+        Self { bucket, key: place.below(&format!("_wasmill/{}.json", owner_name(pipeline, sink))) }
+    }
+
+    /// The token as it is now, and what tells this state of the object from others.
+    pub(super) fn read(&self) -> Result<Option<(Content, UpdateVersion)>> {
+        let get = async {
+            match self.bucket.store.get(&path(&self.key)?).await {
+                Ok(found) => {
+                    let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: None };
+                    Ok(Some((found.bytes().await?, version)))
+                }
+                Err(StoreError::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let shown = self.bucket.shown(&self.key);
+        let Some((bytes, version)) = self.bucket.wait(get).map_err(|error| failed(format_args!("read {shown}"), &error))? else {
+            return Ok(None);
+        };
+        let damaged = |what: String| {
+            Error::environment(format!("the sink's token {shown} is damaged: {what}"))
+                .hint("restore the object; without it nobody knows what is committed")
+        };
+        let content: Content = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if content.format == FORMAT { Ok(Some((content, version))) } else { Err(damaged(format!("unknown format {}", content.format))) }
+    }
+
+    /// Moves the token, if `decide` says so of what it is now.
+    pub(super) fn advance(
+        &self,
+        token: &Token,
+        files: &[PreparedObject],
+        decide: impl Fn(Option<&Committed>) -> Result<Step>,
+    ) -> Result<CommitOutcome> {
+        let content =
+            Content { format: FORMAT, incarnation: token.incarnation, epoch: token.epoch, attempt: Uuid::new_v4(), files: files.to_vec() };
+        let bytes = serde_json::to_vec(&content).map_err(|error| Error::bug(format!("a token is no JSON: {error}")))?;
+        for attempt in 0..ATTEMPTS {
+            let current = self.read()?;
+            let mine = current.as_ref().is_some_and(|(current, _)| current.attempt == content.attempt);
+            if mine {
+                return Ok(CommitOutcome::Done);
+            }
+            if decide(current.as_ref().map(|(current, _)| current.committed()).as_ref())? == Step::Already {
+                return Ok(CommitOutcome::Already);
+            }
+            let mode = current.map_or(PutMode::Create, |(_, version)| PutMode::Update(version));
+            let put = async { self.bucket.store.put_opts(&path(&self.key)?, bytes.clone().into(), mode.into()).await };
+            match self.bucket.wait(put) {
+                Ok(_) => return Ok(CommitOutcome::Done),
+                Err(error) if is_refusal(&error) || attempt + 1 == ATTEMPTS => {
+                    return Err(failed(format_args!("write {}", self.bucket.shown(&self.key)), &error));
+                }
+                // Somebody was quicker, or the answer was lost: what is there now tells.
+                Err(_) => std::thread::sleep(Duration::from_millis(u64::from(attempt * attempt) + Uuid::new_v4().as_u128() as u64 % 20)),
+            }
+        }
+        Err(Error::bug("a token was neither moved nor refused"))
+    }
+}

@@ -1,0 +1,51 @@
+//! Reads one object as a file is read. It is fetched by the lane that reads it, when it reads first.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use wasmill_engine::{Read, Result, SplitId, SplitReader};
+
+use super::ahead::Ahead;
+use super::object::{Found, Position};
+use crate::files::source::{Shared, open_remote};
+use crate::s3::{Bucket, S3Uri};
+
+pub(super) struct ObjectReader {
+    shared: Arc<Shared>,
+    ahead: Arc<Ahead>,
+    id: SplitId,
+    bucket: Arc<Bucket>,
+    object: Found,
+    position: Position,
+    reader: Option<Box<dyn SplitReader>>,
+}
+
+impl ObjectReader {
+    pub(super) fn new(shared: &Arc<Shared>, ahead: &Arc<Ahead>, (id, bucket): (SplitId, Arc<Bucket>), position: Position) -> Result<Self> {
+        let S3Uri { bucket: name, key } = S3Uri::parse(&id)?;
+        let object = Found { bucket: name, key, size: position.size, etag: position.etag.clone() };
+        Ok(Self { shared: Arc::clone(shared), ahead: Arc::clone(ahead), id, bucket, object, position, reader: None })
+    }
+}
+
+impl SplitReader for ObjectReader {
+    fn read(&mut self, max_rows: usize) -> Result<Read> {
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            closed => {
+                let content = self.ahead.take(&self.id, &self.bucket, &self.object)?;
+                let path = (*self.id).into();
+                closed.insert(open_remote(&self.shared, path, content, (self.position.offset, self.position.ended))?)
+            }
+        };
+        let read = reader.read(max_rows)?;
+        let inner = reader.position();
+        self.position.offset = inner["offset"].as_u64().unwrap_or(self.position.offset);
+        self.position.ended = inner["ended"].as_bool().unwrap_or(false);
+        Ok(read)
+    }
+
+    fn position(&self) -> Value {
+        self.position.to_value()
+    }
+}

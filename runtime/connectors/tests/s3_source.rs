@@ -1,0 +1,268 @@
+//! The source `s3` on a real store: the contract of every source in every format, many small objects, large ones, and changes under
+//! a checkpoint.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod contract;
+mod store;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use contract::{check_source, read_all};
+use store::Prefix;
+use wasmill_connectors::formats::{Format, WriteOptions, record_writer};
+use wasmill_connectors::s3::source::{S3Source, S3SourceConfig, infer_schema};
+use wasmill_engine::{Class, Mode, Progress, Source, SplitState};
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("_source.path", DataType::Utf8, false),
+        Field::new("id", DataType::Int64, true),
+        Field::new("text", DataType::Utf8, true),
+        Field::new("_source.position", DataType::Int64, false),
+    ]))
+}
+
+fn config(prefix: &Prefix, name: &str) -> S3SourceConfig {
+    S3SourceConfig::of_uri(prefix.uri(name), store::config())
+}
+
+fn source(config: &S3SourceConfig, mode: Mode) -> Box<dyn Source> {
+    Box::new(S3Source::new("pins", config.clone(), schema(), mode).unwrap())
+}
+
+/// Lines with blank ones, bad ones, both line ends, characters of several bytes and no line feed at the end.
+fn lines() -> Vec<u8> {
+    let mut text = b"\xef\xbb\xbf".to_vec();
+    for id in 0..60 {
+        match id % 10 {
+            3 => text.extend_from_slice(b"\n  \r\n"),
+            5 => text.extend_from_slice(b"{\"id\": 5, \"text\": \"bad \xff byte\"}\r\n"),
+            7 => text.extend_from_slice(b"{\"id\": \"seven\"}\n"),
+            _ => writeln!(text, "{{\"id\": {id}, \"text\": \"\u{fc}\u{1f600} {id}\", \"else\": [{id}]}}").unwrap(),
+        }
+    }
+    text.extend_from_slice(b"{\"id\": 1000}");
+    text
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// How many records the contract saw in all, and how many of them were rejects.
+fn count(config: &S3SourceConfig) -> (usize, usize) {
+    let all: Vec<_> = check_source(|| source(config, Mode::Batch)).into_values().flatten().collect();
+    (all.len(), all.iter().filter(|(.., record)| !record.starts_with('{')).count())
+}
+
+#[test]
+fn json_lines_plain_and_compressed_hold_the_contract() {
+    for (name, bytes) in [("a.jsonl", lines()), ("a.jsonl.gz", gzip(&lines())), ("a.jsonl.zst", zstd::encode_all(&lines()[..], 1).unwrap())]
+    {
+        let prefix = Prefix::new();
+        prefix.put(name, bytes);
+        assert_eq!(count(&config(&prefix, name)), (55, 12), "{name}");
+    }
+}
+
+#[test]
+fn json_arrays_and_objects_one_after_the_other_hold_the_contract() {
+    let prefix = Prefix::new();
+    prefix.put("in/array.json", "[{\"id\": 1, \"text\": \"a\"}, {\"id\": \"x\"}, {\"id\": 3}]\n");
+    prefix.put("in/connect.json", "{\"id\":4,\"text\":\"a\"}\n{\"id\":5,\"text\":\"b\"}\n{\"id\":\"x\"}");
+    prefix.put("in/one.json", "\u{feff}{\n  \"id\": 6,\n  \"text\": \"}{\"\n}\n");
+    prefix.put("in/packed.json.gz", gzip(b"{\"id\":7} {\"id\":8}"));
+    prefix.put("in/_SUCCESS", "");
+    prefix.put("in/_log/hidden.json", "{\"id\":9}");
+    assert_eq!(count(&config(&prefix, "in/")), (9, 2));
+}
+
+#[test]
+fn csv_holds_the_contract() {
+    let prefix = Prefix::new();
+    let text = "text,else,id\r\n\"two\nlines, \"\"quoted\"\"\",,3\n\ntoo few,6\nbad number,,seven\r\nlast,x,9";
+    prefix.put("a.csv", text);
+    prefix.put("b.csv.gz", gzip(text.as_bytes()));
+    assert_eq!(count(&config(&prefix, "*.csv*")), (8, 4));
+}
+
+fn parquet(rows: std::ops::Range<i64>, group: usize) -> Vec<u8> {
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.clone().map(|id| format!("text {id}"))));
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(rows));
+    let batch = RecordBatch::try_from_iter([("id", ids), ("text", texts)]).unwrap();
+    let mut options = WriteOptions::default();
+    options.parquet.row_group_rows = group;
+    let mut writer = record_writer(Format::Parquet, &batch.schema(), Vec::new(), &options).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap()
+}
+
+#[test]
+fn parquet_of_several_groups_holds_the_contract() {
+    let prefix = Prefix::new();
+    prefix.put("a.parquet", parquet(0..50, 20));
+    prefix.put("b.parquet", parquet(50..51, 20));
+    assert_eq!(count(&config(&prefix, "*.parquet")), (51, 0));
+}
+
+/// Reads everything that a source finds; gives its records, sorted, and the progress that a checkpoint would keep.
+fn read(source: &mut dyn Source, restored: &Progress) -> (Vec<String>, Progress) {
+    let (mut records, mut progress) = (Vec::new(), restored.clone());
+    for split in source.discover(restored).unwrap().splits {
+        let mut reader = source.open(&split).unwrap();
+        records.extend(read_all(source, reader.as_mut(), 1000).0.into_iter().map(|(.., record)| record));
+        progress.insert(split.id, SplitState { position: reader.position(), done: true });
+        source.compact(&mut progress).unwrap();
+    }
+    records.sort();
+    (records, progress)
+}
+
+#[test]
+fn thousands_of_small_objects_take_little_room_in_a_checkpoint_and_are_read_once() {
+    const OBJECTS: usize = 1_500;
+    let prefix = Prefix::new();
+    let put = |number: usize| {
+        let (store, path) = (Arc::clone(&prefix.store), prefix.path(&format!("raw/day={}/{number:06}.json", number % 3)));
+        async move { object_store::ObjectStoreExt::put(&*store, &path, format!("{{\"id\":{number}}}").into_bytes().into()).await.unwrap() }
+    };
+    prefix.wait(async {
+        for numbers in (0..OBJECTS).collect::<Vec<_>>().chunks(50) {
+            futures::future::join_all(numbers.iter().map(|number| put(*number))).await;
+        }
+    });
+    let config = config(&prefix, "raw/**/*.json");
+    let begun = Instant::now();
+    let (records, progress) = read(source(&config, Mode::Batch).as_mut(), &Progress::new());
+    println!("{OBJECTS} objects in {:?}", begun.elapsed());
+    assert_eq!(records.len(), OBJECTS);
+    assert_eq!(progress.len(), 1, "one entry stands for all");
+    let text = serde_json::to_string(&progress).unwrap();
+    assert!(text.len() < 17 * OBJECTS, "{} bytes", text.len());
+    let progress: Progress = serde_json::from_str(&text).unwrap();
+    assert_eq!(read(source(&config, Mode::Batch).as_mut(), &progress).0, Vec::<String>::new(), "nothing is new");
+    // One whose key lies in the middle, and one object gone that was read long ago.
+    prefix.put("raw/day=0/000000a.json", "{\"id\":-1}");
+    prefix.remove("raw/day=1/000001.json");
+    let (records, _) = read(source(&config, Mode::Batch).as_mut(), &progress);
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert!(records[0].contains("\"id\":-1"), "{records:?}");
+    prefix.put("raw/day=2/000002.json", "{\"id\":-2}");
+    let error = source(&config, Mode::Batch).discover(&progress).unwrap_err();
+    assert!(error.message().contains("raw/day=2/000002.json changed since it was read"), "{error}");
+    assert_eq!(error.class(), Class::Environment);
+}
+
+#[test]
+fn an_object_that_changes_or_goes_while_it_is_read_stops_the_run() {
+    let prefix = Prefix::new();
+    prefix.put("a.jsonl", lines());
+    let config = config(&prefix, "*.jsonl");
+    let mut first = source(&config, Mode::Batch);
+    let split = first.discover(&Progress::new()).unwrap().splits.remove(0);
+    let mut reader = first.open(&split).unwrap();
+    reader.read(7).unwrap();
+    let begun = Progress::from([(split.id.clone(), SplitState { position: reader.position(), done: false })]);
+    prefix.put("a.jsonl", "{\"id\":1}");
+    let error = source(&config, Mode::Batch).discover(&begun).unwrap_err();
+    assert!(error.message().contains("changed since it was read"), "{error}");
+    let error = first.open(&split).unwrap().read(7).unwrap_err();
+    assert!(error.message().contains("changed since it was read"), "found, then replaced: {error}");
+    prefix.remove("a.jsonl");
+    prefix.put("b.jsonl", "{\"id\":1}");
+    let error = source(&config, Mode::Batch).discover(&begun).unwrap_err();
+    assert!(error.message().contains("no longer there"), "{error}");
+}
+
+#[test]
+fn large_objects_are_read_by_ranges() {
+    let prefix = Prefix::new();
+    let line = |id: usize| format!("{{\"id\":{id},\"text\":\"{}\"}}\n", format!("{id:09}").repeat(20));
+    let text: String = (0..100_000).map(line).collect();
+    assert!(text.len() > 17 << 20, "{}", text.len());
+    prefix.put("large.jsonl", text.clone());
+    prefix.put("large.jsonl.gz", gzip(text.as_bytes()));
+    prefix.put("large.parquet", parquet(0..600_000, 100_000));
+    for (name, rows) in [("large.jsonl", 100_000), ("large.jsonl.gz", 100_000), ("large.parquet", 600_000)] {
+        let config = config(&prefix, name);
+        let mut source = source(&config, Mode::Batch);
+        let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
+        let mut reader = source.open(&split).unwrap();
+        let (mut seen, mut middle) = (0, None);
+        while let wasmill_engine::Read::Batch(batch) = reader.read(8192).unwrap() {
+            assert!(batch.rejects.is_empty());
+            seen += batch.batch.records.num_rows();
+            if middle.is_none() && seen > rows / 2 {
+                middle = Some((seen, reader.position()));
+            }
+        }
+        assert_eq!(seen, rows, "{name}");
+        let (before, position) = middle.unwrap();
+        let split = wasmill_engine::Split { position, ..split };
+        let mut rest = 0;
+        let mut reader = source.open(&split).unwrap();
+        while let wasmill_engine::Read::Batch(batch) = reader.read(8192).unwrap() {
+            rest += batch.batch.records.num_rows();
+        }
+        assert_eq!(before + rest, rows, "{name} from its middle");
+    }
+}
+
+/// Looks until something is found, within a bound.
+fn look_until_found(source: &mut dyn Source) -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let found = source.discover(&Progress::new()).unwrap();
+        assert!(!found.complete);
+        if !found.splits.is_empty() {
+            return found.splits.iter().map(|split| split.id.rsplit('/').next().unwrap().to_owned()).collect();
+        }
+        assert!(Instant::now() < deadline, "nothing was found");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_stream_finds_what_comes_behind_at_once_and_the_rest_when_it_lists_anew() {
+    let prefix = Prefix::new();
+    prefix.put("in/5.jsonl", "{\"id\":5}\n");
+    let follow = |relist: &str| S3SourceConfig { follow: Some("100ms".into()), relist: Some(relist.into()), ..config(&prefix, "in/") };
+    let mut source = source(&follow("1h"), Mode::Stream);
+    assert_eq!(look_until_found(source.as_mut()), ["5.jsonl"]);
+    prefix.put("in/1.jsonl", "{\"id\":1}\n");
+    prefix.put("in/6.jsonl", "{\"id\":6}\n");
+    assert_eq!(look_until_found(source.as_mut()), ["6.jsonl"], "1 lies before what is known");
+    let mut thorough = self::source(&follow("200ms"), Mode::Stream);
+    assert_eq!(look_until_found(thorough.as_mut()), ["1.jsonl", "5.jsonl", "6.jsonl"]);
+    prefix.put("in/0.jsonl", "{\"id\":0}\n");
+    assert_eq!(look_until_found(thorough.as_mut()), ["0.jsonl"]);
+}
+
+#[test]
+fn columns_are_told_from_a_sample() {
+    let prefix = Prefix::new();
+    prefix.put("a.json", "{\"id\":1,\"text\":\"a\"}\n{\"id\":2.5,\"new\":true}");
+    let types =
+        |schema: SchemaRef| schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect::<Vec<_>>();
+    assert_eq!(types(infer_schema(&config(&prefix, "*.json")).unwrap()), ["id Float64", "text Utf8", "new Boolean"]);
+    prefix.put("b.parquet", parquet(0..3, 10));
+    assert_eq!(types(infer_schema(&config(&prefix, "b.parquet")).unwrap()), ["id Int64", "text Utf8"]);
+    let error = infer_schema(&config(&prefix, "none/")).unwrap_err();
+    assert_eq!(error.class(), Class::Configuration);
+}
+
+#[test]
+fn a_batch_without_objects_says_so() {
+    let prefix = Prefix::new();
+    let error = source(&config(&prefix, "none/"), Mode::Batch).discover(&Progress::new()).unwrap_err();
+    assert!(error.message().contains("no object matches"), "{error}");
+    let empty = S3SourceConfig { allow_empty: true, ..config(&prefix, "none/") };
+    assert!(source(&empty, Mode::Batch).discover(&Progress::new()).unwrap().splits.is_empty());
+}
