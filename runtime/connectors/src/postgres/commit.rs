@@ -171,11 +171,8 @@ impl Committer {
         let answer = within(self.timeout, "commit", client.batch_execute("COMMIT")).await;
         failpoint::hit("postgres-commit-after-commit");
         let answered = answer.and_then(|answer| answer.map_err(|error| Failure::of("commit", error)));
-        answered.map_err(|failure| {
-            // A refusal is an answer. Silence is none: the token, read again under its lock, tells.
-            *sent |= failure.transient;
-            failure
-        })?;
+        // A refusal is an answer. Silence is none: the token, read again under its lock, tells.
+        answered.inspect_err(|failure| *sent |= failure.transient)?;
         Ok(CommitOutcome::Done)
     }
 

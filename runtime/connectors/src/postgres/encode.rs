@@ -26,7 +26,7 @@ pub(super) struct RowEncoder {
 impl RowEncoder {
     /// An encoder for a lane.
     pub(super) fn new(layout: &Layout, lane: usize) -> Self {
-        Self { ordinal: layout.upserts.then(|| (lane as i64) << 40) }
+        Self { ordinal: layout.upserts.then_some((lane as i64) << 40) }
     }
 
     /// Appends the rows that the table can hold; the others are told, in order. Answers how many were appended, too.

@@ -101,7 +101,7 @@ impl S3Sink {
         for file in &prepared.files {
             let (key, upload) = (self.place.below(&file.path), uploaded(file)?);
             let waits = waiting.iter().any(|waiting| waiting.id == upload.id);
-            if !waits && !bucket.look(&key)?.is_some_and(|found| found.size == file.size) {
+            if !waits && bucket.look(&key)?.is_none_or(|found| found.size != file.size) {
                 return Err(Error::environment(format!("a prepared object is gone: there is neither {} nor its upload ({owner})", bucket.shown(&key)))
                     .hint("somebody, or a lifecycle rule of the bucket, aborted the upload; these rows can only be given up with `wasmill state reset`"));
             }

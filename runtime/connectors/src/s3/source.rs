@@ -47,6 +47,9 @@ pub struct S3Source {
     looks: Looks,
 }
 
+/// Objects, each with the index of the pattern that it matches.
+type Listing = Vec<(usize, Found)>;
+
 /// When a stream looked, and where.
 #[derive(Default)]
 struct Looks {
@@ -54,7 +57,7 @@ struct Looks {
     whole: Option<Instant>,
     /// The greatest key that each pattern has seen.
     greatest: HashMap<usize, String>,
-    running: Option<JoinHandle<Result<Vec<(usize, Found)>>>>,
+    running: Option<JoinHandle<Result<Listing>>>,
 }
 
 impl S3Source {
@@ -76,7 +79,7 @@ impl S3Source {
     }
 
     /// Lists everything that matches, in order, each object once.
-    fn list_all(&self) -> Result<Vec<(usize, Found)>> {
+    fn list_all(&self) -> Result<Listing> {
         let mut found = Vec::new();
         for (index, pattern) in self.patterns.iter().enumerate() {
             let bucket = self.bucket(pattern)?;
@@ -113,7 +116,7 @@ impl S3Source {
     }
 
     /// The splits of what was found and is new.
-    fn take(&mut self, found: Vec<(usize, Found)>, begun: &mut BTreeMap<SplitId, Position>) -> Result<Vec<Split>> {
+    fn take(&mut self, found: Listing, begun: &mut BTreeMap<SplitId, Position>) -> Result<Vec<Split>> {
         let mut splits = Vec::new();
         for (index, object) in found {
             let greatest = self.looks.greatest.entry(index).or_default();
