@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod aws;
 pub mod console;
 pub mod delta;
 mod durable;
@@ -11,8 +12,11 @@ pub mod emulator;
 pub mod files;
 pub mod formats;
 pub mod kafka;
+mod period;
 pub mod postgres;
+mod prepared;
 pub mod s3;
+mod secret;
 mod spool;
 mod threads;
 mod token;

@@ -9,9 +9,9 @@ use wasmill_engine::{Error, Result};
 pub(crate) fn handle() -> Result<Handle> {
     static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
     let built = RUNTIME.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(8).thread_name("stores").enable_all().build()
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(8).thread_name("clients").enable_all().build()
     });
     let runtime =
-        built.as_ref().map_err(|error| Error::environment(format!("cannot start the threads of table and object stores: {error}")))?;
+        built.as_ref().map_err(|error| Error::environment(format!("cannot start the threads of asynchronous clients: {error}")))?;
     Ok(runtime.handle().clone())
 }

@@ -13,6 +13,7 @@ use wasmill_engine::{CommitOutcome, Committed, Error, Result, RowReject, Sink, S
 use super::cell::{cell, format_options, harmless, is_number};
 use super::config::ConsoleConfig;
 use super::table::{Column, grouped, layout};
+use crate::prepared;
 
 /// Shows the first rows of a run, and at its end how many more there were.
 ///
@@ -78,7 +79,7 @@ impl Sink for ConsoleSink {
     fn prepare(&self, _token: &Token, parts: Vec<Value>) -> Result<Value> {
         let mut all = Rows::default();
         for part in parts {
-            let part: Rows = serde_json::from_value(part).map_err(|error| Error::bug(format!("a part can't be read: {error}")))?;
+            let part: Rows = prepared::read_part(part)?;
             all.rows.extend(part.rows);
             all.more += part.more;
         }
@@ -172,6 +173,6 @@ impl SinkWriter for ConsoleWriter {
     }
 
     fn prepare(self: Box<Self>) -> Result<Value> {
-        serde_json::to_value(&self.rows).map_err(|error| Error::bug(format!("a part is no JSON: {error}")))
+        prepared::write(&self.rows)
     }
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wasmill_engine::{Error, Result};
+use wasmill_engine::Result;
 
 use super::config::WriteMode;
+use crate::prepared;
 use crate::s3::Upload;
 
 /// A data file that is written, and how the table's log will speak of it.
@@ -57,20 +58,8 @@ impl Prepared {
 
     /// Reads a prepared commit from a checkpoint.
     pub(crate) fn read(value: &Value) -> Result<Self> {
-        let prepared: Self = serde_json::from_value(value.clone())
-            .map_err(|error| Error::environment(format!("the prepared commit can't be read: {error}")).hint(NEWER))?;
-        if prepared.format != Self::FORMAT {
-            return Err(Error::environment(format!("the prepared commit has the unknown format {}", prepared.format)).hint(NEWER));
-        }
-        Ok(prepared)
+        prepared::read(value, Self::FORMAT)
     }
-}
-
-const NEWER: &str = "run the version of wasmill that wrote it, or a newer one";
-
-/// The JSON of a part or a prepared commit.
-pub(crate) fn to_value(value: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(value).map_err(|error| Error::bug(format!("a prepared commit is no JSON: {error}")))
 }
 
 #[cfg(test)]
@@ -84,8 +73,8 @@ mod tests {
             "files": [{"staged": "s.parquet", "path": "c=x/s.parquet", "size": 10, "rows": 2, "modified": 5,
                 "partition_values": {"c": "x"}, "stats": "{\"numRecords\":2}"}]
         });
-        let prepared = Prepared::read(&value).unwrap();
-        assert_eq!(to_value(&prepared).unwrap(), value);
+        let read = Prepared::read(&value).unwrap();
+        assert_eq!(prepared::write(&read).unwrap(), value);
         let newer = serde_json::json!({"format": 2, "write": "append", "schema": "{}", "partition_by": [], "files": []});
         assert!(Prepared::read(&newer).unwrap_err().message().contains("unknown format 2"));
     }

@@ -5,19 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::Schema;
 use serde_json::Value;
-use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext};
+use wasmill_engine::{CommitOutcome, Committed, Result, Sink, SinkWriter, Token, WriterContext};
 
 use super::commit::{self, Committer};
 use super::config::{DeltaConfig, WriteMode};
 use super::data_file::writer_properties;
 use super::log::TableLog;
 use super::place::Place;
-use super::prepared::{Part, Prepared, to_value};
+use super::prepared::{Part, Prepared};
 use super::schema::{SchemaDifference, TableSchema};
 use super::staging::Staging;
 use super::state::{MarkNames, TableState};
 use super::writer::DeltaWriter;
 use crate::durable::owner_name;
+use crate::prepared;
 use crate::s3::Patience;
 
 /// One sink of one pipeline: what it has not committed yet, and what this process knows of the table on its behalf.
@@ -109,7 +110,7 @@ impl Sink for DeltaSink {
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
         let mut files = Vec::new();
         for part in parts {
-            let part: Part = serde_json::from_value(part).map_err(|error| Error::bug(format!("a part can't be read: {error}")))?;
+            let part: Part = prepared::read_part(part)?;
             files.extend(part.files);
         }
         let owner = self.owner(&token.pipeline, &token.sink)?;
@@ -119,7 +120,7 @@ impl Sink for DeltaSink {
         if let Some(state) = lock(&owner.committer).look()? {
             commit::check(state, &prepared)?;
         }
-        to_value(&prepared)
+        prepared::write(&prepared)
     }
 
     fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {

@@ -13,9 +13,10 @@ use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 use super::convert::convert;
 use super::data_file::{Destination, OpenFile};
 use super::partition::{Key, Partitioner};
-use super::prepared::{DataFile, Part, to_value};
+use super::prepared::{DataFile, Part};
 use super::schema::TableSchema;
 use super::staging::Staging;
+use crate::prepared;
 use crate::s3::Uploading;
 
 /// The most memory that a lane's files hold back together, in bytes. The largest ends its row group when this is passed.
@@ -142,7 +143,7 @@ impl SinkWriter for DeltaWriter {
         }
         let (files, uploading): (Vec<DataFile>, Vec<Option<Uploading>>) = std::mem::take(&mut self.done).into_iter().unzip();
         self.staging.keep(uploading.into_iter().flatten().collect());
-        to_value(&Part { files })
+        prepared::write(&Part { files })
     }
 }
 

@@ -23,6 +23,7 @@ pub use config::{FilesSinkConfig, FilesSinkFormat};
 use self::commit::{Committer, Prepared, StagedFile};
 use self::writer::{FilesWriter, record_writer_for};
 use crate::durable::{create_folder, sync_file, sync_folder};
+use crate::prepared;
 
 /// Writes into one folder.
 pub struct FilesSink {
@@ -62,8 +63,7 @@ impl Sink for FilesSink {
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
         let mut files: Vec<StagedFile> = Vec::new();
         for part in parts {
-            let part: Vec<StagedFile> =
-                serde_json::from_value(part).map_err(|error| Error::bug(format!("a part can't be read: {error}")))?;
+            let part: Vec<StagedFile> = prepared::read_part(part)?;
             files.extend(part);
         }
         let committer = self.committer(&token.pipeline, &token.sink);

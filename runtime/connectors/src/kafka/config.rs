@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use super::security::Security;
+use crate::period;
 
 /// `kafka: { brokers: "b1:9092,b2:9092", topics: [pin] }`
 ///
@@ -285,11 +286,11 @@ impl KafkaConfig {
     }
 
     pub(super) fn follow(&self) -> Result<Duration> {
-        duration("follow", self.follow.as_ref(), Duration::from_secs(5), Duration::from_millis(100), Duration::from_secs(3600))
+        period::read("follow", self.follow.as_deref(), Duration::from_secs(5), Duration::from_millis(100), Duration::from_secs(3600))
     }
 
     pub(super) fn patience(&self) -> Result<Duration> {
-        duration("patience", self.patience.as_ref(), Duration::from_secs(300), Duration::from_secs(1), Duration::from_secs(86_400))
+        period::read("patience", self.patience.as_deref(), Duration::from_secs(300), Duration::from_secs(1), Duration::from_secs(86_400))
     }
 
     /// The time to start at, in milliseconds since 1970.
@@ -309,19 +310,6 @@ impl KafkaConfig {
     /// The topics in words.
     pub fn topics_in_words(&self) -> String {
         self.pattern.clone().unwrap_or_else(|| self.topics.join(", "))
-    }
-}
-
-fn duration(key: &str, text: Option<&String>, default: Duration, least: Duration, most: Duration) -> Result<Duration> {
-    let Some(text) = text else { return Ok(default) };
-    match humantime::parse_duration(text) {
-        Ok(time) if (least..=most).contains(&time) => Ok(time),
-        Ok(_) => Err(Error::configuration(format!(
-            "`{key}` is {text}: it must be {} to {}",
-            humantime::format_duration(least),
-            humantime::format_duration(most)
-        ))),
-        Err(error) => Err(Error::configuration(format!("`{key}`: {text:?} is not a duration: {error}")).hint("write it as 500ms or 5s")),
     }
 }
 

@@ -15,5 +15,7 @@ mod token;
 
 pub use config::{Isolation, KafkaConfig, KafkaFormat, LostOffsets, Setting, Start, Tombstones};
 pub use position::Position;
-pub use security::{Auth, Aws, Mechanism, Sasl, Secret, Security, Tls};
+pub use security::{Auth, Aws, Mechanism, Sasl, Security, Tls};
+
+pub use crate::secret::Secret;
 pub use source::KafkaSource;

@@ -3,19 +3,18 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_config::BehaviorVersion;
-use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::client::OAuthToken;
 use wasmill_engine::{Error, Result};
 
 use super::security::Aws;
+use crate::aws::{self, AssumeRole};
+use crate::threads;
 
 /// How long a token lets us in, at most: what MSK allows.
 const LIFE: Duration = Duration::from_secs(900);
@@ -27,8 +26,7 @@ const USER_AGENT: &str = concat!("wasmill/", env!("CARGO_PKG_VERSION"));
 /// A token for now, by the credentials that AWS's chain finds.
 pub(super) fn token(aws: &Aws) -> Result<OAuthToken> {
     let failed = |error: &dyn std::fmt::Display| Error::environment(format!("no AWS credentials for MSK: {error}")).hint(HINT);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
-    let found = runtime.block_on(async { tokio::time::timeout(PATIENCE, credentials(aws)).await });
+    let found = threads::handle()?.block_on(async { tokio::time::timeout(PATIENCE, credentials(aws)).await });
     let (credentials, region) = found.map_err(|_| failed(&"they did not come within 30 s"))??;
     let now = SystemTime::now();
     let ends = credentials.expiry().map_or(now + LIFE, |expiry| expiry.min(now + LIFE));
@@ -43,29 +41,16 @@ pub(super) fn token(aws: &Aws) -> Result<OAuthToken> {
 const HINT: &str =
     "they come from the environment, a profile, web identity or the instance; `security: { aws: { profile, role, region } }` chooses";
 
-async fn credentials(aws: &Aws) -> Result<(Credentials, String)> {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    if let Some(region) = &aws.region {
-        loader = loader.region(aws_config::Region::new(region.clone()));
-    }
-    if let Some(profile) = &aws.profile {
-        loader = loader.profile_name(profile);
-    }
-    let config = loader.load().await;
-    let region = config.region().map(ToString::to_string).ok_or_else(|| {
+async fn credentials(wanted: &Aws) -> Result<(Credentials, String)> {
+    let sdk = aws::configuration(wanted.region.as_deref(), wanted.profile.as_deref()).await;
+    let region = sdk.region().map(ToString::to_string).ok_or_else(|| {
         Error::environment("the AWS region of MSK is not known").hint("security: { auth: msk_iam, aws: { region: eu-west-1 } }")
     })?;
-    let found = match (&aws.role, config.credentials_provider()) {
-        (Some(role), _) => {
-            let role = AssumeRoleProvider::builder(role).session_name("wasmill").configure(&config).build().await;
-            role.provide_credentials().await
-        }
-        (None, Some(provider)) => provider.provide_credentials().await,
-        (None, None) => return Err(Error::environment("no AWS credentials for MSK: there are none").hint(HINT)),
-    };
+    let role = wanted.role.as_ref().map(AssumeRole::new);
+    let provider = aws::credentials(&sdk, None, role.as_ref()).await;
+    let provider = provider.ok_or_else(|| Error::environment("no AWS credentials for MSK: there are none").hint(HINT))?;
     let told = |error| Error::environment(format!("no AWS credentials for MSK: {}", in_words(&error))).hint(HINT);
-    Ok((found.map_err(told)?, region))
+    Ok((provider.provide_credentials().await.map_err(told)?, region))
 }
 
 /// An error with what lies underneath: the outermost text alone says nothing.

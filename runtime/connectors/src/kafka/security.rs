@@ -1,11 +1,11 @@
 //! Encryption and identity: what the file says, as options of librdkafka.
 
-use std::fmt;
-
 use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
+
+use crate::secret::Secret;
 
 /// `security: { tls: {}, sasl: { mechanism: scram-sha-512, username: mill, password: "${env:KAFKA_PASSWORD}" } }`
 ///
@@ -155,30 +155,6 @@ impl Mechanism {
     }
 }
 
-/// A text that no log, error or plan shows.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
-    }
-}
-
 impl Security {
     pub(super) fn check(&self) -> Result<()> {
         if let Some(tls) = &self.tls
@@ -222,7 +198,7 @@ impl Security {
                 ("ssl.ca.location", tls.ca.as_deref()),
                 ("ssl.certificate.location", tls.certificate.as_deref()),
                 ("ssl.key.location", tls.key.as_deref()),
-                ("ssl.key.password", tls.key_password.as_ref().map(|secret| secret.0.as_str())),
+                ("ssl.key.password", tls.key_password.as_ref().map(Secret::reveal)),
             ];
             for (key, value) in options {
                 value.map(|value| client.set(key, value));
@@ -236,7 +212,7 @@ impl Security {
         if let Some(sasl) = &self.sasl {
             client.set("sasl.mechanisms", sasl.mechanism.name());
             sasl.username.as_ref().map(|name| client.set("sasl.username", name));
-            sasl.password.as_ref().map(|password| client.set("sasl.password", &password.0));
+            sasl.password.as_ref().map(|password| client.set("sasl.password", password.reveal()));
         }
     }
 }

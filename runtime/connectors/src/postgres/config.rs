@@ -1,13 +1,14 @@
 //! The configuration of a Postgres sink.
 
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 use wasmill_engine::{Error, Result};
 
 use super::sql::TableName;
+use crate::period;
+use crate::secret::Secret;
 
 /// Writes into a table of a PostgreSQL server. A table that does not exist is made by the first commit; its schema has to be there.
 ///
@@ -66,20 +67,20 @@ pub struct PostgresConfig {
     /// `connect_timeout: 10s`
     ///
     /// How long one attempt to connect may take, 100ms to 10min. Default: 10s.
-    #[serde(default = "ten_seconds", deserialize_with = "period")]
+    #[serde(default = "ten_seconds", deserialize_with = "period::deserialize")]
     #[schemars(with = "String")]
     pub connect_timeout: Duration,
     /// `timeout: 10min`
     ///
     /// How long the server may take for one statement of a commit, 1s to 1day. Default: 10min.
-    #[serde(default = "ten_minutes", deserialize_with = "period")]
+    #[serde(default = "ten_minutes", deserialize_with = "period::deserialize")]
     #[schemars(with = "String")]
     pub timeout: Duration,
     /// `retry_for: 5min`
     ///
     /// How long a commit is tried again when the server can't be reached, 0s to 1day. The sources wait meanwhile. After it the run stops; the epoch
     /// waits beside the state, and the next start commits it. A start waits for the server 30 seconds at most. Default: 5min.
-    #[serde(default = "five_minutes", deserialize_with = "period")]
+    #[serde(default = "five_minutes", deserialize_with = "period::deserialize")]
     #[schemars(with = "String")]
     pub retry_for: Duration,
 }
@@ -135,29 +136,6 @@ pub enum PostgresTlsMode {
     VerifyFull,
 }
 
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, for whoever needs it.
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(redacted)")
-    }
-}
-
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
 }
@@ -168,12 +146,6 @@ fn ten_minutes() -> Duration {
 
 fn five_minutes() -> Duration {
     Duration::from_secs(300)
-}
-
-fn period<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(text.trim())
-        .map_err(|_| de::Error::custom(format!("`{text}` is not a time: write a number and ms, s, min or h, as in `10s`")))
 }
 
 impl PostgresConfig {

@@ -1,11 +1,9 @@
-//! Connections to the server, the one runtime that drives them, and how often they are tried.
+//! Connections to the server, and how often they are tried.
 
 use std::future::Future;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use backon::{BlockingRetryable, ExponentialBuilder};
-use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -14,6 +12,7 @@ use wasmill_engine::{Error, Result};
 use super::config::{PostgresConfig, PostgresTlsMode};
 use super::failure::Failure;
 use super::tls;
+use crate::threads;
 
 /// How long a server that does not answer at all keeps a connection.
 const DEAD_PEER: Duration = Duration::from_secs(30);
@@ -145,17 +144,9 @@ fn without_ssl_mode(url: &str) -> Result<(String, Option<PostgresTlsMode>)> {
     Ok((rest.trim_end_matches('?').to_owned(), mode))
 }
 
-/// Runs a future to its end on this thread. Connections are driven by a thread of their own, one for the process.
+/// Runs a future to its end on this thread.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
-    static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
-    let runtime = RUNTIME.get_or_init(|| {
-        let built = Builder::new_multi_thread().worker_threads(1).thread_name("postgres").enable_io().enable_time().build();
-        built.map_err(|error| error.to_string())
-    });
-    match runtime {
-        Ok(runtime) => Ok(runtime.block_on(future)),
-        Err(error) => Err(Error::environment(format!("cannot start the thread for connections: {error}"))),
-    }
+    Ok(threads::handle()?.block_on(future))
 }
 
 /// What a future answers, if it does so in time.

@@ -23,5 +23,7 @@ mod types;
 mod values;
 mod writer;
 
-pub use config::{PostgresConfig, PostgresTls, PostgresTlsMode, PostgresWrite, Secret};
+pub use config::{PostgresConfig, PostgresTls, PostgresTlsMode, PostgresWrite};
+
+pub use crate::secret::Secret;
 pub use sink::{PostgresSink, check_schema};

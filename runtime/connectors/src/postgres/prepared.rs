@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wasmill_engine::{Error, Result};
+use wasmill_engine::Result;
 
 use super::layout::Layout;
 use super::sql::TableName;
+use crate::prepared;
 use crate::spool::SpoolFile;
 
 /// What one lane's writer prepared.
@@ -35,27 +36,13 @@ impl Prepared {
 
     /// Reads a prepared commit from a checkpoint.
     pub(super) fn read(value: &Value) -> Result<Self> {
-        // The format first: a newer one may have any shape.
-        match value.get("format").and_then(Value::as_u64) {
-            Some(format) if format == u64::from(Self::FORMAT) => {}
-            Some(format) => return Err(Error::environment(format!("the prepared commit has the unknown format {format}")).hint(NEWER)),
-            None => return Err(Error::environment("the prepared commit can't be read: it has no format").hint(NEWER)),
-        }
-        serde_json::from_value(value.clone())
-            .map_err(|error| Error::environment(format!("the prepared commit can't be read: {error}")).hint(NEWER))
+        prepared::read(value, Self::FORMAT)
     }
 
     /// How many rows it has.
     pub(super) fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.rows).sum()
     }
-}
-
-const NEWER: &str = "run the version of wasmill that wrote it, or a newer one";
-
-/// The JSON of a part or a prepared commit.
-pub(super) fn to_value(value: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(value).map_err(|error| Error::bug(format!("a prepared commit is no JSON: {error}")))
 }
 
 #[cfg(test)]
@@ -75,7 +62,7 @@ mod tests {
         });
         let prepared = Prepared::read(&value).unwrap();
         assert_eq!((prepared.rows(), prepared.layout.key()), (2, vec!["a"]));
-        assert_eq!(to_value(&prepared).unwrap(), value);
+        assert_eq!(prepared::write(&prepared).unwrap(), value);
         assert!(Prepared::read(&serde_json::json!({"format": 2})).unwrap_err().message().contains("unknown format 2"));
     }
 }

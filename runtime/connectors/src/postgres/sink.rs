@@ -12,9 +12,10 @@ use super::commit::Committer;
 use super::config::PostgresConfig;
 use super::connection::Server;
 use super::layout::Layout;
-use super::prepared::{Part, Prepared, to_value};
+use super::prepared::{Part, Prepared};
 use super::sql::TableName;
 use super::writer::PostgresWriter;
+use crate::prepared;
 use crate::spool::Spool;
 
 /// How long a start waits for a server at most: it may be starting too, but an address may also be wrong.
@@ -98,12 +99,12 @@ impl Sink for PostgresSink {
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
         let mut files = Vec::new();
         for part in parts {
-            let part: Part = serde_json::from_value(part).map_err(|error| Error::bug(format!("a part can't be read: {error}")))?;
+            let part: Part = prepared::read_part(part)?;
             files.extend(part.file);
         }
         self.spool(&token.pipeline, &token.sink).seal(&files)?;
         let (layout, table) = (self.layout()?.as_ref().clone(), lock(&self.committer).table.clone());
-        to_value(&Prepared { format: Prepared::FORMAT, table, layout, files })
+        prepared::write(&Prepared { format: Prepared::FORMAT, table, layout, files })
     }
 
     fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {

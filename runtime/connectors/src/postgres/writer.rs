@@ -8,7 +8,8 @@ use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 
 use super::encode::RowEncoder;
 use super::layout::Layout;
-use super::prepared::{Part, to_value};
+use super::prepared::Part;
+use crate::prepared;
 use crate::spool::{Spool, SpoolWriter};
 
 /// Writes the rows of one lane.
@@ -46,6 +47,6 @@ impl SinkWriter for PostgresWriter {
 
     fn prepare(mut self: Box<Self>) -> Result<Value> {
         let file = self.file.take().map(SpoolWriter::finish).transpose()?;
-        to_value(&Part { file })
+        prepared::write(&Part { file })
     }
 }

@@ -16,9 +16,10 @@ use tokio::runtime::Handle;
 use wasmill_engine::{Error, Result};
 
 use super::config::check_endpoint;
-use super::credentials::{provider, sdk_config};
+use super::credentials::provider;
 use super::failure::is_refusal;
 use super::{S3Config, failed};
+use crate::aws;
 use crate::threads;
 
 /// The region of stores that know none.
@@ -105,7 +106,7 @@ impl Bucket {
             true => None,
             false => {
                 let known = region.clone().or_else(|| endpoint.as_ref().map(|_| NO_REGION.to_owned()));
-                Some(sdk_config(config, known).await)
+                Some(aws::configuration(known.as_deref(), config.profile.as_deref()).await)
             }
         };
         if let Some(sdk) = &sdk {

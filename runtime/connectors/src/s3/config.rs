@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use wasmill_engine::{Error, Result};
 
-use super::Secret;
+use crate::aws::{AssumeRole, Key};
+use crate::secret::Secret;
 
 /// How to reach a store that speaks S3, and who to be there. What is left out comes from where AWS's own tools take it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,31 +56,13 @@ pub struct S3Config {
     pub assume_role: Option<AssumeRole>,
 }
 
-/// A role to take on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AssumeRole {
-    /// `arn: "arn:aws:iam::123456789012:role/lake"`
-    ///
-    /// The role.
-    pub arn: String,
-    /// `external_id: our-agreement`
-    ///
-    /// What the role's owner asks others for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external_id: Option<String>,
-    /// `session_name: wasmill`
-    ///
-    /// How the session is called in AWS's logs.
-    #[serde(default = "default_session_name")]
-    pub session_name: String,
-}
-
-fn default_session_name() -> String {
-    "wasmill".to_owned()
-}
-
 impl S3Config {
+    /// The key that it gives.
+    pub(super) fn key(&self) -> Option<Key<'_>> {
+        let (id, secret) = self.access_key_id.as_deref().zip(self.secret_access_key.as_ref())?;
+        Some(Key { id, secret, session_token: self.session_token.as_ref() })
+    }
+
     /// What is wrong with the values.
     ///
     /// # Errors

@@ -4,18 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
-use aws_config::sts::AssumeRoleProvider;
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_smithy_http_client::tls::Provider as TlsProvider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use futures::future::BoxFuture;
+use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
-use object_store::{CredentialProvider, StaticCredentialProvider};
 use tokio::sync::Mutex;
 use wasmill_engine::{Error, Result};
 
 use super::S3Config;
+use crate::aws;
 
 /// Credentials are renewed so long before they expire: no request that is tried again may outlive them.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
@@ -25,41 +22,15 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
 /// What finds the credentials of a store's client.
 pub(super) type StoreCredentials = Arc<dyn CredentialProvider<Credential = AwsCredential>>;
 
-/// What AWS's own configuration says: the environment, the profile. Asks the instance for its region only where `region` is not known.
-pub(super) async fn sdk_config(config: &S3Config, region: Option<String>) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(TlsProvider::Rustls(CryptoMode::Ring)).build_https();
-    let mut loader = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http);
-    if let Some(region) = region {
-        loader = loader.region(aws_config::Region::new(region));
-    }
-    if let Some(profile) = &config.profile {
-        loader = loader.profile_name(profile);
-    }
-    loader.load().await
-}
-
 /// The provider of a configuration. `sdk` is what AWS's own configuration says; a key that was given needs it only to take on a role.
 pub(super) async fn provider(config: &S3Config, sdk: Option<&SdkConfig>) -> Result<StoreCredentials> {
-    let key = config.access_key_id.as_ref().zip(config.secret_access_key.as_ref());
-    let token = config.session_token.as_ref().map(|token| token.reveal().to_owned());
-    let base = match (key, sdk) {
-        (Some((id, secret)), _) if config.assume_role.is_none() => {
-            let credential = AwsCredential { key_id: id.clone(), secret_key: secret.reveal().to_owned(), token };
-            return Ok(Arc::new(StaticCredentialProvider::new(credential)));
-        }
-        (Some((id, secret)), _) => SharedCredentialsProvider::new(Credentials::new(id, secret.reveal(), token, None, "pipeline")),
-        (None, sdk) => sdk.and_then(SdkConfig::credentials_provider).ok_or_else(|| {
-            Error::environment("there are no AWS credentials")
-                .hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or `access_key_id` and `secret_access_key`")
-        })?,
+    let found = match (sdk, config.key()) {
+        (Some(sdk), key) => aws::credentials(sdk, key, config.assume_role.as_ref()).await,
+        (None, Some(key)) => Some(SharedCredentialsProvider::new(key.credentials())),
+        (None, None) => None,
     };
-    let (Some(role), Some(sdk)) = (&config.assume_role, sdk) else { return Ok(Arc::new(Chain::new(base))) };
-    let mut builder = AssumeRoleProvider::builder(&role.arn).session_name(&role.session_name).configure(sdk);
-    if let Some(id) = &role.external_id {
-        builder = builder.external_id(id);
-    }
-    let role = builder.build_from_provider(base).await;
-    Ok(Arc::new(Chain::new(SharedCredentialsProvider::new(role))))
+    let found = found.ok_or_else(|| Error::environment("there are no AWS credentials").hint(aws::NO_CREDENTIALS))?;
+    Ok(Arc::new(Chain::new(found)))
 }
 
 /// Credentials of AWS's chain, kept while they last.
@@ -118,6 +89,7 @@ impl Chain {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use aws_credential_types::Credentials;
     use aws_credential_types::provider::future;
 
     use super::*;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use object_store::aws::AwsAuthorizer;
 use object_store::client::{HttpRequest, HttpRequestBody};
 use object_store::{Error as StoreError, MultipartId};
@@ -10,8 +11,9 @@ use wasmill_engine::{Error, Result};
 
 use super::{Bucket, failed};
 
-/// How often a list is asked for.
-const ATTEMPTS: u32 = 5;
+/// How often a list is asked for once more, and the pause before the first time; it doubles.
+const TRIES_MORE: usize = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// An upload that was begun and neither completed nor aborted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,16 +49,9 @@ impl Bucket {
     }
 
     async fn page_with_patience(&self, prefix: &str, from: Option<&(Option<String>, String)>) -> Result<Page> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            match self.page(prefix, from).await {
-                Err(error) if attempt < ATTEMPTS && !super::failure::is_refusal(&error) => {
-                    tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
-                }
-                other => return other.map_err(|error| failed(format_args!("list the uploads of {}", self.shown(prefix)), &error)),
-            }
-        }
+        let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_jitter().with_max_times(TRIES_MORE);
+        let page = (|| self.page(prefix, from)).retry(pauses).when(|error| !super::failure::is_refusal(error)).await;
+        page.map_err(|error| failed(format_args!("list the uploads of {}", self.shown(prefix)), &error))
     }
 
     async fn page(&self, prefix: &str, from: Option<&(Option<String>, String)>) -> Result<Page, StoreError> {

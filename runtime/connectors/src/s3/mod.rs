@@ -8,7 +8,6 @@ mod config;
 mod credentials;
 mod failure;
 mod listing;
-mod secret;
 pub mod sink;
 pub mod source;
 mod state;
@@ -16,9 +15,11 @@ mod upload;
 mod uri;
 
 pub(crate) use bucket::{Bucket, Patience, Put};
-pub use config::{AssumeRole, S3Config};
+pub use config::S3Config;
 pub(crate) use failure::{failed, failed_elsewhere};
-pub use secret::Secret;
+
+pub use crate::aws::AssumeRole;
+pub use crate::secret::Secret;
 pub use state::S3State;
 pub(crate) use upload::{Completion, ObjectWriter, Upload, Uploading};
 pub use uri::S3Uri;

@@ -21,6 +21,7 @@ pub use self::config::S3SinkConfig;
 use self::token::TokenObject;
 use self::writer::{S3Writer, encoder};
 use super::{Bucket, Completion, Patience, S3Uri, Upload, Uploading};
+use crate::prepared;
 use crate::token::{Step, compare};
 
 /// Uploads of lanes that have prepared and whose last parts may still be on their way, by their keys.
@@ -130,16 +131,6 @@ fn owner(pipeline: &str, sink: &str) -> String {
     digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn read(prepared: &Value) -> Result<Prepared> {
-    let newer = "run the version of wasmill that wrote it, or a newer one";
-    let prepared: Prepared = serde_json::from_value(prepared.clone())
-        .map_err(|error| Error::environment(format!("the prepared commit can't be read: {error}")).hint(newer))?;
-    if prepared.format != FORMAT {
-        return Err(Error::environment(format!("the prepared commit has the unknown format {}", prepared.format)).hint(newer));
-    }
-    Ok(prepared)
-}
-
 impl Sink for S3Sink {
     fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>> {
         Ok(self.token(pipeline, sink)?.read()?.map(|(token, _)| token.committed()))
@@ -153,8 +144,7 @@ impl Sink for S3Sink {
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
         let mut files: Vec<PreparedObject> = Vec::new();
         for part in parts {
-            let part: Vec<PreparedObject> =
-                serde_json::from_value(part).map_err(|error| Error::bug(format!("a part can't be read: {error}")))?;
+            let part: Vec<PreparedObject> = prepared::read_part(part)?;
             files.extend(part);
         }
         for file in &mut files {
@@ -163,12 +153,11 @@ impl Sink for S3Sink {
             let mut uploading = uploading.ok_or_else(|| Error::bug(format!("nobody uploads {key} of epoch {}", token.epoch)))?;
             file.upload = Some(uploading.wait()?);
         }
-        serde_json::to_value(Prepared { format: FORMAT, files })
-            .map_err(|error| Error::bug(format!("a prepared commit is no JSON: {error}")))
+        prepared::write(&Prepared { format: FORMAT, files })
     }
 
     fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
-        let (prepared, bucket) = (read(prepared)?, self.bucket()?);
+        let (prepared, bucket) = (prepared::read::<Prepared>(prepared, FORMAT)?, self.bucket()?);
         let object = self.token(&token.pipeline, &token.sink)?;
         failpoint::hit("s3-commit-before-token");
         let outcome = object.advance(token, &prepared.files, |current| {

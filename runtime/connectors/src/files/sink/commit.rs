@@ -15,6 +15,7 @@ use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
 
 use super::writer::hex;
 use crate::durable::{create_folder, owner_name, rename_new, sync_folder, write_new};
+use crate::prepared;
 use crate::token::{Step, compare};
 
 /// The hidden folder below a target.
@@ -55,18 +56,12 @@ impl Prepared {
 
     /// Reads one from a checkpoint.
     pub(super) fn read(value: &Value) -> Result<Self> {
-        let newer = "run the version of wasmill that wrote it, or a newer one";
-        let prepared: Self = serde_json::from_value(value.clone())
-            .map_err(|error| Error::environment(format!("the prepared commit can't be read: {error}")).hint(newer))?;
-        if prepared.format != FORMAT {
-            return Err(Error::environment(format!("the prepared commit has the unknown format {}", prepared.format)).hint(newer));
-        }
-        Ok(prepared)
+        prepared::read(value, FORMAT)
     }
 
     /// Its form in a checkpoint.
     pub(super) fn to_value(&self) -> Result<Value> {
-        serde_json::to_value(self).map_err(|error| Error::bug(format!("a prepared commit is no JSON: {error}")))
+        prepared::write(self)
     }
 }
 

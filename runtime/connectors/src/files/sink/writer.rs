@@ -16,6 +16,7 @@ use super::commit::StagedFile;
 use super::config::FilesSinkConfig;
 use crate::durable::escape;
 use crate::formats::{RecordWriter, WriteOptions, record_writer};
+use crate::prepared;
 
 /// The encoder of a sink's files.
 pub(super) fn record_writer_for<W: Write + Send + 'static>(
@@ -113,7 +114,7 @@ impl SinkWriter for FilesWriter {
             self.finish(open)?;
         }
         self.prepared = true;
-        serde_json::to_value(&self.done).map_err(|error| Error::bug(format!("a part is no JSON: {error}")))
+        prepared::write(&self.done)
     }
 }
 

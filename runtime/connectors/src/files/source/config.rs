@@ -10,6 +10,7 @@ use wasmill_engine::{Error, Result};
 use super::frame::{Csv, Framer, Lines};
 use crate::formats::csv::CsvOptions;
 use crate::formats::{Compression, Format};
+use crate::period;
 
 /// `files: { path: "data/*.jsonl" }`
 ///
@@ -156,9 +157,8 @@ impl FilesConfig {
     }
 
     pub(super) fn follow_interval(&self) -> Result<Duration> {
-        let Some(text) = &self.follow else { return Ok(Duration::from_secs(1)) };
-        humantime::parse_duration(text)
-            .map_err(|error| Error::configuration(format!("follow: {text:?} is not a duration: {error}")).hint("write it as 500ms or 1s"))
+        let second = Duration::from_secs(1);
+        period::read("follow", self.follow.as_deref(), second, second / 1000, 3600 * second)
     }
 
     pub(super) fn max_record_bytes(&self) -> usize {

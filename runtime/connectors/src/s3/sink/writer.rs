@@ -8,12 +8,13 @@ use std::sync::{Arc, PoisonError};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use serde_json::Value;
-use wasmill_engine::{Error, Result, RowReject, SinkWriter, WriterContext};
+use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 
 use super::{Pending, PreparedObject, S3SinkConfig, owner};
 use crate::delta::{Key, Partitioner};
 use crate::durable::escape;
 use crate::formats::{RecordWriter, WriteOptions, record_writer};
+use crate::prepared;
 use crate::s3::{Bucket, ObjectWriter, S3Uri, Uploading};
 
 /// The most objects that a lane has open at once: each fills a part in memory. One more ends the one that has waited longest for a row.
@@ -130,7 +131,7 @@ impl SinkWriter for S3Writer {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.extend(uploading.into_iter().map(|uploading| (uploading.key().to_owned(), uploading)));
         drop(pending);
-        serde_json::to_value(&objects).map_err(|error| Error::bug(format!("a part is no JSON: {error}")))
+        prepared::write(&objects)
     }
 }
 

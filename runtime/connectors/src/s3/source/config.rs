@@ -9,7 +9,12 @@ use wasmill_engine::{Error, Result};
 use super::pattern::Pattern;
 use crate::files::source::{CsvConfig, FilesConfig, Paths};
 use crate::formats::{Compression, Format};
+use crate::period;
 use crate::s3::S3Config;
+
+/// The bounds of `follow` and `relist`: every look is a request.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// `s3: { uri: "s3://lake/pins/*.jsonl" }`
 ///
@@ -99,11 +104,11 @@ impl S3SourceConfig {
     }
 
     pub(super) fn follow_interval(&self) -> Result<Duration> {
-        duration("follow", self.follow.as_deref(), Duration::from_secs(10))
+        period::read("follow", self.follow.as_deref(), Duration::from_secs(10), SHORTEST, LONGEST)
     }
 
     pub(super) fn relist_interval(&self) -> Result<Duration> {
-        duration("relist", self.relist.as_deref(), Duration::from_secs(600))
+        period::read("relist", self.relist.as_deref(), Duration::from_secs(600), SHORTEST, LONGEST)
     }
 
     /// Whether each of the objects says its columns itself.
@@ -111,16 +116,6 @@ impl S3SourceConfig {
         let format = |uri: &String| self.format.or_else(|| Format::of_path(std::path::Path::new(uri)));
         self.uri.all().iter().all(|uri| matches!(format(uri), Some(Format::Parquet | Format::Csv)))
     }
-}
-
-fn duration(name: &str, text: Option<&str>, default: Duration) -> Result<Duration> {
-    let Some(text) = text else { return Ok(default) };
-    let found = humantime::parse_duration(text)
-        .map_err(|error| Error::configuration(format!("{name}: {text:?} is not a duration: {error}")).hint("write it as 10s or 5min"))?;
-    if found < Duration::from_millis(100) {
-        return Err(Error::configuration(format!("{name}: {text:?} is too short")).hint("use at least 100ms: every look is a request"));
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -1,0 +1,89 @@
+//! Who to be for AWS: a key that was given, or what AWS's own chain finds, and a role to take on with it.
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// What to say to the one who finds no credentials.
+pub(crate) const NO_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a web identity or the role of the instance, or give a key in the pipeline file";
+
+/// A role to take on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssumeRole {
+    /// `arn: "arn:aws:iam::123456789012:role/lake"`
+    ///
+    /// The role.
+    pub arn: String,
+    /// `external_id: our-agreement`
+    ///
+    /// What the role's owner asks others for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// `session_name: wasmill`
+    ///
+    /// How the session is called in AWS's logs.
+    #[serde(default = "default_session_name")]
+    pub session_name: String,
+}
+
+fn default_session_name() -> String {
+    "wasmill".to_owned()
+}
+
+impl AssumeRole {
+    /// A role, with nothing else said.
+    pub(crate) fn new(arn: impl Into<String>) -> Self {
+        Self { arn: arn.into(), external_id: None, session_name: default_session_name() }
+    }
+}
+
+/// A key that the pipeline file gives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key<'a> {
+    pub id: &'a str,
+    pub secret: &'a Secret,
+    pub session_token: Option<&'a Secret>,
+}
+
+impl Key<'_> {
+    /// The key as AWS's libraries take it.
+    pub(crate) fn credentials(&self) -> Credentials {
+        let token = self.session_token.map(|token| token.reveal().to_owned());
+        Credentials::new(self.id, self.secret.reveal(), token, None, "pipeline")
+    }
+}
+
+/// What AWS's own configuration says: the environment, the profile. Asks the instance for its region only where `region` is not known.
+pub(crate) async fn configuration(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    loader.load().await
+}
+
+/// Who gives the credentials: the key, or else the chain; and the role that they take on. None if there is neither key nor chain.
+pub(crate) async fn credentials(sdk: &SdkConfig, key: Option<Key<'_>>, role: Option<&AssumeRole>) -> Option<SharedCredentialsProvider> {
+    let base = match key {
+        Some(key) => SharedCredentialsProvider::new(key.credentials()),
+        None => sdk.credentials_provider()?,
+    };
+    let Some(role) = role else { return Some(base) };
+    let mut builder = AssumeRoleProvider::builder(&role.arn).session_name(&role.session_name).configure(sdk);
+    if let Some(id) = &role.external_id {
+        builder = builder.external_id(id);
+    }
+    Some(SharedCredentialsProvider::new(builder.build_from_provider(base).await))
+}
