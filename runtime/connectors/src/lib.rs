@@ -5,10 +5,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod aws;
+mod causes;
 pub mod console;
 pub mod delta;
 mod durable;
 pub mod emulator;
+pub mod examine;
 pub mod files;
 pub mod formats;
 pub mod kafka;

@@ -66,6 +66,12 @@ impl Store {
         found.as_array().unwrap().iter().map(|upload| upload[0].as_str().unwrap().to_owned()).collect()
     }
 
+    /// The keys of all objects below the prefix, hidden ones too, without it.
+    pub fn keys(&self) -> Vec<String> {
+        let found = self.python(include_str!("../../foreign/s3_keys.py"), &[&self.prefix]);
+        found.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect()
+    }
+
     /// Copies the objects below a prefix into a folder, but for hidden ones, each under the last part of its key.
     pub fn copy_to(&self, name: &str, folder: &std::path::Path) {
         std::fs::create_dir_all(folder).unwrap();

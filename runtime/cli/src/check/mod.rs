@@ -15,7 +15,7 @@ mod wiring;
 use std::path::{Path, PathBuf};
 
 pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, SourceColumns};
-pub use connectors::{BuiltConnectors, Connectors};
+pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors};
 
 use crate::diagnostics::Diagnostics;
 use crate::document::{Redactor, SourceFiles, World};

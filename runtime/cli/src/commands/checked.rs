@@ -5,7 +5,7 @@ use std::io::Write;
 use wasmill_engine::Error;
 
 use super::PipelineArguments;
-use crate::check::{BuiltConnectors, Checked, Report, Surroundings, check_with};
+use crate::check::{BuiltConnectors, Checked, Connectors, Report, Surroundings, check_with};
 use crate::diagnostics::{Style, render};
 use crate::document::{ProcessWorld, Redactor};
 use crate::exit;
@@ -23,10 +23,18 @@ pub fn check_or_exit(arguments: &PipelineArguments) -> Result<Checked, u8> {
 /// # Errors
 /// The plugin host can't be set up.
 pub fn checked(arguments: &PipelineArguments) -> wasmill_engine::Result<Report> {
+    checked_by(arguments, &BuiltConnectors)
+}
+
+/// The same with other connectors.
+///
+/// # Errors
+/// The plugin host can't be set up.
+pub fn checked_by(arguments: &PipelineArguments, connectors: &dyn Connectors) -> wasmill_engine::Result<Report> {
     let redactor = Redactor::default();
     crate::logging::install(redactor.clone());
     let plugins = arguments.catalog()?;
-    let surroundings = Surroundings { plugins: &plugins, connectors: &BuiltConnectors, world: &ProcessWorld };
+    let surroundings = Surroundings { plugins: &plugins, connectors, world: &ProcessWorld };
     Ok(check_with(&arguments.request(), surroundings, redactor))
 }
 

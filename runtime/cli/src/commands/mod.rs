@@ -4,6 +4,7 @@ mod check;
 mod checked;
 mod compile_plugin;
 mod completions;
+mod doctor;
 mod emulate;
 mod pipeline_arguments;
 mod plan;
@@ -31,6 +32,7 @@ enum Command {
     Run(run::Run),
     Check(check::Check),
     Plan(plan::Plan),
+    Doctor(doctor::Doctor),
     State(state::State),
     Emulate(emulate::Emulate),
     Plugin(plugin::Plugin),
@@ -46,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Plan(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::State(command) => command.run(),
         Command::Emulate(command) => command.run(),
         Command::Plugin(command) => command.run(),

@@ -1,11 +1,13 @@
 //! From a checked pipeline to a plan that the engine runs.
 
 mod connect;
+mod examine;
 mod show;
 mod state;
 
 use wasmill_engine::{Plan, Result, SinkNode, SourceNode, StageNode, dead_letter_schema};
 
+pub use examine::{Examined, examine};
 pub use show::show;
 pub use state::{look_at_state, open_state, state_of};
 

@@ -34,6 +34,7 @@ pub fn look_at_state(checked: &Checked) -> Result<Option<Box<dyn StateStore>>> {
     })
 }
 
-fn in_bucket(checked: &Checked) -> Option<&str> {
+/// The address of a state that lies in a bucket.
+pub(super) fn in_bucket(checked: &Checked) -> Option<&str> {
     checked.state.to_str().filter(|state| S3Uri::is_one(state))
 }

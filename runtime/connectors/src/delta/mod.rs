@@ -8,6 +8,7 @@ mod commit;
 mod config;
 mod convert;
 mod data_file;
+mod examine;
 mod log;
 mod partition;
 mod place;
@@ -21,6 +22,7 @@ mod text;
 mod writer;
 
 pub use config::{DeltaCompression, DeltaConfig, WriteMode};
+pub use examine::examine;
 pub(crate) use partition::{Key, Partitioner};
 pub use schema::SchemaDifference;
 pub use sink::{DeltaSink, check_schema};

@@ -1,4 +1,7 @@
 //! Files on a disk.
 
+mod examine;
 pub mod sink;
 pub mod source;
+
+pub use examine::examine_source;

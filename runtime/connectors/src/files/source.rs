@@ -35,6 +35,11 @@ pub(crate) use content::{Content, ReadAt};
 pub use identity::{Identity, Position};
 pub(crate) use infer::infer_from;
 pub use infer::infer_schema;
+
+/// The files that a configuration means, sorted; none is no mistake.
+pub(super) fn listed(config: &FilesConfig) -> Result<Vec<std::path::PathBuf>> {
+    listing::list(config, false)
+}
 pub(crate) use reader::open_remote;
 
 /// The reserved column that holds the path of a record's file.

@@ -6,6 +6,7 @@
 mod client;
 mod cluster;
 mod config;
+mod examine;
 mod msk_iam;
 mod position;
 mod queue;
@@ -14,6 +15,7 @@ pub mod source;
 mod token;
 
 pub use config::{Isolation, KafkaConfig, KafkaFormat, LostOffsets, Setting, Start, Tombstones};
+pub use examine::examine_source;
 pub use position::Position;
 pub use security::{Auth, Aws, Mechanism, Sasl, Security, Tls};
 

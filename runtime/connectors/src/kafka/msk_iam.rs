@@ -14,6 +14,7 @@ use wasmill_engine::{Error, Result};
 
 use super::security::Aws;
 use crate::aws::{self, AssumeRole};
+use crate::causes::in_words;
 use crate::threads;
 
 /// How long a token lets us in, at most: what MSK allows.
@@ -51,12 +52,6 @@ async fn credentials(wanted: &Aws) -> Result<(Credentials, String)> {
     let provider = provider.ok_or_else(|| Error::environment("no AWS credentials for MSK: there are none").hint(HINT))?;
     let told = |error| Error::environment(format!("no AWS credentials for MSK: {}", in_words(&error))).hint(HINT);
     Ok((provider.provide_credentials().await.map_err(told)?, region))
-}
-
-/// An error with what lies underneath: the outermost text alone says nothing.
-fn in_words(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn signed(credentials: Credentials, region: &str, time: SystemTime) -> Result<String> {

@@ -11,6 +11,7 @@ mod config;
 mod connection;
 mod copy;
 mod encode;
+mod examine;
 mod failure;
 mod json_text;
 mod layout;
@@ -26,4 +27,5 @@ mod writer;
 pub use config::{PostgresConfig, PostgresTls, PostgresTlsMode, PostgresWrite};
 
 pub use crate::secret::Secret;
+pub use examine::examine;
 pub use sink::{PostgresSink, check_schema};

@@ -1,4 +1,4 @@
-//! The uploads that a bucket waits for: the one request that the store's library does not have.
+//! The uploads that a bucket waits for: the one kind of request that the store's library does not have.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use object_store::{Error as StoreError, MultipartId};
 use wasmill_engine::{Error, Result};
 
 use super::{Bucket, failed};
+use crate::causes::in_words;
 
 /// How often a list is asked for once more, and the pause before the first time; it doubles.
 const TRIES_MORE: usize = 4;
@@ -55,31 +56,51 @@ impl Bucket {
     }
 
     async fn page(&self, prefix: &str, from: Option<&(Option<String>, String)>) -> Result<Page, StoreError> {
-        let generic = |text: String| StoreError::Generic { store: "S3", source: text.into() };
         // Without `encoding-type`: some stores take it and encode nothing, and keys here hold nothing that XML can't.
-        let mut address = format!("{}?max-uploads=1000&prefix={}&uploads=", self.address, escape(prefix));
+        let mut query = vec![("max-uploads", "1000"), ("prefix", prefix), ("uploads", "")];
         if let Some((key, id)) = from {
-            let key = key.as_ref().map(|key| format!("&key-marker={}", escape(key)));
-            let _ = write!(address, "{}&upload-id-marker={}", key.unwrap_or_default(), escape(id));
+            query.extend(key.as_deref().map(|key| ("key-marker", key)));
+            query.push(("upload-id-marker", id));
         }
+        let answer = self.ask(&query).await?;
+        read_page(&answer.body).map_err(|error| generic(error.message().to_owned()))
+    }
+
+    /// A signed request to the bucket itself.
+    pub(super) async fn ask(&self, query: &[(&str, &str)]) -> Result<Answer, StoreError> {
+        let query: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", escape(value))).collect();
         let mut request = HttpRequest::new(HttpRequestBody::empty());
-        *request.uri_mut() = address.parse().map_err(|error| generic(format!("not an address: {error}")))?;
+        *request.uri_mut() =
+            format!("{}?{}", self.address, query.join("&")).parse().map_err(|error| generic(format!("not an address: {error}")))?;
         let credential = self.store.credentials().get_credential().await?;
         AwsAuthorizer::new(&credential, "s3", &self.region).authorize(&mut request, None);
-        let answer = self.http.execute(request).await.map_err(|error| generic(error.to_string()))?;
+        let answer = self.http.execute(request).await.map_err(|error| generic(in_words(&error)))?;
         let status = answer.status();
-        let body = answer.into_body().bytes().await.map_err(|error| generic(error.to_string()))?;
-        let body = String::from_utf8_lossy(&body);
+        let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
+        let body = answer.into_body().bytes().await.map_err(|error| generic(in_words(&error)))?;
+        let body = String::from_utf8_lossy(&body).into_owned();
         if status.is_success() {
-            return read_page(&body).map_err(|error| generic(error.message().to_owned()));
+            return Ok(Answer { date, body });
         }
-        let source = format!("status code: {status}: {body}").into();
+        let (path, source) = (self.shown(""), format!("status code: {status}: {body}").into());
         match status.as_u16() {
-            401 | 403 => Err(StoreError::PermissionDenied { path: prefix.to_owned(), source }),
-            404 => Err(StoreError::NotFound { path: prefix.to_owned(), source }),
+            401 | 403 => Err(StoreError::PermissionDenied { path, source }),
+            404 => Err(StoreError::NotFound { path, source }),
             _ => Err(StoreError::Generic { store: "S3", source }),
         }
     }
+}
+
+/// What a bucket answered.
+pub(super) struct Answer {
+    /// When, by the store's clock, as HTTP writes it.
+    pub date: Option<String>,
+    /// What.
+    pub body: String,
+}
+
+fn generic(text: String) -> StoreError {
+    StoreError::Generic { store: "S3", source: text.into() }
 }
 
 /// Reads a page. It has few elements that matter, and no others of their names.

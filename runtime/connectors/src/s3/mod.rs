@@ -6,6 +6,7 @@
 mod bucket;
 mod config;
 mod credentials;
+pub mod examine;
 mod failure;
 mod listing;
 pub mod sink;

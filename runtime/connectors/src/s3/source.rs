@@ -11,6 +11,7 @@
 
 mod ahead;
 mod config;
+mod examine;
 mod object;
 mod pattern;
 mod reader;
@@ -26,6 +27,7 @@ use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, Sp
 
 use self::ahead::Ahead;
 pub use self::config::S3SourceConfig;
+pub use self::examine::examine;
 use self::object::{Found, Position};
 use self::pattern::Pattern;
 use self::reader::ObjectReader;

@@ -1,6 +1,6 @@
 //! Which keys match, and the list of the objects that have them.
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use glob::MatchOptions;
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -18,7 +18,7 @@ pub(super) struct Pattern {
     /// The bucket.
     pub(super) bucket: String,
     /// Whole parts of keys before the first wildcard: what is listed.
-    prefix: String,
+    pub(super) prefix: String,
     keys: Keys,
 }
 
@@ -59,6 +59,24 @@ impl Pattern {
                 pattern.matches_with(key, options) && !has_hidden_part(&behind(key), &behind(pattern.as_str()))
             }
         }
+    }
+
+    /// The first object that matches, among so many that are looked at; whether that was all.
+    pub(super) async fn first(&self, bucket: &Bucket, at_most: usize) -> Result<(Option<Found>, bool)> {
+        if let Keys::One(_) = &self.keys {
+            return Ok((self.list(bucket, None).await?.pop(), true));
+        }
+        let failed = |error| failed(format_args!("list {}", self.shown), &error);
+        let prefix = path(&self.prefix).map_err(failed)?;
+        let mut objects = bucket.store.list(Some(&prefix)).take(at_most);
+        let mut looked_at = 0;
+        while let Some(object) = objects.try_next().await.map_err(failed)? {
+            looked_at += 1;
+            if self.matches(object.location.as_ref()) {
+                return Ok((Some(Found::new(&self.bucket, &object)), true));
+            }
+        }
+        Ok((None, looked_at < at_most))
     }
 
     /// The objects that match, in the order of their keys; behind a key, or all.

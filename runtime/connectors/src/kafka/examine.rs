@@ -1,0 +1,94 @@
+//! A look at a cluster: do the brokers answer and let us in, are the topics there, may we read them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::Offset;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use wasmill_engine::{Error, Result};
+
+use super::client::{Client, Health, fetching};
+use super::cluster::{Cluster, Place, Topic, offsets};
+use super::queue::PartitionQueue;
+use super::{KafkaConfig, token::Tokens};
+use crate::examine::Finding;
+
+/// How long the brokers may take for their first answer.
+const PATIENCE: &str = "10s";
+/// How long a record, or the end of a partition, may take.
+const READ: Duration = Duration::from_secs(10);
+
+/// Looks at the topics of a source. No group is joined, and no offset committed.
+pub fn examine_source(config: &KafkaConfig) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let looked = look(config, &mut findings);
+    findings.extend(looked.err().map(Finding::Bad));
+    findings
+}
+
+fn look(config: &KafkaConfig, findings: &mut Vec<Finding>) -> Result<()> {
+    config.check()?;
+    let quick = KafkaConfig { patience: Some(PATIENCE.to_owned()), ..config.clone() };
+    let health: Arc<Health> = Arc::default();
+    let tokens = Tokens::of(config.security.as_ref()).map(Arc::new);
+    let begun = Instant::now();
+    let cluster = Cluster::start(&quick, "doctor", "wasmill-doctor", &health, tokens.as_ref())?;
+    let topics = cluster.topics()?;
+    findings.push(Finding::good(format!("the brokers {} answer ({} ms)", config.brokers, begun.elapsed().as_millis())));
+    for missing in config.topics.iter().filter(|name| !topics.contains_key(*name)) {
+        findings.push(Finding::Bad(
+            Error::environment(format!("the topic {missing} does not exist"))
+                .hint(format!("correct the name, or make it: wasmill topics create {missing} --brokers {}", config.brokers)),
+        ));
+    }
+    if topics.is_empty() && config.pattern.is_some() {
+        findings.push(Finding::doubt(
+            format!("no topic matches {} yet", config.topics_in_words()),
+            "a stream waits for one, and a batch stops; is the pattern right?",
+        ));
+    }
+    let client = Arc::new(Client::start(&fetching(&quick, "doctor", 1), &health, tokens.as_ref())?);
+    for (name, topic) in &topics {
+        findings.push(topic_finding(&cluster, &client, name, topic).unwrap_or_else(Finding::Bad));
+    }
+    Ok(())
+}
+
+fn topic_finding(cluster: &Cluster, client: &Arc<Client>, name: &str, topic: &Topic) -> Result<Finding> {
+    let places: Vec<Place> = topic.partitions.iter().map(|partition| (name.to_owned(), *partition)).collect();
+    let (begins, ends) = (cluster.begins(&places)?, offsets(client, &places, Offset::End)?);
+    if let Some(place) = places.first() {
+        let end = ends.get(place).copied().unwrap_or(0);
+        try_to_read(client, place, begins.get(place).copied().unwrap_or(0).max(end - 1))?;
+    }
+    let offsets: u64 = places.iter().map(|place| length(&begins, &ends, place)).sum();
+    let count = topic.partitions.len();
+    let partitions = if count == 1 { "1 partition".to_owned() } else { format!("{count} partitions") };
+    Ok(Finding::good(format!("the topic {name} can be read: {partitions}, {offsets} offsets")))
+}
+
+fn length(begins: &HashMap<Place, i64>, ends: &HashMap<Place, i64>, place: &Place) -> u64 {
+    let of = |all: &HashMap<Place, i64>| all.get(place).copied().unwrap_or(0);
+    u64::try_from(of(ends) - of(begins)).unwrap_or(0)
+}
+
+/// Takes what comes first at an offset: a record or the end of the partition are fine, a refusal is told.
+fn try_to_read(client: &Arc<Client>, (topic, partition): &Place, offset: i64) -> Result<()> {
+    let mut queue = PartitionQueue::open(client, topic, *partition, offset)?;
+    let mut messages = queue.messages();
+    let deadline = Instant::now() + READ;
+    while Instant::now() < deadline {
+        if queue.take(&mut messages, 1, Duration::from_millis(100)) == 0 {
+            continue;
+        }
+        return match messages.get(messages.len() - 1).error() {
+            None | Some((Code::PartitionEOF | Code::OffsetOutOfRange | Code::AutoOffsetReset, _)) => Ok(()),
+            Some((Code::TopicAuthorizationFailed, _)) => Err(Error::environment(format!("the topic {topic} must not be read by us"))
+                .hint("the principal needs READ on the topic, and READ on the group whose offsets follow")),
+            Some((_, text)) => Err(Error::environment(format!("the topic {topic} can't be read: {text}"))),
+        };
+    }
+    Err(Error::environment(format!("the partition {partition} of the topic {topic} gives neither a record nor its end within 10 s"))
+        .hint("is the broker that leads it reachable under the address that it advertises?"))
+}
