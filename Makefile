@@ -16,7 +16,7 @@ ifneq ($(REAL_DATA),)
 export WASMILL_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: help setup build plugins run test services lint crash bench fuzz clean
+.PHONY: help setup build plugins run test services lint crash bench soak fuzz clean
 
 help: ## Shows this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -74,9 +74,15 @@ crash: setup $(VENV)/ready ## 300 kills in each mode; WASMILL_CRASH_SEED repeats
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
 	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-300} $(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test e2e -- crash --nocapture
 
-bench: plugins $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks.md
+bench: plugins $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks.md; BENCH="--only kafka" a part
 	cargo build --release --locked -p wasmill -p wasmill-bench
-	$(VENV)/bin/python tests/bench/run.py
+	$(SERVERS) install
+	$(SERVERS) run -- $(VENV)/bin/python tests/bench/run.py $(BENCH)
+
+soak: plugins $(VENV)/ready ## Half an hour of streaming: memory, file handles and threads have to stay flat
+	cargo build --release --locked -p wasmill -p wasmill-bench
+	$(SERVERS) install
+	$(SERVERS) run -- $(VENV)/bin/python tests/bench/soak.py
 
 fuzz: setup ## Attacks every decoder of foreign bytes until it is stopped
 	WASMILL_FUZZ=endless $(TEST_ENVIRONMENT) $(TESTS) --test hostile -- decoders --nocapture

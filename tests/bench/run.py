@@ -14,7 +14,10 @@ from datetime import date
 from pathlib import Path
 
 from measure import Failed
-from scenarios import ALL, Bench, make_input
+from scenarios import ALONE, Bench, make_input
+from streams import STREAMS
+
+ALL = ALONE | STREAMS
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -242,7 +242,7 @@ def section(title: str, text: str, table: list[str], conclusion: str) -> str:
     return "\n\n".join(part for part in (f"## {title}", text, "\n".join(table), conclusion) if part)
 
 
-ALL = {
+ALONE = {
     "baselines": against_baselines,
     "native": plugin_or_native,
     "boundary": boundary,
@@ -252,4 +252,4 @@ ALL = {
     "start": start,
 }
 
-__all__ = ["ALL", "Bench", "Compared", "make_input"]
+__all__ = ["ALONE", "Bench", "Compared", "make_input", "section", "verdict"]

@@ -45,7 +45,7 @@ class Postgres:
         os.chdir(self.folder)
         certificates = self.folder / "tls"
         command = [*self.as_postgres(), str(self.bin / "postgres"), "-D", str(data), "-p", str(self.port), "-k", str(self.folder),
-                   "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "ssl=on",
+                   "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "track_commit_timestamp=on", "-c", "ssl=on",
                    "-c", f"ssl_cert_file={certificates}/server.crt", "-c", f"ssl_key_file={certificates}/server.key",
                    "-c", f"ssl_ca_file={certificates}/ca.pem"]
         os.execvp(command[0], command)

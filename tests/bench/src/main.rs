@@ -3,6 +3,7 @@
 //! `tests/bench/run.py` drives it; each command can be run by hand too.
 
 mod boundary;
+mod kafka;
 mod native;
 mod pipeline;
 mod plugin;
@@ -47,6 +48,38 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Makes a topic and fills it with the input
+    Fill {
+        #[command(flatten)]
+        topic: kafka::Topic,
+        #[arg(long, default_value_t = 4)]
+        partitions: i32,
+        /// How many times over; 0 makes the topic only
+        #[arg(long, default_value_t = 1)]
+        copies: u32,
+    },
+    /// Produces posts at a steady rate; the `index` of each is its moment, in microseconds since 1970
+    Load {
+        #[command(flatten)]
+        topic: kafka::Topic,
+        #[arg(long, default_value_t = 4)]
+        partitions: i32,
+        /// Posts a second
+        #[arg(long)]
+        rate: u32,
+        #[arg(long)]
+        seconds: u32,
+    },
+    /// The baseline: consumes a topic to its end, decodes with arrow-json, writes Parquet files; prints the number of rows
+    Bare {
+        #[command(flatten)]
+        topic: kafka::Topic,
+        #[arg(long, default_value_t = 2)]
+        consumers: usize,
+        /// A folder for the files
+        #[arg(long)]
+        out: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -56,6 +89,9 @@ fn main() -> ExitCode {
         Command::Check => boundary::check(&input, &plugin),
         Command::Boundary => boundary::measure(&input, &plugin),
         Command::Pipeline { cleaning, out } => pipeline::run(&input, cleaning, &plugin, &out),
+        Command::Fill { topic, partitions, copies } => kafka::fill(&topic, partitions, &input, copies),
+        Command::Load { topic, partitions, rate, seconds } => kafka::load(&topic, partitions, &input, rate, seconds),
+        Command::Bare { topic, consumers, out } => kafka::bare(&topic, consumers, &out).map(|rows| println!("{rows}")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

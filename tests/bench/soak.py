@@ -1,0 +1,80 @@
+"""Streams posts for a while and looks at the process: memory, file handles and threads have to stay flat, and no row may be lost.
+
+Run by `make soak`, for half an hour; `--seconds` makes it shorter.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from measure import Failed
+from scenarios import Bench, make_input
+from streams import PARTITIONS, Database, command, committed_rows, expect_rows, from_topic, running, topic, variable, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOK_EVERY = 10.0
+# The first looks see caches fill.
+YOUNG = 0.2
+
+
+def look(pid: int) -> tuple[float, int, int]:
+    """Resident memory in MiB, open file handles, threads."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    return int(fields["VmRSS"].split()[0]) / 1024, len(os.listdir(f"/proc/{pid}/fd")), int(fields["Threads"])
+
+
+def soak(bench: Bench, seconds: int, rate: int) -> list[tuple[float, int, int]]:
+    source, database = make_input(bench), Database()
+    os.environ["PG_URL"] = database.url
+    name, out = topic(bench, source, 0), bench.fresh("soak")
+    settings = [*from_topic(name), f"sinks.pin_table.delta.uri={out}/table"]
+    looks = []
+    with running(bench, command(bench, "soak", out, settings, "--json")) as mill:
+        said = bench.scratch / "stream.log"
+        wait_for("the start of the pipeline", lambda: '"event":"progress"' in said.read_text())
+        where = ["--brokers", variable("WASMILL_TEST_KAFKA"), "--topic", name, "--partitions", PARTITIONS]
+        producer = subprocess.Popen(bench.micro_command("load", *where, "--rate", rate, "--seconds", seconds, "--input", source))
+        while producer.poll() is None:
+            looks.append(look(mill.pid))
+            time.sleep(LOOK_EVERY)
+            if len(looks) % 6 == 0:
+                print(f"{len(looks) * LOOK_EVERY:6.0f} s: {looks[-1][0]:.0f} MiB, {looks[-1][1]} file handles, {looks[-1][2]} threads", flush=True)
+        if producer.returncode != 0:
+            raise Failed("the producer failed")
+        wait_for("the last row", lambda: committed_rows(said) >= rate * seconds)
+    expect_rows(bench, out / "table", rate * seconds)
+    if (rows := int(database.ask("SELECT count(*) FROM pins"))) != rate * seconds:
+        raise Failed(f"PostgreSQL has {rows} rows, and {rate * seconds} were produced")
+    return looks[int(len(looks) * YOUNG):]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=1800)
+    parser.add_argument("--rate", type=int, default=5000)
+    arguments = parser.parse_args()
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    (target / "bench").mkdir(parents=True, exist_ok=True)
+    bench = Bench(ROOT, target / "bench", target / "release/wasmill", target / "release/wasmill-bench", 500_000, 1)
+    try:
+        looks = soak(bench, arguments.seconds, arguments.rate)
+    except Failed as failed:
+        print(f"error: {failed}", file=sys.stderr)
+        return 1
+    third = max(1, len(looks) // 3)
+    flat = True
+    for index, (what, room) in enumerate((("MiB of memory", 1.15), ("file handles", 1.1), ("threads", 1.0))):
+        early, late = (statistics.median(look[index] for look in part) for part in (looks[:third], looks[-third:]))
+        grows = late > early * room
+        flat &= not grows
+        print(f"{what}: {early:.0f} in the first third, {late:.0f} in the last, at most {max(look[index] for look in looks):.0f}: {'GROWS' if grows else 'flat'}")
+    print(f"every one of {arguments.rate * arguments.seconds:,} posts is in both tables once")
+    return 0 if flat else 1
+
+
+sys.exit(main())
