@@ -77,4 +77,5 @@ def main() -> int:
     return 0 if flat else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
