@@ -36,7 +36,7 @@ def soak(bench: Bench, seconds: int, rate: int) -> list[tuple[float, int, int]]:
     looks = []
     with running(bench, command(bench, "soak", out, settings, "--json")) as mill:
         said = bench.scratch / "stream.log"
-        wait_for("the start of the pipeline", lambda: '"event":"progress"' in said.read_text())
+        wait_for(mill, "the start of the pipeline", lambda: '"event":"progress"' in said.read_text())
         where = ["--brokers", variable("WASMILL_TEST_KAFKA"), "--topic", name, "--partitions", PARTITIONS]
         producer = subprocess.Popen(bench.micro_command("load", *where, "--rate", rate, "--seconds", seconds, "--input", source))
         while producer.poll() is None:
@@ -46,7 +46,7 @@ def soak(bench: Bench, seconds: int, rate: int) -> list[tuple[float, int, int]]:
                 print(f"{len(looks) * LOOK_EVERY:6.0f} s: {looks[-1][0]:.0f} MiB, {looks[-1][1]} file handles, {looks[-1][2]} threads", flush=True)
         if producer.returncode != 0:
             raise Failed("the producer failed")
-        wait_for("the last row", lambda: committed_rows(said) >= rate * seconds)
+        wait_for(mill, "the last row", lambda: committed_rows(said) >= rate * seconds)
     expect_rows(bench, out / "table", rate * seconds)
     if (rows := int(database.ask("SELECT count(*) FROM pins"))) != rate * seconds:
         raise Failed(f"PostgreSQL has {rows} rows, and {rate * seconds} were produced")

@@ -212,9 +212,11 @@ def running(bench: Bench, arguments: list[str]) -> Iterator[subprocess.Popen]:
         raise Failed(f"{' '.join(arguments)}\nended with status {process.returncode}:\n{(bench.scratch / 'stream.log').read_text()[-3000:]}")
 
 
-def wait_for(what: str, done) -> None:
+def wait_for(mill: subprocess.Popen, what: str, done) -> None:
     deadline = time.monotonic() + 120
     while not done():
+        if mill.poll() is not None:
+            return  # `running` says why.
         if time.monotonic() > deadline:
             raise Failed(f"{what} did not come within 120 s")
         time.sleep(0.2)
@@ -252,12 +254,12 @@ def measure_latency(bench: Bench, source: Path, database: Database, sink: str, e
         settings.append(f"sinks.pin_table.delta.uri={out}/table")
     pipeline = {"Delta": "kafka-to-delta", "Postgres": "kafka-to-postgres"}[sink]
     total = rate * LOAD_SECONDS
-    with running(bench, command(bench, pipeline, out, settings, "--mode", "stream", "--json")):
+    with running(bench, command(bench, pipeline, out, settings, "--mode", "stream", "--json")) as mill:
         said = bench.scratch / "stream.log"
-        wait_for("the start of the pipeline", lambda: '"event":"progress"' in said.read_text())
+        wait_for(mill, "the start of the pipeline", lambda: '"event":"progress"' in said.read_text())
         where = ["--brokers", variable("WASMILL_TEST_KAFKA"), "--topic", name]
         once(bench.micro_command("load", *where, "--partitions", PARTITIONS, "--rate", rate, "--seconds", LOAD_SECONDS, "--input", source), bench.root, bench.log)
-        wait_for("the last row", lambda: committed_rows(said) >= total)
+        wait_for(mill, "the last row", lambda: committed_rows(said) >= total)
     if sink == "Delta":
         once(bench.python("delta_latency.py", out / "table", WARM_UP_SECONDS), bench.root, bench.log)
         rows, p50, p99 = json.loads(bench.log.read_text())
