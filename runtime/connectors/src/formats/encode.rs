@@ -64,7 +64,7 @@ pub fn record_writer<W: Write + Send + 'static>(
 }
 
 /// Turns rows into text. The rows have the types of the short list.
-pub(super) trait TextEncoder: Send {
+pub(crate) trait TextEncoder: Send {
     /// What stands before the first row.
     fn begin(&mut self, text: &mut Vec<u8>);
     /// Appends rows.
