@@ -2,6 +2,12 @@
 
 #![allow(dead_code)]
 
+mod proxy;
+mod server;
+
+pub use proxy::Proxy;
+pub use server::Broker;
+
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -250,6 +256,15 @@ impl Producer {
     /// Waits until all of it is there.
     pub fn flush(&self) {
         self.0.flush(PATIENCE).unwrap();
+    }
+
+    /// Begins with transactions: earlier producers of the same name are fenced.
+    pub fn init(&self) {
+        self.0.init_transactions(PATIENCE).unwrap();
+    }
+
+    pub fn try_commit(&self) -> rdkafka::error::KafkaResult<()> {
+        self.0.commit_transaction(PATIENCE)
     }
 
     pub fn begin(&self) {
