@@ -11,7 +11,7 @@ use crate::crash::{POINTS, Random, number_from_environment};
 use crate::kafka_broker::{Broker, Producer, address, create_at, topic, until};
 use crate::support::{Pins, Running, Workshop, expected};
 
-const PARTITIONS: i32 = 4;
+pub const PARTITIONS: i32 = 4;
 
 fn pipeline(brokers: &str, topic: &str) -> String {
     format!(
@@ -50,7 +50,7 @@ fn place(number: u64) -> (u64, u64) {
     (number / 20 % PARTITIONS as u64, number / (20 * PARTITIONS as u64) * 20 + number % 20)
 }
 
-fn send(producer: &Producer, topic: &str, numbers: Range<u64>) {
+pub fn send(producer: &Producer, topic: &str, numbers: Range<u64>) {
     let lines = Pins(numbers.clone()).lines();
     for (number, line) in numbers.zip(lines.lines()) {
         producer.send(topic, place(number).0 as i32, line.as_bytes());
@@ -111,14 +111,14 @@ fn a_stream_ends_well_when_it_is_asked_to_and_a_batch_goes_on_from_there() {
 }
 
 /// Produces on and on, beside the test.
-struct Flow {
+pub struct Flow {
     sent: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Flow {
-    fn start(brokers: String, topic: String) -> Self {
+    pub fn start(brokers: String, topic: String) -> Self {
         let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, end) = (Arc::clone(&sent), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
@@ -134,7 +134,8 @@ impl Flow {
         Self { sent, stop, thread }
     }
 
-    fn end(self) -> u64 {
+    /// Ends it. Answers how many posts there are.
+    pub fn end(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
         self.sent.load(Ordering::Relaxed)

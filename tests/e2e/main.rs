@@ -7,6 +7,8 @@ mod damage;
 mod kafka;
 #[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
 mod kafka_broker;
+mod kafka_to_kafka;
+mod kafka_to_s3;
 mod pipelines;
 mod postgres;
 mod real_data;
@@ -16,3 +18,4 @@ mod s3_takeover;
 mod stage_contract;
 mod support;
 mod takeover;
+mod topics;

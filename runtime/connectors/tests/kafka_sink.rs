@@ -253,12 +253,16 @@ fn a_producer_of_the_same_name_that_hangs_is_fenced_with_its_rows() {
 }
 
 #[test]
-fn transactions_that_hold_up_the_token_are_ended_if_they_are_ours_and_waited_for_if_not() {
+fn open_transactions_of_others_hold_up_a_token_only_where_they_leave_it_unclear() {
     let config = KafkaSinkConfig { patience: Some("30s".into()), ..config(&topic(1)) };
-    let mill = Mill::new(&config, &numbers(0..1));
-    mill.write(&numbers(0..10));
-    let hold_up = |pipeline: &str| {
-        let key = format!("{pipeline}.other/{}", config.topic);
+    let impatient = KafkaSinkConfig { patience: Some("2s".into()), ..config.clone() };
+    let commit = |mill: &Mill, epoch: u64| {
+        let first = epoch as i64 * 10;
+        let (prepared, _) = mill.prepare(&token(epoch - 1, epoch), &numbers(first - 10..first));
+        mill.sink.commit(&token(epoch - 1, epoch), &prepared)
+    };
+    let hold_up = |pipeline: &str, sink: &str| {
+        let key = format!("{pipeline}.{sink}/{}", config.topic);
         let zombie = Producer::new(&[("transactional.id", &format!("wasmill-{key}")), ("transaction.timeout.ms", "600000")]);
         zombie.init();
         zombie.begin();
@@ -266,26 +270,38 @@ fn transactions_that_hold_up_the_token_are_ended_if_they_are_ours_and_waited_for
         zombie.flush();
         zombie
     };
-    let _ours = hold_up("p");
+    let standing = |config: &KafkaSinkConfig| {
+        let sink = KafkaSink::new(config, &numbers(0..1).schema(), "").unwrap();
+        sink.committed("p", "s").map(|committed| committed.map(|committed| committed.epoch))
+    };
+    let mill = Mill::new(&config, &numbers(0..1));
     let folder = Arc::clone(&mill.folder);
-    drop(mill);
-    let next = Mill::again(&config, &numbers(0..1), Arc::clone(&folder));
-    let (prepared, _) = next.prepare(&token(1, 2), &numbers(10..20));
-    assert_eq!(
-        next.sink.commit(&token(1, 2), &prepared).unwrap(),
-        CommitOutcome::Done,
-        "another sink of this pipeline does not hold it up"
-    );
+    assert_eq!(commit(&mill, 1).unwrap(), CommitOutcome::Done);
 
-    let foreign = hold_up("another");
-    let impatient = KafkaSinkConfig { patience: Some("2s".into()), ..config.clone() };
+    // Nothing of ours lies behind it.
+    let ours = hold_up("p", "other");
+    assert_eq!(standing(&impatient).unwrap(), Some(1));
+    // Now something does: who only looks has to wait, who commits ends it, for it is of this pipeline.
+    assert_eq!(commit(&mill, 2).unwrap(), CommitOutcome::Done);
+    assert!(standing(&impatient).unwrap_err().message().contains("holds up the topic"));
+    drop(mill);
+    assert_eq!(commit(&Mill::again(&config, &numbers(0..1), Arc::clone(&folder)), 3).unwrap(), CommitOutcome::Done);
+    assert!(ours.try_commit().is_err(), "it was ended");
+
+    // Of another pipeline: it is waited for.
+    let foreign = hold_up("another", "s");
+    assert_eq!(commit(&Mill::again(&impatient, &numbers(0..1), Arc::clone(&folder)), 4).unwrap(), CommitOutcome::Done);
     let late = Mill::again(&impatient, &numbers(0..1), folder);
-    let (prepared, _) = late.prepare(&token(2, 3), &numbers(20..30));
-    let error = late.sink.commit(&token(2, 3), &prepared).unwrap_err();
+    let error = commit(&late, 5).unwrap_err();
     assert!(error.message().contains("holds up the topic") && error.hint_text().unwrap().contains("nothing is lost"), "{error:?}");
     foreign.abort();
-    assert_eq!(late.sink.commit(&token(2, 3), &prepared).unwrap(), CommitOutcome::Done);
-    assert!(seen_numbers(&committed(&config.topic)).into_iter().eq(0..30));
+    assert_eq!(commit(&late, 5).unwrap(), CommitOutcome::Done);
+    assert!(seen_numbers(&committed(&config.topic)).into_iter().eq(0..50));
+
+    // Our own, of a process that ended in the middle of its commit: who looks sees what was committed before.
+    drop(late);
+    let _dead = hold_up("p", "s");
+    assert_eq!(standing(&impatient).unwrap(), Some(5));
 }
 
 /// A broker behind a proxy, and a sink that reaches it there.

@@ -9,7 +9,7 @@ pub use wasmill_connectors::files::sink::FilesSinkConfig as FilesSink;
 pub use wasmill_connectors::files::source::FilesConfig as FilesSource;
 pub use wasmill_connectors::kafka::{KafkaConfig as KafkaSource, KafkaSinkConfig as KafkaSink};
 pub use wasmill_connectors::postgres::PostgresConfig as PostgresSink;
-pub use wasmill_connectors::s3::sink::S3SinkConfig as S3Sink;
+pub use wasmill_connectors::s3::sink::{S3Layout, S3SinkConfig as S3Sink};
 pub use wasmill_connectors::s3::source::S3SourceConfig as S3Source;
 
 /// Whether an emulator never ends.
@@ -24,6 +24,11 @@ pub fn is_overwrite(kind: &SinkKind) -> Option<bool> {
         SinkKind::Files(_) | SinkKind::S3(_) | SinkKind::Postgres(_) | SinkKind::Kafka(_) => Some(false),
         SinkKind::Console(_) => None,
     }
+}
+
+/// Whether a sink writes a source's records one by one, by their places in it: nothing may stand between.
+pub fn wants_places(kind: &SinkKind) -> bool {
+    matches!(kind, SinkKind::S3(s3) if s3.layout == S3Layout::Connect)
 }
 
 /// Where a sink writes; `None` where two may write.

@@ -16,6 +16,7 @@ mod security;
 pub mod sink;
 pub mod source;
 mod token;
+pub mod topics;
 
 pub use config::{Isolation, KafkaConfig, KafkaFormat, LostOffsets, Setting, Start, Tombstones};
 pub use position::Position;

@@ -26,7 +26,7 @@ use super::cluster::{Cluster, Place, Topic, offsets};
 use super::config::{Isolation, KafkaConfig, KafkaFormat};
 use super::position::{Position, parse_split, split_id};
 use super::token::Tokens;
-pub(super) use columns::RESERVED;
+pub(crate) use columns::RESERVED;
 pub use columns::{HEADERS_COLUMN, KEY_COLUMN, OFFSET_COLUMN, PARTITION_COLUMN, TIMESTAMP_COLUMN, TOPIC_COLUMN, VALUE_COLUMN};
 use look::Look;
 

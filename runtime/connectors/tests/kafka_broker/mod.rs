@@ -19,8 +19,8 @@ use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-/// Every wait for the broker ends.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Every wait for the broker ends. One that was killed takes its time to come back on a machine with much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A variable that the servers' starter sets.
 pub fn variable(name: &str) -> String {

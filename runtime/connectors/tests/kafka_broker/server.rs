@@ -1,10 +1,14 @@
 //! A broker of a test's own.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use super::variable;
+
+/// A broker is up after seconds; beside many others it takes its time.
+const START: Duration = Duration::from_secs(120);
 
 /// A broker of the test's own, to be killed.
 pub struct Broker {
@@ -33,7 +37,19 @@ impl Broker {
         let own = SocketAddr::from(([127, 0, 0, 1], ports[0].parse().unwrap()));
         let address = proxy.map_or(own, |proxy| proxy(own));
         let server = Self::spawn(folder.path(), &ports, address);
-        Self { folder, ports, address, server }
+        let mut broker = Self { folder, ports, address, server };
+        broker.wait_until_it_listens(own);
+        broker
+    }
+
+    fn wait_until_it_listens(&mut self, own: SocketAddr) {
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(own).is_err() {
+            let log = || std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "the broker does not listen after {START:?}: {}", log());
+            assert!(self.server.try_wait().unwrap().is_none(), "the broker ended: {}", log());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
     }
 
     fn spawn(folder: &Path, ports: &[String], address: SocketAddr) -> Child {

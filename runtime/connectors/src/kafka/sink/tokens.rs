@@ -26,8 +26,8 @@ const PARTITION: i32 = 0;
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long one look into the topic waits.
 const WAIT: Duration = Duration::from_millis(100);
-/// Who waits so long for a transaction of others to end looks whose it is.
-const HELD_UP: Duration = Duration::from_millis(500);
+/// Who waits so long for a transaction to end looks whose it is.
+const HELD_UP: Duration = Duration::from_millis(200);
 const MESSAGES: usize = 1000;
 /// A topic is missing when so many looks in a row do not find it.
 const LOOKS: u32 = 3;
@@ -135,7 +135,11 @@ impl Tokens<'_> {
         }
     }
 
-    /// The newest committed token of a key; the topic is there. Transactions that are open delay it until they end; `free` is told the keys of those that do so for long.
+    /// The newest committed token of a key; the topic is there.
+    ///
+    /// Readers of what is committed stop before the first open transaction, of whomever it is. If nothing of this key lies behind that point, what lies before it is the
+    /// answer; and if what lies right there is of this key, its transaction is the open one, and nothing is committed by it yet. Otherwise that transaction has to
+    /// end: `free` is told the keys of those that are in the way.
     pub(super) fn read(
         &self,
         key: &str,
@@ -147,7 +151,7 @@ impl Tokens<'_> {
         let (mut newest, mut moved, mut told): (Option<Content>, _, _) = (None, Instant::now(), false);
         while reading.next < end {
             let before = reading.next;
-            reading.take(|found, value| {
+            reading.take(|_, found, value| {
                 if found == key.as_bytes() {
                     newest = value.map(|value| Content::read(value, self.topic)).transpose()?;
                 }
@@ -158,15 +162,19 @@ impl Tokens<'_> {
             } else if Instant::now() >= deadline {
                 return Err(Failure::late(&format!("read the sink's token: a transaction holds up the topic {}", self.topic)));
             } else if moved.elapsed() >= HELD_UP {
+                let held_up = self.keys(before, end, deadline)?;
+                let own: Vec<i64> = held_up.iter().filter(|(_, found)| *found == key).map(|(offset, _)| *offset).collect();
+                if own.is_empty() || own == [before] {
+                    return Ok(newest);
+                }
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(
                         topic = self.topic,
                         "the sink's token waits for a transaction of a process that has ended, or is at work"
                     );
                 }
-                for holder in self.keys(before, end, deadline)?.iter().filter(|holder| *holder != key) {
-                    free(holder)?;
-                }
+                let holders: BTreeSet<&String> = held_up.iter().map(|(_, holder)| holder).filter(|holder| *holder != key).collect();
+                holders.into_iter().try_for_each(|holder| free(holder))?;
                 moved = Instant::now();
             }
         }
@@ -179,13 +187,16 @@ impl Tokens<'_> {
         Ok((of(self.cluster.begins(&place)?), of(self.cluster.ends(&place)?)))
     }
 
-    /// The keys of the records from `begin` to `end`, those of open transactions too.
-    fn keys(&self, begin: i64, end: i64, deadline: Instant) -> Result<BTreeSet<String>, Failure> {
+    /// The records from `begin` to `end` by offset and key, those of open transactions too.
+    fn keys(&self, begin: i64, end: i64, deadline: Instant) -> Result<Vec<(i64, String)>, Failure> {
         let mut reading = Reading::open(self, Isolation::ReadUncommitted, begin)?;
-        let mut keys = BTreeSet::new();
-        while reading.next < end && Instant::now() < deadline {
-            reading.take(|key, _| {
-                keys.extend(String::from_utf8(key.to_vec()));
+        let mut keys = Vec::new();
+        while reading.next < end {
+            if Instant::now() >= deadline {
+                return Err(Failure::late("read the sink's token"));
+            }
+            reading.take(|offset, key, _| {
+                keys.extend(String::from_utf8(key.to_vec()).map(|key| (offset, key)));
                 Ok(())
             })?;
         }
@@ -213,7 +224,7 @@ impl Reading {
     }
 
     /// Takes what is there, and waits a little if that is nothing.
-    fn take(&mut self, mut each: impl FnMut(&[u8], Option<&[u8]>) -> Result<()>) -> Result<(), Failure> {
+    fn take(&mut self, mut each: impl FnMut(i64, &[u8], Option<&[u8]>) -> Result<()>) -> Result<(), Failure> {
         let mut messages = self.queue.messages();
         self.queue.take(&mut messages, MESSAGES, WAIT);
         for index in 0..messages.len() {
@@ -221,7 +232,7 @@ impl Reading {
             match message.error() {
                 None => {
                     self.next = message.offset() + 1;
-                    each(message.key().unwrap_or_default(), message.value())?;
+                    each(message.offset(), message.key().unwrap_or_default(), message.value())?;
                 }
                 // Markers of transactions and what compaction removed lie before it.
                 Some((RDKafkaErrorCode::PartitionEOF, _)) => self.next = self.next.max(message.offset()),
