@@ -194,3 +194,49 @@ fn a_process_that_slept_in_the_middle_of_its_commit_is_fenced() {
         mill.finish(12_000);
     }
 }
+
+#[test]
+fn a_topic_is_copied_as_it_is() {
+    let (workshop, from, to) = (Workshop::new(), unique("from"), unique("to"));
+    [&from, &to].iter().for_each(|topic| create_at(&address(), topic, 3));
+    let producer = Producer::new(&[]);
+    let values: [Option<&[u8]>; 4] = [Some(b"{\"half"), Some(b"\xff\n"), Some(b""), None];
+    for (index, value) in values.iter().enumerate() {
+        let key = [0xff, index as u8];
+        producer.send_all_of(
+            &from,
+            2 - index as i32 % 3,
+            (index != 1).then_some(&key),
+            *value,
+            &[],
+            Some(1_700_000_000_000 + index as i64),
+        );
+    }
+    producer.flush();
+    workshop.write(
+        "copy.yaml",
+        &format!(
+            r#"
+name: copy
+sources:
+  old:
+    kafka: {{ brokers: "{brokers}", topics: [{from}], format: raw, tombstones: row }}
+    schema: {{ value: binary, "_source.key": binary, "_source.partition": int32, "_source.timestamp": "timestamp(ms, UTC)" }}
+sinks:
+  new:
+    from: old
+    kafka: {{ brokers: "{brokers}", topic: {to}, format: raw, key: _source.key, partition: _source.partition, timestamp: _source.timestamp }}
+dead_letters:
+  files: {{ path: dead, format: jsonl }}
+"#,
+            brokers = address()
+        ),
+    );
+    workshop.run_well(&["run", "copy.yaml"]);
+    let read = |topic: &str| {
+        let records = read_at(&address(), topic, "read_committed");
+        records.into_iter().map(|record| (record.partition, record.time, record.key, record.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&to).len(), 4);
+    assert_eq!(read(&to), read(&from));
+}

@@ -22,7 +22,7 @@ fn a_topic_is_made_listed_described_and_removed() {
     assert!(again.stderr.contains("is there already"), "{}", again.stderr);
 
     let producer = Producer::new(&[]);
-    (0..5).for_each(|_| producer.send(&name, 2, b"x"));
+    (0..5).for_each(|_| producer.send_all_of(&name, 2, Some(b"key"), Some(b"x"), &[], None));
     producer.flush();
     let listed = topics(&workshop, &["list"]);
     let row = well(&listed).lines().find(|line| line.contains(&name)).unwrap_or_else(|| panic!("{}", listed.stdout)).to_owned();

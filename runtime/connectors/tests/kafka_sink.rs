@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use base64::Engine as _;
 use kafka_broker::{
-    Broker, Producer, Proxy, Seen, address, committed, configuration, create_at, create_with, read_at, topic, unique, until,
+    Broker, Producer, Proxy, Seen, address, committed, configuration, create, create_at, create_with, delete, read_at, topic, unique,
+    until, variable,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
-use wasmill_connectors::kafka::{KafkaCompression, KafkaFormat, KafkaSink, KafkaSinkConfig};
+use wasmill_connectors::kafka::{KafkaCompression, KafkaFormat, KafkaSink, KafkaSinkConfig, Mechanism, Sasl, Security, Tls};
 use wasmill_engine::{CommitOutcome, Committed, RowReject, Sink, Token, WriterContext};
 
 fn token(previous: u64, epoch: u64) -> Token {
@@ -255,7 +257,7 @@ fn a_producer_of_the_same_name_that_hangs_is_fenced_with_its_rows() {
 #[test]
 fn open_transactions_of_others_hold_up_a_token_only_where_they_leave_it_unclear() {
     let config = KafkaSinkConfig { patience: Some("30s".into()), ..config(&topic(1)) };
-    let impatient = KafkaSinkConfig { patience: Some("2s".into()), ..config.clone() };
+    let impatient = KafkaSinkConfig { patience: Some("4s".into()), ..config.clone() };
     let commit = |mill: &Mill, epoch: u64| {
         let first = epoch as i64 * 10;
         let (prepared, _) = mill.prepare(&token(epoch - 1, epoch), &numbers(first - 10..first));
@@ -302,6 +304,41 @@ fn open_transactions_of_others_hold_up_a_token_only_where_they_leave_it_unclear(
     drop(late);
     let _dead = hold_up("p", "s");
     assert_eq!(standing(&impatient).unwrap(), Some(5));
+}
+
+#[test]
+fn a_topic_that_is_deleted_stops_the_commit_which_goes_on_when_it_is_made_again() {
+    let config = KafkaSinkConfig { patience: Some("100s".into()), transaction_timeout: Some("10s".into()), ..config(&topic(2)) };
+    let mill = Mill::new(&config, &numbers(0..1));
+    mill.write(&numbers(0..10));
+    let (prepared, _) = mill.prepare(&token(1, 2), &numbers(10..20));
+    delete(&config.topic);
+    let error = mill.sink.commit(&token(1, 2), &prepared).unwrap_err();
+    assert!(error.hint_text().unwrap().contains("was the topic deleted?"), "{error:?}");
+    create(&config.topic, 2);
+    assert_eq!(mill.sink.commit(&token(1, 2), &prepared).unwrap(), CommitOutcome::Done);
+    assert!(seen_numbers(&committed(&config.topic)).into_iter().eq(10..20));
+}
+
+#[test]
+fn a_sink_shows_a_token_where_the_brokers_want_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let encode = |text: String| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let claims = format!("{{\"sub\":\"mill\",\"iat\":{now},\"exp\":{}}}", now + 3600);
+    std::fs::write(&file, format!("{}.{}.", encode("{\"alg\":\"none\"}".to_owned()), encode(claims))).unwrap();
+    let token_file = Some(file.to_str().unwrap().to_owned());
+    let sasl = Sasl { mechanism: Mechanism::Oauthbearer, username: None, password: None, token_file };
+    let tls = Tls { ca: Some(format!("{}/ca.pem", variable("WASMILL_TEST_KAFKA_TLS"))), ..Tls::default() };
+    let topic = topic(1);
+    let config = KafkaSinkConfig {
+        brokers: variable("WASMILL_TEST_KAFKA_SASL_SSL"),
+        security: Some(Security { tls: Some(tls), sasl: Some(sasl), ..Security::default() }),
+        ..config(&topic)
+    };
+    Mill::new(&config, &numbers(0..1)).write(&numbers(0..10));
+    assert!(seen_numbers(&committed(&topic)).into_iter().eq(0..10));
 }
 
 /// A broker behind a proxy, and a sink that reaches it there.

@@ -14,7 +14,8 @@ use crate::spec::{SinkSpec, SourceKind};
 /// Adds the columns that tell a record's place, if a sink that reads from this source wants them and they are not there.
 pub fn with_places(schema: &SchemaRef, source: usize, draft: &Draft<'_>, wiring: &Wiring) -> SchemaRef {
     let reads = |edges: &[Edge]| edges.iter().any(|edge| edge.producer == Producer::Source(source));
-    let wanted = draft.sinks.iter().zip(&wiring.sink_inputs).any(|(sink, edges)| reads(edges) && wants(sink));
+    let is_kafka = matches!(draft.sources[source].spec.as_ref().and_then(|spec| spec.kind()), Some(SourceKind::Kafka(_)));
+    let wanted = is_kafka && draft.sinks.iter().zip(&wiring.sink_inputs).any(|(sink, edges)| reads(edges) && wants(sink));
     if !wanted {
         return Arc::clone(schema);
     }

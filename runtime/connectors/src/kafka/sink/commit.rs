@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
 use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Result, Token, failpoint};
 
@@ -17,7 +18,7 @@ use super::prepared::Prepared;
 use super::producer::Session;
 use super::record::{Record, Records};
 use super::target::Target;
-use super::tokens::{Content, Tokens, is_of, key, transactional_id};
+use super::tokens::{Content, Tokens, is_of, is_present, key, transactional_id};
 use crate::kafka::client::{Health, producing};
 use crate::kafka::cluster::Cluster;
 use crate::kafka::config::KafkaConfig;
@@ -200,10 +201,21 @@ impl Committer {
         // Another key's producer goes first: it may hold no transaction.
         self.open = None;
         let (cluster, target) = (self.cluster()?, self.target()?);
+        self.check_topic(&cluster)?;
         Tokens { topic: &self.config.commits_topic, config: &self.reading, cluster: &cluster }.make(&target)?;
         let session = self.start(&work.key, work.deadline)?;
         let current = self.read(work, true)?;
         Ok(Open { key: work.key.clone(), session, current })
+    }
+
+    /// A topic that is gone since the run began: its brokers would let us wait for it.
+    fn check_topic(&self, cluster: &Cluster) -> Result<(), Failure> {
+        match is_present(cluster, &self.config.topic)? {
+            true => Ok(()),
+            false => {
+                Err(Failure::of_code("write the rows", RDKafkaErrorCode::UnknownTopicOrPartition, "the topic does not exist any more"))
+            }
+        }
     }
 
     fn start(&mut self, key: &str, deadline: Instant) -> Result<Session, Failure> {

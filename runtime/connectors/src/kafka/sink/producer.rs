@@ -20,6 +20,10 @@ use crate::kafka::token::Tokens;
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long giving a transaction up may take: the brokers do so by themselves after its timeout.
 const GIVE_UP: Duration = Duration::from_secs(3);
+/// Who waits so long without a record being taken gives the transaction up, and looks what is wrong.
+const STALLED: Duration = Duration::from_secs(10);
+/// How long one look at the records on their way waits.
+const LOOK: Duration = Duration::from_millis(500);
 /// How long to wait for room among the records that are on their way.
 const ROOM: Duration = Duration::from_millis(20);
 
@@ -96,14 +100,13 @@ impl Session {
             let all = OwnedHeaders::new_with_capacity(record.headers.count);
             next.headers = Some(record.headers.clone().fold(all, |all, (key, value)| all.insert(Header { key, value: Some(value) })));
         }
+        let mut progress = Progress::new(self);
         loop {
             match self.producer.send(next) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
                     self.check_deliveries()?;
-                    if Instant::now() >= deadline {
-                        return Err(Failure::late("write the rows"));
-                    }
+                    progress.check(self, deadline)?;
                     self.producer.poll(ROOM);
                     next = again;
                 }
@@ -117,13 +120,16 @@ impl Session {
 
     /// Waits until the brokers have all records.
     pub(super) fn flush(&self, deadline: Instant) -> Result<(), Failure> {
-        let flushed = self.patiently("write the rows", deadline, |wait| {
-            let flushed = self.producer.flush(wait);
-            // A record that failed will not come.
-            if self.failed().is_some() { Ok(()) } else { flushed }
-        });
-        self.check_deliveries()?;
-        flushed
+        let mut progress = Progress::new(self);
+        loop {
+            let flushed = self.producer.flush(LOOK);
+            self.check_deliveries()?;
+            match flushed {
+                Ok(()) => return Ok(()),
+                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => progress.check(self, deadline)?,
+                Err(error) => return Err(Failure::of("write the rows", &error)),
+            }
+        }
     }
 
     /// Commits the transaction.
@@ -182,5 +188,29 @@ impl Session {
                 return Err(Failure::of(what, &error));
             }
         }
+    }
+}
+
+/// Whether the brokers still take records.
+struct Progress {
+    waiting: i32,
+    since: Instant,
+}
+
+impl Progress {
+    fn new(session: &Session) -> Self {
+        Self { waiting: session.producer.in_flight_count(), since: Instant::now() }
+    }
+
+    /// Fails when they have not taken any for long.
+    fn check(&mut self, session: &Session, deadline: Instant) -> Result<(), Failure> {
+        let waiting = session.producer.in_flight_count();
+        if waiting < self.waiting {
+            *self = Self { waiting, since: Instant::now() };
+        }
+        if self.since.elapsed() < STALLED && Instant::now() < deadline {
+            return Ok(());
+        }
+        Err(Failure::late("write the rows"))
     }
 }

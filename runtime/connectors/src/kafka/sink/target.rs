@@ -15,6 +15,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// What Kafka allows a batch where nobody says otherwise.
 const DEFAULT_MAX_BYTES: usize = 1_048_588;
 
+/// What librdkafka sends at once, with room for what stands around a batch.
+const MAX_BATCH_BYTES: usize = 1_000_000_000 - (1 << 20);
+
 /// The topic as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
@@ -77,7 +80,7 @@ impl Target {
     fn of(config: &KafkaSinkConfig, entries: &[Entry], partitions: i32, replication: i32) -> Self {
         let value = |name: &str| entries.iter().find(|entry| entry.name == name).and_then(|entry| entry.value.as_deref());
         let number = |name: &str, default: i64| value(name).and_then(|value| value.parse().ok()).unwrap_or(default);
-        let max_batch = value("max.message.bytes").and_then(|value| value.parse().ok()).unwrap_or(DEFAULT_MAX_BYTES);
+        let max_batch = value("max.message.bytes").and_then(|value| value.parse().ok()).unwrap_or(DEFAULT_MAX_BYTES).min(MAX_BATCH_BYTES);
         let wanted = config.max_record.map(|size| usize::try_from(size.as_u64()).unwrap_or(usize::MAX));
         let (max_record, max_record_by) = match wanted {
             Some(wanted) if wanted < max_batch => (wanted, "max_record"),

@@ -86,15 +86,8 @@ pub(super) struct Tokens<'a> {
 impl Tokens<'_> {
     /// Whether the topic is there; one that would lose tokens is an error.
     pub(super) fn is_present(&self) -> Result<bool, Failure> {
-        // Brokers that start know less for a moment.
-        for look in 1..=LOOKS {
-            if self.cluster.topics().map_err(Failure::passing)?.contains_key(self.topic) {
-                break;
-            }
-            if look == LOOKS {
-                return Ok(false);
-            }
-            std::thread::park_timeout(WAIT);
+        if !is_present(self.cluster, self.topic)? {
+            return Ok(false);
         }
         let policy = match admin::configuration(self.cluster.client(), self.topic, ANSWER)? {
             Ok(entries) => entries.into_iter().find(|entry| entry.name == "cleanup.policy").and_then(|entry| entry.value),
@@ -160,8 +153,9 @@ impl Tokens<'_> {
             if reading.next > before {
                 moved = Instant::now();
             } else if Instant::now() >= deadline {
-                return Err(Failure::late(&format!("read the sink's token: a transaction holds up the topic {}", self.topic)));
-            } else if moved.elapsed() >= HELD_UP {
+                return Err(self.held_up());
+            } else if moved.elapsed() >= HELD_UP && reading.end == Some(before) {
+                // Brokers that are only slow have not told of an end: nothing follows from their silence.
                 let held_up = self.keys(before, end, deadline)?;
                 let own: Vec<i64> = held_up.iter().filter(|(_, found)| *found == key).map(|(offset, _)| *offset).collect();
                 if own.is_empty() || own == [before] {
@@ -181,10 +175,18 @@ impl Tokens<'_> {
         Ok(newest)
     }
 
+    fn held_up(&self) -> Failure {
+        Failure::late(&format!("read the sink's token: a transaction holds up the topic {}", self.topic))
+    }
+
     fn range(&self) -> Result<(i64, i64)> {
         let place: [Place; 1] = [(self.topic.to_owned(), PARTITION)];
-        let of = |all: std::collections::HashMap<Place, i64>| all.get(&place[0]).copied().unwrap_or_default();
-        Ok((of(self.cluster.begins(&place)?), of(self.cluster.ends(&place)?)))
+        // An end that is not known must never pass for an empty topic.
+        let of = |all: std::collections::HashMap<Place, i64>| {
+            let known = all.get(&place[0]).copied().filter(|offset| *offset >= 0);
+            known.ok_or_else(|| Error::environment(format!("the brokers do not tell the offsets of the topic {}", self.topic)))
+        };
+        Ok((of(self.cluster.begins(&place)?)?, of(self.cluster.ends(&place)?)?))
     }
 
     /// The records from `begin` to `end` by offset and key, those of open transactions too.
@@ -193,7 +195,7 @@ impl Tokens<'_> {
         let mut keys = Vec::new();
         while reading.next < end {
             if Instant::now() >= deadline {
-                return Err(Failure::late("read the sink's token"));
+                return Err(self.held_up());
             }
             reading.take(|offset, key, _| {
                 keys.extend(String::from_utf8(key.to_vec()).map(|key| (offset, key)));
@@ -202,6 +204,19 @@ impl Tokens<'_> {
         }
         Ok(keys)
     }
+}
+
+/// Whether a topic is there. Brokers that start know less for a moment.
+pub(super) fn is_present(cluster: &Cluster, topic: &str) -> Result<bool, Failure> {
+    for look in 1..=LOOKS {
+        if cluster.topics().map_err(Failure::passing)?.contains_key(topic) {
+            return Ok(true);
+        }
+        if look < LOOKS {
+            std::thread::park_timeout(WAIT);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a key is of a sink of this pipeline.
@@ -213,6 +228,8 @@ pub(super) fn is_of(key: &str, pipeline: &str) -> bool {
 struct Reading {
     queue: PartitionQueue,
     next: i64,
+    /// Where the brokers said that nothing more is to be had for now: the end, or the first open transaction.
+    end: Option<i64>,
 }
 
 impl Reading {
@@ -220,7 +237,7 @@ impl Reading {
         let config = KafkaConfig { isolation, ..tokens.config.clone() };
         let client = Client::start(&fetching(&config, "tokens", 1), tokens.cluster.health(), tokens.cluster.tokens())?;
         let queue = PartitionQueue::open(&Arc::new(client), tokens.topic, PARTITION, begin)?;
-        Ok(Self { queue, next: begin })
+        Ok(Self { queue, next: begin, end: None })
     }
 
     /// Takes what is there, and waits a little if that is nothing.
@@ -235,7 +252,10 @@ impl Reading {
                     each(message.offset(), message.key().unwrap_or_default(), message.value())?;
                 }
                 // Markers of transactions and what compaction removed lie before it.
-                Some((RDKafkaErrorCode::PartitionEOF, _)) => self.next = self.next.max(message.offset()),
+                Some((RDKafkaErrorCode::PartitionEOF, _)) => {
+                    self.next = self.next.max(message.offset());
+                    self.end = Some(self.next);
+                }
                 Some((code, _)) if is_passing_code(code) => {}
                 Some((code, text)) => return Err(Failure::of_code("read the sink's token", code, &text)),
             }
