@@ -59,8 +59,22 @@ fn the_reference_page_and_the_schema_for_editors_are_fresh() {
 
 #[test]
 fn every_command_shows_an_example() {
-    let commands =
-        ["check", "run", "plan", "schema", "emulate", "state show", "state adopt", "state reset", "plugin inspect", "completions"];
+    let commands = [
+        "check",
+        "run",
+        "plan",
+        "schema",
+        "emulate",
+        "state show",
+        "state adopt",
+        "state reset",
+        "plugin inspect",
+        "completions",
+        "topics list",
+        "topics describe",
+        "topics create",
+        "topics delete",
+    ];
     for command in commands {
         let output = Command::new(WASMILL).args(command.split(' ')).arg("--help").output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();

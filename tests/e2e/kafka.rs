@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::crash::{POINTS, Random, number_from_environment};
-use crate::kafka_broker::{Producer, address, create_at, topic, until, variable};
-use crate::support::{Pins, Running, Workshop, expected, repository};
+use crate::kafka_broker::{Broker, Producer, address, create_at, topic, until};
+use crate::support::{Pins, Running, Workshop, expected};
 
-const PARTITIONS: i32 = 4;
+pub const PARTITIONS: i32 = 4;
 
 fn pipeline(brokers: &str, topic: &str) -> String {
     format!(
@@ -50,7 +50,7 @@ fn place(number: u64) -> (u64, u64) {
     (number / 20 % PARTITIONS as u64, number / (20 * PARTITIONS as u64) * 20 + number % 20)
 }
 
-fn send(producer: &Producer, topic: &str, numbers: Range<u64>) {
+pub fn send(producer: &Producer, topic: &str, numbers: Range<u64>) {
     let lines = Pins(numbers.clone()).lines();
     for (number, line) in numbers.zip(lines.lines()) {
         producer.send(topic, place(number).0 as i32, line.as_bytes());
@@ -111,14 +111,14 @@ fn a_stream_ends_well_when_it_is_asked_to_and_a_batch_goes_on_from_there() {
 }
 
 /// Produces on and on, beside the test.
-struct Flow {
+pub struct Flow {
     sent: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Flow {
-    fn start(brokers: String, topic: String) -> Self {
+    pub fn start(brokers: String, topic: String) -> Self {
         let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, end) = (Arc::clone(&sent), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
@@ -134,7 +134,8 @@ impl Flow {
         Self { sent, stop, thread }
     }
 
-    fn end(self) -> u64 {
+    /// Ends it. Answers how many posts there are.
+    pub fn end(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
         self.sent.load(Ordering::Relaxed)
@@ -186,51 +187,6 @@ fn memory_does_not_grow_with_the_backlog() {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         println!("{} posts in {:?}, peak memory {peak} MiB", posts - first, begun.elapsed());
         assert!(peak > 0 && peak < 250, "{peak} MiB");
-    }
-}
-
-/// A broker of the test's own, to be killed.
-struct Broker {
-    folder: tempfile::TempDir,
-    ports: Vec<String>,
-    server: std::process::Child,
-}
-
-impl Broker {
-    fn start() -> Self {
-        let held: Vec<_> = (0..4).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let ports: Vec<String> = held.iter().map(|held| held.local_addr().unwrap().port().to_string()).collect();
-        drop(held);
-        let folder = tempfile::tempdir().unwrap();
-        let server = Self::spawn(folder.path(), &ports);
-        Self { folder, ports, server }
-    }
-
-    fn spawn(folder: &std::path::Path, ports: &[String]) -> std::process::Child {
-        let mut command = std::process::Command::new(variable("WASMILL_PYTHON"));
-        command.arg(repository().join("tests/servers/servers.py")).args(["exec", "kafka"]).arg(folder.join("kafka")).args(ports);
-        let log = std::fs::File::create(folder.join("log")).unwrap();
-        command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
-    }
-
-    fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.ports[0])
-    }
-
-    fn kill(&mut self) {
-        self.server.kill().unwrap();
-        self.server.wait().unwrap();
-    }
-
-    fn start_again(&mut self) {
-        self.server = Self::spawn(self.folder.path(), &self.ports);
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }
 

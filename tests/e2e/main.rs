@@ -8,6 +8,8 @@ mod doctor;
 mod kafka;
 #[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
 mod kafka_broker;
+mod kafka_to_kafka;
+mod kafka_to_s3;
 mod pipelines;
 mod postgres;
 mod real_data;
@@ -17,3 +19,4 @@ mod s3_takeover;
 mod stage_contract;
 mod support;
 mod takeover;
+mod topics;

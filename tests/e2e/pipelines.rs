@@ -1,31 +1,42 @@
 //! Every file under `pipelines/` runs.
 
-use crate::kafka_broker::{Producer, address, create};
-use crate::support::{Database, Pins, Running, Workshop, repository};
+use crate::kafka_broker::{Producer, address, committed, create};
+use crate::support::{Database, Pins, Running, Store, Workshop, repository};
 
 #[test]
 fn every_shipped_pipeline_is_without_mistakes_and_runs() {
     let mut pipelines: Vec<_> = std::fs::read_dir(repository().join("pipelines")).unwrap().map(|entry| entry.unwrap().path()).collect();
     pipelines.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     assert!(!pipelines.is_empty());
+    let mut topics = None;
     for path in pipelines {
         let workshop = Workshop::new();
         // What the shipped pipelines read: the folders that `wasmill emulate` fills, here with rows of our own.
         workshop.run_well(&["emulate", "--out", "data", "--rows", "2000", "--seed", "7"]);
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         std::fs::copy(&path, workshop.path(&name)).unwrap();
-        let servers = match name.starts_with("kafka-") {
-            true => kafka_topics(&workshop),
+        let mut servers = match name.starts_with("kafka-") {
+            true => topics.get_or_insert_with(|| kafka_topics(&workshop)).clone(),
             false => Vec::new(),
         };
+        let store = Store::new();
+        if name == "kafka-to-s3.yaml" {
+            let places = ["pin", "geo", "user"].map(|table| format!("sinks.raw_{table}s.s3.uri={}/{table}/topics", store.prefix));
+            servers.extend(places);
+            servers.push(format!("dead_letters.s3.uri={}/dead", store.prefix));
+        }
         workshop.write("data/pin/more.jsonl", &Pins(0..100).lines());
         let set = servers.iter().flat_map(|server| ["--set", server.as_str()]);
         let arguments: Vec<&str> = ["run", &name, "--mode", "batch"].into_iter().chain(set).collect();
         let database = Database::new();
         let mut command = workshop.wasmill(&arguments);
         command.env("PG_URL", database.url());
+        Store::environment(&mut command);
         let ended = Running::spawn(command).wait();
         assert_eq!(ended.code, Some(0), "{name}:\n{}\n{}", ended.stdout, ended.stderr);
+        if name == "kafka-to-s3.yaml" {
+            check_landed(&workshop, &store);
+        }
         assert!(ended.stderr.contains("rows in"), "{name}: no closing table:\n{}", ended.stderr);
     }
 }
@@ -42,4 +53,18 @@ fn kafka_topics(workshop: &Workshop) -> Vec<String> {
     }
     producer.flush();
     ["pins", "geos", "users"].map(|source| format!("sources.{source}.kafka.brokers={}", address())).into()
+}
+
+/// Every record of the topics is a line of an object, as it was.
+fn check_landed(workshop: &Workshop, store: &Store) {
+    for table in ["pin", "geo", "user"] {
+        let folder = workshop.path(&format!("landed/{table}"));
+        store.copy_to(&format!("{table}/topics"), &folder);
+        let texts = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+        let mut landed: Vec<String> = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let records = committed(&format!("pinterest.{table}")).into_iter();
+        let mut sent: Vec<String> = records.map(|record| String::from_utf8(record.value.unwrap()).unwrap()).collect();
+        (landed.sort_unstable(), sent.sort_unstable());
+        assert!(!sent.is_empty() && landed == sent, "{table}: other records landed than were sent");
+    }
 }

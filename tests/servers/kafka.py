@@ -32,12 +32,15 @@ class Kafka:
     def properties(self) -> str:
         jaas = "org.apache.kafka.common.security"
         certificates = self.folder / "tls"
+        # A test may put a proxy before the plain listener: clients then find the broker there.
+        advertised = os.environ.get("WASMILL_KAFKA_ADVERTISED", f"127.0.0.1:{self.plain}")
         lines = {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller}",
             "listeners": f"PLAINTEXT://127.0.0.1:{self.plain},CONTROLLER://127.0.0.1:{self.controller},"
                          f"SASL_SSL://127.0.0.1:{self.sasl},SSL://127.0.0.1:{self.mutual}",
+            "advertised.listeners": f"PLAINTEXT://{advertised},SASL_SSL://127.0.0.1:{self.sasl},SSL://127.0.0.1:{self.mutual}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL",

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod kafka_broker;
 mod postgres;
 mod sink_contract {
     pub mod readers;

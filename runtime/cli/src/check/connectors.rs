@@ -8,7 +8,7 @@ use wasmill_connectors::delta::{DeltaSink, check_schema};
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
 use wasmill_connectors::formats::Format;
-use wasmill_connectors::kafka::{KafkaConfig, KafkaSource};
+use wasmill_connectors::kafka::{KafkaConfig, KafkaSink, KafkaSource};
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::{self as s3, S3Source};
 use wasmill_engine::{Class, Error, Mode, Result};
@@ -57,6 +57,8 @@ impl Connectors for BuiltConnectors {
                 Ok(differences.iter().map(ToString::to_string).collect())
             }
             SinkKind::Postgres(config) => wasmill_connectors::postgres::check_schema(config, schema),
+            // A place to spool is of no use to a sink that is only made.
+            SinkKind::Kafka(config) => KafkaSink::new(config, schema, "").map(|_| Vec::new()),
             SinkKind::S3(config) => S3Sink::new(config.clone(), schema).map(|_| Vec::new()),
             SinkKind::Files(_) | SinkKind::Console(_) => Ok(Vec::new()),
         }

@@ -9,6 +9,7 @@ use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
 
 use super::draft::{Declared, Draft};
 use super::open::open;
+use super::places::{check_inputs, with_places};
 use super::stages::Asked;
 use super::wiring::{Edge, Producer, Wiring};
 use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, Request, SourceColumns};
@@ -113,7 +114,7 @@ impl<'a> Run<'a, '_> {
     /// What to ask of a source; `None` when that can't be known because a reader of it is broken.
     fn columns(&mut self, index: usize, source: &Declared<'_, SourceSpec>, spec: &SourceSpec) -> Option<SourceColumns> {
         if let Some(columns) = &spec.schema {
-            return Some(SourceColumns::Declared(columns.to_arrow()));
+            return Some(SourceColumns::Declared(with_places(&columns.to_arrow(), index, self.draft, self.wiring)));
         }
         let reads = |edges: &&Vec<Edge>| edges.iter().any(|edge| edge.producer == Producer::Source(index));
         let readers = self.wiring.stage_inputs.iter().enumerate().filter(|(_, edges)| reads(edges)).map(|(stage, _)| stage);
@@ -153,6 +154,7 @@ impl<'a> Run<'a, '_> {
             return None;
         }
         let needed: SchemaRef = Arc::new(Schema::new(fields.into_iter().map(|(field, _)| field).collect::<Vec<_>>()));
+        let needed = with_places(&needed, index, self.draft, self.wiring);
         let sampled = self.wiring.sink_inputs.iter().any(|edges| reads(&edges));
         Some(if sampled { SourceColumns::Sampled { needed } } else { SourceColumns::Needed(needed) })
     }
@@ -181,6 +183,9 @@ impl<'a> Run<'a, '_> {
 
     fn sink(&mut self, index: usize) -> Option<CheckedSink> {
         let sink = &self.draft.sinks[index];
+        if !check_inputs(sink, &self.wiring.sink_inputs[index], self.draft, self.diagnostics) {
+            return None;
+        }
         let (inputs, schema) = self.inputs(sink.name, &self.wiring.sink_inputs[index])?;
         let kind = sink.spec.as_ref()?.kind()?;
         self.fits(sink, &kind, &schema).then(|| CheckedSink { name: sink.name.into(), kind, inputs, schema })

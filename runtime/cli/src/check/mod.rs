@@ -6,6 +6,7 @@ mod draft;
 mod flow;
 mod load;
 mod open;
+mod places;
 mod policy;
 mod secrets;
 mod shape;

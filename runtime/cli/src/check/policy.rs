@@ -46,6 +46,7 @@ fn writer<'t, T>(sink: &Declared<'t, T>, kind: SinkKind) -> Option<Writer<'t>> {
         SinkKind::Delta(_) => "delta",
         SinkKind::Files(_) => "files",
         SinkKind::Postgres(_) => "postgres",
+        SinkKind::Kafka(_) => "kafka",
         SinkKind::S3(_) => "s3",
         SinkKind::Console(_) => "console",
     };

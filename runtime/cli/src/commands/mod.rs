@@ -12,6 +12,7 @@ mod plugin;
 mod run;
 mod schema;
 mod state;
+mod topics;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ enum Command {
     Plan(plan::Plan),
     Doctor(doctor::Doctor),
     State(state::State),
+    Topics(topics::TopicsCommand),
     Emulate(emulate::Emulate),
     Plugin(plugin::Plugin),
     Schema(schema::Schema),
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Plan(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::State(command) => command.run(),
+        Command::Topics(command) => command.run(),
         Command::Emulate(command) => command.run(),
         Command::Plugin(command) => command.run(),
         Command::CompilePlugin(command) => command.run(),

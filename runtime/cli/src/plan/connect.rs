@@ -9,7 +9,7 @@ use wasmill_connectors::delta::DeltaSink;
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
-use wasmill_connectors::kafka::KafkaSource;
+use wasmill_connectors::kafka::{KafkaSink, KafkaSource};
 use wasmill_connectors::postgres::PostgresSink;
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::S3Source;
@@ -35,6 +35,7 @@ pub fn sink(kind: &SinkKind, schema: &Schema, state: &Path) -> Result<Arc<dyn Si
         SinkKind::Delta(config) => Arc::new(DeltaSink::new(config.clone(), schema)?),
         SinkKind::Files(config) => Arc::new(FilesSink::new(config.clone(), schema)?),
         SinkKind::Postgres(config) => Arc::new(PostgresSink::new(config, schema, state.join("spool"))?),
+        SinkKind::Kafka(config) => Arc::new(KafkaSink::new(config, schema, state.join("spool"))?),
         SinkKind::S3(config) => Arc::new(S3Sink::new(config.clone(), schema)?),
         SinkKind::Console(config) => Arc::new(ConsoleSink::stdout(config, schema)?),
     })
@@ -56,6 +57,7 @@ pub fn sink_in_words(kind: &SinkKind) -> String {
         SinkKind::Delta(config) => format!("delta {}", config.uri),
         SinkKind::Files(config) => format!("files {}", config.path),
         SinkKind::Postgres(config) => format!("postgres {}", config.table),
+        SinkKind::Kafka(config) => format!("kafka {} of {}", config.topic, config.brokers),
         SinkKind::S3(config) => format!("s3 {}", config.uri),
         SinkKind::Console(_) => "console".to_owned(),
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Inputs;
-use super::connectors::{ConsoleSink, DeltaSink, FilesSink, PostgresSink, S3Sink};
+use super::connectors::{ConsoleSink, DeltaSink, FilesSink, KafkaSink, PostgresSink, S3Sink};
 
 /// Where records go. Exactly one connector.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -29,7 +29,11 @@ pub struct SinkSpec {
     /// Writes into a table of a PostgreSQL server.
     #[schemars(extend("x-connector" = true))]
     pub postgres: Option<PostgresSink>,
-
+    /// `kafka: { brokers: "b1:9092", topic: clean_pins, key: ind }`
+    ///
+    /// Writes records into a topic of Apache Kafka.
+    #[schemars(extend("x-connector" = true))]
+    pub kafka: Option<KafkaSink>,
     /// `s3: { uri: "s3://lake/clean/pins", format: parquet }`
     ///
     /// Writes objects of a bucket: JSON lines, CSV or Parquet.
@@ -61,7 +65,11 @@ pub struct DeadLettersSpec {
     /// Writes into a table of a PostgreSQL server.
     #[schemars(extend("x-connector" = true))]
     pub postgres: Option<PostgresSink>,
-
+    /// `kafka: { brokers: "b1:9092", topic: dead_letters }`
+    ///
+    /// Writes records into a topic of Apache Kafka.
+    #[schemars(extend("x-connector" = true))]
+    pub kafka: Option<KafkaSink>,
     /// `s3: { uri: "s3://lake/dead_letters", format: jsonl }`
     ///
     /// Writes objects of a bucket: JSON lines, CSV or Parquet.
@@ -83,6 +91,8 @@ pub enum SinkKind {
     Files(FilesSink),
     /// A table of a PostgreSQL server.
     Postgres(Box<PostgresSink>),
+    /// A topic of Kafka.
+    Kafka(Box<KafkaSink>),
     /// Objects of a bucket.
     S3(S3Sink),
     /// The console.
@@ -96,6 +106,7 @@ impl SinkSpec {
             self.delta.clone().map(SinkKind::Delta),
             self.files.clone().map(SinkKind::Files),
             self.postgres.clone().map(|postgres| SinkKind::Postgres(Box::new(postgres))),
+            self.kafka.clone().map(|kafka| SinkKind::Kafka(Box::new(kafka))),
             self.s3.clone().map(SinkKind::S3),
             self.console.clone().map(SinkKind::Console),
         ])
@@ -109,6 +120,7 @@ impl DeadLettersSpec {
             self.delta.clone().map(SinkKind::Delta),
             self.files.clone().map(SinkKind::Files),
             self.postgres.clone().map(|postgres| SinkKind::Postgres(Box::new(postgres))),
+            self.kafka.clone().map(|kafka| SinkKind::Kafka(Box::new(kafka))),
             self.s3.clone().map(SinkKind::S3),
             self.console.clone().map(SinkKind::Console),
         ])

@@ -58,13 +58,25 @@ pub fn record_writer<W: Write + Send + 'static>(
         Format::Json => Box::new(json::JsonEncoder::array()),
         _ => Box::new(json::JsonEncoder::lines()),
     };
-    let mut writer = TextWriter { output: Output::new(output, options.compression)?, encoder, text: Vec::new() };
+    text_writer(encoder, output, options.compression)
+}
+
+/// Opens a writer of what an encoder makes on `output`.
+///
+/// # Errors
+/// Environment errors come from the output.
+pub(crate) fn text_writer<W: Write + Send + 'static>(
+    encoder: Box<dyn TextEncoder>,
+    output: W,
+    compression: Compression,
+) -> Result<Box<dyn RecordWriter<W>>> {
+    let mut writer = TextWriter { output: Output::new(output, compression)?, encoder, text: Vec::new() };
     writer.encoder.begin(&mut writer.text);
     Ok(Box::new(writer))
 }
 
 /// Turns rows into text. The rows have the types of the short list.
-pub(super) trait TextEncoder: Send {
+pub(crate) trait TextEncoder: Send {
     /// What stands before the first row.
     fn begin(&mut self, text: &mut Vec<u8>);
     /// Appends rows.

@@ -22,6 +22,7 @@ use std::path::Path;
 pub use columns::{BadRecord, Step};
 pub use decoder::{RecordDecoder, Utf8Records};
 pub use encode::{RecordWriter, WriteOptions, record_writer};
+pub(crate) use encode::{TextEncoder, text_writer};
 pub use json::row_to_json;
 pub(crate) use number::{integer, is_number};
 pub use plain::{plain_schema, plain_type, to_plain};

@@ -105,6 +105,13 @@ pub(super) struct Context {
     tokens: Option<Arc<Tokens>>,
 }
 
+impl Context {
+    /// Tells `health` of errors, and gives tokens where they are asked for.
+    pub fn new(health: &Arc<Health>, tokens: Option<&Arc<Tokens>>) -> Self {
+        Self { health: Arc::clone(health), tokens: tokens.cloned() }
+    }
+}
+
 impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
@@ -151,7 +158,7 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// Starts a client; connections are made when they are needed.
     pub fn start(config: &ClientConfig, health: &Arc<Health>, tokens: Option<&Arc<Tokens>>) -> Result<Self> {
-        let context = Context { health: Arc::clone(health), tokens: tokens.cloned() };
+        let context = Context::new(health, tokens);
         let consumer: BaseConsumer<Context> = config
             .create_with_context(context)
             .map_err(|error| Error::environment(format!("cannot start a Kafka client: {}", without_value(&error))))?;
@@ -196,20 +203,35 @@ impl Drop for Client {
 }
 
 /// What librdkafka says of its configuration without the value, which may be a secret.
-fn without_value(error: &KafkaError) -> String {
+pub(super) fn without_value(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
         other => other.to_string(),
     }
 }
 
-/// The options of all clients of a source.
-pub(super) fn options(config: &KafkaConfig, name: &str) -> ClientConfig {
+/// What every client is told, before what it is told for its own work.
+fn base(config: &KafkaConfig, name: &str) -> ClientConfig {
     let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &config.brokers).set("client.id", format!("wasmill-{name}"));
+    client.set("socket.keepalive.enable", "true").set("reconnect.backoff.max.ms", "2000");
+    client
+}
+
+/// Lays over it what the file says.
+fn with_file(mut client: ClientConfig, config: &KafkaConfig) -> ClientConfig {
+    for (key, value) in &config.client {
+        client.set(key, value.text());
+    }
+    config.security.as_ref().inspect(|security| security.apply(&mut client));
+    client
+}
+
+/// The options of all clients of a source, and of those with which a sink looks around.
+pub(super) fn options(config: &KafkaConfig, name: &str) -> ClientConfig {
+    let mut client = base(config, name);
     let largest = (config.max_record_bytes() + (64 << 20)).clamp(100_000_000, i32::MAX as usize);
     let options = [
-        ("bootstrap.servers", config.brokers.clone()),
-        ("client.id", format!("wasmill-{name}")),
         ("enable.auto.commit", "false".to_owned()),
         ("auto.commit.enable", "false".to_owned()),
         ("enable.auto.offset.store", "false".to_owned()),
@@ -224,16 +246,23 @@ pub(super) fn options(config: &KafkaConfig, name: &str) -> ClientConfig {
         // What is compressed grows in the queue, whose bound it may pass by one fetch.
         ("max.partition.fetch.bytes", (512 << 10).to_string()),
         ("receive.message.max.bytes", largest.to_string()),
-        ("socket.keepalive.enable", "true".to_owned()),
-        ("reconnect.backoff.max.ms", "2000".to_owned()),
     ];
     for (key, value) in options {
         client.set(key, value);
     }
-    for (key, value) in &config.client {
-        client.set(key, value.text());
+    with_file(client, config)
+}
+
+/// The options of a client that produces: `defaults`, which the file may change, and `fixed`, which it may not.
+pub(super) fn producing(config: &KafkaConfig, name: &str, defaults: &[(&str, String)], fixed: &[(&str, String)]) -> ClientConfig {
+    let mut client = base(config, name);
+    for (key, value) in defaults {
+        client.set(*key, value);
     }
-    config.security.as_ref().inspect(|security| security.apply(&mut client));
+    let mut client = with_file(client, config);
+    for (key, value) in fixed {
+        client.set(*key, value);
+    }
     client
 }
 
@@ -250,8 +279,8 @@ pub(super) fn fetching(config: &KafkaConfig, name: &str, partitions: usize) -> C
 }
 
 /// Checks every option against librdkafka, without starting anything.
-pub(super) fn check(config: &KafkaConfig, name: &str) -> Result<()> {
-    match fetching(config, name, 1).create_native_config() {
+pub(super) fn check(client: &ClientConfig) -> Result<()> {
+    match client.create_native_config() {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::configuration(format!("`client`: {}", without_value(&error)))
             .hint("the options are those of librdkafka 2: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md")),

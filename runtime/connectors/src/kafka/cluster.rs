@@ -37,6 +37,8 @@ pub(super) type Place = (String, i32);
 /// The client that asks and commits. It never fetches.
 pub(super) struct Cluster {
     client: Client,
+    health: Arc<Health>,
+    tokens: Option<Arc<Tokens>>,
     brokers: String,
     topics: Vec<String>,
     pattern: Option<Regex>,
@@ -54,12 +56,29 @@ impl Cluster {
         let (topics, pattern) = (config.topics.clone(), config.regex()?);
         Ok(Self {
             client,
+            health: Arc::clone(health),
+            tokens: tokens.cloned(),
             brokers: config.brokers.clone(),
             topics,
             pattern,
             connected: AtomicBool::new(false),
             patience: config.patience()?,
         })
+    }
+
+    /// The client, for other questions.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// How the brokers are.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    /// What other clients of these brokers show to be let in.
+    pub fn tokens(&self) -> Option<&Arc<Tokens>> {
+        self.tokens.as_ref()
     }
 
     /// The topics that the source reads, as they are now. Those that do not exist are left out.
@@ -90,7 +109,7 @@ impl Cluster {
         let last = self.client.health().last();
         match error.rdkafka_error_code().is_some_and(|code| !is_passing_code(code)) {
             true => Error::environment(format!("the Kafka brokers {} refuse to describe the topics: {error}", self.brokers))
-                .hint("the principal needs DESCRIBE and READ on the topics"),
+                .hint("the principal needs DESCRIBE on the topics, and READ or WRITE"),
             false => Error::environment(format!("no Kafka broker of {} answered within {} s: {last}", self.brokers, limit.as_secs()))
                 .hint("are the addresses right, and do the brokers advertise addresses that can be reached from here? `security` must fit the port"),
         }

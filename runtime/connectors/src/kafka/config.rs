@@ -201,10 +201,21 @@ impl Setting {
     }
 }
 
-/// Options that are not the file's to set, and why.
-const REFUSED: [(&str, &str); 18] = [
+/// Options that are not the file's to set, and why: those of every client.
+const REFUSED: [(&str, &str); 9] = [
     ("bootstrap.servers", "it is set by `brokers`"),
     ("metadata.broker.list", "it is set by `brokers`"),
+    ("client.id", "it tells the pipeline's clients apart"),
+    ("security.protocol", "it is set by `security`"),
+    ("sasl.mechanism", "it is set by `security`"),
+    ("sasl.mechanisms", "it is set by `security`"),
+    ("plugin.library.paths", "Wasmill loads no libraries"),
+    ("ssl.endpoint.identification.algorithm", "it is set by `security: { tls: { check_host: … } }`"),
+    ("log.queue", "the log is taken over"),
+];
+
+/// Those of a source.
+const REFUSED_BY_SOURCES: [(&str, &str); 9] = [
     ("group.id", "it is set by `group`"),
     ("group.instance.id", "partitions are assigned by the engine, not by a group"),
     ("enable.auto.commit", "offsets follow the checkpoints, never the reading"),
@@ -214,14 +225,20 @@ const REFUSED: [(&str, &str); 18] = [
     ("isolation.level", "it is set by `isolation`"),
     ("enable.partition.eof", "the end of a batch is found by it"),
     ("check.crcs", "damaged records must be noticed"),
-    ("client.id", "it tells the pipeline's clients apart"),
-    ("security.protocol", "it is set by `security`"),
-    ("sasl.mechanism", "it is set by `security`"),
-    ("sasl.mechanisms", "it is set by `security`"),
-    ("plugin.library.paths", "Wasmill loads no libraries"),
-    ("ssl.endpoint.identification.algorithm", "it is set by `security: { tls: { check_host: … } }`"),
-    ("log.queue", "the log is taken over"),
 ];
+
+/// Refuses options of `client` that something else decides: those of every client and `more`.
+pub(super) fn check_options(client: &BTreeMap<String, Setting>, more: &[(&str, &str)]) -> Result<()> {
+    for key in client.keys() {
+        if let Some((_, why)) = REFUSED.iter().chain(more).find(|(name, _)| name == key) {
+            return Err(Error::configuration(format!("`client: {key}` can't be set: {why}")));
+        }
+        if ["sasl.", "ssl."].iter().any(|prefix| key.starts_with(prefix)) && key != "ssl.cipher.suites" && key != "ssl.curves.list" {
+            return Err(Error::configuration(format!("`client: {key}` can't be set: `security` does, where secrets are kept out of logs")));
+        }
+    }
+    Ok(())
+}
 
 impl KafkaConfig {
     /// A configuration of one topic and defaults.
@@ -265,16 +282,7 @@ impl KafkaConfig {
             return Err(Error::configuration(format!("`start: offsets`: {place:?} is not `topic/partition` with an offset from 0 on"))
                 .hint("start: { offsets: { \"pin/0\": 17 } }"));
         }
-        for key in self.client.keys() {
-            if let Some((_, why)) = REFUSED.iter().find(|(name, _)| name == key) {
-                return Err(Error::configuration(format!("`client: {key}` can't be set: {why}")));
-            }
-            if ["sasl.", "ssl."].iter().any(|prefix| key.starts_with(prefix)) && key != "ssl.cipher.suites" && key != "ssl.curves.list" {
-                return Err(Error::configuration(format!(
-                    "`client: {key}` can't be set: `security` does, where secrets are kept out of logs"
-                )));
-            }
-        }
+        check_options(&self.client, &REFUSED_BY_SOURCES)?;
         self.security.as_ref().map_or(Ok(()), Security::check)
     }
 
@@ -313,7 +321,7 @@ impl KafkaConfig {
     }
 }
 
-fn is_topic(name: &str) -> bool {
+pub(super) fn is_topic(name: &str) -> bool {
     (1..=249).contains(&name.len()) && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-'))
 }
 

@@ -2,7 +2,10 @@
 //!
 //! Partitions are assigned by the engine: every one is a split, and is read from its own queue of librdkafka, straight from the
 //! messages into columns. The consumer group is only told how far the checkpoints have come; it decides nothing.
+//!
+//! The sink spools an epoch's records beside the state and produces them in one transaction when the epoch commits.
 
+mod admin;
 mod client;
 mod cluster;
 mod config;
@@ -11,8 +14,10 @@ mod msk_iam;
 mod position;
 mod queue;
 mod security;
+pub mod sink;
 pub mod source;
 mod token;
+pub mod topics;
 
 pub use config::{Isolation, KafkaConfig, KafkaFormat, LostOffsets, Setting, Start, Tombstones};
 pub use examine::examine_source;
@@ -20,4 +25,5 @@ pub use position::Position;
 pub use security::{Auth, Aws, Mechanism, Sasl, Security, Tls};
 
 pub use crate::secret::Secret;
+pub use sink::{KafkaCompression, KafkaSink, KafkaSinkConfig};
 pub use source::KafkaSource;

@@ -26,6 +26,7 @@ use super::cluster::{Cluster, Place, Topic, offsets};
 use super::config::{Isolation, KafkaConfig, KafkaFormat};
 use super::position::{Position, parse_split, split_id};
 use super::token::Tokens;
+pub(crate) use columns::RESERVED;
 pub use columns::{HEADERS_COLUMN, KEY_COLUMN, OFFSET_COLUMN, PARTITION_COLUMN, TIMESTAMP_COLUMN, TOPIC_COLUMN, VALUE_COLUMN};
 use look::Look;
 
@@ -80,7 +81,7 @@ impl KafkaSource {
     /// Configuration: bad options, or a requested column that it can't give.
     pub fn new(name: &str, pipeline: &str, config: KafkaConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
         config.check()?;
-        client::check(&config, name)?;
+        client::check(&fetching(&config, name, 1))?;
         columns::Columns::new(&config, &requested)?;
         let shared = Shared {
             name: name.into(),

@@ -5,6 +5,8 @@
 //! a crash leaves between the two is finished by the commit that recovery sends again.
 
 mod config;
+mod connect;
+mod objects;
 mod token;
 mod writer;
 
@@ -17,7 +19,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext, failpoint};
 
-pub use self::config::S3SinkConfig;
+pub use self::config::{S3Layout, S3SinkConfig};
+use self::connect::{Columns, ConnectWriter};
 use self::token::TokenObject;
 use self::writer::{S3Writer, encoder};
 use super::{Bucket, Completion, Patience, S3Uri, Upload, Uploading};
@@ -80,6 +83,9 @@ impl S3Sink {
                 Err(_) => return Err(Error::configuration(format!("`partition_by` names `{name}`, which is not among the columns"))),
             }
         }
+        if config.layout == S3Layout::Connect {
+            Columns::new(schema)?;
+        }
         if config.partition_by.len() == schema.fields().len() {
             return Err(Error::configuration("`partition_by` names every column: nothing is left for the objects"));
         }
@@ -110,6 +116,21 @@ impl S3Sink {
         Ok(())
     }
 
+    /// In Kafka Connect's layout two sinks below one prefix would take each other's objects for their own.
+    fn check_alone(&self, pipeline: &str, sink: &str) -> Result<()> {
+        let (bucket, own) = (self.bucket()?, self.token(pipeline, sink)?);
+        let tokens = bucket.list(&self.place.below("_wasmill/"))?;
+        match tokens.iter().find(|token| token.location.as_ref() != own.key()) {
+            None => Ok(()),
+            Some(other) => Err(Error::environment(format!(
+                "the prefix {} belongs to another sink: {} is its token",
+                self.place,
+                bucket.shown(other.location.as_ref())
+            ))
+            .hint("with `layout: connect` each sink has a prefix of its own; remove the token if that sink is no more")),
+        }
+    }
+
     fn publish(&self, bucket: &Bucket, files: &[PreparedObject]) -> Result<()> {
         let keys: Vec<String> = files.iter().map(|file| self.place.below(&file.path)).collect();
         let completion = |at: usize| uploaded(&files[at]).map(|upload| Completion { key: &keys[at], size: files[at].size, upload });
@@ -133,12 +154,18 @@ fn owner(pipeline: &str, sink: &str) -> String {
 
 impl Sink for S3Sink {
     fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>> {
+        if self.config.layout == S3Layout::Connect {
+            self.check_alone(pipeline, sink)?;
+        }
         Ok(self.token(pipeline, sink)?.read()?.map(|(token, _)| token.committed()))
     }
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
         let place = (self.bucket()?, self.place.clone(), Arc::clone(&self.pending));
-        Ok(Box::new(S3Writer::new(self.config.clone(), Arc::clone(&self.schema), context, place)?))
+        Ok(match self.config.layout {
+            S3Layout::Hive => Box::new(S3Writer::new(self.config.clone(), &self.schema, context, place)?),
+            S3Layout::Connect => Box::new(ConnectWriter::new(self.config.clone(), &self.schema, place)?),
+        })
     }
 
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
@@ -187,9 +214,12 @@ impl Sink for S3Sink {
     fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
         let decided = self.token(pipeline, sink)?.read()?.map(|(token, _)| token.files).unwrap_or_default();
         let decided: Vec<String> = decided.iter().map(|file| self.place.below(&file.path)).collect();
-        let mark = format!("-{}-", owner(pipeline, sink));
-        let ours =
-            |key: &str| key.rsplit('/').next().is_some_and(|name| name.contains(&mark)) && !decided.iter().any(|decided| decided == key);
-        self.bucket()?.abort_uploads(&self.place.below(""), ours).map(drop)
+        let (mark, below) = (format!("-{}-", owner(pipeline, sink)), self.place.below(""));
+        let is_ours = |key: &str| match self.config.layout {
+            S3Layout::Hive => key.rsplit('/').next().is_some_and(|name| name.contains(&mark)),
+            // Names do not tell whose they are; the prefix is this sink's own.
+            S3Layout::Connect => key.strip_prefix(&below).is_some_and(connect::is_name),
+        };
+        self.bucket()?.abort_uploads(&below, |key| is_ours(key) && !decided.iter().any(|decided| decided == key)).map(drop)
     }
 }

@@ -2,17 +2,25 @@
 
 #![allow(dead_code)]
 
+mod proxy;
+mod server;
+
+pub use proxy::Proxy;
+pub use server::Broker;
+
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-/// Every wait for the broker ends.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Every wait for the broker ends. One that was killed takes its time to come back on a machine with much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A variable that the servers' starter sets.
 pub fn variable(name: &str) -> String {
@@ -110,6 +118,84 @@ pub fn until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// A record as a reader sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub partition: i32,
+    pub offset: i64,
+    pub time: Option<i64>,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Seen {
+    /// Its value as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(self.value.as_deref().unwrap()).unwrap()
+    }
+}
+
+/// All committed records of a topic, by partition and offset.
+pub fn committed(topic: &str) -> Vec<Seen> {
+    read_at(&address(), topic, "read_committed")
+}
+
+/// All records of a topic of these brokers, by partition and offset, as one with this isolation sees them.
+pub fn read_at(brokers: &str, topic: &str, isolation: &str) -> Vec<Seen> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", unique("reader")).set("isolation.level", isolation);
+    config.set("enable.partition.eof", "true").set("enable.auto.commit", "false").set("fetch.wait.max.ms", "50");
+    config.set("receive.message.max.bytes", "200000000");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let partitions = partitions_at(brokers, topic);
+    let mut places = TopicPartitionList::new();
+    for partition in 0..partitions {
+        places.add_partition_offset(topic, partition as i32, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&places).unwrap();
+    let (mut ended, mut all) = (std::collections::BTreeSet::new(), Vec::new());
+    let mut deadline = Instant::now() + PATIENCE;
+    while ended.len() < partitions {
+        assert!(Instant::now() < deadline, "the topic {topic} can't be read to its end");
+        match consumer.poll(Duration::from_millis(100)) {
+            None => {}
+            Some(Err(KafkaError::PartitionEOF(partition))) => drop(ended.insert(partition)),
+            // A broker that is away comes back.
+            Some(Err(_)) => {}
+            Some(Ok(message)) => {
+                deadline = Instant::now() + PATIENCE;
+                let headers =
+                    message.headers().map(|headers| headers.iter().map(|one| (one.key.to_owned(), one.value.unwrap().to_vec())).collect());
+                all.push(Seen {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    time: message.timestamp().to_millis(),
+                    key: message.key().map(<[u8]>::to_vec),
+                    value: message.payload().map(<[u8]>::to_vec),
+                    headers: headers.unwrap_or_default(),
+                });
+            }
+        }
+    }
+    all.sort_by_key(|record| (record.partition, record.offset));
+    all
+}
+
+/// Makes a topic with a configuration of its own.
+pub fn create_with(name: &str, partitions: i32, config: &[(&str, &str)]) {
+    let topic =
+        config.iter().fold(NewTopic::new(name, partitions, TopicReplication::Fixed(1)), |topic, (key, value)| topic.set(key, value));
+    wait(admin().create_topics([&topic], &AdminOptions::new())).unwrap()[0].clone().unwrap();
+    until(|| partitions_of(name) == partitions as usize);
+}
+
+/// The value of a topic's configuration.
+pub fn configuration(topic: &str, name: &str) -> Option<String> {
+    let asked = wait(admin().describe_configs([&ResourceSpecifier::Topic(topic)], &AdminOptions::new())).unwrap();
+    asked[0].as_ref().unwrap().get(name).and_then(|entry| entry.value.clone())
+}
+
 /// A producer.
 pub struct Producer(BaseProducer);
 
@@ -170,6 +256,15 @@ impl Producer {
     /// Waits until all of it is there.
     pub fn flush(&self) {
         self.0.flush(PATIENCE).unwrap();
+    }
+
+    /// Begins with transactions: earlier producers of the same name are fenced.
+    pub fn init(&self) {
+        self.0.init_transactions(PATIENCE).unwrap();
+    }
+
+    pub fn try_commit(&self) -> rdkafka::error::KafkaResult<()> {
+        self.0.commit_transaction(PATIENCE)
     }
 
     pub fn begin(&self) {

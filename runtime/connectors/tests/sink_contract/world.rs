@@ -11,11 +11,12 @@ use uuid::Uuid;
 use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
 use wasmill_connectors::files::sink::{FilesSink, FilesSinkConfig, FilesSinkFormat};
 use wasmill_connectors::formats::Compression;
+use wasmill_connectors::kafka::{KafkaSink, KafkaSinkConfig};
 use wasmill_connectors::postgres::{PostgresConfig, PostgresSink, PostgresWrite};
 use wasmill_connectors::s3::sink::{S3Sink, S3SinkConfig};
 use wasmill_engine::{Sink, Token, WriterContext};
 
-use super::super::postgres;
+use super::super::{kafka_broker, postgres};
 use super::readers;
 use crate::store::{self, Prefix};
 use crate::uploads;
@@ -34,6 +35,7 @@ enum Kind {
     Delta { partition_by: Vec<String> },
     DeltaOnS3 { partition_by: Vec<String> },
     Files(FilesSinkFormat, Compression),
+    Kafka { topic: String, commits: String },
     Postgres { write: PostgresWrite, table: postgres::Table },
     S3(FilesSinkFormat, Compression, Vec<String>),
 }
@@ -44,7 +46,7 @@ pub fn worlds() -> Vec<World> {
         let bucket = matches!(kind, Kind::DeltaOnS3 { .. } | Kind::S3(..)).then(Prefix::new);
         World { name, kind, folder: tempfile::tempdir().unwrap(), bucket }
     };
-    vec![
+    let all = vec![
         world("delta", Kind::Delta { partition_by: Vec::new() }),
         world("delta, partitioned", Kind::Delta { partition_by: vec!["kind".to_owned()] }),
         world("delta on S3", Kind::DeltaOnS3 { partition_by: Vec::new() }),
@@ -52,12 +54,18 @@ pub fn worlds() -> Vec<World> {
         world("files, jsonl", Kind::Files(FilesSinkFormat::Jsonl, Compression::None)),
         world("files, csv in gzip", Kind::Files(FilesSinkFormat::Csv, Compression::Gzip)),
         world("files, parquet", Kind::Files(FilesSinkFormat::Parquet, Compression::None)),
+        world("kafka", Kind::Kafka { topic: kafka_broker::topic(2), commits: kafka_broker::unique("commits") }),
         world("postgres, append", Kind::Postgres { write: PostgresWrite::Append, table: postgres::Table::new() }),
         world("postgres, upsert", Kind::Postgres { write: PostgresWrite::Upsert, table: postgres::Table::new() }),
         world("s3, jsonl", Kind::S3(FilesSinkFormat::Jsonl, Compression::None, Vec::new())),
         world("s3, csv in gzip", Kind::S3(FilesSinkFormat::Csv, Compression::Gzip, Vec::new())),
         world("s3, parquet, partitioned", Kind::S3(FilesSinkFormat::Parquet, Compression::None, vec!["kind".to_owned()])),
-    ]
+    ];
+    // `WASMILL_SINKS=kafka` checks those alone whose names begin so.
+    let wanted = std::env::var("WASMILL_SINKS").unwrap_or_default();
+    let chosen: Vec<World> = all.into_iter().filter(|world: &World| world.name.starts_with(&wanted)).collect();
+    assert!(!chosen.is_empty(), "no sink is called {wanted}");
+    chosen
 }
 
 /// The columns of the rows under test.
@@ -108,6 +116,14 @@ impl World {
                 let config = FilesSinkConfig { compression: *compression, ..FilesSinkConfig::new(place, *format) };
                 Box::new(FilesSink::new(config, &schema()).unwrap())
             }
+            Kind::Kafka { topic, commits } => {
+                let config = KafkaSinkConfig {
+                    key: Some("n".to_owned()),
+                    commits_topic: commits.clone(),
+                    ..KafkaSinkConfig::of_topic(kafka_broker::address(), topic)
+                };
+                Box::new(KafkaSink::new(&config, &schema(), place).unwrap())
+            }
             Kind::Postgres { write, table } => {
                 let key = if *write == PostgresWrite::Upsert { vec!["n".to_owned()] } else { Vec::new() };
                 let config = PostgresConfig { write: *write, key, ..PostgresConfig::new(postgres::url(), table.name()) };
@@ -152,6 +168,10 @@ impl World {
             Kind::Delta { .. } => readers::delta_numbers(&self.place()),
             Kind::DeltaOnS3 { .. } => uploads::delta_numbers(self.bucket(), "place"),
             Kind::Files(..) => readers::file_numbers(&self.place()),
+            Kind::Kafka { topic, .. } => {
+                let records = kafka_broker::committed(topic);
+                records.iter().map(|record| record.json()["n"].as_i64().unwrap()).collect()
+            }
             Kind::Postgres { table, .. } => table.numbers(),
             Kind::S3(..) => uploads::object_numbers(self.bucket(), "place"),
         };
@@ -163,7 +183,7 @@ impl World {
         match &self.kind {
             Kind::Delta { .. } | Kind::DeltaOnS3 { .. } => self.place().join("_wasmill"),
             Kind::Files(..) | Kind::S3(..) => self.place().join(".wasmill"),
-            Kind::Postgres { .. } => self.place(),
+            Kind::Kafka { .. } | Kind::Postgres { .. } => self.place(),
         }
     }
 
@@ -194,7 +214,7 @@ impl World {
 
     /// Moves the first files of a prepared commit to their place, as a process does that is killed right after.
     pub fn move_some(&self, prepared: &Value, count: usize) {
-        if matches!(self.kind, Kind::Postgres { .. }) {
+        if matches!(self.kind, Kind::Kafka { .. } | Kind::Postgres { .. }) {
             // Nothing moves before the transaction that moves everything.
             return;
         }

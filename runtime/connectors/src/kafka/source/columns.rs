@@ -16,6 +16,8 @@ use crate::formats::{BadRecord, RecordDecoder, Step, Utf8Records, plain_schema};
 use crate::kafka::config::{KafkaConfig, KafkaFormat, Tombstones};
 use crate::kafka::queue::{Message, Messages};
 
+/// What the names of reserved columns begin with.
+pub(crate) const RESERVED: &str = "_source.";
 /// The reserved column that holds a record's topic: text.
 pub const TOPIC_COLUMN: &str = "_source.topic";
 /// The reserved column that holds a record's partition: int32.
@@ -81,7 +83,7 @@ impl Columns {
         let mut values = Vec::new();
         let mut columns = Vec::new();
         for field in schema.fields() {
-            columns.push(match field.name().strip_prefix("_source.") {
+            columns.push(match field.name().strip_prefix(RESERVED) {
                 Some(_) => reserved(field)?,
                 None => {
                     values.push(Arc::clone(field));

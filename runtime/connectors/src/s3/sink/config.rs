@@ -35,6 +35,16 @@ pub struct S3SinkConfig {
     /// `none`, `gzip` or `zstd` for the whole object. Parquet is compressed inside and takes `none`.
     #[serde(default)]
     pub compression: Compression,
+    /// `layout: hive`
+    ///
+    /// How objects are called. `hive`: by `partition_by`, below the prefix. `connect`: as Kafka Connect calls them, for replays and for what reads its objects.
+    #[serde(default)]
+    pub layout: S3Layout,
+    /// `flush_size: 10000`
+    ///
+    /// With `layout: connect`, the most records of an object, 1 to 1,000,000,000. An epoch always ends its objects, so they may be smaller. Default: 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flush_size: Option<u64>,
     /// `partition_by: [category]`
     ///
     /// Columns whose values name folders, as Hive lays them out: `category=art/`. The columns are left out of the objects. Texts, booleans,
@@ -50,6 +60,22 @@ pub struct S3SinkConfig {
     pub target_file_size: ByteSize,
 }
 
+/// How objects are called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum S3Layout {
+    /// `hive`: a folder for each value of the columns of `partition_by`; names that tell sink, epoch and lane.
+    #[default]
+    Hive,
+    /// `connect`: `<topic>/partition=<n>/<topic>+<n>+<offset of the first record, 10 digits>.json`, for a sink that reads straight from one source `kafka`. With the
+    /// source's `format: raw` a line is the record's value, byte by byte; otherwise its columns as JSON. The prefix is the sink's own; Kafka Connect's
+    /// `topics.dir` is its last part, as in `uri: s3://lake/topics`. Read them back with the source `s3` and `format: jsonl`.
+    Connect,
+}
+
+/// The most records of an object in Kafka Connect's layout, where the file does not say.
+const FLUSH_SIZE: u64 = 10_000;
+
 fn default_target_file_size() -> ByteSize {
     ByteSize::mib(256)
 }
@@ -58,7 +84,8 @@ impl S3SinkConfig {
     /// The configuration that has nothing but a prefix, a connection and a format.
     pub fn new(uri: impl Into<String>, connection: S3Config, format: FilesSinkFormat) -> Self {
         let (compression, target_file_size) = (Compression::None, default_target_file_size());
-        Self { uri: uri.into(), connection, format, compression, partition_by: Vec::new(), target_file_size }
+        let (layout, flush_size, partition_by) = (S3Layout::Hive, None, Vec::new());
+        Self { uri: uri.into(), connection, format, compression, layout, flush_size, partition_by, target_file_size }
     }
 
     /// What is wrong with the values, apart from any schema.
@@ -76,12 +103,42 @@ impl S3SinkConfig {
                 Error::configuration(format!("`target_file_size: {}` is out of range", self.target_file_size)).hint("use 4KiB to 64GiB")
             );
         }
+        self.check_layout()?;
         for (index, column) in self.partition_by.iter().enumerate() {
             if self.partition_by[..index].contains(column) {
                 return Err(Error::configuration(format!("`partition_by` names the column `{column}` twice")));
             }
         }
         Ok(())
+    }
+
+    fn check_layout(&self) -> Result<()> {
+        if self.layout == S3Layout::Hive {
+            return match self.flush_size {
+                Some(_) => {
+                    Err(Error::configuration("`flush_size` belongs to `layout: connect`")
+                        .hint("`target_file_size` ends objects by their size"))
+                }
+                None => Ok(()),
+            };
+        }
+        if self.format != FilesSinkFormat::Jsonl {
+            return Err(Error::configuration("`layout: connect` has a record a line").hint("format: jsonl"));
+        }
+        if !self.partition_by.is_empty() {
+            return Err(Error::configuration(
+                "`partition_by` and `layout: connect` exclude each other: its folders are the topic's partitions",
+            ));
+        }
+        if !(1..=1_000_000_000).contains(&self.flush_size()) {
+            return Err(Error::configuration("`flush_size` must be 1 to 1,000,000,000"));
+        }
+        Ok(())
+    }
+
+    /// The most records of an object in Kafka Connect's layout.
+    pub(super) fn flush_size(&self) -> u64 {
+        self.flush_size.unwrap_or(FLUSH_SIZE)
     }
 
     /// The columns that are left for the objects.

@@ -47,6 +47,11 @@ impl TokenObject {
         Self { bucket, key: place.below(&format!("_wasmill/{}.json", owner_name(pipeline, sink))) }
     }
 
+    /// The object's key.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The token as it is now, and what tells this state of the object from others.
     pub(super) fn read(&self) -> Result<Option<(Content, UpdateVersion)>> {
         let get = async {

@@ -1,0 +1,121 @@
+//! The sink `kafka`: rows as records of a topic, exactly once for those who read what is committed.
+//!
+//! A transaction is open only while an epoch commits: it would time out otherwise, and hold up readers. Lanes therefore spool their rows as records beside
+//! the pipeline's state, where they are durable when the epoch is prepared. A commit produces them and the sink's token, a record of a compacted topic, in one
+//! transaction. Its producer's name is that of the pipeline and the sink, so that of two processes the one that came up last can write.
+
+mod commit;
+mod config;
+mod failure;
+mod layout;
+mod prepared;
+mod producer;
+mod record;
+mod target;
+mod tokens;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow_schema::Schema;
+use serde_json::Value;
+use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext};
+
+use self::commit::Committer;
+pub use self::config::{KafkaCompression, KafkaSinkConfig};
+use self::layout::Layout;
+use self::prepared::{Part, Prepared};
+use self::target::Target;
+use self::writer::KafkaWriter;
+use crate::prepared as stored;
+use crate::spool::Spool;
+
+/// Writes into one topic.
+pub struct KafkaSink {
+    topic: String,
+    layout: Arc<Layout>,
+    spools: PathBuf,
+    committer: Mutex<Committer>,
+    /// The topic, once it was looked at. Beside the committer, so that lanes go on while it commits.
+    target: Mutex<Option<Arc<Target>>>,
+}
+
+impl KafkaSink {
+    /// A sink for these columns, whose epochs wait for their commit in a folder below `spools`. Connects to nothing.
+    ///
+    /// # Errors
+    /// Configuration: bad options, or columns that can't be what they should be.
+    pub fn new(config: &KafkaSinkConfig, schema: &Schema, spools: impl Into<PathBuf>) -> Result<Self> {
+        config.check()?;
+        commit::check_options(config)?;
+        let layout = Arc::new(Layout::new(config, schema)?);
+        let committer = Mutex::new(Committer::new(config)?);
+        Ok(Self { topic: config.topic.clone(), layout, spools: spools.into(), committer, target: Mutex::default() })
+    }
+
+    fn spool(&self, pipeline: &str, sink: &str) -> Spool {
+        Spool::of(&self.spools, pipeline, sink)
+    }
+
+    fn target(&self) -> Result<Arc<Target>> {
+        let mut known = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = known.as_ref() {
+            return Ok(Arc::clone(target));
+        }
+        let target = self.committer().target()?;
+        *known = Some(Arc::clone(&target));
+        Ok(target)
+    }
+
+    /// A panic in another thread leaves at worst a producer, which its next use finds out about.
+    fn committer(&self) -> MutexGuard<'_, Committer> {
+        self.committer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for KafkaSink {
+    fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>> {
+        self.committer().committed(pipeline, sink)
+    }
+
+    fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
+        let spool = self.spool(&context.pipeline, &context.sink);
+        let target = self.target()?;
+        Ok(Box::new(KafkaWriter::new(Arc::clone(&self.layout), target, spool, context)))
+    }
+
+    /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk.
+    fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
+        let mut files = Vec::new();
+        for part in parts {
+            let part: Part = stored::read_part(part)?;
+            files.extend(part.file);
+        }
+        self.spool(&token.pipeline, &token.sink).seal(&files)?;
+        stored::write(&Prepared { format: Prepared::FORMAT, topic: self.topic.clone(), files })
+    }
+
+    fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
+        let prepared = Prepared::read(prepared)?;
+        if prepared.topic != self.topic {
+            return Err(Error::environment(format!(
+                "epoch {} was prepared for the topic {}, and the sink writes into {} now",
+                token.epoch, prepared.topic, self.topic
+            ))
+            .hint("run the pipeline once with the topic that it had; then change it"));
+        }
+        let spool = self.spool(&token.pipeline, &token.sink);
+        let outcome = self.committer().commit(token, &prepared, &spool)?;
+        spool.remove(&prepared.files);
+        Ok(outcome)
+    }
+
+    fn adopt(&self, token: &Token) -> Result<()> {
+        self.committer().adopt(token)
+    }
+
+    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
+        self.spool(pipeline, sink).clean_up()
+    }
+}
