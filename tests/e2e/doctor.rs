@@ -19,6 +19,7 @@ sinks:
   store: {{ from: files, s3: {{ uri: "{prefix}/objects", connection: {s3}, format: jsonl }} }}
   database: {{ from: posts, postgres: {{ url: "${{env:PG_URL}}", table: posts }} }}
   disk: {{ from: objects, delta: {{ uri: out/table }} }}
+  topic: {{ from: posts, kafka: {{ brokers: "{brokers}", topic: {topic}, commits_topic: {topic}-commits }} }}
 dead_letters: {{ files: {{ path: dead, format: jsonl }} }}
 "#
     )
@@ -57,6 +58,8 @@ fn places_that_are_well_are_said_to_be_and_stay_as_they_were() {
     said("sink database", "PostgreSQL");
     said("sink database", "the table public.posts does not exist; the first commit makes it");
     said("sink disk", "out/table can be written");
+    said("sink topic", &format!("the topic {topic} can be written: 2 partitions"));
+    said("sink topic", "the token does not exist; the first commit makes it");
     said("dead letters", "dead can be written");
     said("state", "conditional puts work");
     assert_eq!(ended.stdout.lines().filter(|line| !line.starts_with("ok ")).count(), 0, "{}", ended.stdout);

@@ -64,7 +64,8 @@ fn check_landed(workshop: &Workshop, store: &Store) {
         let mut landed: Vec<String> = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
         let records = committed(&format!("pinterest.{table}")).into_iter();
         let mut sent: Vec<String> = records.map(|record| String::from_utf8(record.value.unwrap()).unwrap()).collect();
-        (landed.sort_unstable(), sent.sort_unstable());
+        landed.sort_unstable();
+        sent.sort_unstable();
         assert!(!sent.is_empty() && landed == sent, "{table}: other records landed than were sent");
     }
 }

@@ -57,6 +57,7 @@ fn examine_sink(kind: &SinkKind) -> Vec<Finding> {
         SinkKind::Delta(config) => delta::examine(config),
         SinkKind::Files(config) => folder_to_write(Path::new(&config.path)),
         SinkKind::Postgres(config) => postgres::examine(config),
+        SinkKind::Kafka(config) => kafka::examine_sink(config),
         SinkKind::S3(config) => examine_bucket(&config.uri, &config.connection, Use::Write),
         SinkKind::Console(_) => vec![Finding::Good("standard output".to_owned())],
     }

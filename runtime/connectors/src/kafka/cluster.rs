@@ -29,6 +29,8 @@ pub(super) struct Topic {
     pub id: String,
     /// Its partitions, in order.
     pub partitions: Vec<i32>,
+    /// Whether we may write into it; true where the brokers do not say.
+    pub may_write: bool,
 }
 
 /// A partition by topic and number.
@@ -140,6 +142,10 @@ impl Cluster {
             let options = rd::rd_kafka_AdminOptions_new(native, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
             let mut why = [0 as c_char; 256];
             rd::rd_kafka_AdminOptions_set_request_timeout(options, millis, why.as_mut_ptr(), why.len());
+            let unable = rd::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
+            if !unable.is_null() {
+                rd::rd_kafka_error_destroy(unable);
+            }
             let collection = rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             rd::rd_kafka_DescribeTopics(native, collection, options, queue);
             let event = rd::rd_kafka_queue_poll(queue, millis.saturating_add(1000));
@@ -256,10 +262,23 @@ unsafe fn described(event: *mut rd::rd_kafka_event_t) -> Result<BTreeMap<String,
                 code => return Err(KafkaError::MetadataFetch(code.into())),
             }
             let name = CStr::from_ptr(rd::rd_kafka_TopicDescription_name(topic)).to_string_lossy().into_owned();
-            found.insert(name, Topic { id: topic_id(topic), partitions: partitions(topic) });
+            found.insert(name, Topic { id: topic_id(topic), partitions: partitions(topic), may_write: may_write(topic) });
         }
     }
     Ok(found)
+}
+
+/// # Safety
+/// The description is alive.
+unsafe fn may_write(topic: *const rd::rd_kafka_TopicDescription_t) -> bool {
+    use rd::rd_kafka_AclOperation_t as Operation;
+    let mut count = 0;
+    // SAFETY: the list is null, or has `count` elements and lives as long as the description.
+    unsafe {
+        let operations = rd::rd_kafka_TopicDescription_authorized_operations(topic, &mut count);
+        let writes = [Operation::RD_KAFKA_ACL_OPERATION_WRITE, Operation::RD_KAFKA_ACL_OPERATION_ALL];
+        operations.is_null() || (0..count).any(|index| writes.contains(&*operations.add(index)))
+    }
 }
 
 /// # Safety

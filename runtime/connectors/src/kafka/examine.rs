@@ -11,6 +11,7 @@ use wasmill_engine::{Error, Result};
 use super::client::{Client, Health, fetching};
 use super::cluster::{Cluster, Place, Topic, offsets};
 use super::queue::PartitionQueue;
+use super::sink::{KafkaSinkConfig, topic_findings};
 use super::{KafkaConfig, token::Tokens};
 use crate::examine::Finding;
 
@@ -25,6 +26,21 @@ pub fn examine_source(config: &KafkaConfig) -> Vec<Finding> {
     let looked = look(config, &mut findings);
     findings.extend(looked.err().map(Finding::Bad));
     findings
+}
+
+/// Looks at the topics of a sink: that of its rows, and that of its token. Nobody is fenced, and nothing is written.
+pub fn examine_sink(config: &KafkaSinkConfig) -> Vec<Finding> {
+    let look = || {
+        config.check()?;
+        let (reading, begun) = (KafkaConfig { patience: Some(PATIENCE.to_owned()), ..config.reading() }, Instant::now());
+        let tokens = Tokens::of(reading.security.as_ref()).map(Arc::new);
+        let cluster = Cluster::start(&reading, "doctor", "wasmill-doctor", &Arc::default(), tokens.as_ref())?;
+        let topics = cluster.topics()?;
+        let mut findings = vec![Finding::good(format!("the brokers {} answer ({} ms)", config.brokers, begun.elapsed().as_millis()))];
+        findings.extend(topic_findings(config, &reading, &cluster, &topics)?);
+        Ok(findings)
+    };
+    look().unwrap_or_else(|error: Error| vec![Finding::Bad(error)])
 }
 
 fn look(config: &KafkaConfig, findings: &mut Vec<Finding>) -> Result<()> {

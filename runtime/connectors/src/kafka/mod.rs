@@ -20,7 +20,7 @@ mod token;
 pub mod topics;
 
 pub use config::{Isolation, KafkaConfig, KafkaFormat, LostOffsets, Setting, Start, Tombstones};
-pub use examine::examine_source;
+pub use examine::{examine_sink, examine_source};
 pub use position::Position;
 pub use security::{Auth, Aws, Mechanism, Sasl, Security, Tls};
 

@@ -6,6 +6,7 @@
 
 mod commit;
 mod config;
+mod examine;
 mod failure;
 mod layout;
 mod prepared;
@@ -24,6 +25,7 @@ use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, 
 
 use self::commit::Committer;
 pub use self::config::{KafkaCompression, KafkaSinkConfig};
+pub(super) use self::examine::topic_findings;
 use self::layout::Layout;
 use self::prepared::{Part, Prepared};
 use self::target::Target;

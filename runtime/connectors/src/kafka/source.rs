@@ -119,7 +119,11 @@ impl KafkaSource {
         let partitions = topics.values().map(|topic| topic.partitions.len()).sum::<usize>().max(1);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let clients = shared.config.clients.map_or(cores.min(4), usize::from).min(partitions);
-        let options = fetching(&shared.config, &shared.name, partitions);
+        let mut options = fetching(&shared.config, &shared.name, partitions);
+        if shared.mode == Mode::Batch && !shared.config.client.contains_key("fetch.wait.max.ms") {
+            // What a batch reads is there already: a fetch that has to wait only keeps the next partition from its turn.
+            options.set("fetch.wait.max.ms", "10");
+        }
         let pool = (0..clients).map(|_| Client::start(&options, &shared.health, tokens).map(Arc::new)).collect::<Result<_>>()?;
         let cluster = Arc::new(cluster);
         Ok(Connected { cluster, pool, topics, handed_out: HashMap::new(), look: None, noted: HashMap::new() })
@@ -179,6 +183,18 @@ impl Source for KafkaSource {
         };
         let reader = reader::Reader::open(&self.shared, split, handed, &client, cluster);
         Ok(Box::new(reader.map_err(|error| error.at(format!("partition {}", split.id)))?))
+    }
+}
+
+impl Drop for Connected {
+    /// A client takes its time to end: they do so side by side.
+    fn drop(&mut self) {
+        std::thread::scope(|scope| {
+            for client in std::mem::take(&mut self.pool) {
+                // Without a thread for it, it ends right here.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, move || drop(client));
+            }
+        });
     }
 }
 

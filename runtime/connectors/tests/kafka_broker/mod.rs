@@ -5,7 +5,9 @@
 mod proxy;
 mod server;
 
+#[allow(unused_imports)]
 pub use proxy::Proxy;
+#[allow(unused_imports)]
 pub use server::Broker;
 
 use std::time::{Duration, Instant};

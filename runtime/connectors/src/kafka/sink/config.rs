@@ -225,7 +225,7 @@ impl KafkaSinkConfig {
     }
 
     /// The same brokers, as one who reads sees them.
-    pub(super) fn reading(&self) -> KafkaConfig {
+    pub(in crate::kafka) fn reading(&self) -> KafkaConfig {
         KafkaConfig {
             topics: vec![self.topic.clone(), self.commits_topic.clone()],
             patience: self.patience.clone(),
