@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod crash;
 mod damage;
 mod kafka;
 #[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
 mod kafka_broker;
+mod matrix;
 mod pipelines;
 mod postgres;
 mod real_data;
 mod runs;
-mod s3_crash;
-mod s3_takeover;
+mod s3_state;
 mod stage_contract;
 mod support;
-mod takeover;
