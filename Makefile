@@ -69,10 +69,11 @@ lint: ## Formatting, lints, licences
 	tools/licences
 	$(TEST_ENVIRONMENT) cargo clippy --locked --workspace --all-targets --features wasmill/failpoints -- -D warnings
 
-crash: setup $(VENV)/ready ## 50 kills for every source into every sink; WASMILL_CRASH_SEED repeats a run
+crash: setup $(VENV)/ready ## 50 kills for every source into every sink, outages of 2 minutes; WASMILL_CRASH_SEED repeats a run
 	$(SERVERS) install
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
-	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-50} $(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test e2e -- matrix --nocapture
+	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-50} WASMILL_OUTAGE_SECONDS=$${WASMILL_OUTAGE_SECONDS:-120} \
+	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test e2e -- matrix network::outage --nocapture
 
 bench: plugins $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks.md
 	cargo build --release --locked -p wasmill -p wasmill-bench

@@ -7,8 +7,11 @@ mod kafka;
 #[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
 mod kafka_broker;
 mod matrix;
+mod network;
 mod pipelines;
 mod postgres;
+#[path = "../proxy/mod.rs"]
+mod proxy;
 mod real_data;
 mod runs;
 mod s3_state;

@@ -1,5 +1,7 @@
 //! One pair of the matrix: a pipeline from an origin through a plugin to a destination.
 
+use std::process::Command;
+
 use super::destination::Destination;
 use super::origin::Origin;
 use crate::support::{Ended, Running, Store, Workshop, expected};
@@ -63,10 +65,16 @@ epoch: {{ every: 200ms, rows: 1500 }}
         self.posts
     }
 
-    pub fn start(&self, mode: &str, failpoints: &str) -> Running {
+    /// The command that runs it, to which a test may add.
+    pub fn command(&self, mode: &str) -> Command {
         let mut command = self.workshop.wasmill(&["run", "matrix.yaml", "--mode", mode]);
         Store::environment(&mut command);
         self.destination.environment(&mut command);
+        command
+    }
+
+    pub fn start(&self, mode: &str, failpoints: &str) -> Running {
+        let mut command = self.command(mode);
         command.env("FAILPOINTS", failpoints);
         Running::spawn(command)
     }

@@ -6,10 +6,10 @@
 //!
 //! A new source is a type in [`origin`] and a line in `every_sink!`'s call, a new sink is a type in [`destination`] and a line in its body.
 
-mod destination;
+pub mod destination;
 mod kills;
-mod mill;
-mod origin;
+pub mod mill;
+pub mod origin;
 mod sleepers;
 
 use destination::{DeltaOnDisk, DeltaOnS3, Destination, Postgres, S3};

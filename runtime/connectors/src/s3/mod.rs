@@ -17,6 +17,7 @@ mod uri;
 pub(crate) use bucket::{Bucket, Patience, Put};
 pub use config::S3Config;
 pub(crate) use failure::{failed, failed_elsewhere};
+pub(crate) use listing::PendingUpload;
 
 pub use crate::aws::AssumeRole;
 pub use crate::secret::Secret;

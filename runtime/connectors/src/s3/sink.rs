@@ -20,7 +20,7 @@ use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, 
 pub use self::config::S3SinkConfig;
 use self::token::TokenObject;
 use self::writer::{S3Writer, encoder};
-use super::{Bucket, Completion, Patience, S3Uri, Upload, Uploading};
+use super::{Bucket, Completion, Patience, PendingUpload, S3Uri, Upload, Uploading};
 use crate::prepared;
 use crate::token::{Step, compare};
 
@@ -186,10 +186,12 @@ impl Sink for S3Sink {
 
     fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
         let decided = self.token(pipeline, sink)?.read()?.map(|(token, _)| token.files).unwrap_or_default();
-        let decided: Vec<String> = decided.iter().map(|file| self.place.below(&file.path)).collect();
+        // By their ids: an upload whose beginning was not heard of may have the key of the one that took its place.
+        let decided: Vec<_> = decided.iter().filter_map(|file| Some(&file.upload.as_ref()?.id)).collect();
         let mark = format!("-{}-", owner(pipeline, sink));
-        let ours =
-            |key: &str| key.rsplit('/').next().is_some_and(|name| name.contains(&mark)) && !decided.iter().any(|decided| decided == key);
+        let ours = |upload: &PendingUpload| {
+            upload.key.rsplit('/').next().is_some_and(|name| name.contains(&mark)) && !decided.contains(&&upload.id)
+        };
         self.bucket()?.abort_uploads(&self.place.below(""), ours).map(drop)
     }
 }
