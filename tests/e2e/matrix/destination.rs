@@ -79,7 +79,7 @@ impl Destination for DeltaOnDisk {
 }
 
 /// A Delta table in a bucket, dead letters as objects.
-pub struct DeltaOnS3(Store);
+pub struct DeltaOnS3(pub Store);
 
 impl Destination for DeltaOnS3 {
     const NAME: &'static str = "delta_on_s3";

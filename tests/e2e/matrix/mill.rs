@@ -27,7 +27,11 @@ pub struct Mill<O, D> {
 
 impl<O: Origin, D: Destination> Mill<O, D> {
     pub fn new(state: State) -> Self {
-        let (workshop, origin, destination) = (Workshop::new(), O::new(), D::new());
+        Self::of(O::new(), D::new(), state)
+    }
+
+    pub fn of(origin: O, destination: D, state: State) -> Self {
+        let workshop = Workshop::new();
         let checkpoints = match state {
             State::Disk => String::new(),
             State::Bucket => format!("state: \"{}/state\"\n", Store::new().prefix),

@@ -4,6 +4,7 @@
 mod credentials;
 mod outage;
 mod slow;
+mod store;
 mod storm;
 
 use std::net::SocketAddr;
