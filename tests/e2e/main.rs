@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod damage;
+mod identity;
 mod kafka;
 #[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
 mod kafka_broker;
+mod kafka_to_postgres;
 mod matrix;
 mod network;
 mod pipelines;

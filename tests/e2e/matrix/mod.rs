@@ -16,7 +16,7 @@ use destination::{DeltaOnDisk, DeltaOnS3, Destination, Postgres, S3};
 use origin::Origin;
 
 /// The points at which an epoch can be cut off, whatever the sink.
-const ENGINE_POINTS: &[&str] = &[
+pub const ENGINE_POINTS: &[&str] = &[
     "lane-after-batch",
     "engine-before-prepare",
     "engine-before-checkpoint",

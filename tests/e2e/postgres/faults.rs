@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{add_file, check, workshop};
-use crate::proxy::Proxy;
-use crate::support::{Database, Ended, Running, Server, Workshop};
+use crate::support::{Database, Ended, Proxy, Running, Server, Workshop};
 
 /// `COMMIT` as a client sends it.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";

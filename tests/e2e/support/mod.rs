@@ -7,6 +7,7 @@ mod random;
 mod read;
 mod s3;
 
+pub use crate::proxy::Proxy;
 pub use pins::{Pins, expected};
 pub use postgres::{Database, Server};
 pub use process::{Ended, Running};

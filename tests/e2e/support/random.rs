@@ -1,7 +1,7 @@
 //! Chance that a seed repeats.
 
 /// Small, seeded and the same everywhere (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
-pub struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     /// The chance of `WASMILL_CRASH_SEED`, different for each name; without the variable, of this process. The seed is printed, so that a test that
