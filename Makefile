@@ -60,7 +60,7 @@ test: setup $(VENV)/ready ## Runs every test
 	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS)
 	$(MAKE) lint
 
-services: $(VENV)/ready ## Starts Kafka, Kinesis, S3 and Postgres, prints where they are, stops them at Ctrl-C
+services: $(VENV)/ready ## Starts Kafka, Kinesis, S3 and Postgres where pipelines/ look for them; compose.yaml does it with containers
 	@$(SERVERS) install
 	@$(SERVERS) up
 

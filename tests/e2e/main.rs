@@ -17,5 +17,6 @@ mod proxy;
 mod real_data;
 mod runs;
 mod s3_state;
+mod services;
 mod stage_contract;
 mod support;
