@@ -113,6 +113,11 @@ impl Proxy {
         self.control.way.throttle(bytes_a_second);
     }
 
+    /// Lets nothing through from now on and keeps connections open; or lets everything go, also what clients have given up meanwhile.
+    pub fn hold(&self, hold: bool) {
+        self.control.way.hold(hold);
+    }
+
     /// Cuts every connection.
     pub fn cut(&self) {
         self.control.open.lock().unwrap().drain(..).for_each(|(client, server)| close(&client, &server));

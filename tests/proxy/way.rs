@@ -1,7 +1,7 @@
 //! How long bytes are on their way.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// The way through a proxy; a fast one, at first.
@@ -11,6 +11,8 @@ pub struct Way {
     /// None: 0.
     bytes_a_second: AtomicU64,
     passed: AtomicU64,
+    held: Mutex<bool>,
+    let_go: Condvar,
     /// When the bytes before are through.
     free: Mutex<Option<Instant>>,
 }
@@ -24,6 +26,11 @@ impl Way {
         self.bytes_a_second.store(bytes_a_second, Ordering::SeqCst);
     }
 
+    pub fn hold(&self, hold: bool) {
+        *self.held.lock().unwrap() = hold;
+        self.let_go.notify_all();
+    }
+
     pub fn passed(&self) -> u64 {
         self.passed.load(Ordering::SeqCst)
     }
@@ -31,6 +38,7 @@ impl Way {
     /// Waits as long as so many bytes take.
     pub fn go(&self, bytes: usize) {
         self.passed.fetch_add(bytes as u64, Ordering::SeqCst);
+        drop(self.let_go.wait_while(self.held.lock().unwrap(), |held| *held).unwrap());
         let mut until = Instant::now() + Duration::from_micros(self.delay_micros.load(Ordering::SeqCst));
         if let Some(micros) = (bytes as u64 * 1_000_000).checked_div(self.bytes_a_second.load(Ordering::SeqCst)) {
             let mut free = self.free.lock().unwrap();

@@ -7,6 +7,7 @@ mod bucket;
 mod config;
 mod credentials;
 mod failure;
+mod health;
 mod listing;
 pub mod sink;
 pub mod source;
