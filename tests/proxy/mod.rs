@@ -14,13 +14,14 @@ mod way;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use http::Action;
 
+use tokio::net::TcpSocket;
 use way::Way;
 
-/// A port that was given up for a while has to be free again by then.
+/// Whoever opens or closes the port is done by then.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Passes on what comes, until it is told otherwise.
@@ -46,6 +47,7 @@ struct Control {
     door: Mutex<Door>,
     moved: Condvar,
     open: Mutex<Vec<(TcpStream, TcpStream)>>,
+    _held: TcpSocket,
 }
 
 /// Whether somebody listens.
@@ -69,8 +71,12 @@ impl Proxy {
     }
 
     fn start(server: SocketAddr, rule: Option<Mutex<Rule>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        // Bound for ever: while nobody listens, a port of nobody could become anybody's, also the client's own.
+        let held = TcpSocket::new_v4().unwrap();
+        held.set_reuseaddr(true).unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = held.local_addr().unwrap();
+        let listener = TcpListener::bind(address).unwrap();
         let control = Arc::new(Control {
             server,
             rule,
@@ -82,6 +88,7 @@ impl Proxy {
             door: Mutex::new(Door::Open),
             moved: Condvar::new(),
             open: Mutex::default(),
+            _held: held,
         });
         let listening = Arc::clone(&control);
         std::thread::spawn(move || listening.listen(listener, address));
@@ -142,7 +149,7 @@ impl Proxy {
         }
         let (door, late) = self.control.moved.wait_timeout_while(door, PATIENCE, |door| *door != to).unwrap();
         drop(door);
-        assert!(!late.timed_out(), "the port {} is not free again", self.address);
+        assert!(!late.timed_out(), "nobody opens or closes {}", self.address);
         self.cut();
     }
 
@@ -202,15 +209,7 @@ impl Control {
             self.step(Door::Closed);
             let door = self.door.lock().unwrap();
             drop(self.moved.wait_while(door, |door| *door != Door::Opening).unwrap());
-            let deadline = Instant::now() + PATIENCE;
-            // Somebody's own connection may have this port for a moment.
-            listener = loop {
-                match TcpListener::bind(address) {
-                    Ok(listener) => break listener,
-                    Err(error) => assert!(Instant::now() < deadline, "{address}: {error}"),
-                }
-                std::thread::park_timeout(Duration::from_millis(20));
-            };
+            listener = TcpListener::bind(address).unwrap();
             self.step(Door::Open);
         }
     }

@@ -15,8 +15,8 @@ fn expire<O: Origin, D: Destination>(name: &str) {
     let (mut mill, proxies, mut random) = (Mill::<O, D>::new(D::STATE), Proxies::new(), Random::of(name));
     for _ in 0..STOPS {
         mill.add(3_000);
-        // A start alone takes some of these requests.
-        let mut left = 5 + random.below(40);
+        // A start takes some ten of the fifty requests of a run.
+        let mut left = 5 + random.below(25);
         proxies.s3.rule(move |_| match left.checked_sub(1) {
             Some(fewer) => {
                 left = fewer;

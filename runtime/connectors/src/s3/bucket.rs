@@ -43,9 +43,11 @@ impl Patience {
     fn retries(self) -> RetryConfig {
         let (max_retries, timeout) = match self {
             Self::Look => (2, Duration::from_secs(10)),
-            Self::Run => (60, Duration::from_secs(180)),
+            // The time is the bound. Pauses are by chance, and a number of attempts that looks large may be over after seconds.
+            Self::Run => (10_000, Duration::from_secs(180)),
         };
-        let backoff = BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(5), base: 2.0 };
+        // A pause is by chance between the first one and three times the one before: with two times it would hardly grow.
+        let backoff = BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(5), base: 3.0 };
         RetryConfig { backoff, max_retries, retry_timeout: timeout }
     }
 }
