@@ -60,7 +60,7 @@ test: setup $(VENV)/ready ## Runs every test
 	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS)
 	$(MAKE) lint
 
-services: $(VENV)/ready ## Starts Kafka, Kinesis, S3 and Postgres, prints where they are, stops them at Ctrl-C
+services: $(VENV)/ready ## Starts Kafka, Kinesis, S3 and Postgres where pipelines/ look for them; compose.yaml does it with containers
 	@$(SERVERS) install
 	@$(SERVERS) up
 
@@ -69,10 +69,11 @@ lint: ## Formatting, lints, licences
 	tools/licences
 	$(TEST_ENVIRONMENT) cargo clippy --locked --workspace --all-targets --features wasmill/failpoints -- -D warnings
 
-crash: setup $(VENV)/ready ## 300 kills in each mode; WASMILL_CRASH_SEED repeats a run
+crash: setup $(VENV)/ready ## 50 kills for every source into every sink, outages of 2 minutes; WASMILL_CRASH_SEED repeats a run
 	$(SERVERS) install
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
-	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-300} $(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test e2e -- crash --nocapture
+	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-50} WASMILL_OUTAGE_SECONDS=$${WASMILL_OUTAGE_SECONDS:-120} \
+	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test e2e -- matrix network::outage --nocapture
 
 bench: plugins $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks.md; BENCH="--only kafka" a part
 	cargo build --release --locked -p wasmill -p wasmill-bench

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::matrix::destination::Postgres;
+use crate::matrix::mill::{Mill, State};
+use crate::matrix::origin::Files;
 use crate::support::{Ended, Pins, Running, Workshop, expected};
 
 const PIPELINE: &str = r#"
@@ -99,6 +102,19 @@ fn a_full_disk_under_a_table_stops_the_run_and_a_later_one_goes_on() {
     mount(&["-o", "remount,size=64M"], &full.0);
     workshop.run_well(&["run", "damage.yaml"]);
     check(&workshop, 4);
+}
+
+#[test]
+fn a_full_disk_under_the_spool_stops_the_run_and_a_later_one_goes_on() {
+    let mut mill = Mill::<Files, Postgres>::new(State::Disk);
+    mill.add(3_000);
+    let full = Mount::new(mill.workshop.path(".wasmill"), "size=128k");
+    let ended = mill.start("batch", "").wait();
+    assert_stopped(&ended, 5, &["No space left on device", "spool"]);
+    mount(&["-o", "remount,size=64M"], &full.0);
+    mill.add(1_000);
+    mill.finish();
+    mill.check();
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::crash::{Random, number_from_environment};
 use crate::kafka::{Flow, PARTITIONS, send};
 use crate::kafka_broker::{Broker, Producer, Proxy, address, create_at, read_at, unique, until};
+use crate::support::{Random, number_from_environment};
 use crate::support::{Running, Workshop, expected};
 
 /// Every point at which an epoch can be cut off, and how often it is passed before the kill: each commit point for the dead letters, and for the sink behind

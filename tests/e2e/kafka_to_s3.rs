@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::crash::{Random, number_from_environment};
 use crate::kafka::{Flow, PARTITIONS};
 use crate::kafka_broker::{address, committed, create, unique};
+use crate::support::{Random, number_from_environment};
 use crate::support::{Running, Store, Workshop, expected};
 
 const POINTS: [(&str, &str); 7] = [

@@ -2,21 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod crash;
 mod damage;
 mod doctor;
+mod identity;
 mod kafka;
 #[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
 mod kafka_broker;
 mod kafka_to_kafka;
+mod kafka_to_postgres;
 mod kafka_to_s3;
+mod matrix;
+mod network;
 mod pipelines;
 mod postgres;
+#[path = "../proxy/mod.rs"]
+mod proxy;
 mod real_data;
 mod runs;
-mod s3_crash;
-mod s3_takeover;
+mod s3_state;
+mod services;
 mod stage_contract;
 mod support;
-mod takeover;
 mod topics;

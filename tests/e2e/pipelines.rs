@@ -41,8 +41,14 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
     }
 }
 
-/// Fills the topics of the shipped pipelines with the rows in the workshop. Answers what to set.
+/// Fills the topics of the shipped pipelines with the rows in the workshop, once: every pipeline reads the same. Answers what to set.
 fn kafka_topics(workshop: &Workshop) -> Vec<String> {
+    static FILLED: std::sync::Once = std::sync::Once::new();
+    FILLED.call_once(|| fill_topics(workshop));
+    ["pins", "geos", "users"].map(|source| format!("sources.{source}.kafka.brokers={}", address())).into()
+}
+
+fn fill_topics(workshop: &Workshop) {
     let producer = Producer::new(&[]);
     for table in ["pin", "geo", "user"] {
         let topic = format!("pinterest.{table}");
@@ -52,7 +58,6 @@ fn kafka_topics(workshop: &Workshop) -> Vec<String> {
         rows.iter().enumerate().for_each(|(number, row)| producer.send(&topic, number as i32 % 2, row.to_string().as_bytes()));
     }
     producer.flush();
-    ["pins", "geos", "users"].map(|source| format!("sources.{source}.kafka.brokers={}", address())).into()
 }
 
 /// Every record of the topics is a line of an object, as it was.

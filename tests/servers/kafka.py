@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import install
+import people
 import tls
 from ports import answers
 
@@ -14,6 +15,7 @@ USER, PASSWORD = "alice", "alice-secret"
 class Kafka:
     name = "kafka"
     ports = 4
+    usual_ports = [9092, 9093, 9094, 9095]
 
     def __init__(self, folder: Path, ports: list[int]):
         self.folder, self.ports_taken = folder, ports
@@ -47,7 +49,9 @@ class Kafka:
             "log.dirs": self.folder / "log",
             # Records carry the time of their event; their age must not delete them.
             "log.retention.ms": -1,
-            "auto.create.topics.enable": "false",
+            # Tests see what a missing topic does; people want to fill one.
+            "auto.create.topics.enable": str(people.are_served()).lower(),
+            "num.partitions": 2,
             "group.initial.rebalance.delay.ms": 0,
             "offsets.topic.replication.factor": 1,
             "offsets.topic.num.partitions": 4,

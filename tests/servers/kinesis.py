@@ -6,11 +6,13 @@ import urllib.request
 from pathlib import Path
 
 import install
+import people
 
 
 class Kinesis:
     name = "kinesis"
     ports = 2
+    usual_ports = [4568, 4567]
 
     def __init__(self, folder: Path, ports: list[int]):
         self.folder, self.ports_taken, self.port = folder, ports, ports[0]
@@ -30,6 +32,8 @@ class Kinesis:
             "PERSIST_PATH": str(self.folder),
             "PERSIST_INTERVAL": "200ms",
         }
+        if people.are_served():
+            os.environ["INITIALIZE_STREAMS"] = ",".join(f"{stream}:2:{people.REGION}" for stream in people.STREAMS)
         loopback = Path(__file__).parent / "loopback.js"
         os.execvp("node", ["node", "-r", str(loopback), str(package / "main.js")])
 

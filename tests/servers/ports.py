@@ -12,6 +12,15 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens there, and we may."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+        return True
+    except OSError:
+        return False
+
+
 def answers(port: int) -> bool:
     """Whether somebody accepts connections there."""
     try:

@@ -12,6 +12,7 @@ import tls
 class Postgres:
     name = "postgres"
     ports = 1
+    usual_ports = [5432]
 
     def __init__(self, folder: Path, ports: list[int]):
         self.folder, self.ports_taken, self.port = folder, ports, ports[0]

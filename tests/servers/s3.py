@@ -7,14 +7,17 @@ import urllib.request
 from pathlib import Path
 
 import install
+import people
 
-ACCESS_KEY, SECRET_KEY, BUCKET = "wasmill-tests", "wasmill-tests-secret", "mill"
+ACCESS_KEY, SECRET_KEY = "wasmill-tests", "wasmill-tests-secret"
+BUCKET = people.BUCKET if people.are_served() else "mill"
 ROLES = ["master", "volume", "filer", "s3", "admin"]
 
 
 class S3:
     name = "s3"
     ports = 2 * len(ROLES)
+    usual_ports = [port for plain in (9333, 9340, 8888, 8333, 23646) for port in (plain, plain + 10_000)]
 
     def __init__(self, folder: Path, ports: list[int]):
         self.folder, self.ports_taken = folder, ports

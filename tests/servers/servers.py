@@ -3,13 +3,15 @@
 
     servers.py install                  fetches them, into the build cache
     servers.py run -- COMMAND           starts all, runs COMMAND with their addresses in its environment, stops them
-    servers.py up                       starts all, prints the addresses, stops them at Ctrl-C
+    servers.py up                       starts all at their usual ports, prints how to reach them, stops them at Ctrl-C
+    servers.py usual                    prints the usual ports and what is told to people, as JSON; starts nothing
     servers.py exec NAME FOLDER PORT…   becomes one server, for a test that restarts or kills its own
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -19,7 +21,12 @@ import tempfile
 import time
 from pathlib import Path
 
+if "up" in sys.argv[1:2] or "usual" in sys.argv[1:2]:
+    # Before anything is imported: servers are told apart by it, and so are those that they become.
+    os.environ["WASMILL_SERVICES"] = "1"
+
 import install
+import people
 from ports import free_ports
 from postgres import Postgres
 from kafka import Kafka
@@ -27,7 +34,8 @@ from kinesis import Kinesis
 from s3 import S3
 
 SERVERS = {server.name: server for server in (Kafka, Kinesis, S3, Postgres)}
-START_SECONDS = 60
+# A machine that compiles at the same time takes its time.
+START_SECONDS = 120
 
 
 def start(folder: Path) -> tuple[list[subprocess.Popen], dict[str, str]]:
@@ -35,7 +43,7 @@ def start(folder: Path) -> tuple[list[subprocess.Popen], dict[str, str]]:
     running, addresses, waiting = [], {}, []
     try:
         for name, kind in SERVERS.items():
-            server = kind(folder / name, free_ports(kind.ports))
+            server = kind(folder / name, people.usual_ports(kind) if people.are_served() else free_ports(kind.ports))
             log = open(folder / f"{name}.log", "wb")
             process = subprocess.Popen(
                 [sys.executable, __file__, "exec", name, str(server.folder), *map(str, server.ports_taken)],
@@ -93,6 +101,12 @@ def run(command: list[str]) -> int:
         print(f"==> servers ready after {time.monotonic() - began:.1f} s", flush=True)
         if command:
             return subprocess.call(command, env={**os.environ, **addresses})
+        print("# For the files under pipelines/: run these in the shell that runs wasmill.")
+        for name, value in people.environment(addresses).items():
+            print(f"export {name}={value}")
+        print(f"# Kafka is at {addresses['WASMILL_TEST_KAFKA']}; a topic is made by its first record. The bucket is s3://{people.BUCKET}.")
+        print(f"# Streams of Kinesis: {' '.join(people.STREAMS)}")
+        print("# For single tests:")
         for name, value in addresses.items():
             print(f"export {name}={value}")
         print("Ctrl-C stops them", flush=True)
@@ -110,6 +124,7 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("install")
     verbs.add_parser("up")
+    verbs.add_parser("usual")
     verbs.add_parser("run").add_argument("command", nargs=argparse.REMAINDER)
     one = verbs.add_parser("exec")
     one.add_argument("server", choices=SERVERS)
@@ -118,6 +133,13 @@ def main() -> int:
     options = parser.parse_args()
     if options.verb == "install":
         install.everything()
+        return 0
+    if options.verb == "usual":
+        servers = {name: kind(Path("/nowhere") / name, kind.usual_ports) for name, kind in SERVERS.items()}
+        addresses = {key: value for server in servers.values() for key, value in server.environment().items()}
+        told = {"ports": {name: server.ports_taken for name, server in servers.items()}, "environment": people.environment(addresses),
+                "kafka": addresses["WASMILL_TEST_KAFKA"], "bucket": people.BUCKET, "streams": people.STREAMS}
+        print(json.dumps(told))
         return 0
     if options.verb == "exec":
         return SERVERS[options.server](options.folder.absolute(), options.ports).exec()

@@ -87,3 +87,9 @@ pub(crate) async fn credentials(sdk: &SdkConfig, key: Option<Key<'_>>, role: Opt
     }
     Some(SharedCredentialsProvider::new(builder.build_from_provider(base).await))
 }
+
+/// An error with what lies underneath: the outermost text alone says nothing.
+pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,4 +1,4 @@
-//! The server and the way to it: answers that are lost, connections that are cut, a server that is killed, an outage, a sleeper.
+//! The server and the way to it: answers that are lost, connections that are cut, a server that is killed, an outage.
 
 use std::time::{Duration, Instant};
 
@@ -122,37 +122,6 @@ fn wrong_credentials_stop_with_what_to_do_and_nothing_is_lost() {
     assert!(ended.stderr.contains("pg_hba.conf") && !ended.stderr.contains("hunter2"), "{}", ended.stderr);
     well(&start(&workshop, &database.url(), &[], "").wait());
     check(&database, 1);
-}
-
-/// The first process stops itself at the point; its lock is taken from it, as an operator would who believes it dead; another one
-/// finishes the pipeline; then the first wakes up.
-fn sleep_at(point: &str) {
-    let (workshop, database) = (workshop(6), Database::new());
-    let sleeper = start(&workshop, &database.url(), &[], &format!("{point}=1*off->1*return(stop)"));
-    sleeper.wait_until_stopped();
-    std::fs::remove_file(workshop.path(".wasmill/state/to-postgres/lock")).unwrap();
-    well(&start(&workshop, &database.url(), &[], "").wait());
-    check(&database, 6);
-    sleeper.signal(Signal::CONT);
-    let woken = sleeper.wait();
-    assert_eq!(woken.code, Some(5), "{}", woken.stderr);
-    assert!(woken.stderr.contains("another process has taken over") || woken.stderr.contains("fenced"), "{}", woken.stderr);
-    check(&database, 6);
-}
-
-#[test]
-fn a_sleeper_before_its_copy_is_fenced() {
-    sleep_at("postgres-commit-before-copy");
-}
-
-#[test]
-fn a_sleeper_that_holds_the_token_is_fenced() {
-    sleep_at("postgres-commit-before-commit");
-}
-
-#[test]
-fn a_sleeper_after_its_commit_is_fenced() {
-    sleep_at("postgres-commit-after-commit");
 }
 
 #[test]

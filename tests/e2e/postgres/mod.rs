@@ -1,7 +1,7 @@
 //! Posts from files through a plugin into PostgreSQL, dead letters too, with everything going wrong that can.
 
-mod crash;
 mod faults;
+mod two_sinks;
 
 use crate::support::{Database, Pins, Workshop, expected};
 

@@ -3,14 +3,15 @@
 mod pins;
 mod postgres;
 mod process;
-mod proxy;
+mod random;
 mod read;
 mod s3;
 
+pub use crate::proxy::Proxy;
 pub use pins::{Pins, expected};
 pub use postgres::{Database, Server};
 pub use process::{Ended, Running};
-pub use proxy::Proxy;
+pub use random::{Random, number_from_environment};
 pub use s3::Store;
 
 use std::path::{Path, PathBuf};

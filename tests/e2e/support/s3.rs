@@ -7,17 +7,26 @@ use serde_json::Value;
 /// A prefix of the store that no other test uses, and how to reach it.
 pub struct Store {
     pub prefix: String,
+    endpoint: String,
 }
+
+const UPLOADS: &str = include_str!("../../../runtime/connectors/tests/store/uploads.py");
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: start the tests with tests/servers/servers.py run -- …"))
 }
 
 impl Store {
+    /// In the store that the tests share.
     pub fn new() -> Self {
+        Self::on(variable("WASMILL_TEST_S3"))
+    }
+
+    /// In a store of a test's own.
+    pub fn on(endpoint: String) -> Self {
         let unique = tempfile::Builder::new().prefix("").rand_bytes(16).tempdir().unwrap();
         let unique = unique.path().file_name().unwrap().to_str().unwrap().to_lowercase();
-        Self { prefix: format!("s3://{}/e2e/{unique}", variable("WASMILL_TEST_S3_BUCKET")) }
+        Self { prefix: format!("s3://{}/e2e/{unique}", variable("WASMILL_TEST_S3_BUCKET")), endpoint }
     }
 
     /// The options of a connector in YAML. The secrets come from variables that [`Store::environment`] sets.
@@ -33,14 +42,21 @@ impl Store {
     }
 
     fn python(&self, script: &str, arguments: &[&str]) -> Value {
+        self.try_python(script, arguments).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_python(&self, script: &str, arguments: &[&str]) -> Result<Value, String> {
         let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python with deltalake: `make test` sets it");
         let mut command = Command::new(&python);
         Self::environment(&mut command);
-        command.env("AWS_ENDPOINT_URL", variable("WASMILL_TEST_S3")).env("AWS_ALLOW_HTTP", "true");
+        command.env("WASMILL_TEST_S3", &self.endpoint).env("AWS_ENDPOINT_URL_S3", &self.endpoint);
+        command.env("AWS_ENDPOINT_URL", &self.endpoint).env("AWS_ALLOW_HTTP", "true");
         command.args(["-c", script]).args(arguments).env("PREFIX", &self.prefix);
         let output = command.output().unwrap_or_else(|error| panic!("{python}: {error}"));
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        match output.status.success() {
+            true => Ok(serde_json::from_slice(&output.stdout).unwrap()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
     }
 
     /// Puts files of this machine as objects, each whole.
@@ -59,10 +75,15 @@ impl Store {
         numbers
     }
 
+    /// Whether the bucket is there and lets us in.
+    pub fn is_ready(&self) -> bool {
+        self.try_python(UPLOADS, &["none/"]).is_ok()
+    }
+
     /// The keys of uploads below the prefix that are neither completed nor aborted.
     pub fn pending_uploads(&self) -> Vec<String> {
         let key = self.prefix.splitn(4, '/').nth(3).unwrap();
-        let found = self.python(include_str!("../../../runtime/connectors/tests/store/uploads.py"), &[&format!("{key}/")]);
+        let found = self.python(UPLOADS, &[&format!("{key}/")]);
         found.as_array().unwrap().iter().map(|upload| upload[0].as_str().unwrap().to_owned()).collect()
     }
 

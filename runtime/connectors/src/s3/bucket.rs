@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
+use object_store::client::{HttpClient, HttpConnector};
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, RetryConfig};
 use tokio::runtime::Handle;
@@ -18,6 +18,7 @@ use wasmill_engine::{Error, Result};
 use super::config::check_endpoint;
 use super::credentials::provider;
 use super::failure::is_refusal;
+use super::health::{Health, Watching};
 use super::{S3Config, failed};
 use crate::aws;
 use crate::threads;
@@ -42,9 +43,11 @@ impl Patience {
     fn retries(self) -> RetryConfig {
         let (max_retries, timeout) = match self {
             Self::Look => (2, Duration::from_secs(10)),
-            Self::Run => (60, Duration::from_secs(180)),
+            // The time is the bound. Pauses are by chance, and a number of attempts that looks large may be over after seconds.
+            Self::Run => (10_000, Duration::from_secs(180)),
         };
-        let backoff = BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(5), base: 2.0 };
+        // A pause is by chance between the first one and three times the one before: with two times it would hardly grow.
+        let backoff = BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(5), base: 3.0 };
         RetryConfig { backoff, max_retries, retry_timeout: timeout }
     }
 }
@@ -123,7 +126,8 @@ impl Bucket {
         };
         let (address, endpoint) = addresses(name, endpoint.as_deref(), &region, config.path_style)?;
         let options = ClientOptions::new().with_allow_http(true).with_connect_timeout(Duration::from_secs(5));
-        let http = ReqwestConnector::default().connect(&options).map_err(|error| failed("set up the client for S3", &error))?;
+        let health = Arc::new(Health::new(&address));
+        let http = Watching(Arc::clone(&health)).connect(&options).map_err(|error| failed("set up the client for S3", &error))?;
         let store = AmazonS3Builder::new()
             .with_bucket_name(name)
             .with_region(&region)
@@ -131,6 +135,7 @@ impl Bucket {
             .with_virtual_hosted_style_request(!endpoint.path_style)
             .with_credentials(provider(config, sdk.as_ref()).await?)
             .with_client_options(options)
+            .with_http_connector(Watching(health))
             .with_retry(patience.retries())
             .build()
             .map_err(|error| failed("set up the client for S3", &error))?;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use futures::future::BoxFuture;
 use object_store::CredentialProvider;
@@ -16,8 +18,13 @@ use crate::aws;
 
 /// Credentials are renewed so long before they expire: no request that is tried again may outlive them.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+/// Credentials that end sooner than that are looked up again when half of what is left is over, at most after this: who gives them may have no
+/// newer ones yet, and must not be asked for every request.
+const LOOK_SOON: Duration = Duration::from_secs(30);
 /// Credentials that name no end are looked up again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// Where they can't be renewed and still hold, they are asked for again after this.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// What finds the credentials of a store's client.
 pub(super) type StoreCredentials = Arc<dyn CredentialProvider<Credential = AwsCredential>>;
@@ -43,7 +50,40 @@ struct Chain {
 #[derive(Debug)]
 struct Kept {
     credential: Arc<AwsCredential>,
+    /// When to look them up again.
     until: SystemTime,
+    /// When they end, if they say so.
+    ends: Option<SystemTime>,
+    /// That they could not be renewed was told.
+    told: bool,
+}
+
+impl Kept {
+    fn of(found: &Credentials, now: SystemTime) -> Self {
+        let credential = AwsCredential {
+            key_id: found.access_key_id().to_owned(),
+            secret_key: found.secret_access_key().to_owned(),
+            token: found.session_token().map(str::to_owned),
+        };
+        let until = |ends: SystemTime| {
+            let left = ends.duration_since(now).unwrap_or_default();
+            now + left.saturating_sub(RENEW_BEFORE).max(LOOK_SOON.min(left / 2))
+        };
+        let ends = found.expiry();
+        Self { credential: Arc::new(credential), until: ends.map_or(now + LOOK_AGAIN, until), ends, told: false }
+    }
+
+    /// Keeps what holds a while longer. False: it holds no more.
+    fn go_on(&mut self, now: SystemTime, error: &CredentialsError) -> bool {
+        if self.ends.is_some_and(|ends| ends <= now) {
+            return false;
+        }
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!("AWS credentials can't be renewed, trying again while those at hand hold: {}", aws::in_words(error));
+        }
+        self.until = now + TRY_AGAIN;
+        true
+    }
 }
 
 impl CredentialProvider for Chain {
@@ -69,19 +109,19 @@ impl Chain {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.until > now) {
             return Ok(Arc::clone(&kept.credential));
         }
-        let found = self.provider.provide_credentials().await.map_err(|error| object_store::Error::Unauthenticated {
-            path: "credentials".to_owned(),
-            // The reasons below may quote files and answers; the first line says which kind it is.
-            source: format!("no AWS credentials: {error}").into(),
-        })?;
-        let credential = Arc::new(AwsCredential {
-            key_id: found.access_key_id().to_owned(),
-            secret_key: found.secret_access_key().to_owned(),
-            token: found.session_token().map(str::to_owned),
-        });
-        let until = found.expiry().map_or(now + LOOK_AGAIN, |expiry| expiry.checked_sub(RENEW_BEFORE).unwrap_or(now));
-        *kept = Some(Kept { credential: Arc::clone(&credential), until });
-        Ok(credential)
+        let found = match self.provider.provide_credentials().await {
+            Ok(found) => Kept::of(&found, now),
+            Err(error) => {
+                if let Some(kept) = kept.as_mut()
+                    && kept.go_on(now, &error)
+                {
+                    return Ok(Arc::clone(&kept.credential));
+                }
+                let source = format!("no AWS credentials: {}", aws::in_words(&error)).into();
+                return Err(object_store::Error::Unauthenticated { path: "credentials".to_owned(), source });
+            }
+        };
+        Ok(Arc::clone(&kept.insert(found).credential))
     }
 }
 
@@ -89,15 +129,14 @@ impl Chain {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use aws_credential_types::Credentials;
     use aws_credential_types::provider::future;
 
     use super::*;
     use crate::s3::Secret;
 
-    /// Gives another key each time it is asked.
+    /// Gives another key each time it is asked, the first `.2` times.
     #[derive(Debug)]
-    struct Counting(AtomicU32, Option<Duration>);
+    struct Counting(AtomicU32, Option<Duration>, u32);
 
     impl ProvideCredentials for Counting {
         fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
@@ -106,21 +145,49 @@ mod tests {
         {
             let asked = self.0.fetch_add(1, Ordering::Relaxed);
             let expiry = self.1.map(|left| SystemTime::now() + left);
-            future::ProvideCredentials::ready(Ok(Credentials::new(format!("key-{asked}"), "s", None, expiry, "test")))
+            future::ProvideCredentials::ready(match asked < self.2 {
+                true => Ok(Credentials::new(format!("key-{asked}"), "s", None, expiry, "test")),
+                false => Err(CredentialsError::provider_error("out of order")),
+            })
         }
     }
 
-    fn keys(left: Option<Duration>) -> [String; 2] {
-        let chain = Chain::new(SharedCredentialsProvider::new(Counting(AtomicU32::new(0), left)));
+    /// The keys of two requests, the second at the moment at which the first one's are to be looked up again.
+    fn keys(left: Option<Duration>, times: u32) -> [Option<String>; 2] {
+        let chain = Chain::new(SharedCredentialsProvider::new(Counting(AtomicU32::new(0), left, times)));
         let threads = crate::threads::handle().unwrap();
-        [(); 2].map(|()| threads.block_on(chain.get_credential()).unwrap().key_id.clone())
+        let ask = || threads.block_on(chain.get_credential()).ok().map(|credential| credential.key_id.clone());
+        let first = ask();
+        if let Some(kept) = threads.block_on(chain.kept.lock()).as_mut() {
+            kept.until = SystemTime::now();
+        }
+        [first, ask()]
+    }
+
+    fn kept_for(left: Option<Duration>) -> Duration {
+        let now = SystemTime::now();
+        let found = Credentials::new("key", "s", None, left.map(|left| now + left), "test");
+        Kept::of(&found, now).until.duration_since(now).unwrap()
     }
 
     #[test]
     fn credentials_are_kept_until_they_are_about_to_expire() {
-        assert_eq!(keys(None), ["key-0", "key-0"]);
-        assert_eq!(keys(Some(Duration::from_secs(3600))), ["key-0", "key-0"]);
-        assert_eq!(keys(Some(Duration::from_secs(60))), ["key-0", "key-1"], "what ends within five minutes is renewed");
+        let seconds = Duration::from_secs;
+        assert_eq!(kept_for(None), LOOK_AGAIN);
+        assert_eq!(kept_for(Some(seconds(3600))), seconds(3300));
+        assert_eq!(kept_for(Some(seconds(303))), seconds(30), "their giver may have no newer ones yet");
+        assert_eq!(kept_for(Some(seconds(20))), seconds(10));
+        assert_eq!(kept_for(Some(seconds(0))), seconds(0));
+    }
+
+    #[test]
+    fn what_can_not_be_renewed_is_used_while_it_holds() {
+        let keys_of = |left, times| keys(left, times).map(|key| key.unwrap_or_else(|| "none".to_owned()));
+        let hour = Some(Duration::from_secs(3600));
+        assert_eq!(keys_of(hour, 2), ["key-0", "key-1"]);
+        assert_eq!(keys_of(hour, 1), ["key-0", "key-0"]);
+        assert_eq!(keys_of(Some(Duration::ZERO), 1), ["key-0", "none"]);
+        assert_eq!(keys_of(hour, 0), ["none", "none"]);
     }
 
     #[test]

@@ -69,11 +69,15 @@ fn told(text: &str) -> String {
         let start = text.find(open)? + open.len();
         Some(text[start..].split(close).next().unwrap_or_default().to_owned())
     };
+    let status = text.split("status code: ").nth(1).and_then(|rest| rest.split([':', '<']).next()).map(str::trim);
     match (between("<Code>", "</Code>"), between("<Message>", "</Message>")) {
         (Some(code), message) => {
-            let status = text.split("status code: ").nth(1).and_then(|rest| rest.split(':').next()).map(|status| format!(" ({status})"));
             let message = message.map(|message| format!(": {message}")).unwrap_or_default();
-            shorten(&format!("{code}{message}{}", status.unwrap_or_default()))
+            shorten(&format!("{code}{message}{}", status.map(|status| format!(" ({status})")).unwrap_or_default()))
+        }
+        // An answer to HEAD has no text; what the library says around it is long and ends with what counts.
+        (None, _) if status.is_some_and(|status| !status.is_empty()) => {
+            shorten(&format!("the store answered {}", status.unwrap_or_default()))
         }
         (None, _) => shorten(text.split('<').next().unwrap_or_default().trim_end_matches([' ', ':', '\n'])),
     }
@@ -107,6 +111,9 @@ mod tests {
         assert_eq!(error.message(), "cannot read s3://b/k: SignatureDoesNotMatch: The signature does not match (403 Forbidden)");
         assert!(!format!("{error:?}").contains("SECRET"));
         assert!(error.hint_text().unwrap().starts_with("check the credentials"));
+        let bare = "The operation lacked the necessary privileges to complete for path k: Error performing HEAD http://s/b/k in 9µs - \
+                    Server returned non-2xx status code: 403 Forbidden: ";
+        assert_eq!(failed("look at s3://b/k", &generic(bare)).message(), "cannot look at s3://b/k: the store answered 403 Forbidden");
         let page = failed("read s3://b/k", &generic("Server returned 502: <html>SECRET</html>"));
         assert!(!format!("{page:?}").contains("SECRET") && page.message().contains("502"), "{page}");
     }

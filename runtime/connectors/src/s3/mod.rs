@@ -8,6 +8,7 @@ mod config;
 mod credentials;
 pub mod examine;
 mod failure;
+mod health;
 mod listing;
 pub mod sink;
 pub mod source;
@@ -18,6 +19,7 @@ mod uri;
 pub(crate) use bucket::{Bucket, Patience, Put};
 pub use config::S3Config;
 pub(crate) use failure::{failed, failed_elsewhere};
+pub(crate) use listing::PendingUpload;
 
 pub use crate::aws::AssumeRole;
 pub use crate::secret::Secret;

@@ -23,7 +23,7 @@ pub use self::config::{S3Layout, S3SinkConfig};
 use self::connect::{Columns, ConnectWriter};
 use self::token::TokenObject;
 use self::writer::{S3Writer, encoder};
-use super::{Bucket, Completion, Patience, S3Uri, Upload, Uploading};
+use super::{Bucket, Completion, Patience, PendingUpload, S3Uri, Upload, Uploading};
 use crate::prepared;
 use crate::token::{Step, compare};
 
@@ -213,13 +213,17 @@ impl Sink for S3Sink {
 
     fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
         let decided = self.token(pipeline, sink)?.read()?.map(|(token, _)| token.files).unwrap_or_default();
-        let decided: Vec<String> = decided.iter().map(|file| self.place.below(&file.path)).collect();
+        // By their ids: an upload whose beginning was not heard of may have the key of the one that took its place.
+        let decided: Vec<_> = decided.iter().filter_map(|file| Some(&file.upload.as_ref()?.id)).collect();
         let (mark, below) = (format!("-{}-", owner(pipeline, sink)), self.place.below(""));
-        let is_ours = |key: &str| match self.config.layout {
-            S3Layout::Hive => key.rsplit('/').next().is_some_and(|name| name.contains(&mark)),
-            // Names do not tell whose they are; the prefix is this sink's own.
-            S3Layout::Connect => key.strip_prefix(&below).is_some_and(connect::is_name),
+        let ours = |upload: &PendingUpload| {
+            let is_ours = match self.config.layout {
+                S3Layout::Hive => upload.key.rsplit('/').next().is_some_and(|name| name.contains(&mark)),
+                // Names do not tell whose they are; the prefix is this sink's own.
+                S3Layout::Connect => upload.key.strip_prefix(&below).is_some_and(connect::is_name),
+            };
+            is_ours && !decided.contains(&&upload.id)
         };
-        self.bucket()?.abort_uploads(&below, |key| is_ours(key) && !decided.iter().any(|decided| decided == key)).map(drop)
+        self.bucket()?.abort_uploads(&below, ours).map(drop)
     }
 }

@@ -19,6 +19,7 @@ use wasmill_engine::{Error, Result};
 
 use super::bucket::{AT_ONCE, Bucket, path};
 use super::failed;
+use super::listing::PendingUpload;
 
 /// The size of a part; the last one may be smaller. S3 takes at most 10,000 of them, 78 GiB, and none but the last below 5 MiB.
 const PART_BYTES: usize = 8 << 20;
@@ -268,11 +269,11 @@ impl Bucket {
         }
     }
 
-    /// Aborts the uploads below a prefix whose keys are as asked. Says how many there were.
-    pub(crate) fn abort_uploads(&self, prefix: &str, is: impl Fn(&str) -> bool) -> Result<usize> {
+    /// Aborts the uploads below a prefix that are as asked. Says how many there were.
+    pub(crate) fn abort_uploads(&self, prefix: &str, is: impl Fn(&PendingUpload) -> bool) -> Result<usize> {
         let mut aborted = 0;
         for upload in self.pending_uploads(prefix)? {
-            if is(&upload.key) {
+            if is(&upload) {
                 self.abort_upload(&upload.key, &upload.id)?;
                 aborted += 1;
             }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use wasmill_engine::{Error, Result};
 
 use crate::delta::prepared::DataFile;
-use crate::s3::{Bucket, Completion, ObjectWriter, S3Uri, Uploading};
+use crate::s3::{Bucket, Completion, ObjectWriter, PendingUpload, S3Uri, Uploading};
 
 /// The staging of one sink of one pipeline.
 pub(crate) struct UploadStaging {
@@ -65,7 +65,8 @@ impl UploadStaging {
 
     pub(super) fn clean_up(&self) -> Result<()> {
         let mark = format!("-{}-", self.owner);
-        let ours = |key: &str| key.rsplit('/').next().is_some_and(|name| name.starts_with("part-") && name.contains(&mark));
+        let ours =
+            |upload: &PendingUpload| upload.key.rsplit('/').next().is_some_and(|name| name.starts_with("part-") && name.contains(&mark));
         let aborted = self.bucket.abort_uploads(&self.table.below(""), ours)?;
         if aborted > 0 {
             tracing::info!(table = %self.table, aborted, "uploads that were never committed were aborted");

@@ -1,0 +1,105 @@
+//! One pair of the matrix: a pipeline from an origin through a plugin to a destination.
+
+use std::process::Command;
+
+use super::destination::Destination;
+use super::origin::Origin;
+use crate::support::{Ended, Running, Store, Workshop, expected};
+
+/// Where checkpoints are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// In the default folder.
+    Disk,
+    /// In the store of the tests.
+    Bucket,
+}
+
+/// A pipeline, what it reads, and what it has to have written in the end.
+pub struct Mill<O, D> {
+    pub workshop: Workshop,
+    origin: O,
+    pub destination: D,
+    state: State,
+    /// Posts that have arrived: those with the numbers below.
+    posts: u64,
+}
+
+impl<O: Origin, D: Destination> Mill<O, D> {
+    pub fn new(state: State) -> Self {
+        Self::of(O::new(), D::new(), state)
+    }
+
+    pub fn of(origin: O, destination: D, state: State) -> Self {
+        let workshop = Workshop::new();
+        let checkpoints = match state {
+            State::Disk => String::new(),
+            State::Bucket => format!("state: \"{}/state\"\n", Store::new().prefix),
+        };
+        let pipeline = format!(
+            r#"
+name: matrix
+lanes: 2
+batch_rows: 250
+sources:
+  pins: {{ {} }}
+stages:
+  clean_pins: {{ from: pins, plugin: clean-pin, max_reject_share: 50% }}
+sinks:
+  pin_table: {{ from: clean_pins, {} }}
+dead_letters:
+  {}
+epoch: {{ every: 200ms, rows: 1500 }}
+{checkpoints}"#,
+            origin.source(),
+            destination.sink(),
+            destination.dead_letters()
+        );
+        workshop.write("matrix.yaml", &pipeline);
+        Self { workshop, origin, destination, state, posts: 0 }
+    }
+
+    /// So many more posts arrive.
+    pub fn add(&mut self, posts: u64) {
+        self.origin.add(&self.workshop, self.posts..self.posts + posts);
+        self.posts += posts;
+    }
+
+    pub fn posts(&self) -> u64 {
+        self.posts
+    }
+
+    /// The command that runs it, to which a test may add.
+    pub fn command(&self, mode: &str) -> Command {
+        let mut command = self.workshop.wasmill(&["run", "matrix.yaml", "--mode", mode]);
+        Store::environment(&mut command);
+        self.destination.environment(&mut command);
+        command
+    }
+
+    pub fn start(&self, mode: &str, failpoints: &str) -> Running {
+        let mut command = self.command(mode);
+        command.env("FAILPOINTS", failpoints);
+        Running::spawn(command)
+    }
+
+    /// Runs to the end of what has arrived.
+    pub fn finish(&self) -> Ended {
+        let ended = self.start("batch", "").wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended
+    }
+
+    /// Every post is in the table or in the dead letters, once, and nothing else is anywhere.
+    pub fn check(&self) {
+        let expected = expected(0..self.posts);
+        let (table, dead) = self.destination.posts(&self.workshop);
+        assert_eq!((table.len(), dead.len()), (expected.table.len(), expected.dead.len()), "rows in the table, dead letters");
+        assert!(table.iter().eq(&expected.table), "the table holds other rows than expected");
+        assert!(dead.iter().eq(&expected.dead), "the dead letters hold other rows than expected");
+        assert_eq!(self.destination.left_over(&self.workshop), Vec::<String>::new(), "left over");
+        if (self.state, D::STATE) == (State::Bucket, State::Bucket) {
+            assert!(!self.workshop.path(".wasmill").exists(), "state was kept on this machine");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The matrix: every source into every sink, with a plugin and dead letters in between, killed again and again; every post ends exactly once in the table
+//! or in the dead letters, and nothing is left over.
+//!
+//! `make test` meets every point of every sink once, spread over the sources, and kills each pair at random, too. `make crash` does
+//! `WASMILL_CRASH_KILLS` kills a pair. Every test prints its `WASMILL_CRASH_SEED`, which repeats it.
+//!
+//! A new source is a type in [`origin`] and a line in `every_sink!`'s call, a new sink is a type in [`destination`] and a line in its body.
+
+pub mod destination;
+mod kills;
+pub mod mill;
+pub mod origin;
+mod sleepers;
+
+use destination::{DeltaOnDisk, DeltaOnS3, Destination, Postgres, S3};
+use origin::Origin;
+
+/// The points at which an epoch can be cut off, whatever the sink.
+pub const ENGINE_POINTS: &[&str] = &[
+    "lane-after-batch",
+    "engine-before-prepare",
+    "engine-before-checkpoint",
+    "engine-after-checkpoint",
+    "engine-after-sink-commit",
+    "engine-after-commit",
+];
+
+/// The pairs of some origins with every destination.
+macro_rules! every_sink {
+    ($($name:ident: $origin:ty;)*) => {
+        /// The names of all origins.
+        const ORIGINS: &[&str] = &[$(<$origin as Origin>::NAME),*];
+
+        $(mod $name {
+            use super::{DeltaOnDisk, DeltaOnS3, Postgres, S3, kills::kill_again_and_again, origin};
+
+            #[test]
+            fn into_delta_on_disk() {
+                kill_again_and_again::<$origin, DeltaOnDisk>();
+            }
+
+            #[test]
+            fn into_delta_on_s3() {
+                kill_again_and_again::<$origin, DeltaOnS3>();
+            }
+
+            #[test]
+            fn into_s3() {
+                kill_again_and_again::<$origin, S3>();
+            }
+
+            #[test]
+            fn into_postgres() {
+                kill_again_and_again::<$origin, Postgres>();
+            }
+        })*
+    };
+}
+
+every_sink! {
+    files: origin::Files;
+    kafka: origin::Topic;
+    s3: origin::Objects;
+}
+
+#[test]
+fn whoever_slept_is_fenced_in_delta_on_disk() {
+    sleepers::sleep_everywhere::<DeltaOnDisk>();
+}
+
+#[test]
+fn whoever_slept_is_fenced_in_delta_on_s3() {
+    sleepers::sleep_everywhere::<DeltaOnS3>();
+}
+
+#[test]
+fn whoever_slept_is_fenced_in_s3() {
+    sleepers::sleep_everywhere::<S3>();
+}
+
+#[test]
+fn whoever_slept_is_fenced_in_postgres() {
+    sleepers::sleep_everywhere::<Postgres>();
+}
+
+/// A point that somebody adds to the code is killed at, or this fails.
+#[test]
+fn every_point_in_the_code_is_met() {
+    let met: Vec<&str> =
+        [ENGINE_POINTS, DeltaOnDisk::POINTS, DeltaOnS3::POINTS, S3::POINTS, Postgres::POINTS].into_iter().flatten().copied().collect();
+    let mut folders = vec![crate::support::repository().join("runtime")];
+    let mut points = std::collections::BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                points.extend(text.split("failpoint::hit(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
+            }
+        }
+    }
+    assert!(points.len() >= 12, "{points:?}");
+    let missing: Vec<_> = points.iter().filter(|point| !met.contains(&point.as_str())).collect();
+    assert!(missing.is_empty(), "the matrix never kills at {missing:?}");
+}

@@ -1,0 +1,42 @@
+//! Several sinks in one pipeline, killed between their commits.
+
+use std::time::Duration;
+
+use super::{add_file, check, workshop};
+use crate::support::{Database, Running, Store, Workshop};
+
+const DEAD_LETTERS: &str = "dead_letters:\n  postgres: { url: \"${env:PG_URL}\", table: dead_letters }";
+
+fn start(workshop: &Workshop, database: &Database, failpoints: &str) -> Running {
+    let mut command = workshop.wasmill(&["run", "pipeline.yaml"]);
+    command.env("PG_URL", database.url()).env("FAILPOINTS", failpoints);
+    Running::spawn(command)
+}
+
+#[test]
+fn sinks_killed_between_their_commits_agree_in_the_end() {
+    let (workshop, database, store) = (workshop(4), Database::new(), Store::new());
+    let lakes = format!(
+        "  a_lake: {{ from: clean_pins, delta: {{ uri: \"{}/lake\", s3: {} }} }}\n  the_lake: {{ from: clean_pins, delta: {{ uri: out/lake }} }}\n",
+        store.prefix,
+        Store::options()
+    );
+    let all = super::PIPELINE.replace(DEAD_LETTERS, &(lakes + DEAD_LETTERS));
+    assert!(all.contains("out/lake"));
+    workshop.write("pipeline.yaml", &all);
+    // Sinks commit in the order of their names: a kill falls behind each of them in turn.
+    for passed in 0..4 {
+        let mut running = start(&workshop, &database, &format!("engine-after-sink-commit={passed}*off->return(kill)"));
+        assert!(running.ends_within(Duration::from_secs(60)));
+        let ended = running.kill();
+        assert!(ended.code.is_none() && ended.stderr.contains("failpoint engine-after-sink-commit"), "{}", ended.stderr);
+        add_file(&workshop, 4 + passed);
+    }
+    let ended = start(&workshop, &database, "").wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    check(&database, 8);
+    let table = database.posts().0;
+    assert_eq!(store.delta_numbers("lake"), table);
+    assert_eq!(workshop.delta_numbers("out/lake"), table);
+    assert_eq!(store.pending_uploads(), Vec::<String>::new());
+}
