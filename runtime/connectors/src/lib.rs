@@ -12,6 +12,7 @@ pub mod emulator;
 pub mod files;
 pub mod formats;
 pub mod kafka;
+pub mod kinesis;
 mod period;
 pub mod postgres;
 mod prepared;

@@ -60,6 +60,12 @@ pub trait Records: fmt::Debug + Send + Sync {
 
     /// A copy of the bytes of record `index`, if it has any.
     fn bytes(&self, index: usize) -> Option<Bytes>;
+
+    /// Where record `index` is, for a person, where that takes more than the partition of the chunk and a number: the number is then a
+    /// position within this place.
+    fn place(&self, _index: usize) -> Option<Arc<str>> {
+        None
+    }
 }
 
 impl Payload {
@@ -152,6 +158,15 @@ impl Lineage {
     /// The position of a row's record in its source partition.
     pub fn position(&self, row: usize) -> u64 {
         self.chunk.payload.position(self.record(row))
+    }
+
+    /// The source partition that a row's record came from, as a person knows it.
+    pub fn partition(&self, row: usize) -> Arc<str> {
+        let place = match &self.chunk.payload {
+            Payload::Records(records) => records.place(self.record(row)),
+            Payload::Bytes { .. } | Payload::Rows { .. } => None,
+        };
+        place.unwrap_or_else(|| Arc::clone(&self.chunk.partition))
     }
 
     /// The bytes that a row had in its source: none where the source has none, or where a stage made several rows of one record,

@@ -10,6 +10,7 @@ use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
 use wasmill_connectors::kafka::KafkaSource;
+use wasmill_connectors::kinesis::KinesisSource;
 use wasmill_connectors::postgres::PostgresSink;
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::S3Source;
@@ -26,6 +27,7 @@ pub fn source(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box
         SourceKind::S3(config) => Box::new(S3Source::new(name, config.clone(), schema, mode)?),
         SourceKind::Emulator(config) => Box::new(EmulatorSource::new(name, config, schema, mode)?),
         SourceKind::Kafka(config) => Box::new(KafkaSource::new(name, pipeline, config.clone(), schema, mode)?),
+        SourceKind::Kinesis(config) => Box::new(KinesisSource::new(name, config.as_ref().clone(), schema, mode)?),
     })
 }
 
@@ -46,6 +48,7 @@ pub fn source_in_words(kind: &SourceKind) -> String {
         SourceKind::Files(config) => format!("files {}", config.path.all().join(", ")),
         SourceKind::S3(config) => format!("s3 {}", config.uri.all().join(", ")),
         SourceKind::Emulator(config) => format!("emulator of the table {}", config.table.name()),
+        SourceKind::Kinesis(config) => format!("kinesis {}", config.stream),
         SourceKind::Kafka(config) => format!("kafka {} of {}", config.topics_in_words(), config.brokers),
     }
 }

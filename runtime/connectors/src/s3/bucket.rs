@@ -15,11 +15,10 @@ use object_store::{BackoffConfig, ClientOptions, Error as StoreError, ObjectMeta
 use tokio::runtime::Handle;
 use wasmill_engine::{Error, Result};
 
-use super::config::check_endpoint;
 use super::credentials::provider;
 use super::failure::is_refusal;
 use super::{S3Config, failed};
-use crate::aws;
+use crate::aws::{self, check_endpoint};
 use crate::threads;
 
 /// The region of stores that know none.
