@@ -7,6 +7,7 @@ mod damage;
 mod kafka;
 #[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
 mod kafka_broker;
+mod kinesis;
 mod pipelines;
 mod postgres;
 mod real_data;

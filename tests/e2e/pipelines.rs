@@ -1,7 +1,7 @@
 //! Every file under `pipelines/` runs.
 
 use crate::kafka_broker::{Producer, address, create};
-use crate::support::{Database, Pins, Running, Workshop, repository};
+use crate::support::{Database, KinesisStream, Pins, Running, Workshop, kinesis_address, repository};
 
 #[test]
 fn every_shipped_pipeline_is_without_mistakes_and_runs() {
@@ -14,19 +14,27 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
         workshop.run_well(&["emulate", "--out", "data", "--rows", "2000", "--seed", "7"]);
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         std::fs::copy(&path, workshop.path(&name)).unwrap();
-        let servers = match name.starts_with("kafka-") {
-            true => kafka_topics(&workshop),
-            false => Vec::new(),
+        let streams = if name.starts_with("kinesis-") { kinesis_streams(&workshop) } else { Vec::new() };
+        let servers = match name.split('-').next() {
+            Some("kafka") => kafka_topics(&workshop),
+            Some("kinesis") => kinesis_endpoints(),
+            _ => Vec::new(),
         };
         workshop.write("data/pin/more.jsonl", &Pins(0..100).lines());
         let set = servers.iter().flat_map(|server| ["--set", server.as_str()]);
         let arguments: Vec<&str> = ["run", &name, "--mode", "batch"].into_iter().chain(set).collect();
         let database = Database::new();
         let mut command = workshop.wasmill(&arguments);
-        command.env("PG_URL", database.url());
+        command.env("PG_URL", database.url()).env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
         let ended = Running::spawn(command).wait();
         assert_eq!(ended.code, Some(0), "{name}:\n{}\n{}", ended.stdout, ended.stderr);
         assert!(ended.stderr.contains("rows in"), "{name}: no closing table:\n{}", ended.stderr);
+        if !streams.is_empty() {
+            let tables = ["pin", "geo", "user"].map(|table| workshop.delta_rows(&format!("out/kinesis/{table}_table")).len());
+            assert!(tables.iter().all(|rows| *rows > 0), "{name}: {tables:?}");
+            let landed = tables.iter().sum::<usize>() + workshop.jsonl_rows("out/kinesis/dead_letters").len();
+            assert_eq!(landed, streams.iter().map(|(_, rows)| rows).sum::<usize>(), "{name}: every record ends once");
+        }
     }
 }
 
@@ -42,4 +50,21 @@ fn kafka_topics(workshop: &Workshop) -> Vec<String> {
     }
     producer.flush();
     ["pins", "geos", "users"].map(|source| format!("sources.{source}.kafka.brokers={}", address())).into()
+}
+
+/// Fills the streams of the shipped pipeline with the rows in the workshop. Answers them, and how many rows each has.
+fn kinesis_streams(workshop: &Workshop) -> Vec<(KinesisStream, usize)> {
+    let fill = |table| {
+        let stream = KinesisStream::named(&format!("streaming-mill-{table}"), 2);
+        let rows = workshop.jsonl_rows(&format!("data/{table}"));
+        assert!(!rows.is_empty(), "the emulator has made rows of {table}");
+        let records: Vec<_> = rows.iter().enumerate().map(|(number, row)| (format!("partition-{number}"), row.to_string())).collect();
+        stream.put(&records);
+        (stream, rows.len())
+    };
+    ["pin", "geo", "user"].map(fill).into()
+}
+
+fn kinesis_endpoints() -> Vec<String> {
+    ["pins", "geos", "users"].map(|source| format!("sources.{source}.kinesis.connection.endpoint={}", kinesis_address())).into()
 }

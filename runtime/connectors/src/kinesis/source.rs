@@ -22,7 +22,7 @@ mod records;
 mod shards;
 mod subscribe;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +68,8 @@ pub(super) struct Shared {
     pub(super) behind: Mutex<HashMap<SplitId, Arc<AtomicI64>>>,
     /// Shards that were read to their end since the last look.
     ended: Mutex<Vec<String>>,
+    /// Shards that take no more records.
+    closed: Mutex<BTreeSet<String>>,
     /// Wakes the task that looks for shards.
     pub(super) wake: Notify,
     stream_arn: Mutex<String>,
@@ -82,6 +84,16 @@ impl Shared {
     pub(super) fn ended(&self, shard: &str) {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(shard.to_owned());
         self.wake.notify_one();
+    }
+
+    /// Whether a shard is known to take no more records.
+    pub(super) fn is_closed(&self, shard: &str) -> bool {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).contains(shard)
+    }
+
+    fn note_closed(&self, shards: &[Shard]) {
+        let closed = shards.iter().filter(|shard| shard.closed).map(|shard| shard.id.clone());
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).extend(closed);
     }
 
     /// Parts of an aggregate were left out.
@@ -149,6 +161,7 @@ impl KinesisSource {
             retention: AtomicI64::new(i64::MAX / 2),
             behind: Mutex::default(),
             ended: Mutex::default(),
+            closed: Mutex::default(),
             wake: Notify::new(),
             stream_arn: Mutex::default(),
             consumer_arn: OnceCell::new(),
@@ -192,6 +205,7 @@ impl Source for KinesisSource {
         if let Some((stream, shards)) = connected.look.as_ref().map_or(Ok(None), Look::found)? {
             check_created(&shared.stream, connected.created, stream.created)?;
             shared.retention.store(stream.retention, Ordering::Relaxed);
+            shared.note_closed(&shards);
             connected.shards.list(shards);
         }
         for shard in shared.ended.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
@@ -241,7 +255,9 @@ impl Connected {
             _ => config.start_time()?,
         };
         let mut shards = Shards::default();
-        shards.list(api.insist(patience, || api.shards()).await?);
+        let listed = api.insist(patience, || api.shards()).await?;
+        shared.note_closed(&listed);
+        shards.list(listed);
         Ok(Self { api, created: stream.created, shards, handed: HashMap::new(), end, start, look: None })
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What becomes of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Fate {
     /// It is passed on.
     Pass,
@@ -17,10 +17,8 @@ pub enum Fate {
     Refuse(u16, &'static str),
     /// So much of its answer is passed on.
     Cut(usize),
-    /// It is passed on after this was done to its body.
-    Change(fn(String) -> String),
-    /// Its answer is passed on after this was done to its body.
-    ChangeAnswer(fn(String) -> String),
+    /// The records of a `PutRecords` at these places are left out and reported as failed; the others are passed on.
+    FailRecords(Vec<usize>),
 }
 
 /// Gets the name of the operation and the body.
@@ -107,14 +105,14 @@ fn pass(mut client: TcpStream, target: &str, rule: &Mutex<Rule>, touched: &Atomi
     let operation = operation.rsplit('.').next().unwrap_or_default();
     let mut body = request.split_off(end);
     let fate = (rule.lock().unwrap())(operation, &body);
-    touched.fetch_add(usize::from(fate != Fate::Pass), Ordering::SeqCst);
+    touched.fetch_add(usize::from(!matches!(fate, Fate::Pass)), Ordering::SeqCst);
     if let Fate::Refuse(status, name) = fate {
         let body = format!("{{\"__type\":\"{name}\",\"message\":\"by the proxy\"}}");
         let head = format!("HTTP/1.1 {status} No\r\nContent-Type: application/x-amz-json-1.1\r\nx-amzn-errortype: {name}");
         return client.write_all(format!("{head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).as_bytes()).ok();
     }
-    if let Fate::Change(change) = fate {
-        body = change(String::from_utf8(body).ok()?).into_bytes();
+    if let Fate::FailRecords(places) = &fate {
+        body = without(&body, places)?;
     }
     let mut server = TcpStream::connect(target).ok()?;
     // The server ends the connection with its answer, which then needs no framing here.
@@ -132,14 +130,14 @@ fn pass(mut client: TcpStream, target: &str, rule: &Mutex<Rule>, touched: &Atomi
             assert!(answer.starts_with(b"HTTP/1.1 2"), "only what was done may be lost: {}", String::from_utf8_lossy(&answer));
             None
         }
-        Fate::ChangeAnswer(change) => {
+        Fate::FailRecords(places) => {
             let mut answer = Vec::new();
             server.read_to_end(&mut answer).ok()?;
             let answer = String::from_utf8(answer).ok()?;
             let (head, body) = answer.split_once("\r\n\r\n")?;
             assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "{head}");
             let kept: Vec<&str> = head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("content-length:")).collect();
-            let body = change(body.to_owned());
+            let body = with_failures(body, &places)?;
             client.write_all(format!("{}\r\nContent-Length: {}\r\n\r\n{body}", kept.join("\r\n"), body.len()).as_bytes()).ok()
         }
         fate => {
@@ -155,4 +153,30 @@ fn pass(mut client: TcpStream, target: &str, rule: &Mutex<Rule>, touched: &Atomi
             Some(())
         }
     }
+}
+
+/// The body of a `PutRecords` without some records.
+fn without(body: &[u8], places: &[usize]) -> Option<Vec<u8>> {
+    let mut body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let records = body["Records"].as_array_mut()?;
+    let mut place = 0;
+    records.retain(|_| {
+        place += 1;
+        !places.contains(&(place - 1))
+    });
+    assert!(!records.is_empty(), "some records have to be left");
+    serde_json::to_vec(&body).ok()
+}
+
+/// Its answer, with failures in the places of the records that were left out.
+fn with_failures(body: &str, places: &[usize]) -> Option<String> {
+    let mut body: serde_json::Value = serde_json::from_str(body).ok()?;
+    let failure = serde_json::json!({ "ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "by the proxy" });
+    let done = body["Records"].as_array_mut()?;
+    let mut left = std::mem::take(done).into_iter();
+    let count = left.len() + places.len();
+    *done = (0..count).map_while(|place| if places.contains(&place) { Some(failure.clone()) } else { left.next() }).collect();
+    assert_eq!(done.len(), count, "the places are those of records");
+    body["FailedRecordCount"] = serde_json::json!(places.len());
+    Some(body.to_string())
 }

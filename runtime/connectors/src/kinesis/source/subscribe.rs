@@ -16,6 +16,8 @@ use crate::kinesis::failure::{Failure, judge};
 const SILENCE: Duration = Duration::from_secs(40);
 /// The number at which a subscription stood may be gone on with for so long; later the last record has to prove that nothing has gone since.
 const FRESH: Duration = Duration::from_secs(60);
+/// The most records that are asked for, where some are asked for.
+const MOST_RECORDS: i32 = 1_000;
 
 /// Reads one shard by subscriptions, each of which lasts five minutes at most.
 pub(super) struct Subscriber {
@@ -102,11 +104,32 @@ impl Subscriber {
         if self.task.cursor.take(&mut records, behind, asked, now)? == Verdict::Again {
             return Ok(Some(Ended::Subscription));
         }
+        if records.is_empty() && behind <= 0 && self.task.shared.is_closed(&self.task.shard) {
+            return self.confirm_end().await;
+        }
         let is_end = continuation_sequence_number.is_empty() || child_shards.is_some_and(|children| !children.is_empty());
         if !is_end {
             self.continuation = Some((continuation_sequence_number, Instant::now()));
         }
         let has_reader = self.task.send(records, behind).await;
         Ok((is_end || !has_reader).then_some(Ended::Done))
+    }
+
+    /// Asks whether this is the end of a closed shard. Kinesis tells it of its own accord; servers that stand for it may not.
+    async fn confirm_end(&mut self) -> Result<Option<Ended>, Failure> {
+        let api = Arc::clone(&self.task.api);
+        let asked = api.clock.now();
+        let iterator = api.iterator(&self.task.shard, self.task.cursor.begin()).await?;
+        let answer = api.records(&self.task.shard, &iterator, MOST_RECORDS).await?;
+        let (mut records, behind) = (answer.records, answer.millis_behind_latest.unwrap_or(1));
+        let verdict = self.task.cursor.take(&mut records, behind, asked, self.task.now())?;
+        // Whatever came with it was not pushed yet: the next subscription begins behind it.
+        self.continuation = None;
+        if verdict == Verdict::Again {
+            return Ok(Some(Ended::Subscription));
+        }
+        let has_reader = self.task.send(records, behind).await;
+        let is_end = answer.next_shard_iterator.is_none();
+        Ok(Some(if is_end || !has_reader { Ended::Done } else { Ended::Subscription }))
     }
 }
