@@ -168,6 +168,77 @@ fn a_stream_that_is_killed_again_and_again_while_shards_split_and_merge_loses_an
     println!("{posts} posts, {changes} splits and merges, kills: {killed:?}");
 }
 
+/// A pipeline from files into a stream.
+fn sink_workshop(stream: &str) -> Workshop {
+    let workshop = Workshop::new();
+    let pipeline = format!(
+        r#"
+name: pins-to-kinesis
+lanes: 2
+sources:
+  pins: {{ files: {{ path: "data/*.jsonl" }} }}
+stages:
+  clean_pins: {{ from: pins, plugin: clean-pin, max_reject_share: 50% }}
+sinks:
+  pins_out:
+    from: clean_pins
+    kinesis:
+      stream: {stream}
+      delivery: at_least_once
+      partition_key: ind
+      connection: {{ endpoint: "{}", region: us-east-1 }}
+dead_letters:
+  files: {{ path: out/dead_letters, format: jsonl }}
+"#,
+        kinesis_address()
+    );
+    workshop.write("sink.yaml", &pipeline);
+    workshop
+}
+
+/// How often each post lies in a stream.
+fn in_stream(stream: &KinesisStream) -> BTreeMap<u64, u32> {
+    let mut counts = BTreeMap::new();
+    for data in stream.datas().into_iter().flatten() {
+        let row: serde_json::Value = serde_json::from_str(&data).unwrap();
+        *counts.entry(row["ind"].as_u64().unwrap()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn a_sink_loses_nothing_and_doubles_only_an_epoch_that_was_killed_after_it_was_put() {
+    let stream = KinesisStream::new(2);
+    let workshop = sink_workshop(&stream.name);
+    let each =
+        |posts: Range<u64>, times| expected(posts).table.into_iter().map(move |number| (number, times)).collect::<BTreeMap<_, u32>>();
+    workshop.write("data/1.jsonl", &Pins(0..600).lines());
+    run_well(&workshop, &["check", "sink.yaml"]);
+    run_well(&workshop, &["run", "sink.yaml"]);
+    assert_eq!(in_stream(&stream), each(0..600, 1));
+    // A start that has nothing to do sends its last commit again, which has been put.
+    run_well(&workshop, &["run", "sink.yaml"]);
+    assert_eq!(in_stream(&stream), each(0..600, 1));
+    workshop.write("data/2.jsonl", &Pins(600..700).lines());
+    for point in ["engine-after-checkpoint", "engine-before-checkpoint"] {
+        let mut command = wasmill(&workshop, &["run", "sink.yaml"]);
+        command.env("FAILPOINTS", format!("{point}=return(kill)"));
+        assert_eq!(Running::spawn(command).wait().code, None);
+    }
+    run_well(&workshop, &["run", "sink.yaml"]);
+    assert_eq!(in_stream(&stream), each(0..700, 1), "what was not put is put once");
+    workshop.write("data/3.jsonl", &Pins(700..800).lines());
+    let mut command = wasmill(&workshop, &["run", "sink.yaml"]);
+    command.env("FAILPOINTS", "kinesis-after-put=return(kill)");
+    assert_eq!(Running::spawn(command).wait().code, None);
+    run_well(&workshop, &["run", "sink.yaml"]);
+    let mut all = each(0..700, 1);
+    all.extend(each(700..800, 2));
+    assert_eq!(in_stream(&stream), all, "what was put before the kill comes twice");
+    let dead = workshop.dead_numbers("out/dead_letters");
+    assert!(dead.iter().eq(&expected(0..800).dead), "dead letters come once");
+}
+
 #[test]
 fn a_stream_ends_well_when_it_is_asked_to_and_a_batch_goes_on_from_there() {
     let stream = KinesisStream::new(1);

@@ -15,5 +15,6 @@ mod runs;
 mod s3_crash;
 mod s3_takeover;
 mod stage_contract;
+mod streams;
 mod support;
 mod takeover;

@@ -1,6 +1,6 @@
 //! What the check asks of connectors. A trait, so that it can be tested without files and tables.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
@@ -9,7 +9,7 @@ use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
 use wasmill_connectors::formats::Format;
 use wasmill_connectors::kafka::KafkaSource;
-use wasmill_connectors::kinesis::KinesisSource;
+use wasmill_connectors::kinesis::{KinesisSink, KinesisSource};
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::{self as s3, S3Source};
 use wasmill_engine::{Class, Error, Mode, Result};
@@ -61,6 +61,7 @@ impl Connectors for BuiltConnectors {
             }
             SinkKind::Postgres(config) => wasmill_connectors::postgres::check_schema(config, schema),
             SinkKind::S3(config) => S3Sink::new(config.clone(), schema).map(|_| Vec::new()),
+            SinkKind::Kinesis(config) => KinesisSink::new(config.as_ref().clone(), schema, PathBuf::new()).map(|_| Vec::new()),
             SinkKind::Files(_) | SinkKind::Console(_) => Ok(Vec::new()),
         }
     }

@@ -47,6 +47,7 @@ fn writer<'t, T>(sink: &Declared<'t, T>, kind: SinkKind) -> Option<Writer<'t>> {
         SinkKind::Files(_) => "files",
         SinkKind::Postgres(_) => "postgres",
         SinkKind::S3(_) => "s3",
+        SinkKind::Kinesis(_) => "kinesis",
         SinkKind::Console(_) => "console",
     };
     let entry = sink.node.entry(connector)?;

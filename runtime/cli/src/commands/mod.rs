@@ -11,6 +11,7 @@ mod plugin;
 mod run;
 mod schema;
 mod state;
+mod streams;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ enum Command {
     Check(check::Check),
     Plan(plan::Plan),
     State(state::State),
+    Streams(streams::Streams),
     Emulate(emulate::Emulate),
     Plugin(plugin::Plugin),
     Schema(schema::Schema),
@@ -47,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::State(command) => command.run(),
+        Command::Streams(command) => command.run(),
         Command::Emulate(command) => command.run(),
         Command::Plugin(command) => command.run(),
         Command::CompilePlugin(command) => command.run(),

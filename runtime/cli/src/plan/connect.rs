@@ -10,7 +10,7 @@ use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
 use wasmill_connectors::kafka::KafkaSource;
-use wasmill_connectors::kinesis::KinesisSource;
+use wasmill_connectors::kinesis::{KinesisSink, KinesisSource};
 use wasmill_connectors::postgres::PostgresSink;
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::S3Source;
@@ -38,6 +38,7 @@ pub fn sink(kind: &SinkKind, schema: &Schema, state: &Path) -> Result<Arc<dyn Si
         SinkKind::Files(config) => Arc::new(FilesSink::new(config.clone(), schema)?),
         SinkKind::Postgres(config) => Arc::new(PostgresSink::new(config, schema, state.join("spool"))?),
         SinkKind::S3(config) => Arc::new(S3Sink::new(config.clone(), schema)?),
+        SinkKind::Kinesis(config) => Arc::new(KinesisSink::new(config.as_ref().clone(), schema, state.join("spool"))?),
         SinkKind::Console(config) => Arc::new(ConsoleSink::stdout(config, schema)?),
     })
 }
@@ -60,6 +61,7 @@ pub fn sink_in_words(kind: &SinkKind) -> String {
         SinkKind::Files(config) => format!("files {}", config.path),
         SinkKind::Postgres(config) => format!("postgres {}", config.table),
         SinkKind::S3(config) => format!("s3 {}", config.uri),
+        SinkKind::Kinesis(config) => format!("kinesis {} (at least once)", config.stream),
         SinkKind::Console(_) => "console".to_owned(),
     }
 }

@@ -9,12 +9,14 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput;
 use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::{ConsumerStatus, Shard as AwsShard, ShardIteratorType, StartingPosition, StreamStatus};
+use aws_sdk_kinesis::types::{
+    ConsumerStatus, PutRecordsRequestEntry, Shard as AwsShard, ShardIteratorType, StartingPosition, StreamStatus,
+};
 use wasmill_engine::Result;
 
 use super::clock::Clock;
 use super::connection::KinesisConnection;
-use super::failure::{Failure, Kind, judge};
+use super::failure::{Failure, Kind, judge, of_service};
 use super::retry::Troubles;
 
 /// Who asks for one stream.
@@ -120,10 +122,10 @@ impl Api {
         };
         match &summary.stream_status {
             StreamStatus::Active | StreamStatus::Updating => {}
-            StreamStatus::Creating => return Err(Failure::passing(format!("the stream {} is still being made", self.name))),
+            StreamStatus::Creating => return Err(Failure::waiting(format!("the stream {} is still being made", self.name))),
             other => {
                 let error = wasmill_engine::Error::environment(format!("the stream {} is {other}", self.name));
-                return Err(Failure { kind: Kind::NotFound, error });
+                return Err(Failure { kind: Kind::NotFound, error, is_wait: false });
             }
         }
         let created = summary.stream_creation_timestamp.to_millis().unwrap_or_default();
@@ -176,6 +178,17 @@ impl Api {
         request.send().await.map_err(|error| judge(&format!("read the shard {shard} of the stream {}", self.name), &error))
     }
 
+    /// Puts records; answers for each why it was refused, if it was.
+    pub(super) async fn put(&self, records: Vec<PutRecordsRequestEntry>) -> Result<Vec<Option<Failure>>, Failure> {
+        let (name, arn) = self.target();
+        let what = format!("put records into the stream {}", self.name);
+        let request = self.client.put_records().set_stream_name(name).set_stream_arn(arn).set_records(Some(records));
+        let answer = request.send().await.map_err(|error| judge(&what, &error))?;
+        let refused = |code: &str, message: Option<&str>| of_service(&what, code, message.unwrap_or_default());
+        let results = answer.records.iter();
+        Ok(results.map(|result| result.error_code().map(|code| refused(code, result.error_message()))).collect())
+    }
+
     /// The ARN of a consumer of fan-out, which is registered if it is not there.
     pub(super) async fn consumer(&self, stream_arn: &str, consumer: &str) -> Result<String, Failure> {
         let what = format!("find the consumer {consumer} of the stream {}", self.name);
@@ -183,7 +196,7 @@ impl Api {
         match found.map_err(|error| judge(&what, &error)) {
             Ok(answer) => match answer.consumer_description {
                 Some(one) if one.consumer_status == ConsumerStatus::Active => return Ok(one.consumer_arn),
-                _ => return Err(Failure::passing(format!("the consumer {consumer} of the stream {} is not active yet", self.name))),
+                _ => return Err(Failure::waiting(format!("the consumer {consumer} of the stream {} is not active yet", self.name))),
             },
             Err(failure) if failure.kind == Kind::NotFound => {}
             Err(failure) => return Err(failure),
@@ -196,7 +209,7 @@ impl Api {
             Err(failure) if failure.kind == Kind::InUse => {}
             Err(failure) => return Err(failure),
         }
-        Err(Failure::passing(format!("the consumer {consumer} of the stream {} is being registered", self.name)))
+        Err(Failure::waiting(format!("the consumer {consumer} of the stream {} is being registered", self.name)))
     }
 
     /// Subscribes to a shard. A consumer has one subscription a shard: while another one lives, this fails for some seconds.
@@ -218,7 +231,8 @@ impl Api {
     }
 }
 
-fn shard(shard: &AwsShard) -> Shard {
+/// A shard of the list, in our words.
+pub(super) fn shard(shard: &AwsShard) -> Shard {
     let parents = [&shard.parent_shard_id, &shard.adjacent_parent_shard_id].into_iter().flatten().cloned().collect();
     let range = shard.hash_key_range.as_ref();
     let first = range.and_then(|range| range.starting_hash_key.parse().ok()).unwrap_or(0);

@@ -27,18 +27,25 @@ pub(super) enum Kind {
 pub(super) struct Failure {
     pub kind: Kind,
     pub error: Error,
+    /// Nothing is wrong: something takes its time.
+    pub is_wait: bool,
 }
 
 impl Failure {
     /// A failure that may pass, of which the client says nothing.
     pub(super) fn passing(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Passing, error: Error::environment(message) }
+        Self { kind: Kind::Passing, error: Error::environment(message), is_wait: false }
+    }
+
+    /// Something that takes its time, which is nothing to warn of.
+    pub(super) fn waiting(message: impl Into<String>) -> Self {
+        Self { is_wait: true, ..Self::passing(message) }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { kind: Kind::Final, error }
+        Self { kind: Kind::Final, error, is_wait: false }
     }
 }
 
@@ -55,13 +62,14 @@ where
     }
     let why = innermost(error);
     if why.to_ascii_lowercase().contains("credential") {
-        return Failure { kind: Kind::Final, error: Error::environment(format!("cannot {what}: {why}")).hint(NO_CREDENTIALS) };
+        return Error::environment(format!("cannot {what}: {why}")).hint(NO_CREDENTIALS).into();
     }
     let kind = if matches!(error, SdkError::ConstructionFailure(_)) { Kind::Final } else { Kind::Passing };
-    Failure { kind, error: Error::environment(format!("cannot {what}: {why}")) }
+    Failure { kind, error: Error::environment(format!("cannot {what}: {why}")), is_wait: false }
 }
 
-fn of_service(what: &str, code: &str, message: &str) -> Failure {
+/// Judges what the service says: of a request, or of one record of it.
+pub(super) fn of_service(what: &str, code: &str, message: &str) -> Failure {
     // Names come as `com.amazonaws.kinesis.v20131202#Name` from some servers.
     let name = code.rsplit('#').next().unwrap_or(code);
     let message = message.trim();
@@ -89,7 +97,7 @@ fn of_service(what: &str, code: &str, message: &str) -> Failure {
         // Too much at once, and what is wrong on their side.
         _ => (Kind::Passing, None),
     };
-    Failure { kind, error: hint.into_iter().fold(error, Error::hint) }
+    Failure { kind, error: hint.into_iter().fold(error, Error::hint), is_wait: false }
 }
 
 /// What is underneath all the wrapping.

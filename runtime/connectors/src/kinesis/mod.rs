@@ -2,15 +2,18 @@
 //!
 //! A shard is a split. Children of a split or merge are read once their parents have been read to their end, also across restarts.
 
+pub mod admin;
 mod aggregate;
 mod api;
 mod clock;
 mod connection;
 mod failure;
 mod retry;
+pub mod sink;
 pub mod source;
 
 pub use connection::KinesisConnection;
+pub use sink::{Delivery, KinesisSink, KinesisSinkConfig};
 pub use source::{Aggregates, Consumer, FanOut, KinesisConfig, KinesisFormat, KinesisSource, LostRecords, Start};
 
 pub use crate::aws::AssumeRole;

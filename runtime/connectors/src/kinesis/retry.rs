@@ -31,6 +31,9 @@ impl Troubles {
 
     fn note(&self, failure: &Failure) {
         let count = self.retries.fetch_add(1, Ordering::Relaxed) + 1;
+        if failure.is_wait {
+            return tracing::debug!("Kinesis: {}", failure.error);
+        }
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             *told = Some(Instant::now());
@@ -111,7 +114,7 @@ mod tests {
             assert!(error.message().starts_with("no; it was tried for"), "{error}");
             retry.worked();
             retry.after(Failure::passing("no")).await.unwrap();
-            let last = Failure { kind: Kind::Final, error: Error::environment("never") };
+            let last = Failure::from(Error::environment("never"));
             assert_eq!(retry.after(last).await.unwrap_err().message(), "never");
         });
     }

@@ -37,6 +37,7 @@ use crate::formats::VALUE_COLUMN;
 use crate::threads;
 pub use columns::{ARRIVAL_COLUMN, PARTITION_KEY_COLUMN, SEQUENCE_NUMBER_COLUMN, SHARD_COLUMN, STREAM_COLUMN, SUB_SEQUENCE_COLUMN};
 
+pub(crate) use config::check_stream;
 pub use config::{Aggregates, Consumer, FanOut, KinesisConfig, KinesisFormat, LostRecords, Start};
 use look::Look;
 use position::{Place, Position, parse_split, split_id};
