@@ -220,7 +220,7 @@ fn a_sink_loses_nothing_and_doubles_only_an_epoch_that_was_killed_after_it_was_p
     run_well(&workshop, &["run", "sink.yaml"]);
     assert_eq!(in_stream(&stream), each(0..600, 1));
     workshop.write("data/2.jsonl", &Pins(600..700).lines());
-    for point in ["engine-after-checkpoint", "engine-before-checkpoint"] {
+    for point in ["engine-before-checkpoint", "engine-after-checkpoint"] {
         let mut command = wasmill(&workshop, &["run", "sink.yaml"]);
         command.env("FAILPOINTS", format!("{point}=return(kill)"));
         assert_eq!(Running::spawn(command).wait().code, None);

@@ -199,6 +199,38 @@ mod tests {
         assert_eq!(lineage.position(2), 103);
     }
 
+    #[derive(Debug)]
+    struct Named(Option<&'static str>);
+
+    impl Records for Named {
+        fn count(&self) -> usize {
+            1
+        }
+
+        fn position(&self, _: usize) -> u64 {
+            3
+        }
+
+        fn bytes(&self, _: usize) -> Option<Bytes> {
+            None
+        }
+
+        fn place(&self, _: usize) -> Option<Arc<str>> {
+            self.0.map(Into::into)
+        }
+    }
+
+    #[test]
+    fn a_record_that_knows_its_place_tells_it() {
+        assert_eq!(&*Lineage::of_source(chunk()).partition(1), "p");
+        for (place, told) in [(Some("p/495"), "p/495"), (None, "p")] {
+            let payload = Payload::Records(Box::new(Named(place)));
+            let chunk = SourceChunk { source: "s".into(), partition: "p".into(), payload };
+            let lineage = Lineage::of_source(Arc::new(chunk));
+            assert_eq!((&*lineage.partition(0), lineage.position(0)), (told, 3));
+        }
+    }
+
     #[test]
     fn a_slice_keeps_positions() {
         let lineage = Lineage::of_source(chunk()).slice(1, 2);

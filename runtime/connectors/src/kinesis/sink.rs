@@ -15,6 +15,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, RowReject, Sink, SinkWriter, Token, WriterContext, failpoint};
 
@@ -32,6 +33,8 @@ pub struct KinesisSink {
     config: KinesisSinkConfig,
     encoder: Arc<Encoder>,
     spools: PathBuf,
+    /// Connected by the first commit.
+    api: OnceCell<Api>,
 }
 
 /// What all lanes prepared together. In the first format, files hold records as [`entry`] says.
@@ -59,7 +62,7 @@ impl KinesisSink {
     pub fn new(config: KinesisSinkConfig, schema: &Schema, spools: PathBuf) -> Result<Self> {
         config.check()?;
         let encoder = Arc::new(Encoder::new(&config, schema)?);
-        Ok(Self { config, encoder, spools })
+        Ok(Self { config, encoder, spools, api: OnceCell::new() })
     }
 
     fn spool(&self, pipeline: &str, sink: &str) -> Spool {
@@ -71,8 +74,9 @@ impl KinesisSink {
     }
 
     async fn put(&self, spool: &Spool, files: &[SpoolFile]) -> Result<()> {
-        let api = Api::new(&self.config.connection, &self.config.stream, self.config.patience()?).await?;
-        put::put(&api, Entries::new(spool, files), self.config.is_ordered()).await
+        let patience = self.config.patience()?;
+        let api = self.api.get_or_try_init(|| Api::new(&self.config.connection, &self.config.stream, patience)).await?;
+        put::put(api, Entries::new(spool, files), self.config.is_ordered()).await
     }
 }
 

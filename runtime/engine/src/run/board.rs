@@ -219,6 +219,15 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_without_records_ends_in_an_epoch_too() {
+        let board = board(1);
+        assert_eq!(board.directive(5), Directive::Work);
+        board.add(0, 0, 0);
+        assert_eq!(board.directive(5), Directive::Close { last: false });
+        assert_eq!(board.rows.load(Ordering::Relaxed), 0, "it adds nothing to what is shown");
+    }
+
+    #[test]
     fn one_epoch_may_be_uncommitted_when_the_next_begins() {
         let board = board(10);
         board.wait_to_begin(5);

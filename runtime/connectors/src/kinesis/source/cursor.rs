@@ -137,6 +137,7 @@ impl Cursor {
             )),
             LostRecords::TrimHorizon => {
                 tracing::warn!("{what}; goes on at the oldest record that is there, as `on_lost_records` says");
+                self.at_edge = true;
                 Ok(Verdict::Good)
             }
             LostRecords::Latest => {

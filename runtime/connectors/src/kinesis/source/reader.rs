@@ -155,8 +155,8 @@ impl Reader {
     }
 
     fn was_read(&self, record: &Record) -> bool {
-        let skip = self.skip.as_ref();
-        skip.is_some_and(|(number, part)| record.envelope.sequence_number == *number && record.sub_sequence() <= *part)
+        let (Some((number, last)), Some((part, _))) = (&self.skip, &record.part) else { return false };
+        record.envelope.sequence_number == *number && part <= last
     }
 
     fn row(&mut self, record: Record, made: &mut Made) {
