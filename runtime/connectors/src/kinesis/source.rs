@@ -43,6 +43,9 @@ use look::Look;
 use position::{Place, Position, parse_split, split_id};
 use shards::Shards;
 
+/// How often a checkpoint is told that a shard without records has none: what is not known to have been read until then counts as lost
+/// once retention has passed it.
+const REFRESH: Duration = Duration::from_secs(3600);
 /// How long Kinesis may take to answer for the first time.
 const CONNECT: Duration = Duration::from_secs(30);
 
@@ -63,6 +66,8 @@ pub(super) struct Shared {
     pub(super) poll: Duration,
     pub(super) follow: Duration,
     patience: Duration,
+    /// How often the time until which a quiet shard was read is noted.
+    refresh: Duration,
     /// How long records stay, milliseconds.
     pub(super) retention: AtomicI64,
     /// How far each open split is behind, milliseconds.
@@ -159,6 +164,7 @@ impl KinesisSource {
             poll: config.poll()?,
             follow: config.follow()?,
             patience: config.patience()?,
+            refresh: REFRESH,
             retention: AtomicI64::new(i64::MAX / 2),
             behind: Mutex::default(),
             ended: Mutex::default(),

@@ -78,6 +78,12 @@ impl Feed {
         Ok(Self { fetched, task: threads::handle()?.spawn(run) })
     }
 
+    /// One that gives what a test sends.
+    #[cfg(test)]
+    pub(super) fn of(fetched: Receiver<Fetched>) -> Self {
+        Self { fetched, task: threads::handle().unwrap().spawn(async {}) }
+    }
+
     /// What has come, if something has.
     pub(super) fn take(&mut self) -> Option<Fetched> {
         match self.fetched.try_recv() {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use wasmill_engine::{
@@ -25,9 +25,6 @@ const BATCH_BYTES: usize = 8 << 20;
 const BATCH_CELLS: usize = 4 << 20;
 /// So much of a record that is too long is kept for the dead letters.
 const KEPT_BYTES: usize = 64 << 10;
-/// How often a checkpoint is told that a shard without records has none: what is not known to have been read until then counts as lost
-/// once retention has passed it.
-const REFRESH: Duration = Duration::from_secs(3600);
 
 /// Reads one shard.
 pub(super) struct Reader {
@@ -73,6 +70,10 @@ impl Reader {
     pub(super) fn open(shared: &Arc<Shared>, api: &Arc<Api>, split: &Split, handed: Handed) -> Result<Self> {
         let position = Position::read(&split.position)?;
         let Some((_, shard)) = parse_split(&split.id) else { return Err(Error::bug(format!("{} is no shard", split.id))) };
+        Self::with(shared, split, (shard, position.clone()), handed, Feed::start(shared, api, shard, &position)?)
+    }
+
+    fn with(shared: &Arc<Shared>, split: &Split, (shard, position): (&str, Position), handed: Handed, feed: Feed) -> Result<Self> {
         let skip = match &position.at {
             Place::Within(number, part) => Some((number.clone(), *part)),
             _ => None,
@@ -83,7 +84,7 @@ impl Reader {
             id: Arc::clone(&split.id),
             shard: shard.to_owned(),
             hash_keys: handed.hash_keys,
-            feed: Feed::start(shared, api, shard, &position)?,
+            feed,
             columns: Columns::new(&shared.config, &shared.schema)?,
             items: VecDeque::new(),
             then: None,
@@ -200,7 +201,7 @@ impl SplitReader for Reader {
         loop {
             if self.items.is_empty() && !self.ended && !self.fill()? {
                 // Where nothing comes, the time until which nothing came has to be noted now and then.
-                let is_due = self.position.until.is_some() && self.noted.elapsed() >= REFRESH;
+                let is_due = self.position.until.is_some() && self.noted.elapsed() >= self.shared.refresh;
                 return if is_due { self.batch(Made::default()) } else { Ok(Read::Idle) };
             }
             let made = self.decode(max_rows);
@@ -226,5 +227,101 @@ impl SplitReader for Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use arrow_schema::{DataType, Field, Schema};
+    use aws_sdk_kinesis::primitives::{Blob, DateTime};
+    use aws_sdk_kinesis::types::Record as AwsRecord;
+    use tokio::sync::mpsc::{Sender, channel};
+    use wasmill_engine::Mode;
+
+    use super::*;
+    use crate::kinesis::{KinesisConfig, KinesisConnection, KinesisSource};
+
+    /// A reader of the split `s/a` that gets what is sent.
+    fn reader(at: Place, end: Option<i64>, refresh: Option<Duration>) -> (Reader, Sender<Fetched>) {
+        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+        let config = KinesisConfig::of_stream("s", KinesisConnection::default());
+        let mut source = KinesisSource::new("pins", config, schema, Mode::Batch).unwrap();
+        if let Some(refresh) = refresh {
+            Arc::get_mut(&mut source.shared).unwrap().refresh = refresh;
+        }
+        let position = Position { stream: 1, at, until: None, start: None, closed: false };
+        let split = Split { id: "s/a".into(), position: position.to_value().unwrap() };
+        let handed = Handed { end, begins_here: false, hash_keys: 0..=u128::MAX };
+        let (sender, fetched) = channel(9);
+        (Reader::with(&source.shared, &split, ("a", position), handed, Feed::of(fetched)).unwrap(), sender)
+    }
+
+    /// Records that arrived at the times of their numbers.
+    fn answer(numbers: &[i64], behind: i64, until: i64) -> Fetched {
+        let record = |number: &i64| {
+            let record = AwsRecord::builder().sequence_number(number.to_string()).partition_key("k");
+            let data = Blob::new(format!("{{\"id\":{number}}}"));
+            record.approximate_arrival_timestamp(DateTime::from_millis(*number)).data(data).build().unwrap()
+        };
+        Fetched::Answer { records: numbers.iter().map(record).collect(), behind, until: Some(until) }
+    }
+
+    fn rows(read: Read) -> usize {
+        match read {
+            Read::Batch(batch) => batch.batch.records.num_rows(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_batch_ends_before_the_first_record_that_arrived_after_it_began() {
+        let (mut reader, sender) = reader(Place::TrimHorizon, Some(6), None);
+        sender.try_send(answer(&[4, 5, 6, 7, 8], 900, 8)).unwrap();
+        assert_eq!(rows(reader.read(100).unwrap()), 3);
+        assert!(matches!(reader.read(100).unwrap(), Read::End));
+        assert_eq!((&reader.position.at, reader.position.until), (&Place::Behind("6".into()), Some(6)), "what was not given was not read");
+    }
+
+    #[test]
+    fn a_batch_ends_where_nothing_is_newer_and_not_before_all_of_it_was_given() {
+        let (mut reader, sender) = reader(Place::TrimHorizon, Some(60), None);
+        sender.try_send(answer(&[4], 10, 4)).unwrap();
+        sender.try_send(answer(&[5, 6], 0, 50)).unwrap();
+        assert_eq!([1, 1, 1].map(|most| rows(reader.read(most).unwrap())), [1, 1, 1]);
+        assert!(matches!(reader.read(1).unwrap(), Read::End));
+        assert_eq!(reader.position.until, Some(50));
+        assert!(!reader.position.closed);
+    }
+
+    #[test]
+    fn a_closed_shard_says_so_in_its_position() {
+        let (mut reader, sender) = reader(Place::TrimHorizon, None, None);
+        sender.try_send(answer(&[4], 0, 50)).unwrap();
+        sender.try_send(Fetched::Closed).unwrap();
+        assert_eq!(rows(reader.read(10).unwrap()), 1);
+        assert!(matches!(reader.read(10).unwrap(), Read::End));
+        assert!(reader.position.closed);
+        assert_eq!(*reader.shared.ended.lock().unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_shard_in_which_nothing_happens_has_its_time_noted_now_and_then() {
+        let (mut reader, sender) = reader(Place::Behind("4".into()), None, Some(Duration::ZERO));
+        assert!(matches!(reader.read(10).unwrap(), Read::Idle), "nothing is known yet");
+        sender.try_send(answer(&[], 0, 77)).unwrap();
+        assert_eq!(rows(reader.read(10).unwrap()), 0);
+        assert_eq!(reader.position.until, Some(77));
+        let (mut patient, sender) = self::reader(Place::Behind("4".into()), None, None);
+        sender.try_send(answer(&[], 0, 77)).unwrap();
+        assert!(matches!(patient.read(10).unwrap(), Read::Idle), "not that soon");
+    }
+
+    #[test]
+    fn a_failure_ends_the_reading_with_its_words() {
+        let (mut reader, sender) = reader(Place::TrimHorizon, None, None);
+        sender.try_send(Fetched::Failed(Error::environment("no"))).unwrap();
+        assert_eq!(reader.read(10).unwrap_err().message(), "no");
     }
 }
