@@ -257,14 +257,15 @@ impl Connected {
         *shared.stream_arn.lock().unwrap_or_else(PoisonError::into_inner) = stream.arn;
         // Before the shards are listed: shards that are made in between begin behind it.
         let end = (shared.mode == Mode::Batch).then(|| api.clock.latest());
-        let start = match config.start {
-            Start::Latest => Some(api.clock.now()),
-            _ => config.start_time()?,
-        };
         let mut shards = Shards::default();
         let listed = api.insist(patience, || api.shards()).await?;
         shared.note_closed(&listed);
         shards.list(listed);
+        // After the shards are listed: those that were closed then hold nothing that is newer.
+        let start = match config.start {
+            Start::Latest => Some(api.clock.now()),
+            _ => config.start_time()?,
+        };
         Ok(Self { api, created: stream.created, shards, handed: HashMap::new(), end, start, look: None })
     }
 
