@@ -1,23 +1,24 @@
 //! Every file under `pipelines/` runs.
 
 use crate::kafka_broker::{Producer, address, committed, create};
-use crate::support::{Database, Pins, Running, Store, Workshop, repository};
+use crate::support::{Database, KinesisStream, Pins, Running, Store, Workshop, kinesis_address, repository};
 
 #[test]
 fn every_shipped_pipeline_is_without_mistakes_and_runs() {
     let mut pipelines: Vec<_> = std::fs::read_dir(repository().join("pipelines")).unwrap().map(|entry| entry.unwrap().path()).collect();
     pipelines.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     assert!(!pipelines.is_empty());
-    let mut topics = None;
     for path in pipelines {
         let workshop = Workshop::new();
         // What the shipped pipelines read: the folders that `wasmill emulate` fills, here with rows of our own.
         workshop.run_well(&["emulate", "--out", "data", "--rows", "2000", "--seed", "7"]);
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         std::fs::copy(&path, workshop.path(&name)).unwrap();
-        let mut servers = match name.starts_with("kafka-") {
-            true => topics.get_or_insert_with(|| kafka_topics(&workshop)).clone(),
-            false => Vec::new(),
+        let streams = if name.starts_with("kinesis-") { kinesis_streams(&workshop) } else { Vec::new() };
+        let mut servers = match name.split('-').next() {
+            Some("kafka") => kafka_topics(&workshop),
+            Some("kinesis") => kinesis_endpoints(),
+            _ => Vec::new(),
         };
         let store = Store::new();
         if name == "kafka-to-s3.yaml" {
@@ -38,6 +39,12 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
             check_landed(&workshop, &store);
         }
         assert!(ended.stderr.contains("rows in"), "{name}: no closing table:\n{}", ended.stderr);
+        if !streams.is_empty() {
+            let tables = ["pin", "geo", "user"].map(|table| workshop.delta_rows(&format!("out/kinesis/{table}_table")).len());
+            assert!(tables.iter().all(|rows| *rows > 0), "{name}: {tables:?}");
+            let landed = tables.iter().sum::<usize>() + workshop.jsonl_rows("out/kinesis/dead_letters").len();
+            assert_eq!(landed, streams.iter().map(|(_, rows)| rows).sum::<usize>(), "{name}: every record ends once");
+        }
     }
 }
 
@@ -73,4 +80,21 @@ fn check_landed(workshop: &Workshop, store: &Store) {
         sent.sort_unstable();
         assert!(!sent.is_empty() && landed == sent, "{table}: other records landed than were sent");
     }
+}
+
+/// Fills the streams of the shipped pipeline with the rows in the workshop. Answers them, and how many rows each has.
+fn kinesis_streams(workshop: &Workshop) -> Vec<(KinesisStream, usize)> {
+    let fill = |table| {
+        let stream = KinesisStream::named(&format!("streaming-mill-{table}"), 2);
+        let rows = workshop.jsonl_rows(&format!("data/{table}"));
+        assert!(!rows.is_empty(), "the emulator has made rows of {table}");
+        let records: Vec<_> = rows.iter().enumerate().map(|(number, row)| (format!("partition-{number}"), row.to_string())).collect();
+        stream.put(&records);
+        (stream, rows.len())
+    };
+    ["pin", "geo", "user"].map(fill).into()
+}
+
+fn kinesis_endpoints() -> Vec<String> {
+    ["pins", "geos", "users"].map(|source| format!("sources.{source}.kinesis.connection.endpoint={}", kinesis_address())).into()
 }

@@ -8,6 +8,8 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use url::Url;
+use wasmill_engine::{Error, Result};
 
 use crate::secret::Secret;
 
@@ -88,8 +90,27 @@ pub(crate) async fn credentials(sdk: &SdkConfig, key: Option<Key<'_>>, role: Opt
     Some(SharedCredentialsProvider::new(builder.build_from_provider(base).await))
 }
 
-/// An error with what lies underneath: the outermost text alone says nothing.
-pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+/// Fails unless a key is given as a whole, or not at all.
+pub(crate) fn check_key(has_id: bool, has_secret: bool, has_token: bool) -> Result<()> {
+    if has_id != has_secret {
+        return Err(Error::configuration("`access_key_id` and `secret_access_key` belong together, and one of them is missing")
+            .hint("leave both out to take credentials from the environment, a profile or the instance"));
+    }
+    if has_token && !has_id {
+        return Err(Error::configuration("`session_token` is of no use without `access_key_id` and `secret_access_key`"));
+    }
+    Ok(())
+}
+
+/// Fails unless it is the address of a server.
+pub(crate) fn check_endpoint(endpoint: &str) -> Result<Url> {
+    let bad = |why: String| Error::configuration(format!("`endpoint` {why}")).hint("write it as https://host or http://host:port");
+    let url = Url::parse(endpoint).map_err(|error| bad(format!("is not an address: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(bad("is not an address of http or https".to_owned()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("must not hold a user or password".to_owned()));
+    }
+    Ok(url)
 }

@@ -14,6 +14,7 @@ pub mod examine;
 pub mod files;
 pub mod formats;
 pub mod kafka;
+pub mod kinesis;
 mod period;
 pub mod postgres;
 mod prepared;

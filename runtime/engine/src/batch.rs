@@ -60,6 +60,12 @@ pub trait Records: fmt::Debug + Send + Sync {
 
     /// A copy of the bytes of record `index`, if it has any.
     fn bytes(&self, index: usize) -> Option<Bytes>;
+
+    /// Where record `index` is, for a person, where that takes more than the partition of the chunk and a number: the number is then a
+    /// position within this place.
+    fn place(&self, _index: usize) -> Option<Arc<str>> {
+        None
+    }
 }
 
 impl Payload {
@@ -154,6 +160,15 @@ impl Lineage {
         self.chunk.payload.position(self.record(row))
     }
 
+    /// The source partition that a row's record came from, as a person knows it.
+    pub fn partition(&self, row: usize) -> Arc<str> {
+        let place = match &self.chunk.payload {
+            Payload::Records(records) => records.place(self.record(row)),
+            Payload::Bytes { .. } | Payload::Rows { .. } => None,
+        };
+        place.unwrap_or_else(|| Arc::clone(&self.chunk.partition))
+    }
+
     /// The bytes that a row had in its source: none where the source has none, or where a stage made several rows of one record,
     /// for then those bytes are not this row.
     pub fn original(&self, row: usize) -> Option<Bytes> {
@@ -182,6 +197,38 @@ mod tests {
         let lineage = Lineage::of_source(chunk()).through(Some(&[0, 0, 1]));
         assert_eq!(lineage.original(2), None);
         assert_eq!(lineage.position(2), 103);
+    }
+
+    #[derive(Debug)]
+    struct Named(Option<&'static str>);
+
+    impl Records for Named {
+        fn count(&self) -> usize {
+            1
+        }
+
+        fn position(&self, _: usize) -> u64 {
+            3
+        }
+
+        fn bytes(&self, _: usize) -> Option<Bytes> {
+            None
+        }
+
+        fn place(&self, _: usize) -> Option<Arc<str>> {
+            self.0.map(Into::into)
+        }
+    }
+
+    #[test]
+    fn a_record_that_knows_its_place_tells_it() {
+        assert_eq!(&*Lineage::of_source(chunk()).partition(1), "p");
+        for (place, told) in [(Some("p/495"), "p/495"), (None, "p")] {
+            let payload = Payload::Records(Box::new(Named(place)));
+            let chunk = SourceChunk { source: "s".into(), partition: "p".into(), payload };
+            let lineage = Lineage::of_source(Arc::new(chunk));
+            assert_eq!((&*lineage.partition(0), lineage.position(0)), (told, 3));
+        }
     }
 
     #[test]

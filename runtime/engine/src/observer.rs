@@ -49,6 +49,8 @@ pub struct Progression {
     pub bytes_known: Option<u64>,
     /// Records that are still to be read in the open splits; `None` where no source can say.
     pub rows_behind: Option<u64>,
+    /// How many milliseconds the source that is furthest behind is behind its newest record; `None` where no source tells it in time.
+    pub milliseconds_behind: Option<u64>,
     /// Records rejected, anywhere.
     pub rejects: u64,
     /// The epoch that lanes are in.

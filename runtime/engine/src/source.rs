@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,8 @@ pub type Progress = BTreeMap<SplitId, SplitState>;
 pub struct Discovery {
     /// Splits that this source has not handed out before in this run. In order of preference.
     pub splits: Vec<Split>,
-    /// True when no more splits will ever come: a bounded source says so at its first look.
+    /// True when no more splits will ever come: a bounded source says so at its first look, unless some of its splits may be opened only
+    /// when others have ended. It is then asked again and again until it says so.
     pub complete: bool,
 }
 
@@ -66,6 +68,11 @@ pub trait Source: Send {
 
     /// How many records are still to be read in the splits that are open, where that is known: how far a stream is behind.
     fn rows_behind(&self) -> Option<u64> {
+        None
+    }
+
+    /// How old the oldest record is that is still to be read in the splits that are open, where that is known and records are not counted.
+    fn behind(&self) -> Option<Duration> {
         None
     }
 
@@ -104,7 +111,7 @@ pub trait SplitReader: Send {
 /// What a reader had.
 #[derive(Debug)]
 pub enum Read {
-    /// Some records.
+    /// Some records. A batch without any moves the position on, so that a checkpoint keeps it.
     Batch(SourceBatch),
     /// Nothing now, perhaps later: the end of a file that grows, a rate that is kept.
     Idle,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::mill::State;
+use crate::kafka_broker::{address, create, read_at, unique};
 use crate::support::{Database, Store, Workshop};
 
 /// A sink, dead letters of its kind, and whoever reads what they wrote.
@@ -174,6 +175,56 @@ impl Destination for Postgres {
 
     fn posts(&self, _: &Workshop) -> (Vec<u64>, Vec<u64>) {
         self.0.posts()
+    }
+
+    fn left_over(&self, workshop: &Workshop) -> Vec<String> {
+        files_below(&workshop.path(".wasmill"), |path| path.extension().is_some_and(|extension| extension == "rows"))
+    }
+}
+
+/// A topic of Kafka, dead letters in another one, as readers of what is committed see them.
+pub struct Kafka {
+    name: String,
+}
+
+impl Kafka {
+    fn topic(&self, what: &str) -> String {
+        format!("{}.{what}", self.name)
+    }
+
+    fn committed(&self, what: &str) -> Vec<serde_json::Value> {
+        read_at(&address(), &self.topic(what), "read_committed").iter().map(|record| record.json()).collect()
+    }
+}
+
+impl Destination for Kafka {
+    const NAME: &'static str = "kafka";
+    const POINTS: &'static [&'static str] = &["kafka-commit-before-token", "kafka-commit-before-commit", "kafka-commit-after-commit"];
+    const STATE: State = State::Disk;
+
+    fn new() -> Self {
+        let topics = Self { name: unique("m") };
+        ["clean", "dead"].iter().for_each(|what| create(&topics.topic(what), 3));
+        topics
+    }
+
+    fn sink(&self) -> String {
+        let (brokers, name) = ("${env:WASMILL_TEST_KAFKA}", &self.name);
+        format!(r#"kafka: {{ brokers: "{brokers}", topic: {name}.clean, key: unique_id, commits_topic: {name}.commits }}"#)
+    }
+
+    fn dead_letters(&self) -> String {
+        let (brokers, name) = ("${env:WASMILL_TEST_KAFKA}", &self.name);
+        format!(r#"kafka: {{ brokers: "{brokers}", topic: {name}.dead, commits_topic: {name}.commits }}"#)
+    }
+
+    fn posts(&self, _: &Workshop) -> (Vec<u64>, Vec<u64>) {
+        let mut table: Vec<u64> = self.committed("clean").iter().map(|row| row["ind"].as_u64().unwrap()).collect();
+        let number = |row: &serde_json::Value| row["record"].as_str().unwrap().split('#').nth(1).unwrap().parse().unwrap();
+        let mut dead: Vec<u64> = self.committed("dead").iter().map(number).collect();
+        table.sort_unstable();
+        dead.sort_unstable();
+        (table, dead)
     }
 
     fn left_over(&self, workshop: &Workshop) -> Vec<String> {

@@ -12,7 +12,7 @@ pub mod mill;
 pub mod origin;
 mod sleepers;
 
-use destination::{DeltaOnDisk, DeltaOnS3, Destination, Postgres, S3};
+use destination::{DeltaOnDisk, DeltaOnS3, Destination, Kafka, Postgres, S3};
 use origin::Origin;
 
 /// The points at which an epoch can be cut off, whatever the sink.
@@ -32,7 +32,7 @@ macro_rules! every_sink {
         const ORIGINS: &[&str] = &[$(<$origin as Origin>::NAME),*];
 
         $(mod $name {
-            use super::{DeltaOnDisk, DeltaOnS3, Postgres, S3, kills::kill_again_and_again, origin};
+            use super::{DeltaOnDisk, DeltaOnS3, Kafka, Postgres, S3, kills::kill_again_and_again, origin};
 
             #[test]
             fn into_delta_on_disk() {
@@ -53,6 +53,11 @@ macro_rules! every_sink {
             fn into_postgres() {
                 kill_again_and_again::<$origin, Postgres>();
             }
+
+            #[test]
+            fn into_kafka() {
+                kill_again_and_again::<$origin, Kafka>();
+            }
         })*
     };
 }
@@ -61,6 +66,7 @@ every_sink! {
     files: origin::Files;
     kafka: origin::Topic;
     s3: origin::Objects;
+    kinesis: origin::Stream;
 }
 
 #[test]
@@ -83,11 +89,18 @@ fn whoever_slept_is_fenced_in_postgres() {
     sleepers::sleep_everywhere::<Postgres>();
 }
 
+#[test]
+fn whoever_slept_is_fenced_in_kafka() {
+    sleepers::sleep_everywhere::<Kafka>();
+}
+
 /// A point that somebody adds to the code is killed at, or this fails.
 #[test]
 fn every_point_in_the_code_is_met() {
-    let met: Vec<&str> =
-        [ENGINE_POINTS, DeltaOnDisk::POINTS, DeltaOnS3::POINTS, S3::POINTS, Postgres::POINTS].into_iter().flatten().copied().collect();
+    // A sink that only promises at-least-once is no part of the matrix; its own tests kill it there.
+    const OF_KINESIS: &[&str] = &["kinesis-after-put"];
+    let points = [ENGINE_POINTS, DeltaOnDisk::POINTS, DeltaOnS3::POINTS, S3::POINTS, Postgres::POINTS, Kafka::POINTS, OF_KINESIS];
+    let met: Vec<&str> = points.into_iter().flatten().copied().collect();
     let mut folders = vec![crate::support::repository().join("runtime")];
     let mut points = std::collections::BTreeSet::new();
     while let Some(folder) = folders.pop() {

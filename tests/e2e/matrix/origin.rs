@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::kafka_broker::{self, Producer};
-use crate::support::{Pins, Store, Workshop};
+use crate::support::{KinesisStream, Pins, Store, Workshop};
 
 /// A source, and whoever fills it.
 pub trait Origin {
@@ -93,5 +93,30 @@ impl Origin for Objects {
         let name = format!("in/pins-{:08}.jsonl", posts.start);
         let incoming = workshop.write("incoming", &Pins(posts).lines());
         self.0.put(&[(incoming, name)]);
+    }
+}
+
+/// Records of a stream of Kinesis.
+pub struct Stream(KinesisStream);
+
+impl Origin for Stream {
+    const NAME: &'static str = "kinesis";
+
+    fn new() -> Self {
+        Self(KinesisStream::new(2))
+    }
+
+    fn source(&self) -> String {
+        let endpoint = "${env:WASMILL_TEST_KINESIS}";
+        let connection = format!(
+            r#"{{ endpoint: "{endpoint}", region: us-east-1, access_key_id: test, secret_access_key: "${{env:AWS_SECRET_ACCESS_KEY}}" }}"#
+        );
+        format!("kinesis: {{ stream: {}, connection: {connection}, poll: 200ms, follow: 300ms }}", self.0.name)
+    }
+
+    fn add(&mut self, _: &Workshop, posts: Range<u64>) {
+        let lines = Pins(posts.clone()).lines();
+        let records: Vec<_> = posts.zip(lines.lines()).map(|(number, line)| (format!("key-{number}"), line.to_owned())).collect();
+        self.0.put(&records);
     }
 }

@@ -1,5 +1,6 @@
 //! A workshop of its own for each test: a folder, the binary, plugins, and readers of what it wrote.
 
+mod kinesis;
 mod pins;
 mod postgres;
 mod process;
@@ -8,6 +9,7 @@ mod read;
 mod s3;
 
 pub use crate::proxy::Proxy;
+pub use kinesis::{KinesisStream, kinesis_address};
 pub use pins::{Pins, expected};
 pub use postgres::{Database, Server};
 pub use process::{Ended, Running};

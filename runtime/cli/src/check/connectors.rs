@@ -1,6 +1,6 @@
 //! What the check asks of connectors. A trait, so that it can be tested without files and tables.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
@@ -8,7 +8,8 @@ use wasmill_connectors::delta::{DeltaSink, check_schema};
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
 use wasmill_connectors::formats::Format;
-use wasmill_connectors::kafka::{KafkaConfig, KafkaSink, KafkaSource};
+use wasmill_connectors::kafka::{KafkaSink, KafkaSource};
+use wasmill_connectors::kinesis::{KinesisSink, KinesisSource};
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::{self as s3, S3Source};
 use wasmill_engine::{Class, Error, Mode, Result};
@@ -35,7 +36,8 @@ impl Connectors for BuiltConnectors {
             SourceKind::Files(config) => columns_of_files(config, columns)?,
             SourceKind::S3(config) => columns_of_objects(config, columns)?,
             SourceKind::Emulator(config) => Some(config.table.schema()),
-            SourceKind::Kafka(config) => columns_of_kafka(config, columns)?,
+            SourceKind::Kafka(config) => columns_of_stream(KafkaSource::known_schema(config), columns, "kafka")?,
+            SourceKind::Kinesis(config) => columns_of_stream(KinesisSource::known_schema(config), columns, "kinesis")?,
         };
         let schema = resolve(columns, known);
         match kind {
@@ -45,6 +47,7 @@ impl Connectors for BuiltConnectors {
             SourceKind::Emulator(config) if is_endless(config) && mode == Mode::Batch => {}
             SourceKind::Emulator(config) => drop(EmulatorSource::new(name, config, Arc::clone(&schema), mode)?),
             SourceKind::Kafka(config) => drop(KafkaSource::new(name, name, config.clone(), Arc::clone(&schema), mode)?),
+            SourceKind::Kinesis(config) => drop(KinesisSource::new(name, config.as_ref().clone(), Arc::clone(&schema), mode)?),
         }
         Ok(schema)
     }
@@ -60,6 +63,7 @@ impl Connectors for BuiltConnectors {
             // A place to spool is of no use to a sink that is only made.
             SinkKind::Kafka(config) => KafkaSink::new(config, schema, "").map(|_| Vec::new()),
             SinkKind::S3(config) => S3Sink::new(config.clone(), schema).map(|_| Vec::new()),
+            SinkKind::Kinesis(config) => KinesisSink::new(config.as_ref().clone(), schema, PathBuf::new()).map(|_| Vec::new()),
             SinkKind::Files(_) | SinkKind::Console(_) => Ok(Vec::new()),
         }
     }
@@ -105,12 +109,12 @@ fn columns_of_files(config: &FilesConfig, columns: &SourceColumns) -> Result<Opt
     }
 }
 
-/// The columns of records of Kafka are certain for raw values; a check reads no topic to find others.
-fn columns_of_kafka(config: &KafkaConfig, columns: &SourceColumns) -> Result<Option<SchemaRef>> {
-    match (KafkaSource::known_schema(config), columns) {
+/// The columns of records of Kafka and Kinesis are certain for raw values; a check reads no topic and no stream to find others.
+fn columns_of_stream(known: Option<SchemaRef>, columns: &SourceColumns, connector: &str) -> Result<Option<SchemaRef>> {
+    match (known, columns) {
         (None, SourceColumns::Sampled { .. }) => {
             Err(Error::configuration("a sink takes all columns of these records, and nothing says which they have")
-                .hint("list them: `schema: { index: int64, title: text }`, beside `kafka`"))
+                .hint(format!("list them: `schema: {{ index: int64, title: text }}`, beside `{connector}`")))
         }
         (known, _) => Ok(known),
     }

@@ -304,7 +304,7 @@ fn of_connector<T>(declared: &Declared<'_, T>, error: &wasmill_engine::Error) ->
 
 /// The configuration of the connector of a source or sink.
 fn connector_node(node: &Node) -> Option<&Node> {
-    ["files", "s3", "emulator", "kafka", "delta", "postgres", "console"].iter().find_map(|name| node.get(name))
+    ["files", "s3", "emulator", "kafka", "kinesis", "delta", "postgres", "console"].iter().find_map(|name| node.get(name))
 }
 
 fn engine_mode(mode: Mode) -> wasmill_engine::Mode {

@@ -48,6 +48,7 @@ fn writer<'t, T>(sink: &Declared<'t, T>, kind: SinkKind) -> Option<Writer<'t>> {
         SinkKind::Postgres(_) => "postgres",
         SinkKind::Kafka(_) => "kafka",
         SinkKind::S3(_) => "s3",
+        SinkKind::Kinesis(_) => "kinesis",
         SinkKind::Console(_) => "console",
     };
     let entry = sink.node.entry(connector)?;

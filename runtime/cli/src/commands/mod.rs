@@ -12,6 +12,7 @@ mod plugin;
 mod run;
 mod schema;
 mod state;
+mod streams;
 mod topics;
 
 use std::io::Write;
@@ -35,6 +36,7 @@ enum Command {
     Plan(plan::Plan),
     Doctor(doctor::Doctor),
     State(state::State),
+    Streams(streams::Streams),
     Topics(topics::TopicsCommand),
     Emulate(emulate::Emulate),
     Plugin(plugin::Plugin),
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Plan(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::State(command) => command.run(),
+        Command::Streams(command) => command.run(),
         Command::Topics(command) => command.run(),
         Command::Emulate(command) => command.run(),
         Command::Plugin(command) => command.run(),

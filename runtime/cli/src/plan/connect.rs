@@ -10,6 +10,7 @@ use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
 use wasmill_connectors::kafka::{KafkaSink, KafkaSource};
+use wasmill_connectors::kinesis::{KinesisSink, KinesisSource};
 use wasmill_connectors::postgres::PostgresSink;
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::S3Source;
@@ -26,6 +27,7 @@ pub fn source(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box
         SourceKind::S3(config) => Box::new(S3Source::new(name, config.clone(), schema, mode)?),
         SourceKind::Emulator(config) => Box::new(EmulatorSource::new(name, config, schema, mode)?),
         SourceKind::Kafka(config) => Box::new(KafkaSource::new(name, pipeline, config.clone(), schema, mode)?),
+        SourceKind::Kinesis(config) => Box::new(KinesisSource::new(name, config.as_ref().clone(), schema, mode)?),
     })
 }
 
@@ -37,6 +39,7 @@ pub fn sink(kind: &SinkKind, schema: &Schema, state: &Path) -> Result<Arc<dyn Si
         SinkKind::Postgres(config) => Arc::new(PostgresSink::new(config, schema, state.join("spool"))?),
         SinkKind::Kafka(config) => Arc::new(KafkaSink::new(config, schema, state.join("spool"))?),
         SinkKind::S3(config) => Arc::new(S3Sink::new(config.clone(), schema)?),
+        SinkKind::Kinesis(config) => Arc::new(KinesisSink::new(config.as_ref().clone(), schema, state.join("spool"))?),
         SinkKind::Console(config) => Arc::new(ConsoleSink::stdout(config, schema)?),
     })
 }
@@ -47,6 +50,7 @@ pub fn source_in_words(kind: &SourceKind) -> String {
         SourceKind::Files(config) => format!("files {}", config.path.all().join(", ")),
         SourceKind::S3(config) => format!("s3 {}", config.uri.all().join(", ")),
         SourceKind::Emulator(config) => format!("emulator of the table {}", config.table.name()),
+        SourceKind::Kinesis(config) => format!("kinesis {}", config.stream),
         SourceKind::Kafka(config) => format!("kafka {} of {}", config.topics_in_words(), config.brokers),
     }
 }
@@ -59,6 +63,7 @@ pub fn sink_in_words(kind: &SinkKind) -> String {
         SinkKind::Postgres(config) => format!("postgres {}", config.table),
         SinkKind::Kafka(config) => format!("kafka {} of {}", config.topic, config.brokers),
         SinkKind::S3(config) => format!("s3 {}", config.uri),
+        SinkKind::Kinesis(config) => format!("kinesis {} (at least once)", config.stream),
         SinkKind::Console(_) => "console".to_owned(),
     }
 }

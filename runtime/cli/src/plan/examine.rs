@@ -5,7 +5,7 @@ use std::path::Path;
 use wasmill_connectors::examine::{Finding, folder_to_write};
 use wasmill_connectors::s3::S3Config;
 use wasmill_connectors::s3::examine::{Use, examine as examine_bucket};
-use wasmill_connectors::{delta, files, kafka, postgres, s3};
+use wasmill_connectors::{delta, files, kafka, kinesis, postgres, s3};
 
 use super::connect::{sink_in_words, source_in_words};
 use super::state::{in_bucket, state_of};
@@ -48,6 +48,7 @@ fn examine_source(kind: &SourceKind) -> Vec<Finding> {
         SourceKind::Files(config) => files::examine_source(config),
         SourceKind::S3(config) => s3::source::examine(config),
         SourceKind::Kafka(config) => kafka::examine_source(config),
+        SourceKind::Kinesis(config) => kinesis::examine_source(config),
         SourceKind::Emulator(_) => vec![Finding::Good("makes its rows itself".to_owned())],
     }
 }
@@ -59,6 +60,7 @@ fn examine_sink(kind: &SinkKind) -> Vec<Finding> {
         SinkKind::Postgres(config) => postgres::examine(config),
         SinkKind::Kafka(config) => kafka::examine_sink(config),
         SinkKind::S3(config) => examine_bucket(&config.uri, &config.connection, Use::Write),
+        SinkKind::Kinesis(config) => kinesis::examine_sink(config),
         SinkKind::Console(_) => vec![Finding::Good("standard output".to_owned())],
     }
 }

@@ -117,6 +117,9 @@ fn progress_text(progress: &Progression, elapsed: Duration) -> String {
     if let Some(behind) = progress.rows_behind {
         text += &format!(", {} rows behind", HumanCount(behind));
     }
+    if let Some(behind) = progress.milliseconds_behind.filter(|behind| *behind >= 1_000) {
+        text += &format!(", {} behind", HumanDuration(Duration::from_millis(behind)));
+    }
     if let Some(left) = progress.bytes_known.map(|known| known.saturating_sub(progress.bytes)).filter(|left| *left > 0) {
         let byte_rate = progress.bytes as f64 / seconds;
         text += &format!(", {} behind", HumanBytes(left));
@@ -137,5 +140,8 @@ mod tests {
             Progression { rows: 120_000, bytes: 1 << 20, bytes_known: Some(3 << 20), rejects: 7, epoch: 3, ..Progression::default() };
         let text = progress_text(&progress, Duration::from_secs(2));
         assert_eq!(text, "120,000 rows, 60,000/s, 1.00 MiB, 7 rejected, epoch 3, 2.00 MiB behind, 4 seconds left");
+        let progress = Progression { rows: 2, milliseconds_behind: Some(30_000), ..Progression::default() };
+        let text = progress_text(&progress, Duration::from_secs(2));
+        assert_eq!(text, "2 rows, 1/s, 0 B, 0 rejected, epoch 0, 30 seconds behind");
     }
 }

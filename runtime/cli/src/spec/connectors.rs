@@ -8,6 +8,7 @@ pub use wasmill_connectors::emulator::EmulatorConfig as EmulatorSource;
 pub use wasmill_connectors::files::sink::FilesSinkConfig as FilesSink;
 pub use wasmill_connectors::files::source::FilesConfig as FilesSource;
 pub use wasmill_connectors::kafka::{KafkaConfig as KafkaSource, KafkaSinkConfig as KafkaSink};
+pub use wasmill_connectors::kinesis::{KinesisConfig as KinesisSource, KinesisSinkConfig as KinesisSink};
 pub use wasmill_connectors::postgres::PostgresConfig as PostgresSink;
 pub use wasmill_connectors::s3::sink::{S3Layout, S3SinkConfig as S3Sink};
 pub use wasmill_connectors::s3::source::S3SourceConfig as S3Source;
@@ -21,7 +22,7 @@ pub fn is_endless(emulator: &EmulatorSource) -> bool {
 pub fn is_overwrite(kind: &SinkKind) -> Option<bool> {
     match kind {
         SinkKind::Delta(delta) => Some(delta.write == WriteMode::Overwrite),
-        SinkKind::Files(_) | SinkKind::S3(_) | SinkKind::Postgres(_) | SinkKind::Kafka(_) => Some(false),
+        SinkKind::Files(_) | SinkKind::S3(_) | SinkKind::Postgres(_) | SinkKind::Kafka(_) | SinkKind::Kinesis(_) => Some(false),
         SinkKind::Console(_) => None,
     }
 }
@@ -38,6 +39,6 @@ pub fn place(kind: &SinkKind) -> Option<&str> {
         SinkKind::Files(files) => Some(&files.path),
         SinkKind::S3(s3) => Some(&s3.uri),
         // Several sinks may share a table or a topic: each has a token of its own in it.
-        SinkKind::Postgres(_) | SinkKind::Kafka(_) | SinkKind::Console(_) => None,
+        SinkKind::Postgres(_) | SinkKind::Kafka(_) | SinkKind::Kinesis(_) | SinkKind::Console(_) => None,
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Inputs;
-use super::connectors::{ConsoleSink, DeltaSink, FilesSink, KafkaSink, PostgresSink, S3Sink};
+use super::connectors::{ConsoleSink, DeltaSink, FilesSink, KafkaSink, KinesisSink, PostgresSink, S3Sink};
 
 /// Where records go. Exactly one connector.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -39,6 +39,11 @@ pub struct SinkSpec {
     /// Writes objects of a bucket: JSON lines, CSV or Parquet.
     #[schemars(extend("x-connector" = true))]
     pub s3: Option<S3Sink>,
+    /// `kinesis: { stream: clean-pin, delivery: at_least_once }`
+    ///
+    /// Puts rows into a stream of Amazon Kinesis, at least once.
+    #[schemars(extend("x-connector" = true))]
+    pub kinesis: Option<KinesisSink>,
     /// `console: {}`
     ///
     /// Prints rows as a table. It can't take back what it printed: after a crash rows may be printed twice.
@@ -95,6 +100,8 @@ pub enum SinkKind {
     Kafka(Box<KafkaSink>),
     /// Objects of a bucket.
     S3(S3Sink),
+    /// A stream of Kinesis.
+    Kinesis(Box<KinesisSink>),
     /// The console.
     Console(ConsoleSink),
 }
@@ -108,6 +115,7 @@ impl SinkSpec {
             self.postgres.clone().map(|postgres| SinkKind::Postgres(Box::new(postgres))),
             self.kafka.clone().map(|kafka| SinkKind::Kafka(Box::new(kafka))),
             self.s3.clone().map(SinkKind::S3),
+            self.kinesis.clone().map(|kinesis| SinkKind::Kinesis(Box::new(kinesis))),
             self.console.clone().map(SinkKind::Console),
         ])
     }

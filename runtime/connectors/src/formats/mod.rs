@@ -16,6 +16,7 @@ mod number;
 pub mod parquet;
 mod plain;
 pub mod time;
+mod values;
 
 use std::path::Path;
 
@@ -26,6 +27,8 @@ pub(crate) use encode::{TextEncoder, text_writer};
 pub use json::row_to_json;
 pub(crate) use number::{integer, is_number};
 pub use plain::{plain_schema, plain_type, to_plain};
+pub use values::VALUE_COLUMN;
+pub(crate) use values::Values;
 
 /// A format of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]

@@ -14,7 +14,7 @@ use wasmill_engine::{Error, Result};
 
 use super::security::Aws;
 use crate::aws::{self, AssumeRole};
-use crate::causes::in_words;
+use crate::causes;
 use crate::threads;
 
 /// How long a token lets us in, at most: what MSK allows.
@@ -50,7 +50,7 @@ async fn credentials(wanted: &Aws) -> Result<(Credentials, String)> {
     let role = wanted.role.as_ref().map(AssumeRole::new);
     let provider = aws::credentials(&sdk, None, role.as_ref()).await;
     let provider = provider.ok_or_else(|| Error::environment("no AWS credentials for MSK: there are none").hint(HINT))?;
-    let told = |error| Error::environment(format!("no AWS credentials for MSK: {}", aws::in_words(&error))).hint(HINT);
+    let told = |error| Error::environment(format!("no AWS credentials for MSK: {}", causes::in_words(&error))).hint(HINT);
     Ok((provider.provide_credentials().await.map_err(told)?, region))
 }
 

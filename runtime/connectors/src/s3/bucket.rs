@@ -15,12 +15,11 @@ use object_store::{BackoffConfig, ClientOptions, Error as StoreError, ObjectMeta
 use tokio::runtime::Handle;
 use wasmill_engine::{Error, Result};
 
-use super::config::check_endpoint;
 use super::credentials::provider;
 use super::failure::is_refusal;
 use super::health::{Health, Watching};
 use super::{S3Config, failed};
-use crate::aws;
+use crate::aws::{self, check_endpoint};
 use crate::threads;
 
 /// The region of stores that know none.

@@ -2,10 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use url::Url;
-use wasmill_engine::{Error, Result};
+use wasmill_engine::Result;
 
-use crate::aws::{AssumeRole, Key};
+use crate::aws::{self, AssumeRole, Key};
 use crate::secret::Secret;
 
 /// How to reach a store that speaks S3, and who to be there. What is left out comes from where AWS's own tools take it.
@@ -69,30 +68,10 @@ impl S3Config {
     /// Configuration.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(endpoint) = &self.endpoint {
-            check_endpoint(endpoint)?;
+            aws::check_endpoint(endpoint)?;
         }
-        if self.access_key_id.is_some() != self.secret_access_key.is_some() {
-            return Err(Error::configuration("`access_key_id` and `secret_access_key` belong together, and one of them is missing")
-                .hint("leave both out to take credentials from the environment, a profile or the instance"));
-        }
-        if self.session_token.is_some() && self.access_key_id.is_none() {
-            return Err(Error::configuration("`session_token` is of no use without `access_key_id` and `secret_access_key`"));
-        }
-        Ok(())
+        aws::check_key(self.access_key_id.is_some(), self.secret_access_key.is_some(), self.session_token.is_some())
     }
-}
-
-/// Fails unless it is the address of a server.
-pub(super) fn check_endpoint(endpoint: &str) -> Result<Url> {
-    let bad = |why: String| Error::configuration(format!("`endpoint` {why}")).hint("write it as https://host or http://host:port");
-    let url = Url::parse(endpoint).map_err(|error| bad(format!("is not an address: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(bad("is not an address of http or https".to_owned()));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad("must not hold a user or password".to_owned()));
-    }
-    Ok(url)
 }
 
 #[cfg(test)]

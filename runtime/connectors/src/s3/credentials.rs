@@ -15,6 +15,7 @@ use wasmill_engine::{Error, Result};
 
 use super::S3Config;
 use crate::aws;
+use crate::causes;
 
 /// Credentials are renewed so long before they expire: no request that is tried again may outlive them.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
@@ -79,7 +80,7 @@ impl Kept {
             return false;
         }
         if !std::mem::replace(&mut self.told, true) {
-            tracing::warn!("AWS credentials can't be renewed, trying again while those at hand hold: {}", aws::in_words(error));
+            tracing::warn!("AWS credentials can't be renewed, trying again while those at hand hold: {}", causes::in_words(error));
         }
         self.until = now + TRY_AGAIN;
         true
@@ -117,7 +118,7 @@ impl Chain {
                 {
                     return Ok(Arc::clone(&kept.credential));
                 }
-                let source = format!("no AWS credentials: {}", aws::in_words(&error)).into();
+                let source = format!("no AWS credentials: {}", causes::in_words(&error)).into();
                 return Err(object_store::Error::Unauthenticated { path: "credentials".to_owned(), source });
             }
         };

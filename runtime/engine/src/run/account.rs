@@ -23,7 +23,7 @@ pub(crate) fn resolve(
         };
         Ok(Reject {
             source: Arc::clone(&chunk.source),
-            partition: Arc::clone(&chunk.partition),
+            partition: batch.lineage.partition(row),
             position: batch.lineage.position(row),
             record,
             stage: Some(Arc::clone(node)),

@@ -150,7 +150,8 @@ impl Board {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.rejects.fetch_add(rejects, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.lock().rows += rows;
+        // A batch without records has moved a position, which some epoch has to note.
+        self.lock().rows += rows.max(1);
     }
 
     /// Puts splits into the queue.
@@ -179,6 +180,11 @@ impl Board {
     /// Tells that a lane has come to the end of a split.
     pub fn finished_split(&self) {
         self.lock().open_splits -= 1;
+    }
+
+    /// Whether all splits have been found.
+    pub fn is_complete(&self) -> bool {
+        self.lock().complete
     }
 
     /// Whether everything that will ever come has been read.
@@ -210,6 +216,15 @@ mod tests {
         board.add(1, 0, 0);
         assert_eq!(board.directive(5), Directive::Close { last: false });
         assert_eq!(board.directive(6), Directive::Work);
+    }
+
+    #[test]
+    fn a_batch_without_records_ends_in_an_epoch_too() {
+        let board = board(1);
+        assert_eq!(board.directive(5), Directive::Work);
+        board.add(0, 0, 0);
+        assert_eq!(board.directive(5), Directive::Close { last: false });
+        assert_eq!(board.rows.load(Ordering::Relaxed), 0, "it adds nothing to what is shown");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
 const TICK: Duration = Duration::from_millis(50);
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-/// How often the sources of a stream are asked for new splits.
+/// How often the sources of a stream are asked for new splits, and those of a batch that has not found all of them.
 const DISCOVER_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) struct Coordinator<'p> {
@@ -130,7 +130,8 @@ impl<'p> Coordinator<'p> {
             if board.is_exhausted() {
                 board.close_last();
             }
-            if self.shape.mode == Mode::Stream && !self.stopped && self.looked.elapsed() >= DISCOVER_EVERY {
+            let looks = self.shape.mode == Mode::Stream || !board.is_complete();
+            if looks && !self.stopped && self.looked.elapsed() >= DISCOVER_EVERY {
                 self.looked = Instant::now();
                 self.look(board)?;
             }
@@ -228,12 +229,26 @@ impl<'p> Coordinator<'p> {
         let (rows, bytes, rejects) = (figure(&board.rows), figure(&board.bytes), figure(&board.rejects));
         let known = |source: &std::sync::Mutex<Box<dyn crate::Source>>| source.lock().unwrap_or_else(PoisonError::into_inner).known_bytes();
         let bytes_known = self.sources.iter().map(known).sum();
-        let behind =
-            |source: &std::sync::Mutex<Box<dyn crate::Source>>| source.lock().unwrap_or_else(PoisonError::into_inner).rows_behind();
-        let rows_behind = self.sources.iter().filter_map(behind).reduce(|one, other| one + other);
-        let progression =
-            Progression { rows, bytes, bytes_known, rows_behind, rejects, epoch, committed_epoch, splits_waiting, splits_open };
-        self.observer.on(Event::Progress(&progression));
+        let behind = |source: &std::sync::Mutex<Box<dyn crate::Source>>| {
+            let source = source.lock().unwrap_or_else(PoisonError::into_inner);
+            (source.rows_behind(), source.behind())
+        };
+        let behind: Vec<_> = self.sources.iter().map(behind).collect();
+        let rows_behind = behind.iter().filter_map(|(rows, _)| *rows).reduce(|one, other| one + other);
+        let longest = behind.iter().filter_map(|(_, time)| *time).max();
+        let milliseconds_behind = longest.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self.observer.on(Event::Progress(&Progression {
+            rows,
+            bytes,
+            bytes_known,
+            rows_behind,
+            milliseconds_behind,
+            rejects,
+            epoch,
+            committed_epoch,
+            splits_waiting,
+            splits_open,
+        }));
     }
 
     fn summary(&self) -> Summary {

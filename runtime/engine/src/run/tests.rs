@@ -32,6 +32,14 @@ fn every_row_ends_once_and_a_second_run_adds_nothing() {
 }
 
 #[test]
+fn a_batch_asks_its_source_again_until_all_splits_are_found() {
+    let (_folder, state) = state();
+    let pipeline = Pipeline { rows: 300, splits: 3, one_by_one: true, ..Pipeline::default() };
+    go(&pipeline, &state).unwrap();
+    assert_eq!(pipeline.sink.rows(), ids(0..300));
+}
+
+#[test]
 fn rejects_filtered_and_added_rows_are_all_accounted_for() {
     let (_folder, state) = state();
     let stage = Keep { reject: |id| id % 10 == 0, filter: |id| id % 10 == 1, twice: |id| id % 10 == 2 };

@@ -8,11 +8,11 @@ use arrow_array::{
     TimestampMicrosecondArray, TimestampMillisecondArray,
 };
 use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use wasmill_engine::{Error, Result};
 
-use crate::formats::json::JsonDecoder;
-use crate::formats::{BadRecord, RecordDecoder, Step, Utf8Records, plain_schema};
+pub use crate::formats::VALUE_COLUMN;
+use crate::formats::{BadRecord, Step, Values, plain_schema};
 use crate::kafka::config::{KafkaConfig, KafkaFormat, Tombstones};
 use crate::kafka::queue::{Message, Messages};
 
@@ -30,8 +30,6 @@ pub const TIMESTAMP_COLUMN: &str = "_source.timestamp";
 pub const KEY_COLUMN: &str = "_source.key";
 /// The reserved column that holds a record's headers, in order: `list<struct<key: text, value: binary>>`.
 pub const HEADERS_COLUMN: &str = "_source.headers";
-/// The column that holds the value with `format: raw`: binary or text, may be null.
-pub const VALUE_COLUMN: &str = "value";
 
 /// What a message became.
 pub(super) enum Decoded {
@@ -63,16 +61,6 @@ enum From {
     Headers,
 }
 
-enum Values {
-    Json(JsonDecoder),
-    Raw { column: Option<RawColumn>, rows: usize },
-}
-
-enum RawColumn {
-    Binary(BinaryBuilder),
-    Text(StringBuilder),
-}
-
 impl Columns {
     /// For batches of `schema`.
     pub(super) fn new(config: &KafkaConfig, schema: &SchemaRef) -> Result<Self> {
@@ -92,8 +80,8 @@ impl Columns {
             });
         }
         let values = match config.format {
-            KafkaFormat::Json => Values::Json(JsonDecoder::new(Arc::new(Schema::new(values)))?),
-            KafkaFormat::Raw => Values::Raw { column: raw_column(&values)?, rows: 0 },
+            KafkaFormat::Json => Values::json(values)?,
+            KafkaFormat::Raw => Values::raw(&values)?,
         };
         let text_key = schema.field_with_name(KEY_COLUMN).is_ok_and(|field| *field.data_type() == DataType::Utf8);
         let (tombstones, max_record) = (config.tombstones, config.max_record_bytes());
@@ -128,10 +116,7 @@ impl Columns {
 
     /// The values that the columns hold so far.
     pub(super) fn cells(&self) -> usize {
-        match &self.values {
-            Values::Json(decoder) => decoder.cells(),
-            Values::Raw { rows, .. } => *rows,
-        }
+        self.values.cells()
     }
 
     /// The batch of the rows so far, which came from these messages, one for one.
@@ -155,59 +140,6 @@ impl Columns {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| Error::bug(format!("columns of messages do not make a batch: {error}")).caused_by(error))
-    }
-}
-
-impl Values {
-    #[inline]
-    fn push(&mut self, value: &[u8]) -> Step {
-        match self {
-            Self::Json(decoder) => decoder.push(Utf8Records::new(value).record(0..value.len())?),
-            Self::Raw { column, rows } => {
-                match column {
-                    Some(RawColumn::Binary(column)) => column.append_value(value),
-                    Some(RawColumn::Text(column)) => column.append_value(Utf8Records::new(value).record(0..value.len())?),
-                    None => {}
-                }
-                *rows += 1;
-                Ok(())
-            }
-        }
-    }
-
-    /// A row without any value.
-    fn push_nothing(&mut self) -> Step {
-        match self {
-            Self::Json(decoder) => decoder.push("{}"),
-            Self::Raw { column, rows } => {
-                match column {
-                    Some(RawColumn::Binary(column)) => column.append_null(),
-                    Some(RawColumn::Text(column)) => column.append_null(),
-                    None => {}
-                }
-                *rows += 1;
-                Ok(())
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Result<(Vec<ArrayRef>, usize)> {
-        match self {
-            Self::Json(decoder) => {
-                let batch = decoder.finish()?;
-                Ok((batch.columns().to_vec(), batch.num_rows()))
-            }
-            Self::Raw { column, rows } => {
-                let rows = std::mem::take(rows);
-                let column = column.as_mut().map(|column| -> ArrayRef {
-                    match column {
-                        RawColumn::Binary(column) => Arc::new(column.finish()),
-                        RawColumn::Text(column) => Arc::new(column.finish()),
-                    }
-                });
-                Ok((column.into_iter().collect(), rows))
-            }
-        }
     }
 }
 
@@ -256,23 +188,6 @@ fn header_fields(kind: &DataType) -> Option<(&Arc<Field>, &arrow_schema::Fields)
     let types: Vec<_> = fields.iter().map(|field| (field.name().as_str(), field.data_type())).collect();
     let fits = types == [("key", &DataType::Utf8), ("value", &DataType::Binary)] && fields[1].is_nullable();
     fits.then_some((item, fields))
-}
-
-fn raw_column(fields: &[Arc<Field>]) -> Result<Option<RawColumn>> {
-    let wrong = |what: String| Error::configuration(what).hint(format!("`format: raw` gives one column, `{VALUE_COLUMN}`: binary or text"));
-    match fields {
-        [] => Ok(None),
-        [field] if field.name() == VALUE_COLUMN && field.is_nullable() => match field.data_type() {
-            DataType::Binary => Ok(Some(RawColumn::Binary(BinaryBuilder::new()))),
-            DataType::Utf8 => Ok(Some(RawColumn::Text(StringBuilder::new()))),
-            other => Err(wrong(format!("the column {VALUE_COLUMN} can't be {other}"))),
-        },
-        [field] if field.name() == VALUE_COLUMN => Err(wrong(format!("the column {VALUE_COLUMN} must allow nulls"))),
-        fields => {
-            let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).filter(|name| *name != VALUE_COLUMN).collect();
-            Err(wrong(format!("raw values have no columns {}", names.join(", "))))
-        }
-    }
 }
 
 fn timestamps(messages: &Messages, unit: TimeUnit) -> ArrayRef {

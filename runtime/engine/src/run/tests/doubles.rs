@@ -32,6 +32,8 @@ impl Observer for SilentObserver {
 pub(super) struct Pipeline {
     pub rows: u64,
     pub splits: u64,
+    /// Each look of the source finds one split only.
+    pub one_by_one: bool,
     pub lanes: usize,
     pub mode: Mode,
     pub epoch_rows: u64,
@@ -48,6 +50,7 @@ impl Default for Pipeline {
         Self {
             rows: 100,
             splits: 2,
+            one_by_one: false,
             lanes: 2,
             mode: Mode::Batch,
             epoch_rows: 1_000_000,
@@ -63,7 +66,7 @@ impl Default for Pipeline {
 
 impl Pipeline {
     pub fn plan(&self) -> Plan {
-        let source = NumberSource::new(self.rows, self.splits);
+        let source = NumberSource { one_by_one: self.one_by_one, ..NumberSource::new(self.rows, self.splits) };
         let stages = self.stage.map(|stage| StageNode {
             name: "keep".into(),
             stage: Arc::new(stage),
@@ -93,11 +96,14 @@ pub(super) struct NumberSource {
     rows: u64,
     splits: u64,
     looked: bool,
+    one_by_one: bool,
+    /// Found later.
+    left: Vec<Split>,
 }
 
 impl NumberSource {
     pub fn new(rows: u64, splits: u64) -> Self {
-        Self { rows, splits, looked: false }
+        Self { rows, splits, looked: false, one_by_one: false, left: Vec::new() }
     }
 }
 
@@ -108,7 +114,8 @@ impl Source for NumberSource {
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
         if std::mem::replace(&mut self.looked, true) {
-            return Ok(Discovery { splits: vec![], complete: true });
+            let splits: Vec<Split> = self.left.pop().into_iter().collect();
+            return Ok(Discovery { splits, complete: self.left.is_empty() });
         }
         let size = (self.rows / self.splits).max(1);
         let splits = (0..self.splits).filter_map(|index| {
@@ -120,7 +127,11 @@ impl Source for NumberSource {
                 None => Some(Split { id, position: json!({"next": index * size, "end": end}) }),
             }
         });
-        Ok(Discovery { splits: splits.collect(), complete: true })
+        let mut splits: Vec<Split> = splits.collect();
+        if self.one_by_one {
+            self.left = splits.split_off(1);
+        }
+        Ok(Discovery { splits, complete: self.left.is_empty() })
     }
 
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {

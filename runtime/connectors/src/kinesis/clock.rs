@@ -1,0 +1,91 @@
+//! What time it is where the stream is: arrival times and retention are counted by the server's clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_kinesis::error::BoxError;
+use aws_sdk_kinesis::primitives::{DateTime, DateTimeFormat};
+
+/// Clocks that differ by no more are taken as equal: the server tells whole seconds, and an answer takes a while. Milliseconds.
+const EQUAL: i64 = 2_000;
+
+/// The server's clock, as its answers show it.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    /// What to add to ours, milliseconds.
+    ahead: AtomicI64,
+    /// The latest second that the server has told, milliseconds since 1970.
+    told: AtomicI64,
+}
+
+impl Clock {
+    /// Milliseconds since 1970, by the server's clock to within two seconds, and by ours where the two agree.
+    pub(super) fn now(&self) -> i64 {
+        ours() + self.ahead.load(Ordering::Relaxed)
+    }
+
+    /// The latest time that it can be where the stream is, as far as the last answer shows it.
+    pub(super) fn latest(&self) -> i64 {
+        self.now().max(self.told.load(Ordering::Relaxed) + 999)
+    }
+
+    /// Reads the server's time off every answer.
+    pub(super) fn watch(self: &Arc<Self>) -> Watch {
+        Watch(Arc::clone(self))
+    }
+
+    fn saw(&self, server: i64) {
+        self.told.fetch_max(server, Ordering::Relaxed);
+        let ahead = server - ours();
+        // The server leaves out its milliseconds: it may be a second later than it says.
+        let is_equal = (-EQUAL - 1_000..=EQUAL).contains(&ahead);
+        self.ahead.store(if is_equal { 0 } else { ahead }, Ordering::Relaxed);
+    }
+}
+
+fn ours() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Sees every answer.
+#[derive(Debug)]
+pub(super) struct Watch(Arc<Clock>);
+
+impl Intercept for Watch {
+    fn name(&self) -> &'static str {
+        "clock"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date").and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
+        if let Some(time) = date.and_then(|date| date.to_millis().ok()) {
+            self.0.saw(time);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clock_that_is_clearly_off_is_corrected() {
+        let clock = Clock::default();
+        clock.saw(ours() - 900);
+        assert_eq!(clock.ahead.load(Ordering::Relaxed), 0);
+        clock.saw(ours() + 60_000);
+        assert!((clock.now() - ours() - 60_000).abs() < 1_000);
+        clock.saw(ours() - 1_500);
+        assert_eq!(clock.ahead.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,356 @@
+//! The source `kinesis`.
+//!
+//! # Splits
+//! Every shard is a split, `stream/shardId-000000000000`. It is handed out once its parents have been read to their end. A batch reads what
+//! had arrived when the run began: open shards up to the first record that arrived later, or to their newest record, closed ones to their
+//! end. A stream goes on for ever, and follows splits and merges.
+//!
+//! # What a checkpoint knows
+//! The sequence number of the last record of each shard, and within an aggregate the number of the last part; the time until which
+//! everything has been read; and when the stream was made: one that was deleted and made again stops the run. So do records that may have
+//! gone by retention, unless the file says otherwise.
+
+mod columns;
+mod config;
+mod cursor;
+mod feed;
+mod look;
+mod poll;
+mod position;
+mod reader;
+mod records;
+mod shards;
+mod subscribe;
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use tokio::sync::{Notify, OnceCell};
+use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitReader};
+
+use super::api::{Api, Shard, Stream, stream_name};
+use crate::formats::VALUE_COLUMN;
+use crate::threads;
+pub use columns::{ARRIVAL_COLUMN, PARTITION_KEY_COLUMN, SEQUENCE_NUMBER_COLUMN, SHARD_COLUMN, STREAM_COLUMN, SUB_SEQUENCE_COLUMN};
+
+pub(crate) use config::check_stream;
+pub use config::{Aggregates, Consumer, FanOut, KinesisConfig, KinesisFormat, LostRecords, Start};
+use look::Look;
+use position::{Place, Position, parse_split, split_id};
+use shards::Shards;
+
+/// How often a checkpoint is told that a shard without records has none: what is not known to have been read until then counts as lost
+/// once retention has passed it.
+const REFRESH: Duration = Duration::from_secs(3600);
+/// How long Kinesis may take to answer for the first time.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// A source of one stream.
+pub struct KinesisSource {
+    shared: Arc<Shared>,
+    connected: Option<Connected>,
+}
+
+/// What readers and their tasks need to know.
+pub(super) struct Shared {
+    pub(super) name: Arc<str>,
+    pub(super) config: KinesisConfig,
+    /// The stream's name.
+    pub(super) stream: String,
+    pub(super) mode: Mode,
+    pub(super) schema: SchemaRef,
+    pub(super) poll: Duration,
+    pub(super) follow: Duration,
+    patience: Duration,
+    /// How often the time until which a quiet shard was read is noted.
+    refresh: Duration,
+    /// How long records stay, milliseconds.
+    pub(super) retention: AtomicI64,
+    /// How far each open split is behind, milliseconds.
+    pub(super) behind: Mutex<HashMap<SplitId, Arc<AtomicI64>>>,
+    /// Shards that were read to their end since the last look.
+    ended: Mutex<Vec<String>>,
+    /// Shards that take no more records.
+    closed: Mutex<BTreeSet<String>>,
+    /// Wakes the task that looks for shards.
+    pub(super) wake: Notify,
+    stream_arn: Mutex<String>,
+    consumer_arn: OnceCell<String>,
+    /// Records of aggregates that belonged to other shards.
+    left_out: AtomicU64,
+    told_left_out: AtomicBool,
+}
+
+impl Shared {
+    /// A shard has been read to its end.
+    pub(super) fn ended(&self, shard: &str) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(shard.to_owned());
+        self.wake.notify_one();
+    }
+
+    /// Whether a shard is known to take no more records.
+    pub(super) fn is_closed(&self, shard: &str) -> bool {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).contains(shard)
+    }
+
+    fn note_closed(&self, shards: &[Shard]) {
+        let closed = shards.iter().filter(|shard| shard.closed).map(|shard| shard.id.clone());
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).extend(closed);
+    }
+
+    /// Parts of an aggregate were left out.
+    pub(super) fn left_out(&self, split: &str, number: &str, count: usize) {
+        if count == 0 {
+            return;
+        }
+        let total = self.left_out.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
+        let text = "records of an aggregate are left out: some do not belong to the shard, so its producer sends all of them again";
+        if self.told_left_out.swap(true, Ordering::Relaxed) {
+            tracing::debug!(split, number, count, total, "{text}");
+        } else {
+            tracing::warn!(split, number, count, "{text} (told once; `aggregates: unpack_all` keeps them)");
+        }
+    }
+
+    /// The ARN of the consumer, which all shards share.
+    pub(super) async fn consumer_arn(&self, api: &Api, name: &str) -> Result<String> {
+        let stream = self.stream_arn.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ask = || api.insist(None, || api.consumer(&stream, name));
+        self.consumer_arn.get_or_try_init(ask).await.cloned()
+    }
+}
+
+/// What is there once Kinesis has answered.
+struct Connected {
+    api: Arc<Api>,
+    created: i64,
+    shards: Shards,
+    handed: HashMap<SplitId, Handed>,
+    /// In batch mode, where it ends.
+    end: Option<i64>,
+    /// The time at which shards begin that no checkpoint knows, where one was decided.
+    start: Option<i64>,
+    /// Looks for what is new, in stream mode.
+    look: Option<Look>,
+}
+
+/// What a reader has to know of its split besides the position.
+#[derive(Debug, Clone)]
+pub(super) struct Handed {
+    /// What arrived later is left to the next batch.
+    pub(super) end: Option<i64>,
+    /// The position depends on when the run began.
+    pub(super) begins_here: bool,
+    pub(super) hash_keys: RangeInclusive<u128>,
+}
+
+impl KinesisSource {
+    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included. Touches nothing.
+    ///
+    /// # Errors
+    /// Configuration: bad options, or a requested column that it can't give.
+    pub fn new(name: &str, config: KinesisConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
+        config.check()?;
+        columns::Columns::new(&config, &requested)?;
+        let shared = Shared {
+            name: name.into(),
+            stream: stream_name(&config.stream).to_owned(),
+            mode,
+            schema: requested,
+            poll: config.poll()?,
+            follow: config.follow()?,
+            patience: config.patience()?,
+            refresh: REFRESH,
+            retention: AtomicI64::new(i64::MAX / 2),
+            behind: Mutex::default(),
+            ended: Mutex::default(),
+            closed: Mutex::default(),
+            wake: Notify::new(),
+            stream_arn: Mutex::default(),
+            consumer_arn: OnceCell::new(),
+            left_out: AtomicU64::new(0),
+            told_left_out: AtomicBool::new(false),
+            config,
+        };
+        Ok(Self { shared: Arc::new(shared), connected: None })
+    }
+
+    /// The columns that records have whatever they hold, for a reader that takes all: those of `format: raw`.
+    pub fn known_schema(config: &KinesisConfig) -> Option<SchemaRef> {
+        match config.format {
+            KinesisFormat::Json => None,
+            KinesisFormat::Raw => Some(Arc::new(Schema::new(vec![Field::new(VALUE_COLUMN, DataType::Binary, true)]))),
+        }
+    }
+
+    fn begin(&mut self, restored: &Progress) -> Result<Discovery> {
+        let shared = Arc::clone(&self.shared);
+        let mut connected = threads::handle()?.block_on(Connected::connect(&shared))?;
+        connected.take_up(&shared, restored)?;
+        let splits = connected.hand_out(&shared, restored)?;
+        if shared.mode == Mode::Stream {
+            connected.look = Some(Look::start(&shared, &connected.api)?);
+        }
+        let complete = shared.mode == Mode::Batch && connected.shards.are_all_handed_out();
+        self.connected = Some(connected);
+        Ok(Discovery { splits, complete })
+    }
+}
+
+impl Source for KinesisSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.shared.schema)
+    }
+
+    fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
+        let shared = Arc::clone(&self.shared);
+        let Some(connected) = &mut self.connected else { return self.begin(restored) };
+        if let Some((stream, shards)) = connected.look.as_ref().map_or(Ok(None), Look::found)? {
+            check_created(&shared.stream, connected.created, stream.created)?;
+            shared.retention.store(stream.retention, Ordering::Relaxed);
+            shared.note_closed(&shards);
+            connected.shards.list(shards);
+        }
+        for shard in shared.ended.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            connected.shards.finish(&shard);
+        }
+        let splits = connected.hand_out(&shared, restored)?;
+        Ok(Discovery { splits, complete: shared.mode == Mode::Batch && connected.shards.are_all_handed_out() })
+    }
+
+    fn behind(&self) -> Option<Duration> {
+        let behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let longest = behind.values().map(|millis| millis.load(Ordering::Relaxed)).max()?;
+        Some(Duration::from_millis(u64::try_from(longest).unwrap_or_default()))
+    }
+
+    fn compact(&self, progress: &mut Progress) -> Result<()> {
+        let Some(connected) = &self.connected else { return Ok(()) };
+        // Shards are never named twice: one that went by retention after it was read will not be asked for again.
+        let is_listed = |id: &str| parse_split(id).is_some_and(|(_, shard)| connected.shards.get(shard).is_some());
+        let is_read = |id: &str| parse_split(id).is_some_and(|(_, shard)| connected.shards.is_done(shard));
+        progress.retain(|id, state| is_listed(id) || !(state.done && is_read(id)));
+        Ok(())
+    }
+
+    fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
+        let handed = self.connected.as_ref().and_then(|connected| Some((connected, connected.handed.get(&split.id)?.clone())));
+        let Some((connected, handed)) = handed else {
+            return Err(Error::bug(format!("the split {} was never handed out", split.id)));
+        };
+        let reader = reader::Reader::open(&self.shared, &connected.api, split, handed);
+        Ok(Box::new(reader.map_err(|error| error.at(format!("shard {}", split.id)))?))
+    }
+}
+
+impl Connected {
+    async fn connect(shared: &Shared) -> Result<Self> {
+        let config = &shared.config;
+        let api = Arc::new(Api::new(&config.connection, &config.stream, shared.patience).await?);
+        let patience = Some(CONNECT.min(shared.patience));
+        let stream: Stream = api.insist(patience, || api.describe()).await?;
+        shared.retention.store(stream.retention, Ordering::Relaxed);
+        *shared.stream_arn.lock().unwrap_or_else(PoisonError::into_inner) = stream.arn;
+        // Before the shards are listed: shards that are made in between begin behind it.
+        let end = (shared.mode == Mode::Batch).then(|| api.clock.latest());
+        let mut shards = Shards::default();
+        let listed = api.insist(patience, || api.shards()).await?;
+        shared.note_closed(&listed);
+        shards.list(listed);
+        // After the shards are listed: those that were closed then hold nothing that is newer.
+        let start = match config.start {
+            Start::Latest => Some(api.clock.now()),
+            _ => config.start_time()?,
+        };
+        Ok(Self { api, created: stream.created, shards, handed: HashMap::new(), end, start, look: None })
+    }
+
+    /// Checks what the checkpoint knows, and takes it over.
+    fn take_up(&mut self, shared: &Shared, restored: &Progress) -> Result<()> {
+        for (id, state) in restored {
+            let Some((_, shard)) = parse_split(id).filter(|(stream, _)| *stream == shared.stream) else {
+                return Err(Error::environment(format!(
+                    "the checkpoint has read the split {id}, which is no shard of the stream {}",
+                    shared.stream
+                ))
+                .hint("change the source back, or begin anew with another `--state` folder"));
+            };
+            let position = Position::read(&state.position)?;
+            check_created(&shared.stream, position.stream, self.created)?;
+            if position.closed {
+                self.shards.finish(shard);
+            } else if self.shards.get(shard).is_none() {
+                check_gone(shared.config.on_lost_records, shard, &position)?;
+                self.shards.finish(shard);
+            }
+        }
+        if restored.is_empty() {
+            if shared.config.start == Start::Latest {
+                self.shards.leave_out_closed();
+            }
+            return Ok(());
+        }
+        // What was decided when the first checkpoint was made holds for all shards that it did not know.
+        let decided = restored.values().filter_map(|state| Position::read(&state.position).ok()?.start);
+        self.start = decided.min();
+        Ok(())
+    }
+
+    /// Makes splits of the shards that may be read now.
+    fn hand_out(&mut self, shared: &Shared, restored: &Progress) -> Result<Vec<Split>> {
+        let mut splits = Vec::new();
+        for shard in self.shards.hand_out() {
+            let id = split_id(&shared.stream, &shard.id);
+            let known = restored.get(&id).map(|state| Position::read(&state.position)).transpose()?;
+            let begins_here = known.is_none() && self.start.is_some();
+            let position = known.unwrap_or_else(|| self.beginning(shared, &shard));
+            // A shard that is closed ends by itself: whatever it holds had arrived.
+            let end = self.end.filter(|_| !shard.closed);
+            self.handed.insert(id.clone(), Handed { end, begins_here, hash_keys: shard.hash_keys });
+            splits.push(Split { id, position: position.to_value()? });
+        }
+        Ok(splits)
+    }
+
+    fn beginning(&self, shared: &Shared, shard: &Shard) -> Position {
+        let at = match (&shared.config.start, self.start) {
+            (Start::SequenceNumbers(numbers), _) if numbers.contains_key(&shard.id) => {
+                Place::At(numbers.get(&shard.id).cloned().unwrap_or_default())
+            }
+            (_, Some(start)) => Place::Timestamp(start),
+            _ => Place::TrimHorizon,
+        };
+        Position { stream: self.created, at, until: None, start: self.start, closed: false }
+    }
+}
+
+fn check_created(stream: &str, then: i64, now: i64) -> Result<()> {
+    if then == now {
+        return Ok(());
+    }
+    Err(Error::environment(format!(
+        "the stream {stream} was deleted and made again: it was made {} and is now one that was made {}, whose records are others",
+        cursor::time_of(then),
+        cursor::time_of(now)
+    ))
+    .hint("begin anew with another `--state` folder or `wasmill state reset`, if the new stream is to be read"))
+}
+
+/// A shard was read in part, and is there no more.
+fn check_gone(policy: LostRecords, shard: &str, position: &Position) -> Result<()> {
+    let until = position.until.map_or_else(|| "its beginning".to_owned(), cursor::time_of);
+    let what =
+        format!("the shard {shard} was read up to what arrived {until}, and has gone by retention; records behind may have gone unread");
+    match policy {
+        LostRecords::Stop => Err(Error::environment(what)
+            .hint("`on_lost_records: trim_horizon` (or `latest`) goes on without them; nothing else can bring them back")),
+        LostRecords::TrimHorizon | LostRecords::Latest => {
+            tracing::warn!("{what}; goes on without them, as `on_lost_records` says");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,523 @@
+//! The source `kinesis` against a real server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod contract;
+mod kinesis_server;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use contract::{Seen, check_open_source, read_all, seen};
+use kinesis_server::proxy::{Fate, Proxy};
+use kinesis_server::{PATIENCE, Stream, connection, connection_to, pack, until};
+use wasmill_connectors::kinesis::{Aggregates, Consumer, FanOut, KinesisConfig, KinesisFormat, KinesisSource, LostRecords, Start};
+use wasmill_engine::{Mode, Progress, Read, Result, Source, SplitId, SplitReader, SplitState};
+
+const MIDDLE: u128 = u128::MAX / 2;
+
+fn schema(columns: &[(&str, DataType, bool)]) -> SchemaRef {
+    Arc::new(Schema::new(columns.iter().map(|(name, kind, null)| Field::new(*name, kind.clone(), *null)).collect::<Vec<_>>()))
+}
+
+fn ids() -> SchemaRef {
+    schema(&[("id", DataType::Int64, true)])
+}
+
+fn config(stream: &Stream) -> KinesisConfig {
+    KinesisConfig { poll: Some("200ms".into()), follow: Some("300ms".into()), ..KinesisConfig::of_stream(&stream.name, connection()) }
+}
+
+fn source(config: &KinesisConfig, schema: &SchemaRef, mode: Mode) -> KinesisSource {
+    KinesisSource::new("pins", config.clone(), Arc::clone(schema), mode).unwrap()
+}
+
+/// A run without lanes: reads all splits in turn, in what order they come.
+struct Run {
+    source: KinesisSource,
+    restored: Progress,
+    progress: Progress,
+    readers: Vec<(SplitId, Box<dyn SplitReader>)>,
+    /// The ids of the rows, in the order in which they were read, and the codes of the rejects.
+    read: Vec<String>,
+    complete: bool,
+}
+
+impl Run {
+    fn start(config: &KinesisConfig, mode: Mode, restored: &Progress) -> Result<Self> {
+        let source = source(config, &ids(), mode);
+        let (restored, progress, read) = (restored.clone(), restored.clone(), Vec::new());
+        let mut run = Self { source, restored, progress, readers: Vec::new(), read, complete: false };
+        run.look()?;
+        Ok(run)
+    }
+
+    fn look(&mut self) -> Result<()> {
+        let found = self.source.discover(&self.restored)?;
+        self.complete = found.complete;
+        for split in found.splits {
+            let reader = self.source.open(&split)?;
+            if reader.begins_here() {
+                self.progress.insert(split.id.clone(), SplitState { position: reader.position(), done: false });
+            }
+            self.readers.push((split.id, reader));
+        }
+        Ok(())
+    }
+
+    /// Reads what is there. False when everything has ended.
+    fn step(&mut self) -> Result<bool> {
+        self.look()?;
+        let mut left = Vec::new();
+        for (id, mut reader) in std::mem::take(&mut self.readers) {
+            let read = reader.read(100)?;
+            let done = matches!(read, Read::End);
+            if let Read::Batch(batch) = read {
+                let rows = batch.batch.records.column(0).as_primitive::<Int64Type>();
+                self.read.extend(rows.iter().map(|id| id.map_or("null".to_owned(), |id| id.to_string())));
+                self.read.extend(batch.rejects.iter().map(|reject| reject.code.clone()));
+            }
+            self.progress.insert(id.clone(), SplitState { position: reader.position(), done });
+            if !done {
+                left.push((id, reader));
+            }
+        }
+        self.readers = left;
+        Ok(!(self.readers.is_empty() && self.complete))
+    }
+
+    /// Reads until something is so.
+    fn until(&mut self, mut is_so: impl FnMut(&Self) -> bool) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            assert!(Instant::now() < deadline, "it did not happen within {PATIENCE:?}; read {}, {:#?}", self.read.len(), self.progress);
+            self.step()?;
+            std::thread::park_timeout(std::time::Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}
+
+/// What a batch reads after some progress, and the progress after it.
+fn batch(config: &KinesisConfig, before: &Progress) -> Result<(Vec<String>, Progress)> {
+    let mut run = Run::start(config, Mode::Batch, before)?;
+    let deadline = Instant::now() + PATIENCE;
+    while run.step()? {
+        assert!(Instant::now() < deadline, "a batch ends");
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+    Ok((run.read, run.progress))
+}
+
+fn sorted(mut read: Vec<String>) -> Vec<u64> {
+    read.sort_by_key(|id| id.parse::<u64>().unwrap());
+    read.iter().map(|id| id.parse().unwrap()).collect()
+}
+
+fn numbers(range: std::ops::Range<u64>) -> Vec<u64> {
+    range.collect()
+}
+
+/// The numbers of each key come in their order.
+fn check_order(read: &[String]) {
+    let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+    for number in read.iter().map(|id| id.parse::<u64>().unwrap()) {
+        let before = last.insert(number % 50, number);
+        assert!(before.is_none_or(|before| before < number), "{number} came behind {before:?}");
+    }
+}
+
+#[test]
+fn the_contract_holds_with_plain_records_and_aggregates() {
+    let stream = Stream::new(2);
+    for number in 0..40_u32 {
+        let hash_key = u128::from(number % 2) * (u128::MAX - 1) + u128::from(number % 2 == 0);
+        let data = match number % 10 {
+            5 => b"{\"id\": 5, \"text\": \"bad \xff byte\"}".to_vec(),
+            6 => {
+                let part = |text: &'static str| ("p", Some(hash_key), text.as_bytes());
+                pack(&[part("{\"id\":100}"), part("{\"id\": \"bad\"}"), part("{\"id\":102}")])
+            }
+            7 => b"{\"id\": \"seven\"}".to_vec(),
+            8 => Vec::new(),
+            _ => format!("{{\"id\": {number}, \"text\": \"\u{fc}\u{1f600} {number}\", \"else\": [{number}]}}").into_bytes(),
+        };
+        stream.put_at(hash_key, data);
+    }
+    let columns = schema(&[
+        ("_source.shard", DataType::Utf8, false),
+        ("id", DataType::Int64, true),
+        ("text", DataType::Utf8, true),
+        ("_source.sub_sequence", DataType::Int64, false),
+        ("_source.partition_key", DataType::Utf8, false),
+    ]);
+    let all = check_open_source(|| Box::new(source(&config(&stream), &columns, Mode::Batch)));
+    let first = format!("{}/shardId-000000000000", stream.name);
+    assert_eq!(all.keys().cloned().collect::<Vec<_>>(), [first.clone(), first.replace("000000000000", "000000000001")]);
+    let all: Vec<Seen> = all.into_values().flatten().collect();
+    assert_eq!(all.len(), 40 + 4 * 2);
+    let count = |text: &str| all.iter().filter(|(.., record)| record.contains(text)).count();
+    assert_eq!((count("invalid-utf8"), count("bad-value"), count("malformed-json")), (4, 8, 4));
+    assert_eq!(count("\"id\":102,\"text\":null,\"_source.sub_sequence\":2,\"_source.partition_key\":\"p\"}"), 4);
+    let record = stream.records("shardId-000000000000")[3].sequence_number.clone();
+    assert!(all.iter().any(|(place, at, _)| *place == format!("{first}/{record}") && *at == 2), "{all:?}");
+}
+
+#[test]
+fn a_batch_reads_what_was_there_and_the_next_one_what_came_since() {
+    let stream = Stream::new(3);
+    stream.put_ids(0..700);
+    let (first, progress) = batch(&config(&stream), &Progress::new()).unwrap();
+    check_order(&first);
+    assert_eq!(sorted(first), numbers(0..700));
+    let (nothing, progress) = batch(&config(&stream), &progress).unwrap();
+    assert_eq!(nothing, Vec::<String>::new());
+    stream.put_ids(700..1000);
+    let (second, _) = batch(&config(&stream), &progress).unwrap();
+    assert_eq!(sorted(second), numbers(700..1000));
+}
+
+#[test]
+fn a_batch_ends_while_records_go_on_arriving() {
+    let stream = Stream::new(1);
+    stream.put_ids(0..50);
+    let mut run = Run::start(&config(&stream), Mode::Batch, &Progress::new()).unwrap();
+    stream.put_ids(50..100);
+    let deadline = Instant::now() + PATIENCE;
+    while run.step().unwrap() {
+        assert!(Instant::now() < deadline, "a batch ends");
+    }
+    let first = sorted(std::mem::take(&mut run.read));
+    assert!(first.len() >= 50 && first == numbers(0..first.len() as u64), "{first:?}");
+    let (second, _) = batch(&config(&stream), &run.progress).unwrap();
+    assert_eq!(sorted(second), numbers(first.len() as u64..100));
+}
+
+#[test]
+fn a_run_starts_where_it_is_told() {
+    let stream = Stream::new(2);
+    stream.put_ids(0..20);
+    let (shard, number) = stream.put("k", "{\"id\":20}");
+    let arrival = stream.records(&shard).last().unwrap().approximate_arrival_timestamp.unwrap();
+    // Times come as fractions of seconds, rounded down to milliseconds: what comes next has to be later.
+    let since = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(arrival.to_millis().unwrap() as u64 + 2);
+    until(|| std::time::SystemTime::now() > since);
+    let config = |start| KinesisConfig { start, ..config(&stream) };
+    let latest = Run::start(&config(Start::Latest), Mode::Stream, &Progress::new()).unwrap();
+    let noted = latest.progress.clone();
+    assert_eq!(noted.len(), 2, "what was decided is noted, also of shards that gave nothing");
+    drop(latest);
+    stream.put_ids(21..40);
+    let mut run = Run::start(&config(Start::Latest), Mode::Stream, &noted).unwrap();
+    run.until(|run| run.read.len() == 19).unwrap();
+    assert_eq!(sorted(run.read), numbers(21..40));
+
+    let time = humantime::format_rfc3339_millis(since).to_string();
+    let (read, _) = batch(&config(Start::Timestamp(time)), &Progress::new()).unwrap();
+    assert_eq!(sorted(read), numbers(21..40));
+
+    let (read, _) = batch(&config(Start::SequenceNumbers([(shard.clone(), number)].into())), &Progress::new()).unwrap();
+    let of_others =
+        (0..40).filter(|id| !stream.records(&shard).iter().any(|record| record.data.as_ref() == format!("{{\"id\":{id}}}").as_bytes()));
+    let expected: BTreeSet<u64> = (20..40).chain(of_others).collect();
+    assert_eq!(sorted(read), expected.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn shards_that_the_first_checkpoint_did_not_know_begin_where_it_was_decided() {
+    let stream = Stream::new(2);
+    stream.put_ids(0..40);
+    until(|| std::time::SystemTime::now() > newest(&stream));
+    let config = KinesisConfig { start: Start::Latest, ..config(&stream) };
+    let mut noted = Run::start(&config, Mode::Stream, &Progress::new()).unwrap().progress.clone();
+    stream.put_ids(40..80);
+    noted.pop_last();
+    let (read, _) = batch(&config, &noted).unwrap();
+    assert_eq!(sorted(read), numbers(40..80));
+}
+
+/// When the newest record arrived.
+fn newest(stream: &Stream) -> std::time::SystemTime {
+    let all = stream.shards().into_iter().flat_map(|shard| stream.records(&shard.shard_id));
+    let newest = all.map(|record| record.approximate_arrival_timestamp.unwrap().to_millis().unwrap()).max().unwrap();
+    std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(newest as u64 + 2)
+}
+
+#[test]
+fn splits_and_merges_are_followed_in_full_flow_and_across_restarts() {
+    for consumer in [Consumer::Polling, Consumer::FanOut(FanOut { name: "mill".into() })] {
+        let stream = Stream::new(2);
+        let config = KinesisConfig { consumer, ..config(&stream) };
+        println!("{:?}", config.consumer);
+        let mut all: Vec<String> = Vec::new();
+        let mut progress = Progress::new();
+        std::thread::scope(|scope| {
+            let producer = scope.spawn(|| {
+                for round in 0..6 {
+                    stream.put_ids(round * 400..round * 400 + 400);
+                    let open = stream.open_shards();
+                    match round {
+                        0 => stream.split(&open[0]),
+                        1 => stream.merge(&open[1], &open[2]),
+                        2 => stream.split(&open[open.len() - 1]),
+                        3 => stream.merge(&open[0], &open[1]),
+                        _ => {}
+                    }
+                }
+            });
+            // A restart from what was noted, again and again.
+            for target in [300, 900, 1500, 2400] {
+                let mut run = Run::start(&config, Mode::Stream, &progress).unwrap();
+                let before = all.len();
+                run.until(|run| before + run.read.len() >= target).unwrap();
+                all.append(&mut run.read);
+                progress = run.progress;
+            }
+            producer.join().unwrap();
+        });
+        assert!(stream.shards().len() >= 8, "{:?}", stream.shards());
+        check_order(&all);
+        assert_eq!(sorted(all), numbers(0..2400));
+        let (nothing, _) = batch(&config, &progress).unwrap();
+        assert_eq!(nothing, Vec::<String>::new());
+        // A batch over the whole family.
+        let (read, _) = batch(&KinesisConfig { consumer: Consumer::Polling, ..config }, &Progress::new()).unwrap();
+        check_order(&read);
+        assert_eq!(sorted(read), numbers(0..2400));
+    }
+}
+
+#[test]
+fn an_aggregate_that_went_to_another_shard_after_a_split_is_left_out() {
+    let stream = Stream::new(1);
+    stream.split(&stream.shards()[0]);
+    let both: [(&str, Option<u128>, &[u8]); 2] = [("a", Some(1), b"{\"id\":1}"), ("b", Some(MIDDLE + 9), b"{\"id\":2}")];
+    // What a producer sends that does not know of the split, and what it sends when it is told.
+    stream.put_at(1, pack(&both));
+    stream.put_at(1, pack(&both[..1]));
+    stream.put_at(MIDDLE + 9, pack(&both[1..]));
+    let read = |aggregates| batch(&KinesisConfig { aggregates, ..config(&stream) }, &Progress::new()).unwrap();
+    let (unpacked, progress) = read(Aggregates::Unpack);
+    assert_eq!(sorted(unpacked), [1, 2]);
+    assert_eq!(batch(&config(&stream), &progress).unwrap().0, Vec::<String>::new());
+    assert_eq!(sorted(read(Aggregates::UnpackAll).0), [1, 1, 2, 2]);
+    assert_eq!(read(Aggregates::Keep).0, ["invalid-utf8"; 3]);
+}
+
+#[test]
+fn columns_know_where_a_record_comes_from() {
+    let stream = Stream::new(1);
+    let (_, number) = stream.put("key \u{fc}", b"not \xff JSON".to_vec());
+    let utc = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    let columns = schema(&[
+        ("_source.stream", DataType::Utf8, false),
+        ("_source.shard", DataType::Utf8, false),
+        ("_source.sequence_number", DataType::Utf8, false),
+        ("_source.partition_key", DataType::Utf8, false),
+        ("_source.arrival", utc, true),
+        ("value", DataType::Binary, true),
+    ]);
+    let config = KinesisConfig { format: KinesisFormat::Raw, ..config(&stream) };
+    let mut source = source(&config, &columns, Mode::Batch);
+    let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
+    let (records, _) = read_all(&source, source.open(&split).unwrap().as_mut(), 10);
+    let name = &stream.name;
+    let expected = format!(
+        "{{\"_source.stream\":\"{name}\",\"_source.shard\":\"shardId-000000000000\",\"_source.sequence_number\":\"{number}\",\"_source.partition_key\":\"key \u{fc}\",\"_source.arrival\":\"20"
+    );
+    assert!(records[0].2.starts_with(&expected), "{records:?}");
+    let unknown = KinesisSource::new("pins", config, schema(&[("_source.offset", DataType::Int64, true)]), Mode::Batch);
+    assert!(unknown.err().unwrap().to_string().contains("Kinesis has no column _source.offset"));
+}
+
+#[test]
+fn what_passes_is_tried_again_and_nothing_is_lost_or_doubled() {
+    let stream = Stream::new(2);
+    stream.put_ids(0..900);
+    let proxy = Proxy::start();
+    let config = KinesisConfig { connection: connection_to(&proxy.address), ..config(&stream) };
+    let faults = [
+        ("GetRecords", 2, Fate::Refuse(400, "ExpiredIteratorException")),
+        ("GetRecords", 2, Fate::Refuse(400, "ProvisionedThroughputExceededException")),
+        ("GetRecords", 2, Fate::Refuse(500, "InternalFailureException")),
+        ("GetRecords", 2, Fate::Lose),
+        ("GetRecords", 2, Fate::Cut(300)),
+        ("GetShardIterator", 1, Fate::Refuse(400, "ProvisionedThroughputExceededException")),
+        ("ListShards", 1, Fate::Refuse(400, "LimitExceededException")),
+        ("DescribeStreamSummary", 1, Fate::Refuse(503, "ServiceUnavailable")),
+    ];
+    for (operation, n, fate) in faults {
+        let before = proxy.touched();
+        proxy.every(operation, n, 3, fate.clone());
+        let (first, mut progress) = batch(&config, &Progress::new()).unwrap();
+        assert_eq!(sorted(first), numbers(0..900), "{operation} {fate:?}");
+        // How many requests a batch needs is not said: on until all faults have come.
+        for _ in 0..10 {
+            if proxy.touched() - before == 3 {
+                break;
+            }
+            let (nothing, after) = batch(&config, &progress).unwrap();
+            assert_eq!(nothing, Vec::<String>::new(), "{operation} {fate:?}");
+            progress = after;
+        }
+        assert_eq!(proxy.touched() - before, 3, "{operation} {fate:?}");
+    }
+}
+
+#[test]
+fn what_does_not_pass_stops_the_run_with_what_to_do() {
+    let stream = Stream::new(1);
+    stream.put_ids(0..10);
+    let proxy = Proxy::start();
+    let config = KinesisConfig { connection: connection_to(&proxy.address), patience: Some("1s".into()), ..config(&stream) };
+    let failed = |operation, status, name| {
+        proxy.every(operation, 1, usize::MAX, Fate::Refuse(status, name));
+        batch(&config, &Progress::new()).unwrap_err()
+    };
+    let error = failed("GetRecords", 400, "ExpiredIteratorException");
+    assert!(error.to_string().contains("it was tried for 1 s") && error.hint_text().unwrap().contains("patience"), "{error}");
+    let error = failed("DescribeStreamSummary", 400, "UnrecognizedClientException");
+    assert!(error.hint_text().unwrap().contains("credentials are wrong"), "{error}");
+    let error = failed("GetRecords", 400, "AccessDeniedException");
+    assert!(error.hint_text().unwrap().contains("kinesis:DescribeStreamSummary"), "{error}");
+    assert!(!error.to_string().contains("test-secret"));
+    let error = batch(&KinesisConfig { stream: "nowhere".into(), ..config.clone() }, &Progress::new()).unwrap_err();
+    assert!(error.to_string().contains("cannot describe the stream nowhere: "), "{error}");
+    let closed = KinesisConfig { connection: connection_to("http://127.0.0.1:1"), ..config };
+    assert!(batch(&closed, &Progress::new()).unwrap_err().to_string().contains("it was tried for"));
+}
+
+#[test]
+fn fan_out_reads_the_same_and_goes_on_after_its_connections_break() {
+    let stream = Stream::new(2);
+    stream.put_ids(0..600);
+    let proxy = Proxy::start();
+    let consumer = Consumer::FanOut(FanOut { name: "mill".into() });
+    let config = KinesisConfig { connection: connection_to(&proxy.address), consumer, ..config(&stream) };
+    let (first, progress) = batch(&config, &Progress::new()).unwrap();
+    check_order(&first);
+    assert_eq!(sorted(first), numbers(0..600));
+    // The same consumer again, cut in the middle of what it gets.
+    let mut cut = 0;
+    proxy.rule(move |operation, _| {
+        cut += usize::from(operation == "SubscribeToShard");
+        match operation {
+            "SubscribeToShard" if cut == 1 => Fate::Refuse(400, "ResourceInUseException"),
+            "SubscribeToShard" if cut <= 6 => Fate::Cut(10_000 * cut),
+            _ => Fate::Pass,
+        }
+    });
+    let mut run = Run::start(&config, Mode::Stream, &progress).unwrap();
+    for round in 0..8 {
+        stream.put_ids(600 + round * 200..800 + round * 200);
+        run.until(|run| run.read.len() as u64 >= (round + 1) * 200).unwrap();
+    }
+    check_order(&run.read);
+    assert_eq!(sorted(run.read), numbers(600..2200));
+    assert!(proxy.touched() >= 4, "{}", proxy.touched());
+}
+
+/// The state of a checkpoint whose records have gone: it stands behind a record that is not there, and had read nothing since.
+fn overtaken(stream: &Stream, progress: &Progress) -> Progress {
+    let begin = stream.shards()[0].sequence_number_range.clone().unwrap().starting_sequence_number;
+    let mut overtaken = progress.clone();
+    for state in overtaken.values_mut() {
+        state.position["at"] = serde_json::json!({ "behind": begin });
+        state.position["until"] = serde_json::json!(1_000);
+    }
+    overtaken
+}
+
+#[test]
+fn records_that_went_by_retention_stop_the_run_unless_the_file_says_otherwise() {
+    let stream = Stream::new(1);
+    stream.put_ids(0..30);
+    let (_, progress) = batch(&config(&stream), &Progress::new()).unwrap();
+    let lost = overtaken(&stream, &progress);
+    let error = batch(&config(&stream), &lost).unwrap_err();
+    assert!(error.to_string().contains("has gone by retention (24 h)"), "{error}");
+    assert!(error.hint_text().unwrap().contains("on_lost_records"));
+    let go_on = |on_lost_records| KinesisConfig { on_lost_records, ..config(&stream) };
+    assert_eq!(sorted(batch(&go_on(LostRecords::TrimHorizon), &lost).unwrap().0), numbers(0..30));
+    until(|| std::time::SystemTime::now() > newest(&stream));
+    let mut run = Run::start(&go_on(LostRecords::Latest), Mode::Stream, &lost).unwrap();
+    run.until(|run| run.progress.values().all(|state| state.position["until"] != 1_000)).unwrap();
+    stream.put_ids(30..40);
+    run.until(|run| run.read.len() >= 10).unwrap();
+    assert_eq!(sorted(run.read), numbers(30..40));
+    // Where everything was read that can have gone, nothing is lost.
+    let mut quiet = lost;
+    quiet.values_mut().for_each(|state| state.position["until"] = progress.values().next().unwrap().position["until"].clone());
+    assert_eq!(sorted(batch(&config(&stream), &quiet).unwrap().0), numbers(0..40));
+}
+
+#[test]
+fn a_shard_that_went_in_the_middle_stops_the_run() {
+    let stream = Stream::new(1);
+    stream.put_ids(0..10);
+    let (_, progress) = batch(&config(&stream), &Progress::new()).unwrap();
+    let (_, state) = progress.into_iter().next().unwrap();
+    let gone = Progress::from([(SplitId::from(format!("{}/shardId-000000000777", stream.name)), state)]);
+    let error = batch(&config(&stream), &gone).unwrap_err();
+    assert!(error.to_string().contains("the shard shardId-000000000777 was read up to what arrived at 20"), "{error}");
+    let config = KinesisConfig { on_lost_records: LostRecords::TrimHorizon, ..config(&stream) };
+    assert_eq!(sorted(batch(&config, &gone).unwrap().0), numbers(0..10), "others are new to the checkpoint");
+}
+
+#[test]
+fn a_stream_that_was_made_again_stops_the_run() {
+    let stream = Stream::new(1);
+    stream.put_ids(0..10);
+    let (_, progress) = batch(&config(&stream), &Progress::new()).unwrap();
+    let mut run = Run::start(&config(&stream), Mode::Stream, &progress).unwrap();
+    stream.delete();
+    stream.create(1);
+    stream.put_ids(10..20);
+    let error = batch(&config(&stream), &progress).unwrap_err();
+    assert!(error.to_string().contains("was deleted and made again"), "{error}");
+    let deadline = Instant::now() + PATIENCE;
+    let error = loop {
+        assert!(Instant::now() < deadline, "the run notices");
+        if let Err(error) = run.step() {
+            break error;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    };
+    assert!(error.to_string().contains("was deleted and made again") || error.to_string().contains("shardId-000000000000"), "{error}");
+}
+
+#[test]
+fn what_is_too_long_is_rejected_and_lag_is_told() {
+    let stream = Stream::new(1);
+    stream.put("k", format!("{{\"id\":1,\"text\":\"{}\"}}", "x".repeat(2000)));
+    stream.put("k", "{\"id\":2}");
+    let small = KinesisConfig { max_record: Some(bytesize::ByteSize(1024)), ..config(&stream) };
+    assert_eq!(batch(&small, &Progress::new()).unwrap().0, ["2", "too-long"]);
+    let run = Run::start(&config(&stream), Mode::Stream, &Progress::new()).unwrap();
+    assert!(run.source.behind().is_some());
+    drop(run);
+}
+
+#[test]
+fn positions_within_aggregates_and_rejects_name_the_record() {
+    let stream = Stream::new(1);
+    let (_, number) = stream.put("k", pack(&[("a", None, b"{\"id\":1}"), ("b", None, b"{"), ("c", None, b"{\"id\":3}")]));
+    let mut source = source(&config(&stream), &ids(), Mode::Batch);
+    let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
+    let mut reader = source.open(&split).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let mut all = Vec::new();
+    while all.len() < 2 {
+        assert!(Instant::now() < deadline);
+        if let Read::Batch(batch) = reader.read(1).unwrap() {
+            all.extend(seen(&batch));
+        }
+    }
+    let place = format!("{}/shardId-000000000000/{number}", stream.name);
+    assert_eq!((all[0].0.as_str(), all[0].1, all[1].0.as_str(), all[1].1), (place.as_str(), 0, place.as_str(), 1));
+    assert_eq!(reader.position()["at"], serde_json::json!({ "within": [number, 1] }));
+}
