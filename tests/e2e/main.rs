@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod delta_diff;
 mod kafka;
 #[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
 mod kafka_broker;

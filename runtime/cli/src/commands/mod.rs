@@ -4,6 +4,7 @@ mod check;
 mod checked;
 mod compile_plugin;
 mod completions;
+mod diff;
 mod emulate;
 mod pipeline_arguments;
 mod plan;
@@ -11,6 +12,7 @@ mod plugin;
 mod run;
 mod schema;
 mod state;
+mod table_arguments;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -32,6 +34,7 @@ enum Command {
     Check(check::Check),
     Plan(plan::Plan),
     State(state::State),
+    Diff(diff::Diff),
     Emulate(emulate::Emulate),
     Plugin(plugin::Plugin),
     Schema(schema::Schema),
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::State(command) => command.run(),
+        Command::Diff(command) => command.run(),
         Command::Emulate(command) => command.run(),
         Command::Plugin(command) => command.run(),
         Command::CompilePlugin(command) => command.run(),

@@ -2,6 +2,7 @@
 
 mod storage;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,8 +36,14 @@ pub(crate) struct TableLog {
     place: Place,
     storage: Storage,
     url: Url,
-    engine: DefaultEngine<TokioMultiThreadExecutor>,
+    engine: Arc<KernelEngine>,
 }
+
+/// What the Delta kernel reads tables with.
+pub(crate) type KernelEngine = DefaultEngine<TokioMultiThreadExecutor>;
+
+/// How many rows of a data file are decoded at once.
+const BATCH_ROWS: NonZero<usize> = NonZero::new(8192).unwrap();
 
 /// Whether an entry was put.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +67,7 @@ impl TableLog {
             Place::Bucket(bucket, uri) => (table_url(uri)?, bucket.store() as Arc<dyn ObjectStore>),
         };
         let executor = Arc::new(TokioMultiThreadExecutor::new(threads::handle()?));
-        let engine = DefaultEngineBuilder::new(store).with_task_executor(executor).build();
+        let engine = Arc::new(DefaultEngineBuilder::new(store).with_task_executor(executor).with_batch_size(BATCH_ROWS).build());
         Ok(Self { engine, storage: Storage::of(&place), place, url })
     }
 
@@ -78,7 +85,7 @@ impl TableLog {
         let mut marks = Marks::default();
         if let Some(names) = names {
             for name in names.all() {
-                let version = snapshot.get_app_id_version(name, &self.engine).map_err(|error| self.failed("read", error))?;
+                let version = snapshot.get_app_id_version(name, self.engine.as_ref()).map_err(|error| self.failed("read", error))?;
                 if let Some(version) = version {
                     marks.set(names, name, version);
                 }
@@ -112,6 +119,16 @@ impl TableLog {
         self.storage.put_new(&entry_name(version), entry, owner)
     }
 
+    /// The table's place, for people.
+    pub(crate) fn shown(&self) -> String {
+        self.place.to_string()
+    }
+
+    /// What reads its files.
+    pub(crate) fn engine(&self) -> Arc<KernelEngine> {
+        Arc::clone(&self.engine)
+    }
+
     /// The actions that remove every file that the table has at this version.
     ///
     /// Tables whose files have deletion vectors are refused before (see [`TableState::check`](super::state::TableState)),
@@ -120,7 +137,7 @@ impl TableLog {
         let listed = |error| self.failed("list the files of", error);
         let scan = self.snapshot(Some(state.version))?.scan_builder().build().map_err(listed)?;
         let mut files: Vec<ScanFile> = Vec::new();
-        for batch in scan.scan_metadata(&self.engine).map_err(listed)? {
+        for batch in scan.scan_metadata(self.engine.as_ref()).map_err(listed)? {
             files = batch.and_then(|batch| batch.visit_scan_files(files, Vec::push)).map_err(listed)?;
         }
         let now = now_millis();
@@ -140,7 +157,7 @@ impl TableLog {
     /// Writes a checkpoint of the log at this version, and if asked to `clean`, removes entries that have expired.
     pub(crate) fn checkpoint(&self, version: u64, clean: bool) -> Result<()> {
         let snapshot = self.snapshot(Some(version))?;
-        snapshot.checkpoint(&self.engine, None).map_err(|error| self.failed("checkpoint the log of", error))?;
+        snapshot.checkpoint(self.engine.as_ref(), None).map_err(|error| self.failed("checkpoint the log of", error))?;
         self.storage.sync()?;
         if clean { self.remove_expired(SystemTime::now() - LOG_RETENTION) } else { Ok(()) }
     }
@@ -160,15 +177,19 @@ impl TableLog {
     }
 
     /// The table at a version, the newest without one.
-    fn snapshot(&self, version: Option<u64>) -> Result<SnapshotRef> {
+    ///
+    /// # Errors
+    /// Environment: there is no such table or version, or it can't be read.
+    pub(crate) fn snapshot(&self, version: Option<u64>) -> Result<SnapshotRef> {
         let mut builder = Snapshot::builder_for(&self.url);
         if let Some(version) = version {
             builder = builder.at_version(version);
         }
-        builder.build(&self.engine).map_err(|error| self.failed("open", error))
+        builder.build(self.engine.as_ref()).map_err(|error| self.failed("open", error))
     }
 
-    fn failed(&self, what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    /// An error of the kernel about this table.
+    pub(crate) fn failed(&self, what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
         failed(what, &self.place, error)
     }
 }

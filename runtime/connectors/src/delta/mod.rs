@@ -4,14 +4,17 @@
 //! commit moves them to their place and then puts one entry into the table's log, which adds the files and sets the sink's token together. Whoever puts an entry for a version
 //! first has it; everyone else reads the log again and decides anew, so that two processes can't both commit an epoch.
 
+mod address;
 mod commit;
 mod config;
 mod convert;
 mod data_file;
+mod diff;
 mod log;
 mod partition;
 mod place;
 mod prepared;
+mod rows;
 mod schema;
 mod sink;
 mod staging;
@@ -20,7 +23,9 @@ mod stats;
 mod text;
 mod writer;
 
+pub use address::TableAddress;
 pub use config::{DeltaCompression, DeltaConfig, WriteMode};
+pub use diff::{Cell, ChangedRow, ColumnDifference, DiffOptions, Difference, Side, diff};
 pub(crate) use partition::{Key, Partitioner};
 pub use schema::SchemaDifference;
 pub use sink::{DeltaSink, check_schema};
