@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
-use wasmill_connectors::delta::{DeltaSink, check_schema};
+use wasmill_connectors::delta::{self, DeltaSink, DeltaSource, DeltaSourceConfig, check_schema};
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
 use wasmill_connectors::formats::Format;
@@ -35,6 +35,7 @@ impl Connectors for BuiltConnectors {
             SourceKind::Files(config) => columns_of_files(config, columns)?,
             SourceKind::S3(config) => columns_of_objects(config, columns)?,
             SourceKind::Emulator(config) => Some(config.table.schema()),
+            SourceKind::Delta(config) => columns_of_table(config, columns)?,
             SourceKind::Kafka(config) => columns_of_kafka(config, columns)?,
         };
         let schema = resolve(columns, known);
@@ -44,6 +45,7 @@ impl Connectors for BuiltConnectors {
             // An endless emulator in a batch has been reported, with better words.
             SourceKind::Emulator(config) if is_endless(config) && mode == Mode::Batch => {}
             SourceKind::Emulator(config) => drop(EmulatorSource::new(name, config, Arc::clone(&schema), mode)?),
+            SourceKind::Delta(config) => drop(DeltaSource::new(name, config.clone(), Arc::clone(&schema), mode)?),
             SourceKind::Kafka(config) => drop(KafkaSource::new(name, name, config.clone(), Arc::clone(&schema), mode)?),
         }
         Ok(schema)
@@ -92,6 +94,14 @@ fn columns_of_kafka(config: &KafkaConfig, columns: &SourceColumns) -> Result<Opt
                 .hint("list them: `schema: { index: int64, title: text }`, beside `kafka`"))
         }
         (known, _) => Ok(known),
+    }
+}
+
+/// A table says which columns it has.
+fn columns_of_table(config: &DeltaSourceConfig, columns: &SourceColumns) -> Result<Option<SchemaRef>> {
+    match columns {
+        SourceColumns::Declared(_) => Ok(None),
+        SourceColumns::Sampled { .. } | SourceColumns::Needed(_) => delta::infer_schema(config).map(Some),
     }
 }
 

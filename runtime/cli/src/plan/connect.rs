@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::Schema;
 use wasmill_connectors::console::ConsoleSink;
-use wasmill_connectors::delta::DeltaSink;
+use wasmill_connectors::delta::{DeltaSink, DeltaSource};
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
@@ -25,6 +25,7 @@ pub fn source(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box
         SourceKind::Files(config) => Box::new(FilesSource::new(name, config.clone(), schema, mode)?),
         SourceKind::S3(config) => Box::new(S3Source::new(name, config.clone(), schema, mode)?),
         SourceKind::Emulator(config) => Box::new(EmulatorSource::new(name, config, schema, mode)?),
+        SourceKind::Delta(config) => Box::new(DeltaSource::new(name, config.clone(), schema, mode)?),
         SourceKind::Kafka(config) => Box::new(KafkaSource::new(name, pipeline, config.clone(), schema, mode)?),
     })
 }
@@ -46,6 +47,7 @@ pub fn source_in_words(kind: &SourceKind) -> String {
         SourceKind::Files(config) => format!("files {}", config.path.all().join(", ")),
         SourceKind::S3(config) => format!("s3 {}", config.uri.all().join(", ")),
         SourceKind::Emulator(config) => format!("emulator of the table {}", config.table.name()),
+        SourceKind::Delta(config) => format!("delta {}", config.uri),
         SourceKind::Kafka(config) => format!("kafka {} of {}", config.topics_in_words(), config.brokers),
     }
 }

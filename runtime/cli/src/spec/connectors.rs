@@ -3,7 +3,7 @@
 use super::SinkKind;
 
 pub use wasmill_connectors::console::ConsoleConfig as ConsoleSink;
-pub use wasmill_connectors::delta::{DeltaConfig as DeltaSink, WriteMode};
+pub use wasmill_connectors::delta::{DeltaConfig as DeltaSink, DeltaSourceConfig as DeltaSource, WriteMode};
 pub use wasmill_connectors::emulator::EmulatorConfig as EmulatorSource;
 pub use wasmill_connectors::files::sink::FilesSinkConfig as FilesSink;
 pub use wasmill_connectors::files::source::FilesConfig as FilesSource;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::connectors::{EmulatorSource, FilesSource, KafkaSource, S3Source};
+use super::connectors::{DeltaSource, EmulatorSource, FilesSource, KafkaSource, S3Source};
 use super::{Columns, Share};
 
 /// Where records come from. Exactly one connector.
@@ -30,6 +30,11 @@ pub struct SourceSpec {
     /// Reads topics of Apache Kafka: JSON, or values as they are.
     #[schemars(extend("x-connector" = true))]
     pub kafka: Option<KafkaSource>,
+    /// `delta: { uri: out/pin_table }`
+    ///
+    /// Reads a Delta table: one version whole, and then what later versions add.
+    #[schemars(extend("x-connector" = true))]
+    pub delta: Option<DeltaSource>,
     /// `schema: { index: int64, title: text, timestamp: "timestamp(us, UTC)" }`
     ///
     /// The columns to decode and their types. Default: what the stages need; where a sink reads straight from the source, what a sample
@@ -52,6 +57,8 @@ pub enum SourceKind {
     Emulator(EmulatorSource),
     /// Kafka.
     Kafka(KafkaSource),
+    /// A Delta table.
+    Delta(DeltaSource),
 }
 
 impl SourceSpec {
@@ -61,7 +68,8 @@ impl SourceSpec {
         let emulator = self.emulator.clone().map(SourceKind::Emulator);
         let kafka = self.kafka.clone().map(SourceKind::Kafka);
         let s3 = self.s3.clone().map(SourceKind::S3);
-        let mut given = [files, s3, emulator, kafka].into_iter().flatten();
+        let delta = self.delta.clone().map(SourceKind::Delta);
+        let mut given = [files, s3, emulator, kafka, delta].into_iter().flatten();
         given.next().filter(|_| given.next().is_none())
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use delta_kernel::Snapshot;
+use delta_kernel::history_manager::{HistoryCommitType, latest_version_as_of};
 use delta_kernel::scan::state::ScanFile;
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
@@ -105,6 +106,31 @@ impl TableLog {
             state.apply(names, &entry)?;
         }
         Ok(state)
+    }
+
+    /// The entry of a version; none if there is none, or none any more.
+    pub(crate) fn entry(&self, version: u64) -> Result<Option<String>> {
+        self.storage.read(&entry_name(version))
+    }
+
+    /// The last version that is not younger than a moment, in milliseconds since 1970.
+    pub(crate) fn version_at(&self, millis: i64) -> Result<u64> {
+        let newest = self.snapshot(None)?;
+        let found = latest_version_as_of(&newest, self.engine.as_ref(), millis, HistoryCommitType::Recreatable);
+        found.map(|found| found.version).map_err(|error| {
+            Error::environment(format!("the Delta table {} has no version of that time that can be read: {error}", self.place))
+        })
+    }
+
+    /// A version, opened from an earlier one if that is at hand.
+    pub(crate) fn snapshot_from(&self, earlier: Option<SnapshotRef>, version: u64) -> Result<SnapshotRef> {
+        match earlier.filter(|earlier| earlier.version() <= version) {
+            None => self.snapshot(Some(version)),
+            Some(earlier) => {
+                let built = Snapshot::builder_from(earlier).at_version(version).build(self.engine.as_ref());
+                built.map_err(|error| self.failed("open", error))
+            }
+        }
     }
 
     /// Whether the log has an entry of this version.

@@ -1,4 +1,4 @@
-//! The sink `delta`: rows into a Delta table, exactly once.
+//! The sink `delta`: rows into a Delta table, exactly once; the source `delta`; and what commands do with tables.
 //!
 //! A lane writes Parquet files where no reader sees them: into a hidden folder of the table, or as uploads that are not completed. A
 //! commit moves them to their place and then puts one entry into the table's log, which adds the files and sets the sink's token together. Whoever puts an entry for a version
@@ -17,6 +17,7 @@ mod prepared;
 mod rows;
 mod schema;
 mod sink;
+mod source;
 mod staging;
 mod state;
 mod stats;
@@ -29,3 +30,4 @@ pub use diff::{Cell, ChangedRow, ColumnDifference, DiffOptions, Difference, Side
 pub(crate) use partition::{Key, Partitioner};
 pub use schema::SchemaDifference;
 pub use sink::{DeltaSink, check_schema};
+pub use source::{DeltaSource, DeltaSourceConfig, OnChange, infer_schema};

@@ -229,6 +229,20 @@ impl FileRows {
 }
 
 impl FileChunk {
+    /// The first so many rows, and the rest.
+    pub(crate) fn split(self, rows: usize) -> (Self, Self) {
+        let rest = self.records.num_rows() - rows;
+        let (front, back) = (self.records.slice(0, rows), self.records.slice(rows, rest));
+        let (mut front_keep, mut back_keep) = (None, None);
+        if let Some(keep) = self.keep {
+            let at = keep.partition_point(|row| (*row as usize) < rows);
+            back_keep = Some(keep[at..].iter().map(|row| row - rows as u32).collect());
+            front_keep = Some(keep[..at].to_vec());
+        }
+        let behind = self.first + rows as u64;
+        (Self { first: self.first, records: front, keep: front_keep }, Self { first: behind, records: back, keep: back_keep })
+    }
+
     /// The rows that are not deleted.
     pub(crate) fn kept(self) -> Result<RecordBatch> {
         let Some(keep) = self.keep else { return Ok(self.records) };
