@@ -10,6 +10,7 @@ mod config;
 mod convert;
 mod data_file;
 mod diff;
+mod evolution;
 mod log;
 mod partition;
 mod place;
@@ -25,7 +26,7 @@ mod text;
 mod writer;
 
 pub use address::TableAddress;
-pub use config::{DeltaCompression, DeltaConfig, WriteMode};
+pub use config::{DeltaCompression, DeltaConfig, SchemaEvolution, WriteMode};
 pub use diff::{Cell, ChangedRow, ColumnDifference, DiffOptions, Difference, Side, diff};
 pub(crate) use partition::{Key, Partitioner};
 pub use schema::SchemaDifference;
