@@ -5,6 +5,7 @@
 mod crash;
 mod damage;
 mod delta_diff;
+mod delta_tables;
 mod kafka;
 #[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
 mod kafka_broker;

@@ -165,6 +165,12 @@ fn a_table_on_disk_holds_the_contract() {
     assert!(records.iter().all(|record| (number(record) % 3 == 0) == record.starts_with("{\"kind\":null")), "{records:?}");
     assert!(records.iter().any(|record| record.contains("\"kind\":\"kind/2\"")), "{records:?}");
     assert_eq!(infer_schema(&table.source_config()).unwrap().fields().len(), 3);
+    // Neither a partition column nor any other one needs to be wanted.
+    for columns in [vec![Field::new("text", DataType::Utf8, true)], vec![Field::new("_source.position", DataType::Int64, false)]] {
+        let schema = Arc::new(Schema::new(columns));
+        let all = check_source(|| Box::new(DeltaSource::new("rows", table.source_config(), Arc::clone(&schema), Mode::Batch).unwrap()));
+        assert_eq!(all.values().map(Vec::len).sum::<usize>(), 90);
+    }
 }
 
 #[test]

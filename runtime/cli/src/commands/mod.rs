@@ -12,6 +12,7 @@ mod plugin;
 mod run;
 mod schema;
 mod state;
+mod table;
 mod table_arguments;
 
 use std::io::Write;
@@ -35,6 +36,7 @@ enum Command {
     Plan(plan::Plan),
     State(state::State),
     Diff(diff::Diff),
+    Table(table::Table),
     Emulate(emulate::Emulate),
     Plugin(plugin::Plugin),
     Schema(schema::Schema),
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Plan(command) => command.run(),
         Command::State(command) => command.run(),
         Command::Diff(command) => command.run(),
+        Command::Table(command) => command.run(),
         Command::Emulate(command) => command.run(),
         Command::Plugin(command) => command.run(),
         Command::CompilePlugin(command) => command.run(),

@@ -179,7 +179,7 @@ fn entry(log: &TableLog, state: Option<&TableState>, token: &Token, names: &Mark
     if let (true, Some(state)) = (overwrite, state) {
         lines.extend(log.removals(state)?);
     }
-    lines.extend(prepared.files.iter().map(add));
+    lines.extend(prepared.files.iter().map(|file| add_action(file, true)));
     Ok(join(&lines))
 }
 
@@ -205,13 +205,14 @@ fn commit_info(operation: &str, token: &Token, state: Option<&TableState>, param
     json!({ "commitInfo": info })
 }
 
-fn add(file: &DataFile) -> Value {
+/// The action that adds a file to a table.
+pub(crate) fn add_action(file: &DataFile, data_change: bool) -> Value {
     json!({"add": {
         "path": escape_uri(&file.path),
         "partitionValues": file.partition_values,
         "size": file.size,
         "modificationTime": file.modified,
-        "dataChange": true,
+        "dataChange": data_change,
         "stats": file.stats,
     }})
 }

@@ -108,6 +108,36 @@ impl TableLog {
         Ok(state)
     }
 
+    /// The table's address, with a slash at its end.
+    pub(crate) fn root(&self) -> Url {
+        self.url.clone()
+    }
+
+    /// The versions that have an entry, in their order, each with the time when it was written. Times never decrease.
+    pub(crate) fn versions(&self) -> Result<Vec<(u64, SystemTime)>> {
+        let entry = |file: storage::Listed| {
+            let name = LoggedName::parse(&file.name)?;
+            (file.name == entry_name(name.version)).then_some((name.version, file.written))
+        };
+        let mut versions: Vec<(u64, SystemTime)> = self.storage.list()?.into_iter().filter_map(entry).collect();
+        versions.sort_unstable();
+        let mut latest = SystemTime::UNIX_EPOCH;
+        for (_, written) in &mut versions {
+            latest = latest.max(*written);
+            *written = latest;
+        }
+        Ok(versions)
+    }
+
+    /// The oldest version that can be read: the first one, or that of the oldest checkpoint.
+    pub(crate) fn oldest_version(&self) -> Result<Option<u64>> {
+        let names: Vec<LoggedName> = self.storage.list()?.into_iter().filter_map(|file| LoggedName::parse(&file.name)).collect();
+        if names.iter().any(|name| name.version == 0 && !name.checkpoint) {
+            return Ok(Some(0));
+        }
+        Ok(names.iter().filter(|name| name.checkpoint).map(|name| name.version).min())
+    }
+
     /// The entry of a version; none if there is none, or none any more.
     pub(crate) fn entry(&self, version: u64) -> Result<Option<String>> {
         self.storage.read(&entry_name(version))

@@ -23,6 +23,7 @@ mod staging;
 mod state;
 mod stats;
 mod text;
+mod upkeep;
 mod writer;
 
 pub use address::TableAddress;
@@ -32,3 +33,4 @@ pub(crate) use partition::{Key, Partitioner};
 pub use schema::SchemaDifference;
 pub use sink::{DeltaSink, check_schema};
 pub use source::{DeltaSource, DeltaSourceConfig, OnChange, infer_schema};
+pub use upkeep::{HistoryEntry, LEAST_KEEP, OptimizeOptions, Optimized, VacuumOptions, Vacuumed, history, optimize, vacuum};

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
@@ -23,12 +24,14 @@ pub(crate) struct TableRows {
     scan: Scan,
     schema: SchemaRef,
     shown: String,
+    id: u64,
 }
 
-/// A data file of a table.
+/// A data file of a table, as one [`TableRows`] lists it: how its rows become the table's depends on the columns that are read.
 #[derive(Debug, Clone)]
 pub(crate) struct TableFile {
     file: ScanFile,
+    of: u64,
 }
 
 impl TableFile {
@@ -91,7 +94,9 @@ impl TableRows {
         // What a field says beside its type is of no use to rows.
         let plain = |field: &Arc<arrow_schema::Field>| field.as_ref().clone().with_metadata(HashMap::new());
         let schema = Arc::new(Schema::new(schema.fields().iter().map(plain).collect::<Vec<_>>()));
-        Ok(Self { engine: log.engine(), scan, schema, shown: log.shown() })
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { engine: log.engine(), scan, schema, shown: log.shown(), id })
     }
 
     /// The version.
@@ -126,8 +131,9 @@ impl TableRows {
     fn collect(&self, listed: impl Iterator<Item = KernelResult<delta_kernel::scan::ScanMetadata>>) -> Result<Vec<TableFile>> {
         let mut files: Vec<TableFile> = Vec::new();
         for batch in listed {
-            let batch = batch.and_then(|batch| batch.visit_scan_files(files, |files, file| files.push(TableFile { file })));
-            files = batch.map_err(|error| self.failed("list the files of", error))?;
+            let batch = batch.and_then(|batch| batch.visit_scan_files(Vec::new(), Vec::push));
+            let listed: Vec<ScanFile> = batch.map_err(|error| self.failed("list the files of", error))?;
+            files.extend(listed.into_iter().map(|file| TableFile { file, of: self.id }));
         }
         files.sort_by(|a, b| a.path().cmp(b.path()));
         Ok(files)
@@ -135,6 +141,9 @@ impl TableRows {
 
     /// Opens a file of this version.
     pub(crate) fn open_file(self: &Arc<Self>, file: &TableFile) -> Result<FileRows> {
+        if file.of != self.id {
+            return Err(Error::bug(format!("{} was listed for other columns than those that are read", file.path())));
+        }
         let failed = |error| self.file_failed(file.path(), error);
         let root = self.scan.table_root();
         let location = root.join(&file.file.path).map_err(|error| {
