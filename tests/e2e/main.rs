@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod batch_and_stream;
+mod connect_layout;
 mod crash;
 mod damage;
 mod delta_diff;
@@ -15,6 +17,7 @@ mod real_data;
 mod runs;
 mod s3_crash;
 mod s3_takeover;
+mod s3_to_delta;
 mod stage_contract;
 mod support;
 mod takeover;

@@ -1,7 +1,8 @@
 //! Every file under `pipelines/` runs.
 
 use crate::kafka_broker::{Producer, address, create};
-use crate::support::{Database, Pins, Running, Workshop, repository};
+use crate::s3_to_delta::put_topics;
+use crate::support::{Database, Pins, Running, Store, Workshop, repository};
 
 #[test]
 fn every_shipped_pipeline_is_without_mistakes_and_runs() {
@@ -14,9 +15,11 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
         workshop.run_well(&["emulate", "--out", "data", "--rows", "2000", "--seed", "7"]);
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         std::fs::copy(&path, workshop.path(&name)).unwrap();
-        let servers = match name.starts_with("kafka-") {
-            true => kafka_topics(&workshop),
-            false => Vec::new(),
+        let store = Store::new();
+        let servers = match name.split('-').next() {
+            Some("kafka") => kafka_topics(&workshop),
+            Some("s3") => put_topics(&workshop, &store),
+            _ => Vec::new(),
         };
         workshop.write("data/pin/more.jsonl", &Pins(0..100).lines());
         let set = servers.iter().flat_map(|server| ["--set", server.as_str()]);
@@ -24,6 +27,7 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
         let database = Database::new();
         let mut command = workshop.wasmill(&arguments);
         command.env("PG_URL", database.url());
+        Store::environment(&mut command);
         let ended = Running::spawn(command).wait();
         assert_eq!(ended.code, Some(0), "{name}:\n{}\n{}", ended.stdout, ended.stderr);
         assert!(ended.stderr.contains("rows in"), "{name}: no closing table:\n{}", ended.stderr);
