@@ -218,6 +218,24 @@ fn rows_that_are_replaced_meanwhile_do_not_come_back() {
     table.assert_holds(14_000..14_010);
 }
 
+#[test]
+fn a_rewrite_whose_answers_are_lost_is_done_once() {
+    let (prefix, proxy) = (Prefix::new(), store::proxy::Proxy::start());
+    let table = Table::in_bucket(&prefix);
+    let through = TableAddress { s3: S3Config { endpoint: Some(proxy.address.clone()), ..store::config() }, ..table.address() };
+    for (round, texts) in [&["PUT ", "_delta_log"][..], &["POST ", "uploadId="]].into_iter().enumerate() {
+        let start = round as i64 * 40;
+        (0..4).for_each(|epoch| table.write(start + epoch * 10..start + epoch * 10 + 10));
+        let before = table.newest();
+        proxy.lose(texts, 1);
+        let done = optimize(&through, &OptimizeOptions { target_bytes: 1 << 20, dry_run: false }).unwrap();
+        assert_eq!((done.version, proxy.lost()), (Some(before + 1), round + 1), "{texts:?}");
+        table.assert_same([before, before + 1]);
+    }
+    table.assert_holds(0..80);
+    assert!(uploads::pending(&prefix).is_empty());
+}
+
 fn set_modified(path: &Path, days_ago: u64) {
     let time = SystemTime::now() - Duration::from_secs(days_ago * 86_400);
     std::fs::File::open(path).unwrap().set_modified(time).unwrap();
