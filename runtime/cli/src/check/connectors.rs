@@ -9,6 +9,7 @@ use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
 use wasmill_connectors::formats::Format;
 use wasmill_connectors::kafka::{KafkaConfig, KafkaSource};
+use wasmill_connectors::postgres::{self, PostgresSource, PostgresSourceConfig};
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::{self as s3, S3Source};
 use wasmill_engine::{Class, Error, Mode, Result};
@@ -36,6 +37,7 @@ impl Connectors for BuiltConnectors {
             SourceKind::S3(config) => columns_of_objects(config, columns)?,
             SourceKind::Emulator(config) => Some(config.table.schema()),
             SourceKind::Delta(config) => columns_of_table(config, columns)?,
+            SourceKind::Postgres(config) => columns_of_query(config, columns)?,
             SourceKind::Kafka(config) => columns_of_kafka(config, columns)?,
         };
         let schema = resolve(columns, known);
@@ -46,6 +48,7 @@ impl Connectors for BuiltConnectors {
             SourceKind::Emulator(config) if is_endless(config) && mode == Mode::Batch => {}
             SourceKind::Emulator(config) => drop(EmulatorSource::new(name, config, Arc::clone(&schema), mode)?),
             SourceKind::Delta(config) => drop(DeltaSource::new(name, config.clone(), Arc::clone(&schema), mode)?),
+            SourceKind::Postgres(config) => drop(PostgresSource::new(name, config.as_ref().clone(), Arc::clone(&schema), mode)?),
             SourceKind::Kafka(config) => drop(KafkaSource::new(name, name, config.clone(), Arc::clone(&schema), mode)?),
         }
         Ok(schema)
@@ -58,7 +61,7 @@ impl Connectors for BuiltConnectors {
                 DeltaSink::new(config.clone(), schema)?;
                 Ok(differences.iter().map(ToString::to_string).collect())
             }
-            SinkKind::Postgres(config) => wasmill_connectors::postgres::check_schema(config, schema),
+            SinkKind::Postgres(config) => postgres::check_schema(config, schema),
             SinkKind::S3(config) => S3Sink::new(config.clone(), schema).map(|_| Vec::new()),
             SinkKind::Files(_) | SinkKind::Console(_) => Ok(Vec::new()),
         }
@@ -102,6 +105,14 @@ fn columns_of_table(config: &DeltaSourceConfig, columns: &SourceColumns) -> Resu
     match columns {
         SourceColumns::Declared(_) => Ok(None),
         SourceColumns::Sampled { .. } | SourceColumns::Needed(_) => delta::infer_schema(config).map(Some),
+    }
+}
+
+/// A server says which columns a query has.
+fn columns_of_query(config: &PostgresSourceConfig, columns: &SourceColumns) -> Result<Option<SchemaRef>> {
+    match columns {
+        SourceColumns::Declared(_) => Ok(None),
+        SourceColumns::Sampled { .. } | SourceColumns::Needed(_) => postgres::infer_schema(config).map(Some),
     }
 }
 

@@ -10,7 +10,7 @@ use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
 use wasmill_connectors::kafka::KafkaSource;
-use wasmill_connectors::postgres::PostgresSink;
+use wasmill_connectors::postgres::{PostgresSink, PostgresSource};
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::S3Source;
 use wasmill_engine::{Mode, Result, Sink, Source};
@@ -25,6 +25,7 @@ pub fn source(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box
         SourceKind::Files(config) => Box::new(FilesSource::new(name, config.clone(), schema, mode)?),
         SourceKind::S3(config) => Box::new(S3Source::new(name, config.clone(), schema, mode)?),
         SourceKind::Emulator(config) => Box::new(EmulatorSource::new(name, config, schema, mode)?),
+        SourceKind::Postgres(config) => Box::new(PostgresSource::new(name, config.as_ref().clone(), schema, mode)?),
         SourceKind::Delta(config) => Box::new(DeltaSource::new(name, config.clone(), schema, mode)?),
         SourceKind::Kafka(config) => Box::new(KafkaSource::new(name, pipeline, config.clone(), schema, mode)?),
     })
@@ -47,6 +48,7 @@ pub fn source_in_words(kind: &SourceKind) -> String {
         SourceKind::Files(config) => format!("files {}", config.path.all().join(", ")),
         SourceKind::S3(config) => format!("s3 {}", config.uri.all().join(", ")),
         SourceKind::Emulator(config) => format!("emulator of the table {}", config.table.name()),
+        SourceKind::Postgres(config) => format!("postgres {}", config.shown()),
         SourceKind::Delta(config) => format!("delta {}", config.uri),
         SourceKind::Kafka(config) => format!("kafka {} of {}", config.topics_in_words(), config.brokers),
     }

@@ -8,7 +8,7 @@ pub use wasmill_connectors::emulator::EmulatorConfig as EmulatorSource;
 pub use wasmill_connectors::files::sink::FilesSinkConfig as FilesSink;
 pub use wasmill_connectors::files::source::FilesConfig as FilesSource;
 pub use wasmill_connectors::kafka::KafkaConfig as KafkaSource;
-pub use wasmill_connectors::postgres::PostgresConfig as PostgresSink;
+pub use wasmill_connectors::postgres::{PostgresConfig as PostgresSink, PostgresSourceConfig as PostgresSource};
 pub use wasmill_connectors::s3::sink::S3SinkConfig as S3Sink;
 pub use wasmill_connectors::s3::source::S3SourceConfig as S3Source;
 

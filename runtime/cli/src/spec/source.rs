@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::connectors::{DeltaSource, EmulatorSource, FilesSource, KafkaSource, S3Source};
+use super::connectors::{DeltaSource, EmulatorSource, FilesSource, KafkaSource, PostgresSource, S3Source};
 use super::{Columns, Share};
 
 /// Where records come from. Exactly one connector.
@@ -35,6 +35,11 @@ pub struct SourceSpec {
     /// Reads a Delta table: one version whole, and then what later versions add.
     #[schemars(extend("x-connector" = true))]
     pub delta: Option<DeltaSource>,
+    /// `postgres: { url: "${env:PG_URL}", table: public.pin_table }`
+    ///
+    /// Reads a table or a query of a PostgreSQL server, in batch.
+    #[schemars(extend("x-connector" = true))]
+    pub postgres: Option<PostgresSource>,
     /// `schema: { index: int64, title: text, timestamp: "timestamp(us, UTC)" }`
     ///
     /// The columns to decode and their types. Default: what the stages need; where a sink reads straight from the source, what a sample
@@ -59,6 +64,8 @@ pub enum SourceKind {
     Kafka(KafkaSource),
     /// A Delta table.
     Delta(DeltaSource),
+    /// A table or a query of a PostgreSQL server.
+    Postgres(Box<PostgresSource>),
 }
 
 impl SourceSpec {
@@ -69,7 +76,8 @@ impl SourceSpec {
         let kafka = self.kafka.clone().map(SourceKind::Kafka);
         let s3 = self.s3.clone().map(SourceKind::S3);
         let delta = self.delta.clone().map(SourceKind::Delta);
-        let mut given = [files, s3, emulator, kafka, delta].into_iter().flatten();
+        let postgres = self.postgres.clone().map(|postgres| SourceKind::Postgres(Box::new(postgres)));
+        let mut given = [files, s3, emulator, kafka, delta, postgres].into_iter().flatten();
         given.next().filter(|_| given.next().is_none())
     }
 }
