@@ -13,6 +13,7 @@ mod kafka;
 mod kafka_broker;
 mod pipelines;
 mod postgres;
+mod postgres_source;
 mod real_data;
 mod runs;
 mod s3_crash;
