@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod batch_and_stream;
+mod connect_layout;
 mod damage;
+mod delta_diff;
+mod delta_tables;
 mod doctor;
 mod identity;
 mod kafka;
@@ -16,11 +20,13 @@ mod matrix;
 mod network;
 mod pipelines;
 mod postgres;
+mod postgres_source;
 #[path = "../proxy/mod.rs"]
 mod proxy;
 mod real_data;
 mod runs;
 mod s3_state;
+mod s3_to_delta;
 mod services;
 mod stage_contract;
 mod streams;

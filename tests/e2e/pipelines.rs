@@ -1,6 +1,7 @@
 //! Every file under `pipelines/` runs.
 
 use crate::kafka_broker::{Producer, address, committed, create};
+use crate::s3_to_delta::put_topics;
 use crate::support::{Database, KinesisStream, Pins, Running, Store, Workshop, kinesis_address, repository};
 
 #[test]
@@ -14,13 +15,14 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
         workshop.run_well(&["emulate", "--out", "data", "--rows", "2000", "--seed", "7"]);
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         std::fs::copy(&path, workshop.path(&name)).unwrap();
+        let store = Store::new();
         let streams = if name.starts_with("kinesis-") { kinesis_streams(&workshop) } else { Vec::new() };
         let mut servers = match name.split('-').next() {
             Some("kafka") => kafka_topics(&workshop),
             Some("kinesis") => kinesis_endpoints(),
+            Some("s3") => put_topics(&workshop, &store),
             _ => Vec::new(),
         };
-        let store = Store::new();
         if name == "kafka-to-s3.yaml" {
             let places = ["pin", "geo", "user"].map(|table| format!("sinks.raw_{table}s.s3.uri={}/{table}/topics", store.prefix));
             servers.extend(places);

@@ -6,6 +6,8 @@ use wasmill_engine::Class;
 pub const OK: u8 = 0;
 /// A case of `wasmill plugin test` fails.
 pub const CASE_FAILS: u8 = 1;
+/// `wasmill diff` found a difference.
+pub const DIFFERENT: u8 = 1;
 /// The pipeline file or the command line is wrong. The same status that the command-line parser uses.
 pub const CONFIGURATION: u8 = 2;
 /// A plugin works and says no.
@@ -31,7 +33,7 @@ pub fn status(class: Class) -> u8 {
 /// The table of exit statuses, for `--help`.
 pub const HELP: &str = "Exit status:\n  \
     0   all went well\n  \
-    1   a case of `wasmill plugin test` fails\n  \
+    1   a case of `wasmill plugin test` fails, or `wasmill diff` found a difference\n  \
     2   the pipeline file or the command line is wrong\n  \
     3   a plugin refused its configuration or its input\n  \
     4   a plugin crashed, broke a limit or answered nonsense\n  \

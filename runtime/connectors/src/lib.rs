@@ -15,6 +15,7 @@ pub mod files;
 pub mod formats;
 pub mod kafka;
 pub mod kinesis;
+mod memory;
 mod period;
 pub mod postgres;
 mod prepared;

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
-use wasmill_connectors::delta::{DeltaSink, check_schema};
+use wasmill_connectors::delta::{self, DeltaSink, DeltaSource, DeltaSourceConfig, check_schema};
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
 use wasmill_connectors::formats::Format;
 use wasmill_connectors::kafka::{KafkaSink, KafkaSource};
 use wasmill_connectors::kinesis::{KinesisSink, KinesisSource};
+use wasmill_connectors::postgres::{self, PostgresSource, PostgresSourceConfig};
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::{self as s3, S3Source};
 use wasmill_engine::{Class, Error, Mode, Result};
@@ -38,6 +39,8 @@ impl Connectors for BuiltConnectors {
             SourceKind::Emulator(config) => Some(config.table.schema()),
             SourceKind::Kafka(config) => columns_of_stream(KafkaSource::known_schema(config), columns, "kafka")?,
             SourceKind::Kinesis(config) => columns_of_stream(KinesisSource::known_schema(config), columns, "kinesis")?,
+            SourceKind::Delta(config) => columns_of_table(config, columns)?,
+            SourceKind::Postgres(config) => columns_of_query(config, columns)?,
         };
         let schema = resolve(columns, known);
         match kind {
@@ -46,6 +49,8 @@ impl Connectors for BuiltConnectors {
             // An endless emulator in a batch has been reported, with better words.
             SourceKind::Emulator(config) if is_endless(config) && mode == Mode::Batch => {}
             SourceKind::Emulator(config) => drop(EmulatorSource::new(name, config, Arc::clone(&schema), mode)?),
+            SourceKind::Delta(config) => drop(DeltaSource::new(name, config.clone(), Arc::clone(&schema), mode)?),
+            SourceKind::Postgres(config) => drop(PostgresSource::new(name, config.as_ref().clone(), Arc::clone(&schema), mode)?),
             SourceKind::Kafka(config) => drop(KafkaSource::new(name, name, config.clone(), Arc::clone(&schema), mode)?),
             SourceKind::Kinesis(config) => drop(KinesisSource::new(name, config.as_ref().clone(), Arc::clone(&schema), mode)?),
         }
@@ -59,7 +64,7 @@ impl Connectors for BuiltConnectors {
                 DeltaSink::new(config.clone(), schema)?;
                 Ok(differences.iter().map(ToString::to_string).collect())
             }
-            SinkKind::Postgres(config) => wasmill_connectors::postgres::check_schema(config, schema),
+            SinkKind::Postgres(config) => postgres::check_schema(config, schema),
             // A place to spool is of no use to a sink that is only made.
             SinkKind::Kafka(config) => KafkaSink::new(config, schema, "").map(|_| Vec::new()),
             SinkKind::S3(config) => S3Sink::new(config.clone(), schema).map(|_| Vec::new()),
@@ -117,6 +122,22 @@ fn columns_of_stream(known: Option<SchemaRef>, columns: &SourceColumns, connecto
                 .hint(format!("list them: `schema: {{ index: int64, title: text }}`, beside `{connector}`")))
         }
         (known, _) => Ok(known),
+    }
+}
+
+/// A table says which columns it has.
+fn columns_of_table(config: &DeltaSourceConfig, columns: &SourceColumns) -> Result<Option<SchemaRef>> {
+    match columns {
+        SourceColumns::Declared(_) => Ok(None),
+        SourceColumns::Sampled { .. } | SourceColumns::Needed(_) => delta::infer_schema(config).map(Some),
+    }
+}
+
+/// A server says which columns a query has.
+fn columns_of_query(config: &PostgresSourceConfig, columns: &SourceColumns) -> Result<Option<SchemaRef>> {
+    match columns {
+        SourceColumns::Declared(_) => Ok(None),
+        SourceColumns::Sampled { .. } | SourceColumns::Needed(_) => postgres::infer_schema(config).map(Some),
     }
 }
 

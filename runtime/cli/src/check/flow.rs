@@ -208,7 +208,9 @@ impl<'a> Run<'a, '_> {
             let diagnostic = Diagnostic::error("table-differs", message).at(span).help(lines.join("\n"));
             let help = match kind {
                 SinkKind::Postgres(_) => "write into another table, or change this one",
-                _ => "write into another table, or replace this one (write: overwrite)",
+                _ => {
+                    "write into another table, let this one grow new columns (schema_evolution: add_columns), or replace it (write: overwrite)"
+                }
             };
             self.diagnostics.push(diagnostic.help(help));
         }

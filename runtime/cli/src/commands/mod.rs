@@ -4,6 +4,7 @@ mod check;
 mod checked;
 mod compile_plugin;
 mod completions;
+mod diff;
 mod doctor;
 mod emulate;
 mod pipeline_arguments;
@@ -13,6 +14,8 @@ mod run;
 mod schema;
 mod state;
 mod streams;
+mod table;
+mod table_arguments;
 mod topics;
 
 use std::io::Write;
@@ -38,6 +41,8 @@ enum Command {
     State(state::State),
     Streams(streams::Streams),
     Topics(topics::TopicsCommand),
+    Diff(diff::Diff),
+    Table(table::Table),
     Emulate(emulate::Emulate),
     Plugin(plugin::Plugin),
     Schema(schema::Schema),
@@ -56,6 +61,8 @@ pub fn main() -> ExitCode {
         Command::State(command) => command.run(),
         Command::Streams(command) => command.run(),
         Command::Topics(command) => command.run(),
+        Command::Diff(command) => command.run(),
+        Command::Table(command) => command.run(),
         Command::Emulate(command) => command.run(),
         Command::Plugin(command) => command.run(),
         Command::CompilePlugin(command) => command.run(),

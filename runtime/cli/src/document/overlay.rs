@@ -7,7 +7,8 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 #[derive(Debug, Clone)]
 pub struct Override {
     path: Vec<(String, Span)>,
-    node: Node,
+    /// None takes the value away.
+    node: Option<Node>,
 }
 
 impl Override {
@@ -36,8 +37,8 @@ impl Override {
         // Blanks in the place of the path keep the columns of the value true.
         let blank: String = argument[..path.len() + 1].chars().map(|_| ' ').collect();
         let scratch = files.add("--set", &(blank + value));
-        let mut node = match value.trim() {
-            "" => Node { span: value_span, value: Value::Scalar(super::Scalar::new("", true)) },
+        let node = match value.trim() {
+            "" => None,
             _ => {
                 let mut found = Diagnostics::default();
                 let node = parse(files, scratch, &mut found);
@@ -50,10 +51,11 @@ impl Override {
                     diagnostic.related.iter_mut().for_each(|(span, _)| span.file = file);
                     diagnostics.push(diagnostic);
                 }
-                node?
+                let mut node = node?;
+                move_to(&mut node, file);
+                Some(node)
             }
         };
-        move_to(&mut node, file);
         Some(Self { path: parts, node })
     }
 }
@@ -67,11 +69,17 @@ pub fn overlay(root: &mut Node, overrides: Vec<Override>, diagnostics: &mut Diag
     }
 }
 
-fn set(root: &mut Node, path: &[(String, Span)], node: Node) -> Result<(), Diagnostic> {
+fn set(root: &mut Node, path: &[(String, Span)], node: Option<Node>) -> Result<(), Diagnostic> {
     let Some(((key, span), rest)) = path.split_first() else {
-        *root = node;
+        if let Some(node) = node {
+            *root = node;
+        }
         return Ok(());
     };
+    if let (None, [], Value::Map(entries)) = (&node, rest, &mut root.value) {
+        entries.retain(|entry| entry.key != *key);
+        return Ok(());
+    }
     if matches!(&root.value, Value::Scalar(scalar) if scalar.kind() == Kind::Null) {
         *root = Node::empty_map(*span);
     }
@@ -137,8 +145,10 @@ mod tests {
 
     #[test]
     fn replaces_adds_and_removes() {
-        let (json, messages) = laid("a: {b: 1, c: [x]}", &["a.b=2", "a.d.e={f: g}", "a.c.1=y", "h=\"5\""]);
-        assert_eq!(json, serde_json::json!({"a": {"b": 2, "c": ["x", "y"], "d": {"e": {"f": "g"}}}, "h": "5"}));
+        let (json, messages) = laid("a: {b: 1, c: [x]}", &["a.b=2", "a.d.e={f: g}", "a.c.1=y", "h=\"5\"", "i.j=", "i.k=1"]);
+        assert_eq!(json, serde_json::json!({"a": {"b": 2, "c": ["x", "y"], "d": {"e": {"f": "g"}}}, "h": "5", "i": {"k": 1}}));
+        let (json, messages_of_removal) = laid("a: {b: {c: 1}, d: 2}", &["a.b=", "a.e=3"]);
+        assert_eq!((json, messages_of_removal.len()), (serde_json::json!({"a": {"d": 2, "e": 3}}), 0));
         assert!(messages.is_empty());
     }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use arrow_schema::Schema;
 use wasmill_connectors::console::ConsoleSink;
-use wasmill_connectors::delta::DeltaSink;
+use wasmill_connectors::delta::{DeltaSink, DeltaSource};
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::sink::FilesSink;
 use wasmill_connectors::files::source::FilesSource;
 use wasmill_connectors::kafka::{KafkaSink, KafkaSource};
 use wasmill_connectors::kinesis::{KinesisSink, KinesisSource};
-use wasmill_connectors::postgres::PostgresSink;
+use wasmill_connectors::postgres::{PostgresSink, PostgresSource};
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::S3Source;
 use wasmill_engine::{Mode, Result, Sink, Source};
@@ -26,6 +26,8 @@ pub fn source(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box
         SourceKind::Files(config) => Box::new(FilesSource::new(name, config.clone(), schema, mode)?),
         SourceKind::S3(config) => Box::new(S3Source::new(name, config.clone(), schema, mode)?),
         SourceKind::Emulator(config) => Box::new(EmulatorSource::new(name, config, schema, mode)?),
+        SourceKind::Postgres(config) => Box::new(PostgresSource::new(name, config.as_ref().clone(), schema, mode)?),
+        SourceKind::Delta(config) => Box::new(DeltaSource::new(name, config.clone(), schema, mode)?),
         SourceKind::Kafka(config) => Box::new(KafkaSource::new(name, pipeline, config.clone(), schema, mode)?),
         SourceKind::Kinesis(config) => Box::new(KinesisSource::new(name, config.as_ref().clone(), schema, mode)?),
     })
@@ -51,6 +53,8 @@ pub fn source_in_words(kind: &SourceKind) -> String {
         SourceKind::S3(config) => format!("s3 {}", config.uri.all().join(", ")),
         SourceKind::Emulator(config) => format!("emulator of the table {}", config.table.name()),
         SourceKind::Kinesis(config) => format!("kinesis {}", config.stream),
+        SourceKind::Postgres(config) => format!("postgres {}", config.shown()),
+        SourceKind::Delta(config) => format!("delta {}", config.uri),
         SourceKind::Kafka(config) => format!("kafka {} of {}", config.topics_in_words(), config.brokers),
     }
 }

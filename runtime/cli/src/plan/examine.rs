@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use arrow_schema::SchemaRef;
 use wasmill_connectors::examine::{Finding, folder_to_write};
 use wasmill_connectors::s3::S3Config;
 use wasmill_connectors::s3::examine::{Use, examine as examine_bucket};
@@ -49,8 +50,18 @@ fn examine_source(kind: &SourceKind) -> Vec<Finding> {
         SourceKind::S3(config) => s3::source::examine(config),
         SourceKind::Kafka(config) => kafka::examine_source(config),
         SourceKind::Kinesis(config) => kinesis::examine_source(config),
+        SourceKind::Delta(config) => columns(&config.uri, delta::infer_schema(config)),
+        SourceKind::Postgres(config) => columns(&config.shown(), postgres::infer_schema(config)),
         SourceKind::Emulator(_) => vec![Finding::Good("makes its rows itself".to_owned())],
     }
+}
+
+/// What can tell its columns answers, lets us in and can be read.
+fn columns(place: &str, found: wasmill_engine::Result<SchemaRef>) -> Vec<Finding> {
+    vec![match found {
+        Ok(schema) => Finding::Good(format!("{place} can be read: {} columns", schema.fields().len())),
+        Err(error) => Finding::Bad(error),
+    }]
 }
 
 fn examine_sink(kind: &SinkKind) -> Vec<Finding> {

@@ -3,13 +3,13 @@
 use super::SinkKind;
 
 pub use wasmill_connectors::console::ConsoleConfig as ConsoleSink;
-pub use wasmill_connectors::delta::{DeltaConfig as DeltaSink, WriteMode};
+pub use wasmill_connectors::delta::{DeltaConfig as DeltaSink, DeltaSourceConfig as DeltaSource, WriteMode};
 pub use wasmill_connectors::emulator::EmulatorConfig as EmulatorSource;
 pub use wasmill_connectors::files::sink::FilesSinkConfig as FilesSink;
 pub use wasmill_connectors::files::source::FilesConfig as FilesSource;
 pub use wasmill_connectors::kafka::{KafkaConfig as KafkaSource, KafkaSinkConfig as KafkaSink};
 pub use wasmill_connectors::kinesis::{KinesisConfig as KinesisSource, KinesisSinkConfig as KinesisSink};
-pub use wasmill_connectors::postgres::PostgresConfig as PostgresSink;
+pub use wasmill_connectors::postgres::{PostgresConfig as PostgresSink, PostgresSourceConfig as PostgresSource};
 pub use wasmill_connectors::s3::sink::{S3Layout, S3SinkConfig as S3Sink};
 pub use wasmill_connectors::s3::source::S3SourceConfig as S3Source;
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::connectors::{EmulatorSource, FilesSource, KafkaSource, KinesisSource, S3Source};
+use super::connectors::{DeltaSource, EmulatorSource, FilesSource, KafkaSource, KinesisSource, PostgresSource, S3Source};
 use super::{Columns, Share};
 
 /// Where records come from. Exactly one connector.
@@ -35,6 +35,16 @@ pub struct SourceSpec {
     /// Reads a stream of Amazon Kinesis: JSON, or records as they are.
     #[schemars(extend("x-connector" = true))]
     pub kinesis: Option<KinesisSource>,
+    /// `delta: { uri: out/pin_table }`
+    ///
+    /// Reads a Delta table: one version whole, and then what later versions add.
+    #[schemars(extend("x-connector" = true))]
+    pub delta: Option<DeltaSource>,
+    /// `postgres: { url: "${env:PG_URL}", table: public.pin_table }`
+    ///
+    /// Reads a table or a query of a PostgreSQL server, in batch.
+    #[schemars(extend("x-connector" = true))]
+    pub postgres: Option<PostgresSource>,
     /// `schema: { index: int64, title: text, timestamp: "timestamp(us, UTC)" }`
     ///
     /// The columns to decode and their types. Default: what the stages need; where a sink reads straight from the source, what a sample
@@ -59,6 +69,10 @@ pub enum SourceKind {
     Kafka(KafkaSource),
     /// Kinesis.
     Kinesis(Box<KinesisSource>),
+    /// A Delta table.
+    Delta(DeltaSource),
+    /// A table or a query of a PostgreSQL server.
+    Postgres(Box<PostgresSource>),
 }
 
 impl SourceSpec {
@@ -69,7 +83,9 @@ impl SourceSpec {
         let kafka = self.kafka.clone().map(SourceKind::Kafka);
         let s3 = self.s3.clone().map(SourceKind::S3);
         let kinesis = self.kinesis.clone().map(|kinesis| SourceKind::Kinesis(Box::new(kinesis)));
-        let mut given = [files, s3, emulator, kafka, kinesis].into_iter().flatten();
+        let delta = self.delta.clone().map(SourceKind::Delta);
+        let postgres = self.postgres.clone().map(|postgres| SourceKind::Postgres(Box::new(postgres)));
+        let mut given = [files, s3, emulator, kafka, kinesis, delta, postgres].into_iter().flatten();
         given.next().filter(|_| given.next().is_none())
     }
 }

@@ -8,9 +8,10 @@ use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
 
 use super::config::WriteMode;
 use super::data_file::now_millis;
+use super::evolution::Fit;
 use super::log::{Followed, Put, TableLog};
 use super::prepared::{DataFile, Prepared};
-use super::schema::{SchemaDifference, differences};
+use super::schema::SchemaDifference;
 use super::staging::Staging;
 use super::state::{MarkNames, Metadata, TableState};
 use crate::token::{Step, compare};
@@ -133,12 +134,10 @@ fn wait_before(attempt: u32) {
 /// Fails if the table can't take the commit.
 pub(crate) fn check(state: &TableState, prepared: &Prepared) -> Result<()> {
     state.check_writable(prepared.write == WriteMode::Overwrite)?;
-    if prepared.write == WriteMode::Overwrite || same_columns(state, prepared) {
-        return Ok(());
+    match Fit::of(state, prepared)? {
+        Fit::AsItIs | Fit::Grown(_) => Ok(()),
+        Fit::Not(found) => Err(mismatch(&found)),
     }
-    let pipeline = super::schema::TableSchema::read(&prepared.schema, &prepared.partition_by)?;
-    let found = differences(&state.metadata.schema()?, &state.metadata.partition_columns, &pipeline);
-    if found.is_empty() { Ok(()) } else { Err(mismatch(&found)) }
 }
 
 fn same_columns(state: &TableState, prepared: &Prepared) -> bool {
@@ -149,7 +148,7 @@ fn same_columns(state: &TableState, prepared: &Prepared) -> bool {
 pub(crate) fn mismatch(found: &[SchemaDifference]) -> Error {
     let told: Vec<String> = found.iter().map(ToString::to_string).collect();
     Error::environment(format!("the table's columns differ from the pipeline's: {}", told.join("; ")))
-        .hint("change the stage before the sink, write into another table, or use `write: overwrite` in a batch")
+        .hint("change the stage before the sink, write into another table, let it grow new columns with `schema_evolution: add_columns`, or use `write: overwrite` in a batch")
 }
 
 /// The log entry that commits.
@@ -170,13 +169,17 @@ fn entry(log: &TableLog, state: Option<&TableState>, token: &Token, names: &Mark
             };
             lines.push(metadata.action());
         }
-        Some(_) => {}
+        Some(state) => {
+            if let Fit::Grown(schema_string) = Fit::of(state, prepared)? {
+                lines.push(Metadata { schema_string, ..state.metadata.clone() }.action());
+            }
+        }
     }
     lines.extend(names.actions(token)?);
     if let (true, Some(state)) = (overwrite, state) {
         lines.extend(log.removals(state)?);
     }
-    lines.extend(prepared.files.iter().map(add));
+    lines.extend(prepared.files.iter().map(|file| add_action(file, true)));
     Ok(join(&lines))
 }
 
@@ -202,13 +205,14 @@ fn commit_info(operation: &str, token: &Token, state: Option<&TableState>, param
     json!({ "commitInfo": info })
 }
 
-fn add(file: &DataFile) -> Value {
+/// The action that adds a file to a table.
+pub(crate) fn add_action(file: &DataFile, data_change: bool) -> Value {
     json!({"add": {
         "path": escape_uri(&file.path),
         "partitionValues": file.partition_values,
         "size": file.size,
         "modificationTime": file.modified,
-        "dataChange": true,
+        "dataChange": data_change,
         "stats": file.stats,
     }})
 }

@@ -36,6 +36,13 @@ pub struct DeltaConfig {
     /// empty text counts as no value, as in every Delta table.
     #[serde(default)]
     pub partition_by: Vec<String>,
+    /// `schema_evolution: add_columns`
+    ///
+    /// What to do where the table has other columns: `refuse`, or `add_columns`: columns that the table lacks become nullable columns of it with the commit that writes into
+    /// them, and nullable columns that the pipeline does not write are null in its rows. Other types, other partition columns and fields inside of
+    /// structs are always refused. Of no meaning for `overwrite`.
+    #[serde(default)]
+    pub schema_evolution: SchemaEvolution,
     /// `checkpoint_every: 100`
     ///
     /// Writes a checkpoint of the table's log every so many versions, so that the table stays quick to open. `0` never does.
@@ -61,6 +68,24 @@ pub(crate) enum Location {
     Folder(PathBuf),
     /// A prefix of a bucket.
     S3(S3Uri),
+}
+
+/// Whether a table may grow columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaEvolution {
+    /// A table with other columns takes no rows.
+    #[default]
+    Refuse,
+    /// New columns are added, missing ones are null.
+    AddColumns,
+}
+
+impl SchemaEvolution {
+    /// Whether it is the default, which no prepared commit needs to say.
+    pub(crate) fn is_refuse(&self) -> bool {
+        *self == Self::Refuse
+    }
 }
 
 /// Whether rows are added or replaced.
@@ -103,6 +128,7 @@ impl DeltaConfig {
             s3: None,
             write: WriteMode::default(),
             partition_by: Vec::new(),
+            schema_evolution: SchemaEvolution::default(),
             checkpoint_every: default_checkpoint_every(),
             target_file_size: default_target_file_size(),
             compression: DeltaCompression::default(),

@@ -2,10 +2,12 @@
 
 mod storage;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use delta_kernel::Snapshot;
+use delta_kernel::history_manager::{HistoryCommitType, latest_version_as_of};
 use delta_kernel::scan::state::ScanFile;
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
@@ -20,6 +22,7 @@ use self::storage::Storage;
 use super::data_file::now_millis;
 use super::place::Place;
 use super::state::{MarkNames, Marks, TableState};
+use crate::memory;
 use crate::s3::S3Uri;
 use crate::threads;
 
@@ -35,8 +38,14 @@ pub(crate) struct TableLog {
     place: Place,
     storage: Storage,
     url: Url,
-    engine: DefaultEngine<TokioMultiThreadExecutor>,
+    engine: Arc<KernelEngine>,
 }
+
+/// What the Delta kernel reads tables with.
+pub(crate) type KernelEngine = DefaultEngine<TokioMultiThreadExecutor>;
+
+/// How many rows of a data file are decoded at once.
+const BATCH_ROWS: NonZero<usize> = NonZero::new(8192).unwrap();
 
 /// Whether an entry was put.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +69,7 @@ impl TableLog {
             Place::Bucket(bucket, uri) => (table_url(uri)?, bucket.store() as Arc<dyn ObjectStore>),
         };
         let executor = Arc::new(TokioMultiThreadExecutor::new(threads::handle()?));
-        let engine = DefaultEngineBuilder::new(store).with_task_executor(executor).build();
+        let engine = Arc::new(DefaultEngineBuilder::new(store).with_task_executor(executor).with_batch_size(BATCH_ROWS).build());
         Ok(Self { engine, storage: Storage::of(&place), place, url })
     }
 
@@ -78,7 +87,7 @@ impl TableLog {
         let mut marks = Marks::default();
         if let Some(names) = names {
             for name in names.all() {
-                let version = snapshot.get_app_id_version(name, &self.engine).map_err(|error| self.failed("read", error))?;
+                let version = snapshot.get_app_id_version(name, self.engine.as_ref()).map_err(|error| self.failed("read", error))?;
                 if let Some(version) = version {
                     marks.set(names, name, version);
                 }
@@ -100,6 +109,61 @@ impl TableLog {
         Ok(state)
     }
 
+    /// The table's address, with a slash at its end.
+    pub(crate) fn root(&self) -> Url {
+        self.url.clone()
+    }
+
+    /// The versions that have an entry, in their order, each with the time when it was written. Times never decrease.
+    pub(crate) fn versions(&self) -> Result<Vec<(u64, SystemTime)>> {
+        let entry = |file: storage::Listed| {
+            let name = LoggedName::parse(&file.name)?;
+            (file.name == entry_name(name.version)).then_some((name.version, file.written))
+        };
+        let mut versions: Vec<(u64, SystemTime)> = self.storage.list()?.into_iter().filter_map(entry).collect();
+        versions.sort_unstable();
+        let mut latest = SystemTime::UNIX_EPOCH;
+        for (_, written) in &mut versions {
+            latest = latest.max(*written);
+            *written = latest;
+        }
+        Ok(versions)
+    }
+
+    /// The oldest version that can be read: the first one, or that of the oldest checkpoint.
+    pub(crate) fn oldest_version(&self) -> Result<Option<u64>> {
+        let names: Vec<LoggedName> = self.storage.list()?.into_iter().filter_map(|file| LoggedName::parse(&file.name)).collect();
+        if names.iter().any(|name| name.version == 0 && !name.checkpoint) {
+            return Ok(Some(0));
+        }
+        Ok(names.iter().filter(|name| name.checkpoint).map(|name| name.version).min())
+    }
+
+    /// The entry of a version; none if there is none, or none any more.
+    pub(crate) fn entry(&self, version: u64) -> Result<Option<String>> {
+        self.storage.read(&entry_name(version))
+    }
+
+    /// The last version that is not younger than a moment, in milliseconds since 1970.
+    pub(crate) fn version_at(&self, millis: i64) -> Result<u64> {
+        let newest = self.snapshot(None)?;
+        let found = latest_version_as_of(&newest, self.engine.as_ref(), millis, HistoryCommitType::Recreatable);
+        found.map(|found| found.version).map_err(|error| {
+            Error::environment(format!("the Delta table {} has no version of that time that can be read: {error}", self.place))
+        })
+    }
+
+    /// A version, opened from an earlier one if that is at hand.
+    pub(crate) fn snapshot_from(&self, earlier: Option<SnapshotRef>, version: u64) -> Result<SnapshotRef> {
+        match earlier.filter(|earlier| earlier.version() <= version) {
+            None => self.snapshot(Some(version)),
+            Some(earlier) => {
+                let built = Snapshot::builder_from(earlier).at_version(version).build(self.engine.as_ref());
+                built.map_err(|error| self.failed("open", error))
+            }
+        }
+    }
+
     /// Whether the log has an entry of this version.
     fn has(&self, version: u64) -> Result<bool> {
         self.storage.has(&entry_name(version))
@@ -112,6 +176,16 @@ impl TableLog {
         self.storage.put_new(&entry_name(version), entry, owner)
     }
 
+    /// The table's place, for people.
+    pub(crate) fn shown(&self) -> String {
+        self.place.to_string()
+    }
+
+    /// What reads its files.
+    pub(crate) fn engine(&self) -> Arc<KernelEngine> {
+        Arc::clone(&self.engine)
+    }
+
     /// The actions that remove every file that the table has at this version.
     ///
     /// Tables whose files have deletion vectors are refused before (see [`TableState::check`](super::state::TableState)),
@@ -120,7 +194,7 @@ impl TableLog {
         let listed = |error| self.failed("list the files of", error);
         let scan = self.snapshot(Some(state.version))?.scan_builder().build().map_err(listed)?;
         let mut files: Vec<ScanFile> = Vec::new();
-        for batch in scan.scan_metadata(&self.engine).map_err(listed)? {
+        for batch in scan.scan_metadata(self.engine.as_ref()).map_err(listed)? {
             files = batch.and_then(|batch| batch.visit_scan_files(files, Vec::push)).map_err(listed)?;
         }
         let now = now_millis();
@@ -140,7 +214,8 @@ impl TableLog {
     /// Writes a checkpoint of the log at this version, and if asked to `clean`, removes entries that have expired.
     pub(crate) fn checkpoint(&self, version: u64, clean: bool) -> Result<()> {
         let snapshot = self.snapshot(Some(version))?;
-        snapshot.checkpoint(&self.engine, None).map_err(|error| self.failed("checkpoint the log of", error))?;
+        snapshot.checkpoint(self.engine.as_ref(), None).map_err(|error| self.failed("checkpoint the log of", error))?;
+        memory::give_back();
         self.storage.sync()?;
         if clean { self.remove_expired(SystemTime::now() - LOG_RETENTION) } else { Ok(()) }
     }
@@ -160,15 +235,19 @@ impl TableLog {
     }
 
     /// The table at a version, the newest without one.
-    fn snapshot(&self, version: Option<u64>) -> Result<SnapshotRef> {
+    ///
+    /// # Errors
+    /// Environment: there is no such table or version, or it can't be read.
+    pub(crate) fn snapshot(&self, version: Option<u64>) -> Result<SnapshotRef> {
         let mut builder = Snapshot::builder_for(&self.url);
         if let Some(version) = version {
             builder = builder.at_version(version);
         }
-        builder.build(&self.engine).map_err(|error| self.failed("open", error))
+        builder.build(self.engine.as_ref()).map_err(|error| self.failed("open", error))
     }
 
-    fn failed(&self, what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    /// An error of the kernel about this table.
+    pub(crate) fn failed(&self, what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
         failed(what, &self.place, error)
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmill_engine::Result;
 
-use super::config::WriteMode;
+use super::config::{SchemaEvolution, WriteMode};
 use crate::prepared;
 use crate::s3::Upload;
 
@@ -48,6 +48,9 @@ pub(crate) struct Prepared {
     pub schema: String,
     /// The partition columns.
     pub partition_by: Vec<String>,
+    /// Whether the table may grow the columns that it lacks.
+    #[serde(default, skip_serializing_if = "SchemaEvolution::is_refuse")]
+    pub schema_evolution: SchemaEvolution,
     /// The files.
     pub files: Vec<DataFile>,
 }

@@ -10,6 +10,7 @@ use wasmill_engine::{CommitOutcome, Committed, Result, Sink, SinkWriter, Token, 
 use super::commit::{self, Committer};
 use super::config::{DeltaConfig, WriteMode};
 use super::data_file::writer_properties;
+use super::evolution::Fit;
 use super::log::TableLog;
 use super::place::Place;
 use super::prepared::{Part, Prepared};
@@ -66,6 +67,7 @@ impl DeltaSink {
             write: self.config.write,
             schema: self.schema.json.clone(),
             partition_by: self.schema.partition_by.clone(),
+            schema_evolution: self.config.schema_evolution,
             files,
         }
     }
@@ -143,7 +145,7 @@ impl Sink for DeltaSink {
     }
 }
 
-/// How the columns that a pipeline would write differ from those of the table that is there; none if there is no table, or if
+/// How the columns that a pipeline would write differ from those of the table that is there, where the table can't grow by it; none if there is no table, or if
 /// it is overwritten. Reads only.
 ///
 /// Fails with class configuration where no table could hold the columns, and with class environment where the table can't be read or asks more of its writers than this sink does.
@@ -152,5 +154,11 @@ pub fn check_schema(config: &DeltaConfig, schema: &Schema) -> Result<Vec<SchemaD
     let pipeline = TableSchema::new(schema, &config.partition_by)?;
     let Some(state) = TableLog::new(Place::open(config, Patience::Look)?)?.open(None)? else { return Ok(Vec::new()) };
     state.check_writable(config.write == WriteMode::Overwrite)?;
-    if config.write == WriteMode::Overwrite { Ok(Vec::new()) } else { state.differences(&pipeline) }
+    if config.write == WriteMode::Overwrite {
+        return Ok(Vec::new());
+    }
+    match Fit::of_columns(&state, &pipeline, config.schema_evolution)? {
+        Fit::Not(differences) => Ok(differences),
+        Fit::AsItIs | Fit::Grown(_) => Ok(Vec::new()),
+    }
 }

@@ -47,6 +47,11 @@ impl Metadata {
         Self { schema_string: schema.to_owned(), partition_columns: partition_by.to_vec(), configuration: Map::new(), rest }
     }
 
+    /// The table's id.
+    pub(crate) fn id(&self) -> &str {
+        self.rest.get("id").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// The action that states it in a log.
     pub(crate) fn action(&self) -> Value {
         let mut fields = self.rest.clone();

@@ -35,6 +35,8 @@ pub(crate) use content::{Content, ReadAt};
 pub use identity::{Identity, Position};
 pub(crate) use infer::infer_from;
 pub use infer::infer_schema;
+pub(crate) use reader::batch::Assembler;
+pub(crate) use reader::convert::{Converted, check_columns, convert};
 
 /// The files that a configuration means, sorted; none is no mistake.
 pub(super) fn listed(config: &FilesConfig) -> Result<Vec<std::path::PathBuf>> {
@@ -72,28 +74,37 @@ impl FilesSource {
     /// Configuration: bad options, or a requested type that files can't give.
     pub fn new(name: &str, config: FilesConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
         config.check()?;
-        for field in requested.fields() {
-            let expected = match field.name().as_str() {
-                PATH_COLUMN => DataType::Utf8,
-                POSITION_COLUMN => DataType::Int64,
-                other if other.starts_with("_source.") => {
-                    return Err(Error::configuration(format!("files have no column {other}"))
-                        .hint(format!("they have {PATH_COLUMN} and {POSITION_COLUMN}")));
-                }
-                _ => continue,
-            };
-            if *field.data_type() != expected {
-                return Err(Error::configuration(format!("the column {} is of type {expected}, not {}", field.name(), field.data_type())));
-            }
-        }
-        if plain_schema(&requested)?.fields() != requested.fields() {
-            return Err(Error::configuration("the requested schema has types that files do not give")
-                .hint("use plain types: Utf8 instead of views and dictionaries, List instead of LargeList"));
-        }
+        check_requested(&requested)?;
         let follow = config.follow_interval()?;
         let shared = Shared { name: name.into(), config, mode, schema: requested, follow };
         Ok(Self { shared: Arc::new(shared), known: HashMap::new(), found: splits::Found::default(), looked: None })
     }
+}
+
+/// What files can give: reserved columns of their own types, and plain types.
+///
+/// # Errors
+/// Configuration: a requested column or type that files can't give.
+pub(crate) fn check_requested(requested: &SchemaRef) -> Result<()> {
+    for field in requested.fields() {
+        let expected = match field.name().as_str() {
+            PATH_COLUMN => DataType::Utf8,
+            POSITION_COLUMN => DataType::Int64,
+            other if other.starts_with("_source.") => {
+                return Err(Error::configuration(format!("files have no column {other}"))
+                    .hint(format!("they have {PATH_COLUMN} and {POSITION_COLUMN}")));
+            }
+            _ => continue,
+        };
+        if *field.data_type() != expected {
+            return Err(Error::configuration(format!("the column {} is of type {expected}, not {}", field.name(), field.data_type())));
+        }
+    }
+    if plain_schema(requested)?.fields() != requested.fields() {
+        return Err(Error::configuration("the requested schema has types that files do not give")
+            .hint("use plain types: Utf8 instead of views and dictionaries, List instead of LargeList"));
+    }
+    Ok(())
 }
 
 impl FilesSource {

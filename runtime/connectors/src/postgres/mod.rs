@@ -1,4 +1,4 @@
-//! The sink `postgres`: rows into a table of a PostgreSQL server, exactly once.
+//! The sink `postgres`: rows into a table of a PostgreSQL server, exactly once; and the source of the same name, which reads a table or a query.
 //!
 //! A transaction does not outlive its connection, so an epoch can't wait in the server for its checkpoint. A lane therefore encodes
 //! its rows into the server's own binary COPY format and spools them beside the pipeline's state; there they are durable when the
@@ -18,6 +18,7 @@ mod layout;
 mod numeric;
 mod prepared;
 mod sink;
+mod source;
 mod sql;
 mod tls;
 mod types;
@@ -29,3 +30,4 @@ pub use config::{PostgresConfig, PostgresTls, PostgresTlsMode, PostgresWrite};
 pub use crate::secret::Secret;
 pub use examine::examine;
 pub use sink::{PostgresSink, check_schema};
+pub use source::{PostgresSource, PostgresSourceConfig, infer_schema};

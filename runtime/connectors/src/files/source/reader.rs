@@ -1,6 +1,7 @@
 //! Reads one split: windows of bytes, cut into records, decoded into batches.
 
-mod batch;
+pub(super) mod batch;
+pub(super) mod convert;
 pub(super) mod header;
 pub(super) mod parquet;
 mod text;

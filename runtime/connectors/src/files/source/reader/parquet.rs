@@ -2,11 +2,10 @@
 
 pub mod whole;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -17,10 +16,11 @@ use serde_json::Value;
 use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, SplitReader};
 
 use super::batch::Assembler;
+use super::convert::{Converted, check_columns, convert};
 use crate::files::source::Shared;
 use crate::files::source::content::Content;
 use crate::files::source::identity::Position;
-use crate::formats::{BadRecord, row_to_json};
+use crate::formats::row_to_json;
 
 /// Rows are decoded in batches of at most this many.
 const MOST_ROWS: usize = 65_536;
@@ -142,79 +142,6 @@ impl GroupReader {
         }
         Ok(Some(rows.slice(0, count)))
     }
-
-    /// The rows with the columns and types that are wanted, and those rows that have a value which does not convert.
-    fn convert(&self, rows: &RecordBatch) -> Result<Converted> {
-        let mut bad: BTreeMap<u32, BadRecord> = BTreeMap::new();
-        let mut columns = Vec::with_capacity(self.wanted.fields().len());
-        for field in self.wanted.fields() {
-            let Some(found) = rows.column_by_name(field.name()) else {
-                columns.push(new_null_array(field.data_type(), rows.num_rows()));
-                continue;
-            };
-            let column = match found.data_type() == field.data_type() {
-                true => found.clone(),
-                // What does not convert becomes null.
-                false => arrow_cast::cast(found, field.data_type())
-                    .map_err(|error| failed(Path::new(&*self.path), error).at(format!("column {}", field.name())))?,
-            };
-            if column.null_count() > found.null_count() || (!field.is_nullable() && column.null_count() > 0) {
-                for row in (0..rows.num_rows()).filter(|&row| column.is_null(row)) {
-                    let (code, what) = match found.is_null(row) {
-                        true if field.is_nullable() => continue,
-                        true => ("null-value", "a null where"),
-                        false => ("bad-value", "a value that does not convert where"),
-                    };
-                    let message = format!("{what} {} is needed", field.data_type());
-                    bad.entry(row as u32).or_insert(BadRecord { code, column: Some(field.name().clone()), message });
-                }
-            }
-            columns.push(column);
-        }
-        let keep = (!bad.is_empty()).then(|| (0..rows.num_rows() as u32).filter(|row| !bad.contains_key(row)).collect::<Vec<_>>());
-        if let Some(keep) = &keep {
-            let indices = UInt32Array::from(keep.clone());
-            let taken = columns.iter().map(|column| arrow_select::take::take(column, &indices, None));
-            columns = taken.collect::<std::result::Result<_, _>>().map_err(|error| Error::bug(format!("rows can't be taken: {error}")))?;
-        }
-        let count = keep.as_ref().map_or(rows.num_rows(), Vec::len);
-        let records =
-            RecordBatch::try_new_with_options(self.wanted.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(count)))
-                .map_err(|error| Error::bug(format!("converted columns do not make a batch: {error}")))?;
-        Ok(Converted { records, keep, bad })
-    }
-}
-
-/// Rows in the wanted types.
-struct Converted {
-    /// Those that convert.
-    records: RecordBatch,
-    /// Which ones they are; `None`: all.
-    keep: Option<Vec<u32>>,
-    /// The others.
-    bad: BTreeMap<u32, BadRecord>,
-}
-
-/// Before anything is read: every column is there or may be null, and converts.
-fn check_columns(wanted: &Schema, there: &Schema) -> Result<()> {
-    for field in wanted.fields() {
-        let Ok(found) = there.field_with_name(field.name()) else {
-            if field.is_nullable() && wanted.fields().iter().any(|field| there.index_of(field.name()).is_ok()) {
-                continue;
-            }
-            let names: Vec<&str> = there.fields().iter().map(|field| field.name().as_str()).collect();
-            return Err(Error::configuration(format!("there is no column {:?}; there are {}", field.name(), names.join(", "))));
-        };
-        if found.data_type() != field.data_type() && !arrow_cast::can_cast_types(found.data_type(), field.data_type()) {
-            return Err(Error::configuration(format!(
-                "column {} is {} and can't become {}",
-                field.name(),
-                found.data_type(),
-                field.data_type()
-            )));
-        }
-    }
-    Ok(())
 }
 
 impl GroupReader {
@@ -234,7 +161,7 @@ impl SplitReader for GroupReader {
         let max_rows = max_rows.max(1);
         self.build(max_rows)?;
         let Some(rows) = self.next_rows(max_rows)? else { return Ok(Read::End) };
-        let Converted { records, keep, bad } = self.convert(&rows)?;
+        let Converted { records, keep, bad } = convert(&rows, &self.wanted, &self.path)?;
         let (first, count) = (self.first + self.position.offset, rows.num_rows());
         self.position.offset += count as u64;
         let rejects = bad.into_iter().map(|(row, bad)| {

@@ -1,0 +1,39 @@
+//! A table that a command names: its address, how to reach it, and which version.
+
+use wasmill_engine::{Error, Result};
+
+use super::config::DeltaConfig;
+use super::log::TableLog;
+use super::place::Place;
+use crate::s3::{Patience, S3Config, S3Uri};
+
+/// A table, named on a command line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableAddress {
+    /// A path, a `file://` URL or `s3://bucket/prefix`.
+    pub uri: String,
+    /// How to reach the bucket of an `s3://` table. Of no meaning for others.
+    pub s3: S3Config,
+}
+
+impl TableAddress {
+    /// Its log.
+    ///
+    /// # Errors
+    /// Configuration: it is no address. Environment: its place can't be reached.
+    pub(crate) fn log(&self, patience: Patience) -> Result<TableLog> {
+        TableLog::new(self.place(patience)?)
+    }
+
+    /// Where it lies.
+    pub(crate) fn place(&self, patience: Patience) -> Result<Place> {
+        let s3 = S3Uri::is_one(&self.uri).then(|| self.s3.clone());
+        Place::open(&DeltaConfig { s3, ..DeltaConfig::new(&self.uri) }, patience)
+    }
+
+    /// The error of an address without a table.
+    pub(crate) fn no_table(&self) -> Error {
+        Error::environment(format!("there is no Delta table at {}", self.uri))
+            .hint("name the folder or the prefix that has `_delta_log` in it")
+    }
+}

@@ -1,0 +1,109 @@
+//! Reads one file of a table from a row on.
+
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, UInt32Array};
+use arrow_schema::SchemaRef;
+use arrow_select::take::take_record_batch;
+use serde_json::Value;
+use wasmill_engine::{Error, OriginalRecord, Payload, Read, Reject, Result, SourceBatch, SplitReader};
+
+use super::position::Position;
+use crate::delta::rows::{FileChunk, FileRows, TableFile, TableRows};
+use crate::files::source::{Assembler, Converted, convert};
+use crate::formats::row_to_json;
+
+/// A file that is opened when its first rows are read.
+pub(super) struct FileReader {
+    shown: Arc<str>,
+    assembler: Assembler,
+    wanted: SchemaRef,
+    table: Arc<TableRows>,
+    file: TableFile,
+    rows: Option<FileRows>,
+    /// What was read and not given yet.
+    chunk: Option<FileChunk>,
+    position: Position,
+}
+
+impl FileReader {
+    pub(super) fn new(
+        (source, shown): (&Arc<str>, &str),
+        schema: &SchemaRef,
+        (table, file): (Arc<TableRows>, TableFile),
+        position: Position,
+    ) -> Self {
+        let shown: Arc<str> = shown.into();
+        let assembler = Assembler::new(Arc::clone(source), Arc::clone(&shown), Arc::clone(schema));
+        let wanted = assembler.decoded_schema();
+        Self { shown, assembler, wanted, table, file, rows: None, chunk: None, position }
+    }
+
+    /// The next rows, at most `max_rows`, deleted ones counted.
+    fn next_chunk(&mut self, max_rows: usize) -> Result<Option<FileChunk>> {
+        let rows = match &mut self.rows {
+            Some(rows) => rows,
+            closed => closed.insert(self.table.open_file(&self.file)?),
+        };
+        loop {
+            let chunk = match self.chunk.take() {
+                Some(chunk) => chunk,
+                None => match rows.next_chunk()? {
+                    Some(chunk) => chunk,
+                    None => return Ok(None),
+                },
+            };
+            // Those before the position were read by an earlier run.
+            let skip = self.position.row.saturating_sub(chunk.first);
+            let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.records.num_rows());
+            let (_, chunk) = chunk.split(skip);
+            let left = chunk.records.num_rows();
+            if left > 0 {
+                let (now, later) = chunk.split(max_rows.min(left));
+                self.chunk = Some(later).filter(|later| later.records.num_rows() > 0);
+                return Ok(Some(now));
+            }
+        }
+    }
+
+    /// What a batch read of the file's bytes: its share of the rows.
+    fn bytes(&self, from: u64, to: u64) -> u64 {
+        let (size, rows) = (u128::from(self.file.size()), u128::from(self.file.rows().unwrap_or_default()));
+        let up_to = |row: u64| (size * u128::from(row)).checked_div(rows).unwrap_or_default();
+        u64::try_from(up_to(to).saturating_sub(up_to(from))).unwrap_or_default()
+    }
+}
+
+impl SplitReader for FileReader {
+    fn read(&mut self, max_rows: usize) -> Result<Read> {
+        let Some(FileChunk { first, records, keep }) = self.next_chunk(max_rows.max(1))? else { return Ok(Read::End) };
+        let count = records.num_rows();
+        let rows = match &keep {
+            Some(keep) => taken(&records, keep)?,
+            None => records,
+        };
+        let number = |row: u32| keep.as_ref().map_or(row, |keep| keep[row as usize]);
+        let Converted { records, keep: converted, bad } = convert(&rows, &self.wanted, &self.shown)?;
+        let rejects = bad.into_iter().map(|(row, bad)| -> Result<Reject> {
+            let json = row_to_json(&rows, row as usize)?;
+            Ok(self.assembler.reject(bad, first + u64::from(number(row)), OriginalRecord::Json(json)))
+        });
+        let rejects = rejects.collect::<Result<_>>()?;
+        let kept = match converted {
+            Some(converted) => Some(converted.into_iter().map(number).collect()),
+            None => keep.clone(),
+        };
+        let batch = self.assembler.batch(&records, Payload::Rows { first, count }, kept.as_deref())?;
+        let (from, to) = (first, first + count as u64);
+        self.position.row = to;
+        Ok(Read::Batch(SourceBatch { batch, rejects, bytes: self.bytes(from, to) }))
+    }
+
+    fn position(&self) -> Value {
+        self.position.to_value()
+    }
+}
+
+fn taken(records: &RecordBatch, rows: &[u32]) -> Result<RecordBatch> {
+    take_record_batch(records, &UInt32Array::from(rows.to_vec())).map_err(|error| Error::bug(format!("rows can't be taken: {error}")))
+}

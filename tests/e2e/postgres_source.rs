@@ -1,0 +1,44 @@
+//! Rows of a PostgreSQL server into a Delta table, wherever the copying is killed.
+
+use crate::support::{Database, Running, Workshop};
+
+const PIPELINE: &str = r#"
+name: copy
+lanes: 2
+batch_rows: 300
+sources:
+  rows: { postgres: { url: "${env:PG_URL}", query: "SELECT ind, title, ind % 2 = 0 AS even FROM posts", order_by: [ind] } }
+sinks:
+  copy: { from: rows, delta: { uri: out/copy } }
+dead_letters:
+  files: { path: out/dead, format: jsonl }
+epoch: { rows: 1000 }
+"#;
+
+#[test]
+fn a_query_is_copied_exactly_once_wherever_the_copying_is_killed() {
+    let (workshop, database) = (Workshop::new(), Database::new());
+    database.run("CREATE TABLE posts (ind bigint PRIMARY KEY, title text); INSERT INTO posts SELECT n, 'Title ' || n FROM generate_series(0, 5999) n");
+    workshop.write("copy.yaml", PIPELINE);
+    let run = |failpoints: Option<&str>| {
+        let mut command = workshop.wasmill(&["run", "copy.yaml"]);
+        command.env("PG_URL", database.url());
+        failpoints.into_iter().for_each(|points| drop(command.env("FAILPOINTS", points)));
+        Running::spawn(command).wait()
+    };
+    for point in [
+        "lane-after-batch=5*off->return(kill)",
+        "engine-before-checkpoint=1*off->return(kill)",
+        "engine-after-checkpoint=1*off->return(kill)",
+        "delta-commit-after-log=1*off->return(kill)",
+    ] {
+        let ended = run(Some(point));
+        assert_eq!(ended.code, None, "{point}: {}", ended.stderr);
+    }
+    let ended = run(None);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(workshop.delta_numbers("out/copy").into_iter().eq(0..6_000), "each row once");
+    // It is done: nothing is read again.
+    let ended = run(None);
+    assert!(ended.code == Some(0) && ended.stderr.contains("nothing new"), "{}", ended.stderr);
+}
