@@ -80,11 +80,11 @@ fn without_a_key_a_run_that_was_cut_off_can_not_go_on() {
     let done = Progress::from([(splits[0].id.clone(), SplitState { position: reader.position(), done: true })]);
     assert!(source(&config).discover(&done).unwrap().splits.is_empty());
     // Another query has nothing to do with it.
-    let other = super_config(&schema);
+    let other = whole_table(&schema);
     assert!(source(&other).discover(&begun).unwrap_err().message().contains("are not those"));
 }
 
-fn super_config(schema: &Schema) -> PostgresSourceConfig {
+fn whole_table(schema: &Schema) -> PostgresSourceConfig {
     config(serde_json::json!({ "query": format!("SELECT * FROM {}", schema.table("t")) }))
 }
 

@@ -45,7 +45,10 @@ pub(crate) struct TableLog {
 pub(crate) type KernelEngine = DefaultEngine<TokioMultiThreadExecutor>;
 
 /// How many rows of a data file are decoded at once.
-const BATCH_ROWS: NonZero<usize> = NonZero::new(8192).unwrap();
+const BATCH_ROWS: NonZero<usize> = match NonZero::new(8192) {
+    Some(rows) => rows,
+    None => NonZero::<usize>::MIN,
+};
 
 /// Whether an entry was put.
 #[derive(Debug, PartialEq, Eq)]

@@ -68,15 +68,15 @@ pub(super) fn same_cell(left: &ArrayRef, right: &ArrayRef) -> Result<bool> {
 /// The column with one NaN and one zero for all of them, however deep they lie.
 fn normal(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     macro_rules! floats {
-        ($type:ty, $nan:expr) => {{
+        ($type:ty, $float:ty, $nan:expr) => {{
             // Adding 0.0 makes -0.0 a 0.0.
-            let one = |value| if value != value { $nan } else { value + 0.0 };
+            let one = |value: $float| if <$float>::is_nan(value) { $nan } else { value + 0.0 };
             Arc::new(column.as_primitive::<$type>().unary::<_, $type>(one)) as ArrayRef
         }};
     }
     Ok(match column.data_type() {
-        DataType::Float32 => floats!(Float32Type, f32::NAN),
-        DataType::Float64 => floats!(Float64Type, f64::NAN),
+        DataType::Float32 => floats!(Float32Type, f32, f32::NAN),
+        DataType::Float64 => floats!(Float64Type, f64, f64::NAN),
         DataType::List(field) => {
             let list = column.as_list::<i32>();
             let values = normal(list.values())?;

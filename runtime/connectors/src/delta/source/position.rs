@@ -1,7 +1,5 @@
 //! How far a table has been read, as a checkpoint keeps it.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmill_engine::{Error, Progress, Result, SplitId, SplitState};
@@ -37,8 +35,8 @@ pub(super) struct Restored {
     /// The table's id and the version that was read whole at the beginning; none if nothing was read yet.
     pub(super) begun: Option<(String, u64)>,
     pub(super) done: Option<Done>,
-    /// Versions that have entries of their own.
-    versions: BTreeMap<u64, ()>,
+    /// The last version that has entries of its own.
+    last: Option<u64>,
 }
 
 /// The name of a file that a version brought.
@@ -82,7 +80,7 @@ impl Restored {
             } else {
                 let version = id.split_once('@').and_then(|(version, _)| version.parse().ok());
                 let Some(version) = version else { return Err(not_understood(id, &"it names no file of a table")) };
-                restored.versions.insert(version, ());
+                restored.last = restored.last.max(Some(version));
                 let position = Position::read(id, &state.position)?;
                 (position.table, position.base)
             };
@@ -97,7 +95,7 @@ impl Restored {
     /// The last version of which something was read.
     pub(super) fn furthest(&self) -> Option<u64> {
         let done = self.done.as_ref().and_then(|done| done.through);
-        self.versions.keys().last().copied().max(done)
+        self.last.max(done)
     }
 }
 

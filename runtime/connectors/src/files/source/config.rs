@@ -158,7 +158,7 @@ impl FilesConfig {
 
     pub(super) fn follow_interval(&self) -> Result<Duration> {
         let second = Duration::from_secs(1);
-        period::read("follow", self.follow.as_deref(), second, second / 1000, 3600 * second)
+        period::read("follow", self.follow.as_deref(), second, Duration::ZERO, 3600 * second)
     }
 
     pub(super) fn max_record_bytes(&self) -> usize {

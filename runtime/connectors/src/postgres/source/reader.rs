@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use serde_json::Value;
 use tokio::time::Instant;
-use tokio_postgres::{Client, RowStream};
+use tokio_postgres::{Client, Row, RowStream};
 use wasmill_engine::{Error, OriginalRecord, Payload, Read, Records, Result, SourceBatch, SplitReader};
 
 use super::config::PostgresSourceConfig;
@@ -104,8 +104,7 @@ impl RowsReader {
                     break;
                 }
             };
-            let read = (|| Ok((row.try_get::<_, String>(0)?, row.try_get::<_, Option<String>>(1)?)))();
-            let (text, key): (String, Option<String>) = match read {
+            let (text, key) = match texts_of(&row) {
                 Ok(read) => read,
                 Err(error) => {
                     came.failure = Some(Failure::of(WHAT, error));
@@ -158,6 +157,11 @@ impl RowsReader {
         tracing::warn!(server = %self.server.shown(), error = %failure.error, "a query was cut off; it begins anew behind the last row");
         Ok(())
     }
+}
+
+/// A row as JSON, and its key.
+fn texts_of(row: &Row) -> Result<(String, Option<String>), tokio_postgres::Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 /// The key of a row that comes behind another one.
