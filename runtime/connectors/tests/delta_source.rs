@@ -244,7 +244,8 @@ fn a_moment_names_a_version() {
         let time = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + day * 86_400);
         std::fs::File::open(path).unwrap().set_modified(time).unwrap();
     };
-    (day(0, 0), day(1, 2));
+    day(0, 0);
+    day(1, 2);
     let at = |moment: &'static str| table.source(move |config| config.timestamp = Some(moment.into()), Mode::Batch);
     assert!(numbers(at("2023-11-15T23:00:00Z").as_mut(), &mut Progress::new()).into_iter().eq(0..10));
     assert!(numbers(at("2023-11-17T23:00:00Z").as_mut(), &mut Progress::new()).into_iter().eq(0..20));

@@ -54,7 +54,7 @@ impl Table {
     }
 
     fn address(&self) -> TableAddress {
-        TableAddress { uri: self.config.uri.clone(), s3: self.config.s3.clone().unwrap_or_else(S3Config::default) }
+        TableAddress { uri: self.config.uri.clone(), s3: self.config.s3.clone().unwrap_or_default() }
     }
 
     fn token(&self) -> Token {

@@ -51,7 +51,7 @@ fn examine_source(kind: &SourceKind) -> Vec<Finding> {
         SourceKind::Kafka(config) => kafka::examine_source(config),
         SourceKind::Kinesis(config) => kinesis::examine_source(config),
         SourceKind::Delta(config) => columns(&config.uri, delta::infer_schema(config)),
-        SourceKind::Postgres(config) => columns(&config.shown(), postgres::infer_schema(config)),
+        SourceKind::Postgres(config) => columns(config.shown(), postgres::infer_schema(config)),
         SourceKind::Emulator(_) => vec![Finding::Good("makes its rows itself".to_owned())],
     }
 }
