@@ -9,8 +9,6 @@ use super::origin::Origin;
 use super::{ENGINE_POINTS, ORIGINS};
 use crate::support::{Ended, Random, number_from_environment};
 
-/// Posts before each start: enough that every point is passed.
-const POSTS: u64 = 4_000;
 /// A run that is killed at random moments is about over by then; where it is over earlier, the next one is killed earlier.
 const LONGEST_MILLIS: u64 = 1_500;
 const SHORTEST_MILLIS: u64 = 50;
@@ -56,11 +54,11 @@ impl<O: Origin, D: Destination> Kills<O, D> {
     fn at_point(&mut self, point: &str) {
         let mode = self.mode();
         // Passed at once by some, which may be while a start makes up for the kill before; batches are many.
-        let passes = self.random.below(if point == "lane-after-batch" { 8 } else { 2 });
-        self.mill.add(if mode == "batch" { POSTS } else { POSTS / 2 });
+        let passes = self.random.below(if point == "lane-after-batch" { O::POSTS / 500 } else { 2 });
+        self.mill.add(if mode == "batch" { O::POSTS } else { O::POSTS / 2 });
         let mut running = self.mill.start(mode, &format!("{point}={passes}*off->return(kill)"));
         if mode == "stream" {
-            self.mill.add(POSTS / 2);
+            self.mill.add(O::POSTS / 2);
         }
         let died = running.ends_within(Duration::from_secs(60));
         let ended = running.kill();
@@ -72,7 +70,7 @@ impl<O: Origin, D: Destination> Kills<O, D> {
     fn at_random(&mut self) {
         loop {
             let (mode, patience) = (self.mode(), self.random.below(self.longest));
-            self.mill.add(POSTS / 2);
+            self.mill.add(O::POSTS / 2);
             let mut running = self.mill.start(mode, "");
             let finished = running.ends_within(Duration::from_millis(patience));
             let ended = running.kill();

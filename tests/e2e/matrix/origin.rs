@@ -9,6 +9,8 @@ use crate::support::{KinesisStream, Pins, Store, Workshop};
 pub trait Origin {
     /// As the matrix calls it.
     const NAME: &'static str;
+    /// Posts before each start: enough that every point is passed.
+    const POSTS: u64 = 4_000;
 
     /// A place of its own, still empty.
     fn new() -> Self;
@@ -101,6 +103,8 @@ pub struct Stream(KinesisStream);
 
 impl Origin for Stream {
     const NAME: &'static str = "kinesis";
+    /// The server of the tests takes some 700 a second.
+    const POSTS: u64 = 2_000;
 
     fn new() -> Self {
         Self(KinesisStream::new(2))
