@@ -17,6 +17,9 @@ from scenarios import Bench, section, verdict
 
 PARTITIONS = 4
 SMALL_OBJECTS = 5_000
+# The Kinesis server of the tests takes some hundreds a second.
+KINESIS_POSTS = 20_000
+KINESIS_SHARDS = 4
 LOAD_SECONDS = 20
 # What is produced while the first epochs are young is not steady load.
 WARM_UP_SECONDS = 3
@@ -179,6 +182,47 @@ def s3_objects(bench: Bench, source: Path) -> str:
     )
 
 
+def kinesis(bench: Bench, source: Path) -> str:
+    os.environ |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    posts = bench.scratch / f"posts-{KINESIS_POSTS}.jsonl"
+    with source.open("rb") as lines, posts.open("wb") as out:
+        out.writelines(next(lines) for _ in range(KINESIS_POSTS))
+    stream = f"bench-{uuid.uuid4().hex}"
+    streams = [str(bench.wasmill), "streams", "create", stream, "--shards", str(KINESIS_SHARDS), "--endpoint", variable("WASMILL_TEST_KINESIS"), "--region", "us-east-1"]
+    once(streams, bench.root, bench.log)
+    out = bench.fresh("kinesis-fill")
+    fill = [str(bench.wasmill), "run", "tests/bench/pipelines/kinesis-fill.yaml", "--quiet", "--state", f"{out}/state"]
+    filled = once([*fill, "--set", f"sources.pins.files.path={posts}", "--set", f"sinks.stream.kinesis.stream={stream}"], bench.root, bench.log)
+
+    def run(pipeline: str, *settings: str) -> Sample:
+        out = bench.fresh("kinesis")
+        sets = [f"sources.pins.kinesis.stream={stream}", *(setting.format(out=out) for setting in settings)]
+        sample = once(command(bench, pipeline, out, sets, "--quiet"), bench.root, bench.log)
+        if pipeline == "kinesis-to-delta":
+            expect_rows(bench, out / "table", KINESIS_POSTS)
+        return sample
+
+    result = compare(
+        {
+            "cleaned, into Delta": lambda: run("kinesis-to-delta", "sinks.pin_table.delta.uri={out}/table"),
+            "as it is, into files": lambda: run("kinesis-raw", "sinks.raw.files.path={out}/raw"),
+        },
+        max(1, bench.runs // 2),
+    )
+    lines = ["| what | median, s | fastest–slowest, s | rows a second | peak memory, MiB |", "|---|---|---|---|---|"]
+    for label in result.samples:
+        seconds = result.seconds(label)
+        lines.append(f"| {label} | {seconds:.2f} | {result.spread(label)} | {KINESIS_POSTS / seconds:,.0f} | {result.megabytes(label):.0f} |")
+    lines.append(f"| put by the sink `kinesis` | {filled.seconds:.2f} | | {KINESIS_POSTS / filled.seconds:,.0f} | {filled.megabytes:.0f} |")
+    ratio = result.ratio("cleaned, into Delta", "as it is, into files")
+    return section(
+        "Kinesis, cleaned by a plugin, into Delta",
+        f"{KINESIS_POSTS:,} posts in {KINESIS_SHARDS} shards, polled five times a second and shard as Kinesis allows; a server for tests (kinesis-local) on the same cores.",
+        lines,
+        f"Cleaning and Delta take {ratio:.2f} times as long as the records alone: the limit is the server, which answers with some thousand records a second. AWS gives 2 MB a second and shard.",
+    )
+
+
 def split_into(source: Path, folder: Path, parts: int) -> None:
     """Deals the lines of a file out, in order, to so many files."""
     unfinished = folder.with_name(folder.name + ".part")
@@ -286,6 +330,7 @@ STREAMS = {
     "kafka-memory": kafka_memory,
     "kafka-postgres": kafka_postgres,
     "s3-objects": s3_objects,
+    "kinesis": kinesis,
     "latency": latency,
 }
 

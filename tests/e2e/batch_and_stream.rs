@@ -1,8 +1,9 @@
-//! One pipeline file, read from Kafka as a stream and from the raw objects of the same topic as a batch, gives the same table.
+//! One pipeline file, read from Kafka as a stream and, as a batch, from the objects into which another pipeline landed the same topic raw, gives
+//! the same table.
 
 use rustix::process::Signal;
 
-use crate::connect_layout::{deal, put_raw};
+use crate::connect_layout::deal;
 use crate::delta_diff::foreign;
 use crate::kafka_broker::{Producer, address, topic, until};
 use crate::support::{Running, Store, Workshop};
@@ -32,6 +33,22 @@ epoch: {{ every: 200ms, rows: 1500 }}
     )
 }
 
+/// Lands the topic as it is, in Kafka Connect's layout.
+fn landing(topic: &str, prefix: &str) -> String {
+    format!(
+        r#"
+name: landing
+lanes: 2
+sources:
+  pins: {{ kafka: {{ brokers: "{}", topics: [{topic}], format: raw }} }}
+sinks:
+  raw: {{ from: pins, s3: {{ uri: "{prefix}/topics", connection: {}, format: jsonl, layout: connect, flush_size: 300 }} }}
+"#,
+        address(),
+        Store::options()
+    )
+}
+
 /// What was wrong with each record that was rejected, and the record, sorted.
 fn rejected(workshop: &Workshop, folder: &str) -> Vec<String> {
     let told = |row: &serde_json::Value| ["code", "column", "record", "record_base64"].map(|name| row[name].to_string()).join(" ");
@@ -55,7 +72,9 @@ fn a_stream_and_a_replay_of_its_raw_records_give_the_same_table() {
         values.iter().for_each(|value| producer.send(&topic, partition as i32, value.as_bytes()));
     }
     producer.flush();
-    put_raw(&store, &workshop, &topic, &partitions, 300);
+    workshop.write("landing.yaml", &landing(&topic, &store.prefix));
+    workshop.run_well(&["run", "landing.yaml"]);
+    assert!(store.keys().iter().filter(|key| key.contains(&format!("{topic}+"))).count() > 10, "{:?}", store.keys());
 
     let running = Running::spawn(workshop.wasmill(&["run", "pins.yaml"]));
     let mut last = 0;
