@@ -100,17 +100,18 @@ fn a_batch_reads_a_stream_once_and_the_next_one_what_came_since() {
 /// Produces on and on, and splits and merges, beside the test.
 struct Flow {
     put: Arc<AtomicU64>,
+    changes: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<u32>,
+    thread: std::thread::JoinHandle<()>,
 }
 
 impl Flow {
     fn start(name: String, seed: u64) -> Self {
-        let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (count, end) = (Arc::clone(&sent), Arc::clone(&stop));
+        let (sent, changes, stop) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let (count, change, end) = (Arc::clone(&sent), Arc::clone(&changes), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             let stream = std::mem::ManuallyDrop::new(KinesisStream::of(&name));
-            let (mut random, mut changes, mut changed) = (Random(seed), 0, Instant::now());
+            let (mut random, mut changed) = (Random(seed), Instant::now());
             while !end.load(Ordering::Relaxed) {
                 let from = count.load(Ordering::Relaxed);
                 put(&stream, from..from + 100);
@@ -122,20 +123,24 @@ impl Flow {
                         true => stream.merge(&open[at.max(1) - 1].0, &open[at.max(1)].0),
                         false => stream.split(&open[at]),
                     }
-                    (changes, changed) = (changes + 1, Instant::now());
+                    change.fetch_add(1, Ordering::Relaxed);
+                    changed = Instant::now();
                 }
                 // A rate, not a synchronisation: as much as the server takes beside its readers.
                 std::thread::park_timeout(Duration::from_millis(200));
             }
-            changes
         });
-        Self { put: sent, stop, thread }
+        Self { put: sent, changes, stop, thread }
     }
 
-    fn end(self) -> (u64, u32) {
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    fn end(self) -> (u64, u64) {
         self.stop.store(true, Ordering::Relaxed);
-        let changes = self.thread.join().unwrap();
-        (self.put.load(Ordering::Relaxed), changes)
+        self.thread.join().unwrap();
+        (self.put.load(Ordering::Relaxed), self.changes.load(Ordering::Relaxed))
     }
 }
 
@@ -147,7 +152,10 @@ fn a_stream_that_is_killed_again_and_again_while_shards_split_and_merge_loses_an
     let stream = KinesisStream::new(2);
     let workshop = workshop(&stream.name);
     let flow = Flow::start(stream.name.clone(), seed);
-    for kill in 0..number_from_environment("WASMILL_CRASH_KILLS", 2 * ENGINE_POINTS.len() as u64) {
+    let (wanted, deadline) =
+        (number_from_environment("WASMILL_CRASH_KILLS", 2 * ENGINE_POINTS.len() as u64), Instant::now() + Duration::from_secs(120));
+    // On, until the stream has changed often enough.
+    for kill in (0..).take_while(|kill| *kill < wanted || (flow.changes() < 3 && Instant::now() < deadline)) {
         let point = ENGINE_POINTS[kill as usize / 2 % ENGINE_POINTS.len()];
         let at_point = kill % 2 == 0;
         let mut command = wasmill(&workshop, &["run", "kinesis.yaml", "--mode", "stream"]);
