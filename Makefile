@@ -54,6 +54,7 @@ SERVERS := $(VENV)/bin/python tests/servers/servers.py
 test: setup $(VENV)/ready ## Runs every test
 	@echo "==> tests, built in $(WASMILL_BUILD_CACHE)/target"
 	@test -n "$${WASMILL_REAL_DATA:-}" || echo "    (no real data beside this clone: tests that need it say that they did not run)"
+	$(TEST_ENVIRONMENT) tools/own-artefacts
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
 	$(TEST_ENVIRONMENT) $(TESTS) --no-run
 	$(SERVERS) install
@@ -67,10 +68,12 @@ services: $(VENV)/ready ## Starts Kafka, Kinesis, S3 and Postgres where pipeline
 lint: ## Formatting, lints, licences
 	cargo fmt --all --check
 	tools/licences
+	$(TEST_ENVIRONMENT) tools/own-artefacts
 	$(TEST_ENVIRONMENT) cargo clippy --locked --workspace --all-targets --features wasmill/failpoints -- -D warnings
 
 crash: setup $(VENV)/ready ## 50 kills for every source into every sink, outages of 2 minutes; WASMILL_CRASH_SEED repeats a run
 	$(SERVERS) install
+	$(TEST_ENVIRONMENT) tools/own-artefacts
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
 	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-50} WASMILL_OUTAGE_SECONDS=$${WASMILL_OUTAGE_SECONDS:-120} \
 	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test e2e -- matrix network::outage --nocapture
