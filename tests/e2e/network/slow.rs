@@ -12,6 +12,7 @@ use crate::support::{Random, Running};
 /// A post is some 40 bytes at least, however it is compressed: this takes seconds.
 const POSTS: u64 = 6_000;
 const BYTES_A_SECOND: u64 = 400 << 10;
+const UNBOUNDED: u64 = 1 << 40;
 
 fn slow<O: Origin, D: Destination>(used: impl Fn(&Proxies) -> [u64; 2]) {
     let (mut mill, proxies) = (Mill::<O, D>::new(D::STATE), Proxies::new());
@@ -37,15 +38,20 @@ fn a_slow_store_and_a_slow_database_cost_nothing_but_time() {
     slow::<Objects, Postgres>(|proxies| [proxies.s3.passed(), proxies.postgres.passed()]);
 }
 
-/// All connections are cut at once, rarer and rarer, so that everything is cut off somewhere and gets through in the end.
+/// All connections are cut at once, rarer and rarer, so that everything is cut off somewhere and gets through in the end. Until it was cut often enough the
+/// network is slow, so that even a fast machine is not done before.
 fn cut<O: Origin, D: Destination>(name: &str, used: impl Fn(&Proxies) -> [u64; 2]) {
     let (mut mill, proxies, mut random) = (Mill::<O, D>::new(D::STATE), Proxies::new(), Random::of(name));
     mill.add(POSTS);
+    proxies.all().into_iter().for_each(|proxy| proxy.throttle(BYTES_A_SECOND));
     let mut running = Running::spawn(proxies.lead(mill.command("batch")));
     let mut cuts = 0;
     while !running.ends_within(Duration::from_millis(20 * (cuts + 1) + random.below(50))) {
         proxies.all().into_iter().for_each(Proxy::cut);
         cuts += 1;
+        if cuts == 6 {
+            proxies.all().into_iter().for_each(|proxy| proxy.throttle(UNBOUNDED));
+        }
         assert!(cuts < 100, "it never ends");
     }
     let ended = running.wait();
