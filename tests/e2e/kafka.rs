@@ -2,12 +2,10 @@
 //! are produced.
 
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::kafka_broker::{Broker, Producer, address, create_at, topic, until};
-use crate::support::{Pins, Running, Workshop, expected};
+use crate::support::{Flow, Pins, Running, Workshop, expected};
 
 pub const PARTITIONS: i32 = 4;
 
@@ -56,18 +54,6 @@ pub fn send(producer: &Producer, topic: &str, numbers: Range<u64>) {
     producer.flush();
 }
 
-/// The table and the dead letters hold exactly the rows of these posts.
-fn check(workshop: &Workshop, posts: u64) {
-    let expected = expected(0..posts);
-    let table = workshop.delta_numbers("out/pin_table");
-    assert_eq!(table.len(), expected.table.len(), "rows in the table");
-    assert!(table.iter().eq(&expected.table), "the table holds other rows than expected");
-    let dead = workshop.dead_numbers("out/dead_letters");
-    assert_eq!(dead.len(), expected.dead.len(), "dead letters");
-    assert!(dead.iter().eq(&expected.dead), "the dead letters hold other rows than expected");
-    assert_eq!(workshop.parquet_files("out/pin_table"), workshop.delta_file_count("out/pin_table"), "stray files beside the table's own");
-}
-
 #[test]
 fn a_batch_reads_a_topic_once_and_the_next_one_what_came_since() {
     let (workshop, topic) = workshop();
@@ -75,12 +61,12 @@ fn a_batch_reads_a_topic_once_and_the_next_one_what_came_since() {
     send(&producer, &topic, 0..5_000);
     workshop.run_well(&["check", "kafka.yaml"]);
     workshop.run_well(&["run", "kafka.yaml"]);
-    check(&workshop, 5_000);
+    workshop.check_posts(5_000);
     workshop.run_well(&["run", "kafka.yaml"]);
-    check(&workshop, 5_000);
+    workshop.check_posts(5_000);
     send(&producer, &topic, 5_000..6_000);
     workshop.run_well(&["run", "kafka.yaml"]);
-    check(&workshop, 6_000);
+    workshop.check_posts(6_000);
     // What was rejected says where it was: by the decoder and by the plugin alike.
     let dead = workshop.jsonl_rows("out/dead_letters");
     let places: Vec<_> =
@@ -102,42 +88,16 @@ fn a_stream_ends_well_when_it_is_asked_to_and_a_batch_goes_on_from_there() {
     running.signal(rustix::process::Signal::TERM);
     let ended = running.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    check(&workshop, 3_000);
+    workshop.check_posts(3_000);
     send(&producer, &topic, 3_000..4_000);
     workshop.run_well(&["run", "kafka.yaml"]);
-    check(&workshop, 4_000);
+    workshop.check_posts(4_000);
 }
 
-/// Produces on and on, beside the test.
-pub struct Flow {
-    sent: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Flow {
-    pub fn start(brokers: String, topic: String) -> Self {
-        let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (count, end) = (Arc::clone(&sent), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || {
-            let producer = Producer::at(&brokers, &[("compression.codec", "zstd"), ("enable.idempotence", "true")]);
-            while !end.load(Ordering::Relaxed) {
-                let from = count.load(Ordering::Relaxed);
-                send(&producer, &topic, from..from + 250);
-                count.store(from + 250, Ordering::Relaxed);
-                // A rate, not a synchronisation: some 5,000 posts a second.
-                std::thread::park_timeout(Duration::from_millis(50));
-            }
-        });
-        Self { sent, stop, thread }
-    }
-
-    /// Ends it. Answers how many posts there are.
-    pub fn end(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap();
-        self.sent.load(Ordering::Relaxed)
-    }
+/// Some 5,000 posts a second.
+pub fn flow(brokers: String, topic: String) -> Flow {
+    let producer = Producer::at(&brokers, &[("compression.codec", "zstd"), ("enable.idempotence", "true")]);
+    Flow::start(250, Duration::from_millis(50), move |posts| send(&producer, &topic, posts))
 }
 
 #[test]
@@ -167,7 +127,7 @@ fn a_broker_that_is_killed_and_comes_back_is_waited_for() {
     let workshop = Workshop::new();
     workshop.write("kafka.yaml", &pipeline(&broker.address(), "pins"));
     create_at(&broker.address(), "pins", PARTITIONS);
-    let flow = Flow::start(broker.address(), "pins".to_owned());
+    let flow = flow(broker.address(), "pins".to_owned());
     let running = Running::spawn(workshop.wasmill(&["run", "kafka.yaml", "--mode", "stream"]));
     for _ in 0..2 {
         let before = workshop.delta_numbers("out/pin_table").len();
@@ -184,5 +144,5 @@ fn a_broker_that_is_killed_and_comes_back_is_waited_for() {
     let told = |what: &str| ended.stderr.lines().filter(|line| line.contains(what)).count();
     assert_eq!((told("no Kafka broker can be reached"), told("the Kafka brokers answer again")), (2, 2), "{}", ended.stderr);
     workshop.run_well(&["run", "kafka.yaml", "--mode", "batch"]);
-    check(&workshop, posts);
+    workshop.check_posts(posts);
 }

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::kafka::{Flow, PARTITIONS, send};
+use crate::kafka::{PARTITIONS, flow, send};
 use crate::kafka_broker::{Broker, Producer, Proxy, address, create_at, read_at, unique, until};
-use crate::support::{Random, number_from_environment};
-use crate::support::{Running, Workshop, expected};
+use crate::support::{Flow, Random, Running, Workshop, expected, number_from_environment};
 
 /// Every point at which an epoch can be cut off, and how often it is passed before the kill: each commit point for the dead letters, and for the sink behind
 /// them or the next epoch.
@@ -74,7 +73,7 @@ epoch: {{ every: 200ms, rows: 2000 }}
     }
 
     fn flow(&self) -> Flow {
-        Flow::start(self.brokers.clone(), self.topic("posts"))
+        flow(self.brokers.clone(), self.topic("posts"))
     }
 
     fn send(&self, posts: std::ops::Range<u64>) {

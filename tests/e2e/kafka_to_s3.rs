@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::kafka::{Flow, PARTITIONS};
+use crate::kafka::{PARTITIONS, flow};
 use crate::kafka_broker::{address, committed, create, unique};
 use crate::support::{Random, number_from_environment};
 use crate::support::{Running, Store, Workshop, expected};
@@ -110,7 +110,7 @@ fn raw_records_land_once_however_often_the_process_is_killed_and_replay_to_the_s
     println!("WASMILL_CRASH_SEED={seed}");
     let (mut random, mut killed) = (Random(seed), BTreeMap::<String, u32>::new());
     let mill = Mill::new();
-    let flow = Flow::start(address(), mill.topic.clone());
+    let flow = flow(address(), mill.topic.clone());
     for kill in 0..number_from_environment("WASMILL_CRASH_KILLS", 2 * POINTS.len() as u64) {
         let (point, after) = POINTS[kill as usize / 2 % POINTS.len()];
         let at_point = kill % 2 == 0;

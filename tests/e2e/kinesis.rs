@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::matrix::ENGINE_POINTS;
-use crate::support::{KinesisStream, Pins, Random, Running, Workshop, expected, kinesis_address, number_from_environment};
+use crate::support::{Flow, KinesisStream, Pins, Random, Running, Workshop, expected, kinesis_address, number_from_environment};
 
 /// A workshop with the pipeline over a stream of its own.
 fn workshop(stream: &str) -> Workshop {
@@ -59,18 +59,6 @@ fn put(stream: &KinesisStream, numbers: Range<u64>) {
     stream.put(&records);
 }
 
-/// The table and the dead letters hold exactly the rows of these posts.
-fn check(workshop: &Workshop, posts: u64) {
-    let expected = expected(0..posts);
-    let table = workshop.delta_numbers("out/pin_table");
-    assert_eq!(table.len(), expected.table.len(), "rows in the table");
-    assert!(table.iter().eq(&expected.table), "the table holds other rows than expected");
-    let dead = workshop.dead_numbers("out/dead_letters");
-    assert_eq!(dead.len(), expected.dead.len(), "dead letters");
-    assert!(dead.iter().eq(&expected.dead), "the dead letters hold other rows than expected");
-    assert_eq!(workshop.parquet_files("out/pin_table"), workshop.delta_file_count("out/pin_table"), "stray files beside the table's own");
-}
-
 #[test]
 fn a_batch_reads_a_stream_once_and_the_next_one_what_came_since() {
     let stream = KinesisStream::new(2);
@@ -78,7 +66,7 @@ fn a_batch_reads_a_stream_once_and_the_next_one_what_came_since() {
     put(&stream, 0..2_000);
     run_well(&workshop, &["check", "kinesis.yaml"]);
     run_well(&workshop, &["run", "kinesis.yaml"]);
-    check(&workshop, 2_000);
+    workshop.check_posts(2_000);
     // Children of a split are read in the same batch as their parents.
     stream.split(&stream.open_shards()[0]);
     put(&stream, 2_000..3_000);
@@ -86,9 +74,9 @@ fn a_batch_reads_a_stream_once_and_the_next_one_what_came_since() {
     stream.merge(&open[1].0, &open[2].0);
     put(&stream, 3_000..3_500);
     run_well(&workshop, &["run", "kinesis.yaml"]);
-    check(&workshop, 3_500);
+    workshop.check_posts(3_500);
     run_well(&workshop, &["run", "kinesis.yaml"]);
-    check(&workshop, 3_500);
+    workshop.check_posts(3_500);
     // What was rejected says which record it was: by the decoder and by the plugin alike.
     for row in workshop.jsonl_rows("out/dead_letters") {
         let (place, number) = row["partition"].as_str().unwrap().rsplit_once('/').unwrap();
@@ -97,51 +85,26 @@ fn a_batch_reads_a_stream_once_and_the_next_one_what_came_since() {
     }
 }
 
-/// Produces on and on, and splits and merges, beside the test.
-struct Flow {
-    put: Arc<AtomicU64>,
-    changes: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Flow {
-    fn start(name: String, seed: u64) -> Self {
-        let (sent, changes, stop) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
-        let (count, change, end) = (Arc::clone(&sent), Arc::clone(&changes), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || {
-            let stream = std::mem::ManuallyDrop::new(KinesisStream::of(&name));
-            let (mut random, mut changed) = (Random(seed), Instant::now());
-            while !end.load(Ordering::Relaxed) {
-                let from = count.load(Ordering::Relaxed);
-                put(&stream, from..from + 100);
-                count.store(from + 100, Ordering::Relaxed);
-                if changed.elapsed() > Duration::from_secs(4) {
-                    let open = stream.open_shards();
-                    let at = random.below(open.len() as u64) as usize;
-                    match open.len() > 3 {
-                        true => stream.merge(&open[at.max(1) - 1].0, &open[at.max(1)].0),
-                        false => stream.split(&open[at]),
-                    }
-                    change.fetch_add(1, Ordering::Relaxed);
-                    changed = Instant::now();
-                }
-                // A rate, not a synchronisation: as much as the server takes beside its readers.
-                std::thread::park_timeout(Duration::from_millis(200));
+/// As many posts as the server takes beside its readers; every few seconds a shard is split, or two are merged, which is counted.
+fn flow(name: &str, seed: u64) -> (Flow, Arc<AtomicU64>) {
+    let changes = Arc::<AtomicU64>::default();
+    let count = Arc::clone(&changes);
+    let stream = std::mem::ManuallyDrop::new(KinesisStream::of(name));
+    let (mut random, mut changed) = (Random(seed), Instant::now());
+    let send = move |posts: Range<u64>| {
+        put(&stream, posts);
+        if changed.elapsed() > Duration::from_secs(4) {
+            let open = stream.open_shards();
+            let at = random.below(open.len() as u64) as usize;
+            match open.len() > 3 {
+                true => stream.merge(&open[at.max(1) - 1].0, &open[at.max(1)].0),
+                false => stream.split(&open[at]),
             }
-        });
-        Self { put: sent, changes, stop, thread }
-    }
-
-    fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Relaxed)
-    }
-
-    fn end(self) -> (u64, u64) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap();
-        (self.put.load(Ordering::Relaxed), self.changes.load(Ordering::Relaxed))
-    }
+            count.fetch_add(1, Ordering::Relaxed);
+            changed = Instant::now();
+        }
+    };
+    (Flow::start(100, Duration::from_millis(200), send), changes)
 }
 
 #[test]
@@ -151,11 +114,12 @@ fn a_stream_that_is_killed_again_and_again_while_shards_split_and_merge_loses_an
     let (mut random, mut killed) = (Random(seed), BTreeMap::<String, u32>::new());
     let stream = KinesisStream::new(2);
     let workshop = workshop(&stream.name);
-    let flow = Flow::start(stream.name.clone(), seed);
+    let (flow, changes) = flow(&stream.name, seed);
+    let changes = || changes.load(Ordering::Relaxed);
     let (wanted, deadline) =
         (number_from_environment("WASMILL_CRASH_KILLS", 2 * ENGINE_POINTS.len() as u64), Instant::now() + Duration::from_secs(120));
     // On, until the stream has changed often enough.
-    for kill in (0..).take_while(|kill| *kill < wanted || (flow.changes() < 3 && Instant::now() < deadline)) {
+    for kill in (0..).take_while(|kill| *kill < wanted || (changes() < 3 && Instant::now() < deadline)) {
         let point = ENGINE_POINTS[kill as usize / 2 % ENGINE_POINTS.len()];
         let at_point = kill % 2 == 0;
         let mut command = wasmill(&workshop, &["run", "kinesis.yaml", "--mode", "stream"]);
@@ -169,9 +133,9 @@ fn a_stream_that_is_killed_again_and_again_while_shards_split_and_merge_loses_an
         assert!(ended.code.is_none() && died == at_point, "{point}: {died} {:?}\n{}", ended.code, ended.stderr);
         *killed.entry(if at_point { point.to_owned() } else { "random".to_owned() }).or_default() += 1;
     }
-    let (posts, changes) = flow.end();
+    let (posts, changes) = (flow.end(), changes());
     run_well(&workshop, &["run", "kinesis.yaml", "--mode", "batch"]);
-    check(&workshop, posts);
+    workshop.check_posts(posts);
     assert!(changes >= 3, "{changes} splits and merges");
     println!("{posts} posts, {changes} splits and merges, kills: {killed:?}");
 }
@@ -263,5 +227,5 @@ fn a_stream_ends_well_when_it_is_asked_to_and_a_batch_goes_on_from_there() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     put(&stream, 1_000..1_200);
     run_well(&workshop, &["run", "kinesis.yaml"]);
-    check(&workshop, 1_200);
+    workshop.check_posts(1_200);
 }

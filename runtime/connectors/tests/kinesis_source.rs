@@ -4,132 +4,22 @@
 
 mod contract;
 mod kinesis_server;
+mod kinesis_source {
+    pub mod run;
+    mod trouble;
+}
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, TimeUnit};
 use contract::{Seen, check_open_source, read_all, seen};
-use kinesis_server::proxy::{Fate, Proxy};
-use kinesis_server::{PATIENCE, Stream, connection, connection_to, pack, until};
-use wasmill_connectors::kinesis::{Aggregates, Consumer, FanOut, KinesisConfig, KinesisFormat, KinesisSource, LostRecords, Start};
-use wasmill_engine::{Mode, Progress, Read, Result, Source, SplitId, SplitReader, SplitState};
+use kinesis_server::{PATIENCE, Stream, pack, until};
+use kinesis_source::run::{Run, batch, check_order, config, ids, newest, numbers, schema, sorted, source};
+use wasmill_connectors::kinesis::{Aggregates, Consumer, FanOut, KinesisConfig, KinesisFormat, KinesisSource, Start};
+use wasmill_engine::{Mode, Progress, Read, Source};
 
 const MIDDLE: u128 = u128::MAX / 2;
-
-fn schema(columns: &[(&str, DataType, bool)]) -> SchemaRef {
-    Arc::new(Schema::new(columns.iter().map(|(name, kind, null)| Field::new(*name, kind.clone(), *null)).collect::<Vec<_>>()))
-}
-
-fn ids() -> SchemaRef {
-    schema(&[("id", DataType::Int64, true)])
-}
-
-fn config(stream: &Stream) -> KinesisConfig {
-    KinesisConfig { poll: Some("200ms".into()), follow: Some("300ms".into()), ..KinesisConfig::of_stream(&stream.name, connection()) }
-}
-
-fn source(config: &KinesisConfig, schema: &SchemaRef, mode: Mode) -> KinesisSource {
-    KinesisSource::new("pins", config.clone(), Arc::clone(schema), mode).unwrap()
-}
-
-/// A run without lanes: reads all splits in turn, in what order they come.
-struct Run {
-    source: KinesisSource,
-    restored: Progress,
-    progress: Progress,
-    readers: Vec<(SplitId, Box<dyn SplitReader>)>,
-    /// The ids of the rows, in the order in which they were read, and the codes of the rejects.
-    read: Vec<String>,
-    complete: bool,
-}
-
-impl Run {
-    fn start(config: &KinesisConfig, mode: Mode, restored: &Progress) -> Result<Self> {
-        let source = source(config, &ids(), mode);
-        let (restored, progress, read) = (restored.clone(), restored.clone(), Vec::new());
-        let mut run = Self { source, restored, progress, readers: Vec::new(), read, complete: false };
-        run.look()?;
-        Ok(run)
-    }
-
-    fn look(&mut self) -> Result<()> {
-        let found = self.source.discover(&self.restored)?;
-        self.complete = found.complete;
-        for split in found.splits {
-            let reader = self.source.open(&split)?;
-            if reader.begins_here() {
-                self.progress.insert(split.id.clone(), SplitState { position: reader.position(), done: false });
-            }
-            self.readers.push((split.id, reader));
-        }
-        Ok(())
-    }
-
-    /// Reads what is there. False when everything has ended.
-    fn step(&mut self) -> Result<bool> {
-        self.look()?;
-        let mut left = Vec::new();
-        for (id, mut reader) in std::mem::take(&mut self.readers) {
-            let read = reader.read(100)?;
-            let done = matches!(read, Read::End);
-            if let Read::Batch(batch) = read {
-                let rows = batch.batch.records.column(0).as_primitive::<Int64Type>();
-                self.read.extend(rows.iter().map(|id| id.map_or("null".to_owned(), |id| id.to_string())));
-                self.read.extend(batch.rejects.iter().map(|reject| reject.code.clone()));
-            }
-            self.progress.insert(id.clone(), SplitState { position: reader.position(), done });
-            if !done {
-                left.push((id, reader));
-            }
-        }
-        self.readers = left;
-        Ok(!(self.readers.is_empty() && self.complete))
-    }
-
-    /// Reads until something is so.
-    fn until(&mut self, mut is_so: impl FnMut(&Self) -> bool) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_so(self) {
-            assert!(Instant::now() < deadline, "it did not happen within {PATIENCE:?}; read {}, {:#?}", self.read.len(), self.progress);
-            self.step()?;
-            std::thread::park_timeout(std::time::Duration::from_millis(5));
-        }
-        Ok(())
-    }
-}
-
-/// What a batch reads after some progress, and the progress after it.
-fn batch(config: &KinesisConfig, before: &Progress) -> Result<(Vec<String>, Progress)> {
-    let mut run = Run::start(config, Mode::Batch, before)?;
-    let deadline = Instant::now() + PATIENCE;
-    while run.step()? {
-        assert!(Instant::now() < deadline, "a batch ends");
-        std::thread::park_timeout(std::time::Duration::from_millis(5));
-    }
-    Ok((run.read, run.progress))
-}
-
-fn sorted(mut read: Vec<String>) -> Vec<u64> {
-    read.sort_by_key(|id| id.parse::<u64>().unwrap());
-    read.iter().map(|id| id.parse().unwrap()).collect()
-}
-
-fn numbers(range: std::ops::Range<u64>) -> Vec<u64> {
-    range.collect()
-}
-
-/// The numbers of each key come in their order.
-fn check_order(read: &[String]) {
-    let mut last: BTreeMap<u64, u64> = BTreeMap::new();
-    for number in read.iter().map(|id| id.parse::<u64>().unwrap()) {
-        let before = last.insert(number % 50, number);
-        assert!(before.is_none_or(|before| before < number), "{number} came behind {before:?}");
-    }
-}
 
 #[test]
 fn the_contract_holds_with_plain_records_and_aggregates() {
@@ -240,13 +130,6 @@ fn shards_that_the_first_checkpoint_did_not_know_begin_where_it_was_decided() {
     assert_eq!(sorted(read), numbers(40..80));
 }
 
-/// When the newest record arrived.
-fn newest(stream: &Stream) -> std::time::SystemTime {
-    let all = stream.shards().into_iter().flat_map(|shard| stream.records(&shard.shard_id));
-    let newest = all.map(|record| record.approximate_arrival_timestamp.unwrap().to_millis().unwrap()).max().unwrap();
-    std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(newest as u64 + 2)
-}
-
 #[test]
 fn splits_and_merges_are_followed_in_full_flow_and_across_restarts() {
     for consumer in [Consumer::Polling, Consumer::FanOut(FanOut { name: "mill".into() })] {
@@ -332,162 +215,6 @@ fn columns_know_where_a_record_comes_from() {
     assert!(records[0].2.starts_with(&expected), "{records:?}");
     let unknown = KinesisSource::new("pins", config, schema(&[("_source.offset", DataType::Int64, true)]), Mode::Batch);
     assert!(unknown.err().unwrap().to_string().contains("Kinesis has no column _source.offset"));
-}
-
-#[test]
-fn what_passes_is_tried_again_and_nothing_is_lost_or_doubled() {
-    let stream = Stream::new(2);
-    stream.put_ids(0..900);
-    let proxy = Proxy::start();
-    let config = KinesisConfig { connection: connection_to(&proxy.address), ..config(&stream) };
-    let faults = [
-        ("GetRecords", 2, Fate::Refuse(400, "ExpiredIteratorException")),
-        ("GetRecords", 2, Fate::Refuse(400, "ProvisionedThroughputExceededException")),
-        ("GetRecords", 2, Fate::Refuse(500, "InternalFailureException")),
-        ("GetRecords", 2, Fate::Lose),
-        ("GetRecords", 2, Fate::Cut(300)),
-        ("GetShardIterator", 1, Fate::Refuse(400, "ProvisionedThroughputExceededException")),
-        ("ListShards", 1, Fate::Refuse(400, "LimitExceededException")),
-        ("DescribeStreamSummary", 1, Fate::Refuse(503, "ServiceUnavailable")),
-    ];
-    for (operation, n, fate) in faults {
-        let before = proxy.touched();
-        proxy.every(operation, n, 3, fate.clone());
-        let (first, mut progress) = batch(&config, &Progress::new()).unwrap();
-        assert_eq!(sorted(first), numbers(0..900), "{operation} {fate:?}");
-        // How many requests a batch needs is not said: on until all faults have come.
-        for _ in 0..10 {
-            if proxy.touched() - before == 3 {
-                break;
-            }
-            let (nothing, after) = batch(&config, &progress).unwrap();
-            assert_eq!(nothing, Vec::<String>::new(), "{operation} {fate:?}");
-            progress = after;
-        }
-        assert_eq!(proxy.touched() - before, 3, "{operation} {fate:?}");
-    }
-}
-
-#[test]
-fn what_does_not_pass_stops_the_run_with_what_to_do() {
-    let stream = Stream::new(1);
-    stream.put_ids(0..10);
-    let proxy = Proxy::start();
-    let config = KinesisConfig { connection: connection_to(&proxy.address), patience: Some("1s".into()), ..config(&stream) };
-    let failed = |operation, status, name| {
-        proxy.every(operation, 1, usize::MAX, Fate::Refuse(status, name));
-        batch(&config, &Progress::new()).unwrap_err()
-    };
-    let error = failed("GetRecords", 400, "ExpiredIteratorException");
-    assert!(error.to_string().contains("it was tried for 1 s") && error.hint_text().unwrap().contains("patience"), "{error}");
-    let error = failed("DescribeStreamSummary", 400, "UnrecognizedClientException");
-    assert!(error.hint_text().unwrap().contains("credentials are wrong"), "{error}");
-    let error = failed("GetRecords", 400, "AccessDeniedException");
-    assert!(error.hint_text().unwrap().contains("kinesis:DescribeStreamSummary"), "{error}");
-    assert!(!error.to_string().contains("test-secret"));
-    let error = batch(&KinesisConfig { stream: "nowhere".into(), ..config.clone() }, &Progress::new()).unwrap_err();
-    assert!(error.to_string().contains("cannot describe the stream nowhere: "), "{error}");
-    let closed = KinesisConfig { connection: connection_to("http://127.0.0.1:1"), ..config };
-    assert!(batch(&closed, &Progress::new()).unwrap_err().to_string().contains("it was tried for"));
-}
-
-#[test]
-fn fan_out_reads_the_same_and_goes_on_after_its_connections_break() {
-    let stream = Stream::new(2);
-    stream.put_ids(0..600);
-    let proxy = Proxy::start();
-    let consumer = Consumer::FanOut(FanOut { name: "mill".into() });
-    let config = KinesisConfig { connection: connection_to(&proxy.address), consumer, ..config(&stream) };
-    let (first, progress) = batch(&config, &Progress::new()).unwrap();
-    check_order(&first);
-    assert_eq!(sorted(first), numbers(0..600));
-    // The same consumer again, cut in the middle of what it gets.
-    let mut cut = 0;
-    proxy.rule(move |operation, _| {
-        cut += usize::from(operation == "SubscribeToShard");
-        match operation {
-            "SubscribeToShard" if cut == 1 => Fate::Refuse(400, "ResourceInUseException"),
-            "SubscribeToShard" if cut <= 6 => Fate::Cut(10_000 * cut),
-            _ => Fate::Pass,
-        }
-    });
-    let mut run = Run::start(&config, Mode::Stream, &progress).unwrap();
-    for round in 0..8 {
-        stream.put_ids(600 + round * 200..800 + round * 200);
-        run.until(|run| run.read.len() as u64 >= (round + 1) * 200).unwrap();
-    }
-    check_order(&run.read);
-    assert_eq!(sorted(run.read), numbers(600..2200));
-    assert!(proxy.touched() >= 4, "{}", proxy.touched());
-}
-
-/// The state of a checkpoint whose records have gone: it stands behind a record that is not there, and had read nothing since.
-fn overtaken(stream: &Stream, progress: &Progress) -> Progress {
-    let begin = stream.shards()[0].sequence_number_range.clone().unwrap().starting_sequence_number;
-    let mut overtaken = progress.clone();
-    for state in overtaken.values_mut() {
-        state.position["at"] = serde_json::json!({ "behind": begin });
-        state.position["until"] = serde_json::json!(1_000);
-    }
-    overtaken
-}
-
-#[test]
-fn records_that_went_by_retention_stop_the_run_unless_the_file_says_otherwise() {
-    let stream = Stream::new(1);
-    stream.put_ids(0..30);
-    let (_, progress) = batch(&config(&stream), &Progress::new()).unwrap();
-    let lost = overtaken(&stream, &progress);
-    let error = batch(&config(&stream), &lost).unwrap_err();
-    assert!(error.to_string().contains("has gone by retention (24 h)"), "{error}");
-    assert!(error.hint_text().unwrap().contains("on_lost_records"));
-    let go_on = |on_lost_records| KinesisConfig { on_lost_records, ..config(&stream) };
-    assert_eq!(sorted(batch(&go_on(LostRecords::TrimHorizon), &lost).unwrap().0), numbers(0..30));
-    until(|| std::time::SystemTime::now() > newest(&stream));
-    let mut run = Run::start(&go_on(LostRecords::Latest), Mode::Stream, &lost).unwrap();
-    run.until(|run| run.progress.values().all(|state| state.position["until"] != 1_000)).unwrap();
-    stream.put_ids(30..40);
-    run.until(|run| run.read.len() >= 10).unwrap();
-    assert_eq!(sorted(run.read), numbers(30..40));
-    // Where everything was read that can have gone, nothing is lost.
-    let mut quiet = lost;
-    quiet.values_mut().for_each(|state| state.position["until"] = progress.values().next().unwrap().position["until"].clone());
-    assert_eq!(sorted(batch(&config(&stream), &quiet).unwrap().0), numbers(0..40));
-}
-
-#[test]
-fn a_shard_that_went_in_the_middle_stops_the_run() {
-    let stream = Stream::new(1);
-    stream.put_ids(0..10);
-    let (_, progress) = batch(&config(&stream), &Progress::new()).unwrap();
-    let (_, state) = progress.into_iter().next().unwrap();
-    let gone = Progress::from([(SplitId::from(format!("{}/shardId-000000000777", stream.name)), state)]);
-    let error = batch(&config(&stream), &gone).unwrap_err();
-    assert!(error.to_string().contains("the shard shardId-000000000777 was read up to what arrived at 20"), "{error}");
-    let config = KinesisConfig { on_lost_records: LostRecords::TrimHorizon, ..config(&stream) };
-    assert_eq!(sorted(batch(&config, &gone).unwrap().0), numbers(0..10), "others are new to the checkpoint");
-}
-
-#[test]
-fn a_stream_that_was_made_again_stops_the_run() {
-    let stream = Stream::new(1);
-    stream.put_ids(0..10);
-    let (_, progress) = batch(&config(&stream), &Progress::new()).unwrap();
-    let mut run = Run::start(&config(&stream), Mode::Stream, &progress).unwrap();
-    stream.delete();
-    stream.create(1);
-    stream.put_ids(10..20);
-    let error = batch(&config(&stream), &progress).unwrap_err();
-    assert!(error.to_string().contains("was deleted and made again"), "{error}");
-    let deadline = Instant::now() + PATIENCE;
-    let error = loop {
-        assert!(Instant::now() < deadline, "the run notices");
-        if let Err(error) = run.step() {
-            break error;
-        }
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
-    };
-    assert!(error.to_string().contains("was deleted and made again") || error.to_string().contains("shardId-000000000000"), "{error}");
 }
 
 #[test]

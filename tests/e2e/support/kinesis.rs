@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::kafka_broker::variable;
+
 /// Every wait for the server ends.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The server's address.
 pub fn kinesis_address() -> String {
-    let name = "WASMILL_TEST_KINESIS";
-    std::env::var(name)
-        .unwrap_or_else(|_| panic!("{name} is not set: run the tests with `tests/servers/servers.py run -- …` or `make test`"))
+    variable("WASMILL_TEST_KINESIS")
 }
 
 /// A stream, removed at the end of its test.

@@ -1,5 +1,6 @@
 //! A workshop of its own for each test: a folder, the binary, plugins, and readers of what it wrote.
 
+mod flow;
 mod kinesis;
 mod pins;
 mod postgres;
@@ -9,6 +10,7 @@ mod read;
 mod s3;
 
 pub use crate::proxy::Proxy;
+pub use flow::Flow;
 pub use kinesis::{KinesisStream, kinesis_address};
 pub use pins::{Pins, expected};
 pub use postgres::{Database, Server};

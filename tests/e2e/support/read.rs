@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Workshop, repository};
+use super::{Workshop, expected, repository};
 
 impl Workshop {
     /// The rows of a Delta table, by the Python package `deltalake`; none if there is no table.
@@ -26,6 +26,18 @@ impl Workshop {
         let mut numbers: Vec<u64> = self.delta_rows(table).iter().map(|row| row["ind"].as_u64().unwrap()).collect();
         numbers.sort_unstable();
         numbers
+    }
+
+    /// The table and the dead letters, where most pipelines here write them, hold exactly the rows of the first posts.
+    pub fn check_posts(&self, posts: u64) {
+        let expected = expected(0..posts);
+        let table = self.delta_numbers("out/pin_table");
+        assert_eq!(table.len(), expected.table.len(), "rows in the table");
+        assert!(table.iter().eq(&expected.table), "the table holds other rows than expected");
+        let dead = self.dead_numbers("out/dead_letters");
+        assert_eq!(dead.len(), expected.dead.len(), "dead letters");
+        assert!(dead.iter().eq(&expected.dead), "the dead letters hold other rows than expected");
+        assert_eq!(self.parquet_files("out/pin_table"), self.delta_file_count("out/pin_table"), "stray files beside the table's own");
     }
 
     /// The rows of all JSON-lines files that a reader of the folder sees.

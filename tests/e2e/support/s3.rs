@@ -4,6 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::kafka_broker::variable;
+
 /// A prefix of the store that no other test uses, and how to reach it.
 pub struct Store {
     pub prefix: String,
@@ -11,10 +13,6 @@ pub struct Store {
 }
 
 const UPLOADS: &str = include_str!("../../../runtime/connectors/tests/store/uploads.py");
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: start the tests with tests/servers/servers.py run -- …"))
-}
 
 impl Store {
     /// In the store that the tests share.
@@ -69,10 +67,15 @@ impl Store {
 
     /// The column `ind` of a Delta table below the prefix, sorted, with repetitions; none if there is no table.
     pub fn delta_numbers(&self, table: &str) -> Vec<u64> {
-        let found = self.python(include_str!("../../foreign/s3_delta_column.py"), &[&format!("{}/{table}", self.prefix), "ind"]);
+        self.try_delta_numbers(table).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same from a store that may not be able to answer; then what it said.
+    pub fn try_delta_numbers(&self, table: &str) -> Result<Vec<u64>, String> {
+        let found = self.try_python(include_str!("../../foreign/s3_delta_column.py"), &[&format!("{}/{table}", self.prefix), "ind"])?;
         let mut numbers: Vec<u64> = found.as_array().unwrap().iter().map(|number| number.as_u64().unwrap()).collect();
         numbers.sort_unstable();
-        numbers
+        Ok(numbers)
     }
 
     /// Whether the bucket is there and lets us in.
