@@ -29,13 +29,31 @@ pub enum Event<'a> {
         epoch: u64,
         /// Source records in it.
         rows: u64,
-        /// How long preparing, noting and committing took.
-        took: Duration,
+        /// How long that took once all lanes had ended it.
+        took: EpochTimes,
     },
     /// From time to time: how far the run is. Counts include rows that are not committed yet.
     Progress(&'a Progression),
     /// A stop was asked for; the current epoch is being finished.
     Stopping,
+}
+
+/// How long the steps took in which an epoch became visible.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EpochTimes {
+    /// Preparing every sink: what was written becomes durable.
+    pub prepare: Duration,
+    /// Putting the checkpoint.
+    pub checkpoint: Duration,
+    /// Committing every sink.
+    pub commit: Duration,
+}
+
+impl EpochTimes {
+    /// All steps together.
+    pub fn total(&self) -> Duration {
+        self.prepare + self.checkpoint + self.commit
+    }
 }
 
 /// How far a run is.

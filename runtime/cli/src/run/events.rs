@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use wasmill_engine::{Event, Observer, Progression};
+use wasmill_engine::{EpochTimes, Event, Observer, Progression};
 
 use super::Display;
 
@@ -70,12 +70,15 @@ impl Shown {
         self.json(&json!({ "event": "progress", "pipeline": self.pipeline, "progress": progress }));
     }
 
-    fn committed(&self, epoch: u64, rows: u64, took: Duration) {
+    fn committed(&self, epoch: u64, rows: u64, took: &EpochTimes) {
         self.json(&json!({
-            "event": "epoch", "pipeline": self.pipeline, "epoch": epoch, "rows": rows, "commit_seconds": took.as_secs_f64(),
+            "event": "epoch", "pipeline": self.pipeline, "epoch": epoch, "rows": rows,
+            "prepare_seconds": took.prepare.as_secs_f64(),
+            "checkpoint_seconds": took.checkpoint.as_secs_f64(),
+            "commit_seconds": took.commit.as_secs_f64(),
         }));
         if self.display == Display::Log && self.is_log_due() {
-            self.log(&format!("epoch {epoch} committed: {} rows, in {} ms", HumanCount(rows), took.as_millis()));
+            self.log(&format!("epoch {epoch} committed: {} rows, in {} ms", HumanCount(rows), took.total().as_millis()));
         }
     }
 }
@@ -92,7 +95,7 @@ impl Observer for Shown {
                 self.log(&format!("goes on after epoch {epoch}{sent}"));
             }
             Event::Recovered { epoch: None, .. } => self.json(&json!({ "event": "started", "pipeline": self.pipeline })),
-            Event::EpochCommitted { epoch, rows, took } => self.committed(epoch, rows, took),
+            Event::EpochCommitted { epoch, rows, took } => self.committed(epoch, rows, &took),
             Event::Progress(progress) => self.progress(progress),
             Event::Stopping => {
                 self.json(&json!({ "event": "stopping", "pipeline": self.pipeline }));

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use super::lane::LaneEpoch;
 use super::shape::{Shape, Sources};
-use crate::{Checkpoint, CommitOutcome, Error, Put, Result, SinkProgress, StateStore, failpoint};
+use crate::{Checkpoint, CommitOutcome, EpochTimes, Error, Put, Result, SinkProgress, StateStore, failpoint};
 
 /// Commits epochs one after the other. Owns the newest checkpoint.
 pub(crate) struct Committer<'p> {
@@ -27,7 +28,8 @@ impl<'p> Committer<'p> {
     }
 
     /// Commits what the lanes did in an epoch, in the order of lanes.
-    pub fn commit(&mut self, epoch: u64, lanes: Vec<LaneEpoch>) -> Result<()> {
+    pub fn commit(&mut self, epoch: u64, lanes: Vec<LaneEpoch>) -> Result<EpochTimes> {
+        let begun = Instant::now();
         let mut next = Checkpoint { epoch, ..self.checkpoint.claim() };
         if self.shape.epoch.whole_run {
             // Everything was read anew: what an earlier run had read says nothing about this one.
@@ -46,16 +48,18 @@ impl<'p> Committer<'p> {
         self.compact(&mut next)?;
         failpoint::hit("engine-before-prepare");
         next.sinks = self.prepare(&next, parts)?;
+        let prepared = Instant::now();
         failpoint::hit("engine-before-checkpoint");
         match self.store.put(&next)? {
             Put::Done => self.checkpoint = next,
             Put::Taken => return Err(fenced(&self.shape.name, epoch)),
         }
+        let noted = Instant::now();
         failpoint::hit("engine-after-checkpoint");
         commit_prepared(self.shape, &self.checkpoint)?;
         failpoint::hit("engine-after-commit");
         self.store.note_committed(epoch);
-        Ok(())
+        Ok(EpochTimes { prepare: prepared - begun, checkpoint: noted - prepared, commit: noted.elapsed() })
     }
 
     fn compact(&self, next: &mut Checkpoint) -> Result<()> {

@@ -169,7 +169,6 @@ impl<'p> Coordinator<'p> {
 
     /// Judges and commits one epoch of all lanes.
     fn finish(&mut self, mut parts: Vec<LaneEpoch>) -> Result<()> {
-        let begun = Instant::now();
         parts.sort_by_key(|part| part.lane);
         let mut counts = self.shape.zero_counts();
         parts.iter().for_each(|part| counts += &part.part.counts);
@@ -178,12 +177,12 @@ impl<'p> Coordinator<'p> {
         if nothing {
             return Ok(());
         }
-        self.committer.commit(self.epoch, parts)?;
+        let took = self.committer.commit(self.epoch, parts)?;
         self.tell_sources();
         self.epochs += 1;
         self.counts += &counts;
         let rows = counts.sources.iter().map(|counts| counts.rows_in).sum();
-        self.observer.on(Event::EpochCommitted { epoch: self.epoch, rows, took: begun.elapsed() });
+        self.observer.on(Event::EpochCommitted { epoch: self.epoch, rows, took });
         Ok(())
     }
 
