@@ -24,3 +24,4 @@ mod secret;
 mod spool;
 mod threads;
 mod token;
+mod write_behind;

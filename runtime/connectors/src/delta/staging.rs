@@ -6,12 +6,11 @@
 mod folder;
 mod uploads;
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wasmill_engine::{Error, Result};
+use wasmill_engine::Result;
 
 use self::folder::FolderStaging;
 pub(crate) use self::uploads::UploadStaging;
@@ -19,6 +18,7 @@ use super::place::Place;
 use super::prepared::DataFile;
 use crate::durable::owner_name;
 use crate::s3::{ObjectWriter, Uploading};
+use crate::write_behind::WriteBehind;
 
 /// The folder of a table in which files wait for their commit. Delta's readers and its vacuum pass over names that begin with `_`.
 pub(super) const STAGING: &str = "_wasmill";
@@ -101,7 +101,7 @@ impl Staging {
 /// Where the bytes of a data file go.
 pub(crate) enum DataOutput {
     /// A file in the staging folder.
-    File(File, PathBuf),
+    File(WriteBehind, PathBuf),
     /// An object.
     Object(ObjectWriter),
 }
@@ -126,10 +126,7 @@ impl DataOutput {
     /// Ends it: its size, and what of it is still on its way.
     pub(crate) fn finish(&mut self) -> Result<(u64, Option<Uploading>)> {
         match self {
-            Self::File(file, path) => {
-                let size = file.metadata().map_err(|error| Error::io(format!("size {}", path.display()), error))?.len();
-                Ok((size, None))
-            }
+            Self::File(file, _) => Ok((file.written(), None)),
             Self::Object(object) => {
                 let uploading = object.finish()?;
                 Ok((object.size(), Some(uploading)))

@@ -27,7 +27,7 @@ use self::commit::Committer;
 pub use self::config::{KafkaCompression, KafkaSinkConfig};
 pub(super) use self::examine::topic_findings;
 use self::layout::Layout;
-use self::prepared::{Part, Prepared};
+use self::prepared::Prepared;
 use self::target::Target;
 use self::writer::KafkaWriter;
 use crate::prepared as stored;
@@ -87,14 +87,8 @@ impl Sink for KafkaSink {
         Ok(Box::new(KafkaWriter::new(Arc::clone(&self.layout), target, spool, context)))
     }
 
-    /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk.
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
-        let mut files = Vec::new();
-        for part in parts {
-            let part: Part = stored::read_part(part)?;
-            files.extend(part.file);
-        }
-        self.spool(&token.pipeline, &token.sink).seal(&files)?;
+        let files = self.spool(&token.pipeline, &token.sink).collect(parts)?;
         stored::write(&Prepared { format: Prepared::FORMAT, topic: self.topic.clone(), files })
     }
 

@@ -25,7 +25,7 @@ use entry::Encoder;
 use put::Entries;
 
 use crate::durable::{create_folder, owner_name, sync_folder, write_new};
-use crate::spool::{Spool, SpoolFile, SpoolWriter};
+use crate::spool::{LaneFile, Spool, SpoolFile};
 use crate::{prepared, threads};
 
 /// A sink into one stream.
@@ -47,11 +47,6 @@ struct Prepared {
 
 impl Prepared {
     const FORMAT: u32 = 1;
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Part {
-    file: Option<SpoolFile>,
 }
 
 impl KinesisSink {
@@ -90,16 +85,12 @@ impl Sink for KinesisSink {
     }
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
-        let spool = self.spool(&context.pipeline, &context.sink);
-        Ok(Box::new(Writer { encoder: Arc::clone(&self.encoder), spool, context, file: None, encoded: Vec::new() }))
+        let file = LaneFile::new(self.spool(&context.pipeline, &context.sink), &context);
+        Ok(Box::new(Writer { encoder: Arc::clone(&self.encoder), file, encoded: Vec::new() }))
     }
 
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
-        let mut files = Vec::new();
-        for part in parts {
-            files.extend(prepared::read_part::<Part>(part)?.file);
-        }
-        self.spool(&token.pipeline, &token.sink).seal(&files)?;
+        let files = self.spool(&token.pipeline, &token.sink).collect(parts)?;
         prepared::write(&Prepared { format: Prepared::FORMAT, stream: self.config.stream.clone(), files })
     }
 
@@ -137,9 +128,7 @@ impl Sink for KinesisSink {
 /// Writes the rows of one lane.
 struct Writer {
     encoder: Arc<Encoder>,
-    spool: Spool,
-    context: WriterContext,
-    file: Option<SpoolWriter>,
+    file: LaneFile,
     /// Encoded rows of the batch at hand.
     encoded: Vec<u8>,
 }
@@ -148,19 +137,12 @@ impl SinkWriter for Writer {
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>> {
         self.encoded.clear();
         let (rows, rejects) = self.encoder.encode(records, &mut self.encoded)?;
-        if rows > 0 {
-            let file = match &mut self.file {
-                Some(file) => file,
-                none => none.insert(self.spool.create(self.context.epoch, self.context.lane)?),
-            };
-            file.write(&self.encoded, rows)?;
-        }
+        self.file.write(&self.encoded, rows)?;
         Ok(rejects)
     }
 
-    fn prepare(mut self: Box<Self>) -> Result<Value> {
-        let file = self.file.take().map(SpoolWriter::finish).transpose()?;
-        prepared::write(&Part { file })
+    fn prepare(self: Box<Self>) -> Result<Value> {
+        self.file.prepare()
     }
 }
 

@@ -9,13 +9,6 @@ use super::sql::TableName;
 use crate::prepared;
 use crate::spool::SpoolFile;
 
-/// What one lane's writer prepared.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Part {
-    /// The lane's file; none if it kept no rows.
-    pub file: Option<SpoolFile>,
-}
-
 /// What all lanes prepared together: a commit that needs nothing else but the files that it names.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Prepared {

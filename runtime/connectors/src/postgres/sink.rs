@@ -12,7 +12,7 @@ use super::commit::Committer;
 use super::config::PostgresConfig;
 use super::connection::Server;
 use super::layout::Layout;
-use super::prepared::{Part, Prepared};
+use super::prepared::Prepared;
 use super::sql::TableName;
 use super::writer::PostgresWriter;
 use crate::prepared;
@@ -95,14 +95,8 @@ impl Sink for PostgresSink {
         Ok(Box::new(PostgresWriter::new(self.layout()?, spool, context)))
     }
 
-    /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk.
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
-        let mut files = Vec::new();
-        for part in parts {
-            let part: Part = prepared::read_part(part)?;
-            files.extend(part.file);
-        }
-        self.spool(&token.pipeline, &token.sink).seal(&files)?;
+        let files = self.spool(&token.pipeline, &token.sink).collect(parts)?;
         let (layout, table) = (self.layout()?.as_ref().clone(), lock(&self.committer).table.clone());
         prepared::write(&Prepared { format: Prepared::FORMAT, table, layout, files })
     }

@@ -8,17 +8,13 @@ use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 
 use super::encode::RowEncoder;
 use super::layout::Layout;
-use super::prepared::Part;
-use crate::prepared;
-use crate::spool::{Spool, SpoolWriter};
+use crate::spool::{LaneFile, Spool};
 
 /// Writes the rows of one lane.
 pub(super) struct PostgresWriter {
     layout: Arc<Layout>,
     encoder: RowEncoder,
-    spool: Spool,
-    context: WriterContext,
-    file: Option<SpoolWriter>,
+    file: LaneFile,
     /// Encoded rows of the batch at hand.
     encoded: Vec<u8>,
 }
@@ -27,7 +23,7 @@ impl PostgresWriter {
     /// A writer; its file begins with its first row.
     pub(super) fn new(layout: Arc<Layout>, spool: Spool, context: WriterContext) -> Self {
         let encoder = RowEncoder::new(&layout, context.lane);
-        Self { layout, encoder, spool, context, file: None, encoded: Vec::new() }
+        Self { layout, encoder, file: LaneFile::new(spool, &context), encoded: Vec::new() }
     }
 }
 
@@ -35,18 +31,11 @@ impl SinkWriter for PostgresWriter {
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>> {
         self.encoded.clear();
         let (rows, rejects) = self.encoder.encode(&self.layout, records, &mut self.encoded)?;
-        if rows > 0 {
-            let file = match &mut self.file {
-                Some(file) => file,
-                none => none.insert(self.spool.create(self.context.epoch, self.context.lane)?),
-            };
-            file.write(&self.encoded, rows)?;
-        }
+        self.file.write(&self.encoded, rows)?;
         Ok(rejects)
     }
 
-    fn prepare(mut self: Box<Self>) -> Result<Value> {
-        let file = self.file.take().map(SpoolWriter::finish).transpose()?;
-        prepared::write(&Part { file })
+    fn prepare(self: Box<Self>) -> Result<Value> {
+        self.file.prepare()
     }
 }

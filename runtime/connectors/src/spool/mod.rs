@@ -3,37 +3,60 @@
 //! Sinks that can't hold an open promise across a crash (a database's transaction ends with its connection) write an epoch's rows into
 //! files of a folder beside the pipeline's state. The prepared commit names these files with their length and digest; the commit
 //! reads them once, from front to back, and removes them when it is done. What the bytes mean is the sink's own: it notes their format in
-//! its prepared commit, and a later version of Wasmill has to read it.
+//! its prepared commit, and a later version of Wasmill has to read it. They lie there compressed: an epoch waits for the disk, and a third of the
+//! bytes is a third of the wait.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use wasmill_engine::{Error, Result};
 
 use crate::durable::{create_folder, owner_name, remove_folder_of_files, sync_file, sync_folder};
 
+mod lane;
+mod reader;
 #[cfg(test)]
 mod tests;
+mod writer;
 
-/// How many bytes a reader hands out at once.
-const CHUNK_BYTES: usize = 256 << 10;
+pub(crate) use lane::LaneFile;
+pub(crate) use reader::SpoolReader;
+pub(crate) use writer::SpoolWriter;
 
 /// A file of a spool, as a prepared commit keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SpoolFile {
     /// Its name in the spool's folder.
     pub name: String,
-    /// Bytes.
+    /// Bytes on the disk.
     pub bytes: u64,
     /// Rows.
     pub rows: u64,
-    /// The digest of its bytes.
+    /// The digest of the bytes on the disk.
     pub sha256: String,
+    /// How these bytes hold what was written.
+    #[serde(default, skip_serializing_if = "Coding::is_plain")]
+    pub coding: Coding,
+}
+
+/// How the bytes of a file hold what was written into it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Coding {
+    /// As it is. Prepared commits that name no coding have it.
+    #[default]
+    Plain,
+    /// As one frame of Zstandard.
+    Zstd,
+}
+
+impl Coding {
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
 }
 
 /// The spool of one sink of one pipeline. Its folder need not exist.
@@ -54,8 +77,7 @@ impl Spool {
         let name = format!("{epoch:010}-{lane}-{}.rows", Uuid::new_v4());
         let path = self.folder.join(&name);
         let file = File::create_new(&path).map_err(|error| failed("create", &path, error))?;
-        let file = BufWriter::with_capacity(CHUNK_BYTES, file);
-        Ok(SpoolWriter { path, name, file, digest: Sha256::new(), bytes: 0, rows: 0, finished: false })
+        SpoolWriter::new(path, name, file)
     }
 
     /// Makes finished files durable, bytes and names.
@@ -77,7 +99,7 @@ impl Spool {
         if length != file.bytes {
             return Err(damaged(&path, &format!("it has {length} bytes, and {} were prepared", file.bytes)));
         }
-        Ok(SpoolReader { path, file: opened, digest: Sha256::new(), left: file.bytes, sha256: file.sha256.clone() })
+        SpoolReader::new(path, opened, file)
     }
 
     /// Fails if a file that a commit needs is not there.
@@ -101,72 +123,6 @@ impl Spool {
     /// Removes everything: nothing that waits here will be committed any more.
     pub(crate) fn clean_up(&self) -> Result<()> {
         remove_folder_of_files(&self.folder)
-    }
-}
-
-/// Writes one file. Dropping it unfinished removes it.
-pub(crate) struct SpoolWriter {
-    path: PathBuf,
-    name: String,
-    file: BufWriter<File>,
-    digest: Sha256,
-    bytes: u64,
-    rows: u64,
-    finished: bool,
-}
-
-impl SpoolWriter {
-    /// Adds bytes that hold so many rows.
-    pub(crate) fn write(&mut self, bytes: &[u8], rows: u64) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| failed("write", &self.path, error))?;
-        self.digest.update(bytes);
-        self.bytes += bytes.len() as u64;
-        self.rows += rows;
-        Ok(())
-    }
-
-    /// Hands everything to the operating system. [`Spool::seal`] makes it durable.
-    pub(crate) fn finish(mut self) -> Result<SpoolFile> {
-        self.file.flush().map_err(|error| failed("write", &self.path, error))?;
-        self.finished = true;
-        let sha256 = hex(&std::mem::take(&mut self.digest).finalize());
-        Ok(SpoolFile { name: std::mem::take(&mut self.name), bytes: self.bytes, rows: self.rows, sha256 })
-    }
-}
-
-impl Drop for SpoolWriter {
-    fn drop(&mut self) {
-        if !self.finished {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Reads one file from front to back, and knows at its end whether it is what was written.
-pub(crate) struct SpoolReader {
-    path: PathBuf,
-    file: File,
-    digest: Sha256,
-    left: u64,
-    sha256: String,
-}
-
-impl SpoolReader {
-    /// The next bytes; none at the end. A file that is not what was written is an error at the end at the latest: whoever used its bytes
-    /// until then must take that back.
-    pub(crate) fn next(&mut self) -> Result<Option<Bytes>> {
-        if self.left == 0 {
-            let sha256 = hex(&std::mem::take(&mut self.digest).finalize());
-            return if sha256 == self.sha256 { Ok(None) } else { Err(damaged(&self.path, "its content does not match its digest")) };
-        }
-        let mut chunk = vec![0; self.left.min(CHUNK_BYTES as u64) as usize];
-        match self.file.read_exact(&mut chunk) {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(damaged(&self.path, "it ended while it was read")),
-            other => other.map_err(|error| failed("read", &self.path, error))?,
-        }
-        self.left -= chunk.len() as u64;
-        self.digest.update(&chunk);
-        Ok(Some(chunk.into()))
     }
 }
 

@@ -10,6 +10,7 @@ use wasmill_engine::{Error, Result};
 use super::{DataOutput, STAGING};
 use crate::delta::prepared::DataFile;
 use crate::durable::{create_folder, parent_of, remove_folder_of_files, rename_new, sync_file, sync_folder};
+use crate::write_behind::WriteBehind;
 
 /// The staging of one sink of one pipeline.
 #[derive(Clone)]
@@ -27,7 +28,7 @@ impl FolderStaging {
         create_folder(&self.staging)?;
         let path = self.staging.join(name);
         let file = File::create_new(&path).map_err(|error| Error::io(format!("create {}", path.display()), error))?;
-        Ok(DataOutput::File(file, path))
+        Ok(DataOutput::File(WriteBehind::new(file), path))
     }
 
     /// Gives a file up. Best effort: the next start removes what stays.

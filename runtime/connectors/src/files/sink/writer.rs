@@ -17,6 +17,7 @@ use super::config::FilesSinkConfig;
 use crate::durable::escape;
 use crate::formats::{RecordWriter, WriteOptions, record_writer};
 use crate::prepared;
+use crate::write_behind::WriteBehind;
 
 /// The encoder of a sink's files.
 pub(super) fn record_writer_for<W: Write + Send + 'static>(
@@ -73,7 +74,11 @@ impl FilesWriter {
         // A file of this name can only be left of an earlier try at this epoch, which was never noted in a checkpoint.
         let file = File::create(&path).map_err(|error| Error::io(format!("create {}", path.display()), error))?;
         let written = Arc::new(AtomicU64::new(0));
-        let output = Hashed { file: BufWriter::with_capacity(1 << 16, file), digest: Sha256::new(), written: Arc::clone(&written) };
+        let output = Hashed {
+            file: BufWriter::with_capacity(1 << 16, WriteBehind::new(file)),
+            digest: Sha256::new(),
+            written: Arc::clone(&written),
+        };
         Ok(OpenFile { name, rows: 0, written, writer: record_writer_for(&self.config, &self.schema, output)? })
     }
 
@@ -133,7 +138,7 @@ impl Drop for FilesWriter {
 
 /// A file that keeps count and digest of what goes into it.
 struct Hashed {
-    file: BufWriter<File>,
+    file: BufWriter<WriteBehind>,
     digest: Sha256,
     written: Arc<AtomicU64>,
 }

@@ -9,13 +9,11 @@ use serde_json::Value as Json;
 use wasmill_engine::{Error, Result, RowReject, SinkWriter, WriterContext};
 
 use super::layout::{Layout, Texts, Value, integer, is_set, millis};
-use super::prepared::Part;
 use super::record;
 use super::target::Target;
 use crate::formats::json::JsonEncoder;
 use crate::formats::{TextEncoder, to_plain};
-use crate::prepared;
-use crate::spool::{Spool, SpoolWriter};
+use crate::spool::{LaneFile, Spool};
 
 /// What a batch of one record has besides its key, value and headers, at most: the batch's head and the record's own numbers.
 const RECORD_OVERHEAD: usize = 61 + 36;
@@ -28,9 +26,7 @@ const ROWS_A_SLICE: usize = 4096;
 pub(super) struct KafkaWriter {
     layout: Arc<Layout>,
     target: Arc<Target>,
-    spool: Spool,
-    context: WriterContext,
-    file: Option<SpoolWriter>,
+    file: LaneFile,
     /// Records of the rows at hand.
     encoded: Vec<u8>,
     /// Values of the rows at hand.
@@ -48,7 +44,8 @@ struct Refusal {
 impl KafkaWriter {
     /// A writer; its file begins with its first row.
     pub(super) fn new(layout: Arc<Layout>, target: Arc<Target>, spool: Spool, context: WriterContext) -> Self {
-        Self { layout, target, spool, context, file: None, encoded: Vec::new(), text: Vec::new(), scratch: Vec::new() }
+        let file = LaneFile::new(spool, &context);
+        Self { layout, target, file, encoded: Vec::new(), text: Vec::new(), scratch: Vec::new() }
     }
 
     fn write_slice(&mut self, records: &RecordBatch, first: usize, rejects: &mut Vec<RowReject>) -> Result<()> {
@@ -76,14 +73,7 @@ impl KafkaWriter {
                 }
             }
         }
-        if count > 0 {
-            let file = match &mut self.file {
-                Some(file) => file,
-                none => none.insert(self.spool.create(self.context.epoch, self.context.lane)?),
-            };
-            file.write(&self.encoded, count)?;
-        }
-        Ok(())
+        self.file.write(&self.encoded, count)
     }
 }
 
@@ -98,9 +88,8 @@ impl SinkWriter for KafkaWriter {
         Ok(rejects)
     }
 
-    fn prepare(mut self: Box<Self>) -> Result<Json> {
-        let file = self.file.take().map(SpoolWriter::finish).transpose()?;
-        prepared::write(&Part { file })
+    fn prepare(self: Box<Self>) -> Result<Json> {
+        self.file.prepare()
     }
 }
 
