@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::{join, try_join};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -63,7 +64,7 @@ impl Committer {
                     return Ok(None);
                 }
             }
-            this.bounded(read_token(client, &this.table, (pipeline, sink), "")).await
+            this.bounded(read_token(client, &this.table, (pipeline, sink))).await
         })
     }
 
@@ -151,22 +152,18 @@ impl Committer {
         if !self.tables_are_there {
             self.make_tables(client, &prepared.layout).await?;
         }
-        if self.take_token(client, token).await? == Step::Already {
+        // Asked together and answered in this order: where epochs are short, every way to the server and back counts.
+        let (step, columns) = join(self.take_token(client, token), self.check_columns(client, prepared)).await;
+        if step? == Step::Already {
             execute(client, "ROLLBACK", "end the transaction", self.timeout).await?;
             return Ok(CommitOutcome::Already);
         }
+        columns?;
         spool.check(&prepared.files)?;
-        self.check_columns(client, prepared).await?;
         failpoint::hit("postgres-commit-before-copy");
         if prepared.rows() > 0 {
             copy(client, prepared, spool, self.timeout).await?;
         }
-        let sql = format!(
-            "UPDATE {} SET incarnation = $4::uuid, epoch = $5, committed_at = clock_timestamp() \
-             WHERE pipeline = $1 AND sink = $2 AND target = $3",
-            self.table.commits_sql()
-        );
-        self.bounded(write_token(client, &sql, &self.table, token)).await?;
         failpoint::hit("postgres-commit-before-commit");
         let answer = within(self.timeout, "commit", client.batch_execute("COMMIT")).await;
         failpoint::hit("postgres-commit-after-commit");
@@ -176,20 +173,19 @@ impl Committer {
         Ok(CommitOutcome::Done)
     }
 
-    /// Locks the sink's token and compares it. A sink without one gets it here, so that the second of two waits for the first.
+    /// Locks the sink's token, moves it, and compares what it was: the move counts only if the transaction does. A sink without a token gets it
+    /// here, so that the second of two waits for the first.
     async fn take_token(&self, client: &Client, token: &Token) -> Result<Step, Failure> {
-        let owner = (token.pipeline.as_str(), token.sink.as_str());
-        let mut found = self.bounded(read_token(client, &self.table, owner, " FOR UPDATE")).await?;
+        let mut found = self.bounded(move_token(client, &self.table, token)).await?;
         if found.is_none() && compare(None, token)? == Step::Commit {
             let sql = format!(
                 "INSERT INTO {} (pipeline, sink, target, incarnation, epoch) VALUES ($1, $2, $3, $4::uuid, $5) ON CONFLICT DO NOTHING",
                 self.table.commits_sql()
             );
-            let first = Token { epoch: 0, ..token.clone() };
-            if self.bounded(write_token(client, &sql, &self.table, &first)).await? == 1 {
+            if self.bounded(write_token(client, &sql, &self.table, token)).await? == 1 {
                 return Ok(Step::Commit);
             }
-            found = self.bounded(read_token(client, &self.table, owner, " FOR UPDATE")).await?;
+            found = self.bounded(move_token(client, &self.table, token)).await?;
         }
         Ok(compare(found.as_ref(), token)?)
     }
@@ -197,8 +193,10 @@ impl Committer {
     /// Rows are bytes for certain types: in a column of another type they would be read as something else.
     async fn check_columns(&self, client: &Client, prepared: &Prepared) -> Result<(), Failure> {
         let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", self.table.sql());
-        execute(client, &lock, "lock the table against changes of its columns", self.timeout).await?;
-        let table = self.bounded(catalogue::look(client, &self.table, false)).await?.unwrap_or_default();
+        let lock = execute(client, &lock, "lock the table against changes of its columns", self.timeout);
+        // The server looks when it has the lock: it takes one statement of a connection after the other.
+        let ((), table) = try_join(lock, self.bounded(catalogue::look(client, &self.table, false))).await?;
+        let table = table.unwrap_or_default();
         for column in &prepared.layout.columns {
             let found = table.columns.iter().find(|found| found.name == column.name).map(|found| found.type_name.as_str());
             if found.and_then(PgType::parse).as_ref() != Some(&column.pg_type) {
@@ -215,14 +213,38 @@ impl Committer {
     }
 }
 
-/// The token of a sink into a table, with or without taking its lock.
-async fn read_token(client: &Client, table: &TableName, (pipeline, sink): (&str, &str), lock: &str) -> Result<Option<Committed>, Failure> {
+type Parameter<'a> = (&'a (dyn tokio_postgres::types::ToSql + Sync), Type);
+
+/// The token of a sink into a table.
+async fn read_token(client: &Client, table: &TableName, (pipeline, sink): (&str, &str)) -> Result<Option<Committed>, Failure> {
+    let sql = format!("SELECT incarnation::text, epoch FROM {} WHERE pipeline = $1 AND sink = $2 AND target = $3", table.commits_sql());
+    let parameters: [Parameter<'_>; 3] = [(&pipeline, Type::TEXT), (&sink, Type::TEXT), (&table.name, Type::TEXT)];
+    token_of(client, &sql, &parameters, sink).await
+}
+
+/// Takes the lock of a token and moves it. Answers what it was.
+async fn move_token(client: &Client, table: &TableName, token: &Token) -> Result<Option<Committed>, Failure> {
+    let key = "pipeline = $1 AND sink = $2 AND target = $3";
+    let sql = format!(
+        "WITH was AS (SELECT incarnation, epoch FROM {commits} WHERE {key} FOR UPDATE) \
+         UPDATE {commits} SET incarnation = $4::text::uuid, epoch = $5, committed_at = clock_timestamp() FROM was WHERE {key} \
+         RETURNING was.incarnation::text, was.epoch",
+        commits = table.commits_sql()
+    );
+    let (incarnation, epoch) = numbers_of(token)?;
+    let parameters: [Parameter<'_>; 5] = [
+        (&token.pipeline, Type::TEXT),
+        (&token.sink, Type::TEXT),
+        (&table.name, Type::TEXT),
+        (&incarnation, Type::TEXT),
+        (&epoch, Type::INT8),
+    ];
+    token_of(client, &sql, &parameters, &token.sink).await
+}
+
+async fn token_of(client: &Client, sql: &str, parameters: &[Parameter<'_>], sink: &str) -> Result<Option<Committed>, Failure> {
     let failed = |error| Failure::of("read the sink's token", error);
-    let sql =
-        format!("SELECT incarnation::text, epoch FROM {} WHERE pipeline = $1 AND sink = $2 AND target = $3{lock}", table.commits_sql());
-    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
-        [(&pipeline, Type::TEXT), (&sink, Type::TEXT), (&table.name, Type::TEXT)];
-    let Some(row) = client.query_typed_opt(&sql, &parameters).await.map_err(failed)? else { return Ok(None) };
+    let Some(row) = client.query_typed_opt(sql, parameters).await.map_err(failed)? else { return Ok(None) };
     let (incarnation, epoch): (String, i64) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
     let read = Uuid::try_parse(&incarnation).ok().zip(u64::try_from(epoch).ok());
     let damaged = || Error::environment(format!("the token of sink `{sink}` in {COMMITS} is damaged: epoch {epoch} of {incarnation}"));
@@ -232,9 +254,8 @@ async fn read_token(client: &Client, table: &TableName, (pipeline, sink): (&str,
 
 /// Runs a statement that takes the parts of a token as its parameters. Answers how many rows it changed.
 async fn write_token(client: &Client, sql: &str, table: &TableName, token: &Token) -> Result<u64, Failure> {
-    let incarnation = token.incarnation.to_string();
-    let epoch = i64::try_from(token.epoch).map_err(|_| Error::bug(format!("epoch {} is beyond every number", token.epoch)))?;
-    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 5] = [
+    let (incarnation, epoch) = numbers_of(token)?;
+    let parameters: [Parameter<'_>; 5] = [
         (&token.pipeline, Type::TEXT),
         (&token.sink, Type::TEXT),
         (&table.name, Type::TEXT),
@@ -242,4 +263,10 @@ async fn write_token(client: &Client, sql: &str, table: &TableName, token: &Toke
         (&epoch, Type::INT8),
     ];
     client.execute_typed(sql, &parameters).await.map_err(|error| Failure::of("move the sink's token", error))
+}
+
+/// A token's incarnation and epoch as the server takes them.
+fn numbers_of(token: &Token) -> Result<(String, i64), Failure> {
+    let epoch = i64::try_from(token.epoch).map_err(|_| Error::bug(format!("epoch {} is beyond every number", token.epoch)))?;
+    Ok((token.incarnation.to_string(), epoch))
 }
