@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rdkafka::bindings as rd;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
@@ -18,7 +19,7 @@ use super::token::Tokens;
 
 /// All records that wait in the queues of one source together are at most about so large, plus one fetch for each broker.
 const QUEUED_BYTES: usize = 16 << 20;
-/// How long the events' thread waits in one go; a client that is dropped waits for it.
+/// How long the events' thread waits in one go.
 const EVENTS_WAIT: Duration = Duration::from_millis(50);
 
 /// How the brokers are, as all clients of a source see it.
@@ -191,11 +192,26 @@ impl Client {
     pub fn health(&self) -> &Health {
         &self.health
     }
+
+    /// Lets the events' thread look up at once.
+    fn wake(&self) {
+        let native = self.native();
+        // SAFETY: the client is alive; a queue that is not null is a reference of our own, which is given back.
+        unsafe {
+            for queue in [rd::rd_kafka_queue_get_main(native), rd::rd_kafka_queue_get_consumer(native)] {
+                if !queue.is_null() {
+                    rd::rd_kafka_queue_yield(queue);
+                    rd::rd_kafka_queue_destroy(queue);
+                }
+            }
+        }
+    }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Release);
+        self.wake();
         if let Some(events) = self.events.take() {
             let _ = events.join();
         }

@@ -7,6 +7,7 @@
 //! The offset of the next record of each partition, and the topic's id. A topic that was deleted and made again has another id and stops
 //! the run, for its offsets mean other records. So do offsets that have gone by retention, unless the file says otherwise.
 
+mod ahead;
 mod columns;
 mod look;
 mod reader;
@@ -23,9 +24,10 @@ use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, Sp
 
 use super::client::{self, Client, Health, fetching};
 use super::cluster::{Cluster, Place, Topic, offsets};
-use super::config::{Isolation, KafkaConfig, KafkaFormat};
+use super::config::{KafkaConfig, KafkaFormat};
 use super::position::{Position, parse_split, split_id};
 use super::token::Tokens;
+use ahead::{Ahead, Expected};
 pub(crate) use columns::RESERVED;
 pub use columns::{HEADERS_COLUMN, KEY_COLUMN, OFFSET_COLUMN, PARTITION_COLUMN, TIMESTAMP_COLUMN, TOPIC_COLUMN, VALUE_COLUMN};
 use look::Look;
@@ -57,6 +59,7 @@ struct Connected {
     /// The topics that are read, and their ids.
     topics: BTreeMap<String, Topic>,
     handed_out: HashMap<SplitId, Handed>,
+    ahead: Ahead,
     /// Looks for what is new, in stream mode.
     look: Option<Look>,
     /// What was last noted for the group.
@@ -126,7 +129,7 @@ impl KafkaSource {
         }
         let pool = (0..clients).map(|_| Client::start(&options, &shared.health, tokens).map(Arc::new)).collect::<Result<_>>()?;
         let cluster = Arc::new(cluster);
-        Ok(Connected { cluster, pool, topics, handed_out: HashMap::new(), look: None, noted: HashMap::new() })
+        Ok(Connected { cluster, pool, topics, handed_out: HashMap::new(), ahead: Ahead::default(), look: None, noted: HashMap::new() })
     }
 
     fn begin(&mut self, restored: &Progress) -> Result<Discovery> {
@@ -176,13 +179,17 @@ impl Source for KafkaSource {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
         let opened = self.connected.as_ref().and_then(|connected| {
             let handed = connected.handed_out.get(&split.id).copied()?;
-            Some((handed, Arc::clone(connected.pool.get(handed.client)?), Arc::clone(&connected.cluster)))
+            Some((handed, Arc::clone(connected.pool.get(handed.client)?), connected))
         });
-        let Some((handed, client, cluster)) = opened else {
+        let Some((handed, client, connected)) = opened else {
             return Err(Error::bug(format!("the split {} was never handed out", split.id)));
         };
-        let reader = reader::Reader::open(&self.shared, split, handed, &client, cluster);
-        Ok(Box::new(reader.map_err(|error| error.at(format!("partition {}", split.id)))?))
+        let open = || {
+            let offset = Position::read(&split.position)?.offset;
+            let queue = connected.ahead.take(&Expected { id: Arc::clone(&split.id), client, offset })?;
+            reader::Reader::open(&self.shared, split, handed, queue, Arc::clone(&connected.cluster))
+        };
+        Ok(Box::new(open().map_err(|error| error.at(format!("partition {}", split.id)))?))
     }
 }
 
@@ -252,13 +259,9 @@ impl Connected {
         // What is found late begins at its start, whatever its end is.
         let ends = if late { begins.clone() } else { self.cluster.ends(places)? };
         let at_time = shared.config.start_time()?.filter(|_| !late).map(|time| self.cluster.at_time(places, time)).transpose()?;
-        // What a batch reads up to: with read_committed the first offset of the oldest open transaction.
-        let stable = match shared.config.isolation {
-            Isolation::ReadCommitted if !late => self.pool.first().map(|client| offsets(client, places, Offset::End)).transpose()?,
-            _ => None,
-        };
+        let stable = if late { None } else { Some(self.stable_ends(places)?) };
         let known: Vec<&str> = restored.keys().filter_map(|id| parse_split(id)).map(|(topic, _)| topic).collect();
-        let mut splits = Vec::new();
+        let (mut splits, mut expected) = (Vec::new(), Vec::new());
         for place in places {
             let id = split_id(&place.0, place.1);
             let of = |all: &HashMap<Place, i64>| all.get(place).copied().filter(|offset| *offset >= 0);
@@ -269,15 +272,42 @@ impl Connected {
             let (offset, begins_here) =
                 start::start(shared, &id, range, position.as_ref(), &asked).map_err(|error| error.at(format!("partition {id}")))?;
             let end = (shared.mode == Mode::Batch).then_some(stable);
-            let handed = Handed { end, begins_here, client: self.handed_out.len() % self.pool.len().max(1) };
+            let handed = Handed { end, begins_here, client: self.client_of(self.handed_out.len()) };
             self.handed_out.insert(id.clone(), handed);
+            let client = self.pool.get(handed.client).cloned();
             let is_done = position.is_some() && end.is_some_and(|end| offset >= end);
             if !is_done {
                 let topic = self.topics.get(&place.0).map(|topic| topic.id.clone()).unwrap_or_default();
+                expected.extend(client.map(|client| Expected { id: id.clone(), client, offset }));
                 splits.push(Split { id, position: Position { offset, topic }.to_value() });
             }
         }
+        self.ahead.expect(expected);
         Ok(splits)
+    }
+
+    /// The ends of partitions as those see them who will read: with read_committed the first offset of the oldest open transaction. Each client asks
+    /// for its own partitions, side by side, and is connected to their brokers then.
+    fn stable_ends(&self, places: &[Place]) -> Result<HashMap<Place, i64>> {
+        let shares = self.pool.iter().enumerate().map(|(index, client)| {
+            let own = |(number, _): &(usize, &Place)| self.client_of(self.handed_out.len() + number) == index;
+            (client, places.iter().enumerate().filter(own).map(|(_, place)| place.clone()).collect::<Vec<_>>())
+        });
+        std::thread::scope(|scope| {
+            let ask = |(client, own): (&Arc<Client>, Vec<Place>)| {
+                let client = Arc::clone(client);
+                let asking = std::thread::Builder::new().spawn_scoped(scope, move || offsets(&client, &own, Offset::End));
+                asking.map_err(|error| Error::io("start a thread", error))
+            };
+            let asking: Vec<_> = shares.map(ask).collect::<Result<_>>()?;
+            let answers = asking.into_iter().map(|asking| asking.join().unwrap_or_else(|_| Err(Error::bug("asking for offsets broke"))));
+            answers.collect::<Result<Vec<_>>>().map(|answers| answers.into_iter().flatten().collect())
+        })
+    }
+
+    /// The client that reads the partition which is handed out as number `number`.
+    fn client_of(&self, number: usize) -> usize {
+        number % self.pool.len().max(1)
     }
 
     /// Notes for the group how far the checkpoints have come.

@@ -14,7 +14,6 @@ use wasmill_engine::{
 use super::columns::{Columns, Decoded};
 use super::{Handed, Shared, start};
 use crate::formats::BadRecord;
-use crate::kafka::client::Client;
 use crate::kafka::cluster::{Cluster, is_passing_code};
 use crate::kafka::position::{Position, parse_split};
 use crate::kafka::queue::{Message, Messages, PartitionQueue};
@@ -26,7 +25,7 @@ const BATCH_CELLS: usize = 4 << 20;
 /// So much of a value that is too long is kept for the dead letters.
 const KEPT_BYTES: usize = 64 << 10;
 /// How long to wait for a full batch while there is more to come.
-const WAIT: Duration = Duration::from_millis(20);
+const WAIT: Duration = Duration::from_millis(10);
 
 /// Reads one partition.
 pub(super) struct Reader {
@@ -65,13 +64,12 @@ struct Made {
 }
 
 impl Reader {
-    /// Starts to fetch at the split's position.
-    pub(super) fn open(shared: &Arc<Shared>, split: &Split, handed: Handed, client: &Arc<Client>, cluster: Arc<Cluster>) -> Result<Self> {
+    /// Reads from a queue that begins at the split's position.
+    pub(super) fn open(shared: &Arc<Shared>, split: &Split, handed: Handed, queue: PartitionQueue, cluster: Arc<Cluster>) -> Result<Self> {
         let position = Position::read(&split.position)?;
         let Some((topic, partition)) = parse_split(&split.id) else {
             return Err(Error::bug(format!("{} is no partition", split.id)));
         };
-        let queue = PartitionQueue::open(client, topic, partition, position.offset)?;
         let behind: Arc<AtomicI64> = Arc::default();
         shared.behind.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&split.id), Arc::clone(&behind));
         Ok(Self {
