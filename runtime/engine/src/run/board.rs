@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::{EpochPolicy, Split};
 
 /// How long a lane with nothing to read waits before it asks its readers again.
-const IDLE_WAIT: Duration = Duration::from_millis(20);
+const IDLE_WAIT: Duration = Duration::from_millis(10);
 
 pub(crate) struct Board {
     policy: EpochPolicy,
