@@ -1,9 +1,16 @@
-//! Who to be for AWS: a key that was given, or what AWS's own chain finds, and a role to take on with it.
+//! What the clients of AWS share: who to be (a key that was given, or what AWS's own chain finds, and a role to take on with it), and how to reach servers.
+
+use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents, SharedHttpClient};
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use schemars::JsonSchema;
@@ -63,10 +70,16 @@ impl Key<'_> {
     }
 }
 
+/// The client of HTTP, with its connections: one a process.
+fn http() -> SharedHttpClient {
+    static HTTP: OnceLock<SharedHttpClient> = OnceLock::new();
+    let build = || aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    HTTP.get_or_init(build).clone()
+}
+
 /// What AWS's own configuration says: the environment, the profile. Asks the instance for its region only where `region` is not known.
 pub(crate) async fn configuration(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http());
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
@@ -88,6 +101,34 @@ pub(crate) async fn credentials(sdk: &SdkConfig, key: Option<Key<'_>>, role: Opt
         builder = builder.external_id(id);
     }
     Some(SharedCredentialsProvider::new(builder.build_from_provider(base).await))
+}
+
+/// Tells the server's time of every answer.
+pub(crate) struct Dates<F>(pub F);
+
+impl<F> std::fmt::Debug for Dates<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dates")
+    }
+}
+
+impl<F: Fn(SystemTime) + Send + Sync> Intercept for Dates<F> {
+    fn name(&self) -> &'static str {
+        "dates"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date").and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
+        if let Some(time) = date.and_then(|date| SystemTime::try_from(date).ok()) {
+            (self.0)(time);
+        }
+        Ok(())
+    }
 }
 
 /// Fails unless a key is given as a whole, or not at all.

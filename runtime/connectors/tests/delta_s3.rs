@@ -13,8 +13,6 @@ use std::sync::{Arc, Barrier};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytesize::ByteSize;
-use object_store::path::Path;
-use object_store::{ObjectStore, PutMode};
 use sink_contract::uploads;
 use store::Prefix;
 use uuid::Uuid;
@@ -119,8 +117,9 @@ fn a_foreign_entry_between_is_no_harm_and_a_damaged_one_is_told() {
     let sink = DeltaSink::new(config(&prefix), &schema()).unwrap();
     write(&sink, &token("p", 1), &[rows(1, 1)]);
     let put = |version: u64, text: &str| {
-        let place: Path = prefix.path(&format!("table/_delta_log/{version:020}.json"));
-        prefix.wait(prefix.store.put_opts(&place, text.to_owned().into(), PutMode::Create.into())).unwrap();
+        let name = format!("table/_delta_log/{version:020}.json");
+        assert!(!prefix.names().contains(&name));
+        prefix.put(&name, text);
     };
     put(1, "{\"commitInfo\":{\"operation\":\"by somebody else\"}}\n");
     write(&sink, &token("p", 2), &[rows(2, 1)]);
@@ -128,6 +127,26 @@ fn a_foreign_entry_between_is_no_harm_and_a_damaged_one_is_told() {
     let prepared = serde_json::json!({"format": 1, "write": "append", "schema": "{}", "partition_by": [], "files": []});
     let error = sink.commit(&token("p", 3), &prepared).unwrap_err();
     assert!(error.message().contains("version 3 of the table's log is damaged"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_of_many_parts_arrives_whole() {
+    let prefix = Prefix::new();
+    let config = || DeltaConfig { checkpoint_every: 2, ..config(&prefix) };
+    write(&DeltaSink::new(config(), &schema()).unwrap(), &token("p", 1), &[rows(1, 1)]);
+    let path = || (0..8).map(|_| Uuid::new_v4().to_string()).collect::<String>();
+    let add = |_| {
+        format!("{{\"add\":{{\"path\":\"{}\",\"partitionValues\":{{}},\"size\":1,\"modificationTime\":1,\"dataChange\":true}}}}\n", path())
+    };
+    prefix.put("table/_delta_log/00000000000000000001.json", (0..60_000).map(add).collect::<String>());
+    write(&DeltaSink::new(config(), &schema()).unwrap(), &token("p", 2), &[rows(2, 1)]);
+    let names = prefix.names();
+    let checkpoint = names.iter().find(|name| name.ends_with(".checkpoint.parquet")).unwrap_or_else(|| panic!("{names:?}"));
+    let size = prefix.get(checkpoint).len();
+    assert!(size > 2 * (5 << 20), "{size} bytes are one part");
+    // The first version is known from the checkpoint alone.
+    prefix.remove("table/_delta_log/00000000000000000000.json");
+    write(&DeltaSink::new(config(), &schema()).unwrap(), &token("p", 3), &[rows(3, 1)]);
 }
 
 #[test]

@@ -129,10 +129,7 @@ fn read(source: &mut dyn Source, restored: &Progress) -> (Vec<String>, Progress)
 fn thousands_of_small_objects_take_little_room_in_a_checkpoint_and_are_read_once() {
     const OBJECTS: usize = 1_500;
     let prefix = Prefix::new();
-    let put = |number: usize| {
-        let (store, path) = (Arc::clone(&prefix.store), prefix.path(&format!("raw/day={}/{number:06}.json", number % 3)));
-        async move { object_store::ObjectStoreExt::put(&*store, &path, format!("{{\"id\":{number}}}").into_bytes().into()).await.unwrap() }
-    };
+    let put = |number: usize| prefix.put_object(&format!("raw/day={}/{number:06}.json", number % 3), format!("{{\"id\":{number}}}"));
     prefix.wait(async {
         for numbers in (0..OBJECTS).collect::<Vec<_>>().chunks(50) {
             futures::future::join_all(numbers.iter().map(|number| put(*number))).await;

@@ -6,14 +6,13 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use delta_kernel::Snapshot;
 use delta_kernel::history_manager::{HistoryCommitType, latest_version_as_of};
 use delta_kernel::scan::state::ScanFile;
 use delta_kernel::snapshot::SnapshotRef;
+use delta_kernel::{KernelError, Snapshot};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::storage::store_from_url;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
-use object_store::ObjectStore;
 use serde_json::{Map, Value, json};
 use url::Url;
 use wasmill_engine::{Error, Result};
@@ -23,7 +22,7 @@ use super::data_file::now_millis;
 use super::place::Place;
 use super::state::{MarkNames, Marks, TableState};
 use crate::memory;
-use crate::s3::S3Uri;
+use crate::s3::{self, Failure, KernelStore, S3Uri};
 use crate::threads;
 
 /// After this long without a look, the log is opened anew: entries that a table no longer needs may be gone by then,
@@ -69,7 +68,7 @@ impl TableLog {
                 let store = store_from_url(&url).map_err(|error| failed("open", &place, error))?;
                 (url, store)
             }
-            Place::Bucket(bucket, uri) => (table_url(uri)?, bucket.store() as Arc<dyn ObjectStore>),
+            Place::Bucket(bucket, uri) => (table_url(uri)?, Arc::new(KernelStore(Arc::clone(bucket))) as _),
         };
         let executor = Arc::new(TokioMultiThreadExecutor::new(threads::handle()?));
         let engine = Arc::new(DefaultEngineBuilder::new(store).with_task_executor(executor).with_batch_size(BATCH_ROWS).build());
@@ -298,10 +297,19 @@ impl Followed {
 fn failed(what: &str, place: &Place, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     let what = format!("{what} the Delta table {place}");
     match place {
-        // An answer of a store may quote what was signed: the error must not be kept as it is.
-        Place::Bucket(..) => crate::s3::failed_elsewhere(what, &error.to_string()),
-        Place::Folder(_) => Error::environment(format!("cannot {what}: {error}")).caused_by(error),
+        Place::Bucket(..) if let Some(failure) = underneath(&error) => s3::failed(what, failure),
+        _ => Error::environment(format!("cannot {what}: {error}")).caused_by(error),
     }
+}
+
+/// What the store said, under an error of the kernel.
+fn underneath<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Failure> {
+    let causes = std::iter::successors(Some(error), |error| match error.downcast_ref::<KernelError>() {
+        // This one names its cause in its text alone.
+        Some(KernelError::ObjectStore(cause)) => Some(cause),
+        _ => error.source(),
+    });
+    causes.into_iter().find_map(|cause| cause.downcast_ref::<Failure>())
 }
 
 fn entry_name(version: u64) -> String {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
-use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_kinesis::error::BoxError;
-use aws_sdk_kinesis::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_kinesis::config::Intercept;
+
+use crate::aws::Dates;
 
 /// Clocks that differ by no more are taken as equal: the server tells whole seconds, and an answer takes a while. Milliseconds.
 const EQUAL: i64 = 2_000;
@@ -33,8 +32,9 @@ impl Clock {
     }
 
     /// Reads the server's time off every answer.
-    pub(super) fn watch(self: &Arc<Self>) -> Watch {
-        Watch(Arc::clone(self))
+    pub(super) fn watch(self: &Arc<Self>) -> impl Intercept + use<> {
+        let clock = Arc::clone(self);
+        Dates(move |time| clock.saw(millis(time)))
     }
 
     fn saw(&self, server: i64) {
@@ -47,31 +47,12 @@ impl Clock {
 }
 
 fn ours() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    millis(SystemTime::now())
 }
 
-/// Sees every answer.
-#[derive(Debug)]
-pub(super) struct Watch(Arc<Clock>);
-
-impl Intercept for Watch {
-    fn name(&self) -> &'static str {
-        "clock"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date").and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
-        if let Some(time) = date.and_then(|date| date.to_millis().ok()) {
-            self.0.saw(time);
-        }
-        Ok(())
-    }
+fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

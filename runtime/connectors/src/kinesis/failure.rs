@@ -4,6 +4,7 @@ use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use wasmill_engine::Error;
 
 use crate::aws::NO_CREDENTIALS;
+use crate::causes::innermost;
 
 /// What to do about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,15 +99,6 @@ pub(super) fn of_service(what: &str, code: &str, message: &str) -> Failure {
         _ => (Kind::Passing, None),
     };
     Failure { kind, error: hint.into_iter().fold(error, Error::hint), is_wait: false }
-}
-
-/// What is underneath all the wrapping.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! Who to be: a key that was given, or what AWS's chain finds, kept until it is about to expire.
+//!
+//! The library's own cache gives up what still holds when it can't be renewed, and asks for every request what is about to expire.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use futures::future::BoxFuture;
-use object_store::CredentialProvider;
-use object_store::aws::AwsCredential;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::sync::Mutex;
 use wasmill_engine::{Error, Result};
 
@@ -27,18 +25,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
 /// Where they can't be renewed and still hold, they are asked for again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
-/// What finds the credentials of a store's client.
-pub(super) type StoreCredentials = Arc<dyn CredentialProvider<Credential = AwsCredential>>;
-
-/// The provider of a configuration. `sdk` is what AWS's own configuration says; a key that was given needs it only to take on a role.
-pub(super) async fn provider(config: &S3Config, sdk: Option<&SdkConfig>) -> Result<StoreCredentials> {
-    let found = match (sdk, config.key()) {
-        (Some(sdk), key) => aws::credentials(sdk, key, config.assume_role.as_ref()).await,
-        (None, Some(key)) => Some(SharedCredentialsProvider::new(key.credentials())),
-        (None, None) => None,
-    };
+/// The provider of a configuration. `sdk` is what AWS's own configuration says.
+pub(super) async fn provider(config: &S3Config, sdk: &SdkConfig) -> Result<impl ProvideCredentials + use<>> {
+    let found = aws::credentials(sdk, config.key(), config.assume_role.as_ref()).await;
     let found = found.ok_or_else(|| Error::environment("there are no AWS credentials").hint(aws::NO_CREDENTIALS))?;
-    Ok(Arc::new(Chain::new(found)))
+    Ok(Chain::new(found))
 }
 
 /// Credentials of AWS's chain, kept while they last.
@@ -50,33 +41,26 @@ struct Chain {
 
 #[derive(Debug)]
 struct Kept {
-    credential: Arc<AwsCredential>,
+    credentials: Credentials,
     /// When to look them up again.
     until: SystemTime,
-    /// When they end, if they say so.
-    ends: Option<SystemTime>,
     /// That they could not be renewed was told.
     told: bool,
 }
 
 impl Kept {
-    fn of(found: &Credentials, now: SystemTime) -> Self {
-        let credential = AwsCredential {
-            key_id: found.access_key_id().to_owned(),
-            secret_key: found.secret_access_key().to_owned(),
-            token: found.session_token().map(str::to_owned),
-        };
+    fn of(credentials: Credentials, now: SystemTime) -> Self {
         let until = |ends: SystemTime| {
             let left = ends.duration_since(now).unwrap_or_default();
             now + left.saturating_sub(RENEW_BEFORE).max(LOOK_SOON.min(left / 2))
         };
-        let ends = found.expiry();
-        Self { credential: Arc::new(credential), until: ends.map_or(now + LOOK_AGAIN, until), ends, told: false }
+        let until = credentials.expiry().map_or(now + LOOK_AGAIN, until);
+        Self { credentials, until, told: false }
     }
 
     /// Keeps what holds a while longer. False: it holds no more.
     fn go_on(&mut self, now: SystemTime, error: &CredentialsError) -> bool {
-        if self.ends.is_some_and(|ends| ends <= now) {
+        if self.credentials.expiry().is_some_and(|ends| ends <= now) {
             return false;
         }
         if !std::mem::replace(&mut self.told, true) {
@@ -87,15 +71,12 @@ impl Kept {
     }
 }
 
-impl CredentialProvider for Chain {
-    type Credential = AwsCredential;
-
-    fn get_credential<'a, 'async_trait>(&'a self) -> BoxFuture<'async_trait, object_store::Result<Arc<AwsCredential>>>
+impl ProvideCredentials for Chain {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
-        'a: 'async_trait,
-        Self: 'async_trait,
+        Self: 'a,
     {
-        Box::pin(self.current())
+        future::ProvideCredentials::new(self.current())
     }
 }
 
@@ -104,33 +85,25 @@ impl Chain {
         Self { provider, kept: Mutex::new(None) }
     }
 
-    async fn current(&self) -> object_store::Result<Arc<AwsCredential>> {
+    async fn current(&self) -> Result<Credentials, CredentialsError> {
         let mut kept = self.kept.lock().await;
         let now = SystemTime::now();
         if let Some(kept) = kept.as_ref().filter(|kept| kept.until > now) {
-            return Ok(Arc::clone(&kept.credential));
+            return Ok(kept.credentials.clone());
         }
-        let found = match self.provider.provide_credentials().await {
-            Ok(found) => Kept::of(&found, now),
+        match self.provider.provide_credentials().await {
+            Ok(found) => Ok(kept.insert(Kept::of(found, now)).credentials.clone()),
             Err(error) => {
-                if let Some(kept) = kept.as_mut()
-                    && kept.go_on(now, &error)
-                {
-                    return Ok(Arc::clone(&kept.credential));
-                }
-                let source = format!("no AWS credentials: {}", causes::in_words(&error)).into();
-                return Err(object_store::Error::Unauthenticated { path: "credentials".to_owned(), source });
+                let held = kept.as_mut().and_then(|kept| kept.go_on(now, &error).then(|| kept.credentials.clone()));
+                held.ok_or(error)
             }
-        };
-        Ok(Arc::clone(&kept.insert(found).credential))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
-
-    use aws_credential_types::provider::future;
 
     use super::*;
     use crate::s3::Secret;
@@ -157,7 +130,7 @@ mod tests {
     fn keys(left: Option<Duration>, times: u32) -> [Option<String>; 2] {
         let chain = Chain::new(SharedCredentialsProvider::new(Counting(AtomicU32::new(0), left, times)));
         let threads = crate::threads::handle().unwrap();
-        let ask = || threads.block_on(chain.get_credential()).ok().map(|credential| credential.key_id.clone());
+        let ask = || threads.block_on(chain.current()).ok().map(|found| found.access_key_id().to_owned());
         let first = ask();
         if let Some(kept) = threads.block_on(chain.kept.lock()).as_mut() {
             kept.until = SystemTime::now();
@@ -168,7 +141,7 @@ mod tests {
     fn kept_for(left: Option<Duration>) -> Duration {
         let now = SystemTime::now();
         let found = Credentials::new("key", "s", None, left.map(|left| now + left), "test");
-        Kept::of(&found, now).until.duration_since(now).unwrap()
+        Kept::of(found, now).until.duration_since(now).unwrap()
     }
 
     #[test]
@@ -194,9 +167,10 @@ mod tests {
     #[test]
     fn a_given_key_needs_no_chain() {
         let config = S3Config { access_key_id: Some("id".into()), secret_access_key: Some(Secret::new("hidden")), ..S3Config::default() };
-        let threads = crate::threads::handle().unwrap();
-        let credential = threads.block_on(async { provider(&config, None).await.unwrap().get_credential().await.unwrap() });
-        assert_eq!((credential.key_id.as_str(), credential.secret_key.as_str()), ("id", "hidden"));
+        let sdk = SdkConfig::builder().build();
+        let found = async { provider(&config, &sdk).await.unwrap().provide_credentials().await.unwrap() };
+        let found = crate::threads::handle().unwrap().block_on(found);
+        assert_eq!((found.access_key_id(), found.secret_access_key()), ("id", "hidden"));
         assert!(!format!("{config:?}").contains("hidden"));
     }
 }

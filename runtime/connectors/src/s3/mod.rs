@@ -4,22 +4,29 @@
 //! retry policy and conditional puts. What an attempt did whose answer was lost is found out by reading before anything is tried again.
 
 mod bucket;
+mod client;
 mod config;
 mod credentials;
 pub mod examine;
 mod failure;
 mod health;
 mod listing;
+mod object;
+mod object_store;
+mod request;
 pub mod sink;
 pub mod source;
 mod state;
 mod upload;
 mod uri;
 
-pub(crate) use bucket::{Bucket, Patience, Put};
+pub(crate) use bucket::{Bucket, Put};
 pub use config::S3Config;
-pub(crate) use failure::{failed, failed_elsewhere};
+pub(crate) use failure::{Failure, failed};
 pub(crate) use listing::PendingUpload;
+pub(crate) use object::Object;
+pub(crate) use object_store::KernelStore;
+pub(crate) use request::Patience;
 
 pub use crate::aws::AssumeRole;
 pub use crate::secret::Secret;

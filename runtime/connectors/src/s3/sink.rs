@@ -120,12 +120,12 @@ impl S3Sink {
     fn check_alone(&self, pipeline: &str, sink: &str) -> Result<()> {
         let (bucket, own) = (self.bucket()?, self.token(pipeline, sink)?);
         let tokens = bucket.list(&self.place.below("_wasmill/"))?;
-        match tokens.iter().find(|token| token.location.as_ref() != own.key()) {
+        match tokens.iter().find(|token| token.key != own.key()) {
             None => Ok(()),
             Some(other) => Err(Error::environment(format!(
                 "the prefix {} belongs to another sink: {} is its token",
                 self.place,
-                bucket.shown(other.location.as_ref())
+                bucket.shown(&other.key)
             ))
             .hint("with `layout: connect` each sink has a prefix of its own; remove the token if that sink is no more")),
         }

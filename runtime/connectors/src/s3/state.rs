@@ -56,14 +56,13 @@ impl S3State {
     fn epochs(&self) -> Result<Vec<u64>> {
         let epoch = |name: &str| name.strip_prefix("epoch-")?.strip_suffix(".json")?.parse::<u64>().ok();
         let listed = self.bucket.list(&self.folder.key)?;
-        let mut epochs: Vec<u64> = listed.iter().filter_map(|object| epoch(object.location.filename()?)).collect();
+        let mut epochs: Vec<u64> = listed.iter().filter_map(|object| epoch(object.name())).collect();
         epochs.sort_unstable();
         Ok(epochs)
     }
 
     fn remove(&self, epochs: impl Iterator<Item = u64>) -> Result<()> {
-        let keys = epochs.flat_map(|epoch| [self.checkpoint_key(epoch), self.note_key(epoch)]);
-        self.bucket.remove(keys.filter_map(|key| super::bucket::path(&key).ok()))
+        self.bucket.remove(epochs.flat_map(|epoch| [self.checkpoint_key(epoch), self.note_key(epoch)]))
     }
 }
 
@@ -110,7 +109,7 @@ impl StateStore for S3State {
     }
 
     fn note_committed(&self, epoch: u64) {
-        if let Err(error) = self.bucket.write(&self.note_key(epoch), Bytes::new()) {
+        if let Err(error) = self.bucket.write(&self.note_key(epoch), &Bytes::new()) {
             tracing::debug!(epoch, %error, "the note that an epoch is committed was not written");
         }
     }

@@ -7,19 +7,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
-use object_store::multipart::{MultipartStore, PartId};
-use object_store::path::Path;
-use object_store::{Error as StoreError, MultipartId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use wasmill_engine::{Error, Result};
 
-use super::bucket::{AT_ONCE, Bucket, path};
-use super::failed;
-use super::listing::PendingUpload;
+use super::bucket::AT_ONCE;
+use super::failure::Failure;
+use super::{Bucket, PendingUpload, failed};
 
 /// The size of a part; the last one may be smaller. S3 takes at most 10,000 of them, 78 GiB, and none but the last below 5 MiB.
 const PART_BYTES: usize = 8 << 20;
@@ -34,7 +32,7 @@ const LOOKS: u32 = 6;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Upload {
     /// Its id.
-    pub id: MultipartId,
+    pub id: String,
     /// What the store answered for each part, in order.
     pub parts: Vec<String>,
 }
@@ -174,21 +172,20 @@ impl Uploading {
 /// Sends the parts of one object as they come; aborts its upload if they end without their end.
 async fn send(bucket: Arc<Bucket>, key: String, mut parts: mpsc::Receiver<Message>) -> Result<Option<Upload>> {
     static SENDS: Semaphore = Semaphore::const_new(SENDS_AT_ONCE);
-    let failed = |error: StoreError| failed(format_args!("write {}", bucket.shown(&key)), &error);
+    let failed = |failure: Failure| failed(format_args!("write {}", bucket.shown(&key)), &failure);
     let Some(Message::Part(first)) = parts.recv().await else { return Ok(None) };
-    let place = path(&key).map_err(failed)?;
-    let id = bucket.store.create_multipart(&place).await.map_err(failed)?;
+    let id = bucket.begin_upload(&key).await.map_err(failed)?;
     let put = |index: usize, part: Bytes| {
-        let (bucket, place, id) = (&bucket, &place, &id);
+        let (bucket, key, id) = (&bucket, &key, &id);
         async move {
             let _permit = SENDS.acquire().await;
-            bucket.store.put_part(place, id, index, part.into()).await.map(|part| (index, part))
+            bucket.put_part(key, id, index, &part).await.map(|part| (index, part))
         }
     };
     let mut sending = FuturesUnordered::new();
     sending.push(put(0, first));
     let (mut count, mut ended) = (1, false);
-    let mut sent: Vec<(usize, PartId)> = Vec::new();
+    let mut sent: Vec<(usize, String)> = Vec::new();
     let outcome = loop {
         tokio::select! {
             message = parts.recv(), if !ended && sending.len() < PARTS_AHEAD => match message {
@@ -208,13 +205,13 @@ async fn send(bucket: Arc<Bucket>, key: String, mut parts: mpsc::Receiver<Messag
     };
     drop(sending);
     if !matches!(outcome, Ok(true)) {
-        let _ = bucket.store.abort_multipart(&place, &id).await;
+        let _ = bucket.drop_upload(&key, &id).await;
     }
     if !outcome.map_err(failed)? {
         return Ok(None);
     }
     sent.sort_by_key(|(index, _)| *index);
-    Ok(Some(Upload { id, parts: sent.into_iter().map(|(_, part)| part.content_id).collect() }))
+    Ok(Some(Upload { id, parts: sent.into_iter().map(|(_, part)| part).collect() }))
 }
 
 /// An upload to complete.
@@ -236,17 +233,12 @@ impl Bucket {
         self.wait(complete).into_iter().collect()
     }
 
-    async fn complete(&self, Completion { key, size, upload }: Completion<'_>) -> Result<()> {
-        let failed = |error: StoreError| failed(format_args!("complete {}", self.shown(key)), &error);
-        let place: Path = path(key).map_err(failed)?;
+    pub(super) async fn complete(&self, Completion { key, size, upload }: Completion<'_>) -> Result<()> {
+        let failed = |failure: Failure| failed(format_args!("complete {}", self.shown(key)), &failure);
         let mut look = 0;
         loop {
             look += 1;
-            let parts = upload.parts.iter().map(|part| PartId { content_id: part.clone() }).collect();
-            let error = match self.store.complete_multipart(&place, &upload.id, parts).await {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            };
+            let Err(failure) = self.end_upload(key, upload).await else { return Ok(()) };
             match self.head(key).await.map_err(failed)? {
                 Some(found) if found.size == size => return Ok(()),
                 Some(found) => {
@@ -254,19 +246,47 @@ impl Bucket {
                         .hint("somebody else wrote an object of that name; nothing was removed"));
                 }
                 None if look < LOOKS => tokio::time::sleep(Duration::from_millis(50 << look)).await,
-                None if is_gone(&error) => return Err(gone(&self.shown(key))),
-                None => return Err(failed(error)),
+                None if failure.is_missing() => return Err(gone(&self.shown(key))),
+                None => return Err(failed(failure)),
             }
         }
     }
 
-    /// Aborts an upload. One that is gone is fine.
-    pub(crate) fn abort_upload(&self, key: &str, id: &MultipartId) -> Result<()> {
-        let abort = async { self.store.abort_multipart(&path(key)?, id).await };
-        match self.wait(abort) {
-            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(failed(format_args!("abort the upload of {}", self.shown(key)), &error)),
+    pub(super) async fn begin_upload(&self, key: &str) -> Result<String, Failure> {
+        let request = self.client.create_multipart_upload().bucket(&self.name).key(key);
+        let begun = self.ask(|| request.clone().send()).await?;
+        begun.upload_id.ok_or_else(|| Failure::of_nonsense("the store's answer has no id of an upload"))
+    }
+
+    /// Sends a part, counted from 0. What the store answers is needed to complete the upload.
+    pub(super) async fn put_part(&self, key: &str, id: &str, index: usize, part: &Bytes) -> Result<String, Failure> {
+        let put = || {
+            let put = self.client.upload_part().bucket(&self.name).key(key).upload_id(id);
+            put.part_number(number(index)).body(part.clone().into()).send()
+        };
+        self.ask(put).await?.e_tag.ok_or_else(|| Failure::of_nonsense("the store's answer has no ETag of a part"))
+    }
+
+    async fn end_upload(&self, key: &str, upload: &Upload) -> Result<(), Failure> {
+        let parts = upload.parts.iter().enumerate();
+        let parts = parts.map(|(index, etag)| CompletedPart::builder().part_number(number(index)).e_tag(etag).build()).collect();
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let request = self.client.complete_multipart_upload().bucket(&self.name).key(key).upload_id(&upload.id).multipart_upload(parts);
+        self.ask(|| request.clone().send()).await.map(drop)
+    }
+
+    /// Drops an upload. One that is gone is fine.
+    pub(super) async fn drop_upload(&self, key: &str, id: &str) -> Result<(), Failure> {
+        let request = self.client.abort_multipart_upload().bucket(&self.name).key(key).upload_id(id);
+        match self.ask(|| request.clone().send()).await {
+            Err(failure) if !failure.is_missing() => Err(failure),
+            _ => Ok(()),
         }
+    }
+
+    /// Aborts an upload. One that is gone is fine.
+    pub(crate) fn abort_upload(&self, key: &str, id: &str) -> Result<()> {
+        self.wait(self.drop_upload(key, id)).map_err(|failure| failed(format_args!("abort the upload of {}", self.shown(key)), &failure))
     }
 
     /// Aborts the uploads below a prefix that are as asked. Says how many there were.
@@ -282,9 +302,9 @@ impl Bucket {
     }
 }
 
-fn is_gone(error: &StoreError) -> bool {
-    let text = error.to_string();
-    matches!(error, StoreError::NotFound { .. }) || text.contains("NoSuchUpload") || text.contains("InvalidPart")
+/// The number of a part in requests.
+fn number(index: usize) -> i32 {
+    i32::try_from(index + 1).unwrap_or(i32::MAX)
 }
 
 fn gone(shown: &str) -> Error {

@@ -5,8 +5,7 @@
 
 use std::process::Command;
 
-use object_store::multipart::{MultipartStore, PartId};
-use object_store::path::Path;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use serde_json::Value;
 
 use crate::store::Prefix;
@@ -34,14 +33,18 @@ pub fn pending(prefix: &Prefix) -> Vec<Pending> {
 
 /// Loses an upload.
 pub fn abort(prefix: &Prefix, upload: &Pending) {
-    prefix.wait(prefix.store.abort_multipart(&Path::parse(&upload.key).unwrap(), &upload.id)).unwrap();
+    let abort = prefix.client.abort_multipart_upload().bucket(&prefix.bucket).key(&upload.key).upload_id(&upload.id);
+    prefix.wait(abort.send()).unwrap();
 }
 
 /// Completes an upload of a prepared commit, as a process does that is killed right after.
 pub fn complete(prefix: &Prefix, name: &str, upload: &Value) {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let parts = upload["parts"].as_array().unwrap().iter().map(|part| PartId { content_id: text(part) }).collect();
-    prefix.wait(prefix.store.complete_multipart(&prefix.path(name), &text(&upload["id"]), parts)).unwrap();
+    let parts = (1..).zip(upload["parts"].as_array().unwrap());
+    let parts = parts.map(|(number, part)| CompletedPart::builder().part_number(number).e_tag(text(part)).build()).collect();
+    let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+    let complete = prefix.client.complete_multipart_upload().bucket(&prefix.bucket).key(prefix.path(name));
+    prefix.wait(complete.upload_id(text(&upload["id"])).multipart_upload(parts).send()).unwrap();
 }
 
 /// The numbers in a Delta table, read by the Python package `deltalake`.

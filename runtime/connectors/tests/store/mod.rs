@@ -5,12 +5,10 @@
 
 pub mod proxy;
 
-use std::sync::Arc;
-
-use futures::TryStreamExt;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Builder, Credentials, Region};
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 use wasmill_connectors::s3::{S3Config, Secret};
@@ -23,8 +21,8 @@ fn variable(name: &str) -> String {
 /// A prefix of the store that nobody else uses.
 pub struct Prefix {
     /// The store, as another client sees it.
-    pub store: Arc<AmazonS3>,
-    bucket: String,
+    pub client: Client,
+    pub bucket: String,
     /// The prefix, without a slash at its end.
     pub key: String,
     runtime: Runtime,
@@ -43,17 +41,17 @@ pub fn config() -> S3Config {
 impl Prefix {
     pub fn new() -> Self {
         let bucket = variable("WASMILL_TEST_S3_BUCKET");
-        let store = AmazonS3Builder::new()
-            .with_endpoint(variable("WASMILL_TEST_S3"))
-            .with_allow_http(true)
-            .with_bucket_name(&bucket)
-            .with_region("us-east-1")
-            .with_access_key_id(variable("WASMILL_TEST_S3_ACCESS_KEY"))
-            .with_secret_access_key(variable("WASMILL_TEST_S3_SECRET_KEY"))
-            .build()
-            .unwrap();
+        let credentials =
+            Credentials::new(variable("WASMILL_TEST_S3_ACCESS_KEY"), variable("WASMILL_TEST_S3_SECRET_KEY"), None, None, "tests");
+        let config = Builder::new()
+            .behavior_version_latest()
+            .http_client(aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+            .endpoint_url(variable("WASMILL_TEST_S3"))
+            .force_path_style(true)
+            .region(Region::new("us-east-1"))
+            .credentials_provider(credentials);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Self { store: Arc::new(store), bucket, key: format!("tests/{}", Uuid::new_v4()), runtime }
+        Self { client: Client::from_conf(config.build()), bucket, key: format!("tests/{}", Uuid::new_v4()), runtime }
     }
 
     /// The address of something below it.
@@ -62,8 +60,8 @@ impl Prefix {
     }
 
     /// The key of something below it.
-    pub fn path(&self, name: &str) -> Path {
-        Path::parse(format!("{}/{name}", self.key)).unwrap()
+    pub fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.key)
     }
 
     /// Waits for a request.
@@ -73,24 +71,34 @@ impl Prefix {
 
     /// Puts an object.
     pub fn put(&self, name: &str, bytes: impl Into<Vec<u8>>) {
-        self.wait(self.store.put(&self.path(name), bytes.into().into())).unwrap();
+        self.wait(self.put_object(name, bytes));
+    }
+
+    /// The same, to be waited for.
+    pub fn put_object<B: Into<Vec<u8>>>(&self, name: &str, bytes: B) -> impl Future<Output = ()> + use<B> {
+        let put = self.client.put_object().bucket(&self.bucket).key(self.path(name)).body(bytes.into().into());
+        async move { drop(put.send().await.unwrap()) }
     }
 
     /// Removes an object.
     pub fn remove(&self, name: &str) {
-        self.wait(self.store.delete(&self.path(name))).unwrap();
+        self.wait(self.client.delete_object().bucket(&self.bucket).key(self.path(name)).send()).unwrap();
     }
 
     /// An object's bytes.
     pub fn get(&self, name: &str) -> Vec<u8> {
-        self.wait(async { self.store.get(&self.path(name)).await.unwrap().bytes().await.unwrap() }).into()
+        let get = self.client.get_object().bucket(&self.bucket).key(self.path(name)).send();
+        self.wait(async { get.await.unwrap().body.collect().await.unwrap() }).to_vec()
     }
 
     /// The names of all objects below, in order.
     pub fn names(&self) -> Vec<String> {
-        let prefix = Path::parse(&self.key).unwrap();
-        let objects: Vec<_> = self.wait(self.store.list(Some(&prefix)).try_collect()).unwrap();
-        let name = |path: &Path| path.as_ref().strip_prefix(&format!("{}/", self.key)).unwrap().to_owned();
-        objects.iter().map(|object| name(&object.location)).collect()
+        let prefix = format!("{}/", self.key);
+        let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix).into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = self.wait(pages.next()) {
+            names.extend(page.unwrap().contents().iter().map(|object| object.key().unwrap().strip_prefix(&prefix).unwrap().to_owned()));
+        }
+        names
     }
 }

@@ -14,7 +14,7 @@ use super::Put;
 use crate::delta::place::Place;
 use crate::delta::staging::STAGING;
 use crate::durable::{create_folder, rename_new, sync_folder, write_new};
-use crate::s3::{self, Bucket, S3Uri};
+use crate::s3::{self, Bucket, Object, S3Uri};
 
 /// A file of a log.
 pub(super) struct Listed {
@@ -44,7 +44,7 @@ impl Storage {
     pub(super) fn any(&self, is: impl Fn(&str) -> bool) -> Result<bool> {
         match self {
             Self::Folder { .. } => Ok(self.list()?.iter().any(|listed| is(&listed.name))),
-            Self::Bucket { bucket, log } => bucket.any(&log.key, |object| object.location.filename().is_some_and(&is)),
+            Self::Bucket { bucket, log } => bucket.any(&log.key, |object| is(object.name())),
         }
     }
 
@@ -53,10 +53,8 @@ impl Storage {
         match self {
             Self::Folder { log, .. } => list_folder(log),
             Self::Bucket { bucket, log } => {
-                let listed = |object: object_store::ObjectMeta| {
-                    Some(Listed { name: object.location.filename()?.to_owned(), written: object.last_modified.into() })
-                };
-                Ok(bucket.list(&log.key)?.into_iter().filter_map(listed).collect())
+                let listed = |object: Object| Listed { name: object.name().to_owned(), written: object.modified };
+                Ok(bucket.list(&log.key)?.into_iter().map(listed).collect())
             }
         }
     }
@@ -111,9 +109,7 @@ impl Storage {
                 let path = log.join(name);
                 fs::remove_file(&path).map_err(|error| Error::io(format!("remove {}", path.display()), error))
             }),
-            Self::Bucket { bucket, log } => {
-                bucket.remove(names.iter().filter_map(|name| object_store::path::Path::parse(log.below(name)).ok()))
-            }
+            Self::Bucket { bucket, log } => bucket.remove(names.iter().map(|name| log.below(name))),
         }
     }
 }

@@ -264,9 +264,7 @@ impl<'a> Work<'a> {
                 }
                 Ok(())
             }
-            Place::Bucket(bucket, uri) => {
-                bucket.remove(files.iter().filter_map(|file| object_store::path::Path::parse(uri.below(&file.path)).ok()))
-            }
+            Place::Bucket(bucket, uri) => bucket.remove(files.iter().map(|file| uri.below(&file.path))),
         }
     }
 

@@ -192,9 +192,8 @@ fn list(place: &Place) -> Result<Vec<Stored>> {
         Place::Folder(table) => list_folder(table, "", &mut stored)?,
         Place::Bucket(bucket, uri) => {
             for object in bucket.list(&uri.key)? {
-                let key = object.location.to_string();
-                if let Some(path) = key.strip_prefix(&uri.below("")) {
-                    stored.push(Stored { path: path.to_owned(), size: object.size, written: object.last_modified.into() });
+                if let Some(path) = object.key.strip_prefix(&uri.below("")) {
+                    stored.push(Stored { path: path.to_owned(), size: object.size, written: object.modified });
                 }
             }
         }
@@ -245,9 +244,7 @@ fn remove(place: &Place, files: &[Stored]) -> Result<()> {
             }
             Ok(())
         }
-        Place::Bucket(bucket, uri) => {
-            bucket.remove(files.iter().filter_map(|file| object_store::path::Path::parse(uri.below(&file.path)).ok()))
-        }
+        Place::Bucket(bucket, uri) => bucket.remove(files.iter().map(|file| uri.below(&file.path))),
     }
 }
 

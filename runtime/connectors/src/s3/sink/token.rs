@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token};
 
 use super::{FORMAT, PreparedObject};
 use crate::durable::owner_name;
-use crate::s3::bucket::path;
-use crate::s3::failure::is_refusal;
+use crate::s3::object::When;
 use crate::s3::{Bucket, S3Uri, failed};
 use crate::token::Step;
 
@@ -52,28 +51,18 @@ impl TokenObject {
         &self.key
     }
 
-    /// The token as it is now, and what tells this state of the object from others.
-    pub(super) fn read(&self) -> Result<Option<(Content, UpdateVersion)>> {
-        let get = async {
-            match self.bucket.store.get(&path(&self.key)?).await {
-                Ok(found) => {
-                    let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: None };
-                    Ok(Some((found.bytes().await?, version)))
-                }
-                Err(StoreError::NotFound { .. }) => Ok(None),
-                Err(error) => Err(error),
-            }
-        };
+    /// The token as it is now, and the ETag that tells this state of the object from others.
+    pub(super) fn read(&self) -> Result<Option<(Content, String)>> {
         let shown = self.bucket.shown(&self.key);
-        let Some((bytes, version)) = self.bucket.wait(get).map_err(|error| failed(format_args!("read {shown}"), &error))? else {
-            return Ok(None);
-        };
+        let found = self.bucket.wait(self.bucket.find(&self.key)).map_err(|failure| failed(format_args!("read {shown}"), &failure))?;
+        let Some((object, bytes)) = found else { return Ok(None) };
+        let etag = object.etag.ok_or_else(|| Error::environment(format!("the store tells no ETag of {shown}")))?;
         let damaged = |what: String| {
             Error::environment(format!("the sink's token {shown} is damaged: {what}"))
                 .hint("restore the object; without it nobody knows what is committed")
         };
         let content: Content = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if content.format == FORMAT { Ok(Some((content, version))) } else { Err(damaged(format!("unknown format {}", content.format))) }
+        if content.format == FORMAT { Ok(Some((content, etag))) } else { Err(damaged(format!("unknown format {}", content.format))) }
     }
 
     /// Moves the token, if `decide` says so of what it is now.
@@ -86,6 +75,7 @@ impl TokenObject {
         let content =
             Content { format: FORMAT, incarnation: token.incarnation, epoch: token.epoch, attempt: Uuid::new_v4(), files: files.to_vec() };
         let bytes = serde_json::to_vec(&content).map_err(|error| Error::bug(format!("a token is no JSON: {error}")))?;
+        let bytes = Bytes::from(bytes);
         for attempt in 0..ATTEMPTS {
             let current = self.read()?;
             let mine = current.as_ref().is_some_and(|(current, _)| current.attempt == content.attempt);
@@ -95,12 +85,11 @@ impl TokenObject {
             if decide(current.as_ref().map(|(current, _)| current.committed()).as_ref())? == Step::Already {
                 return Ok(CommitOutcome::Already);
             }
-            let mode = current.map_or(PutMode::Create, |(_, version)| PutMode::Update(version));
-            let put = async { self.bucket.store.put_opts(&path(&self.key)?, bytes.clone().into(), mode.into()).await };
-            match self.bucket.wait(put) {
-                Ok(_) => return Ok(CommitOutcome::Done),
-                Err(error) if is_refusal(&error) || attempt + 1 == ATTEMPTS => {
-                    return Err(failed(format_args!("write {}", self.bucket.shown(&self.key)), &error));
+            let when = current.as_ref().map_or(When::Absent, |(_, etag)| When::Is(etag));
+            match self.bucket.wait(self.bucket.put(&self.key, &bytes, when)) {
+                Ok(()) => return Ok(CommitOutcome::Done),
+                Err(failure) if failure.is_refusal() || attempt + 1 == ATTEMPTS => {
+                    return Err(failed(format_args!("write {}", self.bucket.shown(&self.key)), &failure));
                 }
                 // Somebody was quicker, or the answer was lost: what is there now tells.
                 Err(_) => std::thread::sleep(Duration::from_millis(u64::from(attempt * attempt) + Uuid::new_v4().as_u128() as u64 % 20)),

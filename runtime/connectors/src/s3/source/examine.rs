@@ -1,12 +1,10 @@
 //! A look at what a source of objects would read.
 
-use object_store::ObjectStoreExt;
 use wasmill_engine::Result;
 
 use super::S3SourceConfig;
 use super::pattern::Pattern;
 use crate::examine::Finding;
-use crate::s3::bucket::path;
 use crate::s3::examine::{Use, examine as examine_bucket};
 use crate::s3::{Bucket, Patience, failed};
 
@@ -38,9 +36,10 @@ fn objects(pattern: &Pattern, config: &S3SourceConfig) -> Result<Finding> {
         (None, true) => Ok(Finding::doubt(format!("no object matches {shown} yet"), hint)),
         (None, false) => Ok(Finding::doubt(format!("none of the first {KEYS} keys matches {shown}"), hint)),
         (Some(found), _) => {
-            let read = async { bucket.store.get_range(&path(&found.key)?, 0..found.size.min(1)).await };
-            let read = if found.size == 0 { Ok(Default::default()) } else { bucket.wait(read) };
-            read.map_err(|error| failed(format_args!("read {}", bucket.shown(&found.key)), &error))?;
+            if found.size > 0 {
+                let read = bucket.wait(bucket.get(&found.key, Some(0..1), None));
+                read.map_err(|failure| failed(format_args!("read {}", bucket.shown(&found.key)), &failure))?;
+            }
             Ok(Finding::good(format!("{shown}: {} can be read", bucket.shown(&found.key))))
         }
     }

@@ -1,18 +1,19 @@
 //! An object as it was found, how far it was read, and its bytes by ranges.
 
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use wasmill_engine::{Error, Result};
 
 use crate::files::source::ReadAt;
-use crate::s3::bucket::path;
-use crate::s3::{Bucket, failed};
+use crate::s3::failure::Kind;
+use crate::s3::{Bucket, Object, failed};
 
 /// How much of a large object is fetched at once; one such piece is fetched ahead.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -27,10 +28,11 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn new(bucket: &str, object: &ObjectMeta) -> Self {
+    pub(super) fn new(bucket: &str, object: Object) -> Self {
+        let Object { key, size, modified, etag } = object;
         // A store without ETags can tell changes by time and size alone.
-        let etag = object.e_tag.clone().unwrap_or_else(|| object.last_modified.timestamp_millis().to_string());
-        Self { bucket: bucket.to_owned(), key: object.location.to_string(), size: object.size, etag }
+        let etag = etag.unwrap_or_else(|| modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string());
+        Self { bucket: bucket.to_owned(), key, size, etag }
     }
 
     /// Its address, which names its split.
@@ -79,15 +81,12 @@ pub(super) fn changed(id: &str) -> Error {
 }
 
 /// Fetches a range of an object, or all of it, if it is still the one that was found.
-pub(super) async fn fetch(bucket: &Bucket, object: &Found, range: Option<std::ops::Range<u64>>) -> Result<Bytes> {
-    let get = async {
-        let options = GetOptions { range: range.map(GetRange::Bounded), if_match: Some(object.etag.clone()), ..GetOptions::default() };
-        bucket.store.get_opts(&path(&object.key)?, options).await?.bytes().await
-    };
-    get.await.map_err(|error| match error {
-        object_store::Error::Precondition { .. } => changed(&object.id()),
-        error => failed(format_args!("read {}", object.id()), &error),
-    })
+pub(super) async fn fetch(bucket: &Bucket, object: &Found, range: Option<Range<u64>>) -> Result<Bytes> {
+    match bucket.get(&object.key, range, Some(&object.etag)).await {
+        Ok((_, bytes)) => Ok(bytes),
+        Err(failure) if failure.kind == Kind::Unmet => Err(changed(&object.id())),
+        Err(failure) => Err(failed(format_args!("read {}", object.id()), &failure)),
+    }
 }
 
 /// A large object, by pieces.

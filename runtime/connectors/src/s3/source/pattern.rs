@@ -1,14 +1,10 @@
 //! Which keys match, and the list of the objects that have them.
 
-use futures::{StreamExt, TryStreamExt};
 use glob::MatchOptions;
-use object_store::ObjectStore;
-use object_store::path::Path;
 use wasmill_engine::{Error, Result};
 
 use super::object::Found;
-use crate::s3::bucket::path;
-use crate::s3::{Bucket, S3Uri, failed};
+use crate::s3::{Bucket, Failure, Object, S3Uri, failed};
 
 /// The keys that one address means.
 #[derive(Debug, Clone)]
@@ -66,33 +62,41 @@ impl Pattern {
         if let Keys::One(_) = &self.keys {
             return Ok((self.list(bucket, None).await?.pop(), true));
         }
-        let failed = |error| failed(format_args!("list {}", self.shown), &error);
-        let prefix = path(&self.prefix).map_err(failed)?;
-        let mut objects = bucket.store.list(Some(&prefix)).take(at_most);
-        let mut looked_at = 0;
-        while let Some(object) = objects.try_next().await.map_err(failed)? {
+        let (mut found, mut looked_at) = (None, 0);
+        let look = bucket.list_while(&self.prefix, None, |object| {
             looked_at += 1;
-            if self.matches(object.location.as_ref()) {
-                return Ok((Some(Found::new(&self.bucket, &object)), true));
-            }
-        }
-        Ok((None, looked_at < at_most))
+            found = self.matches(&object.key).then_some(object);
+            found.is_none() && looked_at < at_most
+        });
+        look.await.map_err(|failure| self.failed(&failure))?;
+        let was_all = found.is_some() || looked_at < at_most;
+        Ok((found.map(|object| Found::new(&self.bucket, object)), was_all))
     }
 
     /// The objects that match, in the order of their keys; behind a key, or all.
     pub(super) async fn list(&self, bucket: &Bucket, after: Option<&str>) -> Result<Vec<Found>> {
-        let failed = |error| failed(format_args!("list {}", self.shown), &error);
-        if let Keys::One(key) = &self.keys {
-            let object = bucket.head(key).await.map_err(failed)?;
-            return Ok(object.into_iter().map(|object| Found::new(&self.bucket, &object)).collect());
-        }
-        let prefix = path(&self.prefix).map_err(failed)?;
-        let objects = match after {
-            Some(after) => bucket.store.list_with_offset(Some(&prefix), &Path::parse(after).unwrap_or_default()),
-            None => bucket.store.list(Some(&prefix)),
+        let mut found = Vec::new();
+        let mut take = |object: Object| {
+            if self.matches(&object.key) {
+                found.push(Found::new(&self.bucket, object));
+            }
         };
-        let matching = objects.try_filter(|object| futures::future::ready(self.matches(object.location.as_ref())));
-        matching.map_ok(|object| Found::new(&self.bucket, &object)).try_collect().await.map_err(failed)
+        let listed = match &self.keys {
+            Keys::One(key) => bucket.head(key).await.map(|object| object.into_iter().for_each(take)),
+            _ => {
+                let list = bucket.list_while(&self.prefix, after, |object| {
+                    take(object);
+                    true
+                });
+                list.await
+            }
+        };
+        listed.map_err(|failure| self.failed(&failure))?;
+        Ok(found)
+    }
+
+    fn failed(&self, failure: &Failure) -> Error {
+        failed(format_args!("list {}", self.shown), failure)
     }
 }
 
