@@ -9,7 +9,8 @@ export WASMILL_BUILD_CACHE ?= $(HOME)/.cache/wasmill-build
 VENV := $(WASMILL_BUILD_CACHE)/venv
 export WASMILL_PYTHON ?= $(VENV)/bin/python
 PLUGINS := clean-pin clean-geo clean-user
-PLUGIN_FLAGS := --profile plugin --target wasm32-wasip2 $(addprefix -p ,$(PLUGINS))
+PLUGIN_BUILD := --profile plugin --target wasm32-wasip2
+PLUGIN_FLAGS := $(PLUGIN_BUILD) $(addprefix -p ,$(PLUGINS))
 # Real rows are used where they lie beside the clone; a clone without them has fixtures of its own.
 REAL_DATA := $(wildcard ../shared/data/pinterest)
 ifneq ($(REAL_DATA),)
@@ -43,7 +44,13 @@ plugins: setup ## Builds every plugin
 	@echo "==> plugins"
 	cargo build --locked $(PLUGIN_FLAGS)
 
-run: build ## Sets up, builds, runs the demo pipeline and shows what came out
+.PHONY: demo-plugin
+demo-plugin: setup
+	@echo "==> the plugin of the demo"
+	cargo build --locked $(PLUGIN_BUILD) -p clean-pin
+
+run: setup ## Sets up, builds what the demo pipeline needs, runs it and shows what came out
+	@$(MAKE) --no-print-directory -j2 binary demo-plugin
 	@tools/demo
 
 TEST_ENVIRONMENT := CARGO_TARGET_DIR=$(WASMILL_BUILD_CACHE)/target
