@@ -107,7 +107,10 @@ fn a_full_disk_under_a_table_stops_the_run_and_a_later_one_goes_on() {
 #[test]
 fn a_full_disk_under_the_spool_stops_the_run_and_a_later_one_goes_on() {
     let mut mill = Mill::<Files, Postgres>::new(State::Disk);
-    mill.add(3_000);
+    // An epoch that is larger than the disk, compressed as it is.
+    let yaml = std::fs::read_to_string(mill.workshop.path("matrix.yaml")).unwrap();
+    mill.workshop.write("matrix.yaml", &yaml.replace("every: 200ms, rows: 1500", "every: 60s, rows: 1000000"));
+    mill.add(40_000);
     let full = Mount::new(mill.workshop.path(".wasmill"), "size=128k");
     let ended = mill.start("batch", "").wait();
     assert_stopped(&ended, 5, &["No space left on device", "spool"]);

@@ -231,27 +231,41 @@ fn everything_that_a_record_has_can_be_a_column() {
 #[test]
 fn records_that_have_gone_stop_the_run_or_are_left_out_as_the_file_says() {
     let topic = topic(1);
-    send(&topic, 0, 0..20);
-    let (config, columns) = (config(&topic), ids());
+    let producer = Producer::new(&[]);
+    // Large ones, each by itself, and little room for what is fetched ahead.
+    let send = |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            producer.send(&topic, 0, format!("{{\"id\":{number},\"text\":\"{:40000}\"}}", "").as_bytes());
+            producer.flush();
+        }
+    };
+    let little = serde_json::json!({ "queued.max.messages.kbytes": 64, "max.partition.fetch.bytes": 65536 });
+    let config = KafkaConfig { client: serde_json::from_value(little).unwrap(), ..config(&topic) };
+    send(0..20);
+    let columns = ids();
     let (_, progress) = batch(&config, &columns, &Progress::new()).unwrap();
-    send(&topic, 0, 20..40);
-    // A reader that is opened after the look meets the loss by itself.
+    send(20..40);
+    // A reader that is opened after the look has what was fetched by then, and meets the loss by itself.
     let mut late = source(&config, &columns, Mode::Batch);
     let splits = late.discover(&progress).unwrap().splits;
-    remove_before(&topic, 0, 30);
+    remove_before(&topic, 0, 35);
     let mut reader = late.open(&splits[0]).unwrap();
     let error = failure(|| reader.read(10).map(drop)).to_string();
-    assert!(error.contains("from offset 20 to 29 were removed"), "{error}");
+    assert!(error.contains("the records from offset 2") && error.contains("to 34 were removed"), "{error}");
     let error = batch(&config, &columns, &progress).unwrap_err().to_string();
-    assert!(error.contains("from offset 20 to 29 were removed") && error.contains(&format!("{topic}/0")), "{error}");
+    assert!(error.contains("from offset 20 to 34 were removed") && error.contains(&format!("{topic}/0")), "{error}");
     let earliest = KafkaConfig { on_lost_offsets: LostOffsets::Earliest, ..config.clone() };
     let (all, _) = batch(&earliest, &columns, &progress).unwrap();
-    assert_eq!(names(all.into_values().flatten().map(|(.., record)| record).collect()), numbers(30..40));
+    assert_eq!(names(all.into_values().flatten().map(|(.., record)| record).collect()), numbers(35..40));
+    send(40..60);
     let mut late = source(&earliest, &columns, Mode::Batch);
     let splits = late.discover(&progress).unwrap().splits;
-    remove_before(&topic, 0, 35);
+    remove_before(&topic, 0, 55);
     let (all, _) = read_all(&late, late.open(&splits[0]).unwrap().as_mut(), 10);
-    assert_eq!(names(all.into_iter().map(|(.., record)| record).collect()), numbers(35..40));
+    let read = names(all.into_iter().map(|(.., record)| record).collect());
+    let ahead = read.len() as u64 - 5;
+    assert_eq!(read, [numbers(35..35 + ahead), numbers(55..60)].concat());
+    assert!(ahead < 20, "{ahead} records were fetched ahead");
     let latest = KafkaConfig { on_lost_offsets: LostOffsets::Latest, ..config };
     assert!(batch(&latest, &columns, &progress).unwrap().0.values().all(Vec::is_empty));
 }

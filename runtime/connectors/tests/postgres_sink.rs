@@ -164,20 +164,22 @@ fn a_column_that_changed_its_type_never_gets_the_bytes_of_the_old_one() {
 fn a_damaged_spool_is_noticed_before_anything_is_committed() {
     let mill = Mill::new();
     let sink = mill.sink(&mill.config(), &pairs(&[]).schema()).unwrap();
-    let (token, prepared, _) = mill.prepare(&sink, &[pairs(&[(Some(1), "aaaa"), (Some(2), "bbbb")])]);
+    let (token, prepared, _) = mill.prepare(&sink, &[pairs(&[(Some(1), "abcd"), (Some(2), "efgh")])]);
     let file = std::fs::read_dir(mill.spools.path().join("p.s")).unwrap().next().unwrap().unwrap().path();
     let good = std::fs::read(&file).unwrap();
-    let mut bad = good.clone();
-    // A letter of a text: still rows, only other ones.
-    let last = bad.len() - 1;
-    bad[last] ^= 1;
-    std::fs::write(&file, &bad).unwrap();
-    let error = sink.commit(&token, &prepared).unwrap_err();
-    assert!(error.message().contains("does not match its digest"), "{error}");
-    assert_eq!(sink.committed("p", "s").unwrap(), None);
+    // A letter of a text, which is too short to be compressed: still rows, only other ones. And the file's end.
+    let letter = good.windows(4).position(|bytes| bytes == b"efgh").unwrap();
+    for (at, complaint) in [(letter, "does not match its digest"), (good.len() - 1, "is damaged")] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        std::fs::write(&file, &bad).unwrap();
+        let error = sink.commit(&token, &prepared).unwrap_err();
+        assert!(error.message().contains(complaint), "{error}");
+        assert_eq!(sink.committed("p", "s").unwrap(), None);
+    }
     std::fs::write(&file, &good).unwrap();
     assert_eq!(sink.commit(&token, &prepared).unwrap(), CommitOutcome::Done);
-    assert_eq!(mill.server.column("SELECT value FROM $s.t ORDER BY id"), ["aaaa", "bbbb"]);
+    assert_eq!(mill.server.column("SELECT value FROM $s.t ORDER BY id"), ["abcd", "efgh"]);
 }
 
 #[test]

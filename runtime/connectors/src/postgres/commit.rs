@@ -231,14 +231,8 @@ async fn move_token(client: &Client, table: &TableName, token: &Token) -> Result
          RETURNING was.incarnation::text, was.epoch",
         commits = table.commits_sql()
     );
-    let (incarnation, epoch) = numbers_of(token)?;
-    let parameters: [Parameter<'_>; 5] = [
-        (&token.pipeline, Type::TEXT),
-        (&token.sink, Type::TEXT),
-        (&table.name, Type::TEXT),
-        (&incarnation, Type::TEXT),
-        (&epoch, Type::INT8),
-    ];
+    let numbers = numbers_of(token)?;
+    let parameters = parameters(token, table, &numbers);
     token_of(client, &sql, &parameters, &token.sink).await
 }
 
@@ -254,15 +248,14 @@ async fn token_of(client: &Client, sql: &str, parameters: &[Parameter<'_>], sink
 
 /// Runs a statement that takes the parts of a token as its parameters. Answers how many rows it changed.
 async fn write_token(client: &Client, sql: &str, table: &TableName, token: &Token) -> Result<u64, Failure> {
-    let (incarnation, epoch) = numbers_of(token)?;
-    let parameters: [Parameter<'_>; 5] = [
-        (&token.pipeline, Type::TEXT),
-        (&token.sink, Type::TEXT),
-        (&table.name, Type::TEXT),
-        (&incarnation, Type::TEXT),
-        (&epoch, Type::INT8),
-    ];
+    let numbers = numbers_of(token)?;
+    let parameters = parameters(token, table, &numbers);
     client.execute_typed(sql, &parameters).await.map_err(|error| Failure::of("move the sink's token", error))
+}
+
+/// A token, whose statements call its parts `$1` to `$5`.
+fn parameters<'a>(token: &'a Token, table: &'a TableName, (incarnation, epoch): &'a (String, i64)) -> [Parameter<'a>; 5] {
+    [(&token.pipeline, Type::TEXT), (&token.sink, Type::TEXT), (&table.name, Type::TEXT), (incarnation, Type::TEXT), (epoch, Type::INT8)]
 }
 
 /// A token's incarnation and epoch as the server takes them.
