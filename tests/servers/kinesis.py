@@ -28,9 +28,8 @@ class Kinesis:
             "KINESIS_MOCK_PLAIN_PORT": str(self.port),
             "KINESIS_MOCK_TLS_PORT": str(self.ports_taken[1]),
             "SHARD_LIMIT": "100",
-            "SHOULD_PERSIST_DATA": "true",
-            "PERSIST_PATH": str(self.folder),
-            "PERSIST_INTERVAL": "200ms",
+            # Nobody restarts it, and it would write all that it holds again and again.
+            "SHOULD_PERSIST_DATA": "false",
         }
         if people.are_served():
             os.environ["INITIALIZE_STREAMS"] = ",".join(f"{stream}:2:{people.REGION}" for stream in people.STREAMS)
