@@ -24,7 +24,7 @@ pub enum Mode {
 /// When an epoch ends: at whichever bound comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpochPolicy {
-    /// The longest time.
+    /// The longest time; longer while the epoch before is being committed.
     pub every: Duration,
     /// The most source records, counted over all lanes; batches are not split, so it may be passed by a batch a lane.
     pub rows: u64,

@@ -87,7 +87,7 @@ pub enum Mode {
 pub struct EpochSpec {
     /// `every: 10s`
     ///
-    /// The longest time, 100ms to 1day. Default: 10s.
+    /// The longest time, 100ms to 1day. While the epoch before it is being committed, an epoch goes on for longer, up to its rows. Default: 10s.
     pub every: Period,
     /// `rows: 500000`
     ///

@@ -88,8 +88,12 @@ impl Board {
         }
     }
 
+    /// An epoch whose time is over stays open while the one before it is being committed: closed, it would only wait for its turn, and what comes
+    /// in meanwhile would wait for one turn more.
     fn close_if_due(&self, state: &mut State) {
-        let due = state.rows >= self.policy.rows || (state.rows > 0 && state.opened_at.elapsed() >= self.policy.every);
+        let in_turn = state.committed + 1 == state.open_epoch;
+        let timely = state.rows > 0 && in_turn && state.opened_at.elapsed() >= self.policy.every;
+        let due = state.rows >= self.policy.rows || timely;
         if due && !self.policy.whole_run && state.last_epoch.is_none() {
             self.open_next(state);
         }
@@ -216,6 +220,20 @@ mod tests {
         board.add(1, 0, 0);
         assert_eq!(board.directive(5), Directive::Close { last: false });
         assert_eq!(board.directive(6), Directive::Work);
+    }
+
+    #[test]
+    fn time_closes_an_epoch_whose_turn_it_is() {
+        let board = Board::new(1, 5, EpochPolicy { every: Duration::ZERO, rows: 10, whole_run: false });
+        assert_eq!(board.directive(5), Directive::Work, "it has no rows");
+        board.add(1, 0, 0);
+        assert_eq!(board.directive(5), Directive::Close { last: false });
+        board.add(1, 0, 0);
+        assert_eq!(board.directive(6), Directive::Work, "epoch 5 is not committed");
+        board.committed(5);
+        assert_eq!(board.directive(6), Directive::Close { last: false });
+        board.add(10, 0, 0);
+        assert_eq!(board.directive(7), Directive::Close { last: false }, "its rows close it all the same");
     }
 
     #[test]
