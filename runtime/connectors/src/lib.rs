@@ -8,6 +8,7 @@ mod aws;
 mod causes;
 pub mod console;
 pub mod delta;
+mod digest;
 mod durable;
 pub mod emulator;
 pub mod examine;

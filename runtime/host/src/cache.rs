@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 
-use crate::artifact::hex;
 use crate::error::HostError;
 
 const DIGEST_BYTES: usize = 32;
@@ -48,7 +47,7 @@ impl Cache {
         let mut key = KeyHasher(Sha256::new());
         key.write(digest.as_bytes());
         engine.precompile_compatibility_hash().hash(&mut key);
-        hex(&key.0.finalize())
+        hex::encode(key.0.finalize())
     }
 
     /// The compiled form, if there is an intact one. Damage is reported and then treated as absence.

@@ -83,7 +83,7 @@ impl PostgresSource {
     /// What is read, in a few digits: a checkpoint is of no use to another statement.
     fn statement(&self) -> String {
         let text = format!("{} {:?}", self.config.base_sql(), self.config.order_by);
-        Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&Sha256::digest(text)[..8])
     }
 }
 

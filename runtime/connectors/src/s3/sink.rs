@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_schema::{DataType, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext, failpoint};
 
 pub use self::config::{S3Layout, S3SinkConfig};
@@ -24,6 +23,7 @@ use self::connect::{Columns, ConnectWriter};
 use self::token::TokenObject;
 use self::writer::{S3Writer, encoder};
 use super::{Bucket, Completion, Patience, PendingUpload, S3Uri, Upload, Uploading};
+use crate::digest::owner;
 use crate::prepared;
 use crate::token::{Step, compare};
 
@@ -141,15 +141,6 @@ impl S3Sink {
 
 fn uploaded(file: &PreparedObject) -> Result<&Upload> {
     file.upload.as_ref().ok_or_else(|| Error::environment(format!("the prepared commit has no upload of {}", file.path)))
-}
-
-/// Stands in the name of each object of a sink of a pipeline, and in no other's: they would have to share 64 bits of a digest.
-fn owner(pipeline: &str, sink: &str) -> String {
-    let mut digest = Sha256::new();
-    for part in [pipeline.as_bytes(), &[0], sink.as_bytes()] {
-        digest.update(part);
-    }
-    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Sink for S3Sink {

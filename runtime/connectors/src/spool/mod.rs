@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tempfile::TempPath;
 use uuid::Uuid;
 use wasmill_engine::{Error, Result};
 
@@ -77,7 +78,8 @@ impl Spool {
         let name = format!("{epoch:010}-{lane}-{}.rows", Uuid::new_v4());
         let path = self.folder.join(&name);
         let file = File::create_new(&path).map_err(|error| failed("create", &path, error))?;
-        SpoolWriter::new(path, name, file)
+        let kept = TempPath::try_from_path(path.clone()).map_err(|error| failed("create", &path, error))?;
+        SpoolWriter::new(kept, name, file)
     }
 
     /// Makes finished files durable, bytes and names.
@@ -140,8 +142,4 @@ fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     let full = error.kind() == ErrorKind::StorageFull;
     let error = Error::io(format_args!("{what} the prepared file {}", path.display()), error);
     if full { error.hint("an epoch's rows wait there for their commit: free some space, or end epochs earlier") } else { error }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,15 +1,15 @@
 //! Reads a file of the spool, and knows at its end whether it is what was written.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use wasmill_engine::Result;
 use zstd::stream::read::Decoder;
 
-use super::{Coding, SpoolFile, damaged, failed, hex};
+use super::{Coding, SpoolFile, damaged, failed};
+use crate::digest::Digested;
 
 /// How many bytes a reader hands out at once.
 pub(super) const CHUNK_BYTES: usize = 256 << 10;
@@ -23,14 +23,14 @@ pub(crate) struct SpoolReader {
 }
 
 enum Content {
-    Plain(Digested),
-    Zstd(Box<Decoder<'static, BufReader<Digested>>>),
+    Plain(Digested<File>),
+    Zstd(Box<Decoder<'static, BufReader<Digested<File>>>>),
 }
 
 impl SpoolReader {
     /// Begins at the front of a file whose length is right.
     pub(super) fn new(path: PathBuf, file: File, expected: &SpoolFile) -> Result<Self> {
-        let digested = Digested { file, digest: Sha256::new() };
+        let digested = Digested::new(file);
         let content = match expected.coding {
             Coding::Plain => Content::Plain(digested),
             Coding::Zstd => {
@@ -67,25 +67,10 @@ impl SpoolReader {
             Content::Zstd(file) => file.get_mut().get_mut(),
         };
         // What a decoder does not look at counts, too.
-        io::copy(digested, &mut io::sink()).map_err(|error| failed("read", &self.path, error))?;
-        if hex(&digested.digest.finalize_reset()) != self.sha256 {
+        if digested.read_out().map_err(|error| failed("read", &self.path, error))? != self.sha256 {
             return Err(damaged(&self.path, "its content does not match its digest"));
         }
         self.ended = true;
         Ok(None)
-    }
-}
-
-/// A file that knows the digest of what was read of it.
-struct Digested {
-    file: File,
-    digest: Sha256,
-}
-
-impl Read for Digested {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(into)?;
-        self.digest.update(&into[..read]);
-        Ok(read)
     }
 }

@@ -71,7 +71,7 @@ impl Checkpoint {
     pub fn encode(&self) -> Result<Vec<u8>> {
         let bug = |error: serde_json::Error| Error::bug(format!("a checkpoint can't be written as JSON: {error}"));
         let body = serde_json::to_vec(self).map_err(bug)?;
-        let header = Header { wasmill_checkpoint: FORMAT, sha256: hex(&Sha256::digest(&body)), bytes: body.len() };
+        let header = Header { wasmill_checkpoint: FORMAT, sha256: hex::encode(Sha256::digest(&body)), bytes: body.len() };
         let mut bytes = serde_json::to_vec(&header).map_err(bug)?;
         bytes.push(b'\n');
         bytes.extend_from_slice(&body);
@@ -91,15 +91,11 @@ impl Checkpoint {
         }
         let rest = &bytes[end + 1..];
         let body = rest.get(..header.bytes).ok_or_else(|| format!("it is cut off: {} of {} bytes are there", rest.len(), header.bytes))?;
-        if hex(&Sha256::digest(body)) != header.sha256 {
+        if hex::encode(Sha256::digest(body)) != header.sha256 {
             return Err("its content does not match its digest".to_owned());
         }
         serde_json::from_slice(body).map_err(|error| format!("its content is not readable: {error}"))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
 use wasmill_engine::{Error, Result};
 
 use crate::delta::prepared::DataFile;
+use crate::digest::owner;
 use crate::s3::{Bucket, Completion, ObjectWriter, PendingUpload, S3Uri, Uploading};
 
 /// The staging of one sink of one pipeline.
@@ -20,15 +20,10 @@ pub(crate) struct UploadStaging {
 
 impl UploadStaging {
     pub(super) fn new(bucket: &Arc<Bucket>, table: &S3Uri, pipeline: &str, sink: &str) -> Self {
-        let mut digest = Sha256::new();
-        for part in [pipeline.as_bytes(), &[0], sink.as_bytes()] {
-            digest.update(part);
-        }
-        let owner = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { bucket: Arc::clone(bucket), table: table.clone(), owner, pending: Mutex::default() }
+        Self { bucket: Arc::clone(bucket), table: table.clone(), owner: owner(pipeline, sink), pending: Mutex::default() }
     }
 
-    /// Stands in the name of each of its files, and in no other sink's: two pipelines would have to share 64 bits of a digest.
+    /// Stands in the name of each of its files, and in no other sink's.
     pub(super) fn owner(&self) -> &str {
         &self.owner
     }

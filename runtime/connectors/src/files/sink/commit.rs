@@ -1,7 +1,7 @@
 //! Commits files into a folder: the token by compare-and-set, then the names.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,10 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
 
-use super::writer::hex;
+use crate::digest::Digested;
 use crate::durable::{create_folder, owner_name, rename_new, sync_folder, write_new};
 use crate::prepared;
 use crate::token::{Step, compare};
@@ -253,15 +252,9 @@ fn gone(staged: &Path, path: &Path) -> Error {
 
 /// The digest of a file of this size; none if it has another.
 fn sha256_of(path: &Path, size: u64) -> io::Result<Option<String>> {
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
     if file.metadata()?.len() != size {
         return Ok(None);
     }
-    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Some(hex(&digest.finalize()))),
-            read => digest.update(&buffer[..read]),
-        }
-    }
+    Digested::new(file).read_out().map(Some)
 }

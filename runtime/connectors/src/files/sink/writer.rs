@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use wasmill_engine::{Error, Result, RowReject, SinkWriter, WriterContext};
 
 use super::commit::StagedFile;
 use super::config::FilesSinkConfig;
+use crate::digest::{Digested, sha256};
 use crate::durable::escape;
 use crate::formats::{RecordWriter, WriteOptions, record_writer};
 use crate::prepared;
@@ -41,11 +41,13 @@ pub(super) struct FilesWriter {
     prepared: bool,
 }
 
+type Output = Digested<Counted<BufWriter<WriteBehind>>>;
+
 struct OpenFile {
     name: String,
     rows: u64,
     written: Arc<AtomicU64>,
-    writer: Box<dyn RecordWriter<Hashed>>,
+    writer: Box<dyn RecordWriter<Output>>,
 }
 
 impl FilesWriter {
@@ -58,11 +60,7 @@ impl FilesWriter {
     /// other sink, lane, epoch or life of the pipeline has it.
     fn next_name(&mut self) -> String {
         let WriterContext { pipeline, sink, incarnation, epoch, lane, .. } = &self.context;
-        let mut owner = Sha256::new();
-        for part in [pipeline.as_bytes(), &[0], sink.as_bytes(), &[0], incarnation.as_bytes()] {
-            owner.update(part);
-        }
-        let owner = &hex(&owner.finalize())[..8];
+        let owner = &sha256([pipeline.as_bytes(), &[0], sink.as_bytes(), &[0], incarnation.as_bytes()])[..8];
         let name = format!("{}-{epoch:010}-{lane}-{}-{owner}{}", escape(sink), self.sequence, self.config.extension());
         self.sequence += 1;
         name
@@ -74,11 +72,8 @@ impl FilesWriter {
         // A file of this name can only be left of an earlier try at this epoch, which was never noted in a checkpoint.
         let file = File::create(&path).map_err(|error| Error::io(format!("create {}", path.display()), error))?;
         let written = Arc::new(AtomicU64::new(0));
-        let output = Hashed {
-            file: BufWriter::with_capacity(1 << 16, WriteBehind::new(file)),
-            digest: Sha256::new(),
-            written: Arc::clone(&written),
-        };
+        let file = BufWriter::with_capacity(1 << 16, WriteBehind::new(file));
+        let output = Digested::new(Counted { file, written: Arc::clone(&written) });
         Ok(OpenFile { name, rows: 0, written, writer: record_writer_for(&self.config, &self.schema, output)? })
     }
 
@@ -88,7 +83,7 @@ impl FilesWriter {
         let output = open.writer.finish().map_err(|error| error.at(self.staging.display().to_string()))?;
         if let Some(file) = self.done.last_mut() {
             file.size = open.written.load(Ordering::Relaxed);
-            file.sha256 = hex(&output.digest.finalize());
+            (file.sha256, _) = output.finish();
         }
         Ok(())
     }
@@ -136,17 +131,15 @@ impl Drop for FilesWriter {
     }
 }
 
-/// A file that keeps count and digest of what goes into it.
-struct Hashed {
-    file: BufWriter<WriteBehind>,
-    digest: Sha256,
+/// A file that counts the bytes that go into it, for one who does not hold it.
+struct Counted<F> {
+    file: F,
     written: Arc<AtomicU64>,
 }
 
-impl Write for Hashed {
+impl<F: Write> Write for Counted<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.file.write(bytes)?;
-        self.digest.update(&bytes[..taken]);
         self.written.fetch_add(taken as u64, Ordering::Relaxed);
         Ok(taken)
     }
@@ -154,9 +147,4 @@ impl Write for Hashed {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -63,7 +63,7 @@ impl Identity {
 fn digest(file: &File, head_bytes: u64, path: &Path) -> Result<String> {
     let mut head = vec![0; head_bytes as usize];
     file.read_exact_at(&mut head, 0).map_err(|error| failed(path, error))?;
-    Ok(Sha256::digest(&head).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(&Sha256::digest(&head)[..16]))
 }
 
 fn failed(path: &Path, error: std::io::Error) -> Error {
