@@ -1,6 +1,6 @@
 """Streams posts for a while and looks at the process: memory, file handles and threads have to stay flat, and no row may be lost.
 
-Run by `make soak`, for half an hour; `--seconds` makes it shorter.
+Writes docs/benchmarks/soak.md. Run by `make soak`, for half an hour; `--seconds` makes it shorter.
 """
 
 import argparse
@@ -11,11 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import page
 from measure import Failed
-from scenarios import Bench, make_input
+from scenarios import Bench, make_input, verdict
 from streams import PARTITIONS, Database, command, committed_rows, expect_rows, from_topic, running, topic, variable, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
 LOOK_EVERY = 10.0
 # The first looks see caches fill.
 YOUNG = 0.2
@@ -58,23 +58,37 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=1800)
     parser.add_argument("--rate", type=int, default=5000)
     arguments = parser.parse_args()
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    target = page.target()
     (target / "bench").mkdir(parents=True, exist_ok=True)
-    bench = Bench(ROOT, target / "bench", target / "release/wasmill", target / "release/wasmill-bench", 500_000, 1)
+    bench = Bench(page.ROOT, target / "bench", target / "release/wasmill", target / "release/wasmill-bench", 500_000, 1)
+    before = page.circumstances(bench.wasmill, f"{arguments.seconds / 60:g} minutes")
     try:
         looks = soak(bench, arguments.seconds, arguments.rate)
     except Failed as failed:
         print(f"error: {failed}", file=sys.stderr)
         return 1
-    third = max(1, len(looks) // 3)
-    flat = True
-    for index, (what, room) in enumerate((("MiB of memory", 1.15), ("file handles", 1.1), ("threads", 1.0))):
-        early, late = (statistics.median(look[index] for look in part) for part in (looks[:third], looks[-third:]))
-        grows = late > early * room
-        flat &= not grows
-        print(f"{what}: {early:.0f} in the first third, {late:.0f} in the last, at most {max(look[index] for look in looks):.0f}: {'GROWS' if grows else 'flat'}")
-    print(f"every one of {arguments.rate * arguments.seconds:,} posts is in both tables once")
+    table, flat = judge(looks)
+    parts = [
+        "# Benchmarks: streaming for long",
+        before,
+        f"{arguments.rate:,} posts a second from Kafka through the plugin into Delta and Postgres at once, with epochs of a second. The first third of the time against the last.",
+        "\n".join(table),
+        f"Goal: all of them flat: {verdict(flat)}. Every one of {arguments.rate * arguments.seconds:,} posts is in both tables once.",
+    ]
+    print("\n\n".join(parts), flush=True)
+    page.write("soak", parts)
     return 0 if flat else 1
+
+
+def judge(looks: list[tuple[float, int, int]]) -> tuple[list[str], bool]:
+    """A table of what was seen, and whether nothing of it grew."""
+    third = max(1, len(looks) // 3)
+    lines, flat = ["| | first third | last third | at most |", "|---|---|---|---|"], True
+    for index, (what, room) in enumerate((("memory, MiB", 1.15), ("file handles", 1.1), ("threads", 1.0))):
+        early, late = (statistics.median(look[index] for look in part) for part in (looks[:third], looks[-third:]))
+        flat &= late <= early * room
+        lines.append(f"| {what} | {early:.0f} | {late:.0f} | {max(look[index] for look in looks):.0f} |")
+    return lines, flat
 
 
 if __name__ == "__main__":
