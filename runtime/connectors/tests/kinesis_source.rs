@@ -72,6 +72,15 @@ fn a_batch_reads_what_was_there_and_the_next_one_what_came_since() {
 }
 
 #[test]
+fn a_batch_reads_all_records_of_one_moment() {
+    let stream = Stream::new(1);
+    // The first answer has 1,024 records: it ends among those of the last call, which arrived in one millisecond, and nothing is newer than its last.
+    stream.put_ids(0..1_200);
+    let (read, _) = batch(&config(&stream), &Progress::new()).unwrap();
+    assert_eq!(sorted(read), numbers(0..1_200));
+}
+
+#[test]
 fn a_batch_ends_while_records_go_on_arriving() {
     let stream = Stream::new(1);
     stream.put_ids(0..50);

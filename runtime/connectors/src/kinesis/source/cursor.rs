@@ -25,6 +25,8 @@ pub(super) struct Cursor {
     unproven: bool,
     /// It began where retention ends, and can't help to lose what goes there meanwhile.
     at_edge: bool,
+    /// When the last answer was asked for, nothing was left to read.
+    at_tip: bool,
 }
 
 /// What time it is, and how long records stay. Milliseconds.
@@ -53,7 +55,7 @@ pub(super) enum Verdict {
 impl Cursor {
     pub(super) fn new(shard: &str, place: Place, until: Option<i64>, policy: LostRecords) -> Self {
         let at_edge = !matches!(place, Place::Behind(_) | Place::Within(..));
-        Self { shard: shard.to_owned(), place, until, policy, unproven: false, at_edge }
+        Self { shard: shard.to_owned(), place, until, policy, unproven: false, at_edge, at_tip: false }
     }
 
     /// Where to begin, for the first time or after an error.
@@ -76,6 +78,11 @@ impl Cursor {
         self.until
     }
 
+    /// Whether nothing was left to read when the last answer was asked for.
+    pub(super) fn is_at_tip(&self) -> bool {
+        self.at_tip
+    }
+
     /// Whether what comes next may have gone by retention since the last answer, so that it has to be begun anew.
     pub(super) fn is_overtaken(&self, now: Now) -> bool {
         let overtaken = self.until.is_some_and(|until| until < now.horizon());
@@ -85,6 +92,8 @@ impl Cursor {
     /// Takes an answer: leaves out what was read before, and notes how far it goes. `behind` is how far it is from the newest record,
     /// milliseconds; `asked` when it was asked for.
     pub(super) fn take(&mut self, records: &mut Vec<Record>, behind: i64, asked: i64, now: Now) -> Result<Verdict> {
+        // Records behind the last one may have arrived in its millisecond: only an answer without any says that there are none.
+        self.at_tip = records.is_empty() && behind <= 0;
         if self.unproven && !(records.is_empty() && behind > 0) && self.prove(records, now)? == Verdict::Again {
             return Ok(Verdict::Again);
         }
@@ -93,7 +102,7 @@ impl Cursor {
             let arrival = last.approximate_arrival_timestamp.and_then(|time| time.to_millis().ok());
             self.until = self.until.max(arrival);
         }
-        if behind <= 0 {
+        if self.at_tip {
             self.until = self.until.max(Some(asked));
         }
         if self.until.is_some_and(|until| until > now.horizon() + CLEAR.min(now.retention / 24)) {
@@ -189,10 +198,12 @@ mod tests {
         assert_eq!(cursor.take(&mut Vec::new(), 100, now.time, now).unwrap(), Verdict::Good);
         let mut answer = records(&["5", "6"]);
         cursor.take(&mut answer, 0, now.time, now).unwrap();
-        assert_eq!((left(&answer), cursor.until()), (vec!["6"], Some(now.time)));
+        assert_eq!((left(&answer), cursor.until(), cursor.is_at_tip()), (vec!["6"], Some(6), false));
+        cursor.take(&mut Vec::new(), 0, now.time, now).unwrap();
+        assert_eq!((cursor.until(), cursor.is_at_tip()), (Some(now.time), true));
         let mut answer = records(&["7"]);
         cursor.take(&mut answer, 0, now.time, now).unwrap();
-        assert_eq!(left(&answer), ["7"]);
+        assert_eq!((left(&answer), cursor.is_at_tip()), (vec!["7"], false));
         assert_eq!(cursor.begin(), Beginning::At("7"));
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Fetched {
         behind: i64,
         /// Everything that arrived until then has been read with this.
         until: Option<i64>,
+        /// Nothing was left to read.
+        at_tip: bool,
     },
     /// The shard is closed, and this was all of it.
     Closed,
@@ -107,7 +109,7 @@ impl Task {
 
     /// Hands an answer over; waits while enough others do. False when the reader is gone.
     pub(super) async fn send(&self, records: Vec<Record>, behind: i64) -> bool {
-        let answer = Fetched::Answer { records, behind, until: self.cursor.until() };
+        let answer = Fetched::Answer { records, behind, until: self.cursor.until(), at_tip: self.cursor.is_at_tip() };
         self.sender.send(answer).await.is_ok()
     }
 }

@@ -52,6 +52,7 @@ pub(super) struct Reader {
 struct Then {
     behind: i64,
     until: Option<i64>,
+    at_tip: bool,
 }
 
 /// What one call made of records.
@@ -103,11 +104,11 @@ impl Reader {
     fn fill(&mut self) -> Result<bool> {
         let Some(fetched) = self.feed.take() else { return Ok(false) };
         match fetched {
-            Fetched::Answer { records, behind, until } => {
+            Fetched::Answer { records, behind, until, at_tip } => {
                 for record in records {
                     unfold(record, self.shared.config.aggregates, &self.hash_keys, &mut self.items);
                 }
-                self.then = Some(Then { behind, until });
+                self.then = Some(Then { behind, until, at_tip });
             }
             Fetched::Closed => {
                 (self.ended, self.position.closed) = (true, true);
@@ -120,11 +121,11 @@ impl Reader {
 
     /// All that was taken is decoded.
     fn settle(&mut self) {
-        let Some(Then { behind, until }) = self.then.take() else { return };
+        let Some(Then { behind, until, at_tip }) = self.then.take() else { return };
         self.position.until = self.position.until.max(until);
         self.behind.store(behind, Ordering::Relaxed);
         // It was asked for after the run began: everything that was there then has been read.
-        self.ended |= self.end.is_some() && behind <= 0;
+        self.ended |= self.end.is_some() && at_tip;
     }
 
     /// Decodes what was taken, up to a batch.
@@ -265,7 +266,12 @@ mod tests {
             let data = Blob::new(format!("{{\"id\":{number}}}"));
             record.approximate_arrival_timestamp(DateTime::from_millis(*number)).data(data).build().unwrap()
         };
-        Fetched::Answer { records: numbers.iter().map(record).collect(), behind, until: Some(until) }
+        Fetched::Answer {
+            records: numbers.iter().map(record).collect(),
+            behind,
+            until: Some(until),
+            at_tip: numbers.is_empty() && behind <= 0,
+        }
     }
 
     fn rows(read: Read) -> usize {
@@ -285,11 +291,15 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_ends_where_nothing_is_newer_and_not_before_all_of_it_was_given() {
+    fn a_batch_ends_where_nothing_is_left_and_not_before_all_of_it_was_given() {
         let (mut reader, sender) = reader(Place::TrimHorizon, Some(60), None);
         sender.try_send(answer(&[4], 10, 4)).unwrap();
-        sender.try_send(answer(&[5, 6], 0, 50)).unwrap();
+        sender.try_send(answer(&[5, 6], 0, 6)).unwrap();
         assert_eq!([1, 1, 1].map(|most| rows(reader.read(most).unwrap())), [1, 1, 1]);
+        assert!(matches!(reader.read(1).unwrap(), Read::Idle), "another may have arrived in the moment of the last");
+        sender.try_send(answer(&[6], 0, 6)).unwrap();
+        sender.try_send(answer(&[], 0, 50)).unwrap();
+        assert_eq!(rows(reader.read(9).unwrap()), 1);
         assert!(matches!(reader.read(1).unwrap(), Read::End));
         assert_eq!(reader.position.until, Some(50));
         assert!(!reader.position.closed);
