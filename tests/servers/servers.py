@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
 if "up" in sys.argv[1:2] or "usual" in sys.argv[1:2]:
@@ -42,8 +43,10 @@ def start(folder: Path) -> tuple[list[subprocess.Popen], dict[str, str]]:
     """Starts every server at once and waits until each answers."""
     running, addresses, waiting = [], {}, []
     try:
+        # All at once: a server that has not come up yet does not hold its own.
+        free = iter([] if people.are_served() else free_ports(sum(kind.ports for kind in SERVERS.values())))
         for name, kind in SERVERS.items():
-            server = kind(folder / name, people.usual_ports(kind) if people.are_served() else free_ports(kind.ports))
+            server = kind(folder / name, people.usual_ports(kind) if people.are_served() else list(islice(free, kind.ports)))
             log = open(folder / f"{name}.log", "wb")
             process = subprocess.Popen(
                 [sys.executable, __file__, "exec", name, str(server.folder), *map(str, server.ports_taken)],

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::kafka_broker::ports::free_ports;
 use crate::kafka_broker::variable;
 use crate::matrix::destination::DeltaOnS3;
 use crate::matrix::mill::{Mill, State};
@@ -19,15 +20,13 @@ const PORTS: usize = 10;
 /// A store of a test's own.
 struct OwnStore {
     folder: tempfile::TempDir,
-    ports: Vec<String>,
+    ports: Vec<u16>,
     server: Child,
 }
 
 impl OwnStore {
     fn start() -> Self {
-        let held: Vec<_> = (0..PORTS).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let ports: Vec<String> = held.iter().map(|held| held.local_addr().unwrap().port().to_string()).collect();
-        drop(held);
+        let ports = free_ports(PORTS);
         let folder = tempfile::tempdir().unwrap();
         let server = Self::spawn(folder.path(), &ports);
         let mut store = Self { folder, ports, server };
@@ -35,9 +34,13 @@ impl OwnStore {
         store
     }
 
-    fn spawn(folder: &std::path::Path, ports: &[String]) -> Child {
+    fn spawn(folder: &std::path::Path, ports: &[u16]) -> Child {
         let mut command = Command::new(variable("WASMILL_PYTHON"));
-        command.arg(repository().join("tests/servers/servers.py")).args(["exec", "s3"]).arg(folder.join("s3")).args(ports);
+        command
+            .arg(repository().join("tests/servers/servers.py"))
+            .args(["exec", "s3"])
+            .arg(folder.join("s3"))
+            .args(ports.iter().map(u16::to_string));
         let log = std::fs::File::create(folder.join("log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }

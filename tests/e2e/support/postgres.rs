@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::repository;
+use crate::kafka_broker::ports::free_ports;
 
 /// A database, read by `psql`.
 pub struct Database {
@@ -95,7 +96,7 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         // The server runs as another user, who must get through to its folder.
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_ports(1)[0];
         let child = Self::spawn(folder.path(), port);
         let mut server = Self { folder, port, child };
         server.wait_until_ready();

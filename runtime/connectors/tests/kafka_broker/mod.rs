@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+#[path = "../../../../tests/ports/mod.rs"]
+pub mod ports;
 mod proxy;
 mod server;
 

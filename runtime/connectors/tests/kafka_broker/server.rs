@@ -1,10 +1,11 @@
 //! A broker of a test's own.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use super::ports::free_ports;
 use super::variable;
 
 /// A broker is up after seconds; beside many others it takes its time.
@@ -13,7 +14,7 @@ const START: Duration = Duration::from_secs(120);
 /// A broker of the test's own, to be killed.
 pub struct Broker {
     folder: tempfile::TempDir,
-    ports: Vec<String>,
+    ports: Vec<u16>,
     address: SocketAddr,
     server: Child,
 }
@@ -30,11 +31,9 @@ impl Broker {
     }
 
     fn advertised(proxy: Option<Box<dyn FnOnce(SocketAddr) -> SocketAddr + '_>>) -> Self {
-        let held: Vec<_> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let ports: Vec<String> = held.iter().map(|held| held.local_addr().unwrap().port().to_string()).collect();
-        drop(held);
+        let ports = free_ports(4);
         let folder = tempfile::tempdir().unwrap();
-        let own = SocketAddr::from(([127, 0, 0, 1], ports[0].parse().unwrap()));
+        let own = SocketAddr::from(([127, 0, 0, 1], ports[0]));
         let address = proxy.map_or(own, |proxy| proxy(own));
         let server = Self::spawn(folder.path(), &ports, address);
         let mut broker = Self { folder, ports, address, server };
@@ -52,7 +51,7 @@ impl Broker {
         }
     }
 
-    fn spawn(folder: &Path, ports: &[String], address: SocketAddr) -> Child {
+    fn spawn(folder: &Path, ports: &[u16], address: SocketAddr) -> Child {
         let mut command = Command::new(variable("WASMILL_PYTHON"));
         let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers/servers.py");
         command
@@ -60,7 +59,7 @@ impl Broker {
             .arg(servers)
             .args(["exec", "kafka"])
             .arg(folder.join("kafka"))
-            .args(ports);
+            .args(ports.iter().map(u16::to_string));
         let log = std::fs::File::create(folder.join("log")).unwrap();
         command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
