@@ -36,9 +36,7 @@ fn add_file(workshop: &Workshop, file: u64) {
 }
 
 fn check(workshop: &Workshop, files: u64) {
-    let expected = expected(0..files * 1000);
-    assert!(workshop.delta_numbers("out/pin_table").iter().eq(&expected.table));
-    assert!(workshop.dead_numbers("out/dead_letters").iter().eq(&expected.dead));
+    expected(0..files * 1000).check(&workshop.delta_numbers("out/pin_table"), &workshop.dead_numbers("out/dead_letters"));
 }
 
 fn assert_stopped(ended: &Ended, code: i32, texts: &[&str]) {

@@ -39,9 +39,7 @@ fn a_batch_that_is_run_again_adds_nothing() {
     workshop.run_well(&["run", "pins.yaml"]);
     let again = workshop.run_well(&["run", "pins.yaml"]);
     assert!(again.stderr.contains("nothing new"), "{}", again.stderr);
-    let expected = expected(0..3000);
-    assert!(workshop.delta_numbers("out/pin_table").iter().eq(&expected.table));
-    assert!(workshop.dead_numbers("out/dead_letters").iter().eq(&expected.dead));
+    expected(0..3000).check(&workshop.delta_numbers("out/pin_table"), &workshop.dead_numbers("out/dead_letters"));
 }
 
 #[test]
@@ -103,9 +101,7 @@ fn a_stopped_stream_ends_well_and_the_next_run_goes_on() {
     assert!(ended.stderr.contains("stopped"), "{}", ended.stderr);
     workshop.write("data/c.jsonl", &Pins(4000..4500).lines());
     workshop.run_well(&["run", "pins.yaml"]);
-    let expected = expected(0..4500);
-    assert!(workshop.delta_numbers("out/pin_table").iter().eq(&expected.table));
-    assert!(workshop.dead_numbers("out/dead_letters").iter().eq(&expected.dead));
+    expected(0..4500).check(&workshop.delta_numbers("out/pin_table"), &workshop.dead_numbers("out/dead_letters"));
 }
 
 #[test]

@@ -46,9 +46,7 @@ epoch: {{ rows: 3000 }}
     }
 
     fn check(&self) {
-        let expected = expected(0..12_000);
-        assert!(self.store.delta_numbers("pin_table").iter().eq(&expected.table), "each row once in the table");
-        assert!(self.workshop.dead_numbers("out/dead_letters").iter().eq(&expected.dead), "each reject once in the dead letters");
+        expected(0..12_000).check(&self.store.delta_numbers("pin_table"), &self.workshop.dead_numbers("out/dead_letters"));
     }
 }
 

@@ -63,9 +63,7 @@ epoch: {{ every: 200ms, rows: 1500 }}
     }
 
     fn check(&self) {
-        let expected = expected(0..self.files * 1_000);
-        assert!(self.store.delta_numbers("pin_table").iter().eq(&expected.table), "each row once in the table");
-        assert!(self.workshop.dead_numbers("out/dead_letters").iter().eq(&expected.dead), "each reject once in the dead letters");
+        expected(0..self.files * 1_000).check(&self.store.delta_numbers("pin_table"), &self.workshop.dead_numbers("out/dead_letters"));
     }
 
     /// Runs it with some variables, and answers how it went.

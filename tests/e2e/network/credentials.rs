@@ -86,7 +86,5 @@ dead_letters:
     assert!(!refused.stderr.contains("not-the-password") && !refused.stderr.contains(&password), "{}", refused.stderr);
     let ended = run(&password);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let expected = expected(0..2_000);
-    assert!(workshop.delta_numbers("out/pin_table").iter().eq(&expected.table));
-    assert!(workshop.dead_numbers("out/dead_letters").iter().eq(&expected.dead));
+    expected(0..2_000).check(&workshop.delta_numbers("out/pin_table"), &workshop.dead_numbers("out/dead_letters"));
 }

@@ -27,6 +27,20 @@ pub fn expected(numbers: Range<u64>) -> Expected {
     Expected { table, dead }
 }
 
+impl Expected {
+    /// Each of them is there once, and nothing else is; `table` and `dead` are sorted.
+    pub fn check(&self, table: &[u64], dead: &[u64]) {
+        for (place, expected, found) in [("the table", &self.table, table), ("the dead letters", &self.dead, dead)] {
+            let there: BTreeSet<u64> = found.iter().copied().collect();
+            let missing: Vec<_> = expected.difference(&there).collect();
+            let foreign: Vec<_> = there.difference(expected).collect();
+            let twice: Vec<_> = found.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+            let is_exact = missing.is_empty() && foreign.is_empty() && twice.is_empty();
+            assert!(is_exact, "of {} rows in {place}, missing: {missing:?}, foreign: {foreign:?}, there again: {twice:?}", found.len());
+        }
+    }
+}
+
 impl Pins {
     /// As JSON lines.
     pub fn lines(&self) -> String {

@@ -30,13 +30,7 @@ impl Workshop {
 
     /// The table and the dead letters, where most pipelines here write them, hold exactly the rows of the first posts.
     pub fn check_posts(&self, posts: u64) {
-        let expected = expected(0..posts);
-        let table = self.delta_numbers("out/pin_table");
-        assert_eq!(table.len(), expected.table.len(), "rows in the table");
-        assert!(table.iter().eq(&expected.table), "the table holds other rows than expected");
-        let dead = self.dead_numbers("out/dead_letters");
-        assert_eq!(dead.len(), expected.dead.len(), "dead letters");
-        assert!(dead.iter().eq(&expected.dead), "the dead letters hold other rows than expected");
+        expected(0..posts).check(&self.delta_numbers("out/pin_table"), &self.dead_numbers("out/dead_letters"));
         assert_eq!(self.parquet_files("out/pin_table"), self.delta_file_count("out/pin_table"), "stray files beside the table's own");
     }
 
