@@ -50,3 +50,21 @@ pub trait Framer: Send {
     /// How many bytes of an unfinished record have been looked at.
     fn looked_at(&self) -> usize;
 }
+
+/// Every record of a text that is given in pieces of `step` bytes, and why it broke.
+#[cfg(test)]
+fn records(mut framer: impl Framer, text: &str, step: usize) -> (Vec<String>, Option<String>) {
+    let (mut found, mut start, mut end) = (Vec::new(), 0, 0);
+    loop {
+        match framer.frame(&text.as_bytes()[start..end], end == text.len()) {
+            Frame::Record { length, next } => {
+                found.push(text[start..start + length].to_owned());
+                start += next;
+            }
+            Frame::Nothing { next } => start += next,
+            Frame::More => end = (end + step).min(text.len()),
+            Frame::Broken { message } => return (found, Some(message)),
+            Frame::End => return (found, None),
+        }
+    }
+}

@@ -160,23 +160,11 @@ impl Framer for Array {
 
 #[cfg(test)]
 mod tests {
+    use super::super::records;
     use super::*;
 
-    /// All elements, with the text given in pieces of `step` bytes, and why it broke.
     fn elements(text: &str, step: usize) -> (Vec<String>, Option<String>) {
-        let (mut framer, mut found, mut start, mut end) = (Array::new(false), Vec::new(), 0, 0);
-        loop {
-            match framer.frame(&text.as_bytes()[start..end], end == text.len()) {
-                Frame::Record { length, next } => {
-                    found.push(text[start..start + length].to_owned());
-                    start += next;
-                }
-                Frame::Nothing { next } => start += next,
-                Frame::More => end = (end + step).min(text.len()),
-                Frame::Broken { message } => return (found, Some(message)),
-                Frame::End => return (found, None),
-            }
-        }
+        records(Array::new(false), text, step)
     }
 
     #[test]

@@ -52,22 +52,11 @@ fn line(bytes: &[u8], at_end: bool) -> Frame {
 
 #[cfg(test)]
 mod tests {
+    use super::super::records;
     use super::*;
 
     fn objects(text: &str, step: usize) -> (Vec<String>, Option<String>) {
-        let (mut framer, mut found, mut start, mut end) = (Objects::default(), Vec::new(), 0, 0);
-        loop {
-            match framer.frame(&text.as_bytes()[start..end], end == text.len()) {
-                Frame::Record { length, next } => {
-                    found.push(text[start..start + length].to_owned());
-                    start += next;
-                }
-                Frame::Nothing { next } => start += next,
-                Frame::More => end = (end + step).min(text.len()),
-                Frame::Broken { message } => return (found, Some(message)),
-                Frame::End => return (found, None),
-            }
-        }
+        records(Objects::default(), text, step)
     }
 
     #[test]
