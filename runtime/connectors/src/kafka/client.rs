@@ -1,5 +1,6 @@
 //! Clients of librdkafka: their options, the thread that serves their events, and how the brokers are.
 
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -12,15 +13,16 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafka;
 use rdkafka::{Statistics, TopicPartitionList};
+use tracing::subscriber::NoSubscriber;
 use wasmill_engine::{Error, Result};
 
 use super::config::KafkaConfig;
 use super::token::Tokens;
 
 /// All records that wait in the queues of one source together are at most about so large, plus one fetch for each broker.
-const QUEUED_BYTES: usize = 16 << 20;
-/// How long the events' thread waits in one go.
-const EVENTS_WAIT: Duration = Duration::from_millis(50);
+const QUEUED_BYTES: usize = 8 << 20;
+/// How long the events' thread waits in one go; a client that ends waits for it.
+const EVENTS_WAIT: Duration = Duration::from_millis(10);
 
 /// How the brokers are, as all clients of a source see it.
 #[derive(Debug, Default)]
@@ -144,7 +146,7 @@ impl ConsumerContext for Context {
 
 /// A client, with a thread of its own that serves its events.
 pub(super) struct Client {
-    consumer: Arc<BaseConsumer<Context>>,
+    consumer: ManuallyDrop<Arc<BaseConsumer<Context>>>,
     stopping: Arc<AtomicBool>,
     events: Option<JoinHandle<()>>,
     health: Arc<Health>,
@@ -174,7 +176,7 @@ impl Client {
         };
         let events = std::thread::Builder::new().name("kafka-events".to_owned()).spawn(serve);
         let events = Some(events.map_err(|error| Error::io("start a Kafka client's thread", error))?);
-        Ok(Self { consumer, stopping, events, health: Arc::clone(health) })
+        Ok(Self { consumer: ManuallyDrop::new(consumer), stopping, events, health: Arc::clone(health) })
     }
 
     /// The client of librdkafka.
@@ -192,29 +194,21 @@ impl Client {
     pub fn health(&self) -> &Health {
         &self.health
     }
-
-    /// Lets the events' thread look up at once.
-    fn wake(&self) {
-        let native = self.native();
-        // SAFETY: the client is alive; a queue that is not null is a reference of our own, which is given back.
-        unsafe {
-            for queue in [rd::rd_kafka_queue_get_main(native), rd::rd_kafka_queue_get_consumer(native)] {
-                if !queue.is_null() {
-                    rd::rd_kafka_queue_yield(queue);
-                    rd::rd_kafka_queue_destroy(queue);
-                }
-            }
-        }
-    }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Release);
-        self.wake();
         if let Some(events) = self.events.take() {
             let _ = events.join();
         }
+        // SAFETY: the client is alive. One of a group is closed here, with what it still has to commit; the library would look for the end of that
+        // only every 100 ms. Without a group there is nothing to close.
+        unsafe { rd::rd_kafka_consumer_close(self.native()) };
+        // SAFETY: nobody uses it after this.
+        let consumer = unsafe { ManuallyDrop::take(&mut self.consumer) };
+        // It complains that it is closed.
+        tracing::subscriber::with_default(NoSubscriber::default(), || drop(consumer));
     }
 }
 

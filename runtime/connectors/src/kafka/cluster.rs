@@ -189,6 +189,12 @@ impl Cluster {
     }
 }
 
+/// Connects a new client, and lets it hear of a topic. Asked at once for anything that needs the leaders of partitions, librdkafka would look for them
+/// without a connection, and then again after most of a second. What goes wrong is told by what is asked next.
+pub(super) fn introduce(client: &Client, topic: &str) {
+    let _ = client.consumer().fetch_metadata(Some(topic), ANSWER);
+}
+
 /// Offsets of partitions, as this client's isolation sees them.
 pub(super) fn offsets(client: &Client, places: &[Place], what: Offset) -> Result<HashMap<Place, i64>> {
     if places.is_empty() {

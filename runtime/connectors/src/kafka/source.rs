@@ -23,7 +23,7 @@ use rdkafka::Offset;
 use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitReader};
 
 use super::client::{self, Client, Health, fetching};
-use super::cluster::{Cluster, Place, Topic, offsets};
+use super::cluster::{Cluster, Place, Topic, introduce, offsets};
 use super::config::{KafkaConfig, KafkaFormat};
 use super::position::{Position, parse_split, split_id};
 use super::token::Tokens;
@@ -296,7 +296,13 @@ impl Connected {
         std::thread::scope(|scope| {
             let ask = |(client, own): (&Arc<Client>, Vec<Place>)| {
                 let client = Arc::clone(client);
-                let asking = std::thread::Builder::new().spawn_scoped(scope, move || offsets(&client, &own, Offset::End));
+                let ask = move || {
+                    if let Some((topic, _)) = own.first() {
+                        introduce(&client, topic);
+                    }
+                    offsets(&client, &own, Offset::End)
+                };
+                let asking = std::thread::Builder::new().spawn_scoped(scope, ask);
                 asking.map_err(|error| Error::io("start a thread", error))
             };
             let asking: Vec<_> = shares.map(ask).collect::<Result<_>>()?;
