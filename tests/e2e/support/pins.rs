@@ -35,8 +35,8 @@ impl Expected {
             let missing: Vec<_> = expected.difference(&there).collect();
             let foreign: Vec<_> = there.difference(expected).collect();
             let twice: Vec<_> = found.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-            let is_exact = missing.is_empty() && foreign.is_empty() && twice.is_empty();
-            assert!(is_exact, "of {} rows in {place}, missing: {missing:?}, foreign: {foreign:?}, there again: {twice:?}", found.len());
+            let wrong = format!("missing: {missing:?}, foreign: {foreign:?}, there again: {twice:?}");
+            assert!(found.iter().eq(expected), "of {} rows in {place}, {wrong}", found.len());
         }
     }
 }
