@@ -83,7 +83,7 @@ fn an_epoch_is_put_at_its_commit_and_not_again() {
     assert_eq!(first.commit(&token(1), &prepared).unwrap(), CommitOutcome::Already);
     let next = sink(&config, folder.path());
     assert_eq!(next.commit(&token(1), &prepared).unwrap(), CommitOutcome::Already);
-    next.clean_up("p", "s").unwrap();
+    next.clean_up(&token(2)).unwrap();
     assert_eq!(next.commit(&token(1), &prepared).unwrap(), CommitOutcome::Already);
     let prepared = prepare(&next, 2, &[rows(140..150)]);
     assert_eq!(next.commit(&token(2), &prepared).unwrap(), CommitOutcome::Done);

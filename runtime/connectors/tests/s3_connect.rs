@@ -154,7 +154,7 @@ fn epochs_that_were_never_noted_leave_nothing_and_are_written_again() {
     let next = world.sink(&schema);
     assert_eq!(next.committed("p", "s").unwrap().unwrap().epoch, 1);
     assert_eq!(next.commit(&token(0, 1), &committed).unwrap(), CommitOutcome::Already);
-    next.clean_up("p", "s").unwrap();
+    next.clean_up(&token(1, 2)).unwrap();
     assert_eq!(uploads::pending(&world.prefix).len(), 0);
     // The same records come again, under the same names, from another process that cuts them otherwise.
     let (again, _) = prepare(&next, &token(1, 3), &[vec![values(4..5), values(5..9)]]);

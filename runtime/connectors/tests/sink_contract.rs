@@ -170,13 +170,14 @@ fn cleaning_up_removes_what_was_never_committed_and_nothing_else() {
         let others = wasmill_engine::Token { pipeline: "other.p".into(), ..token(0, 1) };
         let other = world.prepare(&*sink, &others, &[&[9]]);
         assert_eq!(world.staged(), 3, "{}", world.name);
-        world.process().clean_up("p", "s").unwrap();
-        world.process().clean_up("p", "s").unwrap();
+        world.process().clean_up(&token(1, 2)).unwrap();
+        world.process().clean_up(&token(1, 2)).unwrap();
         assert_eq!(world.staged(), 1, "{}: the other pipeline's file must stay", world.name);
         assert_eq!(world.visible(), [1]);
         assert_eq!(sink.commit(&others, &other).unwrap(), CommitOutcome::Done);
         assert_eq!(world.visible(), [1, 9]);
-        world.process().clean_up("nobody", "ever").unwrap();
+        let nobody = wasmill_engine::Token { pipeline: "nobody".into(), sink: "ever".into(), ..token(0, 1) };
+        world.process().clean_up(&nobody).unwrap();
     });
 }
 

@@ -92,9 +92,12 @@ pub trait Sink: Send + Sync {
     /// invisible by it. Only `wasmill state adopt` and `reset` lead here.
     fn adopt(&self, token: &Token) -> Result<()>;
 
-    /// Removes what earlier processes of this pipeline wrote for epochs that were never noted in a checkpoint. Called once at the
-    /// start, after recovery, before any writer is opened; best effort: must not touch anything committed or of other pipelines.
-    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()>;
+    /// Removes what earlier processes wrote for epochs that no checkpoint names. `claim` is the epoch that this process has claimed.
+    ///
+    /// Called once at the start, after recovery and before any writer is opened. The process may sleep between its claim and this call, or in
+    /// the middle of it, while another process takes over: it removes only what the claim's incarnation wrote for epochs up to
+    /// `claim.epoch`, and only this pipeline's and this sink's. What a successor writes belongs to later epochs. Committed files stay.
+    fn clean_up(&self, claim: &Token) -> Result<()>;
 }
 
 /// Writes the rows of one lane for one epoch. Dropping it without `prepare` leaves nothing visible.

@@ -115,7 +115,7 @@ impl Sink for ConsoleSink {
         Ok(())
     }
 
-    fn clean_up(&self, _pipeline: &str, _sink: &str) -> Result<()> {
+    fn clean_up(&self, _claim: &Token) -> Result<()> {
         Ok(())
     }
 }

@@ -140,8 +140,8 @@ impl Sink for DeltaSink {
         lock(&self.owner(&token.pipeline, &token.sink)?.committer).adopt(token, &self.prepared(Vec::new()))
     }
 
-    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
-        self.owner(pipeline, sink)?.staging.clean_up()
+    fn clean_up(&self, claim: &Token) -> Result<()> {
+        self.owner(&claim.pipeline, &claim.sink)?.staging.clean_up()
     }
 }
 

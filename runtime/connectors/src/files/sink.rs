@@ -87,7 +87,7 @@ impl Sink for FilesSink {
         self.committer(&token.pipeline, &token.sink).adopt(token)
     }
 
-    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
-        self.committer(pipeline, sink).clean_up()
+    fn clean_up(&self, claim: &Token) -> Result<()> {
+        self.committer(&claim.pipeline, &claim.sink).clean_up()
     }
 }

@@ -111,7 +111,7 @@ impl Sink for KafkaSink {
         self.committer().adopt(token)
     }
 
-    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
-        self.spool(pipeline, sink).clean_up()
+    fn clean_up(&self, claim: &Token) -> Result<()> {
+        self.spool(&claim.pipeline, &claim.sink).clean_up()
     }
 }

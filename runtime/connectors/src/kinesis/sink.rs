@@ -120,8 +120,8 @@ impl Sink for KinesisSink {
         Ok(())
     }
 
-    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
-        self.spool(pipeline, sink).clean_up()
+    fn clean_up(&self, claim: &Token) -> Result<()> {
+        self.spool(&claim.pipeline, &claim.sink).clean_up()
     }
 }
 

@@ -121,8 +121,8 @@ impl Sink for PostgresSink {
         lock(&self.committer).adopt(token, &self.planned)
     }
 
-    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
-        self.spool(pipeline, sink).clean_up()
+    fn clean_up(&self, claim: &Token) -> Result<()> {
+        self.spool(&claim.pipeline, &claim.sink).clean_up()
     }
 }
 

@@ -202,7 +202,8 @@ impl Sink for S3Sink {
         object.advance(token, &[], |current| Ok(if current == Some(&target) { Step::Already } else { Step::Commit })).map(drop)
     }
 
-    fn clean_up(&self, pipeline: &str, sink: &str) -> Result<()> {
+    fn clean_up(&self, claim: &Token) -> Result<()> {
+        let (pipeline, sink) = (claim.pipeline.as_str(), claim.sink.as_str());
         let decided = self.token(pipeline, sink)?.read()?.map(|(token, _)| token.files).unwrap_or_default();
         // By their ids: an upload whose beginning was not heard of may have the key of the one that took its place.
         let decided: Vec<_> = decided.iter().filter_map(|file| Some(&file.upload.as_ref()?.id)).collect();

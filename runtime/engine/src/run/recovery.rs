@@ -29,7 +29,7 @@ pub(crate) fn recover(shape: &Shape, store: &dyn StateStore, observer: &dyn Obse
         return Err(fenced(&shape.name, claim.epoch));
     }
     for node in &shape.sinks {
-        node.sink.clean_up(&shape.name, &node.name).map_err(|error| error.at(format!("sink {}", node.name)))?;
+        node.sink.clean_up(&claim.token(&node.name)).map_err(|error| error.at(format!("sink {}", node.name)))?;
     }
     observer.on(Event::Recovered { epoch, committed: &committed });
     Ok(claim)

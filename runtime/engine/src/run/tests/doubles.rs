@@ -304,7 +304,7 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    fn clean_up(&self, _pipeline: &str, _sink: &str) -> Result<()> {
+    fn clean_up(&self, _claim: &Token) -> Result<()> {
         Ok(())
     }
 }
