@@ -24,7 +24,7 @@ fn stage_and_rows(table: &str) -> (Arc<dyn Stage>, Vec<RecordBatch>) {
     let mut source = EmulatorSource::new("rows", &emulator, needs.columns, Mode::Batch).unwrap();
     let mut batches = Vec::new();
     for split in source.discover(&Progress::new()).unwrap().splits {
-        let mut reader = source.open(&split).unwrap();
+        let mut reader = source.opener().open(&split).unwrap();
         while let Read::Batch(read) = reader.read(700).unwrap() {
             batches.push(read.batch.records);
         }

@@ -114,7 +114,7 @@ fn numbers(source: &mut dyn Source, progress: &mut Progress) -> Vec<i64> {
     let splits = source.discover(progress).unwrap().splits;
     let mut numbers = Vec::new();
     for split in splits {
-        let mut reader = source.open(&split).unwrap();
+        let mut reader = source.opener().open(&split).unwrap();
         let (records, _) = read_all(source, reader.as_mut(), 100);
         numbers.extend(records.iter().map(|(_, _, record)| number(record)));
         progress.insert(split.id, SplitState { position: reader.position(), done: true });
@@ -317,7 +317,7 @@ fn a_restart_in_the_middle_of_a_version_reads_the_rest_of_it_once() {
     let (mut progress, mut read) = (Progress::new(), Vec::new());
     // Two files whole, one in part, and one out of order.
     for (index, whole) in [(0, true), (1, true), (2, false), (4, true)] {
-        let mut reader = source.open(&splits[index]).unwrap();
+        let mut reader = source.opener().open(&splits[index]).unwrap();
         let records = match whole {
             true => read_all(source.as_ref(), reader.as_mut(), 7).0,
             false => match reader.read(7).unwrap() {
@@ -354,7 +354,7 @@ fn a_file_that_a_vacuum_removed_stops_the_run() {
             std::fs::remove_file(path).unwrap();
         }
     }
-    let error = source.open(&splits[0]).unwrap().read(10).unwrap_err();
+    let error = source.opener().open(&splits[0]).unwrap().read(10).unwrap_err();
     assert!(error.message().contains("is gone, and version 0 needs it"), "{error}");
     assert!(error.hint_text().unwrap().contains("vacuum"));
 }
@@ -397,7 +397,7 @@ fn many_small_files_end_in_a_small_checkpoint() {
     assert_eq!(splits.len(), 90);
     let mut sizes = BTreeMap::new();
     for (count, split) in splits.iter().enumerate() {
-        let mut reader = source.open(split).unwrap();
+        let mut reader = source.opener().open(split).unwrap();
         read_all(source.as_ref(), reader.as_mut(), 100);
         progress.insert(split.id.clone(), SplitState { position: reader.position(), done: true });
         source.compact(&mut progress).unwrap();

@@ -199,7 +199,7 @@ proptest! {
         let config = FilesConfig::of_path(path.to_str().unwrap());
         let mut source = FilesSource::new("s", config, batch.schema(), Mode::Batch).unwrap();
         let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
-        let SplitRead::Batch(read) = source.open(&split).unwrap().read(100).unwrap() else { panic!("no rows") };
+        let SplitRead::Batch(read) = source.opener().open(&split).unwrap().read(100).unwrap() else { panic!("no rows") };
         prop_assert!(read.rejects.is_empty());
         prop_assert_eq!(read.batch.records, batch.clone());
         let header = ["a".to_owned(), "b".to_owned()];

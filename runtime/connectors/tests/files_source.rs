@@ -39,6 +39,7 @@ fn drain(reader: &mut dyn SplitReader) -> (Vec<i64>, Vec<String>, bool) {
                 ids.extend(batch.batch.records.column(0).as_primitive::<Int64Type>().values());
                 codes.extend(batch.rejects.into_iter().map(|reject| reject.code));
             }
+            Read::Skipping => {}
             Read::Idle => return (ids, codes, false),
             Read::End => return (ids, codes, true),
         }
@@ -50,7 +51,7 @@ fn run(pattern: &Path, progress: &Progress) -> Result<(Vec<i64>, Progress), Erro
     let mut source = source(pattern, Mode::Batch);
     let (mut ids, mut progress) = (Vec::new(), progress.clone());
     for split in source.discover(&progress.clone())?.splits {
-        let mut reader = source.open(&split)?;
+        let mut reader = source.opener().open(&split)?;
         let (new, codes, ended) = drain(reader.as_mut());
         assert!(ended && codes.is_empty());
         ids.extend(new);
@@ -128,7 +129,7 @@ fn vanished_files_matter_only_until_they_have_been_read() {
     let (_, done) = run(&pattern, &Progress::new()).unwrap();
     let mut source = source(&pattern, Mode::Batch);
     let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
-    let mut reader = source.open(&split).unwrap();
+    let mut reader = source.opener().open(&split).unwrap();
     reader.read(1).unwrap();
     let half = Progress::from([(split.id, SplitState { position: reader.position(), done: false })]);
     std::fs::remove_file(&path).unwrap();
@@ -162,7 +163,7 @@ fn a_stream_follows_lines_and_new_files() {
     append(&path, "");
     let first: Vec<Split> = stream.discover(&Progress::new()).unwrap().splits;
     assert_eq!((first.len(), stream.known_bytes()), (1, Some(0)));
-    let mut reader = stream.open(&first[0]).unwrap();
+    let mut reader = stream.opener().open(&first[0]).unwrap();
     assert!(matches!(reader.read(10).unwrap(), Read::Idle));
     // A line counts once its line feed has come; its parts may come one by one.
     append(&path, "{\"id\":1}\n{\"id\"");
@@ -178,13 +179,13 @@ fn a_stream_follows_lines_and_new_files() {
     append(&folder.path().join("b.jsonl"), "{\"id\":9}\n");
     let new = stream.discover(&Progress::new()).unwrap().splits;
     assert_eq!(stream.known_bytes(), Some(size(&path) + 9));
-    assert_eq!(drain(stream.open(&new[0]).unwrap().as_mut()), (vec![9], vec![], false));
+    assert_eq!(drain(stream.opener().open(&new[0]).unwrap().as_mut()), (vec![9], vec![], false));
     // Another process goes on from the position, though the file was empty when its split was made.
     let restored = Progress::from([(first[0].id.clone(), SplitState { position, done: false })]);
     let mut next = source(&pattern, Mode::Stream);
     let splits = next.discover(&restored).unwrap().splits;
     assert_eq!(next.known_bytes(), Some(size(&path) + 9 - 9), "less what had been read");
-    assert_eq!(drain(next.open(&splits[0]).unwrap().as_mut()).0, [2, 3]);
+    assert_eq!(drain(next.opener().open(&splits[0]).unwrap().as_mut()).0, [2, 3]);
     // What was read up may go; what is cut short under the reader is an error.
     std::fs::write(&path, "{}").unwrap();
     assert_eq!(reader.read(10).err().unwrap().class(), Class::Environment);
@@ -198,14 +199,14 @@ fn a_stream_hands_the_next_split_of_a_growing_file_to_another_lane() {
     append(&path, &line(0));
     let mut stream = source(&path, Mode::Stream);
     let first = stream.discover(&Progress::new()).unwrap().splits.remove(0);
-    let mut reader = stream.open(&first).unwrap();
+    let mut reader = stream.opener().open(&first).unwrap();
     assert_eq!(drain(reader.as_mut()), (vec![0], vec![], false));
     (1..40).for_each(|id| append(&path, &line(id)));
     let (mut ids, _, ended) = drain(reader.as_mut());
     assert!(ended);
     let next = stream.discover(&Progress::new()).unwrap().splits;
     assert_eq!(next.len(), 1);
-    let mut second = stream.open(&next[0]).unwrap();
+    let mut second = stream.opener().open(&next[0]).unwrap();
     let (rest, _, ended) = drain(second.as_mut());
     assert!(!ended && !rest.is_empty());
     ids.extend(rest);
@@ -218,7 +219,7 @@ fn a_stream_hands_the_next_split_of_a_growing_file_to_another_lane() {
     let mut again = source(&path, Mode::Stream);
     let splits = again.discover(&restored).unwrap().splits;
     assert_eq!(splits.len(), 1);
-    assert_eq!(drain(again.open(&splits[0]).unwrap().as_mut()).0, [40]);
+    assert_eq!(drain(again.opener().open(&splits[0]).unwrap().as_mut()).0, [40]);
 }
 
 #[test]
@@ -236,7 +237,7 @@ fn a_record_that_is_too_long_is_skipped_without_being_held() {
         let config = FilesConfig { max_record: Some(bytesize::ByteSize::mib(1)), ..FilesConfig::of_path(path.to_str().unwrap()) };
         let mut source = try_source(config, Mode::Batch).unwrap();
         let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
-        let mut reader = source.open(&split).unwrap();
+        let mut reader = source.opener().open(&split).unwrap();
         let mut ids = Vec::new();
         let mut rejects = Vec::new();
         while let Read::Batch(batch) = reader.read(1).unwrap() {
@@ -259,7 +260,7 @@ fn damaged_archives_and_parquet_are_errors_of_the_environment() {
         std::fs::write(&path, bytes).unwrap();
         let mut source = source(&path, Mode::Batch);
         let failed = source.discover(&Progress::new()).and_then(|found| {
-            let mut reader = source.open(&found.splits[0])?;
+            let mut reader = source.opener().open(&found.splits[0])?;
             while let Read::Batch(_) = reader.read(100)? {}
             Ok(())
         });

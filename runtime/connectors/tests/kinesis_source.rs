@@ -216,7 +216,7 @@ fn columns_know_where_a_record_comes_from() {
     let config = KinesisConfig { format: KinesisFormat::Raw, ..config(&stream) };
     let mut source = source(&config, &columns, Mode::Batch);
     let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
-    let (records, _) = read_all(&source, source.open(&split).unwrap().as_mut(), 10);
+    let (records, _) = read_all(&source, source.opener().open(&split).unwrap().as_mut(), 10);
     let name = &stream.name;
     let expected = format!(
         "{{\"_source.stream\":\"{name}\",\"_source.shard\":\"shardId-000000000000\",\"_source.sequence_number\":\"{number}\",\"_source.partition_key\":\"key \u{fc}\",\"_source.arrival\":\"20"
@@ -244,7 +244,7 @@ fn positions_within_aggregates_and_rejects_name_the_record() {
     let (_, number) = stream.put("k", pack(&[("a", None, b"{\"id\":1}"), ("b", None, b"{"), ("c", None, b"{\"id\":3}")]));
     let mut source = source(&config(&stream), &ids(), Mode::Batch);
     let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
-    let mut reader = source.open(&split).unwrap();
+    let mut reader = source.opener().open(&split).unwrap();
     let deadline = Instant::now() + PATIENCE;
     let mut all = Vec::new();
     while all.len() < 2 {

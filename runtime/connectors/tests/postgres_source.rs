@@ -62,11 +62,11 @@ fn without_a_key_a_run_that_was_cut_off_can_not_go_on() {
     let config = config(serde_json::json!({ "table": schema.table("t") }));
     let mut first = source(&config);
     let splits = first.discover(&Progress::new()).unwrap().splits;
-    let mut reader = first.open(&splits[0]).unwrap();
+    let mut reader = first.opener().open(&splits[0]).unwrap();
     let read = loop {
         match reader.read(100).unwrap() {
             Read::Batch(batch) => break batch.batch.records.num_rows(),
-            Read::Idle => {}
+            Read::Idle | Read::Skipping => {}
             Read::End => panic!("it ended"),
         }
     };
@@ -96,7 +96,7 @@ fn keys_that_are_none_are_noticed() {
         let config = config(serde_json::json!({ "table": schema.table("t"), "order_by": order_by }));
         let mut source = source(&config);
         let splits = source.discover(&Progress::new()).unwrap().splits;
-        let mut reader = source.open(&splits[0]).unwrap();
+        let mut reader = source.opener().open(&splits[0]).unwrap();
         loop {
             match reader.read(10) {
                 Err(error) => break error.message().to_owned(),
@@ -128,7 +128,7 @@ fn every_type_comes_back() {
     assert_eq!(types[..8], ["Boolean", "Int16", "Int32", "Int64", "Float32", "Float64", "Decimal128(38, 4)", "Utf8"]);
     let mut source = PostgresSource::new("rows", config, columns, Mode::Batch).unwrap();
     let splits = source.discover(&Progress::new()).unwrap().splits;
-    let mut reader = source.open(&splits[0]).unwrap();
+    let mut reader = source.opener().open(&splits[0]).unwrap();
     let (records, _) = read_all(&source, reader.as_mut(), 10);
     assert_eq!(records.len(), 2);
     for told in [

@@ -116,7 +116,7 @@ fn parquet_of_several_groups_holds_the_contract() {
 fn read(source: &mut dyn Source, restored: &Progress) -> (Vec<String>, Progress) {
     let (mut records, mut progress) = (Vec::new(), restored.clone());
     for split in source.discover(restored).unwrap().splits {
-        let mut reader = source.open(&split).unwrap();
+        let mut reader = source.opener().open(&split).unwrap();
         records.extend(read_all(source, reader.as_mut(), 1000).0.into_iter().map(|(.., record)| record));
         progress.insert(split.id, SplitState { position: reader.position(), done: true });
         source.compact(&mut progress).unwrap();
@@ -164,13 +164,13 @@ fn an_object_that_changes_or_goes_while_it_is_read_stops_the_run() {
     let config = config(&prefix, "*.jsonl");
     let mut first = source(&config, Mode::Batch);
     let split = first.discover(&Progress::new()).unwrap().splits.remove(0);
-    let mut reader = first.open(&split).unwrap();
+    let mut reader = first.opener().open(&split).unwrap();
     reader.read(7).unwrap();
     let begun = Progress::from([(split.id.clone(), SplitState { position: reader.position(), done: false })]);
     prefix.put("a.jsonl", "{\"id\":1}");
     let error = source(&config, Mode::Batch).discover(&begun).unwrap_err();
     assert!(error.message().contains("changed since it was read"), "{error}");
-    let error = first.open(&split).unwrap().read(7).unwrap_err();
+    let error = first.opener().open(&split).unwrap().read(7).unwrap_err();
     assert!(error.message().contains("changed since it was read"), "found, then replaced: {error}");
     prefix.remove("a.jsonl");
     prefix.put("b.jsonl", "{\"id\":1}");
@@ -191,7 +191,7 @@ fn large_objects_are_read_by_ranges() {
         let config = config(&prefix, name);
         let mut source = source(&config, Mode::Batch);
         let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
-        let mut reader = source.open(&split).unwrap();
+        let mut reader = source.opener().open(&split).unwrap();
         let (mut seen, mut middle) = (0, None);
         while let wasmill_engine::Read::Batch(batch) = reader.read(8192).unwrap() {
             assert!(batch.rejects.is_empty());
@@ -204,7 +204,7 @@ fn large_objects_are_read_by_ranges() {
         let (before, position) = middle.unwrap();
         let split = wasmill_engine::Split { position, ..split };
         let mut rest = 0;
-        let mut reader = source.open(&split).unwrap();
+        let mut reader = source.opener().open(&split).unwrap();
         while let wasmill_engine::Read::Batch(batch) = reader.read(8192).unwrap() {
             rest += batch.batch.records.num_rows();
         }

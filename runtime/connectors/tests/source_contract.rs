@@ -242,7 +242,7 @@ fn a_large_file_is_split_where_records_begin() {
     assert_eq!(splits.len(), 3);
     let mut starts = Vec::new();
     for split in &splits {
-        let mut reader = source.open(split).unwrap();
+        let mut reader = source.opener().open(split).unwrap();
         let (records, _) = read_all(source.as_ref(), reader.as_mut(), 10);
         starts.push((records[0].1, records.len()));
     }

@@ -3,8 +3,8 @@
 //! The engine knows no wire protocol, no plugin format and no configuration language. It sees the world through
 //! three traits, each documented as a contract that every implementation is tested against:
 //!
-//! * [`Source`]: where records come from. It lists [`Split`]s and opens a [`SplitReader`] on one; a lane owns a reader
-//!   from its first batch to its last.
+//! * [`Source`]: where records come from. It lists [`Split`]s, and its [`SplitOpener`] opens a [`SplitReader`] on one; a lane
+//!   owns a reader from its first batch to its last.
 //! * [`Stage`]: turns batches into batches. Shared and immutable; each lane opens its own [`StageInstance`].
 //! * [`Sink`]: where batches go. Each lane writes through its own [`SinkWriter`]; an epoch is prepared (durable,
 //!   invisible), noted in the checkpoint, then committed.
@@ -37,7 +37,7 @@ pub use plan::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, SourceNode, 
 pub use reject::{OriginalRecord, Reject, dead_letter_schema, dead_letters_batch};
 pub use run::{adopt, reset, run};
 pub use sink::{CommitOutcome, Committed, Sink, SinkWriter, Token, WriterContext};
-pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId, SplitReader, SplitState};
+pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId, SplitOpener, SplitReader, SplitState};
 pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};
 pub use state::{Checkpoint, LocalState, Put, SinkProgress, StateStore};
 pub use stop::StopSignal;

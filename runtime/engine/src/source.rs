@@ -88,6 +88,17 @@ pub trait Source: Send {
         Ok(())
     }
 
+    /// What opens its splits, those that later calls of `discover` hand out included. Taken once, before the lanes start.
+    fn opener(&self) -> Arc<dyn SplitOpener>;
+}
+
+/// Opens the splits that a source hands out.
+///
+/// # Contract
+/// * All lanes share it, and call it beside each other and beside the functions of [`Source`]: no lock may be held for longer than it takes to
+///   look up what the source knows of a split.
+/// * `open` does not read up to the position: what an earlier run has read is passed over by [`SplitReader::read`], in steps.
+pub trait SplitOpener: Send + Sync {
     /// Opens a split where it stands. Called on the lane's own thread.
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>>;
 }
@@ -95,7 +106,7 @@ pub trait Source: Send {
 /// Reads one split on one lane.
 pub trait SplitReader: Send {
     /// Reads on: at most `max_rows` rows, good and bad ones together. Must not block for more than some 50 ms when there is nothing to read:
-    /// it answers [`Read::Idle`] instead.
+    /// it answers [`Read::Idle`] instead, or [`Read::Skipping`] while it is on its way to the position at which it was opened.
     fn read(&mut self, max_rows: usize) -> Result<Read>;
 
     /// Whether the position at which it was opened has to be kept by the next checkpoint even if nothing is read: it was chosen by a
@@ -115,6 +126,9 @@ pub enum Read {
     Batch(SourceBatch),
     /// Nothing now, perhaps later: the end of a file that grows, a rate that is kept.
     Idle,
+    /// Nothing yet, though there is something: it passes over what an earlier run has read, and is to be asked again at once. Its position stays
+    /// the one at which it was opened.
+    Skipping,
     /// Nothing any more.
     End,
 }

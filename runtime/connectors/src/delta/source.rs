@@ -25,7 +25,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arrow_schema::{Schema, SchemaRef};
-use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitReader};
+use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitOpener, SplitReader};
 
 pub use self::config::{DeltaSourceConfig, OnChange};
 use self::follow::{Follow, Found};
@@ -50,7 +50,7 @@ pub struct DeltaSource {
     /// The columns of the table that are read: those of the schema that are not reserved.
     wanted: SchemaRef,
     mode: Mode,
-    known: Known,
+    known: Arc<Known>,
     looks: Looks,
 }
 
@@ -73,7 +73,7 @@ impl DeltaSource {
         let follow_every = config.follow_interval()?;
         let columns = requested.fields().iter().filter(|field| !field.name().starts_with(RESERVED)).cloned();
         let wanted = Arc::new(Schema::new(columns.collect::<Vec<_>>()));
-        let (known, looks) = (Known::default(), Looks::NotYet);
+        let (known, looks) = (Arc::default(), Looks::NotYet);
         Ok(Self { name: name.into(), config, follow_every, schema: requested, wanted, mode, known, looks })
     }
 
@@ -146,15 +146,29 @@ impl Source for DeltaSource {
         self.known.bytes()
     }
 
-    fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
-        let position = Position::read(&split.id, &split.position)?;
-        let (table, file) = self.known.file(&split.id)?;
-        let shown = format!("{}/{}", self.config.uri.trim_end_matches('/'), file.path());
-        Ok(Box::new(FileReader::new((&self.name, &shown), &self.schema, (table, file), position)))
+    fn opener(&self) -> Arc<dyn SplitOpener> {
+        let (name, schema, known) = (Arc::clone(&self.name), Arc::clone(&self.schema), Arc::clone(&self.known));
+        Arc::new(Opener { name, uri: self.config.uri.trim_end_matches('/').to_owned(), schema, known })
     }
 
     fn compact(&self, progress: &mut Progress) -> Result<()> {
         self.known.compact(progress)
+    }
+}
+
+struct Opener {
+    name: Arc<str>,
+    uri: String,
+    schema: SchemaRef,
+    known: Arc<Known>,
+}
+
+impl SplitOpener for Opener {
+    fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
+        let position = Position::read(&split.id, &split.position)?;
+        let (table, file) = self.known.file(&split.id)?;
+        let shown = format!("{}/{}", self.uri, file.path());
+        Ok(Box::new(FileReader::new((&self.name, &shown), &self.schema, (table, file), position)))
     }
 }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wasmill_engine::{
     Batch, Discovery, Error, Lineage, Mode, OriginalRecord, Payload, Progress, Read, Reject, Result, Source, SourceBatch, SourceChunk,
-    Split, SplitReader,
+    Split, SplitOpener, SplitReader,
 };
 
 use super::config::{EmulatorConfig, Table};
@@ -212,10 +212,18 @@ impl Source for EmulatorSource {
         Ok(discovery)
     }
 
+    fn opener(&self) -> Arc<dyn SplitOpener> {
+        Arc::new(Opener(Arc::clone(&self.shared)))
+    }
+}
+
+struct Opener(Arc<Shared>);
+
+impl SplitOpener for Opener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
-        let columns = Columns::new(&self.shared.schema)?;
+        let columns = Columns::new(&self.0.schema)?;
         let position = Position::read(&split.position)?;
-        Ok(Box::new(Reader { shared: Arc::clone(&self.shared), partition: Arc::clone(&split.id), position, columns }))
+        Ok(Box::new(Reader { shared: Arc::clone(&self.0), partition: Arc::clone(&split.id), position, columns }))
     }
 }
 

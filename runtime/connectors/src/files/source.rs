@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_schema::{DataType, SchemaRef};
-use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitReader};
+use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitOpener, SplitReader};
 
 use crate::formats::plain_schema;
 pub use config::{CsvConfig, FilesConfig, Paths};
@@ -142,7 +142,15 @@ impl Source for FilesSource {
         Some(self.found.bytes)
     }
 
+    fn opener(&self) -> Arc<dyn SplitOpener> {
+        Arc::new(Opener(Arc::clone(&self.shared)))
+    }
+}
+
+struct Opener(Arc<Shared>);
+
+impl SplitOpener for Opener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
-        reader::open(&self.shared, split).map_err(|error| error.at(format!("split {}", split.id)))
+        reader::open(&self.0, split).map_err(|error| error.at(format!("split {}", split.id)))
     }
 }

@@ -15,12 +15,12 @@ mod start;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use rdkafka::Offset;
-use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitReader};
+use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitOpener, SplitReader};
 
 use super::client::{self, Client, Health, fetching};
 use super::cluster::{Cluster, Place, Topic, introduce, offsets};
@@ -38,6 +38,7 @@ pub struct KafkaSource {
     group: String,
     tokens: Option<Arc<Tokens>>,
     connected: Option<Connected>,
+    opener: Arc<Opener>,
 }
 
 /// What readers need to know.
@@ -52,14 +53,32 @@ pub(super) struct Shared {
     pub(super) behind: Mutex<HashMap<SplitId, Arc<AtomicI64>>>,
 }
 
-/// What is there once the brokers have answered.
-struct Connected {
+/// What opens partitions, once the brokers have answered.
+struct Opener {
+    shared: Arc<Shared>,
+    link: OnceLock<Arc<Link>>,
+}
+
+/// What the source and its opener share.
+struct Link {
     cluster: Arc<Cluster>,
     pool: Vec<Arc<Client>>,
+    handed_out: Mutex<HashMap<SplitId, Handed>>,
+    ahead: Ahead,
+}
+
+impl Link {
+    /// The partitions that were handed out. Nobody asks the brokers for anything while the lock is held.
+    fn handed_out(&self) -> MutexGuard<'_, HashMap<SplitId, Handed>> {
+        self.handed_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is there once the brokers have answered.
+struct Connected {
+    link: Arc<Link>,
     /// The topics that are read, and their ids.
     topics: BTreeMap<String, Topic>,
-    handed_out: HashMap<SplitId, Handed>,
-    ahead: Ahead,
     /// Looks for what is new, in stream mode.
     look: Option<Look>,
     /// What was last noted for the group.
@@ -97,7 +116,9 @@ impl KafkaSource {
         };
         let group = shared.config.group.clone().unwrap_or_else(|| pipeline.to_owned());
         let tokens = Tokens::of(shared.config.security.as_ref()).map(Arc::new);
-        Ok(Self { shared: Arc::new(shared), group, tokens, connected: None })
+        let shared = Arc::new(shared);
+        let opener = Arc::new(Opener { shared: Arc::clone(&shared), link: OnceLock::new() });
+        Ok(Self { shared, group, tokens, connected: None, opener })
     }
 
     /// The columns that records have whatever they hold, for a reader that takes all: those of `format: raw`.
@@ -128,8 +149,8 @@ impl KafkaSource {
             options.set("fetch.wait.max.ms", "10");
         }
         let pool = (0..clients).map(|_| Client::start(&options, &shared.health, tokens).map(Arc::new)).collect::<Result<_>>()?;
-        let cluster = Arc::new(cluster);
-        Ok(Connected { cluster, pool, topics, handed_out: HashMap::new(), ahead: Ahead::default(), look: None, noted: HashMap::new() })
+        let link = Link { cluster: Arc::new(cluster), pool, handed_out: Mutex::default(), ahead: Ahead::default() };
+        Ok(Connected { link: Arc::new(link), topics, look: None, noted: HashMap::new() })
     }
 
     fn begin(&mut self, restored: &Progress) -> Result<Discovery> {
@@ -138,9 +159,12 @@ impl KafkaSource {
         let places = connected.new_places(&self.shared.config)?;
         let splits = connected.hand_out(&self.shared, &places, restored, false)?;
         if self.shared.mode == Mode::Stream {
-            connected.look = Some(Look::start(&connected.cluster, &connected.topics, self.shared.config.follow()?, self.shared.patience)?);
+            connected.look =
+                Some(Look::start(&connected.link.cluster, &connected.topics, self.shared.config.follow()?, self.shared.patience)?);
         }
         connected.note(restored);
+        // A run looks for the first time once.
+        let _ = self.opener.link.set(Arc::clone(&connected.link));
         self.connected = Some(connected);
         Ok(Discovery { splits, complete: self.shared.mode == Mode::Batch })
     }
@@ -176,24 +200,30 @@ impl Source for KafkaSource {
         }
     }
 
+    fn opener(&self) -> Arc<dyn SplitOpener> {
+        Arc::clone(&self.opener) as Arc<dyn SplitOpener>
+    }
+}
+
+impl SplitOpener for Opener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
-        let opened = self.connected.as_ref().and_then(|connected| {
-            let handed = connected.handed_out.get(&split.id).copied()?;
-            Some((handed, Arc::clone(connected.pool.get(handed.client)?), connected))
+        let opened = self.link.get().and_then(|link| {
+            let handed = link.handed_out().get(&split.id).copied()?;
+            Some((handed, Arc::clone(link.pool.get(handed.client)?), link))
         });
-        let Some((handed, client, connected)) = opened else {
+        let Some((handed, client, link)) = opened else {
             return Err(Error::bug(format!("the split {} was never handed out", split.id)));
         };
         let open = || {
             let offset = Position::read(&split.position)?.offset;
-            let queue = connected.ahead.take(&Expected { id: Arc::clone(&split.id), client, offset })?;
-            reader::Reader::open(&self.shared, split, handed, queue, Arc::clone(&connected.cluster))
+            let queue = link.ahead.take(&Expected { id: Arc::clone(&split.id), client, offset })?;
+            reader::Reader::open(&self.shared, split, handed, queue, Arc::clone(&link.cluster))
         };
         Ok(Box::new(open().map_err(|error| error.at(format!("partition {}", split.id)))?))
     }
 }
 
-impl Drop for Connected {
+impl Drop for Link {
     /// A client takes its time to end: they do so side by side.
     fn drop(&mut self) {
         std::thread::scope(|scope| {
@@ -236,6 +266,7 @@ impl Connected {
     /// The partitions that were not handed out yet.
     fn new_places(&self, config: &KafkaConfig) -> Result<Vec<Place>> {
         let mut places = Vec::new();
+        let handed_out = self.link.handed_out();
         for (name, topic) in &self.topics {
             if let Some(wanted) = &config.partitions
                 && let Some(missing) = wanted.iter().find(|partition| !topic.partitions.contains(partition))
@@ -245,7 +276,7 @@ impl Connected {
             }
             let wanted = |partition: &i32| config.partitions.as_ref().is_none_or(|wanted| wanted.contains(partition));
             let partitions = topic.partitions.iter().copied().filter(wanted);
-            places.extend(partitions.filter(|one| !self.handed_out.contains_key(&split_id(name, *one))).map(|one| (name.clone(), one)));
+            places.extend(partitions.filter(|one| !handed_out.contains_key(&split_id(name, *one))).map(|one| (name.clone(), one)));
         }
         Ok(places)
     }
@@ -255,10 +286,11 @@ impl Connected {
         if places.is_empty() {
             return Ok(Vec::new());
         }
-        let begins = self.cluster.begins(places)?;
+        let link = Arc::clone(&self.link);
+        let begins = link.cluster.begins(places)?;
         // What is found late begins at its start, whatever its end is.
-        let ends = if late { begins.clone() } else { self.cluster.ends(places)? };
-        let at_time = shared.config.start_time()?.filter(|_| !late).map(|time| self.cluster.at_time(places, time)).transpose()?;
+        let ends = if late { begins.clone() } else { link.cluster.ends(places)? };
+        let at_time = shared.config.start_time()?.filter(|_| !late).map(|time| link.cluster.at_time(places, time)).transpose()?;
         let stable = if late { None } else { Some(self.stable_ends(places)?) };
         let known: Vec<&str> = restored.keys().filter_map(|id| parse_split(id)).map(|(topic, _)| topic).collect();
         let (mut splits, mut expected) = (Vec::new(), Vec::new());
@@ -272,9 +304,9 @@ impl Connected {
             let (offset, begins_here) =
                 start::start(shared, &id, range, position.as_ref(), &asked).map_err(|error| error.at(format!("partition {id}")))?;
             let end = (shared.mode == Mode::Batch).then_some(stable);
-            let handed = Handed { end, begins_here, client: self.client_of(self.handed_out.len()) };
-            self.handed_out.insert(id.clone(), handed);
-            let client = self.pool.get(handed.client).cloned();
+            let handed = Handed { end, begins_here, client: self.client_of(link.handed_out().len()) };
+            link.handed_out().insert(id.clone(), handed);
+            let client = link.pool.get(handed.client).cloned();
             let is_done = position.is_some() && end.is_some_and(|end| offset >= end);
             if !is_done {
                 let topic = self.topics.get(&place.0).map(|topic| topic.id.clone()).unwrap_or_default();
@@ -282,15 +314,16 @@ impl Connected {
                 splits.push(Split { id, position: Position { offset, topic }.to_value() });
             }
         }
-        self.ahead.expect(expected);
+        link.ahead.expect(expected);
         Ok(splits)
     }
 
     /// The ends of partitions as those see them who will read: with read_committed the first offset of the oldest open transaction. Each client asks
     /// for its own partitions, side by side, and is connected to their brokers then.
     fn stable_ends(&self, places: &[Place]) -> Result<HashMap<Place, i64>> {
-        let shares = self.pool.iter().enumerate().map(|(index, client)| {
-            let own = |(number, _): &(usize, &Place)| self.client_of(self.handed_out.len() + number) == index;
+        let before = self.link.handed_out().len();
+        let shares = self.link.pool.iter().enumerate().map(|(index, client)| {
+            let own = |(number, _): &(usize, &Place)| self.client_of(before + number) == index;
             (client, places.iter().enumerate().filter(own).map(|(_, place)| place.clone()).collect::<Vec<_>>())
         });
         std::thread::scope(|scope| {
@@ -313,20 +346,22 @@ impl Connected {
 
     /// The client that reads the partition which is handed out as number `number`.
     fn client_of(&self, number: usize) -> usize {
-        number % self.pool.len().max(1)
+        number % self.link.pool.len().max(1)
     }
 
     /// Notes for the group how far the checkpoints have come.
     fn note(&mut self, progress: &Progress) {
         let mut moved = Vec::new();
-        for (id, state) in progress.iter().filter(|(id, _)| self.handed_out.contains_key(*id)) {
+        let handed_out = self.link.handed_out();
+        for (id, state) in progress.iter().filter(|(id, _)| handed_out.contains_key(*id)) {
             let (Some((topic, partition)), Ok(position)) = (parse_split(id), Position::read(&state.position)) else { continue };
             if self.noted.insert(id.clone(), position.offset) != Some(position.offset) {
                 moved.push((topic, partition, position.offset));
             }
         }
+        drop(handed_out);
         if !moved.is_empty() {
-            self.cluster.commit(&moved);
+            self.link.cluster.commit(&moved);
         }
     }
 }

@@ -25,12 +25,12 @@ mod subscribe;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use tokio::sync::{Notify, OnceCell};
-use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitReader};
+use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitOpener, SplitReader};
 
 use super::api::{Api, Shard, Stream, stream_name};
 use crate::formats::VALUE_COLUMN;
@@ -53,6 +53,14 @@ const CONNECT: Duration = Duration::from_secs(30);
 pub struct KinesisSource {
     shared: Arc<Shared>,
     connected: Option<Connected>,
+    opener: Arc<Opener>,
+}
+
+/// What opens shards, once Kinesis has answered.
+struct Opener {
+    shared: Arc<Shared>,
+    api: OnceLock<Arc<Api>>,
+    handed: Mutex<HashMap<SplitId, Handed>>,
 }
 
 /// What readers and their tasks need to know.
@@ -86,6 +94,33 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// # Errors
+    /// Configuration: bad options, or a requested column that the source can't give.
+    fn new(name: &str, config: KinesisConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
+        config.check()?;
+        columns::Columns::new(&config, &requested)?;
+        Ok(Self {
+            name: name.into(),
+            stream: stream_name(&config.stream).to_owned(),
+            mode,
+            schema: requested,
+            poll: config.poll()?,
+            follow: config.follow()?,
+            patience: config.patience()?,
+            refresh: REFRESH,
+            retention: AtomicI64::new(i64::MAX / 2),
+            behind: Mutex::default(),
+            ended: Mutex::default(),
+            closed: Mutex::default(),
+            wake: Notify::new(),
+            stream_arn: Mutex::default(),
+            consumer_arn: OnceCell::new(),
+            left_out: AtomicU64::new(0),
+            told_left_out: AtomicBool::new(false),
+            config,
+        })
+    }
+
     /// A shard has been read to its end.
     pub(super) fn ended(&self, shard: &str) {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(shard.to_owned());
@@ -129,7 +164,6 @@ struct Connected {
     api: Arc<Api>,
     created: i64,
     shards: Shards,
-    handed: HashMap<SplitId, Handed>,
     /// In batch mode, where it ends.
     end: Option<i64>,
     /// The time at which shards begin that no checkpoint knows, where one was decided.
@@ -154,29 +188,9 @@ impl KinesisSource {
     /// # Errors
     /// Configuration: bad options, or a requested column that it can't give.
     pub fn new(name: &str, config: KinesisConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
-        config.check()?;
-        columns::Columns::new(&config, &requested)?;
-        let shared = Shared {
-            name: name.into(),
-            stream: stream_name(&config.stream).to_owned(),
-            mode,
-            schema: requested,
-            poll: config.poll()?,
-            follow: config.follow()?,
-            patience: config.patience()?,
-            refresh: REFRESH,
-            retention: AtomicI64::new(i64::MAX / 2),
-            behind: Mutex::default(),
-            ended: Mutex::default(),
-            closed: Mutex::default(),
-            wake: Notify::new(),
-            stream_arn: Mutex::default(),
-            consumer_arn: OnceCell::new(),
-            left_out: AtomicU64::new(0),
-            told_left_out: AtomicBool::new(false),
-            config,
-        };
-        Ok(Self { shared: Arc::new(shared), connected: None })
+        let shared = Arc::new(Shared::new(name, config, requested, mode)?);
+        let opener = Arc::new(Opener { shared: Arc::clone(&shared), api: OnceLock::new(), handed: Mutex::default() });
+        Ok(Self { shared, connected: None, opener })
     }
 
     /// The columns that records have whatever they hold, for a reader that takes all: those of `format: raw`.
@@ -191,7 +205,9 @@ impl KinesisSource {
         let shared = Arc::clone(&self.shared);
         let mut connected = threads::handle()?.block_on(Connected::connect(&shared))?;
         connected.take_up(&shared, restored)?;
-        let splits = connected.hand_out(&shared, restored)?;
+        // A run looks for the first time once.
+        let _ = self.opener.api.set(Arc::clone(&connected.api));
+        let splits = connected.hand_out(&self.opener, restored)?;
         if shared.mode == Mode::Stream {
             connected.look = Some(Look::start(&shared, &connected.api)?);
         }
@@ -218,7 +234,7 @@ impl Source for KinesisSource {
         for shard in shared.ended.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             connected.shards.finish(&shard);
         }
-        let splits = connected.hand_out(&shared, restored)?;
+        let splits = connected.hand_out(&self.opener, restored)?;
         Ok(Discovery { splits, complete: shared.mode == Mode::Batch && connected.shards.are_all_handed_out() })
     }
 
@@ -237,12 +253,18 @@ impl Source for KinesisSource {
         Ok(())
     }
 
+    fn opener(&self) -> Arc<dyn SplitOpener> {
+        Arc::clone(&self.opener) as Arc<dyn SplitOpener>
+    }
+}
+
+impl SplitOpener for Opener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
-        let handed = self.connected.as_ref().and_then(|connected| Some((connected, connected.handed.get(&split.id)?.clone())));
-        let Some((connected, handed)) = handed else {
+        let handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner).get(&split.id).cloned();
+        let Some((api, handed)) = self.api.get().zip(handed) else {
             return Err(Error::bug(format!("the split {} was never handed out", split.id)));
         };
-        let reader = reader::Reader::open(&self.shared, &connected.api, split, handed);
+        let reader = reader::Reader::open(&self.shared, api, split, handed);
         Ok(Box::new(reader.map_err(|error| error.at(format!("shard {}", split.id)))?))
     }
 }
@@ -266,7 +288,7 @@ impl Connected {
             Start::Latest => Some(api.clock.now()),
             _ => config.start_time()?,
         };
-        Ok(Self { api, created: stream.created, shards, handed: HashMap::new(), end, start, look: None })
+        Ok(Self { api, created: stream.created, shards, end, start, look: None })
     }
 
     /// Checks what the checkpoint knows, and takes it over.
@@ -301,7 +323,8 @@ impl Connected {
     }
 
     /// Makes splits of the shards that may be read now.
-    fn hand_out(&mut self, shared: &Shared, restored: &Progress) -> Result<Vec<Split>> {
+    fn hand_out(&mut self, opener: &Opener, restored: &Progress) -> Result<Vec<Split>> {
+        let shared = &opener.shared;
         let mut splits = Vec::new();
         for shard in self.shards.hand_out() {
             let id = split_id(&shared.stream, &shard.id);
@@ -310,7 +333,8 @@ impl Connected {
             let position = known.unwrap_or_else(|| self.beginning(shared, &shard));
             // A shard that is closed ends by itself: whatever it holds had arrived.
             let end = self.end.filter(|_| !shard.closed);
-            self.handed.insert(id.clone(), Handed { end, begins_here, hash_keys: shard.hash_keys });
+            let handed = Handed { end, begins_here, hash_keys: shard.hash_keys };
+            opener.handed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), handed);
             splits.push(Split { id, position: position.to_value()? });
         }
         Ok(splits)

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use arrow_schema::{Schema, SchemaRef};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitReader};
+use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitOpener, SplitReader};
 
 pub use self::config::PostgresSourceConfig;
 use self::query::Query;
@@ -113,10 +113,31 @@ impl Source for PostgresSource {
         Ok(Discovery { splits, complete: true })
     }
 
+    fn opener(&self) -> Arc<dyn SplitOpener> {
+        Arc::new(Opener {
+            name: Arc::clone(&self.name),
+            config: Arc::clone(&self.config),
+            server: Arc::clone(&self.server),
+            schema: Arc::clone(&self.schema),
+            statement: self.statement(),
+        })
+    }
+}
+
+/// Opens the statement. It is sent when its first rows are read.
+struct Opener {
+    name: Arc<str>,
+    config: Arc<PostgresSourceConfig>,
+    server: Arc<Server>,
+    schema: SchemaRef,
+    statement: String,
+}
+
+impl SplitOpener for Opener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
-        let statement = self.statement();
-        let position = Position::read(&split.position, &statement)?;
-        Ok(Box::new(RowsReader::new(&self.name, (&self.config, &self.server), &self.schema, position, statement)?))
+        let position = Position::read(&split.position, &self.statement)?;
+        let reader = RowsReader::new(&self.name, (&self.config, &self.server), &self.schema, position, self.statement.clone());
+        Ok(Box::new(reader?))
     }
 }
 

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use arrow_schema::SchemaRef;
 use tokio::task::JoinHandle;
-use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitReader};
+use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitOpener, SplitReader};
 
 use self::ahead::Ahead;
 pub use self::config::S3SourceConfig;
@@ -32,7 +32,7 @@ use self::object::{Found, Position};
 use self::pattern::Pattern;
 use self::reader::ObjectReader;
 use self::seen::{SEEN, Seen};
-use super::{Bucket, Patience, S3Uri};
+use super::{Bucket, Patience, S3Config, S3Uri};
 use crate::files::source::{Content, FilesSource, Shared, infer_from};
 use crate::formats::Format;
 
@@ -198,14 +198,27 @@ impl Source for S3Source {
             .then_some(self.bytes)
     }
 
-    fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
-        let position = Position::read(&split.id, &split.position)?;
-        let bucket = Bucket::open(&S3Uri::parse(&split.id)?.bucket, &self.config.connection, Patience::Run)?;
-        Ok(Box::new(ObjectReader::new(&self.shared, &self.ahead, (Arc::clone(&split.id), bucket), position)?))
+    fn opener(&self) -> Arc<dyn SplitOpener> {
+        let (shared, ahead) = (Arc::clone(&self.shared), Arc::clone(&self.ahead));
+        Arc::new(Opener { shared, ahead, connection: self.config.connection.clone() })
     }
 
     fn compact(&self, progress: &mut Progress) -> Result<()> {
         seen::compact(progress)
+    }
+}
+
+struct Opener {
+    shared: Arc<Shared>,
+    ahead: Arc<Ahead>,
+    connection: S3Config,
+}
+
+impl SplitOpener for Opener {
+    fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
+        let position = Position::read(&split.id, &split.position)?;
+        let bucket = Bucket::open(&S3Uri::parse(&split.id)?.bucket, &self.connection, Patience::Run)?;
+        Ok(Box::new(ObjectReader::new(&self.shared, &self.ahead, (Arc::clone(&split.id), bucket), position)?))
     }
 }
 

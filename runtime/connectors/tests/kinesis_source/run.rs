@@ -52,7 +52,7 @@ impl Run {
         let found = self.source.discover(&self.restored)?;
         self.complete = found.complete;
         for split in found.splits {
-            let reader = self.source.open(&split)?;
+            let reader = self.source.opener().open(&split)?;
             if reader.begins_here() {
                 self.progress.insert(split.id.clone(), SplitState { position: reader.position(), done: false });
             }

@@ -88,7 +88,7 @@ impl<'p> Coordinator<'p> {
         let incarnation = self.committer.checkpoint().incarnation;
         std::thread::scope(|scope| -> Result<()> {
             for index in 0..self.shape.lanes {
-                let (reports, at) = (sender.clone(), (self.shape, self.sources, &board));
+                let (reports, at) = (sender.clone(), (self.shape, &board));
                 let body = move || lane_body((index, first, incarnation), at, &reports);
                 let spawned = std::thread::Builder::new().name(format!("lane-{index}")).spawn_scoped(scope, body);
                 if let Err(error) = spawned {
@@ -265,7 +265,7 @@ impl<'p> Coordinator<'p> {
 }
 
 /// What a lane's thread does: errors and panics become reports, because nobody looks at the thread itself.
-fn lane_body(start: (usize, u64, uuid::Uuid), at: (&Shape, &Sources, &Board), reports: &Sender<Report>) {
+fn lane_body(start: (usize, u64, uuid::Uuid), at: (&Shape, &Board), reports: &Sender<Report>) {
     let work = || Lane::open(start, at, reports.clone()).and_then(Lane::run);
     let failed = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => return,

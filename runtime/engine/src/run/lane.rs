@@ -1,6 +1,6 @@
 //! A lane: one thread that reads splits, pushes their batches through the graph and closes its part of each epoch.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::board::{Board, Directive};
 use super::graph::{EpochPart, Graph};
-use super::shape::{Shape, Sources};
+use super::shape::Shape;
 use crate::{Error, Mode, Read, Result, SourceBatch, SplitId, SplitReader, SplitState, failpoint};
 
 /// How many readers that have data a lane of a stream keeps open before it leaves splits to others.
@@ -49,7 +49,6 @@ pub(crate) struct Lane<'p> {
     epoch: u64,
     board: &'p Board,
     shape: &'p Shape,
-    sources: &'p Sources,
     graph: Graph<'p>,
     readers: Vec<OpenReader>,
     /// Splits that ended in this epoch.
@@ -60,11 +59,11 @@ pub(crate) struct Lane<'p> {
 impl<'p> Lane<'p> {
     pub fn open(
         (index, epoch, incarnation): (usize, u64, Uuid),
-        (shape, sources, board): (&'p Shape, &'p Sources, &'p Board),
+        (shape, board): (&'p Shape, &'p Board),
         reports: Sender<Report>,
     ) -> Result<Self> {
         let graph = Graph::open(shape, index, incarnation, epoch)?;
-        Ok(Self { index, epoch, board, shape, sources, graph, readers: Vec::new(), done: Vec::new(), reports })
+        Ok(Self { index, epoch, board, shape, graph, readers: Vec::new(), done: Vec::new(), reports })
     }
 
     /// Works until the last epoch is closed or the run is aborted.
@@ -119,7 +118,7 @@ impl<'p> Lane<'p> {
             }
             let Some((source, split)) = self.board.take(self.index, self.readers.len()) else { return Ok(()) };
             let here = |error: Error| error.at(format!("source {}", self.shape.sources[source].0));
-            let reader = self.sources[source].lock().unwrap_or_else(PoisonError::into_inner).open(&split).map_err(here)?;
+            let reader = self.shape.openers[source].open(&split).map_err(here)?;
             let moved = reader.begins_here();
             self.readers.insert(0, OpenReader { source, id: split.id, reader, idle: false, moved });
         }
@@ -144,6 +143,11 @@ impl<'p> Lane<'p> {
                 open.idle = true;
                 self.readers.push(open);
                 Ok(false)
+            }
+            Read::Skipping => {
+                open.idle = false;
+                self.readers.push(open);
+                Ok(true)
             }
             Read::End => {
                 let state = SplitState { position: open.reader.position(), done: true };

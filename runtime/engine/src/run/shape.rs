@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use crate::counts::NodeCounts;
-use crate::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, Source, StageNode};
+use crate::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, Source, SplitOpener, StageNode};
 
 pub(crate) struct Shape {
     pub name: String,
@@ -15,6 +15,8 @@ pub(crate) struct Shape {
     pub epoch: EpochPolicy,
     /// Names, and the share of rejects that each may have.
     pub sources: Vec<(Arc<str>, f64)>,
+    /// What opens the splits of each source.
+    pub openers: Vec<Arc<dyn SplitOpener>>,
     pub stages: Vec<StageNode>,
     /// The dead letters, where there are any, are the last one.
     pub sinks: Vec<SinkNode>,
@@ -22,7 +24,7 @@ pub(crate) struct Shape {
     consumers: HashMap<Input, Vec<Consumer>>,
 }
 
-/// The sources of a plan: lanes open readers while the coordinator looks for splits.
+/// The sources of a plan. Lanes never touch them: they have openers.
 pub(crate) type Sources = Vec<Mutex<Box<dyn Source>>>;
 
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +52,7 @@ impl Shape {
             row_as_json: plan.row_as_json,
             epoch: plan.epoch,
             sources: plan.sources.iter().map(|node| (Arc::clone(&node.name), node.max_reject_share)).collect(),
+            openers: plan.sources.iter().map(|node| node.source.opener()).collect(),
             stages: plan.stages,
             sinks,
             dead_letters,

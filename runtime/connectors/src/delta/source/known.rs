@@ -13,9 +13,6 @@ use crate::delta::rows::{TableFile, TableRows};
 #[derive(Default)]
 pub(super) struct Known {
     state: Mutex<State>,
-    /// The bytes of everything that was found to be read, while all of it is known.
-    bytes: Option<u64>,
-    any: bool,
 }
 
 #[derive(Default)]
@@ -24,6 +21,9 @@ struct State {
     /// The files of each version that was looked at and is not done, in the order of their paths.
     versions: BTreeMap<u64, Vec<SplitId>>,
     files: HashMap<SplitId, (Arc<TableRows>, TableFile)>,
+    /// The bytes of everything that was found to be read, while all of it is known.
+    bytes: Option<u64>,
+    any: bool,
 }
 
 impl Known {
@@ -32,15 +32,15 @@ impl Known {
     }
 
     /// Takes over what a checkpoint says, or notes where this run begins.
-    pub(super) fn restore(&mut self, restored: &Restored, base: u64, table: &str) {
+    pub(super) fn restore(&self, restored: &Restored, base: u64, table: &str) {
         let nothing = || Done { table: table.to_owned(), base, through: None, files: 0 };
         self.state().done = Some(restored.done.clone().unwrap_or_else(nothing));
     }
 
     /// Adds what a look has found; gives the splits that are to be read.
-    pub(super) fn add(&mut self, found: Vec<Found>, restored: &Progress) -> Result<Vec<Split>> {
+    pub(super) fn add(&self, found: Vec<Found>, restored: &Progress) -> Result<Vec<Split>> {
         let (mut splits, mut bytes) = (Vec::new(), Some(0));
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         for Found { version, table, files } in found {
             let Some(done) = &state.done else { return Err(Error::bug("a table is read without a beginning")) };
             let (table_id, base) = (done.table.clone(), done.base);
@@ -63,14 +63,13 @@ impl Known {
             }
             state.versions.insert(version, ids);
         }
-        drop(state);
-        let before = if self.any { self.bytes } else { Some(0) };
-        (self.bytes, self.any) = (before.zip(bytes).map(|(before, new)| before + new), true);
+        let before = if state.any { state.bytes } else { Some(0) };
+        (state.bytes, state.any) = (before.zip(bytes).map(|(before, new)| before + new), true);
         Ok(splits)
     }
 
     pub(super) fn bytes(&self) -> Option<u64> {
-        self.bytes
+        self.state().bytes
     }
 
     /// A file that was found.
@@ -81,7 +80,7 @@ impl Known {
     /// Gathers everything that is done, as far as nothing before it is not.
     pub(super) fn compact(&self, progress: &mut Progress) -> Result<()> {
         let mut state = self.state();
-        let State { done: Some(done), versions, files } = &mut *state else { return Ok(()) };
+        let State { done: Some(done), versions, files, .. } = &mut *state else { return Ok(()) };
         let before = done.clone();
         while let Some((&version, ids)) = versions.first_key_value() {
             let passed = if next_version(done) == Some(version) { done.files } else { 0 };

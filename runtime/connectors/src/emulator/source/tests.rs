@@ -24,7 +24,7 @@ fn drain(reader: &mut dyn SplitReader, max_rows: usize, batches: usize) -> Vec<S
     while read.len() < batches {
         match reader.read(max_rows).unwrap() {
             Read::Batch(batch) => read.push(batch),
-            Read::Idle => std::thread::sleep(Duration::from_millis(1)),
+            Read::Idle | Read::Skipping => std::thread::sleep(Duration::from_millis(1)),
             Read::End => break,
         }
     }
@@ -37,7 +37,7 @@ fn indexes(batches: &[SourceBatch]) -> Vec<i64> {
 
 fn progress(source: &EmulatorSource, splits: &[Split], max_rows: usize, batches: usize) -> Progress {
     let after = |split: &Split| {
-        let mut reader = source.open(split).unwrap();
+        let mut reader = source.opener().open(split).unwrap();
         drain(&mut *reader, max_rows, batches);
         SplitState { position: reader.position(), done: false }
     };
@@ -75,7 +75,7 @@ fn small_tables_have_only_the_splits_that_they_fill() {
     let mut source = source(&config(Some(10), Dirt::Level(Level::None)));
     let splits = source.discover(&Progress::new()).unwrap().splits;
     assert_eq!(splits.len(), 1);
-    let mut reader = source.open(&splits[0]).unwrap();
+    let mut reader = source.opener().open(&splits[0]).unwrap();
     assert_eq!(indexes(&drain(&mut *reader, 4, usize::MAX)), (0..10).collect::<Vec<_>>());
 }
 
@@ -97,13 +97,13 @@ fn reading_goes_on_where_it_stopped_byte_for_byte() {
         all.sort();
         all
     };
-    let all = positions(&drain(&mut *source.open(split).unwrap(), 1_000, usize::MAX));
+    let all = positions(&drain(&mut *source.opener().open(split).unwrap(), 1_000, usize::MAX));
     assert_eq!(all.len(), 3_000);
     for (size, batches) in [(1, 1), (7, 100), (1_000, 2)] {
-        let mut reader = source.open(split).unwrap();
+        let mut reader = source.opener().open(split).unwrap();
         let mut parts = positions(&drain(&mut *reader, size, batches));
         let again = Split { id: Arc::clone(&split.id), position: reader.position() };
-        parts.extend(positions(&drain(&mut *source.open(&again).unwrap(), 999, usize::MAX)));
+        parts.extend(positions(&drain(&mut *source.opener().open(&again).unwrap(), 999, usize::MAX)));
         assert_eq!(parts, all, "stopped after {batches} batches of {size}");
     }
     let mut text = Vec::new();
@@ -120,7 +120,7 @@ fn lines_that_are_no_json_become_rejects_with_their_bytes() {
     let config = config(Some(1_000), dirt.clone());
     let mut source = source(&config);
     let split = &source.discover(&Progress::new()).unwrap().splits[0];
-    let read = drain(&mut *source.open(split).unwrap(), 1_000, 1).remove(0);
+    let read = drain(&mut *source.opener().open(split).unwrap(), 1_000, 1).remove(0);
     assert_eq!(read.batch.records.num_rows() + read.rejects.len(), 1_000);
     let generator = Generator::new(42, &dirt);
     let lines: Vec<Vec<u8>> = (0..1_000)
@@ -149,7 +149,7 @@ fn finished_tables_have_nothing_more_until_more_rows_are_asked_for() {
     assert!(of(100).discover(&restored).unwrap().splits.is_empty());
     let mut more = of(130);
     let splits = more.discover(&restored).unwrap().splits;
-    let read = drain(&mut *more.open(&splits[0]).unwrap(), 64, usize::MAX);
+    let read = drain(&mut *more.opener().open(&splits[0]).unwrap(), 64, usize::MAX);
     assert_eq!(indexes(&read), (100..130).collect::<Vec<_>>());
 }
 
@@ -177,7 +177,7 @@ fn a_rate_is_kept_over_all_splits_without_blocking() {
     config.rate = Some(200.0);
     let mut source = source(&config);
     let splits = source.discover(&Progress::new()).unwrap().splits;
-    let mut readers: Vec<_> = splits[..2].iter().map(|split| source.open(split).unwrap()).collect();
+    let mut readers: Vec<_> = splits[..2].iter().map(|split| source.opener().open(split).unwrap()).collect();
     let (began, mut rows, mut idle) = (Instant::now(), 0, 0);
     while began.elapsed() < Duration::from_millis(500) {
         for reader in &mut readers {
@@ -188,7 +188,7 @@ fn a_rate_is_kept_over_all_splits_without_blocking() {
                     idle += 1;
                     assert!(asked.elapsed() < Duration::from_millis(200), "asked without an answer for {:?}", asked.elapsed());
                 }
-                Read::End => panic!("endless"),
+                Read::Skipping | Read::End => panic!("endless, and made where it is read"),
             }
         }
         std::thread::sleep(Duration::from_millis(2));
@@ -206,7 +206,7 @@ fn reserved_columns_say_where_a_row_lies() {
         of(vec![column(POSITION_COLUMN, DataType::Int64), column("title", DataType::Utf8), column(PARTITION_COLUMN, DataType::Utf8)])
             .unwrap();
     let split = &source.discover(&Progress::new()).unwrap().splits[0];
-    let read = drain(&mut *source.open(split).unwrap(), 10, 1).remove(0);
+    let read = drain(&mut *source.opener().open(split).unwrap(), 10, 1).remove(0);
     let records = &read.batch.records;
     let positions: Vec<i64> = records[POSITION_COLUMN].as_primitive::<Int64Type>().values().to_vec();
     let expected: Vec<i64> = (0..3).map(|row| read.batch.lineage.position(row).cast_signed()).collect();
@@ -224,7 +224,7 @@ fn clean_rows_fit_the_tables_own_columns() {
         let config = EmulatorConfig { table, ..config(Some(500), Dirt::Level(Level::None)) };
         let mut source = source(&config);
         let split = &source.discover(&Progress::new()).unwrap().splits[0];
-        let read = drain(&mut *source.open(split).unwrap(), 500, 1).remove(0);
+        let read = drain(&mut *source.opener().open(split).unwrap(), 500, 1).remove(0);
         assert!(read.rejects.is_empty(), "{:?}", read.rejects.first());
         assert!(read.batch.records.columns().iter().all(|column| column.null_count() == 0), "{table}");
     }

@@ -242,21 +242,21 @@ mod tests {
     use wasmill_engine::Mode;
 
     use super::*;
-    use crate::kinesis::{KinesisConfig, KinesisConnection, KinesisSource};
+    use crate::kinesis::{KinesisConfig, KinesisConnection};
 
     /// A reader of the split `s/a` that gets what is sent.
     fn reader(at: Place, end: Option<i64>, refresh: Option<Duration>) -> (Reader, Sender<Fetched>) {
         let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
         let config = KinesisConfig::of_stream("s", KinesisConnection::default());
-        let mut source = KinesisSource::new("pins", config, schema, Mode::Batch).unwrap();
+        let mut shared = Shared::new("pins", config, schema, Mode::Batch).unwrap();
         if let Some(refresh) = refresh {
-            Arc::get_mut(&mut source.shared).unwrap().refresh = refresh;
+            shared.refresh = refresh;
         }
         let position = Position { stream: 1, at, until: None, start: None, closed: false };
         let split = Split { id: "s/a".into(), position: position.to_value().unwrap() };
         let handed = Handed { end, begins_here: false, hash_keys: 0..=u128::MAX };
         let (sender, fetched) = channel(9);
-        (Reader::with(&source.shared, &split, ("a", position), handed, Feed::of(fetched)).unwrap(), sender)
+        (Reader::with(&Arc::new(shared), &split, ("a", position), handed, Feed::of(fetched)).unwrap(), sender)
     }
 
     /// Records that arrived at the times of their numbers.

@@ -134,6 +134,16 @@ impl Source for NumberSource {
         Ok(Discovery { splits, complete: self.left.is_empty() })
     }
 
+    fn opener(&self) -> Arc<dyn SplitOpener> {
+        Arc::new(NumberOpener { rows: self.rows })
+    }
+}
+
+struct NumberOpener {
+    rows: u64,
+}
+
+impl SplitOpener for NumberOpener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
         let number = |key: &str| split.position[key].as_u64().unwrap();
         Ok(Box::new(NumberReader { next: number("next"), end: number("end").min(self.rows) }))
