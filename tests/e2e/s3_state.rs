@@ -1,5 +1,10 @@
-//! Checkpoints in a bucket: shown, adopted, reset, and out of reach.
+//! Checkpoints in a bucket: shown, adopted, reset, out of reach, and taken up by another machine.
 
+use std::time::Duration;
+
+use crate::matrix::destination::{Destination, Kafka, Postgres};
+use crate::matrix::mill::{Mill, State};
+use crate::matrix::origin::Files;
 use crate::support::{Ended, Pins, Running, Store, Workshop, expected};
 
 struct Kept {
@@ -86,4 +91,29 @@ fn wrong_credentials_stop_with_what_to_do_and_lose_nothing() {
     assert!(!refused.stderr.contains("not-the-secret") && !refused.stderr.contains('<'), "{}", refused.stderr);
     kept.run_well();
     kept.check();
+}
+
+/// Killed with an epoch noted and not committed, and taken up where there is neither the old working directory nor its disk.
+fn another_machine_finishes<D: Destination>() {
+    let mut mill = Mill::<Files, D>::new(State::Bucket);
+    for point in ["engine-after-checkpoint", "engine-before-checkpoint", "engine-after-sink-commit"] {
+        mill.add(2_000);
+        let mut running = mill.start("batch", &format!("{point}=1*off->return(kill)"));
+        assert!(running.ends_within(Duration::from_secs(60)), "{point} was never passed twice");
+        let ended = running.kill();
+        assert!(ended.code.is_none() && ended.stderr.contains(&format!("failpoint {point}")), "{}", ended.stderr);
+        mill.move_to_another_machine();
+    }
+    mill.finish();
+    mill.check();
+}
+
+#[test]
+fn another_machine_finishes_a_noted_epoch_into_postgres() {
+    another_machine_finishes::<Postgres>();
+}
+
+#[test]
+fn another_machine_finishes_a_noted_epoch_into_kafka() {
+    another_machine_finishes::<Kafka>();
 }

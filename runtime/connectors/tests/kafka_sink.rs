@@ -16,7 +16,7 @@ use kafka_broker::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wasmill_connectors::kafka::{KafkaCompression, KafkaFormat, KafkaSink, KafkaSinkConfig, Mechanism, Sasl, Security, Tls};
-use wasmill_engine::{CommitOutcome, Committed, RowReject, Sink, Token, WriterContext};
+use wasmill_engine::{CommitOutcome, Committed, LocalDepot, RowReject, Sink, Token, WriterContext};
 
 fn token(previous: u64, epoch: u64) -> Token {
     Token { pipeline: "p".into(), sink: "s".into(), incarnation: Uuid::from_u128(1), epoch, previous }
@@ -35,7 +35,7 @@ impl Mill {
 
     /// Another process on the same state.
     fn again(config: &KafkaSinkConfig, records: &RecordBatch, folder: Arc<tempfile::TempDir>) -> Self {
-        let sink = KafkaSink::new(config, &records.schema(), folder.path()).unwrap();
+        let sink = KafkaSink::new(config, &records.schema(), Arc::new(LocalDepot::new(folder.path()))).unwrap();
         Self { folder, sink }
     }
 
@@ -193,20 +193,26 @@ fn what_the_brokers_would_refuse_is_rejected_row_by_row() {
     let read = committed(&small);
     assert_eq!((read.len(), read[0].value.as_deref()), (1, Some(&noise[..fits])), "the largest record that is taken is really taken");
     let without_key = KafkaSinkConfig { key: None, partition: None, timestamp: None, ..config };
-    let mill = KafkaSink::new(&KafkaSinkConfig { format: KafkaFormat::Json, ..without_key }, &numbers(0..1).schema(), "").unwrap();
+    let mill = KafkaSink::new(
+        &KafkaSinkConfig { format: KafkaFormat::Json, ..without_key },
+        &numbers(0..1).schema(),
+        Arc::new(LocalDepot::new("")),
+    )
+    .unwrap();
     assert!(mill.committed("p", "s").unwrap_err().message().contains("need keys"));
 }
 
 #[test]
 fn a_topic_that_is_missing_is_told_and_the_topic_of_tokens_is_made_safe() {
     let missing = config(&unique("missing"));
-    let error = KafkaSink::new(&missing, &numbers(0..1).schema(), "").unwrap().committed("p", "s").unwrap_err();
+    let error = KafkaSink::new(&missing, &numbers(0..1).schema(), Arc::new(LocalDepot::new(""))).unwrap().committed("p", "s").unwrap_err();
     assert!(error.message().contains("does not exist") && error.hint_text().unwrap().contains("wasmill topics create"), "{error:?}");
     let config = config(&topic(1));
     Mill::new(&config, &numbers(0..1)).write(&numbers(0..1));
     assert_eq!(configuration(&config.commits_topic, "cleanup.policy").as_deref(), Some("compact"));
     let forgetful = KafkaSinkConfig { commits_topic: topic(1), ..config };
-    let error = KafkaSink::new(&forgetful, &numbers(0..1).schema(), "").unwrap().committed("p", "s").unwrap_err();
+    let error =
+        KafkaSink::new(&forgetful, &numbers(0..1).schema(), Arc::new(LocalDepot::new(""))).unwrap().committed("p", "s").unwrap_err();
     assert!(error.message().contains("cleanup.policy=delete"), "{error:?}");
 }
 
@@ -273,7 +279,7 @@ fn open_transactions_of_others_hold_up_a_token_only_where_they_leave_it_unclear(
         zombie
     };
     let standing = |config: &KafkaSinkConfig| {
-        let sink = KafkaSink::new(config, &numbers(0..1).schema(), "").unwrap();
+        let sink = KafkaSink::new(config, &numbers(0..1).schema(), Arc::new(LocalDepot::new(""))).unwrap();
         sink.committed("p", "s").map(|committed| committed.map(|committed| committed.epoch))
     };
     let mill = Mill::new(&config, &numbers(0..1));

@@ -16,7 +16,7 @@ use kinesis_server::{Stream, connection, connection_to};
 use serde_json::Value;
 use uuid::Uuid;
 use wasmill_connectors::kinesis::{KinesisSink, KinesisSinkConfig};
-use wasmill_engine::{CommitOutcome, Sink, Token, WriterContext};
+use wasmill_engine::{CommitOutcome, LocalDepot, Sink, Token, WriterContext};
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("key", DataType::Utf8, true), Field::new("id", DataType::Int64, false)]))
@@ -33,7 +33,7 @@ fn config(stream: &Stream) -> KinesisSinkConfig {
 }
 
 fn sink(config: &KinesisSinkConfig, folder: &Path) -> KinesisSink {
-    KinesisSink::new(config.clone(), &schema(), folder.join("spool")).unwrap()
+    KinesisSink::new(config.clone(), &schema(), Arc::new(LocalDepot::new(folder))).unwrap()
 }
 
 fn token(epoch: u64) -> Token {

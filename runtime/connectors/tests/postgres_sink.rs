@@ -165,7 +165,7 @@ fn a_damaged_spool_is_noticed_before_anything_is_committed() {
     let mill = Mill::new();
     let sink = mill.sink(&mill.config(), &pairs(&[]).schema()).unwrap();
     let (token, prepared, _) = mill.prepare(&sink, &[pairs(&[(Some(1), "abcd"), (Some(2), "efgh")])]);
-    let file = std::fs::read_dir(mill.spools.path().join("p.s")).unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::read_dir(mill.spools.path().join("spool/p.s")).unwrap().next().unwrap().unwrap().path();
     let good = std::fs::read(&file).unwrap();
     // A letter of a text, which is too short to be compressed: still rows, only other ones. And the file's end.
     let letter = good.windows(4).position(|bytes| bytes == b"efgh").unwrap();

@@ -50,9 +50,13 @@ impl Error {
         Self::new(Class::Environment, message)
     }
 
-    /// An input or output operation failed; `what` names it and its object (`"open data/pin.jsonl"`).
+    /// An input or output operation failed; `what` names it and its object (`"open data/pin.jsonl"`). An error of this type that passed through
+    /// a trait of `std::io` comes out as it was.
     pub fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
-        Self::environment(format!("cannot {what}: {error}")).caused_by(error)
+        match error.downcast::<Self>() {
+            Ok(passed_through) => passed_through,
+            Err(error) => Self::environment(format!("cannot {what}: {error}")).caused_by(error),
+        }
     }
 
     /// Wasmill itself is wrong.

@@ -17,6 +17,7 @@
 
 mod batch;
 mod counts;
+pub mod disk;
 mod error;
 pub mod failpoint;
 mod observer;
@@ -39,5 +40,5 @@ pub use run::{adopt, reset, run};
 pub use sink::{CommitOutcome, Committed, Sink, SinkWriter, Token, WriterContext};
 pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId, SplitOpener, SplitReader, SplitState};
 pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};
-pub use state::{Checkpoint, LocalState, Put, SinkProgress, StateStore};
+pub use state::{Checkpoint, Depot, DepotFile, DepotKey, DepotWriter, LocalDepot, LocalState, Put, SinkProgress, StateStore, depot};
 pub use stop::StopSignal;

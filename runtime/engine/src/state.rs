@@ -1,10 +1,16 @@
 //! The durable state of a pipeline: its checkpoints, and who may write them.
 
 mod checkpoint;
+pub mod depot;
 mod local;
+mod local_depot;
+
+use std::sync::Arc;
 
 pub use checkpoint::{Checkpoint, SinkProgress};
+pub use depot::{Depot, DepotFile, DepotKey, DepotWriter};
 pub use local::LocalState;
+pub use local_depot::LocalDepot;
 
 use crate::Result;
 
@@ -35,8 +41,11 @@ pub trait StateStore: Send + Sync {
     /// Whether that note is there.
     fn is_noted_committed(&self, epoch: u64) -> bool;
 
-    /// Removes every checkpoint, for `wasmill state reset`.
+    /// Removes every checkpoint, note and file of the depot, for `wasmill state reset`.
     fn clear(&self) -> Result<()>;
+
+    /// The files beside the checkpoints.
+    fn depot(&self) -> Arc<dyn Depot>;
 
     /// Where the state lies, for people.
     fn location(&self) -> String;

@@ -154,7 +154,7 @@ pub struct Postgres(Database);
 impl Destination for Postgres {
     const NAME: &'static str = "postgres";
     const POINTS: &'static [&'static str] =
-        &["postgres-commit-before-copy", "postgres-commit-before-commit", "postgres-commit-after-commit"];
+        &["postgres-commit-before-copy", "postgres-commit-before-commit", "postgres-commit-after-commit", "sink-clean-up"];
     const STATE: State = State::Disk;
 
     fn new() -> Self {
@@ -199,7 +199,8 @@ impl Kafka {
 
 impl Destination for Kafka {
     const NAME: &'static str = "kafka";
-    const POINTS: &'static [&'static str] = &["kafka-commit-before-token", "kafka-commit-before-commit", "kafka-commit-after-commit"];
+    const POINTS: &'static [&'static str] =
+        &["kafka-commit-before-token", "kafka-commit-before-commit", "kafka-commit-after-commit", "sink-clean-up"];
     const STATE: State = State::Disk;
 
     fn new() -> Self {

@@ -20,7 +20,8 @@ pub struct Mill<O, D> {
     pub workshop: Workshop,
     origin: O,
     pub destination: D,
-    state: State,
+    /// The bucket that holds the checkpoints, if one does.
+    state: Option<Store>,
     /// Posts that have arrived: those with the numbers below.
     posts: u64,
 }
@@ -32,10 +33,8 @@ impl<O: Origin, D: Destination> Mill<O, D> {
 
     pub fn of(origin: O, destination: D, state: State) -> Self {
         let workshop = Workshop::new();
-        let checkpoints = match state {
-            State::Disk => String::new(),
-            State::Bucket => format!("state: \"{}/state\"\n", Store::new().prefix),
-        };
+        let state = (state == State::Bucket).then(Store::new);
+        let checkpoints = state.as_ref().map(|store| format!("state: \"{}/state\"\n", store.prefix)).unwrap_or_default();
         let pipeline = format!(
             r#"
 name: matrix
@@ -59,6 +58,19 @@ epoch: {{ every: 200ms, rows: {} }}
         );
         workshop.write("matrix.yaml", &pipeline);
         Self { workshop, origin, destination, state, posts: 0 }
+    }
+
+    /// Another machine takes over: it has the pipeline and what it reads, and nothing else.
+    pub fn move_to_another_machine(&mut self) {
+        let there = Workshop::new();
+        for name in ["matrix.yaml", "data"] {
+            let (from, to) = (self.workshop.path(name), there.path(name));
+            if from.exists() {
+                std::fs::rename(from, to).unwrap();
+            }
+        }
+        // Dropped, the folder of the old one is removed with all that it holds.
+        self.workshop = there;
     }
 
     /// So many more posts arrive.
@@ -97,8 +109,11 @@ epoch: {{ every: 200ms, rows: {} }}
         let (table, dead) = self.destination.posts(&self.workshop);
         expected(0..self.posts).check(&table, &dead);
         assert_eq!(self.destination.left_over(&self.workshop), Vec::<String>::new(), "left over");
-        if (self.state, D::STATE) == (State::Bucket, State::Bucket) {
-            assert!(!self.workshop.path(".wasmill").exists(), "state was kept on this machine");
+        if let Some(store) = &self.state {
+            let here = [".wasmill", "s3:"].map(|folder| self.workshop.path(folder).exists());
+            assert_eq!(here, [false; 2], "state was kept on this machine");
+            let spooled: Vec<String> = store.keys().into_iter().filter(|key| key.ends_with(".rows")).collect();
+            assert_eq!((spooled, store.pending_uploads()), (Vec::new(), Vec::new()), "left over beside the checkpoints");
         }
     }
 }

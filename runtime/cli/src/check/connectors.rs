@@ -1,6 +1,6 @@
 //! What the check asks of connectors. A trait, so that it can be tested without files and tables.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
@@ -13,7 +13,7 @@ use wasmill_connectors::kinesis::{KinesisSink, KinesisSource};
 use wasmill_connectors::postgres::{self, PostgresSource, PostgresSourceConfig};
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::{self as s3, S3Source};
-use wasmill_engine::{Class, Error, Mode, Result};
+use wasmill_engine::{Class, Depot, Error, LocalDepot, Mode, Result};
 
 use super::SourceColumns;
 use crate::spec::connectors::is_endless;
@@ -65,13 +65,17 @@ impl Connectors for BuiltConnectors {
                 Ok(differences.iter().map(ToString::to_string).collect())
             }
             SinkKind::Postgres(config) => postgres::check_schema(config, schema),
-            // A place to spool is of no use to a sink that is only made.
-            SinkKind::Kafka(config) => KafkaSink::new(config, schema, "").map(|_| Vec::new()),
+            SinkKind::Kafka(config) => KafkaSink::new(config, schema, nowhere()).map(|_| Vec::new()),
             SinkKind::S3(config) => S3Sink::new(config.clone(), schema).map(|_| Vec::new()),
-            SinkKind::Kinesis(config) => KinesisSink::new(config.as_ref().clone(), schema, PathBuf::new()).map(|_| Vec::new()),
+            SinkKind::Kinesis(config) => KinesisSink::new(config.as_ref().clone(), schema, nowhere()).map(|_| Vec::new()),
             SinkKind::Files(_) | SinkKind::Console(_) => Ok(Vec::new()),
         }
     }
+}
+
+/// A depot for sinks that are built only to be checked, and never write.
+fn nowhere() -> Arc<dyn Depot> {
+    Arc::new(LocalDepot::new(""))
 }
 
 /// The same, but a place that can't be reached is no mistake: its columns are taken as the pipeline needs them.

@@ -89,12 +89,12 @@ fn describe(checkpoint: &Checkpoint, place: &std::path::Path) -> String {
 
 fn adopt(checked: &Checked) -> Result<String> {
     let state = open_state(checked)?;
-    let checkpoint = wasmill_engine::adopt(crate::plan::build(checked)?, &*state)?;
+    let checkpoint = wasmill_engine::adopt(crate::plan::build(checked, &*state)?, &*state)?;
     Ok(format!("{}: the sinks are adopted; the next run goes on after epoch {}\n", checked.name, checkpoint.epoch))
 }
 
 fn reset(checked: &Checked) -> Result<String> {
     let state = open_state(checked)?;
-    wasmill_engine::reset(crate::plan::build(checked)?, &*state)?;
+    wasmill_engine::reset(crate::plan::build(checked, &*state)?, &*state)?;
     Ok(format!("{}: all progress is forgotten; the next run begins anew\n", checked.name))
 }

@@ -1,6 +1,5 @@
 //! Makes the sources and sinks that a checked pipeline names, and names them for people.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::Schema;
@@ -14,7 +13,7 @@ use wasmill_connectors::kinesis::{KinesisSink, KinesisSource};
 use wasmill_connectors::postgres::{PostgresSink, PostgresSource};
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::S3Source;
-use wasmill_engine::{Mode, Result, Sink, Source};
+use wasmill_engine::{Depot, Mode, Result, Sink, Source};
 
 use crate::check::CheckedSource;
 use crate::spec::{SinkKind, SourceKind};
@@ -33,15 +32,15 @@ pub fn source(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box
     })
 }
 
-/// A sink for these columns. What has to wait for its commit in files does so in the folder of the pipeline's state.
-pub fn sink(kind: &SinkKind, schema: &Schema, state: &Path) -> Result<Arc<dyn Sink>> {
+/// A sink for these columns. What has to wait for its commit in files does so in the depot of the pipeline's state.
+pub fn sink(kind: &SinkKind, schema: &Schema, depot: &Arc<dyn Depot>) -> Result<Arc<dyn Sink>> {
     Ok(match kind {
         SinkKind::Delta(config) => Arc::new(DeltaSink::new(config.clone(), schema)?),
         SinkKind::Files(config) => Arc::new(FilesSink::new(config.clone(), schema)?),
-        SinkKind::Postgres(config) => Arc::new(PostgresSink::new(config, schema, state.join("spool"))?),
-        SinkKind::Kafka(config) => Arc::new(KafkaSink::new(config, schema, state.join("spool"))?),
+        SinkKind::Postgres(config) => Arc::new(PostgresSink::new(config, schema, Arc::clone(depot))?),
+        SinkKind::Kafka(config) => Arc::new(KafkaSink::new(config, schema, Arc::clone(depot))?),
         SinkKind::S3(config) => Arc::new(S3Sink::new(config.clone(), schema)?),
-        SinkKind::Kinesis(config) => Arc::new(KinesisSink::new(config.as_ref().clone(), schema, state.join("spool"))?),
+        SinkKind::Kinesis(config) => Arc::new(KinesisSink::new(config.as_ref().clone(), schema, Arc::clone(depot))?),
         SinkKind::Console(config) => Arc::new(ConsoleSink::stdout(config, schema)?),
     })
 }

@@ -5,7 +5,7 @@ mod examine;
 mod show;
 mod state;
 
-use wasmill_engine::{Plan, Result, SinkNode, SourceNode, StageNode, dead_letter_schema};
+use wasmill_engine::{Plan, Result, SinkNode, SourceNode, StageNode, StateStore, dead_letter_schema};
 
 pub use examine::{Examined, examine};
 pub use show::show;
@@ -21,11 +21,12 @@ pub fn default_lanes() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Makes the sources and sinks of a checked pipeline and wires them. Opens files and tables, but reads and writes nothing.
+/// Builds the sources and sinks of a checked pipeline and wires them. Opens files and tables, but reads and writes nothing. Sinks keep what
+/// waits for its commit beside the checkpoints of `state`.
 ///
 /// # Errors
-/// A connector that can't be made.
-pub fn build(checked: &Checked) -> Result<Plan> {
+/// A connector that can't be built.
+pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
     let sources = checked.sources.iter().map(|source| {
         let built = connect::source(source, &checked.name, checked.mode).map_err(|error| error.at(format!("source {}", source.name)))?;
         Ok(SourceNode { name: source.name.clone(), source: built, max_reject_share: source.max_reject_share })
@@ -37,13 +38,13 @@ pub fn build(checked: &Checked) -> Result<Plan> {
         plugin: Some(format!("{}@sha256:{}", stage.plugin.name(), stage.plugin.digest()).into()),
         max_reject_share: stage.max_reject_share,
     });
-    let state = state_of(checked);
+    let depot = state.depot();
     let sinks = checked.sinks.iter().map(|sink| {
-        let built = connect::sink(&sink.kind, &sink.schema, &state).map_err(|error| error.at(format!("sink {}", sink.name)))?;
+        let built = connect::sink(&sink.kind, &sink.schema, &depot).map_err(|error| error.at(format!("sink {}", sink.name)))?;
         Ok(SinkNode { name: sink.name.clone(), sink: built, inputs: sink.inputs.clone(), schema: sink.schema.clone() })
     });
     let dead_letters = checked.dead_letters.as_ref().map(|kind| {
-        let built = connect::sink(kind, &dead_letter_schema(), &state).map_err(|error| error.at("dead letters"))?;
+        let built = connect::sink(kind, &dead_letter_schema(), &depot).map_err(|error| error.at("dead letters"))?;
         Ok(SinkNode { name: DEAD_LETTERS.into(), sink: built, inputs: Vec::new(), schema: dead_letter_schema() })
     });
     Ok(Plan {

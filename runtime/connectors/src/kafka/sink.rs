@@ -16,12 +16,11 @@ mod target;
 mod tokens;
 mod writer;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::Schema;
 use serde_json::Value;
-use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext};
+use wasmill_engine::{CommitOutcome, Committed, Depot, Error, Result, Sink, SinkWriter, Token, WriterContext};
 
 use self::commit::Committer;
 pub use self::config::{KafkaCompression, KafkaSinkConfig};
@@ -37,27 +36,27 @@ use crate::spool::Spool;
 pub struct KafkaSink {
     topic: String,
     layout: Arc<Layout>,
-    spools: PathBuf,
+    depot: Arc<dyn Depot>,
     committer: Mutex<Committer>,
     /// The topic, once it was looked at. Beside the committer, so that lanes go on while it commits.
     target: Mutex<Option<Arc<Target>>>,
 }
 
 impl KafkaSink {
-    /// A sink for these columns, whose epochs wait for their commit in a folder below `spools`. Connects to nothing.
+    /// A sink for these columns, whose epochs wait for their commit in the depot of the pipeline's state. Connects to nothing.
     ///
     /// # Errors
     /// Configuration: bad options, or columns that can't be what they should be.
-    pub fn new(config: &KafkaSinkConfig, schema: &Schema, spools: impl Into<PathBuf>) -> Result<Self> {
+    pub fn new(config: &KafkaSinkConfig, schema: &Schema, depot: Arc<dyn Depot>) -> Result<Self> {
         config.check()?;
         commit::check_options(config)?;
         let layout = Arc::new(Layout::new(config, schema)?);
         let committer = Mutex::new(Committer::new(config)?);
-        Ok(Self { topic: config.topic.clone(), layout, spools: spools.into(), committer, target: Mutex::default() })
+        Ok(Self { topic: config.topic.clone(), layout, depot, committer, target: Mutex::default() })
     }
 
     fn spool(&self, pipeline: &str, sink: &str) -> Spool {
-        Spool::of(&self.spools, pipeline, sink)
+        Spool::of(&self.depot, pipeline, sink)
     }
 
     fn target(&self) -> Result<Arc<Target>> {
@@ -112,6 +111,6 @@ impl Sink for KafkaSink {
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {
-        self.spool(&claim.pipeline, &claim.sink).clean_up()
+        self.spool(&claim.pipeline, &claim.sink).clean_up(claim)
     }
 }

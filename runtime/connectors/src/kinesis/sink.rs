@@ -1,14 +1,12 @@
 //! The sink `kinesis`: rows wait in a spool and are put at commit; at least once.
 //!
-//! A stream takes no transactions and keeps no token. What was put is noted in a file beside the spool, so that a restart puts nothing again that had been
+//! A stream takes no transactions and keeps no token. What was put is noted beside the spool, so that a restart puts nothing again that had been
 //! put as a whole. Only a crash between the first put of an epoch and this note doubles rows, and so does an answer that is lost.
 
 mod config;
 mod entry;
 mod put;
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -16,15 +14,17 @@ use arrow_schema::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::OnceCell;
-use uuid::Uuid;
-use wasmill_engine::{CommitOutcome, Committed, Error, Result, RowReject, Sink, SinkWriter, Token, WriterContext, failpoint};
+use wasmill_engine::depot::epoch_of;
+use wasmill_engine::{
+    CommitOutcome, Committed, Depot, DepotKey, Error, Result, RowReject, Sink, SinkWriter, Token, WriterContext, failpoint,
+};
 
 use super::api::Api;
 pub use config::{Delivery, KinesisSinkConfig};
 use entry::Encoder;
 use put::Entries;
 
-use crate::durable::{create_folder, owner_name, sync_folder, write_new};
+use crate::durable::owner_name;
 use crate::spool::{LaneFile, Spool, SpoolFile};
 use crate::{prepared, threads};
 
@@ -32,7 +32,7 @@ use crate::{prepared, threads};
 pub struct KinesisSink {
     config: KinesisSinkConfig,
     encoder: Arc<Encoder>,
-    spools: PathBuf,
+    depot: Arc<dyn Depot>,
     /// Connected by the first commit.
     api: OnceCell<Api>,
 }
@@ -50,22 +50,22 @@ impl Prepared {
 }
 
 impl KinesisSink {
-    /// A sink for these columns, whose rows wait below the folder `spools`. Touches nothing.
+    /// A sink for these columns, whose rows wait in the depot of the pipeline's state. Touches nothing.
     ///
     /// # Errors
     /// Configuration: bad options, or columns that do not fit them.
-    pub fn new(config: KinesisSinkConfig, schema: &Schema, spools: PathBuf) -> Result<Self> {
+    pub fn new(config: KinesisSinkConfig, schema: &Schema, depot: Arc<dyn Depot>) -> Result<Self> {
         config.check()?;
         let encoder = Arc::new(Encoder::new(&config, schema)?);
-        Ok(Self { config, encoder, spools, api: OnceCell::new() })
+        Ok(Self { config, encoder, depot, api: OnceCell::new() })
     }
 
     fn spool(&self, pipeline: &str, sink: &str) -> Spool {
-        Spool::of(&self.spools, pipeline, sink)
+        Spool::of(&self.depot, pipeline, sink)
     }
 
-    fn note(&self, token: &Token) -> PathBuf {
-        self.spools.join(format!("{}.put", owner_name(&token.pipeline, &token.sink)))
+    fn notes(&self, token: &Token) -> Notes<'_> {
+        Notes { depot: &*self.depot, owner: owner_name(&token.pipeline, &token.sink) }
     }
 
     async fn put(&self, spool: &Spool, files: &[SpoolFile]) -> Result<()> {
@@ -96,8 +96,8 @@ impl Sink for KinesisSink {
 
     fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
         let prepared: Prepared = prepared::read(prepared, Prepared::FORMAT)?;
-        let note = self.note(token);
-        if read_note(&note)?.is_some_and(|noted| noted.incarnation == token.incarnation && noted.epoch >= token.epoch) {
+        let notes = self.notes(token);
+        if notes.has(token)? {
             return Ok(CommitOutcome::Already);
         }
         if prepared.stream != self.config.stream {
@@ -111,7 +111,7 @@ impl Sink for KinesisSink {
         spool.check(&prepared.files)?;
         threads::handle()?.block_on(self.put(&spool, &prepared.files))?;
         failpoint::hit("kinesis-after-put");
-        write_note(&note, &Committed { incarnation: token.incarnation, epoch: token.epoch })?;
+        notes.add(token)?;
         spool.remove(&prepared.files);
         Ok(CommitOutcome::Done)
     }
@@ -121,7 +121,7 @@ impl Sink for KinesisSink {
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {
-        self.spool(&claim.pipeline, &claim.sink).clean_up()
+        self.spool(&claim.pipeline, &claim.sink).clean_up(claim)
     }
 }
 
@@ -146,24 +146,44 @@ impl SinkWriter for Writer {
     }
 }
 
-/// The last epoch that was put as a whole.
-fn read_note(path: &Path) -> Result<Option<Committed>> {
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            Error::environment(format!("the note {} of what was put can't be read: {error}", path.display()))
-                .hint("remove it, and the last epoch is put again")
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(format!("read {}", path.display()), error)),
-    }
+/// Which epochs were put as a whole: files of the depot whose names say it.
+struct Notes<'a> {
+    depot: &'a dyn Depot,
+    owner: String,
 }
 
-fn write_note(path: &Path, committed: &Committed) -> Result<()> {
-    let folder = crate::durable::parent_of(path);
-    create_folder(folder)?;
-    let new = path.with_extension(format!("put-{}", Uuid::new_v4()));
-    let bytes = serde_json::to_vec(committed).map_err(|error| Error::bug(format!("a note is no JSON: {error}")))?;
-    write_new(&new, &bytes)?;
-    fs::rename(&new, path).map_err(|error| Error::io(format!("write {}", path.display()), error))?;
-    sync_folder(folder)
+impl Notes<'_> {
+    fn folder(&self) -> String {
+        format!("put/{}", self.owner)
+    }
+
+    /// The epochs of one incarnation, with the names of their notes.
+    fn of(&self, token: &Token) -> Result<Vec<(u64, String)>> {
+        let names = self.depot.list(&self.folder())?.into_iter();
+        let of = |name: String| epoch_of(&name).filter(|(_, by)| *by == Some(token.incarnation)).map(|(epoch, _)| (epoch, name));
+        Ok(names.filter_map(of).collect())
+    }
+
+    fn has(&self, token: &Token) -> Result<bool> {
+        if self.of(token)?.iter().any(|(epoch, _)| *epoch >= token.epoch) {
+            return Ok(true);
+        }
+        // Wasmill 0.1 kept one note, and replaced it.
+        let name = format!("spool/{}.put", self.owner);
+        let Some(bytes) = self.depot.read(&name)? else { return Ok(false) };
+        let noted: Committed = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::environment(format!("the note {} of what was put can't be read: {error}", self.depot.shown(&name)))
+                .hint("remove it, and the last epoch is put again")
+        })?;
+        Ok(noted.incarnation == token.incarnation && noted.epoch >= token.epoch)
+    }
+
+    /// Notes an epoch, and removes the notes of those before it.
+    fn add(&self, token: &Token) -> Result<()> {
+        let folder = self.folder();
+        let key = DepotKey { folder: &folder, incarnation: token.incarnation, epoch: token.epoch, kind: "put" };
+        self.depot.seal(&[self.depot.create(&key)?.finish()?])?;
+        let old = self.of(token)?.into_iter().filter(|(epoch, _)| *epoch < token.epoch).map(|(_, name)| name);
+        self.depot.remove(&old.collect::<Vec<_>>())
+    }
 }

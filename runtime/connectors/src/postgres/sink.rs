@@ -1,12 +1,11 @@
 //! The Postgres sink.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_schema::{Schema, SchemaRef};
 use serde_json::Value;
-use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext};
+use wasmill_engine::{CommitOutcome, Committed, Depot, Error, Result, Sink, SinkWriter, Token, WriterContext};
 
 use super::commit::Committer;
 use super::config::PostgresConfig;
@@ -28,7 +27,7 @@ const CHECK_PATIENCE: Duration = Duration::from_secs(3);
 pub struct PostgresSink {
     schema: SchemaRef,
     planned: Layout,
-    spools: PathBuf,
+    depot: Arc<dyn Depot>,
     start_patience: Duration,
     committer: Mutex<Committer>,
     /// What rows are encoded for, once the table was looked at.
@@ -36,15 +35,15 @@ pub struct PostgresSink {
 }
 
 impl PostgresSink {
-    /// A sink for these columns, whose epochs wait for their commit in a folder below `spools`. Connects to nothing; fails with class
+    /// A sink for these columns, whose epochs wait for their commit in the depot of the pipeline's state. Connects to nothing; fails with class
     /// configuration if a table can't hold the columns.
-    pub fn new(config: &PostgresConfig, schema: &Schema, spools: impl Into<PathBuf>) -> Result<Self> {
+    pub fn new(config: &PostgresConfig, schema: &Schema, depot: Arc<dyn Depot>) -> Result<Self> {
         config.check()?;
         let planned = Layout::plan(config, schema)?;
         Ok(Self {
             schema: Arc::new(schema.clone()),
             planned,
-            spools: spools.into(),
+            depot,
             start_patience: config.retry_for.min(START_PATIENCE),
             committer: Mutex::new(committer(config)?),
             layout: Mutex::default(),
@@ -52,7 +51,7 @@ impl PostgresSink {
     }
 
     fn spool(&self, pipeline: &str, sink: &str) -> Spool {
-        Spool::of(&self.spools, pipeline, sink)
+        Spool::of(&self.depot, pipeline, sink)
     }
 
     /// The columns of the table that is there, or of the one that the first commit will make.
@@ -122,7 +121,7 @@ impl Sink for PostgresSink {
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {
-        self.spool(&claim.pipeline, &claim.sink).clean_up()
+        self.spool(&claim.pipeline, &claim.sink).clean_up(claim)
     }
 }
 

@@ -7,6 +7,7 @@ mod bucket;
 mod client;
 mod config;
 mod credentials;
+mod depot;
 pub mod examine;
 mod failure;
 mod health;

@@ -1,28 +1,38 @@
-//! A pipeline's state in a bucket: one object an epoch, put only if there is none.
+//! A pipeline's state in a bucket: one object per epoch, put only if there is none.
 //!
 //! There is no lock: the process that started last has claimed the newest epoch, and every other one finds its next epoch taken.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde_json::json;
 use uuid::Uuid;
-use wasmill_engine::{Checkpoint, Error, Put as CheckpointPut, Result, StateStore};
+use wasmill_engine::{Checkpoint, Depot, Error, Put as CheckpointPut, Result, StateStore};
 
-use super::{Bucket, Patience, Put, S3Config, S3Uri};
+use super::depot::S3Depot;
+use super::{Bucket, Object, Patience, Put, S3Config, S3Uri, failed};
 
 /// Checkpoints of one pipeline below a prefix.
 ///
-/// `epoch-0000000042.json` is the checkpoint of epoch 42; `committed-0000000042` notes that its commits are done. The newest three
-/// checkpoints are kept.
+/// `epoch-0000000042.json` is the checkpoint of epoch 42. `committed-0000000042` notes that its commits are done, and holds the digest of
+/// that checkpoint: a note that outlives its checkpoint says nothing about the next one of this number. The newest three checkpoints
+/// are kept. What lies deeper is the depot.
 pub struct S3State {
     bucket: Arc<Bucket>,
     folder: S3Uri,
+    depot: S3Depot,
+    /// The epoch that this process put last, and its checkpoint's digest.
+    put: Mutex<Option<(u64, String)>>,
     /// Tells this process's checkpoints from others': two that claim the same epoch would write the same bytes.
     writer: Uuid,
 }
 
 const KEPT_CHECKPOINTS: u64 = 3;
+/// The beginning of the name of a checkpoint.
+const CHECKPOINT: &str = "epoch-";
+/// The beginning of the name of a note.
+const NOTE: &str = "committed-";
 
 impl S3State {
     /// The state of a pipeline below an address. Who to be comes from AWS's chain, the endpoint and the region from its usual variables.
@@ -38,31 +48,64 @@ impl S3State {
     /// # Errors
     /// As `open`.
     pub fn open_with(state: &str, pipeline: &str, config: &S3Config) -> Result<Self> {
+        // Wasmill 0.1 took the address of the state for a folder of the disk, where sinks kept what waits for its commit.
+        let left_behind = Path::new(state).join(pipeline);
         let state = S3Uri::parse(state)?;
         let bucket = Bucket::open(&state.bucket, config, Patience::Run)?;
         let key = state.below(pipeline);
-        Ok(Self { bucket, folder: S3Uri { key, ..state }, writer: Uuid::new_v4() })
+        let folder = S3Uri { key, ..state };
+        let depot = S3Depot::new(Arc::clone(&bucket), folder.clone(), left_behind);
+        Ok(Self { bucket, folder, depot, put: Mutex::default(), writer: Uuid::new_v4() })
     }
 
     fn checkpoint_key(&self, epoch: u64) -> String {
-        self.folder.below(&format!("epoch-{epoch:010}.json"))
+        self.folder.below(&format!("{CHECKPOINT}{epoch:010}.json"))
     }
 
     fn note_key(&self, epoch: u64) -> String {
-        self.folder.below(&format!("committed-{epoch:010}"))
+        self.folder.below(&format!("{NOTE}{epoch:010}"))
+    }
+
+    /// The objects directly in the state whose names begin so. The depot lies behind them in the list, and is not read.
+    fn named(&self, beginning: &str) -> Result<Vec<Object>> {
+        let prefix = self.folder.below(beginning);
+        let mut found = Vec::new();
+        let look = self.bucket.list_while(&self.folder.key, Some(&prefix), |object| {
+            let is_one = object.key.starts_with(&prefix);
+            found.extend(is_one.then_some(object));
+            is_one
+        });
+        self.bucket.wait(look).map_err(|failure| failed(format_args!("list {}", self.bucket.shown(&prefix)), &failure))?;
+        Ok(found)
     }
 
     /// The epochs of all checkpoints, in increasing order.
     fn epochs(&self) -> Result<Vec<u64>> {
-        let epoch = |name: &str| name.strip_prefix("epoch-")?.strip_suffix(".json")?.parse::<u64>().ok();
-        let listed = self.bucket.list(&self.folder.key)?;
-        let mut epochs: Vec<u64> = listed.iter().filter_map(|object| epoch(object.name())).collect();
+        let epoch = |object: &Object| object.name().strip_prefix(CHECKPOINT)?.strip_suffix(".json")?.parse::<u64>().ok();
+        let mut epochs: Vec<u64> = self.named(CHECKPOINT)?.iter().filter_map(epoch).collect();
         epochs.sort_unstable();
         Ok(epochs)
     }
 
+    /// Removes the checkpoints of epochs and their notes.
     fn remove(&self, epochs: impl Iterator<Item = u64>) -> Result<()> {
         self.bucket.remove(epochs.flat_map(|epoch| [self.checkpoint_key(epoch), self.note_key(epoch)]))
+    }
+
+    fn last_put(&self) -> std::sync::MutexGuard<'_, Option<(u64, String)>> {
+        self.put.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a note is of the checkpoint that is there. Notes of Wasmill 0.1 are empty: such a one is if it was written after it.
+    fn reads_committed(&self, epoch: u64) -> Result<bool> {
+        let (note, checkpoint) = (self.note_key(epoch), self.checkpoint_key(epoch));
+        let Some(noted) = self.bucket.read(&note)? else { return Ok(false) };
+        if noted.is_empty() {
+            let (note, checkpoint) = (self.bucket.look(&note)?, self.bucket.look(&checkpoint)?);
+            return Ok(note.zip(checkpoint).is_some_and(|(note, checkpoint)| note.modified >= checkpoint.modified));
+        }
+        let digest = self.bucket.read(&checkpoint)?.and_then(|bytes| Checkpoint::digest_in(&bytes));
+        Ok(digest.is_some_and(|digest| digest.as_bytes() == noted))
     }
 }
 
@@ -77,7 +120,7 @@ impl StateStore for S3State {
         })?;
         let checkpoint = Checkpoint::decode(&bytes).map_err(|what| {
             Error::environment(format!("the checkpoint {shown} is damaged: {what}")).hint(
-                "restore it from a backup or an older version of the object, or begin anew with `wasmill state reset` (rows that the sinks \
+                "restore it from a backup or an older version of the object, or start over with `wasmill state reset` (rows that the sinks \
                  hold already would then come again)",
             )
         })?;
@@ -91,6 +134,7 @@ impl StateStore for S3State {
     fn put(&self, checkpoint: &Checkpoint) -> Result<CheckpointPut> {
         let epoch = checkpoint.epoch;
         let mut bytes = checkpoint.encode()?;
+        let digest = Checkpoint::digest_in(&bytes);
         // Readers stop where the checkpoint's own header says that it ends.
         bytes.extend_from_slice(format!("{}\n", json!({ "writer": self.writer })).as_bytes());
         if self.bucket.write_new(&self.checkpoint_key(epoch), &Bytes::from(bytes))? == Put::Taken {
@@ -105,21 +149,33 @@ impl StateStore for S3State {
         }
         // Best effort: an old checkpoint that stays does no harm.
         let _ = self.remove(epochs.into_iter().filter(|old| old + KEPT_CHECKPOINTS <= epoch));
+        *self.last_put() = digest.map(|digest| (epoch, digest));
         Ok(CheckpointPut::Done)
     }
 
     fn note_committed(&self, epoch: u64) {
-        if let Err(error) = self.bucket.write(&self.note_key(epoch), &Bytes::new()) {
+        let Some((_, digest)) = self.last_put().clone().filter(|(put, _)| *put == epoch) else { return };
+        if let Err(error) = self.bucket.write(&self.note_key(epoch), &Bytes::from(digest)) {
             tracing::debug!(epoch, %error, "the note that an epoch is committed was not written");
         }
     }
 
     fn is_noted_committed(&self, epoch: u64) -> bool {
-        matches!(self.bucket.look(&self.note_key(epoch)), Ok(Some(_)))
+        self.reads_committed(epoch).unwrap_or(false)
     }
 
     fn clear(&self) -> Result<()> {
-        self.remove(self.epochs()?.into_iter())
+        let notes = self.named(NOTE)?.into_iter().map(|note| note.key);
+        // The newest checkpoint goes last: a process that is killed before leaves a whole state.
+        for epoch in self.epochs()? {
+            self.remove(std::iter::once(epoch))?;
+        }
+        self.bucket.remove(notes)?;
+        self.depot.clear()
+    }
+
+    fn depot(&self) -> Arc<dyn Depot> {
+        Arc::new(self.depot.clone())
     }
 
     fn location(&self) -> String {

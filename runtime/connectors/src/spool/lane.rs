@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 use wasmill_engine::{Result, WriterContext};
 
 use super::{Spool, SpoolFile, SpoolWriter};
@@ -17,15 +18,15 @@ struct Part {
 /// The file of one lane for one epoch. It begins with the first rows.
 pub(crate) struct LaneFile {
     spool: Spool,
+    incarnation: Uuid,
     epoch: u64,
-    lane: usize,
     file: Option<SpoolWriter>,
 }
 
 impl LaneFile {
     /// No file yet.
     pub(crate) fn new(spool: Spool, context: &WriterContext) -> Self {
-        Self { spool, epoch: context.epoch, lane: context.lane, file: None }
+        Self { spool, incarnation: context.incarnation, epoch: context.epoch, file: None }
     }
 
     /// Adds bytes that hold so many rows; without rows there is nothing to add.
@@ -35,7 +36,7 @@ impl LaneFile {
         }
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(self.spool.create(self.epoch, self.lane)?),
+            none => none.insert(self.spool.create(self.incarnation, self.epoch)?),
         };
         file.write(bytes, rows)
     }

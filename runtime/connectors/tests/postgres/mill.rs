@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use tempfile::TempDir;
 use uuid::Uuid;
 use wasmill_connectors::postgres::{PostgresConfig, PostgresSink};
-use wasmill_engine::{CommitOutcome, Error, RowReject, Sink, Token, WriterContext};
+use wasmill_engine::{CommitOutcome, Error, LocalDepot, RowReject, Sink, Token, WriterContext};
 
 use super::{Schema, url};
 
@@ -32,7 +32,7 @@ impl Mill {
     }
 
     pub fn sink(&self, config: &PostgresConfig, schema: &arrow_schema::Schema) -> Result<PostgresSink, Error> {
-        PostgresSink::new(config, schema, self.spools.path())
+        PostgresSink::new(config, schema, Arc::new(LocalDepot::new(self.spools.path())))
     }
 
     /// Prepares an epoch; each batch is of a lane of its own.
@@ -63,7 +63,7 @@ impl Mill {
 }
 
 pub fn spooled(folder: &Path) -> usize {
-    std::fs::read_dir(folder.join("p.s")).map_or(0, Iterator::count)
+    std::fs::read_dir(folder.join("spool/p.s")).map_or(0, Iterator::count)
 }
 
 pub fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {

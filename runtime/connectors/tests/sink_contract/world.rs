@@ -14,7 +14,7 @@ use wasmill_connectors::formats::Compression;
 use wasmill_connectors::kafka::{KafkaSink, KafkaSinkConfig};
 use wasmill_connectors::postgres::{PostgresConfig, PostgresSink, PostgresWrite};
 use wasmill_connectors::s3::sink::{S3Sink, S3SinkConfig};
-use wasmill_engine::{Sink, Token, WriterContext};
+use wasmill_engine::{LocalDepot, Sink, Token, WriterContext};
 
 use super::super::{kafka_broker, postgres};
 use super::readers;
@@ -122,12 +122,12 @@ impl World {
                     commits_topic: commits.clone(),
                     ..KafkaSinkConfig::of_topic(kafka_broker::address(), topic)
                 };
-                Box::new(KafkaSink::new(&config, &schema(), place).unwrap())
+                Box::new(KafkaSink::new(&config, &schema(), Arc::new(LocalDepot::new(place))).unwrap())
             }
             Kind::Postgres { write, table } => {
                 let key = if *write == PostgresWrite::Upsert { vec!["n".to_owned()] } else { Vec::new() };
                 let config = PostgresConfig { write: *write, key, ..PostgresConfig::new(postgres::url(), table.name()) };
-                Box::new(PostgresSink::new(&config, &schema(), place).unwrap())
+                Box::new(PostgresSink::new(&config, &schema(), Arc::new(LocalDepot::new(place))).unwrap())
             }
             Kind::S3(format, compression, partition_by) => {
                 let (uri, compression, partition_by) = (self.bucket().uri("place"), *compression, partition_by.clone());
@@ -183,7 +183,7 @@ impl World {
         match &self.kind {
             Kind::Delta { .. } | Kind::DeltaOnS3 { .. } => self.place().join("_wasmill"),
             Kind::Files(..) | Kind::S3(..) => self.place().join(".wasmill"),
-            Kind::Kafka { .. } | Kind::Postgres { .. } => self.place(),
+            Kind::Kafka { .. } | Kind::Postgres { .. } => self.place().join("spool"),
         }
     }
 

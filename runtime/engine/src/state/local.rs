@@ -1,25 +1,34 @@
-//! A pipeline's state in a folder of a local disk: one file an epoch, one lock.
+//! A pipeline's state in a folder of a local disk: one file per epoch, one lock.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{Checkpoint, Put, StateStore};
+use super::{Checkpoint, Depot, LocalDepot, Put, StateStore};
 use crate::{Error, Result};
 
 /// Checkpoints of one pipeline in a folder, locked for this process while it lives.
 ///
-/// `epoch-0000000042.json` is the checkpoint of epoch 42; `committed-0000000042` notes that its commits are done. The newest three
-/// checkpoints are kept.
+/// `epoch-0000000042.json` is the checkpoint of epoch 42. `committed-0000000042` notes that its commits are done, and holds the digest of
+/// that checkpoint: a note that outlives its checkpoint says nothing about the next one of this number. The newest three checkpoints
+/// are kept. Folders beside them are the depot.
 pub struct LocalState {
     folder: PathBuf,
+    depot: LocalDepot,
     /// Held for its lock; the kernel lets go of it when the process ends, however it ends.
     _lock: Option<File>,
 }
 
 const KEPT_CHECKPOINTS: u64 = 3;
+/// The beginning of the name of a checkpoint that is being written.
+const UNFINISHED: &str = ".epoch-";
+/// The beginning of the name of a note.
+const NOTE: &str = "committed-";
+/// The longest first line of a checkpoint.
+const MAX_HEADER_BYTES: u64 = 4096;
 
 impl LocalState {
     /// Opens the state of a pipeline under a state folder, makes it if need be, and locks it.
@@ -52,13 +61,26 @@ impl LocalState {
         }
         let note = |lock: &mut File| lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
         note(&mut lock).map_err(|error| not_writable(&folder, error))?;
-        Ok(Self { folder, _lock: Some(lock) })
+        let state = Self::at(folder, Some(lock));
+        state.remove_unfinished();
+        Ok(state)
     }
 
     /// Opens the state for reading only, without a lock: `None` if there is none.
     pub fn look(state: &Path, pipeline: &str) -> Option<Self> {
         let folder = state.join(pipeline);
-        folder.is_dir().then_some(Self { folder, _lock: None })
+        folder.is_dir().then(|| Self::at(folder, None))
+    }
+
+    fn at(folder: PathBuf, lock: Option<File>) -> Self {
+        Self { depot: LocalDepot::new(&folder), folder, _lock: lock }
+    }
+
+    /// Removes what killed processes left while they wrote a checkpoint. Under the lock nobody else writes one. Best effort.
+    fn remove_unfinished(&self) {
+        for name in self.names().into_iter().flatten().filter(|name| name.starts_with(UNFINISHED)) {
+            let _ = fs::remove_file(self.folder.join(name));
+        }
     }
 
     fn checkpoint_path(&self, epoch: u64) -> PathBuf {
@@ -66,19 +88,36 @@ impl LocalState {
     }
 
     fn note_path(&self, epoch: u64) -> PathBuf {
-        self.folder.join(format!("committed-{epoch:010}"))
+        self.folder.join(format!("{NOTE}{epoch:010}"))
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let failed = |error| Error::io(format_args!("list {}", self.folder.display()), error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            names.extend(entry.map_err(failed)?.file_name().into_string());
+        }
+        Ok(names)
     }
 
     /// The epochs of all checkpoints, in increasing order.
     fn epochs(&self) -> Result<Vec<u64>> {
-        let failed = |error| Error::io(format_args!("list {}", self.folder.display()), error);
-        let mut epochs = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            epochs.extend(name.to_str().and_then(|name| name.strip_prefix("epoch-")?.strip_suffix(".json")?.parse::<u64>().ok()));
-        }
+        let mut epochs: Vec<u64> = self.names()?.iter().filter_map(|name| checkpoint_epoch(name)).collect();
         epochs.sort_unstable();
         Ok(epochs)
+    }
+
+    /// What tells the checkpoint of an epoch from every other one.
+    fn digest(&self, epoch: u64) -> Option<String> {
+        let mut header = Vec::new();
+        File::open(self.checkpoint_path(epoch)).ok()?.take(MAX_HEADER_BYTES).read_to_end(&mut header).ok()?;
+        Checkpoint::digest_in(&header)
+    }
+
+    /// Notes of Wasmill 0.1 are empty. Such a one is of the checkpoint that is there if it was written after it.
+    fn is_younger(&self, note: &Path, epoch: u64) -> bool {
+        let modified = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
+        modified(note).zip(modified(&self.checkpoint_path(epoch))).is_some_and(|(note, checkpoint)| note >= checkpoint)
     }
 
     fn sync_folder(&self) -> std::io::Result<()> {
@@ -86,7 +125,7 @@ impl LocalState {
     }
 
     fn write_new(&self, epoch: u64, bytes: &[u8]) -> std::io::Result<Put> {
-        let mut staging = tempfile::Builder::new().prefix(".epoch-").tempfile_in(&self.folder)?;
+        let mut staging = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder)?;
         staging.write_all(bytes)?;
         staging.as_file().sync_all()?;
         match renameat_with(CWD, staging.path(), CWD, self.checkpoint_path(epoch), RenameFlags::NOREPLACE) {
@@ -101,13 +140,22 @@ impl LocalState {
         Ok(Put::Done)
     }
 
-    /// Best effort: an old checkpoint that stays does no harm.
-    fn prune(&self, newest: u64, epochs: &[u64]) {
-        for &epoch in epochs.iter().filter(|&&epoch| epoch + KEPT_CHECKPOINTS <= newest) {
-            let _ = fs::remove_file(self.checkpoint_path(epoch));
-            let _ = fs::remove_file(self.note_path(epoch));
+    /// Removes old checkpoints, and old notes, also of checkpoints that are gone. Best effort: what stays does no harm.
+    fn prune(&self, newest: u64, names: &[String]) {
+        for name in names {
+            if checkpoint_epoch(name).or_else(|| note_epoch(name)).is_some_and(|epoch| epoch + KEPT_CHECKPOINTS <= newest) {
+                let _ = fs::remove_file(self.folder.join(name));
+            }
         }
     }
+}
+
+fn checkpoint_epoch(name: &str) -> Option<u64> {
+    name.strip_prefix("epoch-")?.strip_suffix(".json")?.parse().ok()
+}
+
+fn note_epoch(name: &str) -> Option<u64> {
+    name.strip_prefix(NOTE)?.parse().ok()
 }
 
 fn not_writable(folder: &Path, error: std::io::Error) -> Error {
@@ -125,7 +173,7 @@ impl StateStore for LocalState {
         let bytes = fs::read(&path).map_err(|error| Error::io(format_args!("read the checkpoint {}", path.display()), error))?;
         let checkpoint = Checkpoint::decode(&bytes).map_err(|what| {
             Error::environment(format!("the checkpoint {} is damaged: {what}", path.display())).hint(
-                "restore it from a backup, or begin anew with `wasmill state reset` (rows that the sinks hold already would then come again)",
+                "restore it from a backup, or start over with `wasmill state reset` (rows that the sinks hold already would then come again)",
             )
         })?;
         if checkpoint.epoch != epoch {
@@ -143,30 +191,43 @@ impl StateStore for LocalState {
         }
         // Old checkpoints are removed, so a process that slept could find its epoch's name free again; but then
         // there is a newer one, and there was before its own put ended.
-        let epochs = self.epochs()?;
-        if epochs.last().is_some_and(|&newest| newest > epoch) {
+        let names = self.names()?;
+        if names.iter().filter_map(|name| checkpoint_epoch(name)).any(|newest| newest > epoch) {
             let _ = fs::remove_file(self.checkpoint_path(epoch));
             return Ok(Put::Taken);
         }
-        self.prune(epoch, &epochs);
+        self.prune(epoch, &names);
         Ok(Put::Done)
     }
 
     fn note_committed(&self, epoch: u64) {
-        let _ = File::create(self.note_path(epoch));
+        let Some(digest) = self.digest(epoch) else { return };
+        let _ = fs::write(self.note_path(epoch), digest);
     }
 
     fn is_noted_committed(&self, epoch: u64) -> bool {
-        self.note_path(epoch).exists()
+        let path = self.note_path(epoch);
+        match fs::read_to_string(&path) {
+            Ok(noted) if noted.is_empty() => self.is_younger(&path, epoch),
+            Ok(noted) => self.digest(epoch).is_some_and(|digest| digest == noted),
+            Err(_) => false,
+        }
     }
 
     fn clear(&self) -> Result<()> {
-        for epoch in self.epochs()? {
-            let path = self.checkpoint_path(epoch);
-            fs::remove_file(&path).map_err(|error| Error::io(format_args!("remove {}", path.display()), error))?;
-            let _ = fs::remove_file(self.note_path(epoch));
-        }
-        self.sync_folder().map_err(|error| not_writable(&self.folder, error))
+        let remove = |path: PathBuf| match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(format_args!("remove {}", path.display()), error)),
+            _ => Ok(()),
+        };
+        // The newest checkpoint goes last: a process that is killed before leaves a whole state.
+        self.epochs()?.into_iter().try_for_each(|epoch| remove(self.checkpoint_path(epoch)))?;
+        self.names()?.iter().filter(|name| note_epoch(name).is_some()).try_for_each(|name| remove(self.folder.join(name)))?;
+        self.sync_folder().map_err(|error| not_writable(&self.folder, error))?;
+        self.depot.clear()
+    }
+
+    fn depot(&self) -> Arc<dyn Depot> {
+        Arc::new(self.depot.clone())
     }
 
     fn location(&self) -> String {
@@ -226,5 +287,72 @@ mod tests {
         fs::write(state.checkpoint_path(2), &bytes[..bytes.len() / 2]).unwrap();
         let error = state.latest().unwrap_err();
         assert!(error.message().contains("epoch-0000000002.json is damaged"), "{error}");
+    }
+
+    #[test]
+    fn a_note_says_nothing_about_another_checkpoint_of_its_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = LocalState::open(folder.path(), "p").unwrap();
+        state.put(&checkpoint(7)).unwrap();
+        state.note_committed(7);
+        assert!(state.is_noted_committed(7));
+        // A process that is killed while it prunes or clears leaves the note alone.
+        fs::remove_file(state.checkpoint_path(7)).unwrap();
+        assert!(!state.is_noted_committed(7), "of a checkpoint that is gone");
+        state.put(&Checkpoint { incarnation: Uuid::now_v7(), ..checkpoint(7) }).unwrap();
+        assert!(!state.is_noted_committed(7), "of another life");
+    }
+
+    #[test]
+    fn clearing_and_pruning_take_notes_without_a_checkpoint_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = LocalState::open(folder.path(), "p").unwrap();
+        fs::write(state.note_path(2), "").unwrap();
+        state.put(&checkpoint(6)).unwrap();
+        assert!(!state.note_path(2).exists());
+        fs::write(state.note_path(9), "").unwrap();
+        state.clear().unwrap();
+        assert!(!state.note_path(9).exists() && state.latest().unwrap().is_none());
+    }
+
+    #[test]
+    fn empty_notes_of_the_first_version_count_if_they_are_younger_than_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = LocalState::open(folder.path(), "p").unwrap();
+        fs::write(state.note_path(1), "").unwrap();
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+        File::options().write(true).open(state.note_path(1)).unwrap().set_modified(long_ago).unwrap();
+        state.put(&checkpoint(1)).unwrap();
+        assert!(!state.is_noted_committed(1), "it was there before the checkpoint");
+        fs::write(state.note_path(1), "").unwrap();
+        assert!(state.is_noted_committed(1));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_half_written_is_removed_under_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(LocalState::open(folder.path(), "p").unwrap());
+        let half = folder.path().join("p/.epoch-AbCdEf");
+        fs::write(&half, "{").unwrap();
+        LocalState::look(folder.path(), "p").unwrap();
+        assert!(half.exists(), "a look takes no lock, and removes nothing");
+        let state = LocalState::open(folder.path(), "p").unwrap();
+        assert!(!half.exists());
+        fs::write(&half, "{").unwrap();
+        assert!(LocalState::open(folder.path(), "p").is_err());
+        assert!(half.exists(), "another process may be writing it");
+        drop(state);
+    }
+
+    #[test]
+    fn the_depot_lies_beside_the_checkpoints_and_goes_with_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = LocalState::open(folder.path(), "p").unwrap();
+        let key = super::super::DepotKey { folder: "spool/p.s", incarnation: Uuid::nil(), epoch: 1, kind: "rows" };
+        let file = state.depot().create(&key).unwrap().finish().unwrap();
+        state.depot().seal(std::slice::from_ref(&file)).unwrap();
+        assert!(folder.path().join("p").join(&file.name).is_file());
+        state.clear().unwrap();
+        assert!(!folder.path().join("p").join(&file.name).exists());
     }
 }

@@ -151,8 +151,9 @@ mod tests {
     #[test]
     fn records_come_back_as_they_were_also_those_longer_than_a_chunk() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::of(folder.path(), "p", "s");
-        let mut writer = spool.create(1, 0).unwrap();
+        let depot: std::sync::Arc<dyn wasmill_engine::Depot> = std::sync::Arc::new(wasmill_engine::LocalDepot::new(folder.path()));
+        let spool = Spool::of(&depot, "p", "s");
+        let mut writer = spool.create(uuid::Uuid::nil(), 1).unwrap();
         let long = vec![7_u8; 700_000];
         for number in 0..300_i32 {
             let mut bytes = Vec::new();

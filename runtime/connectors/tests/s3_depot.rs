@@ -1,0 +1,115 @@
+//! The depot of a state in a bucket: files beside the checkpoints, which any machine can read.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod sink_contract {
+    pub mod readers;
+    pub mod uploads;
+}
+mod store;
+
+use std::io::Read;
+use std::sync::Arc;
+
+use sink_contract::uploads;
+use store::Prefix;
+use uuid::Uuid;
+use wasmill_connectors::s3::S3State;
+use wasmill_engine::{Depot, DepotFile, DepotKey, Error, Result, StateStore};
+
+fn depot(prefix: &Prefix) -> Arc<dyn Depot> {
+    S3State::open_with(&prefix.uri("state"), "p", &store::config()).unwrap().depot()
+}
+
+fn write(depot: &dyn Depot, incarnation: Uuid, epoch: u64, bytes: &[u8]) -> DepotFile {
+    let mut writer = depot.create(&DepotKey { folder: "spool/p.s", incarnation, epoch, kind: "rows" }).unwrap();
+    // Of no size that divides anything.
+    bytes.chunks(1_000_003).for_each(|chunk| writer.write_all(chunk).unwrap());
+    writer.finish().unwrap()
+}
+
+fn read(depot: &dyn Depot, file: &DepotFile) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    depot.open(file)?.read_to_end(&mut bytes).map_err(|error| Error::io("read", error))?;
+    Ok(bytes)
+}
+
+/// Bytes that say where they are.
+fn numbered(length: usize) -> Vec<u8> {
+    (0..length.div_ceil(8) as u64).flat_map(u64::to_le_bytes).take(length).collect()
+}
+
+#[test]
+fn small_and_large_files_are_read_by_another_process_until_they_are_removed() {
+    let prefix = Prefix::new();
+    let (first, second) = (depot(&prefix), depot(&prefix));
+    let sizes = [0, 9, (8 << 20) - 1, 8 << 20, (8 << 20) + 1, 21_000_017];
+    let files: Vec<DepotFile> = sizes.iter().map(|size| write(&*first, Uuid::nil(), 1, &numbered(*size))).collect();
+    first.seal(&files).unwrap();
+    assert_eq!(uploads::pending(&prefix).len(), 0);
+    for (file, size) in files.iter().zip(sizes) {
+        assert!(read(&*second, file).unwrap() == numbered(size), "{size} bytes");
+        assert_eq!(file.bytes, size as u64);
+    }
+    // Where a thread drives asynchronous work already, as commits into databases do.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert!(runtime.block_on(async { read(&*second, &files[4]) }).unwrap() == numbered(sizes[4]));
+    let names: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
+    let mut listed = second.list("spool/p.s").unwrap();
+    listed.sort_by_key(|name| names.iter().position(|known| known == name));
+    assert_eq!(listed, names);
+    second.remove(&names).unwrap();
+    second.remove(&names).unwrap();
+    assert!(read(&*first, &files[0]).unwrap_err().message().contains("is gone"));
+    assert_eq!(first.read(&names[0]).unwrap(), None);
+}
+
+#[test]
+fn a_file_that_was_touched_is_never_taken_for_whole() {
+    let prefix = Prefix::new();
+    let depot = depot(&prefix);
+    let file = write(&*depot, Uuid::nil(), 1, b"some rows");
+    depot.seal(std::slice::from_ref(&file)).unwrap();
+    for (touched, what) in [("some rowS", "does not match its digest"), ("some row", "has 8 bytes, and 9 were prepared")] {
+        prefix.put(&format!("state/p/{}", file.name), touched);
+        let error = read(&*depot, &file).unwrap_err();
+        assert!(error.message().contains(what), "{error}");
+    }
+    let unknown = DepotFile { name: "spool/p.s/never-written".into(), bytes: 0, sha256: String::new() };
+    assert!(depot.seal(&[unknown]).is_err(), "only what this process wrote can be sealed");
+}
+
+#[test]
+fn cleaning_takes_objects_and_uploads_of_processes_that_ended_and_spares_all_others() {
+    let prefix = Prefix::new();
+    let (ended, next) = (depot(&prefix), depot(&prefix));
+    let (mine, other) = (Uuid::now_v7(), Uuid::now_v7());
+    let sealed = write(&*ended, mine, 4, b"sealed and never noted");
+    ended.seal(&[sealed]).unwrap();
+    write(&*ended, mine, 5, &numbered(9 << 20));
+    let spared = [write(&*next, mine, 6, b"a successor's"), write(&*next, other, 1, b"of another life")];
+    next.seal(&spared).unwrap();
+    let large = write(&*next, mine, 7, &numbered(9 << 20));
+    let begun = std::time::Instant::now();
+    while uploads::pending(&prefix).len() < 2 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "both uploads are on their way");
+    }
+    next.clean("spool/p.s", (mine, 5), &|_| false).unwrap();
+    next.seal(std::slice::from_ref(&large)).unwrap();
+    let mut stay: Vec<String> = spared.iter().chain([&large]).map(|file| file.name.clone()).collect();
+    stay.sort();
+    assert_eq!((next.list("spool/p.s").unwrap(), uploads::pending(&prefix).len()), (stay, 0));
+}
+
+#[test]
+fn clearing_the_state_takes_its_files_and_nothing_of_others() {
+    let prefix = Prefix::new();
+    let state = S3State::open_with(&prefix.uri("state"), "p", &store::config()).unwrap();
+    let file = write(&*state.depot(), Uuid::nil(), 1, b"rows");
+    state.depot().seal(std::slice::from_ref(&file)).unwrap();
+    prefix.put("state/p/committed-0000000009", "");
+    prefix.put("state/p/inner/epoch-0000000001.json", "of a state that somebody keeps in this one");
+    prefix.put("state/pq/epoch-0000000001.json", "of another pipeline");
+    state.clear().unwrap();
+    assert_eq!(prefix.names(), ["state/p/inner/epoch-0000000001.json", "state/pq/epoch-0000000001.json"]);
+}

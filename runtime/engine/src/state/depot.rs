@@ -1,0 +1,214 @@
+//! The depot: files of a pipeline's state beside its checkpoints, for what is too large to be written with every checkpoint.
+//!
+//! A file belongs to the epoch in which it was written. Its name begins with that epoch, holds the incarnation, and ends in a UUID, so that
+//! it is written once and no two processes share one. It becomes state when a checkpoint, or a prepared commit in one, names it.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::disk::Digested;
+use crate::{Error, Result};
+
+/// A finished file, as a checkpoint keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepotFile {
+    /// Its name in the depot: a folder, a slash, and what [`DepotKey::name`] returned.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// What a file of a depot is for.
+#[derive(Debug, Clone, Copy)]
+pub struct DepotKey<'a> {
+    /// The folder of whatever owns it: parts of a path in ASCII letters, digits, `.`, `-`, `_` and `%`, with slashes between them.
+    pub folder: &'a str,
+    /// The life of the pipeline's state.
+    pub incarnation: Uuid,
+    /// The epoch that it belongs to.
+    pub epoch: u64,
+    /// What it holds, as the ending of its name: `rows`.
+    pub kind: &'a str,
+}
+
+impl DepotKey<'_> {
+    /// A name in the depot that no other file has: `{folder}/{epoch}-{incarnation}-{uuid}.{kind}`.
+    pub fn name(&self) -> String {
+        let Self { folder, incarnation, epoch, kind } = self;
+        format!("{folder}/{epoch:010}-{}-{}.{kind}", incarnation.simple(), Uuid::new_v4().simple())
+    }
+}
+
+/// The epoch that a file belongs to, and the incarnation where its name holds one: files of Wasmill 0.1 have names without.
+pub fn epoch_of(name: &str) -> Option<(u64, Option<Uuid>)> {
+    let mut parts = name.rsplit('/').next()?.splitn(3, '-');
+    let epoch = parts.next().filter(|epoch| epoch.len() >= 10)?.parse().ok()?;
+    let incarnation = parts.next().filter(|part| part.len() == 32).and_then(|part| Uuid::try_parse(part).ok());
+    Some((epoch, incarnation))
+}
+
+/// Files beside the checkpoints of one pipeline, on the disk or in the bucket that holds these.
+///
+/// # Contract
+/// * A file is not there before it is sealed, or is there and named by nobody. Once sealed it is durable and never changes.
+/// * Another process that opens the same state finds every sealed file, whatever machine it is on.
+/// * Methods may be called from asynchronous tasks and block there for as long as a disk or a store takes.
+pub trait Depot: Send + Sync {
+    /// Begins a file under a new name.
+    ///
+    /// # Errors
+    /// It can't be created.
+    fn create(&self, key: &DepotKey<'_>) -> Result<Box<dyn DepotWriter>>;
+
+    /// Makes files durable that writers of this process have finished. To be called once per file, before a checkpoint names it.
+    ///
+    /// # Errors
+    /// Some of their bytes may not be durable.
+    fn seal(&self, files: &[DepotFile]) -> Result<()>;
+
+    /// Opens a sealed file at its front. Its length is compared at once, its digest when it has been read to its end: an error there
+    /// means that all of its bytes are worth nothing. Errors of the reader hold an [`Error`], which [`Error::io`] takes out.
+    ///
+    /// # Errors
+    /// Environment: it is gone, or has another length.
+    fn open(&self, file: &DepotFile) -> Result<Box<dyn Read + Send>>;
+
+    /// Reads a small file whose length and digest nobody noted; `None` if there is none.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// The names of the files of a folder, in increasing order. Files that are not sealed may be among them.
+    ///
+    /// # Errors
+    /// The folder can't be listed.
+    fn list(&self, folder: &str) -> Result<Vec<String>>;
+
+    /// Removes files. One that is gone is fine.
+    ///
+    /// # Errors
+    /// One could not be removed.
+    fn remove(&self, names: &[String]) -> Result<()>;
+
+    /// Removes files of a folder that processes have left which ended before they sealed or committed them: those of `incarnation` up to and
+    /// including `epoch`, unless `keeps`.
+    ///
+    /// # Errors
+    /// The folder can't be listed, or a file can't be removed.
+    fn clean(&self, folder: &str, claim: (Uuid, u64), keeps: &dyn Fn(&str) -> bool) -> Result<()>;
+
+    /// Removes all files, for `wasmill state reset`.
+    ///
+    /// # Errors
+    /// Some could not be removed.
+    fn clear(&self) -> Result<()>;
+
+    /// Where a file lies, for people.
+    fn shown(&self, name: &str) -> String;
+}
+
+/// Writes one file of a depot from front to back. Dropping it unfinished removes what was written.
+pub trait DepotWriter: Write + Send {
+    /// Ends the file. [`Depot::seal`] makes it durable; a lane does not wait for this.
+    ///
+    /// # Errors
+    /// The last bytes can't be written.
+    fn finish(self: Box<Self>) -> Result<DepotFile>;
+}
+
+/// Reads a file and knows at its end whether it is what was sealed.
+pub struct Verified<R> {
+    content: Digested<R>,
+    sha256: String,
+    shown: String,
+    ended: bool,
+}
+
+impl<R: Read> Verified<R> {
+    /// Reads `content`, which has to be that of `file` and is called `shown` in errors.
+    pub fn new(content: R, file: &DepotFile, shown: String) -> Self {
+        Self { content: Digested::new(content), sha256: file.sha256.clone(), shown, ended: false }
+    }
+}
+
+impl<R: Read> Read for Verified<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.ended || into.is_empty() {
+            return Ok(0);
+        }
+        let shown = &self.shown;
+        let failed = |error: io::Error| match error.kind() {
+            ErrorKind::Interrupted => error,
+            _ => io::Error::other(Error::io(format_args!("read the prepared file {shown}"), error)),
+        };
+        let read = self.content.read(into).map_err(failed)?;
+        if read == 0 {
+            if self.content.read_out().map_err(failed)? != self.sha256 {
+                return Err(io::Error::other(damaged(shown, "its content does not match its digest")));
+            }
+            self.ended = true;
+        }
+        Ok(read)
+    }
+}
+
+/// Whether a file may be left of a process that ended, as [`Depot::clean`] means it.
+pub fn is_left_over(name: &str, (incarnation, epoch): (Uuid, u64)) -> bool {
+    epoch_of(name).is_some_and(|(of, by)| of <= epoch && by.is_none_or(|by| by == incarnation))
+}
+
+/// Whether a file's name is one of a depot. What else lies in its folders is left alone.
+pub fn is_ours(name: &str) -> bool {
+    epoch_of(name).is_some() || name.ends_with(".put")
+}
+
+/// The error for a file that is not there.
+pub fn gone(shown: &str) -> Error {
+    Error::environment(format!("a prepared file is gone: {shown}"))
+        .hint("something removed it; restore it, or give its rows up and start over with `wasmill state reset`")
+}
+
+/// The error for a file that is not what was sealed.
+pub fn damaged(shown: &str, what: &str) -> Error {
+    Error::environment(format!("the prepared file {shown} is damaged: {what}"))
+        .hint("nothing of it was committed; restore it, or give its rows up and start over with `wasmill state reset`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_its_epoch_and_incarnation_and_is_never_that_of_another() {
+        let incarnation = Uuid::now_v7();
+        let key = DepotKey { folder: "spool/p-1.s", incarnation, epoch: 42, kind: "rows" };
+        let name = key.name();
+        assert!(name.starts_with("spool/p-1.s/0000000042-") && name.ends_with(".rows"), "{name}");
+        assert_ne!(name, key.name());
+        assert_eq!(epoch_of(&name), Some((42, Some(incarnation))));
+        let far = DepotKey { epoch: 12_345_678_901, ..key }.name();
+        assert_eq!(epoch_of(&far), Some((12_345_678_901, Some(incarnation))));
+    }
+
+    #[test]
+    fn names_of_the_first_version_tell_their_epoch_only() {
+        assert_eq!(epoch_of("spool/p.s/0000000007-1-5e0a1bd4-9a3e-4c3c-8f7e-000000000000.rows"), Some((7, None)));
+        assert_eq!(epoch_of("spool/p.s/x.rows"), None);
+    }
+
+    #[test]
+    fn only_files_of_the_same_incarnation_up_to_an_epoch_are_left_over() {
+        let (mine, other) = (Uuid::now_v7(), Uuid::now_v7());
+        let name = |incarnation, epoch| DepotKey { folder: "f", incarnation, epoch, kind: "rows" }.name();
+        assert!(is_left_over(&name(mine, 5), (mine, 5)));
+        assert!(!is_left_over(&name(mine, 6), (mine, 5)));
+        assert!(!is_left_over(&name(other, 4), (mine, 5)));
+        assert!(is_left_over("f/0000000005-0-x.rows", (mine, 5)), "0.1 had no incarnation in its names");
+        assert!(!is_left_over("f/notes.txt", (mine, 5)));
+    }
+}
