@@ -68,6 +68,8 @@ fn every_command_shows_an_example() {
         "state show",
         "state adopt",
         "state reset",
+        "state rename-source",
+        "state drop-source",
         "plugin inspect",
         "completions",
         "topics list",

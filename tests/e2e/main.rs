@@ -29,6 +29,7 @@ mod s3_state;
 mod s3_to_delta;
 mod services;
 mod stage_contract;
+mod state_commands;
 mod streams;
 mod support;
 mod topics;

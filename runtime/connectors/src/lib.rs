@@ -6,6 +6,7 @@
 
 mod aws;
 mod causes;
+mod columns_unknown;
 pub mod console;
 pub mod delta;
 mod digest;
@@ -26,3 +27,5 @@ mod spool;
 mod threads;
 mod token;
 mod write_behind;
+
+pub use columns_unknown::ColumnsUnknown;

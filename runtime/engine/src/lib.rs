@@ -36,7 +36,7 @@ pub use error::{Class, Error, Result};
 pub use observer::{EpochTimes, Event, NodeSummary, Observer, Progression, Summary};
 pub use plan::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, SourceNode, StageNode};
 pub use reject::{OriginalRecord, Reject, dead_letter_schema, dead_letters_batch};
-pub use run::{adopt, reset, run};
+pub use run::{NamedSink, adopt, drop_source, rename_source, reset, run};
 pub use sink::{CommitOutcome, Committed, Sink, SinkWriter, Token, WriterContext};
 pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId, SplitOpener, SplitReader, SplitState};
 pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};

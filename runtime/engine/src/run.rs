@@ -6,14 +6,16 @@ mod commit;
 mod coordinator;
 mod graph;
 mod lane;
+mod mending;
 mod recovery;
+mod renamed;
 mod shape;
 #[cfg(test)]
 mod tests;
 
 use crate::{Observer, Plan, Result, StateStore, StopSignal, Summary};
 
-pub use recovery::{adopt, reset};
+pub use mending::{NamedSink, adopt, drop_source, rename_source, reset};
 
 /// Runs a plan until its sources end or `stop` is set; either way the epoch that is open is finished and committed.
 ///

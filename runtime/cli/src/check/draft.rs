@@ -84,10 +84,7 @@ pub fn draft<'t>(tree: &'t Node, schema: &Json, mode: Option<Mode>, diagnostics:
     Shape::new(schema, diagnostics).check_map_except(tree, schema, &except, spot);
     tree.entries()?;
     let mut reader = Reader { schema, diagnostics };
-    let dead_letters = tree.entry("dead_letters").map(|entry| {
-        let spec = reader.entry("DeadLettersSpec", "dead_letters", entry.key_span, &entry.node);
-        Declared { name: "dead_letters", name_span: entry.key_span, node: &entry.node, spec }
-    });
+    let dead_letters = reader.dead_letters(tree);
     let epoch = tree.entry("epoch").and_then(|entry| reader.entry("EpochSpec", "epoch", entry.key_span, &entry.node));
     Some(Draft {
         name: tree.entry("name").and_then(|entry| Some((entry.node.text()?, entry.node.span))),
@@ -109,12 +106,29 @@ fn scalar<T: DeserializeOwned>(tree: &Node, key: &str) -> Option<T> {
     read(tree.get(key)?).ok()
 }
 
+/// The sinks and the dead letters alone; what does not fit is reported.
+pub fn draft_sinks<'t>(
+    tree: &'t Node,
+    schema: &Json,
+    diagnostics: &mut Diagnostics,
+) -> (Vec<Declared<'t, SinkSpec>>, Option<Declared<'t, DeadLettersSpec>>) {
+    let mut reader = Reader { schema, diagnostics };
+    let sinks = reader.section(tree, "sinks", "SinkSpec");
+    (sinks, reader.dead_letters(tree))
+}
+
 struct Reader<'a, 'd> {
     schema: &'a Json,
     diagnostics: &'d mut Diagnostics,
 }
 
 impl Reader<'_, '_> {
+    fn dead_letters<'t>(&mut self, tree: &'t Node) -> Option<Declared<'t, DeadLettersSpec>> {
+        let entry = tree.entry("dead_letters")?;
+        let spec = self.entry("DeadLettersSpec", "dead_letters", entry.key_span, &entry.node);
+        Some(Declared { name: "dead_letters", name_span: entry.key_span, node: &entry.node, spec })
+    }
+
     fn section<'t, T: DeserializeOwned>(&mut self, tree: &'t Node, section: &'t str, kind: &str) -> Vec<Declared<'t, T>> {
         let Some(entry) = tree.entry(section) else { return Vec::new() };
         let Some(entries) = entry.node.entries() else {

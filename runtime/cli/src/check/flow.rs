@@ -60,7 +60,7 @@ pub fn assemble(request: &Request<'_>, draft: &Draft<'_>, flowed: Flowed, redact
         None => None,
     };
     let written = draft.state.as_ref().map(PathBuf::from);
-    let state = request.state.clone().or(written).unwrap_or_else(|| PathBuf::from(".wasmill/state"));
+    let state = request.state.clone().or(written).unwrap_or_else(|| PathBuf::from(super::DEFAULT_STATE));
     Some(Checked {
         name: name.to_owned(),
         mode: engine_mode(draft.mode),

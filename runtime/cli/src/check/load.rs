@@ -18,6 +18,13 @@ pub fn load(
     redactor: &Redactor,
     diagnostics: &mut Diagnostics,
 ) -> Option<Node> {
+    let mut tree = load_as_written(path, sets, files, diagnostics)?;
+    interpolate(&mut tree, world, redactor, diagnostics);
+    Some(tree)
+}
+
+/// Reads the file and lays the `--set` arguments over it. What it refers to is not filled in.
+pub fn load_as_written(path: &Path, sets: &[String], files: &mut SourceFiles, diagnostics: &mut Diagnostics) -> Option<Node> {
     let text = match read_text(path) {
         Ok(text) => text,
         Err(diagnostic) => {
@@ -35,7 +42,6 @@ pub fn load(
     }
     let mut tree = tree?;
     overlay(&mut tree, overrides, diagnostics);
-    interpolate(&mut tree, world, redactor, diagnostics);
     Some(tree)
 }
 

@@ -6,6 +6,7 @@ mod draft;
 mod flow;
 mod load;
 mod open;
+mod outline;
 mod places;
 mod policy;
 mod secrets;
@@ -17,11 +18,15 @@ use std::path::{Path, PathBuf};
 
 pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, SourceColumns};
 pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors};
+pub use outline::Outline;
 
 use crate::diagnostics::Diagnostics;
 use crate::document::{Redactor, SourceFiles, World};
 use crate::plugins::PluginCatalog;
 use crate::spec::{Mode, json_schema};
+
+/// Where checkpoints are kept if neither the file nor the command line says it.
+const DEFAULT_STATE: &str = ".wasmill/state";
 
 /// What to check.
 #[derive(Debug, Clone)]

@@ -46,7 +46,7 @@ impl Run {
 
 fn execute(checked: &Checked, display: Display) -> Result<()> {
     let stop = stop_on_signals()?;
-    let state = crate::plan::open_state(checked)?;
+    let state = crate::plan::open_state(&checked.state, &checked.name)?;
     let plan = crate::plan::build(checked, &*state)?;
     let shown = Shown::new(display, &checked.name);
     let summary = wasmill_engine::run(plan, &*state, &stop, &shown);

@@ -1,17 +1,25 @@
-//! `wasmill state show|adopt|reset`.
+//! `wasmill state show|adopt|reset|rename-source|drop-source`.
 
+use std::error::Error as _;
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use wasmill_engine::{Checkpoint, Result};
+use wasmill_connectors::ColumnsUnknown;
+use wasmill_engine::{Checkpoint, Error, NamedSink, Result, StateStore};
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
-use crate::check::Checked;
-use crate::diagnostics::shorten;
-use crate::plan::{look_at_state, open_state, state_of};
+use crate::check::{Outline, Request};
+use crate::diagnostics::{Diagnostics, Style, render, shorten};
+use crate::document::{ProcessWorld, Redactor, SourceFiles};
+use crate::exit;
+use crate::plan::{look_at_state, open_state, sink_without_columns, state_of};
 
 /// Shows or mends what a pipeline remembers
+///
+/// These commands need the pipeline's name, its state, and the sinks that they touch. Sources are not contacted and plugins not opened.
 #[derive(Debug, Args)]
 pub struct State {
     #[command(subcommand)]
@@ -27,45 +35,207 @@ enum Action {
     ///
     /// The sinks' tokens are set to what the state says. Rows that a replaced sink no longer holds are not written again; rows that it holds
     /// beyond the state come twice.
-    #[command(after_help = "Example:\n  wasmill state adopt pipelines/pin-to-delta.yaml")]
-    Adopt(PipelineArguments),
-    /// Forgets how far the sources were read: the next run begins anew
+    #[command(after_help = "Examples:\n  wasmill state adopt pipelines/pin-to-delta.yaml\n  \
+        wasmill state adopt pipelines/pin-to-delta.yaml --without archive")]
+    Adopt(WithSinks),
+    /// Forgets how far the sources were read: the next run starts over
     ///
     /// The sinks keep their rows, so that what is read again comes twice unless a sink is emptied first.
     #[command(after_help = "Example:\n  wasmill state reset pipelines/pin-to-delta.yaml")]
-    Reset(PipelineArguments),
+    Reset(WithSinks),
+    /// Gives the progress of a source that was renamed in the pipeline its new name
+    #[command(after_help = "Example:\n  wasmill state rename-source pipelines/pin-to-delta.yaml pins posts")]
+    RenameSource {
+        #[command(flatten)]
+        pipeline: PipelineArguments,
+        /// The name that the source had
+        old: String,
+        /// The name that it has in the pipeline file now
+        new: String,
+    },
+    /// Forgets how far a source was read: one of that name would be read from its beginning
+    #[command(after_help = "Example:\n  wasmill state drop-source pipelines/pin-to-delta.yaml pins")]
+    DropSource {
+        #[command(flatten)]
+        pipeline: PipelineArguments,
+        /// The source's name in the state
+        source: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct WithSinks {
+    #[command(flatten)]
+    pipeline: PipelineArguments,
+    /// Leaves a sink out that can't be reached; `dead_letters` is one, too. The next run needs it adopted. May be given more than once
+    #[arg(long = "without", value_name = "SINK")]
+    without: Vec<String>,
 }
 
 impl State {
     /// Runs it; gives the exit status.
     pub fn run(self) -> u8 {
-        let (Action::Show(arguments) | Action::Adopt(arguments) | Action::Reset(arguments)) = &self.action;
-        let checked = match check_or_exit(arguments) {
-            Ok(checked) => checked,
+        let redactor = Redactor::default();
+        crate::logging::install(redactor.clone());
+        let request = self.action.request();
+        let mut mended = match Mended::read(&request, redactor) {
+            Ok(mended) => mended,
             Err(status) => return status,
         };
         let done = match &self.action {
-            Action::Show(_) => show(&checked),
-            Action::Adopt(_) => adopt(&checked),
-            Action::Reset(_) => reset(&checked),
+            Action::Show(_) => mended.show(),
+            Action::Adopt(arguments) => mended.adopt(arguments),
+            Action::Reset(arguments) => mended.reset(arguments),
+            Action::RenameSource { old, new, .. } => mended.rename_source(old, new),
+            Action::DropSource { source, .. } => mended.drop_source(source),
         };
         match done {
-            Ok(text) => super::print(&checked.redactor.clean(&text)),
-            Err(error) => fail(&error, &checked.redactor, false),
+            Ok(text) => super::print(&mended.redactor.clean(&text)),
+            Err(error) => fail(&error, &mended.redactor, false),
         }
     }
 }
 
-fn show(checked: &Checked) -> Result<String> {
-    let newest = match look_at_state(checked)? {
-        Some(state) => state.latest()?,
-        None => None,
-    };
-    let place = state_of(checked);
-    Ok(newest.map_or_else(|| format!("no state in {}\n", place.display()), |checkpoint| describe(&checkpoint, &place)))
+impl Action {
+    fn request(&self) -> Request<'_> {
+        match self {
+            Self::Show(pipeline) | Self::RenameSource { pipeline, .. } | Self::DropSource { pipeline, .. } => pipeline.request(),
+            Self::Adopt(arguments) | Self::Reset(arguments) => arguments.pipeline.request(),
+        }
+    }
 }
 
-fn describe(checkpoint: &Checkpoint, place: &std::path::Path) -> String {
+/// A pipeline whose state is shown or mended.
+struct Mended {
+    outline: Outline,
+    files: SourceFiles,
+    redactor: Redactor,
+}
+
+impl Mended {
+    fn read(request: &Request<'_>, redactor: Redactor) -> Result<Self, u8> {
+        let (mut files, mut diagnostics) = (SourceFiles::default(), Diagnostics::default());
+        let outline = Outline::read(request, &ProcessWorld, (&mut files, &redactor), &mut diagnostics);
+        show_diagnostics(diagnostics, &files, &redactor)?;
+        outline.map(|outline| Self { outline, files, redactor }).ok_or(exit::BUG)
+    }
+
+    fn place(&self) -> PathBuf {
+        state_of(&self.outline.state, &self.outline.name)
+    }
+
+    fn open(&self) -> Result<Box<dyn StateStore>> {
+        open_state(&self.outline.state, &self.outline.name)
+    }
+
+    /// The sinks but for some, as far as moving their tokens needs them.
+    fn sinks(&mut self, without: &[String], state: &dyn StateStore) -> Result<Vec<NamedSink>> {
+        let known = self.outline.sink_names();
+        if let Some(unknown) = without.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(Error::configuration(format!("the pipeline has no sink `{}`", shorten(unknown, 80)))
+                .hint(format!("its sinks: {}", known.join(", "))));
+        }
+        let mut diagnostics = Diagnostics::default();
+        let kinds = self.outline.sinks(without, &ProcessWorld, (&mut self.files, &self.redactor), &mut diagnostics);
+        let kinds = kinds.filter(|_| show_diagnostics(diagnostics, &self.files, &self.redactor).is_ok());
+        let kinds = kinds.ok_or_else(|| {
+            Error::configuration("the sinks of the pipeline have mistakes").hint("mend them, or leave a sink out with `--without`")
+        })?;
+        let depot = state.depot();
+        let mut sinks = Vec::new();
+        for (name, kind) in kinds {
+            let sink = sink_without_columns(&kind, &depot).map_err(|error| error.at(format!("sink {name}")))?;
+            sinks.extend(sink.map(|sink| (name, sink)));
+        }
+        Ok(sinks)
+    }
+
+    fn show(&self) -> Result<String> {
+        let newest = match look_at_state(&self.outline.state, &self.outline.name)? {
+            Some(state) => state.latest()?,
+            None => None,
+        };
+        let place = self.place();
+        Ok(newest.map_or_else(|| format!("no state in {}\n", place.display()), |checkpoint| describe(&checkpoint, &place)))
+    }
+
+    fn adopt(&mut self, arguments: &WithSinks) -> Result<String> {
+        let state = self.open()?;
+        let mut text = self.given_up(&arguments.without, &*state)?;
+        let sinks = self.sinks(&arguments.without, &*state)?;
+        let adopted = match wasmill_engine::adopt(&self.outline.name, &sinks, &*state) {
+            Err(error) if needs_columns(&error) => {
+                // A table has to be created, whose columns follow from all that is before it.
+                let sinks = self.whole_sinks(arguments, &*state).map_err(|_| error)?;
+                wasmill_engine::adopt(&self.outline.name, &sinks, &*state)
+            }
+            other => other,
+        };
+        let _ = writeln!(text, "{}: the sinks are adopted; the next run goes on after epoch {}", self.outline.name, adopted?.epoch);
+        Ok(text)
+    }
+
+    /// What waits for sinks that are left out.
+    fn given_up(&self, without: &[String], state: &dyn StateStore) -> Result<String> {
+        let mut text = String::new();
+        let Some(checkpoint) = state.latest()? else { return Ok(text) };
+        for name in without {
+            let is_pending = checkpoint.sinks.get(name).is_some_and(|progress| progress.prepared.is_some());
+            if is_pending && !state.is_noted_committed(checkpoint.epoch) {
+                let _ = writeln!(text, "sink {name}: its rows of epoch {} are given up if it does not hold them", checkpoint.epoch);
+            }
+        }
+        Ok(text)
+    }
+
+    /// The sinks of the whole pipeline, checked with its plugins and sources.
+    fn whole_sinks(&self, arguments: &WithSinks, state: &dyn StateStore) -> Result<Vec<NamedSink>, u8> {
+        let checked = check_or_exit(&arguments.pipeline)?;
+        let plan = crate::plan::build(&checked, state).map_err(|error| fail(&error, &self.redactor, false))?;
+        let sinks = plan.sinks.into_iter().chain(plan.dead_letters).map(|node| (node.name, node.sink));
+        Ok(sinks.filter(|(name, _)| arguments.without.iter().all(|left_out| *left_out != **name)).collect())
+    }
+
+    fn reset(&mut self, arguments: &WithSinks) -> Result<String> {
+        let state = self.open()?;
+        let sinks = self.sinks(&arguments.without, &*state)?;
+        wasmill_engine::reset(&self.outline.name, &sinks, &*state)?;
+        Ok(format!("{}: all progress is forgotten; the next run starts over\n", self.outline.name))
+    }
+
+    fn rename_source(&mut self, old: &str, new: &str) -> Result<String> {
+        if !self.outline.sources.iter().any(|source| source == new) {
+            return Err(Error::configuration(format!("the pipeline has no source `{}`", shorten(new, 80)))
+                .hint(format!("rename it in the file first; its sources: {}", self.outline.sources.join(", "))));
+        }
+        let (state, name) = (self.open()?, self.outline.name.clone());
+        wasmill_engine::rename_source(&name, (old, new), || self.sinks(&[], &*state), &*state)?;
+        Ok(format!("{name}: source {old} is called {new} now; the next run goes on with it\n"))
+    }
+
+    fn drop_source(&mut self, source: &str) -> Result<String> {
+        let (state, name) = (self.open()?, self.outline.name.clone());
+        wasmill_engine::drop_source(&name, source, || self.sinks(&[], &*state), &*state)?;
+        Ok(format!("{name}: how far source {source} was read is forgotten\n"))
+    }
+}
+
+fn needs_columns(error: &Error) -> bool {
+    error.source().is_some_and(|cause| cause.is::<ColumnsUnknown>())
+}
+
+/// Shows what is wrong; an error of it is an exit status.
+fn show_diagnostics(mut diagnostics: Diagnostics, files: &SourceFiles, redactor: &Redactor) -> Result<(), u8> {
+    diagnostics.sort();
+    let style = Style::of(&std::io::stderr());
+    let _ = std::io::stderr().write_all(render(&diagnostics, files, redactor, style).as_bytes());
+    match diagnostics.has_errors() {
+        true => Err(diagnostics.class().map_or(exit::BUG, exit::status)),
+        false => Ok(()),
+    }
+}
+
+fn describe(checkpoint: &Checkpoint, place: &Path) -> String {
     let Checkpoint { pipeline, incarnation, epoch, sources, sinks } = checkpoint;
     let mut text = format!("{pipeline}: epoch {epoch} of {incarnation}, in {}\n", place.display());
     for (name, progress) in sources {
@@ -85,16 +255,4 @@ fn describe(checkpoint: &Checkpoint, place: &std::path::Path) -> String {
         let _ = writeln!(text, "sink {name}: {last}{pending}");
     }
     text
-}
-
-fn adopt(checked: &Checked) -> Result<String> {
-    let state = open_state(checked)?;
-    let checkpoint = wasmill_engine::adopt(crate::plan::build(checked, &*state)?, &*state)?;
-    Ok(format!("{}: the sinks are adopted; the next run goes on after epoch {}\n", checked.name, checkpoint.epoch))
-}
-
-fn reset(checked: &Checked) -> Result<String> {
-    let state = open_state(checked)?;
-    wasmill_engine::reset(crate::plan::build(checked, &*state)?, &*state)?;
-    Ok(format!("{}: all progress is forgotten; the next run begins anew\n", checked.name))
 }

@@ -45,6 +45,19 @@ pub fn sink(kind: &SinkKind, schema: &Schema, depot: &Arc<dyn Depot>) -> Result<
     })
 }
 
+/// A sink for a command that only moves its token and commits what was prepared. `None`: it has no token and nothing that could wait.
+pub fn sink_without_columns(kind: &SinkKind, depot: &Arc<dyn Depot>) -> Result<Option<Arc<dyn Sink>>> {
+    Ok(Some(match kind {
+        SinkKind::Delta(config) => Arc::new(DeltaSink::without_columns(config.clone())?),
+        SinkKind::Files(config) => Arc::new(FilesSink::without_columns(config.clone())?),
+        SinkKind::Postgres(config) => Arc::new(PostgresSink::without_columns(config, Arc::clone(depot))?),
+        SinkKind::Kafka(config) => Arc::new(KafkaSink::without_columns(config, Arc::clone(depot))?),
+        SinkKind::S3(config) => Arc::new(S3Sink::without_columns(config.clone())?),
+        SinkKind::Kinesis(config) => Arc::new(KinesisSink::without_columns(config.as_ref().clone(), Arc::clone(depot))?),
+        SinkKind::Console(_) => return Ok(None),
+    }))
+}
+
 /// `files data/*.jsonl`: what kind of source it is, and of what.
 pub fn source_in_words(kind: &SourceKind) -> String {
     match kind {

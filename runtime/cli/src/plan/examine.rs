@@ -34,8 +34,8 @@ pub fn examine(checked: &Checked) -> impl Iterator<Item = Examined> + '_ {
     let sinks = checked.sinks.iter().map(move |one| sink(format!("sink {}", one.name), &one.kind));
     let dead_letters = checked.dead_letters.iter().map(move |kind| sink("dead letters".to_owned(), kind));
     let state = std::iter::once_with(|| {
-        let state = state_of(checked);
-        let findings = match in_bucket(checked) {
+        let state = state_of(&checked.state, &checked.name);
+        let findings = match in_bucket(&checked.state) {
             Some(_) => examine_bucket(&state.to_string_lossy(), &S3Config::default(), Use::Write),
             None => folder_to_write(&state),
         };

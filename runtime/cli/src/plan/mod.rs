@@ -7,6 +7,7 @@ mod state;
 
 use wasmill_engine::{Plan, Result, SinkNode, SourceNode, StageNode, StateStore, dead_letter_schema};
 
+pub use connect::sink_without_columns;
 pub use examine::{Examined, examine};
 pub use show::show;
 pub use state::{look_at_state, open_state, state_of};

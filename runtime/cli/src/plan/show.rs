@@ -21,7 +21,7 @@ pub fn show(checked: &Checked) -> String {
     line(&mut text, 0, &format!("{} ({mode})", checked.name));
     line(&mut text, 1, &format!("lanes    {lanes}, batches of at most {} rows", checked.batch_rows));
     line(&mut text, 1, &format!("epochs   {}", epochs(checked)));
-    line(&mut text, 1, &format!("state    {}", state_of(checked).display()));
+    line(&mut text, 1, &format!("state    {}", state_of(&checked.state, &checked.name).display()));
     for source in &checked.sources {
         line(&mut text, 0, &format!("source {} ({})", source.name, source_in_words(&source.kind)));
         let why = match source.columns {

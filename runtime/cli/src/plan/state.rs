@@ -5,21 +5,19 @@ use std::path::{Path, PathBuf};
 use wasmill_connectors::s3::{S3State, S3Uri};
 use wasmill_engine::{LocalState, Result, StateStore};
 
-use crate::check::Checked;
-
-/// Where a pipeline's state lies: the place of the state, then the pipeline's name.
-pub fn state_of(checked: &Checked) -> PathBuf {
-    Path::new(&checked.state).join(&checked.name)
+/// Where the state of a pipeline lies: the place of all states, then the pipeline's name.
+pub fn state_of(states: &Path, pipeline: &str) -> PathBuf {
+    states.join(pipeline)
 }
 
-/// Opens a pipeline's state: a folder is made and locked, a bucket is not touched yet.
+/// Opens a pipeline's state: a folder is created and locked, a bucket is not touched yet.
 ///
 /// # Errors
 /// Another process has the folder, or the place can't be used.
-pub fn open_state(checked: &Checked) -> Result<Box<dyn StateStore>> {
-    Ok(match in_bucket(checked) {
-        Some(state) => Box::new(S3State::open(state, &checked.name)?),
-        None => Box::new(LocalState::open(&checked.state, &checked.name)?),
+pub fn open_state(states: &Path, pipeline: &str) -> Result<Box<dyn StateStore>> {
+    Ok(match in_bucket(states) {
+        Some(states) => Box::new(S3State::open(states, pipeline)?),
+        None => Box::new(LocalState::open(states, pipeline)?),
     })
 }
 
@@ -27,14 +25,14 @@ pub fn open_state(checked: &Checked) -> Result<Box<dyn StateStore>> {
 ///
 /// # Errors
 /// The place can't be used.
-pub fn look_at_state(checked: &Checked) -> Result<Option<Box<dyn StateStore>>> {
-    Ok(match in_bucket(checked) {
-        Some(state) => Some(Box::new(S3State::open(state, &checked.name)?)),
-        None => LocalState::look(&checked.state, &checked.name).map(|state| Box::new(state) as _),
+pub fn look_at_state(states: &Path, pipeline: &str) -> Result<Option<Box<dyn StateStore>>> {
+    Ok(match in_bucket(states) {
+        Some(states) => Some(Box::new(S3State::open(states, pipeline)?)),
+        None => LocalState::look(states, pipeline).map(|state| Box::new(state) as _),
     })
 }
 
-/// The address of a state that lies in a bucket.
-pub(super) fn in_bucket(checked: &Checked) -> Option<&str> {
-    checked.state.to_str().filter(|state| S3Uri::is_one(state))
+/// The address of states that lie in a bucket.
+pub(super) fn in_bucket(states: &Path) -> Option<&str> {
+    states.to_str().filter(|states| S3Uri::is_one(states))
 }

@@ -90,7 +90,7 @@ impl Committer {
     }
 
     /// Sets the token and nothing else.
-    pub(crate) fn adopt(&mut self, token: &Token, create: &Prepared) -> Result<()> {
+    pub(crate) fn adopt(&mut self, token: &Token, create: impl Fn() -> Result<Prepared>) -> Result<()> {
         for attempt in 0..ATTEMPTS {
             wait_before(attempt);
             self.look()?;
@@ -105,7 +105,7 @@ impl Committer {
             let mut lines = vec![commit_info("STREAMING UPDATE", token, state, json!({}))];
             match state {
                 Some(state) => state.check_writable(false)?,
-                None => lines.extend(creation(create)),
+                None => lines.extend(creation(&create()?)),
             }
             lines.extend(self.names.actions(token)?);
             let version = state.map_or(0, |state| state.version + 1);

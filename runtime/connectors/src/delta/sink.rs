@@ -18,6 +18,7 @@ use super::schema::{SchemaDifference, TableSchema};
 use super::staging::Staging;
 use super::state::{MarkNames, TableState};
 use super::writer::DeltaWriter;
+use crate::columns_unknown::columns_unknown;
 use crate::durable::owner_name;
 use crate::prepared;
 use crate::s3::Patience;
@@ -35,7 +36,8 @@ type Owners = HashMap<(String, String), Owner>;
 /// Writes into one Delta table.
 pub struct DeltaSink {
     config: DeltaConfig,
-    schema: Arc<TableSchema>,
+    /// Its columns; none where it only moves its token.
+    schema: Option<Arc<TableSchema>>,
     owners: Mutex<Owners>,
 }
 
@@ -44,7 +46,18 @@ impl DeltaSink {
     pub fn new(config: DeltaConfig, schema: &Schema) -> Result<Self> {
         config.check()?;
         let schema = Arc::new(TableSchema::new(schema, &config.partition_by)?);
-        Ok(Self { config, schema, owners: Mutex::default() })
+        Ok(Self { schema: Some(schema), ..Self::without_columns(config)? })
+    }
+
+    /// The sink as a command needs it that only moves its token and commits what was prepared: without columns, and so without writers.
+    /// Touches nothing.
+    pub fn without_columns(config: DeltaConfig) -> Result<Self> {
+        config.check()?;
+        Ok(Self { config, schema: None, owners: Mutex::default() })
+    }
+
+    fn schema(&self) -> Result<&Arc<TableSchema>> {
+        self.schema.as_ref().ok_or_else(|| columns_unknown(&format!("the Delta table {}", self.config.uri)))
     }
 
     fn owner(&self, pipeline: &str, sink: &str) -> Result<Owner> {
@@ -61,15 +74,16 @@ impl DeltaSink {
         Ok(owner)
     }
 
-    fn prepared(&self, files: Vec<super::prepared::DataFile>) -> Prepared {
-        Prepared {
+    fn prepared(&self, files: Vec<super::prepared::DataFile>) -> Result<Prepared> {
+        let schema = self.schema()?;
+        Ok(Prepared {
             format: Prepared::FORMAT,
             write: self.config.write,
-            schema: self.schema.json.clone(),
-            partition_by: self.schema.partition_by.clone(),
+            schema: schema.json.clone(),
+            partition_by: schema.partition_by.clone(),
             schema_evolution: self.config.schema_evolution,
             files,
-        }
+        })
     }
 
     /// Best effort: the commit is done, and the table is whole without a checkpoint.
@@ -105,7 +119,7 @@ impl Sink for DeltaSink {
         let staging = self.owner(&context.pipeline, &context.sink)?.staging;
         let properties = writer_properties(self.config.compression);
         let target = self.config.target_file_size.as_u64();
-        Ok(Box::new(DeltaWriter::new(Arc::clone(&self.schema), properties, context, staging, target)?))
+        Ok(Box::new(DeltaWriter::new(Arc::clone(self.schema()?), properties, context, staging, target)?))
     }
 
     /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk or the store.
@@ -117,7 +131,7 @@ impl Sink for DeltaSink {
         }
         let owner = self.owner(&token.pipeline, &token.sink)?;
         owner.staging.settle(&mut files)?;
-        let prepared = self.prepared(files);
+        let prepared = self.prepared(files)?;
         // Once it is in a checkpoint, a commit that the table can't take would stop the pipeline for good.
         if let Some(state) = lock(&owner.committer).look()? {
             commit::check(state, &prepared)?;
@@ -137,7 +151,7 @@ impl Sink for DeltaSink {
     }
 
     fn adopt(&self, token: &Token) -> Result<()> {
-        lock(&self.owner(&token.pipeline, &token.sink)?.committer).adopt(token, &self.prepared(Vec::new()))
+        lock(&self.owner(&token.pipeline, &token.sink)?.committer).adopt(token, || self.prepared(Vec::new()))
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {

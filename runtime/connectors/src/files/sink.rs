@@ -35,12 +35,19 @@ pub struct FilesSink {
 impl FilesSink {
     /// A sink for these columns. Touches nothing; fails with class configuration if the format can't hold them.
     pub fn new(config: FilesSinkConfig, schema: &Schema) -> Result<Self> {
+        let sink = Self::without_columns(config)?;
+        let schema = Arc::new(schema.clone());
+        record_writer_for(&sink.config, &schema, std::io::sink())?;
+        Ok(Self { schema, ..sink })
+    }
+
+    /// The sink as a command needs it that only moves its token and commits what was prepared: without columns, and so without writers.
+    /// Touches nothing.
+    pub fn without_columns(config: FilesSinkConfig) -> Result<Self> {
         config.check()?;
         let folder = PathBuf::from(&config.path);
         let folder = std::path::absolute(&folder).map_err(|error| Error::io(format!("find {}", folder.display()), error))?;
-        let schema = Arc::new(schema.clone());
-        record_writer_for(&config, &schema, std::io::sink())?;
-        Ok(Self { config, folder, schema })
+        Ok(Self { config, folder, schema: Arc::new(Schema::empty()) })
     }
 
     fn committer(&self, pipeline: &str, sink: &str) -> Committer {

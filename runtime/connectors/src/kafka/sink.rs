@@ -29,13 +29,15 @@ use self::layout::Layout;
 use self::prepared::Prepared;
 use self::target::Target;
 use self::writer::KafkaWriter;
+use crate::columns_unknown::columns_unknown;
 use crate::prepared as stored;
 use crate::spool::Spool;
 
 /// Writes into one topic.
 pub struct KafkaSink {
     topic: String,
-    layout: Arc<Layout>,
+    /// Its columns; none where it only moves its token.
+    layout: Option<Arc<Layout>>,
     depot: Arc<dyn Depot>,
     committer: Mutex<Committer>,
     /// The topic, once it was looked at. Beside the committer, so that lanes go on while it commits.
@@ -48,11 +50,20 @@ impl KafkaSink {
     /// # Errors
     /// Configuration: bad options, or columns that can't be what they should be.
     pub fn new(config: &KafkaSinkConfig, schema: &Schema, depot: Arc<dyn Depot>) -> Result<Self> {
+        let layout = Arc::new(Layout::new(config, schema)?);
+        Ok(Self { layout: Some(layout), ..Self::without_columns(config, depot)? })
+    }
+
+    /// The sink as a command needs it that only moves its token and commits what was prepared: without columns, and so without writers.
+    /// Connects to nothing.
+    ///
+    /// # Errors
+    /// Configuration: bad options.
+    pub fn without_columns(config: &KafkaSinkConfig, depot: Arc<dyn Depot>) -> Result<Self> {
         config.check()?;
         commit::check_options(config)?;
-        let layout = Arc::new(Layout::new(config, schema)?);
         let committer = Mutex::new(Committer::new(config)?);
-        Ok(Self { topic: config.topic.clone(), layout, depot, committer, target: Mutex::default() })
+        Ok(Self { topic: config.topic.clone(), layout: None, depot, committer, target: Mutex::default() })
     }
 
     fn spool(&self, pipeline: &str, sink: &str) -> Spool {
@@ -82,8 +93,8 @@ impl Sink for KafkaSink {
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
         let spool = self.spool(&context.pipeline, &context.sink);
-        let target = self.target()?;
-        Ok(Box::new(KafkaWriter::new(Arc::clone(&self.layout), target, spool, context)))
+        let (target, layout) = (self.target()?, self.layout.as_ref().ok_or_else(|| columns_unknown("the sink"))?);
+        Ok(Box::new(KafkaWriter::new(Arc::clone(layout), target, spool, context)))
     }
 
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {

@@ -24,6 +24,7 @@ pub use config::{Delivery, KinesisSinkConfig};
 use entry::Encoder;
 use put::Entries;
 
+use crate::columns_unknown::columns_unknown;
 use crate::durable::owner_name;
 use crate::spool::{LaneFile, Spool, SpoolFile};
 use crate::{prepared, threads};
@@ -31,7 +32,8 @@ use crate::{prepared, threads};
 /// A sink into one stream.
 pub struct KinesisSink {
     config: KinesisSinkConfig,
-    encoder: Arc<Encoder>,
+    /// Its columns; none where it only commits.
+    encoder: Option<Arc<Encoder>>,
     depot: Arc<dyn Depot>,
     /// Connected by the first commit.
     api: OnceCell<Api>,
@@ -57,7 +59,16 @@ impl KinesisSink {
     pub fn new(config: KinesisSinkConfig, schema: &Schema, depot: Arc<dyn Depot>) -> Result<Self> {
         config.check()?;
         let encoder = Arc::new(Encoder::new(&config, schema)?);
-        Ok(Self { config, encoder, depot, api: OnceCell::new() })
+        Ok(Self { encoder: Some(encoder), ..Self::without_columns(config, depot)? })
+    }
+
+    /// The sink as a command needs it that only commits what was prepared: without columns, and so without writers. Touches nothing.
+    ///
+    /// # Errors
+    /// Configuration: bad options.
+    pub fn without_columns(config: KinesisSinkConfig, depot: Arc<dyn Depot>) -> Result<Self> {
+        config.check()?;
+        Ok(Self { config, encoder: None, depot, api: OnceCell::new() })
     }
 
     fn spool(&self, pipeline: &str, sink: &str) -> Spool {
@@ -86,7 +97,8 @@ impl Sink for KinesisSink {
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
         let file = LaneFile::new(self.spool(&context.pipeline, &context.sink), &context);
-        Ok(Box::new(Writer { encoder: Arc::clone(&self.encoder), file, encoded: Vec::new() }))
+        let encoder = self.encoder.as_ref().ok_or_else(|| columns_unknown("the sink"))?;
+        Ok(Box::new(Writer { encoder: Arc::clone(encoder), file, encoded: Vec::new() }))
     }
 
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {

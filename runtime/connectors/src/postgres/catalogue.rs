@@ -109,16 +109,23 @@ pub(super) async fn is_present(client: &Client, schema: &str, name: &str) -> Res
 /// Keeps two processes from making the same table at once, which `IF NOT EXISTS` does not. Held until the transaction ends.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(8314046512204866660)";
 
-/// Makes the table of tokens and the sink's own, where they are missing.
+/// Creates the table of tokens and the sink's own, where they are missing.
 pub(super) async fn create(client: &Client, name: &TableName, layout: &Layout) -> Result<(), Failure> {
-    let create = format!(
-        "{ONE_AT_A_TIME}; \
-        CREATE TABLE IF NOT EXISTS {commits} (pipeline text, sink text, target text, incarnation uuid NOT NULL, epoch bigint NOT NULL, \
-            committed_at timestamp with time zone NOT NULL DEFAULT now(), PRIMARY KEY (pipeline, sink, target)); \
-        CREATE TABLE IF NOT EXISTS {table} ({columns})",
-        commits = name.commits_sql(),
-        table = name.sql(),
-        columns = layout.columns_sql(),
-    );
+    let table = format!("CREATE TABLE IF NOT EXISTS {} ({})", name.sql(), layout.columns_sql());
+    let create = format!("{ONE_AT_A_TIME}; {}; {table}", commits_table(name));
     client.batch_execute(&create).await.map_err(|error| Failure::of("make the table", error))
+}
+
+/// Creates the table of tokens where it is missing.
+pub(super) async fn create_commits(client: &Client, name: &TableName) -> Result<(), Failure> {
+    let create = format!("{ONE_AT_A_TIME}; {}", commits_table(name));
+    client.batch_execute(&create).await.map_err(|error| Failure::of("make the table of tokens", error))
+}
+
+fn commits_table(name: &TableName) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (pipeline text, sink text, target text, incarnation uuid NOT NULL, epoch bigint NOT NULL, \
+            committed_at timestamp with time zone NOT NULL DEFAULT now(), PRIMARY KEY (pipeline, sink, target))",
+        name.commits_sql()
+    )
 }

@@ -16,6 +16,7 @@ use super::layout::Layout;
 use super::prepared::Prepared;
 use super::sql::{COMMITS, TableName};
 use super::types::PgType;
+use crate::columns_unknown::columns_unknown;
 use crate::spool::Spool;
 use crate::token::{Step, compare};
 
@@ -68,11 +69,11 @@ impl Committer {
         })
     }
 
-    /// Sets the token whatever it was, and makes the tables where they are missing.
-    pub(super) fn adopt(&mut self, token: &Token, layout: &Layout) -> Result<()> {
+    /// Sets the token whatever it was, and creates the tables where they are missing: that of the rows needs a layout.
+    pub(super) fn adopt(&mut self, token: &Token, layout: Option<&Layout>) -> Result<()> {
         self.patiently(self.retry_for, async |this, client| {
             this.begin(client).await?;
-            this.make_tables(client, layout).await?;
+            this.make_tables_of(client, layout).await?;
             let sql = format!(
                 "INSERT INTO {} (pipeline, sink, target, incarnation, epoch) VALUES ($1, $2, $3, $4::uuid, $5) \
                  ON CONFLICT (pipeline, sink, target) DO UPDATE \
@@ -137,6 +138,20 @@ impl Committer {
             missing |= !self.bounded(catalogue::is_present(client, &self.table.schema, name)).await?;
         }
         if missing { self.bounded(catalogue::create(client, &self.table, layout)).await } else { Ok(()) }
+    }
+
+    /// The same for an adoption, which may not know the columns.
+    async fn make_tables_of(&self, client: &Client, layout: Option<&Layout>) -> Result<(), Failure> {
+        if let Some(layout) = layout {
+            return self.make_tables(client, layout).await;
+        }
+        if !self.bounded(catalogue::is_present(client, &self.table.schema, &self.table.name)).await? {
+            return Err(columns_unknown(&format!("the table {}", self.table)).into());
+        }
+        match self.bounded(catalogue::is_present(client, &self.table.schema, COMMITS)).await? {
+            true => Ok(()),
+            false => self.bounded(catalogue::create_commits(client, &self.table)).await,
+        }
     }
 
     /// One attempt at a commit. Whatever ends it early is taken back by the server when the connection goes.

@@ -14,6 +14,7 @@ use super::layout::Layout;
 use super::prepared::Prepared;
 use super::sql::TableName;
 use super::writer::PostgresWriter;
+use crate::columns_unknown::columns_unknown;
 use crate::prepared;
 use crate::spool::Spool;
 
@@ -25,8 +26,8 @@ const CHECK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Writes into one table.
 pub struct PostgresSink {
-    schema: SchemaRef,
-    planned: Layout,
+    /// Its columns; none where it only moves its token.
+    planned: Option<(SchemaRef, Layout)>,
     depot: Arc<dyn Depot>,
     start_patience: Duration,
     committer: Mutex<Committer>,
@@ -40,8 +41,18 @@ impl PostgresSink {
     pub fn new(config: &PostgresConfig, schema: &Schema, depot: Arc<dyn Depot>) -> Result<Self> {
         config.check()?;
         let planned = Layout::plan(config, schema)?;
+        Self::open(config, Some((Arc::new(schema.clone()), planned)), depot)
+    }
+
+    /// The sink as a command needs it that only moves its token and commits what was prepared: without columns, and so without writers.
+    /// Connects to nothing.
+    pub fn without_columns(config: &PostgresConfig, depot: Arc<dyn Depot>) -> Result<Self> {
+        config.check()?;
+        Self::open(config, None, depot)
+    }
+
+    fn open(config: &PostgresConfig, planned: Option<(SchemaRef, Layout)>, depot: Arc<dyn Depot>) -> Result<Self> {
         Ok(Self {
-            schema: Arc::new(schema.clone()),
             planned,
             depot,
             start_patience: config.retry_for.min(START_PATIENCE),
@@ -60,10 +71,11 @@ impl PostgresSink {
         if let Some(layout) = known.as_ref() {
             return Ok(Arc::clone(layout));
         }
+        let (schema, planned) = self.planned.as_ref().ok_or_else(|| columns_unknown("the sink"))?;
         let mut committer = lock(&self.committer);
-        let layout = match committer.look(self.planned.upserts, self.start_patience)? {
-            None => self.planned.clone(),
-            Some(table) => self.planned.fit(&table, &self.schema).map_err(|differences| {
+        let layout = match committer.look(planned.upserts, self.start_patience)? {
+            None => planned.clone(),
+            Some(table) => planned.fit(&table, schema).map_err(|differences| {
                 Error::environment(format!("the table {} does not fit: {}", committer.table, differences.join("; ")))
                     .hint("write into another table, or change this one")
             })?,
@@ -117,7 +129,7 @@ impl Sink for PostgresSink {
     }
 
     fn adopt(&self, token: &Token) -> Result<()> {
-        lock(&self.committer).adopt(token, &self.planned)
+        lock(&self.committer).adopt(token, self.planned.as_ref().map(|(_, layout)| layout))
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {

@@ -91,7 +91,14 @@ impl S3Sink {
         }
         let schema = Arc::new(schema.clone());
         encoder(&config, &config.object_schema(&schema), std::io::sink())?;
-        Ok(Self { place: S3Uri::parse(&config.uri)?, config, schema, pending: Pending::default() })
+        Ok(Self { schema, ..Self::without_columns(config)? })
+    }
+
+    /// The sink as a command needs it that only moves its token and commits what was prepared: without columns, and so without writers.
+    /// Touches nothing.
+    pub fn without_columns(config: S3SinkConfig) -> Result<Self> {
+        config.check()?;
+        Ok(Self { place: S3Uri::parse(&config.uri)?, config, schema: Arc::new(Schema::empty()), pending: Pending::default() })
     }
 
     fn bucket(&self) -> Result<Arc<Bucket>> {

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::commit::{commit_prepared, fenced};
+use super::renamed::{check_sources, note_sources};
 use super::shape::Shape;
-use crate::{Checkpoint, Committed, Error, Event, Observer, Plan, Put, Result, SinkNode, StateStore, Token};
+use crate::{Checkpoint, Committed, Error, Event, Observer, Put, Result, SinkNode, StateStore};
 
 /// Brings state and sinks to one epoch and claims the next one, so that a process which slept since finds it taken.
 ///
 /// Calls no source and no plugin. Returns the claim.
 pub(crate) fn recover(shape: &Shape, store: &dyn StateStore, observer: &dyn Observer) -> Result<Checkpoint> {
-    let (claim, epoch, committed) = match store.latest()? {
+    let (mut claim, epoch, committed) = match store.latest()? {
         None => {
             check_fresh(shape, store)?;
             (first_checkpoint(&shape.name, Uuid::now_v7()), None, Vec::new())
@@ -20,11 +21,13 @@ pub(crate) fn recover(shape: &Shape, store: &dyn StateStore, observer: &dyn Obse
         Some(checkpoint) => {
             check_pipeline(&shape.name, &checkpoint, store)?;
             check_removed_sinks(shape, &checkpoint, store)?;
+            check_sources(shape, &checkpoint)?;
             shape.sinks.iter().try_for_each(|node| check_token(node, &shape.name, &checkpoint, store))?;
             let committed = commit_prepared(shape, &checkpoint)?;
             (checkpoint.claim(), Some(checkpoint.epoch), committed)
         }
     };
+    note_sources(shape, &mut claim);
     if store.put(&claim)? == Put::Taken {
         return Err(fenced(&shape.name, claim.epoch));
     }
@@ -35,11 +38,11 @@ pub(crate) fn recover(shape: &Shape, store: &dyn StateStore, observer: &dyn Obse
     Ok(claim)
 }
 
-fn first_checkpoint(pipeline: &str, incarnation: Uuid) -> Checkpoint {
+pub(super) fn first_checkpoint(pipeline: &str, incarnation: Uuid) -> Checkpoint {
     Checkpoint { pipeline: pipeline.to_owned(), incarnation, epoch: 1, sources: BTreeMap::new(), sinks: BTreeMap::new() }
 }
 
-fn check_pipeline(pipeline: &str, checkpoint: &Checkpoint, store: &dyn StateStore) -> Result<()> {
+pub(super) fn check_pipeline(pipeline: &str, checkpoint: &Checkpoint, store: &dyn StateStore) -> Result<()> {
     if checkpoint.pipeline == pipeline {
         return Ok(());
     }
@@ -101,7 +104,7 @@ fn disagreement(node: &SinkNode, state: &str, sink: &str, store: &dyn StateStore
         .at(format!("sink {}", node.name))
         .hint(format!(
             "was the state folder ({}) lost or swapped, or the sink replaced? Restore the one that is wrong; or accept the sink as it is \
-             and go on from the state with `wasmill state adopt`, or begin anew with `wasmill state reset`",
+             and go on from the state with `wasmill state adopt`, or start over with `wasmill state reset`",
             store.location()
         ))
 }
@@ -118,60 +121,4 @@ fn check_removed_sinks(shape: &Shape, checkpoint: &Checkpoint, store: &dyn State
         .hint("run the pipeline once with that sink, or give it up with `wasmill state adopt`")),
         _ => Ok(()),
     }
-}
-
-/// Accepts every sink as it is: their tokens are set to what the state says, and pending commits are committed where they still can be.
-///
-/// # Errors
-/// There is no state, or a sink can't be reached.
-pub fn adopt(plan: Plan, store: &dyn StateStore) -> Result<Checkpoint> {
-    let (shape, _) = Shape::new(plan);
-    let Some(checkpoint) = store.latest()? else {
-        return Err(Error::environment(format!("there is no state in {} that a sink could be adopted to", store.location()))
-            .hint("`wasmill state reset` begins anew"));
-    };
-    check_pipeline(&shape.name, &checkpoint, store)?;
-    for node in shape.sinks.iter().filter(|node| node.sink.remembers()) {
-        let here = |error: Error| error.at(format!("sink {}", node.name));
-        let progress = checkpoint.sinks.get(&*node.name).cloned().unwrap_or_default();
-        let found = node.sink.committed(&shape.name, &node.name).map_err(here)?;
-        let settled = progress.settled(checkpoint.epoch);
-        let holds_it = found.as_ref().is_some_and(|found| found.incarnation == checkpoint.incarnation && found.epoch == settled);
-        if holds_it {
-            continue;
-        }
-        let token = checkpoint.token(&node.name);
-        let claim = Token { epoch: token.previous, ..token.clone() };
-        node.sink.adopt(&claim).map_err(here)?;
-        if let Some(prepared) = progress.prepared.as_ref().filter(|_| !store.is_noted_committed(checkpoint.epoch)) {
-            node.sink.commit(&token, prepared).map_err(here)?;
-        } else {
-            node.sink.adopt(&Token { epoch: settled, ..token }).map_err(here)?;
-        }
-    }
-    let claim = checkpoint.claim();
-    match store.put(&claim)? {
-        Put::Done => Ok(claim),
-        Put::Taken => Err(fenced(&shape.name, claim.epoch)),
-    }
-}
-
-/// Forgets all progress and begins a new incarnation; the sinks keep their rows and are taken over.
-///
-/// # Errors
-/// The state can't be written, or a sink can't be reached.
-pub fn reset(plan: Plan, store: &dyn StateStore) -> Result<Checkpoint> {
-    let (shape, _) = Shape::new(plan);
-    store.clear()?;
-    let first = first_checkpoint(&shape.name, Uuid::now_v7());
-    if store.put(&first)? == Put::Taken {
-        return Err(fenced(&shape.name, first.epoch));
-    }
-    for node in shape.sinks.iter().filter(|node| node.sink.remembers()) {
-        let here = |error: Error| error.at(format!("sink {}", node.name));
-        if node.sink.committed(&shape.name, &node.name).map_err(here)?.is_some() {
-            node.sink.adopt(&Token { epoch: 0, ..first.token(&node.name) }).map_err(here)?;
-        }
-    }
-    Ok(first)
 }

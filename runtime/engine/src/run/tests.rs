@@ -1,6 +1,7 @@
 //! Whole runs with sources, stages and sinks in memory.
 
 mod doubles;
+mod mending;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,12 +90,12 @@ fn a_lost_state_is_noticed_and_reset_or_adopted() {
     let (_other, new) = state();
     let error = go(&pipeline, &new).unwrap_err();
     assert!(error.message().contains("state and sink disagree: there is no state"), "{error}");
-    crate::reset(pipeline.plan(), &new).unwrap();
+    crate::reset("p", &pipeline.named_sinks(), &new).unwrap();
     go(&pipeline, &new).unwrap();
     assert_eq!(pipeline.sink.rows().len(), 200, "reset reads everything again");
     let error = go(&pipeline, &old).unwrap_err();
     assert!(error.message().contains("disagree"), "{error}");
-    crate::adopt(pipeline.plan(), &old).unwrap();
+    crate::adopt("p", &pipeline.named_sinks(), &old).unwrap();
     go(&pipeline, &old).unwrap();
     assert_eq!(pipeline.sink.rows().len(), 200, "adopt goes on from its own progress");
 }

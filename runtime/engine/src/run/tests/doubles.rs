@@ -30,6 +30,7 @@ impl Observer for SilentObserver {
 
 /// A small pipeline: numbers -> (a stage) -> memory.
 pub(super) struct Pipeline {
+    pub source: &'static str,
     pub rows: u64,
     pub splits: u64,
     /// Each look of the source finds one split only.
@@ -48,6 +49,7 @@ pub(super) struct Pipeline {
 impl Default for Pipeline {
     fn default() -> Self {
         Self {
+            source: "numbers",
             rows: 100,
             splits: 2,
             one_by_one: false,
@@ -65,6 +67,10 @@ impl Default for Pipeline {
 }
 
 impl Pipeline {
+    pub fn named_sinks(&self) -> Vec<NamedSink> {
+        vec![("table".into(), self.sink.clone()), ("dead_letters".into(), self.dead_letters.clone())]
+    }
+
     pub fn plan(&self) -> Plan {
         let source = NumberSource { one_by_one: self.one_by_one, ..NumberSource::new(self.rows, self.splits) };
         let stages = self.stage.map(|stage| StageNode {
@@ -83,7 +89,7 @@ impl Pipeline {
             batch_rows: 16,
             row_as_json: |records, row| Ok(format!("{{\"id\":{}}}", records.column(0).as_primitive::<Int64Type>().value(row))),
             epoch: EpochPolicy { every: Duration::from_secs(3600), rows: self.epoch_rows, whole_run: self.whole_run },
-            sources: vec![SourceNode { name: "numbers".into(), source: Box::new(source), max_reject_share: 1.0 }],
+            sources: vec![SourceNode { name: self.source.into(), source: Box::new(source), max_reject_share: 1.0 }],
             stages: stages.into_iter().collect(),
             sinks: vec![sink("table", &self.sink, vec![input], schema())],
             dead_letters: (!self.without_dead_letters).then(|| sink("dead_letters", &self.dead_letters, vec![], dead_letter_schema())),
@@ -117,7 +123,7 @@ impl Source for NumberSource {
             let splits: Vec<Split> = self.left.pop().into_iter().collect();
             return Ok(Discovery { splits, complete: self.left.is_empty() });
         }
-        let size = (self.rows / self.splits).max(1);
+        let size = (self.rows / self.splits.max(1)).max(1);
         let splits = (0..self.splits).filter_map(|index| {
             let id: SplitId = index.to_string().into();
             let end = if index + 1 == self.splits { self.rows } else { (index + 1) * size };
@@ -235,6 +241,7 @@ struct Contents {
     commits: u64,
     fail_at: Option<u64>,
     lose_at: Option<u64>,
+    away: bool,
 }
 
 impl MemorySink {
@@ -264,6 +271,11 @@ impl MemorySink {
         self.0.lock().unwrap().fail_at = Some(epoch);
     }
 
+    /// Whether it can't be reached.
+    pub fn be_away(&self, away: bool) {
+        self.0.lock().unwrap().away = away;
+    }
+
     /// The next commit of this epoch or a later one is done, but says that it failed.
     pub fn lose_answer_at(&self, epoch: u64) {
         self.0.lock().unwrap().lose_at = Some(epoch);
@@ -272,7 +284,11 @@ impl MemorySink {
 
 impl Sink for MemorySink {
     fn committed(&self, _pipeline: &str, sink: &str) -> Result<Option<Committed>> {
-        Ok(self.0.lock().unwrap().tokens.get(sink).cloned())
+        let contents = self.0.lock().unwrap();
+        if contents.away {
+            return Err(Error::environment("nobody is there"));
+        }
+        Ok(contents.tokens.get(sink).cloned())
     }
 
     fn writer(&self, _context: WriterContext) -> Result<Box<dyn SinkWriter>> {

@@ -1,0 +1,153 @@
+//! What `wasmill state` does to a state: sinks are adopted, progress is forgotten, sources are renamed and dropped.
+//!
+//! It needs the pipeline's name, its state, and the sinks that it touches: no source and no plugin. Each of these is a checkpoint of the next
+//! epoch, so that a process that still runs is fenced.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::commit::fenced;
+use super::recovery::{check_pipeline, first_checkpoint};
+use crate::{Checkpoint, Error, Put, Result, Sink, StateStore, Token};
+
+/// A sink by its name in the pipeline.
+pub type NamedSink = (Arc<str>, Arc<dyn Sink>);
+
+/// Accepts sinks as they are: their tokens are set to what the state says, and pending commits are committed where they still can be. What
+/// waits for a sink that is not among them is given up.
+///
+/// # Errors
+/// There is no state, or a sink can't be reached.
+pub fn adopt(pipeline: &str, sinks: &[NamedSink], store: &dyn StateStore) -> Result<Checkpoint> {
+    let checkpoint = newest(pipeline, store)?;
+    let is_committed = store.is_noted_committed(checkpoint.epoch);
+    for (name, sink) in sinks {
+        adopt_one(&checkpoint, is_committed, name, &**sink).map_err(|error| error.at(format!("sink {name}")))?;
+    }
+    put(checkpoint.claim(), store)
+}
+
+fn adopt_one(checkpoint: &Checkpoint, is_committed: bool, name: &str, sink: &dyn Sink) -> Result<()> {
+    let progress = checkpoint.sinks.get(name).cloned().unwrap_or_default();
+    let pending = progress.prepared.as_ref().filter(|_| !is_committed);
+    let token = checkpoint.token(name);
+    if !sink.remembers() {
+        return pending.map_or(Ok(()), |prepared| sink.commit(&token, prepared).map(drop));
+    }
+    let settled = progress.settled(checkpoint.epoch);
+    let found = sink.committed(&checkpoint.pipeline, name)?;
+    if found.is_some_and(|found| found.incarnation == checkpoint.incarnation && found.epoch == settled) {
+        return Ok(());
+    }
+    match pending {
+        Some(prepared) => {
+            sink.adopt(&Token { epoch: token.previous, ..token.clone() })?;
+            sink.commit(&token, prepared).map(drop)
+        }
+        None => sink.adopt(&Token { epoch: settled, ..token }),
+    }
+}
+
+/// Forgets all progress and begins a new incarnation; the sinks keep their rows and are taken over.
+///
+/// # Errors
+/// The state can't be written, or a sink can't be reached. A sink that can't be reached is found before anything is forgotten.
+pub fn reset(pipeline: &str, sinks: &[NamedSink], store: &dyn StateStore) -> Result<Checkpoint> {
+    let mut taken_over = Vec::new();
+    for (name, sink) in sinks.iter().filter(|(_, sink)| sink.remembers()) {
+        let held = sink.committed(pipeline, name).map_err(|error| error.at(format!("sink {name}")))?;
+        taken_over.extend(held.map(|_| (name, sink)));
+    }
+    store.clear()?;
+    let first = put(first_checkpoint(pipeline, Uuid::now_v7()), store)?;
+    for (name, sink) in taken_over {
+        sink.adopt(&Token { epoch: 0, ..first.token(name) }).map_err(|error| error.at(format!("sink {name}")))?;
+    }
+    Ok(first)
+}
+
+/// Gives the progress of a source another name. `sinks` is asked for only where commits may be pending.
+///
+/// # Errors
+/// The state does not know the old name, has progress under the new one, or can't be written; a pending commit failed.
+pub fn rename_source(
+    pipeline: &str,
+    (old, new): (&str, &str),
+    sinks: impl FnOnce() -> Result<Vec<NamedSink>>,
+    store: &dyn StateStore,
+) -> Result<Checkpoint> {
+    change_sources(pipeline, sinks, store, |sources| {
+        if sources.get(new).is_some_and(|progress| !progress.is_empty()) {
+            return Err(Error::environment(format!("the state knows how far source `{new}` was read: `{old}` can't get its name"))
+                .hint(format!("`wasmill state drop-source PIPELINE {new}` forgets it")));
+        }
+        let progress = take(sources, old, store)?;
+        sources.insert(new.to_owned(), progress);
+        Ok(())
+    })
+}
+
+/// Forgets how far a source was read. `sinks` is asked for only where commits may be pending.
+///
+/// # Errors
+/// The state does not know the source, or can't be written; a pending commit failed.
+pub fn drop_source(
+    pipeline: &str,
+    name: &str,
+    sinks: impl FnOnce() -> Result<Vec<NamedSink>>,
+    store: &dyn StateStore,
+) -> Result<Checkpoint> {
+    change_sources(pipeline, sinks, store, |sources| take(sources, name, store).map(drop))
+}
+
+type Sources = BTreeMap<String, crate::Progress>;
+
+fn take(sources: &mut Sources, name: &str, store: &dyn StateStore) -> Result<crate::Progress> {
+    sources.remove(name).ok_or_else(|| {
+        let known: Vec<String> = sources.keys().map(|name| format!("`{name}`")).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Error::configuration(format!("the state in {} knows no source `{name}`", store.location())).hint(format!("its sources: {known}"))
+    })
+}
+
+fn change_sources(
+    pipeline: &str,
+    sinks: impl FnOnce() -> Result<Vec<NamedSink>>,
+    store: &dyn StateStore,
+    change: impl FnOnce(&mut Sources) -> Result<()>,
+) -> Result<Checkpoint> {
+    let checkpoint = newest(pipeline, store)?;
+    let mut next = checkpoint.claim();
+    change(&mut next.sources)?;
+    // The next checkpoint holds no commits: what is pending goes first.
+    if checkpoint.sinks.values().any(|progress| progress.prepared.is_some()) && !store.is_noted_committed(checkpoint.epoch) {
+        let sinks = sinks()?;
+        for (name, progress) in &checkpoint.sinks {
+            let Some(prepared) = &progress.prepared else { continue };
+            let Some((_, sink)) = sinks.iter().find(|(known, _)| **known == **name) else {
+                return Err(Error::environment(format!("epoch {} may not be committed to sink `{name}` yet", checkpoint.epoch))
+                    .hint("run the pipeline once as it was, or give it up with `wasmill state adopt`"));
+            };
+            sink.commit(&checkpoint.token(name), prepared).map_err(|error| error.at(format!("sink {name}")))?;
+        }
+    }
+    put(next, store)
+}
+
+fn newest(pipeline: &str, store: &dyn StateStore) -> Result<Checkpoint> {
+    let Some(checkpoint) = store.latest()? else {
+        return Err(Error::environment(format!("there is no state in {}", store.location()))
+            .hint("is it the right --state? `wasmill state reset` starts over, and takes over sinks that hold rows"));
+    };
+    check_pipeline(pipeline, &checkpoint, store)?;
+    Ok(checkpoint)
+}
+
+fn put(checkpoint: Checkpoint, store: &dyn StateStore) -> Result<Checkpoint> {
+    match store.put(&checkpoint)? {
+        Put::Done => Ok(checkpoint),
+        Put::Taken => Err(fenced(&checkpoint.pipeline, checkpoint.epoch)),
+    }
+}

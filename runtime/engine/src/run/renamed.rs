@@ -1,0 +1,40 @@
+//! Sources that have another name than when the state was written: taken for new ones, they would be read from their beginning again.
+
+use super::shape::Shape;
+use crate::{Checkpoint, Error, Result};
+
+/// Fails if the checkpoint has progress of a source that the pipeline does not have, and the pipeline has a source that the checkpoint does
+/// not know: nobody can tell a renamed source from another one but the user. A source that was only added or only removed is fine.
+pub(super) fn check_sources(shape: &Shape, checkpoint: &Checkpoint) -> Result<()> {
+    if shape.epoch.whole_run {
+        // Everything is read again whatever the state says.
+        return Ok(());
+    }
+    let is_present = |name: &str| shape.sources.iter().any(|(present, _)| **present == *name);
+    let gone: Vec<&str> = checkpoint.sources.iter().filter(|(_, progress)| !progress.is_empty()).map(|(name, _)| name.as_str()).collect();
+    let gone: Vec<&str> = gone.into_iter().filter(|name| !is_present(name)).collect();
+    let new: Vec<&str> = shape.sources.iter().map(|(name, _)| &**name).filter(|name| !checkpoint.sources.contains_key(*name)).collect();
+    let (Some(first_gone), Some(first_new)) = (gone.first(), new.first()) else { return Ok(()) };
+    Err(Error::environment(format!(
+        "the state knows how far {} was read, which the pipeline does not have, and knows nothing of {}",
+        named(&gone),
+        named(&new)
+    ))
+    .hint(format!(
+        "a renamed source would be read from its beginning again, and its rows would come twice. If it was renamed: `wasmill state rename-source \
+         PIPELINE {first_gone} {first_new}`. If `{first_new}` is another source: `wasmill state drop-source PIPELINE {first_gone}` forgets how far \
+         `{first_gone}` was read"
+    )))
+}
+
+/// Lets the checkpoint know every source of the pipeline, also those that give nothing for now.
+pub(super) fn note_sources(shape: &Shape, checkpoint: &mut Checkpoint) {
+    for (name, _) in &shape.sources {
+        checkpoint.sources.entry(name.to_string()).or_default();
+    }
+}
+
+fn named(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    format!("{} {}", if names.len() == 1 { "source" } else { "sources" }, quoted.join(", "))
+}
