@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Pins, Running, Workshop, expected};
+use crate::support::{Expected, Pins, Running, Workshop, expected};
 
 const PIPELINE: &str = r#"
 name: pins
@@ -173,12 +173,34 @@ fn overwrite_replaces_the_table_in_one_commit() {
 }
 
 #[test]
-fn too_many_rejects_stop_the_run() {
+fn too_many_rejects_stop_the_run_with_their_reasons() {
     let workshop = workshop();
     let ended = workshop.run(&["run", "pins.yaml", "--set", "stages.clean_pins.max_reject_share=0.01"]);
-    assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
     assert!(ended.stderr.contains("stage clean_pins") && ended.stderr.contains("max_reject_share"), "{}", ended.stderr);
+    assert!(ended.stderr.matches("data/a.jsonl: {").count() >= 3, "rejects are shown: {}", ended.stderr);
     assert!(workshop.delta_rows("out/pin_table").is_empty());
+    let refused = workshop.dead_numbers("out/dead_letters");
+    let Expected { table, dead } = expected(0..3000);
+    assert!(refused.len() > 10 && refused.iter().all(|number| dead.contains(number)), "dead letters of the refused epoch: {refused:?}");
+    // Its records count as not read: all of them arrive, and what is rejected again is in the dead letters again.
+    workshop.run_well(&["run", "pins.yaml"]);
+    assert!(workshop.delta_numbers("out/pin_table").iter().eq(&table));
+    let mut all: Vec<u64> = refused.into_iter().chain(dead).collect();
+    all.sort_unstable();
+    assert_eq!(workshop.dead_numbers("out/dead_letters"), all);
+}
+
+#[test]
+fn a_small_batch_that_is_rejected_whole_is_no_success() {
+    let workshop = workshop();
+    let lines = Pins(0..3000).lines();
+    let rejected: Vec<&str> = lines.lines().filter(|line| line.contains("\"many\"")).take(72).collect();
+    assert_eq!(rejected.len(), 72);
+    workshop.write("data/a.jsonl", &rejected.join("\n"));
+    let ended = workshop.run(&["run", "pins.yaml"]);
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert_eq!(workshop.dead_numbers("out/dead_letters").len(), 72);
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub const PLUGIN_REFUSAL: u8 = 3;
 pub const PLUGIN_FAULT: u8 = 4;
 /// A file, disk, server or permission.
 pub const ENVIRONMENT: u8 = 5;
+/// A source or a stage rejected a larger share of its rows than `max_reject_share` allows.
+pub const TOO_MANY_REJECTS: u8 = 6;
 /// Wasmill itself is wrong.
 pub const BUG: u8 = 70;
 
@@ -26,6 +28,7 @@ pub fn status(class: Class) -> u8 {
         Class::PluginRefusal => PLUGIN_REFUSAL,
         Class::PluginFault => PLUGIN_FAULT,
         Class::Environment => ENVIRONMENT,
+        Class::TooManyRejects => TOO_MANY_REJECTS,
         Class::Bug => BUG,
     }
 }
@@ -38,4 +41,5 @@ pub const HELP: &str = "Exit status:\n  \
     3   a plugin refused its configuration or its input\n  \
     4   a plugin crashed, broke a limit or answered nonsense\n  \
     5   a file, disk, server or permission\n  \
+    6   a source or stage rejected more of its rows than max_reject_share allows\n  \
     70  a bug in Wasmill";

@@ -80,27 +80,48 @@ impl AddAssign<&NodeCounts> for NodeCounts {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Breaker {
     max_share: f64,
-    seen: u64,
+    /// Rows that were not judged yet.
+    unjudged: Stretch,
+    /// Rows that were judged last.
+    judged: Stretch,
+}
+
+/// Rows one after the other.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stretch {
+    rows: u64,
     rejected: u64,
 }
 
-/// Fewer rows than this are not judged: two bad rows of three say nothing.
+/// Fewer rows than this are judged only at the end of a batch: in a stream, two bad rows of three say nothing yet.
 pub(crate) const BREAKER_MIN_ROWS: u64 = 100;
 
 impl Breaker {
     pub fn new(max_share: f64) -> Self {
-        Self { max_share, seen: 0, rejected: 0 }
+        Self { max_share, unjudged: Stretch::default(), judged: Stretch::default() }
     }
 
-    /// Adds an epoch; answers the share of rejects if it is too large.
-    pub fn judge(&mut self, counts: &Counts) -> Option<f64> {
-        self.seen += counts.rows_in;
-        self.rejected += counts.rows_rejected;
-        if self.seen < BREAKER_MIN_ROWS {
+    /// Whether no row waits for being judged.
+    pub fn has_judged_all(&self) -> bool {
+        self.unjudged.rows == 0
+    }
+
+    /// Adds an epoch. Returns the share of rejects if it is too large. At the end of a batch every row is judged: a few that are left
+    /// together with those before them.
+    pub fn judge(&mut self, counts: &Counts, at_end: bool) -> Option<f64> {
+        self.unjudged.rows += counts.rows_in;
+        self.unjudged.rejected += counts.rows_rejected;
+        let few = self.unjudged.rows < BREAKER_MIN_ROWS;
+        if self.unjudged.rows == 0 || (few && !at_end) {
             return None;
         }
-        let share = self.rejected as f64 / self.seen as f64;
-        (self.seen, self.rejected) = (0, 0);
+        let mut stretch = std::mem::take(&mut self.unjudged);
+        if few {
+            stretch.rows += self.judged.rows;
+            stretch.rejected += self.judged.rejected;
+        }
+        self.judged = stretch;
+        let share = stretch.rejected as f64 / stretch.rows as f64;
         (share > self.max_share).then_some(share)
     }
 }
@@ -109,12 +130,27 @@ impl Breaker {
 mod tests {
     use super::*;
 
+    fn rows(rows_in: u64, rows_rejected: u64) -> Counts {
+        Counts { rows_in, rows_rejected, ..Counts::default() }
+    }
+
     #[test]
-    fn a_breaker_waits_for_enough_rows_and_judges_each_stretch_anew() {
-        let rows = |rows_in, rows_rejected| Counts { rows_in, rows_rejected, ..Counts::default() };
+    fn a_breaker_waits_for_enough_rows_and_judges_each_stretch_by_itself() {
         let mut breaker = Breaker::new(0.5);
-        assert_eq!(breaker.judge(&rows(60, 60)), None);
-        assert_eq!(breaker.judge(&rows(60, 0)), None, "half of 120 is not too many");
-        assert_eq!(breaker.judge(&rows(100, 51)), Some(0.51));
+        assert_eq!(breaker.judge(&rows(60, 60), false), None);
+        assert_eq!(breaker.judge(&rows(60, 0), false), None, "half of 120 is not too many");
+        assert_eq!(breaker.judge(&rows(100, 51), false), Some(0.51));
+    }
+
+    #[test]
+    fn the_end_of_a_batch_is_judged_whatever_its_size() {
+        assert_eq!(Breaker::new(0.1).judge(&rows(72, 72), true), Some(1.0));
+        let mut breaker = Breaker::new(0.1);
+        assert_eq!(breaker.judge(&rows(1000, 50), false), None);
+        assert_eq!(breaker.judge(&rows(5, 2), true), None, "two of the last five, but few of all");
+        let mut breaker = Breaker::new(0.1);
+        assert_eq!(breaker.judge(&rows(72, 72), false), None);
+        assert_eq!(breaker.judge(&rows(0, 0), true), Some(1.0), "an empty end judges what came before");
+        assert_eq!(Breaker::new(0.0).judge(&rows(0, 0), true), None);
     }
 }

@@ -14,19 +14,22 @@ pub enum Class {
     PluginFault,
     /// A file, disk, server or permission: the world outside.
     Environment,
+    /// A source or a stage rejected a larger share of its rows than the pipeline allows.
+    TooManyRejects,
     /// Wasmill itself is wrong.
     Bug,
 }
 
 /// What went wrong, where, and what to do about it.
 ///
-/// `Display` gives one line. Messages must not hold secrets.
+/// `Display` gives one line, without the details and the hint. Messages must not hold secrets.
 #[derive(Debug)]
 pub struct Error {
     class: Class,
     message: String,
     /// From the innermost place outwards.
     places: Vec<String>,
+    details: Vec<String>,
     hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -37,7 +40,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the given class.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), places: Vec::new(), hint: None, source: None }
+        Self { class, message: message.into(), places: Vec::new(), details: Vec::new(), hint: None, source: None }
     }
 
     /// The pipeline file or the command line is wrong.
@@ -71,6 +74,13 @@ impl Error {
         self
     }
 
+    /// Adds a line of evidence: a record, a difference, a figure. A detail may have several lines.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.details.push(detail.into());
+        self
+    }
+
     /// Adds the next place outwards: `"stage clean_pins"`.
     #[must_use]
     pub fn at(mut self, place: impl Into<String>) -> Self {
@@ -98,6 +108,11 @@ impl Error {
     /// What to do about it, where that is known.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// The evidence, in the order in which it was added.
+    pub fn details(&self) -> &[String] {
+        &self.details
     }
 
     /// Where it happened, from the outermost place inwards.

@@ -3,17 +3,24 @@
 mod account;
 mod board;
 mod commit;
+mod committer;
 mod coordinator;
 mod graph;
+mod judge;
 mod lane;
 mod mending;
+mod reasons;
 mod recovery;
 mod renamed;
 mod shape;
 #[cfg(test)]
 mod tests;
 
-use crate::{Observer, Plan, Result, StateStore, StopSignal, Summary};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::{Error, Observer, Plan, Result, StateStore, StopSignal, Summary};
 
 pub use mending::{NamedSink, adopt, drop_source, rename_source, reset};
 
@@ -23,8 +30,23 @@ pub use mending::{NamedSink, adopt, drop_source, rename_source, reset};
 ///
 /// # Errors
 /// The first error of any lane, source, stage or sink. What was committed stays; the next run goes on from the last checkpoint.
-pub fn run(plan: Plan, store: &dyn StateStore, stop: &StopSignal, observer: &dyn Observer) -> Result<Summary> {
-    let (shape, sources) = shape::Shape::new(plan);
-    let checkpoint = recovery::recover(&shape, store, observer)?;
-    coordinator::Coordinator::new(&shape, &sources, store, observer, checkpoint).run(stop)
+///
+/// A run that fails waits for a commit that is under way for half a second only. Its thread may outlive the call and then holds the store; a
+/// caller that starts another run at once is safe, for the commit is the same whoever sends it.
+pub fn run(plan: Plan, store: Arc<dyn StateStore>, stop: &StopSignal, observer: &dyn Observer) -> Result<Summary> {
+    let run = || {
+        let (shape, sources) = shape::Shape::new(plan);
+        let checkpoint = recovery::recover(&shape, &*store, observer)?;
+        coordinator::Coordinator::new(Arc::new(shape), Arc::new(sources), store, observer, checkpoint).run(stop)
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        Err(panicked("the coordinator", &*panic)
+            .hint("this is a bug in wasmill; what the state has noted is committed by the next run, which repeats the rest"))
+    })
+}
+
+/// The error that a panic is.
+fn panicked(who: &str, panic: &(dyn Any + Send)) -> Error {
+    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::bug(format!("{who} panicked: {}", message.unwrap_or("no message")))
 }

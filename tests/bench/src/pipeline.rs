@@ -76,7 +76,7 @@ pub fn run(input: &Path, cleaning: Cleaning, location: &Location, out: &Path) ->
         dead_letters: None,
         row_as_json: row_to_json,
     };
-    let summary = wasmill_engine::run(plan, &LocalState::open(&out.join("state"), "bench")?, &StopSignal::new(), &Silent)?;
+    let summary = wasmill_engine::run(plan, Arc::new(LocalState::open(&out.join("state"), "bench")?), &StopSignal::new(), &Silent)?;
     println!("{}", serde_json::to_string(&summary)?);
     Ok(())
 }

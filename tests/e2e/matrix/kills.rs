@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::destination::Destination;
 use super::mill::Mill;
 use super::origin::Origin;
-use super::{ENGINE_POINTS, ORIGINS};
+use super::{ENGINE_POINTS, ORIGINS, START_POINTS};
 use crate::support::{Ended, Random, number_from_environment};
 
 /// A run that is killed at random moments is about over by then; where it is over earlier, the next one is killed earlier.
@@ -54,7 +54,11 @@ impl<O: Origin, D: Destination> Kills<O, D> {
     fn at_point(&mut self, point: &str) {
         let mode = self.mode();
         // Passed at once by some, which may be while a start makes up for the kill before; batches are many.
-        let passes = self.random.below(if point == "lane-after-batch" { O::POSTS / 500 } else { 2 });
+        let passes = match point {
+            "lane-after-batch" => self.random.below(O::POSTS / 500),
+            point if START_POINTS.contains(&point) => 0,
+            _ => self.random.below(2),
+        };
         self.mill.add(if mode == "batch" { O::POSTS } else { O::POSTS / 2 });
         let mut running = self.mill.start(mode, &format!("{point}={passes}*off->return(kill)"));
         if mode == "stream" {

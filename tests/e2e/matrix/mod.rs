@@ -23,7 +23,12 @@ pub const ENGINE_POINTS: &[&str] = &[
     "engine-after-checkpoint",
     "engine-after-sink-commit",
     "engine-after-commit",
+    "engine-in-clean-up",
+    "engine-after-claim",
 ];
+
+/// Of these, the points that a start passes once.
+pub const START_POINTS: &[&str] = &["engine-after-claim"];
 
 /// The pairs of some origins with every destination.
 macro_rules! every_sink {

@@ -3,6 +3,7 @@
 
 use rustix::process::Signal;
 
+use super::START_POINTS;
 use super::destination::Destination;
 use super::mill::{Mill, State};
 use super::origin::Files;
@@ -13,7 +14,8 @@ fn sleep_at<D: Destination>(state: State, point: &str) {
     println!("{} asleep at {point}, state: {state:?}", D::NAME);
     let mut mill = Mill::<Files, D>::new(state);
     (0..3).for_each(|_| mill.add(2_000));
-    let sleeper = mill.start("batch", &format!("{point}=1*off->1*return(stop)"));
+    let passes = if START_POINTS.contains(&point) { 0 } else { 1 };
+    let sleeper = mill.start("batch", &format!("{point}={passes}*off->1*return(stop)"));
     sleeper.wait_until_stopped();
 
     if state == State::Disk {
@@ -36,7 +38,14 @@ fn sleep_at<D: Destination>(state: State, point: &str) {
 
 /// At each of the destination's points, and at those of the engine around them; each with checkpoints here or there in turn.
 pub fn sleep_everywhere<D: Destination>() {
-    let of_engine = ["engine-before-checkpoint", "engine-after-sink-commit", "engine-after-checkpoint", "lane-after-batch"];
+    let of_engine = [
+        "engine-before-checkpoint",
+        "engine-after-sink-commit",
+        "engine-after-checkpoint",
+        "lane-after-batch",
+        "engine-after-claim",
+        "engine-in-clean-up",
+    ];
     for (turn, point) in of_engine.iter().chain(D::POINTS).enumerate() {
         sleep_at::<D>(if turn % 2 == 0 { State::Bucket } else { State::Disk }, point);
     }

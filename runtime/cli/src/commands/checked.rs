@@ -45,11 +45,15 @@ pub fn fail(error: &Error, redactor: &Redactor, json: bool) -> u8 {
             "event": "failed",
             "class": error.class(),
             "message": redactor.clean(&error.to_string()),
+            "details": error.details().iter().map(|detail| redactor.clean(detail)).collect::<Vec<_>>(),
             "hint": error.hint_text().map(|hint| redactor.clean(hint)),
         });
         super::print(&format!("{value}\n"));
     }
     let mut text = format!("error: {error}\n");
+    for detail in error.details() {
+        text += &format!("  {}\n", detail.replace('\n', "\n  "));
+    }
     if let Some(hint) = error.hint_text() {
         text += &format!("  help: {hint}\n");
     }

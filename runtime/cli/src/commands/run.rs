@@ -1,7 +1,9 @@
 //! `wasmill run`.
 
+use std::sync::Arc;
+
 use clap::Args;
-use wasmill_engine::Result;
+use wasmill_engine::{Result, StateStore};
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
@@ -46,10 +48,10 @@ impl Run {
 
 fn execute(checked: &Checked, display: Display) -> Result<()> {
     let stop = stop_on_signals()?;
-    let state = crate::plan::open_state(&checked.state, &checked.name)?;
+    let state: Arc<dyn StateStore> = Arc::from(crate::plan::open_state(&checked.state, &checked.name)?);
     let plan = crate::plan::build(checked, &*state)?;
     let shown = Shown::new(display, &checked.name);
-    let summary = wasmill_engine::run(plan, &*state, &stop, &shown);
+    let summary = wasmill_engine::run(plan, state, &stop, &shown);
     shown.finish();
     let summary = summary?;
     match display {

@@ -53,6 +53,8 @@ pub struct SourceSpec {
     /// `max_reject_share: 10%`
     ///
     /// The share of records that may fail to decode before the pipeline stops. Default: 10%.
+    ///
+    /// Judged from 100 records on, and at the end of a batch whatever its size.
     pub max_reject_share: Option<Share>,
 }
 

@@ -42,6 +42,8 @@ pub struct StageSpec {
     /// `max_reject_share: 10%`
     ///
     /// The share of its rows that the stage may reject before the pipeline stops. Default: 10%.
+    ///
+    /// Judged from 100 rows on, and at the end of a batch whatever its size.
     pub max_reject_share: Option<Share>,
 }
 

@@ -149,13 +149,17 @@ impl Board {
         }
     }
 
-    /// Adds source records to the open epoch. A lane that is still in the epoch before adds to the later one: bounds are not exact.
-    pub fn add(&self, rows: u64, rejects: u64, bytes: u64) {
+    /// Adds source records to the epoch that their lane is in. Those of an epoch that is closed already count for no bound: an epoch that
+    /// is open has rows only if a lane wrote some into it.
+    pub fn add(&self, epoch: u64, rows: u64, rejects: u64, bytes: u64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.rejects.fetch_add(rejects, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        // A batch without records has moved a position, which some epoch has to note.
-        self.lock().rows += rows.max(1);
+        let mut state = self.lock();
+        if state.open_epoch == epoch {
+            // A batch without records has moved a position, which some epoch has to note.
+            state.rows += rows.max(1);
+        }
     }
 
     /// Puts splits into the queue.
@@ -215,24 +219,33 @@ mod tests {
     #[test]
     fn rows_close_an_epoch_for_every_lane() {
         let board = board(10);
-        board.add(9, 0, 0);
+        board.add(5, 9, 0, 0);
         assert_eq!(board.directive(5), Directive::Work);
-        board.add(1, 0, 0);
+        board.add(5, 1, 0, 0);
         assert_eq!(board.directive(5), Directive::Close { last: false });
         assert_eq!(board.directive(6), Directive::Work);
+    }
+
+    #[test]
+    fn rows_of_a_lane_that_is_behind_count_for_its_own_epoch() {
+        let board = board(10);
+        board.add(5, 10, 0, 0);
+        assert_eq!(board.directive(5), Directive::Close { last: false });
+        board.add(5, 10, 0, 0);
+        assert_eq!(board.directive(6), Directive::Work, "nothing was written into epoch 6");
     }
 
     #[test]
     fn time_closes_an_epoch_whose_turn_it_is() {
         let board = Board::new(1, 5, EpochPolicy { every: Duration::ZERO, rows: 10, whole_run: false });
         assert_eq!(board.directive(5), Directive::Work, "it has no rows");
-        board.add(1, 0, 0);
+        board.add(5, 1, 0, 0);
         assert_eq!(board.directive(5), Directive::Close { last: false });
-        board.add(1, 0, 0);
+        board.add(6, 1, 0, 0);
         assert_eq!(board.directive(6), Directive::Work, "epoch 5 is not committed");
         board.committed(5);
         assert_eq!(board.directive(6), Directive::Close { last: false });
-        board.add(10, 0, 0);
+        board.add(7, 10, 0, 0);
         assert_eq!(board.directive(7), Directive::Close { last: false }, "its rows close it all the same");
     }
 
@@ -240,7 +253,7 @@ mod tests {
     fn a_batch_without_records_ends_in_an_epoch_too() {
         let board = board(1);
         assert_eq!(board.directive(5), Directive::Work);
-        board.add(0, 0, 0);
+        board.add(5, 0, 0, 0);
         assert_eq!(board.directive(5), Directive::Close { last: false });
         assert_eq!(board.rows.load(Ordering::Relaxed), 0, "it adds nothing to what is shown");
     }

@@ -1,7 +1,7 @@
 //! The two-phase commit of an epoch: prepare every sink, note it in the checkpoint, commit every sink.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -11,59 +11,86 @@ use super::shape::{Shape, Sources};
 use crate::{Checkpoint, CommitOutcome, EpochTimes, Error, Put, Result, SinkProgress, StateStore, failpoint};
 
 /// Commits epochs one after the other. Owns the newest checkpoint.
-pub(crate) struct Committer<'p> {
-    shape: &'p Shape,
-    sources: &'p Sources,
-    store: &'p dyn StateStore,
-    checkpoint: Checkpoint,
+pub(crate) struct Commits {
+    shape: Arc<Shape>,
+    sources: Arc<Sources>,
+    store: Arc<dyn StateStore>,
+    checkpoint: Arc<Checkpoint>,
+    /// The checkpoint that was put last, whatever came of it.
+    attempted: Option<Arc<Checkpoint>>,
 }
 
-impl<'p> Committer<'p> {
-    pub fn new(shape: &'p Shape, sources: &'p Sources, store: &'p dyn StateStore, checkpoint: Checkpoint) -> Self {
-        Self { shape, sources, store, checkpoint }
+/// What of an epoch is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Everything.
+    Whole,
+    /// The dead letters alone: the epoch's other rows were refused, and its records are read again by the next run.
+    DeadLetters,
+}
+
+impl Commits {
+    pub fn new(shape: Arc<Shape>, sources: Arc<Sources>, store: Arc<dyn StateStore>, checkpoint: Arc<Checkpoint>) -> Self {
+        Self { shape, sources, store, checkpoint, attempted: None }
     }
 
-    pub fn checkpoint(&self) -> &Checkpoint {
+    pub fn checkpoint(&self) -> &Arc<Checkpoint> {
         &self.checkpoint
     }
 
     /// Commits what the lanes did in an epoch, in the order of lanes.
-    pub fn commit(&mut self, epoch: u64, lanes: Vec<LaneEpoch>) -> Result<EpochTimes> {
+    ///
+    /// Epochs have no gaps: a process whose epoch is not the one after the newest checkpoint could put it beside another process's claim,
+    /// and both would believe that the pipeline is theirs.
+    pub fn commit(&mut self, epoch: u64, lanes: Vec<LaneEpoch>, extent: Extent) -> Result<EpochTimes> {
         let begun = Instant::now();
-        let mut next = Checkpoint { epoch, ..self.checkpoint.claim() };
-        if self.shape.epoch.whole_run {
-            // Everything was read anew: what an earlier run had read says nothing about this one.
+        let mut next = self.checkpoint.claim();
+        if next.epoch != epoch {
+            return Err(Error::bug(format!("epoch {epoch} is to be committed after epoch {}", self.checkpoint.epoch)));
+        }
+        if self.shape.epoch.whole_run && extent == Extent::Whole {
+            // Everything was read again: what an earlier run had read says nothing about this one.
             next.sources.clear();
         }
-        let mut parts: Vec<Vec<Value>> = self.shape.sinks.iter().map(|_| Vec::new()).collect();
-        for lane in lanes {
-            for (sink, part) in parts.iter_mut().zip(lane.part.parts) {
-                sink.extend(part);
-            }
-            for (source, split, state) in lane.progress {
-                let source = self.shape.sources[source].0.to_string();
-                next.sources.entry(source).or_default().insert(split, state);
-            }
-        }
+        let parts = self.gather(&mut next, lanes, extent);
         self.compact(&mut next)?;
         failpoint::hit("engine-before-prepare");
         next.sinks = self.prepare(&next, parts)?;
         let prepared = Instant::now();
         failpoint::hit("engine-before-checkpoint");
+        let next = Arc::new(next);
+        self.attempted = Some(Arc::clone(&next));
         match self.store.put(&next)? {
             Put::Done => self.checkpoint = next,
             Put::Taken => return Err(fenced(&self.shape.name, epoch)),
         }
         let noted = Instant::now();
         failpoint::hit("engine-after-checkpoint");
-        commit_prepared(self.shape, &self.checkpoint)?;
+        commit_prepared(&self.shape, &self.checkpoint)?;
         failpoint::hit("engine-after-commit");
         self.store.note_committed(epoch);
         Ok(EpochTimes { prepare: prepared - begun, checkpoint: noted - prepared, commit: noted.elapsed() })
     }
 
+    /// The parts of each sink, in the order of lanes; notes the lanes' progress.
+    fn gather(&self, next: &mut Checkpoint, lanes: Vec<LaneEpoch>, extent: Extent) -> Vec<Vec<Value>> {
+        let mut parts: Vec<Vec<Value>> = self.shape.sinks.iter().map(|_| Vec::new()).collect();
+        for lane in lanes {
+            for (index, part) in lane.part.parts.into_iter().enumerate() {
+                if extent == Extent::Whole || self.shape.dead_letters == Some(index) {
+                    parts[index].extend(part);
+                }
+            }
+            for (source, split, state) in lane.progress.into_iter().filter(|_| extent == Extent::Whole) {
+                let source = self.shape.sources[source].0.to_string();
+                next.sources.entry(source).or_default().insert(split, state);
+            }
+        }
+        parts
+    }
+
     fn compact(&self, next: &mut Checkpoint) -> Result<()> {
-        for ((name, _), source) in self.shape.sources.iter().zip(self.sources) {
+        for ((name, _), source) in self.shape.sources.iter().zip(&*self.sources) {
             if let Some(progress) = next.sources.get_mut(&**name) {
                 let source = source.lock().unwrap_or_else(PoisonError::into_inner);
                 source.compact(progress).map_err(|error| error.at(format!("source {name}")))?;
@@ -72,12 +99,18 @@ impl<'p> Committer<'p> {
         Ok(())
     }
 
-    /// Says why this process failed, if another one has taken over: it may have removed what this one had staged.
+    /// Says why a commit failed if another process has taken over: that one may have removed what this one had staged. A checkpoint that this
+    /// process put itself, but whose put failed halfway, is no sign of another.
     pub fn explain(&self, error: Error) -> Error {
         match self.store.latest() {
-            Ok(Some(newest)) if newest.epoch > self.checkpoint.epoch => fenced(&self.shape.name, newest.epoch).caused_by(error),
+            Ok(Some(newest)) if self.is_of_another_process(&newest) => fenced(&self.shape.name, newest.epoch).caused_by(error),
             _ => error,
         }
+    }
+
+    fn is_of_another_process(&self, newest: &Checkpoint) -> bool {
+        let is_ours = |ours: &Checkpoint| ours == newest;
+        newest.epoch > self.checkpoint.epoch && !self.attempted.as_deref().is_some_and(is_ours)
     }
 
     fn prepare(&self, next: &Checkpoint, parts: Vec<Vec<Value>>) -> Result<BTreeMap<String, SinkProgress>> {
@@ -98,14 +131,14 @@ pub(crate) fn fenced(pipeline: &str, epoch: u64) -> Error {
         .hint("this process has committed nothing since; leave the other one running, or stop both and start one")
 }
 
-/// Makes every prepared commit of a checkpoint visible. Answers the sinks in which this call did it.
-pub(crate) fn commit_prepared(shape: &Shape, checkpoint: &Checkpoint) -> Result<Vec<std::sync::Arc<str>>> {
+/// Makes every prepared commit of a checkpoint visible. Returns the sinks in which this call did it.
+pub(crate) fn commit_prepared(shape: &Shape, checkpoint: &Checkpoint) -> Result<Vec<Arc<str>>> {
     let mut done = Vec::new();
     for node in &shape.sinks {
         let Some(prepared) = checkpoint.sinks.get(&*node.name).and_then(|progress| progress.prepared.as_ref()) else { continue };
         let outcome = node.sink.commit(&checkpoint.token(&node.name), prepared);
         match outcome.map_err(|error| error.at(format!("sink {}", node.name)).at(format!("commit of epoch {}", checkpoint.epoch)))? {
-            CommitOutcome::Done => done.push(std::sync::Arc::clone(&node.name)),
+            CommitOutcome::Done => done.push(Arc::clone(&node.name)),
             CommitOutcome::Already => {}
         }
         failpoint::hit("engine-after-sink-commit");

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::board::Board;
-use super::commit::Committer;
+use super::commit::{Commits, fenced};
+use super::committer::{ClosedEpoch, Committed, Committer};
+use super::judge::Judge;
 use super::lane::{Lane, LaneEpoch, Report};
 use super::shape::{Shape, Sources};
-use crate::counts::{BREAKER_MIN_ROWS, Breaker, NodeCounts};
+use crate::counts::NodeCounts;
 use crate::{
     Checkpoint, Counts, Error, Event, Mode, NodeSummary, Observer, Progress, Progression, Result, StateStore, StopSignal, Summary,
 };
@@ -25,18 +27,23 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 const DISCOVER_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) struct Coordinator<'p> {
-    shape: &'p Shape,
-    sources: &'p Sources,
+    shape: Arc<Shape>,
+    sources: Arc<Sources>,
+    store: Arc<dyn StateStore>,
     observer: &'p dyn Observer,
-    committer: Committer<'p>,
+    checkpoint: Arc<Checkpoint>,
     /// What each source had done when the run began.
     restored: Vec<Progress>,
     /// The epoch that is collected now; later ones wait in `pending`.
     epoch: u64,
     pending: BTreeMap<u64, Vec<LaneEpoch>>,
     lanes_ended: usize,
+    /// Epochs that the committer has and has not reported yet.
+    committing: usize,
     counts: NodeCounts,
-    breakers: Vec<(&'static str, usize, Breaker)>,
+    judge: Judge,
+    /// An epoch was refused: its dead letters are being committed, then the run ends.
+    refused: bool,
     epochs: u64,
     stopped: bool,
     begun: Instant,
@@ -44,38 +51,48 @@ pub(crate) struct Coordinator<'p> {
     looked: Instant,
 }
 
+/// Ends the lanes when the coordinator ends, even by a panic: the scope that they live in waits for them.
+struct AbortOnDrop<'b>(&'b Board);
+
+impl Drop for AbortOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl<'p> Coordinator<'p> {
     pub fn new(
-        shape: &'p Shape,
-        sources: &'p Sources,
-        store: &'p dyn StateStore,
+        shape: Arc<Shape>,
+        sources: Arc<Sources>,
+        store: Arc<dyn StateStore>,
         observer: &'p dyn Observer,
         checkpoint: Checkpoint,
     ) -> Self {
         let epoch = checkpoint.epoch + 1;
-        let restore = |(name, _): &(std::sync::Arc<str>, f64)| match shape.epoch.whole_run {
+        let restore = |(name, _): &(Arc<str>, f64)| match shape.epoch.whole_run {
             true => Progress::new(),
             false => checkpoint.sources.get(&**name).cloned().unwrap_or_default(),
         };
-        let sources_breakers = shape.sources.iter().enumerate().map(|(index, (_, share))| ("source", index, Breaker::new(*share)));
-        let stage_breakers = shape.stages.iter().enumerate().map(|(index, node)| ("stage", index, Breaker::new(node.max_reject_share)));
         let now = Instant::now();
         Self {
-            shape,
-            sources,
-            observer,
             restored: shape.sources.iter().map(restore).collect(),
-            committer: Committer::new(shape, sources, store, checkpoint),
             epoch,
             pending: BTreeMap::new(),
             lanes_ended: 0,
+            committing: 0,
             counts: shape.zero_counts(),
-            breakers: sources_breakers.chain(stage_breakers).collect(),
+            judge: Judge::new(&shape),
+            refused: false,
             epochs: 0,
             stopped: false,
             begun: now,
             told: now,
             looked: now,
+            checkpoint: Arc::new(checkpoint),
+            shape,
+            sources,
+            store,
+            observer,
         }
     }
 
@@ -85,36 +102,36 @@ impl<'p> Coordinator<'p> {
         let board = Board::new(self.shape.lanes, first, self.shape.epoch);
         self.look(&board)?;
         let (sender, receiver) = unbounded();
-        let incarnation = self.committer.checkpoint().incarnation;
+        let incarnation = self.checkpoint.incarnation;
+        let shape = Arc::clone(&self.shape);
+        let commits = Commits::new(Arc::clone(&shape), Arc::clone(&self.sources), Arc::clone(&self.store), Arc::clone(&self.checkpoint));
+        let committer = Committer::start(commits, sender.clone())?;
         std::thread::scope(|scope| -> Result<()> {
-            for index in 0..self.shape.lanes {
-                let (reports, at) = (sender.clone(), (self.shape, &board));
+            let _lanes_end = AbortOnDrop(&board);
+            for index in 0..shape.lanes {
+                let (reports, at) = (sender.clone(), (&*shape, &board));
                 let body = move || lane_body((index, first, incarnation), at, &reports);
                 let spawned = std::thread::Builder::new().name(format!("lane-{index}")).spawn_scoped(scope, body);
-                if let Err(error) = spawned {
-                    board.abort();
-                    return Err(Error::io("start a lane's thread", error));
-                }
+                spawned.map_err(|error| Error::io("start a lane's thread", error))?;
             }
-            let supervised = self.supervise(&board, &receiver, stop);
-            if supervised.is_err() || self.lanes_ended < self.shape.lanes {
-                board.abort();
-            }
-            supervised
-        })
-        .map_err(|error| self.committer.explain(error))?;
+            self.supervise(&board, &committer, &receiver, stop)
+        })?;
+        drop(committer);
         Ok(self.summary())
     }
 
-    fn supervise(&mut self, board: &Board, reports: &Receiver<Report>, stop: &StopSignal) -> Result<()> {
+    fn supervise(&mut self, board: &Board, committer: &Committer, reports: &Receiver<Report>, stop: &StopSignal) -> Result<()> {
         loop {
             match reports.recv_timeout(TICK) {
-                Ok(Report::Failed(error)) => return Err(error),
-                Ok(Report::Epoch(part)) => self.collect(part, board)?,
+                Ok(Report::Failed(error)) if self.refused => tracing::debug!(%error, "a lane failed after an epoch was refused"),
+                Ok(Report::Failed(error)) => return Err(self.explain(error)),
+                Ok(Report::NotCommitted(error)) => return Err(error),
+                Ok(Report::Epoch(part)) => self.collect(part, board, committer),
+                Ok(Report::Committed(committed)) => self.committed(committed, board),
                 Ok(Report::Idle) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(Error::bug("the lanes ended without a word")),
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::bug("the lanes and the committer ended without a report")),
             }
-            if self.lanes_ended == self.shape.lanes {
+            if self.lanes_ended == self.shape.lanes && self.committing == 0 {
                 self.tell(board, true);
                 return Ok(());
             }
@@ -131,11 +148,20 @@ impl<'p> Coordinator<'p> {
                 board.close_last();
             }
             let looks = self.shape.mode == Mode::Stream || !board.is_complete();
-            if looks && !self.stopped && self.looked.elapsed() >= DISCOVER_EVERY {
+            if looks && !self.stopped && !self.refused && self.looked.elapsed() >= DISCOVER_EVERY {
                 self.looked = Instant::now();
                 self.look(board)?;
             }
             self.tell(board, false);
+        }
+    }
+
+    /// Says why a lane failed if another process has taken over: that one may have removed what this one had staged.
+    fn explain(&self, error: Error) -> Error {
+        // Of the epochs that the committer has, the last one may be noted already.
+        match self.store.latest() {
+            Ok(Some(newest)) if newest.epoch >= self.epoch => fenced(&self.shape.name, newest.epoch).caused_by(error),
+            _ => error,
         }
     }
 
@@ -155,67 +181,57 @@ impl<'p> Coordinator<'p> {
         Ok(())
     }
 
-    fn collect(&mut self, part: LaneEpoch, board: &Board) -> Result<()> {
+    fn collect(&mut self, part: LaneEpoch, board: &Board, committer: &Committer) {
         self.lanes_ended += usize::from(part.last);
         self.pending.entry(part.epoch).or_default().push(part);
-        while self.pending.get(&self.epoch).is_some_and(|parts| parts.len() == self.shape.lanes) {
+        while !self.refused && self.pending.get(&self.epoch).is_some_and(|parts| parts.len() == self.shape.lanes) {
             let parts = self.pending.remove(&self.epoch).unwrap_or_default();
-            self.finish(parts)?;
-            board.committed(self.epoch);
+            self.close(parts, board, committer);
             self.epoch += 1;
         }
-        Ok(())
     }
 
-    /// Judges and commits one epoch of all lanes.
-    fn finish(&mut self, mut parts: Vec<LaneEpoch>) -> Result<()> {
-        parts.sort_by_key(|part| part.lane);
+    /// Judges one epoch of all lanes and hands it to the committer.
+    fn close(&mut self, mut lanes: Vec<LaneEpoch>, board: &Board, committer: &Committer) {
+        lanes.sort_by_key(|lane| lane.lane);
         let mut counts = self.shape.zero_counts();
-        parts.iter().for_each(|part| counts += &part.part.counts);
-        self.judge(&counts)?;
-        let nothing = parts.iter().all(|part| part.progress.is_empty() && part.part.parts.iter().all(Option::is_none));
-        if nothing {
-            return Ok(());
+        lanes.iter().for_each(|lane| counts += &lane.part.counts);
+        lanes.iter_mut().for_each(|lane| self.judge.add(std::mem::take(&mut lane.part.reasons)));
+        let is_last = lanes.iter().all(|lane| lane.last);
+        let at_end = is_last && self.shape.mode == Mode::Batch && !self.stopped;
+        let refused = self.judge.judge(&self.shape, &counts, self.epoch, at_end);
+        let nothing = lanes.iter().all(|lane| lane.progress.is_empty() && lane.part.parts.iter().all(Option::is_none));
+        if nothing && is_last && refused.is_none() {
+            // No epoch of this process follows, so that the numbers have no gap.
+            return;
         }
-        let took = self.committer.commit(self.epoch, parts)?;
+        if refused.is_some() {
+            self.refused = true;
+            board.abort();
+        }
+        self.committing += 1;
+        committer.commit(ClosedEpoch { epoch: self.epoch, lanes, counts, refused });
+    }
+
+    fn committed(&mut self, committed: Committed, board: &Board) {
+        let Committed { epoch, counts, took, checkpoint } = committed;
+        self.committing -= 1;
+        board.committed(epoch);
+        self.checkpoint = checkpoint;
         self.tell_sources();
         self.epochs += 1;
         self.counts += &counts;
         let rows = counts.sources.iter().map(|counts| counts.rows_in).sum();
-        self.observer.on(Event::EpochCommitted { epoch: self.epoch, rows, took });
-        Ok(())
+        self.observer.on(Event::EpochCommitted { epoch, rows, took });
     }
 
     /// Tells each source how far the epochs go that every sink has.
     fn tell_sources(&self) {
         for (source, (name, _)) in self.sources.iter().zip(&self.shape.sources) {
-            if let Some(progress) = self.committer.checkpoint().sources.get(&**name) {
+            if let Some(progress) = self.checkpoint.sources.get(&**name) {
                 source.lock().unwrap_or_else(PoisonError::into_inner).committed(progress);
             }
         }
-    }
-
-    fn judge(&mut self, counts: &NodeCounts) -> Result<()> {
-        for (kind, index, breaker) in &mut self.breakers {
-            let (counts, name, limit) = match *kind {
-                "source" => (&counts.sources[*index], &self.shape.sources[*index].0, self.shape.sources[*index].1),
-                _ => (&counts.stages[*index], &self.shape.stages[*index].name, self.shape.stages[*index].max_reject_share),
-            };
-            if let Some(share) = breaker.judge(counts) {
-                return Err(Error::environment(format!(
-                    "{:.1} % of its rows were rejected, and max_reject_share allows {:.1} %; epoch {} is not committed",
-                    share * 100.0,
-                    limit * 100.0,
-                    self.epoch
-                ))
-                .at(format!("{kind} {name}"))
-                .hint(format!(
-                    "look at a few of its rows first: the input may not be what the {kind} expects; raise max_reject_share if such a share \
-                     is normal (judged from {BREAKER_MIN_ROWS} rows on)"
-                )));
-            }
-        }
-        Ok(())
     }
 
     fn tell(&mut self, board: &Board, at_once: bool) {
@@ -270,11 +286,8 @@ fn lane_body(start: (usize, u64, uuid::Uuid), at: (&Shape, &Board), reports: &Se
     let failed = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
-        Err(panic) => {
-            let message = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
-            Error::bug(format!("lane {} panicked: {}", start.0, message.unwrap_or_else(|| "no message".to_owned())))
-                .hint("this is a bug in wasmill; nothing of the open epoch was committed, the next run repeats it")
-        }
+        Err(panic) => super::panicked(&format!("lane {}", start.0), &*panic)
+            .hint("this is a bug in wasmill; nothing of the open epoch was committed, the next run repeats it"),
     };
     let _ = reports.send(Report::Failed(failed));
 }

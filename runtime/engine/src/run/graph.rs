@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::account::{account, resolve};
+use super::reasons::Reasons;
 use super::shape::{Consumer, Shape};
 use crate::counts::NodeCounts;
 use crate::{
@@ -20,6 +21,8 @@ pub(crate) struct EpochPart {
     /// A part for each sink that got rows.
     pub parts: Vec<Option<Value>>,
     pub counts: NodeCounts,
+    /// Why rows were rejected.
+    pub reasons: Reasons,
 }
 
 pub(crate) struct Graph<'p> {
@@ -30,6 +33,7 @@ pub(crate) struct Graph<'p> {
     stages: Vec<Box<dyn StageInstance>>,
     writers: Vec<Option<Box<dyn SinkWriter>>>,
     counts: NodeCounts,
+    reasons: Reasons,
 }
 
 impl<'p> Graph<'p> {
@@ -37,7 +41,7 @@ impl<'p> Graph<'p> {
         let open = |node: &StageNode| node.stage.open(lane).map_err(|error| error.at(format!("stage {}", node.name)));
         let stages = shape.stages.iter().map(open).collect::<Result<_>>()?;
         let writers = shape.sinks.iter().map(|_| None).collect();
-        Ok(Self { shape, lane, incarnation, epoch, stages, writers, counts: shape.zero_counts() })
+        Ok(Self { shape, lane, incarnation, epoch, stages, writers, counts: shape.zero_counts(), reasons: Reasons::default() })
     }
 
     /// Takes what a source read. Answers how many rejects there were on the way, its own included.
@@ -70,7 +74,7 @@ impl<'p> Graph<'p> {
         let counts = std::mem::replace(&mut self.counts, self.shape.zero_counts());
         self.epoch += 1;
         self.stages.iter_mut().for_each(|stage| stage.begin_epoch());
-        Ok(EpochPart { parts, counts })
+        Ok(EpochPart { parts, counts, reasons: std::mem::take(&mut self.reasons) })
     }
 
     /// A sink that overwrites must do so even where no row came for it: one lane always writes.
@@ -158,6 +162,7 @@ impl<'p> Graph<'p> {
     fn bury(&mut self, rejects: &[Reject]) -> Result<()> {
         let Some(first) = rejects.first() else { return Ok(()) };
         self.counts.dead_letters.rows_in += rejects.len() as u64;
+        rejects.iter().for_each(|reject| self.reasons.add(reject));
         let Some(sink) = self.shape.dead_letters else {
             return Err(no_dead_letters(first));
         };

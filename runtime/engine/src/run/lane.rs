@@ -7,6 +7,7 @@ use crossbeam_channel::Sender;
 use uuid::Uuid;
 
 use super::board::{Board, Directive};
+use super::committer::Committed;
 use super::graph::{EpochPart, Graph};
 use super::shape::Shape;
 use crate::{Error, Mode, Read, Result, SourceBatch, SplitId, SplitReader, SplitState, failpoint};
@@ -14,14 +15,18 @@ use crate::{Error, Mode, Read, Result, SourceBatch, SplitId, SplitReader, SplitS
 /// How many readers that have data a lane of a stream keeps open before it leaves splits to others.
 const BUSY_READERS: usize = 4;
 
-/// What a lane tells the coordinator.
+/// What lanes and the committer report to the coordinator.
 pub(crate) enum Report {
-    /// Its part of an epoch.
+    /// A lane's part of an epoch.
     Epoch(LaneEpoch),
-    /// It has nothing to read: the run may be at its end.
+    /// A lane has come to have nothing to read: the run may be at its end.
     Idle,
-    /// It can't go on; nothing that it did since its last epoch counts.
+    /// A lane can't continue. Nothing that it did since its last epoch counts.
     Failed(Error),
+    /// An epoch is visible in all sinks.
+    Committed(Committed),
+    /// An epoch was not committed, and none after it will be.
+    NotCommitted(Error),
 }
 
 pub(crate) struct LaneEpoch {
@@ -54,6 +59,8 @@ pub(crate) struct Lane<'p> {
     /// Splits that ended in this epoch.
     done: Vec<(usize, SplitId, SplitState)>,
     reports: Sender<Report>,
+    /// It has reported that it has nothing to read, and has read nothing since.
+    reported_idle: bool,
 }
 
 impl<'p> Lane<'p> {
@@ -63,7 +70,7 @@ impl<'p> Lane<'p> {
         reports: Sender<Report>,
     ) -> Result<Self> {
         let graph = Graph::open(shape, index, incarnation, epoch)?;
-        Ok(Self { index, epoch, board, shape, graph, readers: Vec::new(), done: Vec::new(), reports })
+        Ok(Self { index, epoch, board, shape, graph, readers: Vec::new(), done: Vec::new(), reports, reported_idle: false })
     }
 
     /// Works until the last epoch is closed or the run is aborted.
@@ -79,8 +86,11 @@ impl<'p> Lane<'p> {
                     self.board.wait_to_begin(self.epoch);
                 }
                 Directive::Work => {
-                    if !self.step()? {
-                        if self.readers.is_empty() {
+                    if self.step()? {
+                        self.reported_idle = false;
+                    } else {
+                        // Once: a lane looks for work many times a second, and the coordinator may be busy.
+                        if self.readers.is_empty() && !std::mem::replace(&mut self.reported_idle, true) {
                             self.send(Report::Idle);
                         }
                         self.board.wait_for_work(self.index, self.epoch);
@@ -162,7 +172,7 @@ impl<'p> Lane<'p> {
         let (rows, bytes) = (read.batch.records.num_rows() as u64 + read.rejects.len() as u64, read.bytes);
         let rejects = self.graph.push(source, read)?;
         failpoint::hit("lane-after-batch");
-        self.board.add(rows, rejects, bytes);
+        self.board.add(self.epoch, rows, rejects, bytes);
         Ok(())
     }
 

@@ -1,41 +1,75 @@
 //! What every start does first: re-send what was prepared, compare tokens, claim the next epoch.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::commit::{commit_prepared, fenced};
 use super::renamed::{check_sources, note_sources};
 use super::shape::Shape;
-use crate::{Checkpoint, Committed, Error, Event, Observer, Put, Result, SinkNode, StateStore};
+use crate::{Checkpoint, Committed, Error, Event, Observer, Put, Result, SinkNode, StateStore, failpoint};
+
+/// How often a start looks again when another process moves the pipeline on while it compares state and sinks.
+const MAX_LOOKS: usize = 10;
 
 /// Brings state and sinks to one epoch and claims the next one, so that a process which slept since finds it taken.
 ///
 /// Calls no source and no plugin. Returns the claim.
 pub(crate) fn recover(shape: &Shape, store: &dyn StateStore, observer: &dyn Observer) -> Result<Checkpoint> {
-    let (mut claim, epoch, committed) = match store.latest()? {
-        None => {
-            check_fresh(shape, store)?;
-            (first_checkpoint(&shape.name, Uuid::now_v7()), None, Vec::new())
-        }
-        Some(checkpoint) => {
-            check_pipeline(&shape.name, &checkpoint, store)?;
-            check_removed_sinks(shape, &checkpoint, store)?;
-            check_sources(shape, &checkpoint)?;
-            shape.sinks.iter().try_for_each(|node| check_token(node, &shape.name, &checkpoint, store))?;
-            let committed = commit_prepared(shape, &checkpoint)?;
-            (checkpoint.claim(), Some(checkpoint.epoch), committed)
-        }
-    };
+    let Recovered { mut claim, epoch, committed } = agree(shape, store)?;
     note_sources(shape, &mut claim);
     if store.put(&claim)? == Put::Taken {
         return Err(fenced(&shape.name, claim.epoch));
     }
+    failpoint::hit("engine-after-claim");
     for node in &shape.sinks {
+        failpoint::hit("engine-in-clean-up");
         node.sink.clean_up(&claim.token(&node.name)).map_err(|error| error.at(format!("sink {}", node.name)))?;
     }
     observer.on(Event::Recovered { epoch, committed: &committed });
     Ok(claim)
+}
+
+/// State and sinks at one epoch.
+struct Recovered {
+    /// The checkpoint to put next.
+    claim: Checkpoint,
+    /// The epoch that the state stood at; `None` for a new state.
+    epoch: Option<u64>,
+    /// The sinks in which this start made that epoch visible.
+    committed: Vec<Arc<str>>,
+}
+
+/// Compares state and sinks and sends the noted commits again. Where they disagree because another process has put a checkpoint since,
+/// that is no disagreement: the newer checkpoint is compared.
+fn agree(shape: &Shape, store: &dyn StateStore) -> Result<Recovered> {
+    let mut newest = store.latest()?;
+    for _ in 1..MAX_LOOKS {
+        let error = match agree_with(shape, store, newest.as_ref()) {
+            Ok(recovered) => return Ok(recovered),
+            Err(error) => error,
+        };
+        let again = store.latest()?;
+        if again == newest {
+            return Err(error);
+        }
+        newest = again;
+    }
+    agree_with(shape, store, newest.as_ref())
+}
+
+fn agree_with(shape: &Shape, store: &dyn StateStore, newest: Option<&Checkpoint>) -> Result<Recovered> {
+    let Some(checkpoint) = newest else {
+        check_fresh(shape, store)?;
+        return Ok(Recovered { claim: first_checkpoint(&shape.name, Uuid::now_v7()), epoch: None, committed: Vec::new() });
+    };
+    check_pipeline(&shape.name, checkpoint, store)?;
+    check_removed_sinks(shape, checkpoint, store)?;
+    check_sources(shape, checkpoint)?;
+    shape.sinks.iter().try_for_each(|node| check_token(node, &shape.name, checkpoint, store))?;
+    let committed = commit_prepared(shape, checkpoint)?;
+    Ok(Recovered { claim: checkpoint.claim(), epoch: Some(checkpoint.epoch), committed })
 }
 
 pub(super) fn first_checkpoint(pipeline: &str, incarnation: Uuid) -> Checkpoint {

@@ -1,23 +1,26 @@
 //! Whole runs with sources, stages and sinks in memory.
 
 mod doubles;
+mod liveness;
 mod mending;
+mod model;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use doubles::{Keep, MemorySink, Pipeline, SilentObserver, ids};
+use doubles::{Keep, MemorySink, Pipeline, SilentObserver, ids, wait_until};
 
-use crate::{Class, LocalState, Mode, StateStore, StopSignal, run};
+use crate::{Class, LocalState, Mode, StateStore, StopSignal, Summary, run};
 
-fn state() -> (tempfile::TempDir, LocalState) {
+type Store = Arc<dyn StateStore>;
+
+fn state() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let state = LocalState::open(folder.path(), "p").unwrap();
-    (folder, state)
+    (folder, Arc::new(state))
 }
 
-fn go(pipeline: &Pipeline, state: &LocalState) -> crate::Result<crate::Summary> {
-    run(pipeline.plan(), state, &StopSignal::new(), &SilentObserver)
+fn go(pipeline: &Pipeline, state: &Store) -> crate::Result<Summary> {
+    run(pipeline.plan(), Arc::clone(state), &StopSignal::new(), &SilentObserver)
 }
 
 #[test]
@@ -90,12 +93,12 @@ fn a_lost_state_is_noticed_and_reset_or_adopted() {
     let (_other, new) = state();
     let error = go(&pipeline, &new).unwrap_err();
     assert!(error.message().contains("state and sink disagree: there is no state"), "{error}");
-    crate::reset("p", &pipeline.named_sinks(), &new).unwrap();
+    crate::reset("p", &pipeline.named_sinks(), &*new).unwrap();
     go(&pipeline, &new).unwrap();
     assert_eq!(pipeline.sink.rows().len(), 200, "reset reads everything again");
     let error = go(&pipeline, &old).unwrap_err();
     assert!(error.message().contains("disagree"), "{error}");
-    crate::adopt("p", &pipeline.named_sinks(), &old).unwrap();
+    crate::adopt("p", &pipeline.named_sinks(), &*old).unwrap();
     go(&pipeline, &old).unwrap();
     assert_eq!(pipeline.sink.rows().len(), 200, "adopt goes on from its own progress");
 }
@@ -115,13 +118,32 @@ fn a_process_that_slept_finds_its_epoch_taken() {
 }
 
 #[test]
-fn too_many_rejects_stop_the_pipeline_before_they_are_committed() {
+fn too_many_rejects_stop_the_pipeline_and_only_dead_letters_are_committed() {
     let (_folder, state) = state();
     let stage = Keep { reject: |id| id % 2 == 0, ..Keep::all() };
     let pipeline = Pipeline { rows: 1000, stage: Some(stage), max_reject_share: 0.4, ..Pipeline::default() };
     let error = go(&pipeline, &state).unwrap_err();
+    assert_eq!(error.class(), Class::TooManyRejects);
     assert!(error.to_string().contains("stage keep: 50.0 % of its rows were rejected"), "{error}");
-    assert!(pipeline.sink.rows().is_empty() && pipeline.dead_letters.texts("record").is_empty());
+    let [reason] = error.details() else { panic!("one reason: {:?}", error.details()) };
+    assert!(reason.starts_with("500 rejected as odd:\n  not this one at 0 of numbers: 0\n"), "{reason}");
+    assert_eq!(reason.lines().count(), 4, "three rejects are shown: {reason}");
+    assert!(pipeline.sink.rows().is_empty());
+    assert_eq!(pipeline.dead_letters.texts("record").len(), 500);
+    // The records were not read for good: once such a share is accepted, all of them arrive.
+    let pipeline = Pipeline { max_reject_share: 0.5, ..pipeline };
+    go(&pipeline, &state).unwrap();
+    assert_eq!(pipeline.sink.rows().len(), 500);
+}
+
+#[test]
+fn a_small_batch_is_judged_at_its_end() {
+    let (_folder, state) = state();
+    let stage = Keep { reject: |_| true, ..Keep::all() };
+    let pipeline = Pipeline { rows: 72, stage: Some(stage), max_reject_share: 0.1, ..Pipeline::default() };
+    let error = go(&pipeline, &state).unwrap_err();
+    assert!(error.to_string().contains("stage keep: 100.0 % of its rows were rejected"), "{error}");
+    assert_eq!(pipeline.dead_letters.texts("record").len(), 72);
 }
 
 #[test]
@@ -150,11 +172,8 @@ fn a_stopped_stream_finishes_its_epoch_and_goes_on_later() {
     let pipeline = Pipeline { rows: u64::MAX, mode: Mode::Stream, epoch_rows: 50, ..Pipeline::default() };
     let stop = StopSignal::new();
     let summary = std::thread::scope(|scope| {
-        let running = scope.spawn(|| run(pipeline.plan(), &state, &stop, &SilentObserver));
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
-        while pipeline.sink.rows().len() < 200 && std::time::Instant::now() < deadline {
-            std::thread::yield_now();
-        }
+        let running = scope.spawn(|| run(pipeline.plan(), Arc::clone(&state), &stop, &SilentObserver));
+        wait_until("200 rows arrive", || pipeline.sink.rows().len() >= 200);
         stop.stop();
         running.join().unwrap()
     })

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -42,6 +43,12 @@ pub(super) struct Pipeline {
     pub stage: Option<Keep>,
     pub max_reject_share: f64,
     pub without_dead_letters: bool,
+    /// Readers have nothing at every other read.
+    pub pauses: bool,
+    /// What the source does at its second look for splits.
+    pub second_look: fn(),
+    /// How long an epoch is at least.
+    pub every: Duration,
     pub sink: Arc<MemorySink>,
     pub dead_letters: Arc<MemorySink>,
 }
@@ -60,6 +67,9 @@ impl Default for Pipeline {
             stage: None,
             max_reject_share: 1.0,
             without_dead_letters: false,
+            pauses: false,
+            second_look: || {},
+            every: Duration::from_secs(3600),
             sink: Arc::default(),
             dead_letters: Arc::default(),
         }
@@ -72,7 +82,12 @@ impl Pipeline {
     }
 
     pub fn plan(&self) -> Plan {
-        let source = NumberSource { one_by_one: self.one_by_one, ..NumberSource::new(self.rows, self.splits) };
+        let source = NumberSource {
+            one_by_one: self.one_by_one,
+            pauses: self.pauses,
+            second_look: self.second_look,
+            ..NumberSource::new(self.rows, self.splits)
+        };
         let stages = self.stage.map(|stage| StageNode {
             name: "keep".into(),
             stage: Arc::new(stage),
@@ -88,7 +103,7 @@ impl Pipeline {
             lanes: self.lanes,
             batch_rows: 16,
             row_as_json: |records, row| Ok(format!("{{\"id\":{}}}", records.column(0).as_primitive::<Int64Type>().value(row))),
-            epoch: EpochPolicy { every: Duration::from_secs(3600), rows: self.epoch_rows, whole_run: self.whole_run },
+            epoch: EpochPolicy { every: self.every, rows: self.epoch_rows, whole_run: self.whole_run },
             sources: vec![SourceNode { name: self.source.into(), source: Box::new(source), max_reject_share: 1.0 }],
             stages: stages.into_iter().collect(),
             sinks: vec![sink("table", &self.sink, vec![input], schema())],
@@ -103,13 +118,15 @@ pub(super) struct NumberSource {
     splits: u64,
     looked: bool,
     one_by_one: bool,
+    pauses: bool,
+    second_look: fn(),
     /// Found later.
     left: Vec<Split>,
 }
 
 impl NumberSource {
     pub fn new(rows: u64, splits: u64) -> Self {
-        Self { rows, splits, looked: false, one_by_one: false, left: Vec::new() }
+        Self { rows, splits, looked: false, one_by_one: false, pauses: false, second_look: || {}, left: Vec::new() }
     }
 }
 
@@ -120,6 +137,7 @@ impl Source for NumberSource {
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
         if std::mem::replace(&mut self.looked, true) {
+            (self.second_look)();
             let splits: Vec<Split> = self.left.pop().into_iter().collect();
             return Ok(Discovery { splits, complete: self.left.is_empty() });
         }
@@ -141,28 +159,35 @@ impl Source for NumberSource {
     }
 
     fn opener(&self) -> Arc<dyn SplitOpener> {
-        Arc::new(NumberOpener { rows: self.rows })
+        Arc::new(NumberOpener { rows: self.rows, pauses: self.pauses })
     }
 }
 
 struct NumberOpener {
     rows: u64,
+    pauses: bool,
 }
 
 impl SplitOpener for NumberOpener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
         let number = |key: &str| split.position[key].as_u64().unwrap();
-        Ok(Box::new(NumberReader { next: number("next"), end: number("end").min(self.rows) }))
+        Ok(Box::new(NumberReader { next: number("next"), end: number("end").min(self.rows), pauses: self.pauses, paused: false }))
     }
 }
 
 struct NumberReader {
     next: u64,
     end: u64,
+    pauses: bool,
+    paused: bool,
 }
 
 impl SplitReader for NumberReader {
     fn read(&mut self, max_rows: usize) -> Result<Read> {
+        self.paused = self.pauses && !self.paused;
+        if self.paused {
+            return Ok(Read::Idle);
+        }
         let count = (self.end.saturating_sub(self.next)).min(max_rows as u64);
         if count == 0 {
             return Ok(Read::End);
@@ -232,7 +257,7 @@ impl StageInstance for Keep {
 
 /// A sink with a two-phase commit and a token; what is prepared lives in the prepared value alone.
 #[derive(Default)]
-pub(super) struct MemorySink(Mutex<Contents>);
+pub(super) struct MemorySink(Mutex<Contents>, pub Gate);
 
 #[derive(Default)]
 struct Contents {
@@ -242,6 +267,49 @@ struct Contents {
     fail_at: Option<u64>,
     lose_at: Option<u64>,
     away: bool,
+    panic_at: Option<u64>,
+}
+
+/// Holds up commits until it is opened.
+#[derive(Default)]
+pub(super) struct Gate {
+    closed: Mutex<bool>,
+    opened: Condvar,
+    waiting: AtomicUsize,
+}
+
+impl Gate {
+    pub fn close(&self) {
+        *self.closed.lock().unwrap() = true;
+    }
+
+    pub fn open(&self) {
+        *self.closed.lock().unwrap() = false;
+        self.opened.notify_all();
+    }
+
+    /// Waits until a commit waits.
+    pub fn wait_until_reached(&self) {
+        wait_until("a commit waits", || self.waiting.load(Ordering::SeqCst) > 0);
+    }
+
+    fn pass(&self) {
+        let closed = self.closed.lock().unwrap();
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let (closed, timeout) = self.opened.wait_timeout_while(closed, Duration::from_secs(60), |closed| *closed).unwrap();
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        drop(closed);
+        assert!(!timeout.timed_out(), "the gate was never opened");
+    }
+}
+
+/// Waits for something that has to come within 20 seconds.
+pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited 20 s in vain: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 impl MemorySink {
@@ -276,6 +344,11 @@ impl MemorySink {
         self.0.lock().unwrap().away = away;
     }
 
+    /// The next commit of this epoch or a later one panics before it does anything.
+    pub fn panic_commit_at(&self, epoch: u64) {
+        self.0.lock().unwrap().panic_at = Some(epoch);
+    }
+
     /// The next commit of this epoch or a later one is done, but says that it failed.
     pub fn lose_answer_at(&self, epoch: u64) {
         self.0.lock().unwrap().lose_at = Some(epoch);
@@ -300,7 +373,13 @@ impl Sink for MemorySink {
     }
 
     fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
+        self.1.pass();
         let mut contents = self.0.lock().unwrap();
+        if contents.panic_at.is_some_and(|epoch| token.epoch >= epoch) {
+            contents.panic_at = None;
+            drop(contents);
+            panic!("the commit is on fire");
+        }
         if contents.fail_at.is_some_and(|epoch| token.epoch >= epoch) {
             contents.fail_at = None;
             return Err(Error::environment("the disk is on fire"));

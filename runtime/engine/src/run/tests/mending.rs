@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::doubles::{Pipeline, ids};
-use super::{go, state};
-use crate::{Checkpoint, LocalState, NamedSink, Result, StateStore, drop_source, rename_source};
+use super::{Store, go, state};
+use crate::{Checkpoint, NamedSink, Result, drop_source, rename_source};
 
 fn pipeline() -> Pipeline {
     Pipeline { rows: 500, epoch_rows: 100, ..Pipeline::default() }
@@ -19,7 +19,7 @@ fn no_sinks() -> Result<Vec<NamedSink>> {
     panic!("nothing is pending: no sink is touched")
 }
 
-fn newest(state: &LocalState) -> Checkpoint {
+fn newest(state: &Store) -> Checkpoint {
     state.latest().unwrap().unwrap()
 }
 
@@ -35,7 +35,7 @@ fn a_renamed_source_is_refused_before_anything_runs_and_goes_on_under_its_new_na
     let hint = error.hint_text().unwrap();
     assert!(hint.contains("rename-source PIPELINE numbers posts") && hint.contains("drop-source PIPELINE numbers"), "{hint}");
     assert_eq!(newest(&state), before, "nothing was touched");
-    rename_source("p", ("numbers", "posts"), no_sinks, &state).unwrap();
+    rename_source("p", ("numbers", "posts"), no_sinks, &*state).unwrap();
     go(&renamed, &state).unwrap();
     assert_eq!(pipeline.sink.rows(), ids(0..500), "no row twice");
 }
@@ -45,7 +45,7 @@ fn another_source_is_read_when_the_old_one_is_dropped() {
     let (_folder, state) = state();
     let pipeline = pipeline();
     go(&pipeline, &state).unwrap();
-    drop_source("p", "numbers", no_sinks, &state).unwrap();
+    drop_source("p", "numbers", no_sinks, &*state).unwrap();
     go(&renamed(&pipeline), &state).unwrap();
     assert_eq!(pipeline.sink.rows().len(), 1000, "it is another source: all of it is read");
 }
@@ -57,9 +57,9 @@ fn what_is_pending_is_committed_before_a_source_is_renamed() {
     pipeline.sink.fail_commit_at(3);
     go(&pipeline, &state).unwrap_err();
     let before = pipeline.sink.rows().len();
-    let missing = rename_source("p", ("numbers", "posts"), || Ok(Vec::new()), &state).unwrap_err();
+    let missing = rename_source("p", ("numbers", "posts"), || Ok(Vec::new()), &*state).unwrap_err();
     assert!(missing.message().contains("may not be committed to sink `table` yet"), "{missing}");
-    rename_source("p", ("numbers", "posts"), || Ok(pipeline.named_sinks()), &state).unwrap();
+    rename_source("p", ("numbers", "posts"), || Ok(pipeline.named_sinks()), &*state).unwrap();
     assert!(pipeline.sink.rows().len() > before);
     go(&renamed(&pipeline), &state).unwrap();
     assert_eq!(pipeline.sink.rows(), ids(0..500));
@@ -70,11 +70,11 @@ fn a_name_that_is_taken_or_unknown_changes_nothing() {
     let (_folder, state) = state();
     go(&pipeline(), &state).unwrap();
     let before = newest(&state);
-    let unknown = rename_source("p", ("number", "posts"), no_sinks, &state).unwrap_err();
+    let unknown = rename_source("p", ("number", "posts"), no_sinks, &*state).unwrap_err();
     assert!(unknown.hint_text().unwrap().contains("`numbers`"), "{unknown:?}");
-    let taken = rename_source("p", ("posts", "numbers"), no_sinks, &state).unwrap_err();
+    let taken = rename_source("p", ("posts", "numbers"), no_sinks, &*state).unwrap_err();
     assert!(taken.message().contains("can't get its name"), "{taken}");
-    assert!(drop_source("q", "numbers", no_sinks, &state).unwrap_err().message().contains("of pipeline `p`"));
+    assert!(drop_source("q", "numbers", no_sinks, &*state).unwrap_err().message().contains("of pipeline `p`"));
     assert_eq!(newest(&state), before);
 }
 
@@ -105,9 +105,9 @@ fn a_reset_forgets_nothing_if_a_sink_is_out_of_reach() {
     go(&pipeline, &state).unwrap();
     let before = newest(&state);
     pipeline.sink.be_away(true);
-    crate::reset("p", &pipeline.named_sinks(), &state).unwrap_err();
+    crate::reset("p", &pipeline.named_sinks(), &*state).unwrap_err();
     assert_eq!(newest(&state), before);
     pipeline.sink.be_away(false);
-    crate::reset("p", &pipeline.named_sinks(), &state).unwrap();
+    crate::reset("p", &pipeline.named_sinks(), &*state).unwrap();
     assert_ne!(newest(&state).incarnation, before.incarnation);
 }
