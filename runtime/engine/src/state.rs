@@ -41,8 +41,12 @@ pub trait StateStore: Send + Sync {
     /// Whether that note is there.
     fn is_noted_committed(&self, epoch: u64) -> bool;
 
-    /// Removes every checkpoint, note and file of the depot, for `wasmill state reset`.
-    fn clear(&self) -> Result<()>;
+    /// The epoch of the newest checkpoint, whether or not it can be read.
+    fn newest_epoch(&self) -> Result<Option<u64>>;
+
+    /// Removes all checkpoints of epochs before `epoch`, all notes, and all files of the depot: for `wasmill state reset`, which has put that
+    /// epoch as the first one of a new incarnation.
+    fn forget_before(&self, epoch: u64) -> Result<()>;
 
     /// The files beside the checkpoints.
     fn depot(&self) -> Arc<dyn Depot>;

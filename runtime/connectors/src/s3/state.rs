@@ -164,12 +164,13 @@ impl StateStore for S3State {
         self.reads_committed(epoch).unwrap_or(false)
     }
 
-    fn clear(&self) -> Result<()> {
+    fn newest_epoch(&self) -> Result<Option<u64>> {
+        Ok(self.epochs()?.pop())
+    }
+
+    fn forget_before(&self, epoch: u64) -> Result<()> {
         let notes = self.named(NOTE)?.into_iter().map(|note| note.key);
-        // The newest checkpoint goes last: a process that is killed before leaves a whole state.
-        for epoch in self.epochs()? {
-            self.remove(std::iter::once(epoch))?;
-        }
+        self.remove(self.epochs()?.into_iter().filter(|older| *older < epoch))?;
         self.bucket.remove(notes)?;
         self.depot.clear()
     }

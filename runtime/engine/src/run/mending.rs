@@ -60,8 +60,10 @@ pub fn reset(pipeline: &str, sinks: &[NamedSink], store: &dyn StateStore) -> Res
         let held = sink.committed(pipeline, name).map_err(|error| error.at(format!("sink {name}")))?;
         taken_over.extend(held.map(|_| (name, sink)));
     }
-    store.clear()?;
-    let first = put(first_checkpoint(pipeline, Uuid::now_v7()), store)?;
+    // Epochs never begin again: a process of the old incarnation that still runs or sleeps finds its next one taken.
+    let epoch = store.newest_epoch()?.map_or(1, |newest| newest + 1);
+    let first = put(first_checkpoint(pipeline, Uuid::now_v7(), epoch), store)?;
+    store.forget_before(epoch)?;
     for (name, sink) in taken_over {
         sink.adopt(&Token { epoch: 0, ..first.token(name) }).map_err(|error| error.at(format!("sink {name}")))?;
     }

@@ -62,7 +62,7 @@ fn agree(shape: &Shape, store: &dyn StateStore) -> Result<Recovered> {
 fn agree_with(shape: &Shape, store: &dyn StateStore, newest: Option<&Checkpoint>) -> Result<Recovered> {
     let Some(checkpoint) = newest else {
         check_fresh(shape, store)?;
-        return Ok(Recovered { claim: first_checkpoint(&shape.name, Uuid::now_v7()), epoch: None, committed: Vec::new() });
+        return Ok(Recovered { claim: first_checkpoint(&shape.name, Uuid::now_v7(), 1), epoch: None, committed: Vec::new() });
     };
     check_pipeline(&shape.name, checkpoint, store)?;
     check_removed_sinks(shape, checkpoint, store)?;
@@ -72,8 +72,8 @@ fn agree_with(shape: &Shape, store: &dyn StateStore, newest: Option<&Checkpoint>
     Ok(Recovered { claim: checkpoint.claim(), epoch: Some(checkpoint.epoch), committed })
 }
 
-pub(super) fn first_checkpoint(pipeline: &str, incarnation: Uuid) -> Checkpoint {
-    Checkpoint { pipeline: pipeline.to_owned(), incarnation, epoch: 1, sources: BTreeMap::new(), sinks: BTreeMap::new() }
+pub(super) fn first_checkpoint(pipeline: &str, incarnation: Uuid, epoch: u64) -> Checkpoint {
+    Checkpoint { pipeline: pipeline.to_owned(), incarnation, epoch, sources: BTreeMap::new(), sinks: BTreeMap::new() }
 }
 
 pub(super) fn check_pipeline(pipeline: &str, checkpoint: &Checkpoint, store: &dyn StateStore) -> Result<()> {

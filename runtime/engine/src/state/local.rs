@@ -214,13 +214,17 @@ impl StateStore for LocalState {
         }
     }
 
-    fn clear(&self) -> Result<()> {
+    fn newest_epoch(&self) -> Result<Option<u64>> {
+        Ok(self.epochs()?.pop())
+    }
+
+    fn forget_before(&self, epoch: u64) -> Result<()> {
         let remove = |path: PathBuf| match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(format_args!("remove {}", path.display()), error)),
             _ => Ok(()),
         };
-        // The newest checkpoint goes last: a process that is killed before leaves a whole state.
-        self.epochs()?.into_iter().try_for_each(|epoch| remove(self.checkpoint_path(epoch)))?;
+        let older = self.epochs()?.into_iter().filter(|older| *older < epoch);
+        older.map(|older| self.checkpoint_path(older)).try_for_each(remove)?;
         self.names()?.iter().filter(|name| note_epoch(name).is_some()).try_for_each(|name| remove(self.folder.join(name)))?;
         self.sync_folder().map_err(|error| not_writable(&self.folder, error))?;
         self.depot.clear()
@@ -311,8 +315,10 @@ mod tests {
         state.put(&checkpoint(6)).unwrap();
         assert!(!state.note_path(2).exists());
         fs::write(state.note_path(9), "").unwrap();
-        state.clear().unwrap();
-        assert!(!state.note_path(9).exists() && state.latest().unwrap().is_none());
+        state.put(&checkpoint(7)).unwrap();
+        state.forget_before(7).unwrap();
+        assert!(!state.note_path(9).exists());
+        assert_eq!((state.epochs().unwrap(), state.newest_epoch().unwrap()), (vec![7], Some(7)));
     }
 
     #[test]
@@ -352,7 +358,7 @@ mod tests {
         let file = state.depot().create(&key).unwrap().finish().unwrap();
         state.depot().seal(std::slice::from_ref(&file)).unwrap();
         assert!(folder.path().join("p").join(&file.name).is_file());
-        state.clear().unwrap();
+        state.forget_before(1).unwrap();
         assert!(!folder.path().join("p").join(&file.name).exists());
     }
 }

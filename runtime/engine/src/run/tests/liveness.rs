@@ -174,8 +174,12 @@ impl StateStore for FailsHalfway {
         self.0.is_noted_committed(epoch)
     }
 
-    fn clear(&self) -> crate::Result<()> {
-        self.0.clear()
+    fn newest_epoch(&self) -> crate::Result<Option<u64>> {
+        self.0.newest_epoch()
+    }
+
+    fn forget_before(&self, epoch: u64) -> crate::Result<()> {
+        self.0.forget_before(epoch)
     }
 
     fn depot(&self) -> Arc<dyn Depot> {

@@ -111,3 +111,17 @@ fn a_reset_forgets_nothing_if_a_sink_is_out_of_reach() {
     crate::reset("p", &pipeline.named_sinks(), &*state).unwrap();
     assert_ne!(newest(&state).incarnation, before.incarnation);
 }
+
+#[test]
+fn a_process_that_slept_while_its_state_was_reset_finds_its_epoch_taken() {
+    let (_folder, state) = state();
+    let pipeline = pipeline();
+    go(&pipeline, &state).unwrap();
+    let sleeper = newest(&state).claim();
+    crate::reset("p", &pipeline.named_sinks(), &*state).unwrap();
+    assert_eq!(state.put(&sleeper).unwrap(), crate::Put::Taken);
+    let first = newest(&state);
+    assert!(first.epoch == sleeper.epoch && first.incarnation != sleeper.incarnation && first.sources.is_empty(), "{first:?}");
+    go(&pipeline, &state).unwrap();
+    assert_eq!(pipeline.sink.rows().len(), 1000, "everything is read again");
+}

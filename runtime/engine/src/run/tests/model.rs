@@ -97,7 +97,11 @@ impl StateStore for Store {
         self.world.turn(self.process).noted.contains(&epoch)
     }
 
-    fn clear(&self) -> Result<()> {
+    fn newest_epoch(&self) -> Result<Option<u64>> {
+        unreachable!("no process of the model resets")
+    }
+
+    fn forget_before(&self, _epoch: u64) -> Result<()> {
         unreachable!("no process of the model resets")
     }
 
