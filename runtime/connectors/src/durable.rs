@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
+use wasmill_engine::disk::Unsynced;
 use wasmill_engine::{Error, Result};
 
 /// The name of what one sink of one pipeline owns, fit for a file and never the name of another's: whatever is neither an ASCII letter, a
@@ -55,9 +57,22 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
         .map_err(|error| Error::io(format!("make the folder {} durable", folder.display()), error))
 }
 
+/// Files of this process that are written to their end and not durable yet, by their paths, which no other file ever has.
+static WRITTEN: LazyLock<Unsynced> = LazyLock::new(Unsynced::default);
+
+/// Hands over the descriptor of a file that is written to its end: [`sync_file`] has to use the one that wrote it.
+pub(crate) fn written(path: &Path, file: File) -> Result<()> {
+    WRITTEN.add(path.to_path_buf(), file).map_err(|error| not_durable(path, error))
+}
+
 /// Makes a file's bytes durable.
 pub(crate) fn sync_file(path: &Path) -> Result<()> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|error| Error::io(format!("make {} durable", path.display()), error))
+    let sync = || if WRITTEN.sync(path)? { Ok(()) } else { File::open(path)?.sync_all() };
+    sync().map_err(|error| not_durable(path, error))
+}
+
+fn not_durable(path: &Path, error: io::Error) -> Error {
+    Error::io(format!("make {} durable", path.display()), error)
 }
 
 /// Writes a new file and makes its bytes durable; its name becomes so with [`sync_folder`].
@@ -108,6 +123,17 @@ mod tests {
     fn owners_with_dots_in_their_names_stay_apart() {
         assert_ne!(owner_name("a.b", "c"), owner_name("a", "b.c"));
         assert_eq!(owner_name("pin-to_delta", "../x"), "pin-to_delta.%2E%2E%2Fx");
+    }
+
+    #[test]
+    fn a_file_becomes_durable_through_the_descriptor_that_was_handed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "a").unwrap();
+        // What can't become durable stands for a file whose write-back failed.
+        written(&path, File::from(std::os::fd::OwnedFd::from(io::pipe().unwrap().1))).unwrap();
+        assert!(sync_file(&path).unwrap_err().message().contains("durable"));
+        sync_file(&path).unwrap();
     }
 
     #[test]

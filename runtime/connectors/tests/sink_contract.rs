@@ -55,6 +55,23 @@ fn a_dropped_writer_leaves_nothing() {
     });
 }
 
+/// An error of writing back is reported once, to the descriptors that were open then: one that is opened later may never hear of it.
+#[test]
+fn a_file_stays_open_from_its_first_byte_until_it_is_durable() {
+    every(|world| {
+        if world.is_remote() {
+            return;
+        }
+        let sink = world.process();
+        let mut writer = sink.writer(world.context(1, 0)).unwrap();
+        writer.write(&rows(&[1])).unwrap();
+        let part = writer.prepare().unwrap();
+        assert_eq!((world.staged(), world.open_files()), (1, 1), "{}", world.name);
+        sink.prepare(&token(0, 1), vec![part]).unwrap();
+        assert_eq!((world.staged(), world.open_files()), (1, 0), "{}", world.name);
+    });
+}
+
 #[test]
 fn another_process_commits_with_the_prepared_value_alone() {
     every(|world| {

@@ -75,6 +75,14 @@ impl WriteBehind {
     pub fn into_file(self) -> File {
         self.file
     }
+
+    /// A second descriptor of the same open file: it reports the errors of writing back that the first one would.
+    ///
+    /// # Errors
+    /// The process has too many descriptors.
+    pub fn share(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
 }
 
 impl Write for WriteBehind {
@@ -177,16 +185,15 @@ impl Unsynced {
         Ok(())
     }
 
-    /// Makes a file durable that was added, and closes it.
+    /// Makes a file durable that was added, and closes it. False: it was never added, so that nothing is known of it.
     ///
     /// # Errors
-    /// Some of its bytes may not be on the disk, or it was never added.
-    pub fn sync(&self, path: &Path) -> io::Result<()> {
+    /// Some of its bytes may not be on the disk.
+    pub fn sync(&self, path: &Path) -> io::Result<bool> {
         let waiting = self.lock().remove(path);
         match waiting {
-            Some(Some(file)) => file.sync_all(),
-            Some(None) => Ok(()),
-            None => Err(io::Error::other("this process has not written it, so that nobody knows whether its bytes reached the disk")),
+            Some(file) => file.map_or(Ok(()), |file| file.sync_all()).map(|()| true),
+            None => Ok(false),
         }
     }
 
@@ -252,7 +259,7 @@ mod tests {
         std::fs::write(&path, "a").unwrap();
         unsynced.add(path.clone(), File::from(std::os::fd::OwnedFd::from(io::pipe().unwrap().1))).unwrap();
         assert_eq!(unsynced.sync(&path).unwrap_err().raw_os_error(), Some(22), "not that of the file of this name");
-        assert!(unsynced.sync(&path).is_err(), "a file that was never added is not taken for durable");
+        assert!(!unsynced.sync(&path).unwrap(), "a file that was never added is not taken for durable");
     }
 
     #[test]
@@ -264,6 +271,6 @@ mod tests {
             unsynced.add(path(number), File::create_new(path(number)).unwrap()).unwrap();
         }
         assert_eq!(unsynced.lock().values().flatten().count(), MAX_WAITING);
-        (0..MAX_WAITING + 10).for_each(|number| unsynced.sync(&path(number)).unwrap());
+        assert!((0..MAX_WAITING + 10).all(|number| unsynced.sync(&path(number)).unwrap()));
     }
 }

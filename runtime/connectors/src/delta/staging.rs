@@ -10,13 +10,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wasmill_engine::Result;
+use wasmill_engine::{Error, Result};
 
 use self::folder::FolderStaging;
 pub(crate) use self::uploads::UploadStaging;
 use super::place::Place;
 use super::prepared::DataFile;
-use crate::durable::owner_name;
+use crate::durable::{owner_name, written};
 use crate::s3::{ObjectWriter, Uploading};
 use crate::write_behind::WriteBehind;
 
@@ -126,7 +126,11 @@ impl DataOutput {
     /// Ends it: its size, and what of it is still on its way.
     pub(crate) fn finish(&mut self) -> Result<(u64, Option<Uploading>)> {
         match self {
-            Self::File(file, _) => Ok((file.written(), None)),
+            Self::File(file, path) => {
+                let shared = file.share().map_err(|error| Error::io(format!("write {}", path.display()), error))?;
+                written(path, shared)?;
+                Ok((file.written(), None))
+            }
             Self::Object(object) => {
                 let uploading = object.finish()?;
                 Ok((object.size(), Some(uploading)))

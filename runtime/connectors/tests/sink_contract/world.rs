@@ -196,6 +196,18 @@ impl World {
         files
     }
 
+    /// Whether what waits for a commit is not on this machine's disk.
+    pub fn is_remote(&self) -> bool {
+        self.bucket.is_some()
+    }
+
+    /// How many files that wait for a commit this process holds open.
+    pub fn open_files(&self) -> usize {
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        let hidden = self.hidden().canonicalize().unwrap();
+        open.filter(|path| path.starts_with(&hidden) && path.is_file()).count()
+    }
+
     /// How many files wait for a commit.
     pub fn staged(&self) -> usize {
         match &self.bucket {

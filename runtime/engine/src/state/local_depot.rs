@@ -73,7 +73,9 @@ impl Depot for LocalDepot {
         let mut folders: Vec<PathBuf> = Vec::new();
         for file in files {
             let path = self.path(&file.name);
-            self.unsynced.sync(&path).map_err(|error| failed("make durable", &path, error))?;
+            if !self.unsynced.sync(&path).map_err(|error| failed("make durable", &path, error))? {
+                return Err(Error::bug(format!("{} is sealed, and this process has not written it", path.display())));
+            }
             let folder = path.parent().unwrap_or(&self.root).to_path_buf();
             if !folders.contains(&folder) {
                 folders.push(folder);
@@ -211,7 +213,7 @@ mod tests {
         let other = LocalDepot::new(folder.path());
         assert_eq!(all(&other, &file).unwrap(), b"some rows");
         assert_eq!(other.read(&file.name).unwrap().unwrap(), b"some rows");
-        assert_eq!(other.list("spool/p.s").unwrap(), [file.name.clone()]);
+        assert_eq!(other.list("spool/p.s").unwrap(), std::slice::from_ref(&file.name));
         other.remove(&[file.name.clone(), file.name.clone()]).unwrap();
         assert!(all(&depot, &file).unwrap_err().message().contains("is gone"));
         assert_eq!((depot.read(&file.name).unwrap(), depot.list("nowhere").unwrap()), (None, Vec::new()));

@@ -14,7 +14,7 @@ use wasmill_engine::{Error, Result, RowReject, SinkWriter, WriterContext};
 use super::commit::StagedFile;
 use super::config::FilesSinkConfig;
 use crate::digest::{Digested, sha256};
-use crate::durable::escape;
+use crate::durable::{escape, written};
 use crate::formats::{RecordWriter, WriteOptions, record_writer};
 use crate::prepared;
 use crate::write_behind::WriteBehind;
@@ -81,11 +81,12 @@ impl FilesWriter {
         // Kept first, so that a failure leaves nothing that is not removed.
         self.done.push(StagedFile { staged: open.name.clone(), path: open.name, size: 0, rows: open.rows, sha256: String::new() });
         let output = open.writer.finish().map_err(|error| error.at(self.staging.display().to_string()))?;
-        if let Some(file) = self.done.last_mut() {
-            file.size = open.written.load(Ordering::Relaxed);
-            (file.sha256, _) = output.finish();
-        }
-        Ok(())
+        let (sha256, output) = output.finish();
+        let Some(staged) = self.done.last_mut() else { return Ok(()) };
+        (staged.size, staged.sha256) = (open.written.load(Ordering::Relaxed), sha256);
+        let path = self.staging.join(&staged.staged);
+        let file = output.file.into_inner().map_err(|error| Error::io(format!("write {}", path.display()), error.into_error()))?;
+        written(&path, file.into_file())
     }
 }
 
