@@ -110,6 +110,6 @@ fn clearing_the_state_takes_its_files_and_nothing_of_others() {
     prefix.put("state/p/committed-0000000009", "");
     prefix.put("state/p/inner/epoch-0000000001.json", "of a state that somebody keeps in this one");
     prefix.put("state/pq/epoch-0000000001.json", "of another pipeline");
-    state.clear().unwrap();
+    state.forget_before(1).unwrap();
     assert_eq!(prefix.names(), ["state/p/inner/epoch-0000000001.json", "state/pq/epoch-0000000001.json"]);
 }
