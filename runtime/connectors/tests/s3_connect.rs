@@ -92,7 +92,6 @@ fn prepare(sink: &S3Sink, token: &Token, lanes: &[Vec<RecordBatch>]) -> (Value, 
     (sink.prepare(token, parts).unwrap(), rejects)
 }
 
-#[test]
 fn objects_are_called_by_their_first_record_and_hold_the_original_bytes() {
     let world = World::new(3);
     // Malformed, not UTF-8, JSON over two lines; offsets with a gap, as compaction and transactions leave them.
@@ -121,7 +120,6 @@ fn objects_are_called_by_their_first_record_and_hold_the_original_bytes() {
     assert!(objects.iter().map(|(name, text)| (name.as_str(), text.as_slice())).eq(expected), "{objects:?}");
 }
 
-#[test]
 fn columns_become_json_and_objects_may_be_compressed() {
     let world = World { compression: Compression::Gzip, ..World::new(10) };
     let places = [("t", 0, 0), ("t", 0, 1)];
@@ -136,7 +134,6 @@ fn columns_become_json_and_objects_may_be_compressed() {
     assert_eq!(text, "{\"n\":1}\n{\"n\":null}\n");
 }
 
-#[test]
 fn epochs_that_were_never_noted_leave_nothing_and_are_written_again() {
     let world = World::new(2);
     let values = |offsets: std::ops::Range<i64>| {
@@ -166,7 +163,23 @@ fn epochs_that_were_never_noted_leave_nothing_and_are_written_again() {
     assert!(fenced.message().contains("fenced"), "{fenced}");
 }
 
-#[test]
+fn a_clean_up_that_comes_late_leaves_what_a_successor_has_begun() {
+    let world = World::new(2);
+    let values = || raw(&[(("t", 0, 0), Some(b"x"))]);
+    let schema = values().schema();
+    // A process ends with epoch 1 prepared. Of the two that follow, the one that has claimed epoch 2 sleeps before its clean-up.
+    let _lost = prepare(&world.sink(&schema), &token(0, 1), &[vec![values()]]);
+    let (sleeper, successor) = (world.sink(&schema), world.sink(&schema));
+    let (prepared, _) = prepare(&successor, &token(0, 4), &[vec![values()]]);
+    assert_eq!(uploads::pending(&world.prefix).len(), 2, "both of one name");
+    sleeper.clean_up(&token(0, 2)).unwrap();
+    assert_eq!(successor.commit(&token(0, 4), &prepared).unwrap(), CommitOutcome::Done);
+    assert_eq!((world.names().len(), uploads::pending(&world.prefix).len()), (1, 1));
+    // What it could not tell apart, the next start can.
+    world.sink(&schema).clean_up(&token(4, 5)).unwrap();
+    assert_eq!((world.names().len(), uploads::pending(&world.prefix).len()), (1, 0));
+}
+
 fn a_prefix_belongs_to_one_sink() {
     let world = World::new(2);
     let records = raw(&[(("t", 0, 0), Some(b"x"))]);
@@ -177,3 +190,11 @@ fn a_prefix_belongs_to_one_sink() {
     let error = sink.committed("another", "s").unwrap_err();
     assert!(error.message().contains("belongs to another sink") && error.message().contains("p.s.json"), "{error:?}");
 }
+
+store::on_each_store![
+    objects_are_called_by_their_first_record_and_hold_the_original_bytes,
+    columns_become_json_and_objects_may_be_compressed,
+    epochs_that_were_never_noted_leave_nothing_and_are_written_again,
+    a_clean_up_that_comes_late_leaves_what_a_successor_has_begun,
+    a_prefix_belongs_to_one_sink,
+];

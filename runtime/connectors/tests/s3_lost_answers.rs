@@ -57,7 +57,6 @@ fn commit_with(sink: &dyn Sink, proxy: &Proxy, losses: &[&'static [&'static str]
     losses.len() as u64
 }
 
-#[test]
 fn delta_commits_once_whichever_answer_is_lost() {
     let (prefix, proxy) = (Prefix::new(), Proxy::start());
     let config = DeltaConfig { s3: Some(through(&proxy)), ..DeltaConfig::new(prefix.uri("table")) };
@@ -71,17 +70,44 @@ fn delta_commits_once_whichever_answer_is_lost() {
     assert_eq!(entries, epochs, "one version a commit");
 }
 
-#[test]
 fn objects_are_committed_once_whichever_answer_is_lost() {
     let (prefix, proxy) = (Prefix::new(), Proxy::start());
     let sink = S3Sink::new(S3SinkConfig::new(prefix.uri("place"), through(&proxy), FilesSinkFormat::Jsonl), &schema()).unwrap();
-    let epochs = commit_with(&sink, &proxy, &[&["PUT ", "_wasmill"], &["POST ", "uploadId="], &["PUT ", "_wasmill"]]);
+    let epochs = commit_with(&sink, &proxy, &[&["PUT ", "_wasmill/p.s.json"], &["POST ", "uploadId="], &["PUT ", "_wasmill/p.s.json"]]);
     let mut numbers = uploads::object_numbers(&prefix, "place");
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(1..=epochs as i64));
 }
 
-#[test]
+/// What is noted of uploads.
+fn notes(prefix: &Prefix) -> Vec<String> {
+    prefix.names().into_iter().filter(|name| name.split_once("_wasmill/").is_some_and(|(_, rest)| rest.contains('/'))).collect()
+}
+
+fn an_upload_whose_beginning_was_not_heard_of_is_aborted_by_the_next_start() {
+    let (prefix, proxy) = (Prefix::new(), Proxy::start());
+    let config = |s3| S3SinkConfig::new(prefix.uri("place"), s3, FilesSinkFormat::Jsonl);
+    let sink = S3Sink::new(config(through(&proxy)), &schema()).unwrap();
+    proxy.lose(&["POST ", "?uploads"], 1);
+    let prepared = prepare(&sink, 1);
+    assert_eq!((proxy.lost(), uploads::pending(&prefix).len()), (1, 2), "the first of the two is nobody's");
+    assert_eq!(sink.commit(&token(1), &prepared).unwrap(), CommitOutcome::Done);
+    assert_eq!((uploads::pending(&prefix).len(), notes(&prefix).len()), (1, 1));
+    S3Sink::new(config(store::config()), &schema()).unwrap().clean_up(&token(2)).unwrap();
+    assert_eq!((uploads::pending(&prefix).len(), notes(&prefix).len()), (0, 0));
+    assert_eq!(uploads::object_numbers(&prefix, "place"), [1]);
+}
+
+fn a_note_whose_answer_is_lost_is_written_again() {
+    let (prefix, proxy) = (Prefix::new(), Proxy::start());
+    let sink = S3Sink::new(S3SinkConfig::new(prefix.uri("place"), through(&proxy), FilesSinkFormat::Jsonl), &schema()).unwrap();
+    proxy.lose(&["PUT ", "_wasmill/p.s/"], 2);
+    let prepared = prepare(&sink, 1);
+    assert_eq!((proxy.lost(), notes(&prefix).len()), (2, 1));
+    assert_eq!(sink.commit(&token(1), &prepared).unwrap(), CommitOutcome::Done);
+    assert_eq!((uploads::object_numbers(&prefix, "place"), notes(&prefix).len()), (vec![1], 0), "the commit takes the note away");
+}
+
 fn parts_whose_answers_are_lost_are_sent_again() {
     let (prefix, proxy) = (Prefix::new(), Proxy::start());
     let sink = S3Sink::new(S3SinkConfig::new(prefix.uri("place"), through(&proxy), FilesSinkFormat::Jsonl), &schema()).unwrap();
@@ -92,7 +118,6 @@ fn parts_whose_answers_are_lost_are_sent_again() {
     assert_eq!(uploads::object_numbers(&prefix, "place"), [1]);
 }
 
-#[test]
 fn a_checkpoint_whose_answer_is_lost_is_ours_and_nobody_elses() {
     let (prefix, proxy) = (Prefix::new(), Proxy::start());
     let open = |config: &S3Config| S3State::open_with(&prefix.uri("state"), "p", config).unwrap();
@@ -126,3 +151,12 @@ fn a_checkpoint_whose_answer_is_lost_is_ours_and_nobody_elses() {
     first.forget_before(11).unwrap();
     assert_eq!(prefix.names(), Vec::<String>::new());
 }
+
+store::on_each_store![
+    delta_commits_once_whichever_answer_is_lost,
+    objects_are_committed_once_whichever_answer_is_lost,
+    an_upload_whose_beginning_was_not_heard_of_is_aborted_by_the_next_start,
+    a_note_whose_answer_is_lost_is_written_again,
+    parts_whose_answers_are_lost_are_sent_again,
+    a_checkpoint_whose_answer_is_lost_is_ours_and_nobody_elses,
+];

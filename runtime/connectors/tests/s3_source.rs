@@ -62,7 +62,6 @@ fn count(config: &S3SourceConfig) -> (usize, usize) {
     (all.len(), all.iter().filter(|(.., record)| !record.starts_with('{')).count())
 }
 
-#[test]
 fn json_lines_plain_and_compressed_hold_the_contract() {
     for (name, bytes) in [("a.jsonl", lines()), ("a.jsonl.gz", gzip(&lines())), ("a.jsonl.zst", zstd::encode_all(&lines()[..], 1).unwrap())]
     {
@@ -72,7 +71,6 @@ fn json_lines_plain_and_compressed_hold_the_contract() {
     }
 }
 
-#[test]
 fn json_arrays_and_objects_one_after_the_other_hold_the_contract() {
     let prefix = Prefix::new();
     prefix.put("in/array.json", "[{\"id\": 1, \"text\": \"a\"}, {\"id\": \"x\"}, {\"id\": 3}]\n");
@@ -84,7 +82,6 @@ fn json_arrays_and_objects_one_after_the_other_hold_the_contract() {
     assert_eq!(count(&config(&prefix, "in/")), (9, 2));
 }
 
-#[test]
 fn csv_holds_the_contract() {
     let prefix = Prefix::new();
     let text = "text,else,id\r\n\"two\nlines, \"\"quoted\"\"\",,3\n\ntoo few,6\nbad number,,seven\r\nlast,x,9";
@@ -104,7 +101,6 @@ fn parquet(rows: std::ops::Range<i64>, group: usize) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-#[test]
 fn parquet_of_several_groups_holds_the_contract() {
     let prefix = Prefix::new();
     prefix.put("a.parquet", parquet(0..50, 20));
@@ -125,7 +121,6 @@ fn read(source: &mut dyn Source, restored: &Progress) -> (Vec<String>, Progress)
     (records, progress)
 }
 
-#[test]
 fn thousands_of_small_objects_take_little_room_in_a_checkpoint_and_are_read_once() {
     const OBJECTS: usize = 1_500;
     let prefix = Prefix::new();
@@ -157,7 +152,6 @@ fn thousands_of_small_objects_take_little_room_in_a_checkpoint_and_are_read_once
     assert_eq!(error.class(), Class::Environment);
 }
 
-#[test]
 fn an_object_that_changes_or_goes_while_it_is_read_stops_the_run() {
     let prefix = Prefix::new();
     prefix.put("a.jsonl", lines());
@@ -178,7 +172,6 @@ fn an_object_that_changes_or_goes_while_it_is_read_stops_the_run() {
     assert!(error.message().contains("no longer there"), "{error}");
 }
 
-#[test]
 fn large_objects_are_read_by_ranges() {
     let prefix = Prefix::new();
     let line = |id: usize| format!("{{\"id\":{id},\"text\":\"{}\"}}\n", format!("{id:09}").repeat(20));
@@ -226,7 +219,6 @@ fn look_until_found(source: &mut dyn Source) -> Vec<String> {
     }
 }
 
-#[test]
 fn a_stream_finds_what_comes_behind_at_once_and_the_rest_when_it_lists_anew() {
     let prefix = Prefix::new();
     prefix.put("in/5.jsonl", "{\"id\":5}\n");
@@ -242,7 +234,6 @@ fn a_stream_finds_what_comes_behind_at_once_and_the_rest_when_it_lists_anew() {
     assert_eq!(look_until_found(thorough.as_mut()), ["0.jsonl"]);
 }
 
-#[test]
 fn columns_are_told_from_a_sample() {
     let prefix = Prefix::new();
     prefix.put("a.json", "{\"id\":1,\"text\":\"a\"}\n{\"id\":2.5,\"new\":true}");
@@ -255,7 +246,6 @@ fn columns_are_told_from_a_sample() {
     assert_eq!(error.class(), Class::Configuration);
 }
 
-#[test]
 fn a_batch_without_objects_says_so() {
     let prefix = Prefix::new();
     let error = source(&config(&prefix, "none/"), Mode::Batch).discover(&Progress::new()).unwrap_err();
@@ -263,3 +253,16 @@ fn a_batch_without_objects_says_so() {
     let empty = S3SourceConfig { allow_empty: true, ..config(&prefix, "none/") };
     assert!(source(&empty, Mode::Batch).discover(&Progress::new()).unwrap().splits.is_empty());
 }
+
+store::on_each_store![
+    json_lines_plain_and_compressed_hold_the_contract,
+    json_arrays_and_objects_one_after_the_other_hold_the_contract,
+    csv_holds_the_contract,
+    parquet_of_several_groups_holds_the_contract,
+    thousands_of_small_objects_take_little_room_in_a_checkpoint_and_are_read_once,
+    an_object_that_changes_or_goes_while_it_is_read_stops_the_run,
+    large_objects_are_read_by_ranges,
+    a_stream_finds_what_comes_behind_at_once_and_the_rest_when_it_lists_anew,
+    columns_are_told_from_a_sample,
+    a_batch_without_objects_says_so,
+];

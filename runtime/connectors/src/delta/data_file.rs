@@ -15,7 +15,7 @@ use super::config::DeltaCompression;
 use super::prepared::DataFile;
 use super::staging::{DataOutput, Staging};
 use super::stats::stats_json;
-use crate::s3::Uploading;
+use crate::s3::{UploadEpoch, Uploading};
 
 /// Encoded bytes that a file may hold back before it must end a row group.
 const ROW_GROUP_BYTES: usize = 8 << 20;
@@ -38,6 +38,8 @@ pub(crate) fn writer_properties(compression: DeltaCompression) -> WriterProperti
 
 /// Where a data file will lie, and what the log will say of it beside its statistics.
 pub(crate) struct Destination {
+    /// The epoch that it is written for.
+    pub epoch: UploadEpoch,
     /// Its name, in the staging folder and at its end.
     pub name: String,
     /// The folder in the table, with a slash at its end; empty for the table itself.
@@ -57,7 +59,7 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     /// Begins a file.
     pub(crate) fn create(staging: &Staging, destination: Destination, schema: SchemaRef, properties: WriterProperties) -> Result<Self> {
-        let output = staging.create(&destination.folder, &destination.name)?;
+        let output = staging.create(destination.epoch, &destination.folder, &destination.name)?;
         let shown = output.shown();
         // The Arrow schema in the footer would make readers of other languages none the wiser.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);

@@ -155,7 +155,7 @@ impl Sink for DeltaSink {
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {
-        self.owner(&claim.pipeline, &claim.sink)?.staging.clean_up()
+        self.owner(&claim.pipeline, &claim.sink)?.staging.clean_up(claim)
     }
 }
 

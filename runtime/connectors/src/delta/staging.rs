@@ -10,14 +10,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wasmill_engine::{Error, Result};
+use wasmill_engine::{Error, Result, Token};
 
 use self::folder::FolderStaging;
 pub(crate) use self::uploads::UploadStaging;
 use super::place::Place;
 use super::prepared::DataFile;
 use crate::durable::{owner_name, written};
-use crate::s3::{ObjectWriter, Uploading};
+use crate::s3::{ObjectWriter, UploadEpoch, Uploading};
 use crate::write_behind::WriteBehind;
 
 /// The folder of a table in which files wait for their commit. Delta's readers and its vacuum pass over names that begin with `_`.
@@ -58,11 +58,11 @@ impl Staging {
         }
     }
 
-    /// Begins a data file. `folder` ends with a slash, or is empty.
-    pub(crate) fn create(&self, folder: &str, name: &str) -> Result<DataOutput> {
+    /// Begins a data file of an epoch. `folder` ends with a slash, or is empty.
+    pub(crate) fn create(&self, epoch: UploadEpoch, folder: &str, name: &str) -> Result<DataOutput> {
         match self {
             Self::Folder(staging) => staging.create(name),
-            Self::Uploads(uploads) => Ok(DataOutput::Object(uploads.create(folder, name))),
+            Self::Uploads(uploads) => Ok(DataOutput::Object(uploads.create(epoch, folder, name))),
         }
     }
 
@@ -90,10 +90,10 @@ impl Staging {
     }
 
     /// Removes what earlier processes left.
-    pub(crate) fn clean_up(&self) -> Result<()> {
+    pub(crate) fn clean_up(&self, claim: &Token) -> Result<()> {
         match self {
             Self::Folder(staging) => staging.clean_up(),
-            Self::Uploads(uploads) => uploads.clean_up(),
+            Self::Uploads(uploads) => uploads.clean_up(claim),
         }
     }
 }

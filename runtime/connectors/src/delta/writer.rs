@@ -17,7 +17,7 @@ use super::prepared::{DataFile, Part};
 use super::schema::TableSchema;
 use super::staging::Staging;
 use crate::prepared;
-use crate::s3::Uploading;
+use crate::s3::{UploadEpoch, Uploading};
 
 /// The most memory that a lane's files hold back together, in bytes. The largest ends its row group when this is passed.
 const MAX_HELD_BACK_BYTES: usize = 48 << 20;
@@ -77,9 +77,11 @@ impl DeltaWriter {
     }
 
     fn create(&self, key: &Key) -> Result<OpenFile> {
-        let WriterContext { epoch, lane, .. } = &self.context;
+        let WriterContext { incarnation, epoch, lane, .. } = &self.context;
         let name = format!("part-{epoch:010}-{lane}-{}{}.parquet", self.staging.mark(), Uuid::new_v4());
-        let destination = Destination { name, folder: self.partitioner.folder(key), partition_values: self.partitioner.values(key) };
+        let (folder, partition_values) = (self.partitioner.folder(key), self.partitioner.values(key));
+        let epoch = UploadEpoch { incarnation: *incarnation, epoch: *epoch };
+        let destination = Destination { epoch, name, folder, partition_values };
         OpenFile::create(&self.staging, destination, Arc::clone(&self.file_schema), self.properties.clone())
     }
 

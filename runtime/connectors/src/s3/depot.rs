@@ -1,7 +1,7 @@
 //! The depot of a state in a bucket: objects beside the checkpoints.
 //!
 //! A small file is one put, a large one an upload in parts that sealing completes. What a process leaves that ends before is found in the
-//! lists of objects and of uploads. Wasmill 0.1 kept such files on the disk of the machine that ran it, in a folder named after the
+//! list of objects and by the notes of uploads. Wasmill 0.1 kept such files on the disk of the machine that ran it, in a folder named after the
 //! address of the state: they are read there where the bucket has none.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use wasmill_engine::{Depot, DepotFile, DepotKey, DepotWriter, Error, LocalDepot,
 
 use super::failure::Failure;
 use super::object::When;
-use super::{Bucket, Completion, ObjectWriter, S3Uri, Uploading, failed};
+use super::{Bucket, Completion, ObjectWriter, S3Uri, UploadEpoch, UploadNotes, Uploading, failed};
 
 /// A file of at most so many bytes is one put.
 const SMALL_BYTES: usize = 8 << 20;
@@ -32,6 +32,8 @@ pub(super) struct S3Depot {
     folder: S3Uri,
     /// What was finished and is not sealed, by key.
     unsealed: Arc<Mutex<HashMap<String, Unsealed>>>,
+    /// The notes of uploads, by folder.
+    notes: Arc<Mutex<HashMap<String, Arc<UploadNotes>>>>,
     /// Where Wasmill 0.1 kept the files of this state.
     left_behind: LocalDepot,
 }
@@ -45,7 +47,7 @@ enum Unsealed {
 impl S3Depot {
     /// The depot below a prefix. `left_behind` is the folder in which Wasmill 0.1 kept its files. Touches nothing.
     pub(super) fn new(bucket: Arc<Bucket>, folder: S3Uri, left_behind: PathBuf) -> Self {
-        Self { bucket, folder, unsealed: Arc::default(), left_behind: LocalDepot::new(left_behind) }
+        Self { bucket, folder, unsealed: Arc::default(), notes: Arc::default(), left_behind: LocalDepot::new(left_behind) }
     }
 
     fn key(&self, name: &str) -> String {
@@ -66,16 +68,18 @@ impl S3Depot {
         if self.folder.key.is_empty() { Some(key) } else { key.strip_prefix(&self.folder.key)?.strip_prefix('/') }
     }
 
-    fn abort_uploads(&self, folder: &str, is: impl Fn(&str) -> bool) -> Result<()> {
-        let prefix = format!("{}/", self.key(folder));
-        self.bucket.abort_uploads(&prefix, |upload| self.name_of(&upload.key).is_some_and(&is)).map(drop)
+    fn notes(&self, folder: &str) -> Arc<UploadNotes> {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = notes.entry(folder.to_owned()).or_insert_with(|| UploadNotes::new(&self.bucket, &self.folder, "depot", folder));
+        Arc::clone(own)
     }
 }
 
 impl Depot for S3Depot {
     fn create(&self, key: &DepotKey<'_>) -> Result<Box<dyn DepotWriter>> {
         let name = key.name();
-        let content = Content { bucket: Arc::clone(&self.bucket), key: self.key(&name), size: 0, small: Vec::new(), large: None };
+        let (notes, epoch) = (self.notes(key.folder), UploadEpoch { incarnation: key.incarnation, epoch: key.epoch });
+        let content = Content { notes, epoch, key: self.key(&name), size: 0, small: Vec::new(), large: None };
         Ok(Box::new(S3Writer { depot: self.clone(), name, content: Digested::new(content) }))
     }
 
@@ -88,11 +92,16 @@ impl Depot for S3Depot {
                 Some(Unsealed::Small(put)) => {
                     received(put)?.map_err(|failure| failed(format_args!("write {}", self.bucket.shown(&key)), &failure))?;
                 }
-                Some(Unsealed::Large(mut uploading)) => uploads.push((key, file.bytes, uploading.wait()?)),
+                Some(Unsealed::Large(mut uploading)) => uploads.push((key, file.bytes, uploading.wait()?, Arc::clone(uploading.notes()))),
                 None => return Err(Error::bug(format!("{} is sealed, and this process has not written it", self.bucket.shown(&key)))),
             }
         }
-        self.bucket.complete_uploads(uploads.iter().map(|(key, size, upload)| Completion { key, size: *size, upload }))
+        self.bucket.complete_uploads(uploads.iter().map(|(key, size, upload, _)| Completion { key, size: *size, upload }))?;
+        for (key, .., notes) in &uploads {
+            notes.settled(key);
+            notes.sweep();
+        }
+        Ok(())
     }
 
     fn open(&self, file: &DepotFile) -> Result<Box<dyn Read + Send>> {
@@ -138,7 +147,9 @@ impl Depot for S3Depot {
         let names: Vec<String> = self.names(folder)?.into_iter().filter(|name| goes(name)).collect();
         failpoint::hit("sink-clean-up");
         self.bucket.remove(names.iter().map(|name| self.key(name)))?;
-        self.abort_uploads(folder, goes)?;
+        let (incarnation, epoch) = claim;
+        let keeps_upload = |key: &str| !self.name_of(key).is_some_and(goes);
+        self.notes(folder).clean_up(UploadEpoch { incarnation, epoch }, |upload| keeps_upload(&upload.key))?;
         self.left_behind.clean(folder, claim, keeps)
     }
 
@@ -148,8 +159,7 @@ impl Depot for S3Depot {
         let listed = self.bucket.list(&self.folder.key)?;
         let keys = listed.into_iter().map(|object| object.key).filter(|key| self.name_of(key).is_some_and(is_one));
         self.bucket.remove(keys)?;
-        let prefix = self.folder.below("");
-        self.bucket.abort_uploads(&prefix, |upload| self.name_of(&upload.key).is_some_and(is_one))?;
+        UploadNotes::of_all(&self.bucket, &self.folder).clear()?;
         self.left_behind.clear()
     }
 
@@ -180,7 +190,8 @@ struct S3Writer {
 
 /// The bytes of a file on their way: held back while they are few.
 struct Content {
-    bucket: Arc<Bucket>,
+    notes: Arc<UploadNotes>,
+    epoch: UploadEpoch,
     key: String,
     size: u64,
     small: Vec<u8>,
@@ -196,7 +207,7 @@ impl Write for Content {
                 bytes.len()
             }
             none => {
-                let object = none.insert(ObjectWriter::create(&self.bucket, self.key.clone()));
+                let object = none.insert(ObjectWriter::create(&self.notes, self.epoch, self.key.clone()));
                 object.write_all(&std::mem::take(&mut self.small))?;
                 object.write(bytes)?
             }
@@ -224,12 +235,13 @@ impl DepotWriter for S3Writer {
     fn finish(self: Box<Self>) -> Result<DepotFile> {
         let Self { depot, name, content } = *self;
         let (sha256, content) = content.finish();
-        let Content { bucket, key, size, small, large } = content;
+        let Content { notes, key, size, small, large, .. } = content;
+        let bucket = notes.bucket();
         let unsealed = match large {
             Some(mut object) => Unsealed::Large(object.finish()?),
             None => {
-                let (storing, key, bytes) = (Arc::clone(&bucket), key.clone(), Bytes::from(small));
-                Unsealed::Small(begin(&bucket, async move { storing.put(&key, &bytes, When::Always).await }))
+                let (storing, key, bytes) = (Arc::clone(bucket), key.clone(), Bytes::from(small));
+                Unsealed::Small(begin(bucket, async move { storing.put(&key, &bytes, When::Always).await }))
             }
         };
         depot.unsealed().insert(key, unsealed);

@@ -75,32 +75,26 @@ impl Bucket {
         }
     }
 
-    /// The uploads below a prefix.
-    pub(crate) fn pending_uploads(&self, prefix: &str) -> Result<Vec<PendingUpload>> {
-        let list = self.wait(self.list_uploads(prefix));
-        list.map_err(|failure| failed(format_args!("list the uploads of {}", self.shown(prefix)), &failure))
-    }
-
-    async fn list_uploads(&self, prefix: &str) -> Result<Vec<PendingUpload>, Failure> {
+    /// The uploads of one key. Not every store lists them by prefix: MinIO answers for a whole key alone.
+    pub(super) async fn uploads_of(&self, key: &str) -> Result<Vec<PendingUpload>, Failure> {
         let mut uploads = Vec::new();
-        let mut request = self.client.list_multipart_uploads().bucket(&self.name).prefix(prefix);
+        let mut request = self.client.list_multipart_uploads().bucket(&self.name).prefix(key);
         loop {
             let page = self.ask(|| request.clone().send()).await?;
-            for upload in page.uploads.unwrap_or_default() {
-                let (Some(key), Some(id)) = (upload.key, upload.upload_id) else {
-                    return Err(Failure::of_nonsense("an upload in the store's list has no key or no id"));
-                };
-                if key.starts_with(prefix) {
-                    uploads.push(PendingUpload { key, id });
-                }
+            let found = page.uploads.unwrap_or_default().into_iter().filter(|upload| upload.key.as_deref() == Some(key));
+            for upload in found {
+                let id = upload.upload_id.ok_or_else(|| Failure::of_nonsense("an upload in the store's list has no id"))?;
+                uploads.push(PendingUpload { key: key.to_owned(), id });
             }
             // Some stores name the id alone.
-            let (key, id) = (page.next_key_marker.filter(|key| !key.is_empty()), page.next_upload_id_marker);
-            // A page that leads to itself would never end.
-            if page.is_truncated != Some(true) || (request.get_key_marker(), request.get_upload_id_marker()) == (&key, &id) {
+            let (next, id) = (page.next_key_marker.filter(|next| !next.is_empty()), page.next_upload_id_marker);
+            // Longer keys that begin with this one come behind it. A page that leads to itself would never end.
+            let is_behind = next.as_deref().is_some_and(|next| next > key);
+            let is_same = (request.get_key_marker(), request.get_upload_id_marker()) == (&next, &id);
+            if page.is_truncated != Some(true) || is_behind || is_same {
                 return Ok(uploads);
             }
-            request = request.set_key_marker(key).set_upload_id_marker(id);
+            request = request.set_key_marker(next).set_upload_id_marker(id);
         }
     }
 

@@ -62,8 +62,8 @@ impl ObjectStore for KernelStore {
 
     async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let key = location.to_string();
-        let id = self.0.begin_upload(&key).await.map_err(|failure| failed(&key, failure))?;
-        Ok(Box::new(KernelUpload { bucket: Arc::clone(&self.0), key, id, size: 0, answers: Vec::new() }))
+        let begun = self.0.begin_upload(&key).await.map_err(|failure| failed(&key, failure))?;
+        Ok(Box::new(KernelUpload { bucket: Arc::clone(&self.0), key, id: begun.id, size: 0, answers: Vec::new() }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

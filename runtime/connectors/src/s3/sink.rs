@@ -2,7 +2,8 @@
 //!
 //! Lanes upload parts. A commit first moves the sink's token, a small object that is replaced only if it is still the one that was
 //! read, and then completes the uploads, which makes the objects visible. The token lists the uploads that belong to it, so that what
-//! a crash leaves between the two is finished by the commit that recovery sends again.
+//! a crash leaves between the two is finished by the commit that recovery sends again. Every upload is noted before it begins, so that the
+//! next start finds what was never committed.
 
 mod config;
 mod connect;
@@ -22,8 +23,10 @@ pub use self::config::{S3Layout, S3SinkConfig};
 use self::connect::{Columns, ConnectWriter};
 use self::token::TokenObject;
 use self::writer::{S3Writer, encoder};
-use super::{Bucket, Completion, Patience, PendingUpload, S3Uri, Upload, Uploading};
+use super::upload::gone;
+use super::{Bucket, Completion, Patience, S3Uri, Upload, UploadEpoch, UploadNotes, Uploading};
 use crate::digest::owner;
+use crate::durable::owner_name;
 use crate::prepared;
 use crate::token::{Step, compare};
 
@@ -59,6 +62,16 @@ pub struct S3Sink {
     place: S3Uri,
     schema: SchemaRef,
     pending: Pending,
+    /// The notes of each sink of a pipeline that this value serves.
+    notes: Mutex<HashMap<String, Arc<UploadNotes>>>,
+}
+
+/// Where a lane's objects go.
+struct Destination {
+    place: S3Uri,
+    pending: Pending,
+    notes: Arc<UploadNotes>,
+    epoch: UploadEpoch,
 }
 
 impl S3Sink {
@@ -98,7 +111,13 @@ impl S3Sink {
     /// Touches nothing.
     pub fn without_columns(config: S3SinkConfig) -> Result<Self> {
         config.check()?;
-        Ok(Self { place: S3Uri::parse(&config.uri)?, config, schema: Arc::new(Schema::empty()), pending: Pending::default() })
+        Ok(Self {
+            place: S3Uri::parse(&config.uri)?,
+            config,
+            schema: Arc::new(Schema::empty()),
+            pending: Pending::default(),
+            notes: Mutex::default(),
+        })
     }
 
     fn bucket(&self) -> Result<Arc<Bucket>> {
@@ -109,25 +128,34 @@ impl S3Sink {
         Ok(TokenObject::new(self.bucket()?, &self.place, pipeline, sink))
     }
 
+    fn notes(&self, pipeline: &str, sink: &str) -> Result<Arc<UploadNotes>> {
+        let bucket = self.bucket()?;
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = notes.entry(owner_name(pipeline, sink)).or_insert_with(|| UploadNotes::new(&bucket, &self.place, pipeline, sink));
+        Ok(Arc::clone(own))
+    }
+
     /// Fails if an object could neither be completed nor is there.
-    fn check(&self, bucket: &Bucket, owner: &str, prepared: &Prepared) -> Result<()> {
-        let waiting = bucket.pending_uploads(&self.place.below(""))?;
-        for file in &prepared.files {
-            let (key, upload) = (self.place.below(&file.path), uploaded(file)?);
-            let waits = waiting.iter().any(|waiting| waiting.id == upload.id);
-            if !waits && bucket.look(&key)?.is_none_or(|found| found.size != file.size) {
-                return Err(Error::environment(format!("a prepared object is gone: there is neither {} nor its upload ({owner})", bucket.shown(&key)))
-                    .hint("somebody, or a lifecycle rule of the bucket, aborted the upload; these rows can only be given up with `wasmill state reset`"));
-            }
+    fn check(&self, bucket: &Bucket, files: &[PreparedObject]) -> Result<()> {
+        let keys = self.keys(files);
+        match bucket.find_missing(completions(files, &keys)?)? {
+            None => Ok(()),
+            Some(key) => Err(gone(&bucket.shown(key))),
         }
-        Ok(())
+    }
+
+    fn keys(&self, files: &[PreparedObject]) -> Vec<String> {
+        files.iter().map(|file| self.place.below(&file.path)).collect()
     }
 
     /// In Kafka Connect's layout two sinks below one prefix would take each other's objects for their own.
     fn check_alone(&self, pipeline: &str, sink: &str) -> Result<()> {
         let (bucket, own) = (self.bucket()?, self.token(pipeline, sink)?);
-        let tokens = bucket.list(&self.place.below("_wasmill/"))?;
-        match tokens.iter().find(|token| token.key != own.key()) {
+        let folder = self.place.below("_wasmill/");
+        let objects = bucket.list(&folder)?;
+        // Notes of uploads lie one folder deeper.
+        let is_token = |key: &str| key.strip_prefix(&folder).is_some_and(|name| !name.contains('/'));
+        match objects.iter().find(|object| object.key != own.key() && is_token(&object.key)) {
             None => Ok(()),
             Some(other) => Err(Error::environment(format!(
                 "the prefix {} belongs to another sink: {} is its token",
@@ -138,12 +166,16 @@ impl S3Sink {
         }
     }
 
-    fn publish(&self, bucket: &Bucket, files: &[PreparedObject]) -> Result<()> {
-        let keys: Vec<String> = files.iter().map(|file| self.place.below(&file.path)).collect();
-        let completion = |at: usize| uploaded(&files[at]).map(|upload| Completion { key: &keys[at], size: files[at].size, upload });
-        let completions = (0..files.len()).map(completion).collect::<Result<Vec<Completion<'_>>>>()?;
-        bucket.complete_uploads(completions)
+    fn publish(&self, token: &Token, files: &[PreparedObject]) -> Result<()> {
+        let keys = self.keys(files);
+        self.notes(&token.pipeline, &token.sink)?.complete(completions(files, &keys)?)
     }
+}
+
+fn completions<'a>(files: &'a [PreparedObject], keys: &'a [String]) -> Result<Vec<Completion<'a>>> {
+    let completion =
+        |(file, key): (&'a PreparedObject, &'a String)| uploaded(file).map(|upload| Completion { key, size: file.size, upload });
+    files.iter().zip(keys).map(completion).collect()
 }
 
 fn uploaded(file: &PreparedObject) -> Result<&Upload> {
@@ -159,10 +191,15 @@ impl Sink for S3Sink {
     }
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
-        let place = (self.bucket()?, self.place.clone(), Arc::clone(&self.pending));
+        let destination = Destination {
+            place: self.place.clone(),
+            pending: Arc::clone(&self.pending),
+            notes: self.notes(&context.pipeline, &context.sink)?,
+            epoch: UploadEpoch { incarnation: context.incarnation, epoch: context.epoch },
+        };
         Ok(match self.config.layout {
-            S3Layout::Hive => Box::new(S3Writer::new(self.config.clone(), &self.schema, context, place)?),
-            S3Layout::Connect => Box::new(ConnectWriter::new(self.config.clone(), &self.schema, place)?),
+            S3Layout::Hive => Box::new(S3Writer::new(self.config.clone(), &self.schema, context, destination)?),
+            S3Layout::Connect => Box::new(ConnectWriter::new(self.config.clone(), &self.schema, destination)?),
         })
     }
 
@@ -188,13 +225,13 @@ impl Sink for S3Sink {
         let outcome = object.advance(token, &prepared.files, |current| {
             let step = compare(current, token)?;
             if step == Step::Commit {
-                self.check(&bucket, &owner(&token.pipeline, &token.sink), &prepared)?;
+                self.check(&bucket, &prepared.files)?;
             }
             Ok(step)
         })?;
         failpoint::hit("s3-commit-after-token");
         // Also where the token said that all was done: the process that set it may have ended right after.
-        self.publish(&bucket, &prepared.files)?;
+        self.publish(token, &prepared.files)?;
         failpoint::hit("s3-commit-after-complete");
         Ok(outcome)
     }
@@ -203,26 +240,16 @@ impl Sink for S3Sink {
         let object = self.token(&token.pipeline, &token.sink)?;
         // What a commit before left half done is finished first: it was decided.
         if let Some((current, _)) = object.read()? {
-            self.publish(&*self.bucket()?, &current.files)?;
+            self.publish(token, &current.files)?;
         }
         let target = Committed { incarnation: token.incarnation, epoch: token.epoch };
         object.advance(token, &[], |current| Ok(if current == Some(&target) { Step::Already } else { Step::Commit })).map(drop)
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {
-        let (pipeline, sink) = (claim.pipeline.as_str(), claim.sink.as_str());
-        let decided = self.token(pipeline, sink)?.read()?.map(|(token, _)| token.files).unwrap_or_default();
+        let decided = self.token(&claim.pipeline, &claim.sink)?.read()?.map(|(token, _)| token.files).unwrap_or_default();
         // By their ids: an upload whose beginning was not heard of may have the key of the one that took its place.
-        let decided: Vec<_> = decided.iter().filter_map(|file| Some(&file.upload.as_ref()?.id)).collect();
-        let (mark, below) = (format!("-{}-", owner(pipeline, sink)), self.place.below(""));
-        let ours = |upload: &PendingUpload| {
-            let is_ours = match self.config.layout {
-                S3Layout::Hive => upload.key.rsplit('/').next().is_some_and(|name| name.contains(&mark)),
-                // Names do not tell whose they are; the prefix is this sink's own.
-                S3Layout::Connect => upload.key.strip_prefix(&below).is_some_and(connect::is_name),
-            };
-            is_ours && !decided.contains(&&upload.id)
-        };
-        self.bucket()?.abort_uploads(&below, ours).map(drop)
+        let decided: Vec<_> = decided.iter().filter_map(|file| Some(file.upload.as_ref()?.id.as_str())).collect();
+        self.notes(&claim.pipeline, &claim.sink)?.clean_up(UploadEpoch::of(claim), |upload| decided.contains(&upload.id.as_str()))
     }
 }

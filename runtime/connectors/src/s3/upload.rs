@@ -1,10 +1,11 @@
 //! Objects on their way into a bucket: uploaded in parts while they are written, visible only when their upload is completed.
 //!
 //! The parts and the upload's id are all that another process needs to complete it, so that a checkpoint can hold them. An upload
-//! that no checkpoint names is found in the bucket's list of uploads and aborted.
+//! that no checkpoint names is found by the note that was written before it began ([`UploadNotes`]), and aborted.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -16,8 +17,9 @@ use tokio::task::JoinHandle;
 use wasmill_engine::{Error, Result};
 
 use super::bucket::AT_ONCE;
-use super::failure::Failure;
-use super::{Bucket, PendingUpload, failed};
+use super::failure::{Failure, Kind};
+use super::notes::{UploadEpoch, UploadNotes};
+use super::{Bucket, failed};
 
 /// The size of a part; the last one may be smaller. S3 takes at most 10,000 of them, 78 GiB, and none but the last below 5 MiB.
 const PART_BYTES: usize = 8 << 20;
@@ -45,7 +47,7 @@ enum Message {
 
 /// Takes the bytes of one object.
 pub(crate) struct ObjectWriter {
-    bucket: Arc<Bucket>,
+    notes: Arc<UploadNotes>,
     key: String,
     part: Vec<u8>,
     size: u64,
@@ -60,17 +62,17 @@ struct Task {
 
 /// An object whose last parts may still be on their way.
 pub(crate) struct Uploading {
-    bucket: Arc<Bucket>,
+    notes: Arc<UploadNotes>,
     key: String,
     done: Option<JoinHandle<Result<Option<Upload>>>>,
 }
 
 impl ObjectWriter {
-    /// Begins an object. The store hears of it in the background.
-    pub(crate) fn create(bucket: &Arc<Bucket>, key: String) -> Self {
+    /// Begins an object of an epoch. The store hears of it in the background, after its key is noted.
+    pub(crate) fn create(notes: &Arc<UploadNotes>, epoch: UploadEpoch, key: String) -> Self {
         let (parts, received) = mpsc::channel(PARTS_AHEAD);
-        let done = bucket.threads.spawn(send(Arc::clone(bucket), key.clone(), received));
-        Self { bucket: Arc::clone(bucket), key, part: Vec::new(), size: 0, task: Some(Task { parts, done }) }
+        let done = notes.bucket().threads.spawn(send(Arc::clone(notes), epoch, key.clone(), received));
+        Self { notes: Arc::clone(notes), key, part: Vec::new(), size: 0, task: Some(Task { parts, done }) }
     }
 
     /// How many bytes it has taken.
@@ -85,7 +87,7 @@ impl ObjectWriter {
 
     /// Its address, for people.
     pub(crate) fn shown(&self) -> String {
-        self.bucket.shown(&self.key)
+        self.notes.bucket().shown(&self.key)
     }
 
     /// Ends the object: the last part goes, and need not have arrived.
@@ -96,7 +98,7 @@ impl ObjectWriter {
         }
         self.send(Message::Finish)?;
         let done = self.task.take().map(|task| task.done);
-        Ok(Uploading { bucket: Arc::clone(&self.bucket), key: self.key.clone(), done })
+        Ok(Uploading { notes: Arc::clone(&self.notes), key: self.key.clone(), done })
     }
 
     fn send(&mut self, message: Message) -> Result<()> {
@@ -106,7 +108,7 @@ impl ObjectWriter {
         }
         // Nobody takes parts any more: the reason is the task's.
         let done = self.task.take().map(|task| task.done);
-        let mut failed = Uploading { bucket: Arc::clone(&self.bucket), key: self.key.clone(), done };
+        let mut failed = Uploading { notes: Arc::clone(&self.notes), key: self.key.clone(), done };
         match failed.wait() {
             Err(error) => Err(error),
             Ok(_) => Err(Error::bug(format!("the upload of {} ended before its last part", self.shown()))),
@@ -136,13 +138,17 @@ impl Drop for ObjectWriter {
     fn drop(&mut self) {
         if let Some(Task { parts, done }) = self.task.take() {
             drop(parts);
-            let bucket = Arc::clone(&self.bucket);
-            let _ = bucket.wait(async { tokio::time::timeout(Duration::from_secs(5), done).await });
+            let _ = self.notes.bucket().wait(async { tokio::time::timeout(Duration::from_secs(5), done).await });
         }
     }
 }
 
 impl Uploading {
+    /// Where it is noted.
+    pub(super) fn notes(&self) -> &Arc<UploadNotes> {
+        &self.notes
+    }
+
     /// The object's key.
     pub(crate) fn key(&self) -> &str {
         &self.key
@@ -150,9 +156,9 @@ impl Uploading {
 
     /// Waits until all parts have arrived.
     pub(crate) fn wait(&mut self) -> Result<Upload> {
-        let bug = |why: &str| Error::bug(format!("the upload of {} {why}", self.bucket.shown(&self.key)));
+        let bug = |why: &str| Error::bug(format!("the upload of {} {why}", self.notes.bucket().shown(&self.key)));
         let Some(done) = self.done.take() else { return Err(bug("was waited for twice")) };
-        match self.bucket.wait(done) {
+        match self.notes.bucket().wait(done) {
             Ok(Ok(Some(upload))) => Ok(upload),
             Ok(Ok(None)) => Err(bug("was given up")),
             Ok(Err(error)) => Err(error),
@@ -162,21 +168,28 @@ impl Uploading {
 
     /// Gives the object up. Best effort: what stays is aborted by the next start.
     pub(crate) fn abort(mut self) {
-        let (bucket, key) = (Arc::clone(&self.bucket), self.key.clone());
-        if let Ok(upload) = self.wait() {
-            let _ = bucket.abort_upload(&key, &upload.id);
+        if let Ok(upload) = self.wait()
+            && self.notes.bucket().abort_upload(&self.key, &upload.id).is_ok()
+        {
+            self.notes.settled(&self.key);
         }
     }
 }
 
 /// Sends the parts of one object as they come; aborts its upload if they end without their end.
-async fn send(bucket: Arc<Bucket>, key: String, mut parts: mpsc::Receiver<Message>) -> Result<Option<Upload>> {
+async fn send(notes: Arc<UploadNotes>, epoch: UploadEpoch, key: String, mut parts: mpsc::Receiver<Message>) -> Result<Option<Upload>> {
     static SENDS: Semaphore = Semaphore::const_new(SENDS_AT_ONCE);
+    let bucket = notes.bucket();
     let failed = |failure: Failure| failed(format_args!("write {}", bucket.shown(&key)), &failure);
     let Some(Message::Part(first)) = parts.recv().await else { return Ok(None) };
-    let id = bucket.begin_upload(&key).await.map_err(failed)?;
+    notes.note(epoch, &key).await.map_err(failed)?;
+    let begun = bucket.begin_upload(&key).await.map_err(failed)?;
+    if !begun.is_only {
+        notes.doubt(&key);
+    }
+    let id = begun.id;
     let put = |index: usize, part: Bytes| {
-        let (bucket, key, id) = (&bucket, &key, &id);
+        let (key, id) = (&key, &id);
         async move {
             let _permit = SENDS.acquire().await;
             bucket.put_part(key, id, index, &part).await.map(|part| (index, part))
@@ -205,13 +218,23 @@ async fn send(bucket: Arc<Bucket>, key: String, mut parts: mpsc::Receiver<Messag
     };
     drop(sending);
     if !matches!(outcome, Ok(true)) {
-        let _ = bucket.drop_upload(&key, &id).await;
+        if bucket.drop_upload(&key, &id).await.is_ok() {
+            notes.settled(&key);
+        }
     }
     if !outcome.map_err(failed)? {
         return Ok(None);
     }
     sent.sort_by_key(|(index, _)| *index);
     Ok(Some(Upload { id, parts: sent.into_iter().map(|(_, part)| part).collect() }))
+}
+
+/// An upload that has begun.
+pub(super) struct Begun {
+    /// Its id.
+    pub(super) id: String,
+    /// It is the only one of its key: no answer of the store was lost.
+    is_only: bool,
 }
 
 /// An upload to complete.
@@ -246,16 +269,22 @@ impl Bucket {
                         .hint("somebody else wrote an object of that name; nothing was removed"));
                 }
                 None if look < LOOKS => tokio::time::sleep(Duration::from_millis(50 << look)).await,
-                None if failure.is_missing() => return Err(gone(&self.shown(key))),
+                None if failure.kind == Kind::NoUpload => return Err(gone(&self.shown(key))),
                 None => return Err(failed(failure)),
             }
         }
     }
 
-    pub(super) async fn begin_upload(&self, key: &str) -> Result<String, Failure> {
+    pub(super) async fn begin_upload(&self, key: &str) -> Result<Begun, Failure> {
         let request = self.client.create_multipart_upload().bucket(&self.name).key(key);
-        let begun = self.ask(|| request.clone().send()).await?;
-        begun.upload_id.ok_or_else(|| Failure::of_nonsense("the store's answer has no id of an upload"))
+        let attempts = AtomicU32::new(0);
+        let begin = || {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            request.clone().send()
+        };
+        let id = self.ask(begin).await?.upload_id;
+        let id = id.ok_or_else(|| Failure::of_nonsense("the store's answer has no id of an upload"))?;
+        Ok(Begun { id, is_only: attempts.into_inner() == 1 })
     }
 
     /// Sends a part, counted from 0. What the store answers is needed to complete the upload.
@@ -288,18 +317,6 @@ impl Bucket {
     pub(crate) fn abort_upload(&self, key: &str, id: &str) -> Result<()> {
         self.wait(self.drop_upload(key, id)).map_err(|failure| failed(format_args!("abort the upload of {}", self.shown(key)), &failure))
     }
-
-    /// Aborts the uploads below a prefix that are as asked. Says how many there were.
-    pub(crate) fn abort_uploads(&self, prefix: &str, is: impl Fn(&PendingUpload) -> bool) -> Result<usize> {
-        let mut aborted = 0;
-        for upload in self.pending_uploads(prefix)? {
-            if is(&upload) {
-                self.abort_upload(&upload.key, &upload.id)?;
-                aborted += 1;
-            }
-        }
-        Ok(aborted)
-    }
 }
 
 /// The number of a part in requests.
@@ -307,7 +324,10 @@ fn number(index: usize) -> i32 {
     i32::try_from(index + 1).unwrap_or(i32::MAX)
 }
 
-fn gone(shown: &str) -> Error {
-    Error::environment(format!("a prepared file is gone: there is neither {shown} nor its upload"))
-        .hint("somebody, or a lifecycle rule of the bucket, aborted the upload; these rows can only be given up with `wasmill state reset`")
+/// The error of a prepared object of which the store has neither the upload nor the object.
+pub(crate) fn gone(shown: &str) -> Error {
+    Error::environment(format!("a prepared object is gone: the store has neither {shown} nor its upload")).hint(
+        "its upload was aborted: by somebody, by a lifecycle rule of the bucket, or by the store's own limit (MinIO's `stale_uploads_expiry` is 24 hours); \
+         `wasmill state reset` starts over and reads everything again",
+    )
 }

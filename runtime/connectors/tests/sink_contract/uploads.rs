@@ -17,16 +17,18 @@ pub struct Pending {
 }
 
 /// Runs a few lines of Python that know the store as `s3`, the bucket as `bucket`, and the arguments as `args`.
-fn python(script: &str, arguments: &[&str]) -> Value {
+fn python(prefix: &Prefix, script: &str, arguments: &[&str]) -> Value {
     let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python with deltalake: `make test` sets it");
-    let output = Command::new(&python).args(["-c", script]).args(arguments).output().unwrap_or_else(|error| panic!("{python}: {error}"));
+    let mut command = Command::new(&python);
+    command.args(["-c", script]).args(arguments).env("WASMILL_TEST_S3", prefix.store.endpoint());
+    let output = command.output().unwrap_or_else(|error| panic!("{python}: {error}"));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// All uploads below a prefix that wait for their completion.
 pub fn pending(prefix: &Prefix) -> Vec<Pending> {
-    let found = python(include_str!("../store/uploads.py"), &[&format!("{}/", prefix.key)]);
+    let found = python(prefix, include_str!("../store/uploads.py"), &[&format!("{}/", prefix.key)]);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     found.as_array().unwrap().iter().map(|upload| Pending { key: text(&upload[0]), id: text(&upload[1]) }).collect()
 }
@@ -52,7 +54,7 @@ pub fn delta_numbers(prefix: &Prefix, table: &str) -> Vec<i64> {
     if !prefix.names().iter().any(|name| name.starts_with(&format!("{table}/_delta_log/"))) {
         return Vec::new();
     }
-    let found = python(include_str!("../store/delta_numbers.py"), &[&prefix.uri(table)]);
+    let found = python(prefix, include_str!("../store/delta_numbers.py"), &[&prefix.uri(table)]);
     found.as_array().unwrap().iter().map(|number| number.as_i64().unwrap()).collect()
 }
 

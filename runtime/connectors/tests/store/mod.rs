@@ -1,9 +1,11 @@
-//! The S3 store of the tests: its address from the environment, a prefix of its own for each test, and a client that is not ours to look.
+//! The S3 stores of the tests: their addresses from the environment, a prefix of its own for each test, and a client that is not ours to look.
 
 // Each test program uses a part of it.
 #![allow(dead_code)]
 
 pub mod proxy;
+
+use std::cell::Cell;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, Credentials, Region};
@@ -18,8 +20,52 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: start the tests with tests/servers/servers.py run -- …"))
 }
 
+/// A store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    SeaweedFs,
+    /// Lists uploads for a whole key only.
+    MinIo,
+}
+
+thread_local! {
+    /// The store of the test that runs on this thread.
+    static CURRENT: Cell<Store> = const { Cell::new(Store::SeaweedFs) };
+}
+
+impl Store {
+    pub fn endpoint(self) -> String {
+        variable(match self {
+            Self::SeaweedFs => "WASMILL_TEST_S3",
+            Self::MinIo => "WASMILL_TEST_MINIO",
+        })
+    }
+}
+
+/// Runs a test on a store.
+pub fn on(store: Store, test: fn()) {
+    CURRENT.set(store);
+    test();
+}
+
+/// Makes tests of functions, one for each store.
+#[allow(unused_macros)]
+macro_rules! on_each_store {
+    ($($test:ident),* $(,)?) => {
+        mod on_seaweedfs {
+            $(#[test] fn $test() { crate::store::on(crate::store::Store::SeaweedFs, super::$test) })*
+        }
+        mod on_minio {
+            $(#[test] fn $test() { crate::store::on(crate::store::Store::MinIo, super::$test) })*
+        }
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use on_each_store;
+
 /// A prefix of the store that nobody else uses.
 pub struct Prefix {
+    pub store: Store,
     /// The store, as another client sees it.
     pub client: Client,
     pub bucket: String,
@@ -28,10 +74,15 @@ pub struct Prefix {
     runtime: Runtime,
 }
 
-/// How to reach the store of the tests.
+/// How to reach the store of this thread's test.
 pub fn config() -> S3Config {
+    config_of(CURRENT.get())
+}
+
+/// How to reach a store.
+pub fn config_of(store: Store) -> S3Config {
     S3Config {
-        endpoint: Some(variable("WASMILL_TEST_S3")),
+        endpoint: Some(store.endpoint()),
         access_key_id: Some(variable("WASMILL_TEST_S3_ACCESS_KEY")),
         secret_access_key: Some(Secret::new(variable("WASMILL_TEST_S3_SECRET_KEY"))),
         ..S3Config::default()
@@ -39,19 +90,24 @@ pub fn config() -> S3Config {
 }
 
 impl Prefix {
+    /// In the store of this thread's test.
     pub fn new() -> Self {
+        Self::of(CURRENT.get())
+    }
+
+    pub fn of(store: Store) -> Self {
         let bucket = variable("WASMILL_TEST_S3_BUCKET");
         let credentials =
             Credentials::new(variable("WASMILL_TEST_S3_ACCESS_KEY"), variable("WASMILL_TEST_S3_SECRET_KEY"), None, None, "tests");
         let config = Builder::new()
             .behavior_version_latest()
             .http_client(aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
-            .endpoint_url(variable("WASMILL_TEST_S3"))
+            .endpoint_url(store.endpoint())
             .force_path_style(true)
             .region(Region::new("us-east-1"))
             .credentials_provider(credentials);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Self { client: Client::from_conf(config.build()), bucket, key: format!("tests/{}", Uuid::new_v4()), runtime }
+        Self { store, client: Client::from_conf(config.build()), bucket, key: format!("tests/{}", Uuid::new_v4()), runtime }
     }
 
     /// The address of something below it.

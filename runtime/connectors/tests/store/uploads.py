@@ -33,7 +33,9 @@ def get(query: dict[str, str]) -> bytes:
         return answer.read()
 
 
-root = ElementTree.fromstring(get({"uploads": "", "prefix": sys.argv[1], "max-uploads": "1000"}))
+# MinIO lists uploads for a whole key, and all that it knows of where there is no prefix.
+prefix = "" if ENDPOINT == os.environ.get("WASMILL_TEST_MINIO") else sys.argv[1]
+root = ElementTree.fromstring(get({"uploads": "", "prefix": prefix, "max-uploads": "1000"}))
 space = root.tag.split("}")[0] + "}" if "}" in root.tag else ""
 assert root.findtext(f"{space}IsTruncated") != "true"
 uploads = [(one.findtext(f"{space}Key"), one.findtext(f"{space}UploadId")) for one in root.iter(f"{space}Upload")]

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmill_engine::{Error, Result};
+use wasmill_engine::{Error, Result, Token};
 
 use crate::delta::prepared::DataFile;
 use crate::digest::owner;
-use crate::s3::{Bucket, Completion, ObjectWriter, PendingUpload, S3Uri, Uploading};
+use crate::s3::{Bucket, Completion, ObjectWriter, S3Uri, UploadEpoch, UploadNotes, Uploading};
 
 /// The staging of one sink of one pipeline.
 pub(crate) struct UploadStaging {
-    bucket: Arc<Bucket>,
+    notes: Arc<UploadNotes>,
     table: S3Uri,
     owner: String,
     /// Files of lanes that have prepared and whose last parts may still be on their way, by their keys.
@@ -20,7 +20,8 @@ pub(crate) struct UploadStaging {
 
 impl UploadStaging {
     pub(super) fn new(bucket: &Arc<Bucket>, table: &S3Uri, pipeline: &str, sink: &str) -> Self {
-        Self { bucket: Arc::clone(bucket), table: table.clone(), owner: owner(pipeline, sink), pending: Mutex::default() }
+        let notes = UploadNotes::new(bucket, table, pipeline, sink);
+        Self { notes, table: table.clone(), owner: owner(pipeline, sink), pending: Mutex::default() }
     }
 
     /// Stands in the name of each of its files, and in no other sink's.
@@ -28,8 +29,8 @@ impl UploadStaging {
         &self.owner
     }
 
-    pub(super) fn create(&self, folder: &str, name: &str) -> ObjectWriter {
-        ObjectWriter::create(&self.bucket, self.table.below(&format!("{folder}{name}")))
+    pub(super) fn create(&self, epoch: UploadEpoch, folder: &str, name: &str) -> ObjectWriter {
+        ObjectWriter::create(&self.notes, epoch, self.table.below(&format!("{folder}{name}")))
     }
 
     pub(super) fn keep(&self, uploading: Vec<Uploading>) {
@@ -55,17 +56,10 @@ impl UploadStaging {
             None => Err(Error::environment(format!("the prepared commit has no upload of {key}"))
                 .hint("has the table been moved to another kind of place? Put it back, or begin anew with `wasmill state reset`")),
         });
-        self.bucket.complete_uploads(completions.collect::<Result<Vec<_>>>()?)
+        self.notes.complete(completions.collect::<Result<Vec<_>>>()?)
     }
 
-    pub(super) fn clean_up(&self) -> Result<()> {
-        let mark = format!("-{}-", self.owner);
-        let ours =
-            |upload: &PendingUpload| upload.key.rsplit('/').next().is_some_and(|name| name.starts_with("part-") && name.contains(&mark));
-        let aborted = self.bucket.abort_uploads(&self.table.below(""), ours)?;
-        if aborted > 0 {
-            tracing::info!(table = %self.table, aborted, "uploads that were never committed were aborted");
-        }
-        Ok(())
+    pub(super) fn clean_up(&self, claim: &Token) -> Result<()> {
+        self.notes.clean_up(UploadEpoch::of(claim), |_| false)
     }
 }

@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
-use wasmill_engine::{Error, Result, failpoint};
+use wasmill_engine::{Error, Result, Token, failpoint};
 
 use super::actions;
 use super::plan::{Bin, bins};
@@ -24,7 +24,7 @@ use crate::delta::rows::TableRows;
 use crate::delta::schema::TableSchema;
 use crate::delta::staging::Staging;
 use crate::delta::state::TableState;
-use crate::s3::Patience;
+use crate::s3::{Patience, UploadEpoch};
 
 /// How often the files are chosen anew because another writer removed some of them.
 const TRIES: u32 = 5;
@@ -34,6 +34,8 @@ const ATTEMPTS: u32 = 40;
 const CHECKPOINT_EVERY: u64 = 100;
 /// In the names of its folders and uploads. No pipeline can be called so.
 pub(super) const OWNER: &str = "@optimize";
+/// A rewrite has no epochs: each is an owner of its own.
+const EPOCH: UploadEpoch = UploadEpoch { incarnation: Uuid::nil(), epoch: 0 };
 
 /// What to rewrite.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +83,10 @@ pub fn optimize(table: &TableAddress, options: &OptimizeOptions) -> Result<Optim
         let written = work.run(done);
         match written {
             Ok(Some(done)) => return Ok(done),
-            Ok(None) => work.staging.clean_up()?,
+            Ok(None) => work.clean_up()?,
             Err(error) => {
                 // What stays is in no version; the error counts for more.
-                let _ = work.staging.clean_up();
+                let _ = work.clean_up();
                 return Err(error);
             }
         }
@@ -147,7 +149,7 @@ impl<'a> Work<'a> {
         match self.commit(&files, &done)? {
             Commit::Done(version) => {
                 self.checkpoint(version);
-                let _ = self.staging.clean_up();
+                let _ = self.clean_up();
                 Ok(Some(Optimized { version: Some(version), ..done }))
             }
             Commit::Conflict => self.withdraw(&files).map(|()| None),
@@ -162,7 +164,7 @@ impl<'a> Work<'a> {
         for bin in &self.bins {
             let name = format!("part-optimize-{}{}.parquet", self.staging.mark(), Uuid::new_v4());
             let (folder, partition_values) = (partitioner.folder(&bin.key), partitioner.values(&bin.key));
-            let destination = Destination { name, folder, partition_values };
+            let destination = Destination { epoch: EPOCH, name, folder, partition_values };
             let properties = writer_properties(DeltaCompression::default());
             let mut out = OpenFile::create(&self.staging, destination, Arc::clone(&file_schema), properties)?;
             let mut rows = 0;
@@ -247,6 +249,13 @@ impl<'a> Work<'a> {
         });
         let lines = std::iter::once(info).chain(removes).chain(files.iter().map(|file| add_action(file, false)));
         lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Removes what this try has staged and not published.
+    fn clean_up(&self) -> Result<()> {
+        let UploadEpoch { incarnation, epoch } = EPOCH;
+        let claim = Token { pipeline: OWNER.to_owned(), sink: self.owner.clone(), incarnation, epoch, previous: 0 };
+        self.staging.clean_up(&claim)
     }
 
     /// Removes new files that will be in no version, published or not.

@@ -20,10 +20,9 @@ use wasmill_engine::{Error, Result, RowReject, SinkWriter};
 
 use super::objects::Objects;
 use super::writer::encoder;
-use super::{Pending, S3SinkConfig};
+use super::{Destination, S3SinkConfig};
 use crate::formats::{TextEncoder, text_writer, to_plain};
 use crate::kafka::source::{OFFSET_COLUMN, PARTITION_COLUMN, RESERVED, TOPIC_COLUMN, VALUE_COLUMN};
-use crate::s3::{Bucket, S3Uri};
 
 /// Which column is what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,19 +60,6 @@ impl Columns {
     }
 }
 
-/// Whether a key below the prefix is one of this layout.
-pub(super) fn is_name(path: &str) -> bool {
-    let split = || {
-        let (topic, rest) = path.split_once('/')?;
-        let (folder, name) = rest.split_once('/')?;
-        let partition = folder.strip_prefix("partition=")?;
-        let rest = name.strip_prefix(topic)?.strip_prefix('+')?.strip_prefix(partition)?.strip_prefix('+')?;
-        let (offset, extension) = rest.split_once('.')?;
-        Some(offset.len() >= 10 && offset.bytes().all(|byte| byte.is_ascii_digit()) && extension.starts_with("json"))
-    };
-    split() == Some(true)
-}
-
 /// Writes the rows of one lane.
 pub(super) struct ConnectWriter {
     columns: Columns,
@@ -83,7 +69,7 @@ pub(super) struct ConnectWriter {
 }
 
 impl ConnectWriter {
-    pub(super) fn new(config: S3SinkConfig, schema: &SchemaRef, place: (Arc<Bucket>, S3Uri, Pending)) -> Result<Self> {
+    pub(super) fn new(config: S3SinkConfig, schema: &SchemaRef, destination: Destination) -> Result<Self> {
         let columns = Columns::new(schema)?;
         let (raw, flush_size, size) = (columns.raw, config.flush_size(), config.target_file_size.as_u64());
         let extension = format!(".json{}", config.compression.suffix());
@@ -93,7 +79,7 @@ impl ConnectWriter {
             true => text_writer(Box::new(RawLines), output, config.compression),
             false => encoder(&config, &lines, output),
         });
-        Ok(Self { columns, flush_size, extension, objects: Objects::new(place, encode, size) })
+        Ok(Self { columns, flush_size, extension, objects: Objects::new(destination, encode, size) })
     }
 
     /// Writes rows of one partition, in the order of their offsets.
@@ -225,22 +211,6 @@ impl TextEncoder for RawLines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_those_of_kafka_connect() {
-        for name in ["pin/partition=0/pin+0+0000000000.json", "a.b/partition=12/a.b+12+12345678901.json.gz"] {
-            assert!(is_name(name), "{name}");
-        }
-        for name in [
-            "pin/partition=0/pin+1+0000000000.json",
-            "pin/partition=0/geo+0+0000000000.json",
-            "pin+0+0000000000.json",
-            "_wasmill/p.s.json",
-            "pin/partition=0/pin+0+17.json",
-        ] {
-            assert!(!is_name(name), "{name}");
-        }
-    }
 
     #[test]
     fn a_value_becomes_a_line_if_that_changes_nothing() {

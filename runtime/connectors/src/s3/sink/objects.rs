@@ -10,10 +10,10 @@ use arrow_array::RecordBatch;
 use serde_json::Value;
 use wasmill_engine::Result;
 
-use super::{Pending, PreparedObject};
+use super::{Destination, PreparedObject};
 use crate::formats::RecordWriter;
 use crate::prepared;
-use crate::s3::{Bucket, ObjectWriter, S3Uri, Uploading};
+use crate::s3::{ObjectWriter, Uploading};
 
 /// The most objects that a lane has open at once: each fills a part in memory. One more ends the one that has waited longest for a row.
 const MAX_OPEN_OBJECTS: usize = 12;
@@ -23,9 +23,7 @@ pub(super) type Encode = Box<dyn Fn(Counted) -> Result<Box<dyn RecordWriter<Coun
 
 /// The objects of one lane. Dropping it unprepared gives them up.
 pub(super) struct Objects<K> {
-    bucket: Arc<Bucket>,
-    place: S3Uri,
-    pending: Pending,
+    destination: Destination,
     encode: Encode,
     /// An object of so many bytes is ended.
     target_size: u64,
@@ -45,8 +43,8 @@ struct Open {
 
 impl<K: Clone + Ord + Hash> Objects<K> {
     /// No objects yet.
-    pub(super) fn new((bucket, place, pending): (Arc<Bucket>, S3Uri, Pending), encode: Encode, target_size: u64) -> Self {
-        Self { bucket, place, pending, encode, target_size, open: HashMap::new(), done: Vec::new(), clock: 0 }
+    pub(super) fn new(destination: Destination, encode: Encode, target_size: u64) -> Self {
+        Self { destination, encode, target_size, open: HashMap::new(), done: Vec::new(), clock: 0 }
     }
 
     /// How many rows the open object of a key has.
@@ -63,7 +61,8 @@ impl<K: Clone + Ord + Hash> Objects<K> {
                 idle.map_or(Ok(()), |key| self.finish(&key))?;
             }
             let (path, written) = (path(), Arc::new(AtomicU64::new(0)));
-            let output = Counted { object: ObjectWriter::create(&self.bucket, self.place.below(&path)), written: Arc::clone(&written) };
+            let Destination { notes, epoch, place, .. } = &self.destination;
+            let output = Counted { object: ObjectWriter::create(notes, *epoch, place.below(&path)), written: Arc::clone(&written) };
             let open = Open { path, rows: 0, used: 0, written, writer: (self.encode)(output)? };
             self.open.insert(key.clone(), open);
         }
@@ -93,7 +92,7 @@ impl<K: Clone + Ord + Hash> Objects<K> {
             self.finish(&key)?;
         }
         let (objects, uploading): (Vec<PreparedObject>, Vec<Uploading>) = std::mem::take(&mut self.done).into_iter().unzip();
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.destination.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.extend(uploading.into_iter().map(|uploading| (uploading.key().to_owned(), uploading)));
         drop(pending);
         prepared::write(&objects)

@@ -1,7 +1,6 @@
 //! The writer of one lane for one epoch in Hive's folders.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -9,11 +8,10 @@ use serde_json::Value;
 use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 
 use super::objects::Objects;
-use super::{Pending, S3SinkConfig, owner};
+use super::{Destination, S3SinkConfig, owner};
 use crate::delta::{Key, Partitioner};
 use crate::durable::escape;
 use crate::formats::{RecordWriter, WriteOptions, record_writer};
-use crate::s3::{Bucket, S3Uri};
 
 /// The encoder of a sink's objects.
 pub(super) fn encoder<W: Write + Send + 'static>(config: &S3SinkConfig, schema: &SchemaRef, output: W) -> Result<Box<dyn RecordWriter<W>>> {
@@ -32,16 +30,11 @@ pub(super) struct S3Writer {
 }
 
 impl S3Writer {
-    pub(super) fn new(
-        config: S3SinkConfig,
-        schema: &SchemaRef,
-        context: WriterContext,
-        place: (Arc<Bucket>, S3Uri, Pending),
-    ) -> Result<Self> {
+    pub(super) fn new(config: S3SinkConfig, schema: &SchemaRef, context: WriterContext, destination: Destination) -> Result<Self> {
         let partitioner = Partitioner::new(schema, &config.partition_by)?;
         let (object_schema, encoding) = (config.object_schema(schema), config.clone());
         let encode = Box::new(move |output| encoder(&encoding, &object_schema, output));
-        let objects = Objects::new(place, encode, config.target_file_size.as_u64());
+        let objects = Objects::new(destination, encode, config.target_file_size.as_u64());
         Ok(Self { config, partitioner, context, objects, sequence: 0 })
     }
 
