@@ -234,6 +234,36 @@ fn a_stream_finds_what_comes_behind_at_once_and_the_rest_when_it_lists_anew() {
     assert_eq!(look_until_found(thorough.as_mut()), ["0.jsonl"]);
 }
 
+fn keys_with_odd_characters_are_read_as_others() {
+    let prefix = Prefix::new();
+    let keys = [
+        "plain",
+        "a b ",
+        "plus+and%25",
+        "tab\there",
+        "lines\n\r",
+        "control\u{1}\u{1f}",
+        "\u{7f}",
+        "\u{fc}\u{20ac}\u{1f600}",
+        "<q>&?=#",
+        "a:b*",
+    ];
+    for (id, key) in keys.iter().enumerate() {
+        prefix.put(&format!("odd/{key}.json"), format!("{{\"id\": {id}}}\n{{\"id\": {id}}}\n"));
+    }
+    // What programs put in the place of a folder.
+    prefix.put("odd/folder/", "");
+    let config = config(&prefix, "odd/");
+    let (read_ids, progress) = read(source(&config, Mode::Batch).as_mut(), &Progress::new());
+    assert_eq!(read_ids.len(), 2 * keys.len(), "{read_ids:?}");
+    let (again, _) = read(source(&config, Mode::Batch).as_mut(), &progress);
+    assert_eq!(again, Vec::<String>::new());
+    let records = check_source(|| source(&config, Mode::Batch));
+    let mut names: Vec<String> = keys.iter().map(|key| prefix.uri(&format!("odd/{key}.json"))).collect();
+    names.sort_unstable();
+    assert!(records.keys().eq(&names), "{:?}", records.keys());
+}
+
 fn columns_are_told_from_a_sample() {
     let prefix = Prefix::new();
     prefix.put("a.json", "{\"id\":1,\"text\":\"a\"}\n{\"id\":2.5,\"new\":true}");
@@ -263,6 +293,7 @@ store::on_each_store![
     an_object_that_changes_or_goes_while_it_is_read_stops_the_run,
     large_objects_are_read_by_ranges,
     a_stream_finds_what_comes_behind_at_once_and_the_rest_when_it_lists_anew,
+    keys_with_odd_characters_are_read_as_others,
     columns_are_told_from_a_sample,
     a_batch_without_objects_says_so,
 ];

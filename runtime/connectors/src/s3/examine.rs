@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use aws_sdk_s3::types::EncodingType;
 use bytes::Bytes;
 use uuid::Uuid;
 use wasmill_engine::Error;
@@ -43,7 +44,7 @@ impl Bucket {
     /// Asks for the first object below a prefix. The answer's date shows the store's clock.
     fn first_answer(&self, prefix: &str) -> Result<Vec<Finding>, Error> {
         let (sent, date) = (Instant::now(), Arc::new(OnceLock::new()));
-        let request = self.client.list_objects_v2().bucket(&self.name).max_keys(1).prefix(prefix);
+        let request = self.client.list_objects_v2().bucket(&self.name).max_keys(1).prefix(prefix).encoding_type(EncodingType::Url);
         let list = self.ask(|| {
             let date = Arc::clone(&date);
             let dates = Dates(move |time| {

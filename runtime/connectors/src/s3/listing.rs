@@ -1,7 +1,9 @@
 //! What a bucket holds: objects, and uploads that it waits for. And the removal of many objects at once, which takes such lists.
 
+use std::sync::Once;
+
 use aws_sdk_s3::config::http::HttpRequest;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{self, Delete, EncodingType, ObjectIdentifier};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::{StreamExt, TryStreamExt};
@@ -61,10 +63,15 @@ impl Bucket {
     ) -> Result<(), Failure> {
         // What lies below a prefix is told by the slash behind it.
         let folder = (!prefix.is_empty()).then(|| format!("{}/", prefix.trim_end_matches('/')));
-        let mut request = self.client.list_objects_v2().bucket(&self.name).set_prefix(folder).set_start_after(after.map(str::to_owned));
+        // As XML alone, a key with a control character could not be told.
+        let request = self.client.list_objects_v2().bucket(&self.name).encoding_type(EncodingType::Url);
+        let mut request = request.set_prefix(folder).set_start_after(after.map(str::to_owned));
         loop {
             let page = self.ask(|| request.clone().send()).await?;
-            if !page.contents.unwrap_or_default().into_iter().filter_map(Object::listed).all(&mut wants_more) {
+            let is_encoded = page.encoding_type == Some(EncodingType::Url);
+            let found =
+                page.contents.unwrap_or_default().into_iter().filter_map(|object| if is_encoded { decoded(object) } else { Some(object) });
+            if !found.filter_map(Object::listed).all(&mut wants_more) {
                 return Ok(());
             }
             match page.next_continuation_token {
@@ -117,9 +124,60 @@ impl Bucket {
     }
 }
 
+/// An object of an encoded list with its key as it is. None for a key that is not UTF-8, which no request could name.
+fn decoded(mut object: types::Object) -> Option<types::Object> {
+    static TOLD: Once = Once::new();
+    let encoded = object.key.take()?;
+    object.key = decode(&encoded);
+    if object.key.is_none() {
+        TOLD.call_once(|| {
+            tracing::warn!("the object {encoded:?} (URL-encoded) is left out, and so are others like it: its key is not UTF-8")
+        });
+        return None;
+    }
+    Some(object)
+}
+
+/// A key as a form has it: `+` for a blank, `%XX` for other bytes. None if that is not UTF-8.
+fn decode(encoded: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let escaped = behind.get(..2).filter(|_| *first == b'%').and_then(|two| hex::decode(two).ok());
+        if let Some(byte) = escaped {
+            bytes.extend(byte);
+            rest = &behind[2..];
+        } else {
+            bytes.push(if *first == b'+' { b' ' } else { *first });
+            rest = behind;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// The digest that S3 asked for before there were others, and that some stores still ask for.
 fn add_digest(request: &mut HttpRequest) {
     if let Some(digest) = request.body().bytes().map(|body| BASE64.encode(Md5::digest(body))) {
         request.headers_mut().insert("content-md5", digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoded_keys_are_read_as_they_are() {
+        for (encoded, key) in [
+            ("a/b.json", Some("a/b.json")),
+            ("trail%20/x+.json", Some("trail /x .json")),
+            ("plus%2Band%2525.json", Some("plus+and%25.json")),
+            ("ctl%01%0a%C3%BC", Some("ctl\u{1}\n\u{fc}")),
+            ("100%", Some("100%")),
+            ("%zz", Some("%zz")),
+            ("%FF.json", None),
+        ] {
+            assert_eq!(decode(encoded).as_deref(), key, "{encoded}");
+        }
     }
 }

@@ -32,7 +32,7 @@ use self::object::{Found, Position};
 use self::pattern::Pattern;
 use self::reader::ObjectReader;
 use self::seen::{SEEN, Seen};
-use super::{Bucket, Patience, S3Config, S3Uri};
+use super::{Bucket, Patience, S3Config};
 use crate::files::source::{Content, FilesSource, Shared, infer_from};
 use crate::formats::Format;
 
@@ -217,7 +217,7 @@ struct Opener {
 impl SplitOpener for Opener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
         let position = Position::read(&split.id, &split.position)?;
-        let bucket = Bucket::open(&S3Uri::parse(&split.id)?.bucket, &self.connection, Patience::Run)?;
+        let bucket = Bucket::open(object::place_of(&split.id)?.0, &self.connection, Patience::Run)?;
         Ok(Box::new(ObjectReader::new(&self.shared, &self.ahead, (Arc::clone(&split.id), bucket), position)?))
     }
 }

@@ -41,6 +41,12 @@ impl Found {
     }
 }
 
+/// The bucket and the key of an object by its address. A key may be odd: slashes side by side, `..`, blanks at its ends, control characters.
+pub(super) fn place_of(id: &str) -> Result<(&str, &str)> {
+    let place = id.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+    place.ok_or_else(|| Error::bug(format!("{id:?} is not the address of an object")))
+}
+
 /// How far an object has been read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Position {

@@ -6,9 +6,9 @@ use serde_json::Value;
 use wasmill_engine::{Read, Result, SplitId, SplitReader};
 
 use super::ahead::Ahead;
-use super::object::{Found, Position};
+use super::object::{Found, Position, place_of};
 use crate::files::source::{Shared, open_remote};
-use crate::s3::{Bucket, S3Uri};
+use crate::s3::Bucket;
 
 pub(super) struct ObjectReader {
     shared: Arc<Shared>,
@@ -22,8 +22,8 @@ pub(super) struct ObjectReader {
 
 impl ObjectReader {
     pub(super) fn new(shared: &Arc<Shared>, ahead: &Arc<Ahead>, (id, bucket): (SplitId, Arc<Bucket>), position: Position) -> Result<Self> {
-        let S3Uri { bucket: name, key } = S3Uri::parse(&id)?;
-        let object = Found { bucket: name, key, size: position.size, etag: position.etag.clone() };
+        let (name, key) = place_of(&id)?;
+        let object = Found { bucket: name.to_owned(), key: key.to_owned(), size: position.size, etag: position.etag.clone() };
         Ok(Self { shared: Arc::clone(shared), ahead: Arc::clone(ahead), id, bucket, object, position, reader: None })
     }
 }
