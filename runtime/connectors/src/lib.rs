@@ -8,6 +8,7 @@ mod aws;
 mod causes;
 mod columns_unknown;
 pub mod console;
+mod credentials;
 pub mod delta;
 mod digest;
 mod durable;

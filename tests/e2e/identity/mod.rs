@@ -1,6 +1,7 @@
 //! Who to be for AWS: every link of its chain of credentials, roles, and renewal. The key that is given is the only one that the store takes, and the process
 //! has no other way to know it.
 
+mod expired;
 mod fake;
 
 use std::process::Command;

@@ -8,12 +8,14 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::IdentityCache;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use super::clock::Clock;
 use crate::aws::{self, AssumeRole, Key};
+use crate::credentials;
 use crate::secret::Secret;
 
 /// How long a connection may take.
@@ -86,12 +88,11 @@ impl KinesisConnection {
         };
         let key = self.access_key_id.as_deref().zip(self.secret_access_key.as_ref());
         let key = key.map(|(id, secret)| Key { id, secret, session_token: self.session_token.as_ref() });
-        let credentials = aws::credentials(&sdk, key, self.assume_role.as_ref()).await;
-        let credentials = credentials.ok_or_else(|| Error::environment("there are no AWS credentials").hint(aws::NO_CREDENTIALS))?;
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ANSWER).operation_attempt_timeout(ANSWER).build();
         let mut config = aws_sdk_kinesis::config::Builder::from(&sdk)
             .region(Region::new(region.to_string()))
-            .credentials_provider(credentials)
+            .credentials_provider(credentials::provider(&sdk, key, self.assume_role.as_ref()).await?)
+            .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             // A subscription to a shard without records is silent for seconds.

@@ -1,10 +1,12 @@
 //! What an error of Kinesis means: whether it passes, and what to tell.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use wasmill_engine::Error;
 
 use crate::aws::NO_CREDENTIALS;
-use crate::causes::innermost;
+use crate::causes::{find, in_words, innermost};
+use crate::credentials::NotRenewed;
 
 /// What to do about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +63,13 @@ where
         let code = error.code().unwrap_or("an error without a name");
         return of_service(what, code, error.message().unwrap_or_default());
     }
-    let why = innermost(error);
-    if why.to_ascii_lowercase().contains("credential") {
-        return Error::environment(format!("cannot {what}: {why}")).hint(NO_CREDENTIALS).into();
+    if let Some(error) = find::<NotRenewed>(error) {
+        return Failure::passing(format!("cannot {what}: {error}"));
     }
+    if let Some(error) = find::<CredentialsError>(error) {
+        return Error::environment(format!("cannot {what}: no AWS credentials: {}", in_words(error))).hint(NO_CREDENTIALS).into();
+    }
+    let why = innermost(error);
     let kind = if matches!(error, SdkError::ConstructionFailure(_)) { Kind::Final } else { Kind::Passing };
     Failure { kind, error: Error::environment(format!("cannot {what}: {why}")), is_wait: false }
 }

@@ -11,8 +11,8 @@ use aws_sdk_s3::config::{
 use wasmill_engine::{Error, Result};
 
 use super::S3Config;
-use super::credentials::provider;
 use crate::aws::{self, check_endpoint};
+use crate::credentials;
 
 /// The region of stores that know none.
 const NO_REGION: &str = "us-east-1";
@@ -47,7 +47,7 @@ pub(super) async fn connect(bucket: &str, config: &S3Config) -> Result<(Client, 
     let stalled = StalledStreamProtectionConfig::enabled().upload_enabled(false).grace_period(ANSWER).build();
     let mut client = Builder::from(&sdk)
         .region(Region::new(region))
-        .credentials_provider(provider(config, &sdk).await?)
+        .credentials_provider(credentials::provider(&sdk, config.key(), config.assume_role.as_ref()).await?)
         .identity_cache(IdentityCache::no_cache())
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)

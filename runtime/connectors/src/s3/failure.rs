@@ -12,6 +12,7 @@ use http::StatusCode;
 use wasmill_engine::Error;
 
 use crate::causes::{find, in_words, innermost};
+use crate::credentials::NotRenewed;
 
 /// The most of a store's own words that an error repeats.
 const MOST_WORDS: usize = 300;
@@ -114,6 +115,10 @@ impl<E: StdError + ProvideErrorMetadata + 'static> From<SdkError<E>> for Failure
         if let SdkError::ServiceError(refusal) = &error {
             let status = StatusCode::from_u16(refusal.raw().status().as_u16()).ok();
             return Self::of_answer(status, refusal.err().code(), refusal.err().message());
+        }
+        if let Some(error) = find::<NotRenewed>(&error) {
+            let trouble = "AWS credentials have expired and can't be renewed".to_owned();
+            return Self { kind: Kind::Passing, trouble, ..Self::of_nonsense(error.to_string()) };
         }
         if let Some(error) = find::<CredentialsError>(&error) {
             let words = format!("no AWS credentials: {}", in_words(error));

@@ -6,7 +6,6 @@
 mod bucket;
 mod client;
 mod config;
-mod credentials;
 mod depot;
 pub mod examine;
 mod failure;

@@ -1,7 +1,10 @@
-//! Who to be: a key that was given, or what AWS's chain finds, kept until it is about to expire.
+//! Credentials for AWS's services: a key that was given, or what AWS's chain finds, kept until it is about to expire.
 //!
-//! The library's own cache gives up what still holds when it can't be renewed, and asks for every request what is about to expire.
+//! The library's own cache gives up what still holds when it can't be renewed, and asks for every request what is about to expire. All clients
+//! share this one instead, and its distinction: credentials that were there once and can't be renewed right now are an outage ([`NotRenewed`]),
+//! those that were never there are a mistake.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -11,8 +14,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use tokio::sync::Mutex;
 use wasmill_engine::{Error, Result};
 
-use super::S3Config;
-use crate::aws;
+use crate::aws::{self, AssumeRole, Key};
 use crate::causes;
 
 /// Credentials are renewed so long before they expire: no request that is tried again may outlive them.
@@ -25,12 +27,24 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
 /// Where they can't be renewed and still hold, they are asked for again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
-/// The provider of a configuration. `sdk` is what AWS's own configuration says.
-pub(super) async fn provider(config: &S3Config, sdk: &SdkConfig) -> Result<impl ProvideCredentials + use<>> {
-    let found = aws::credentials(sdk, config.key(), config.assume_role.as_ref()).await;
+/// The provider of a configuration. `sdk` is what AWS's own configuration says. Its client must not keep credentials itself.
+pub(crate) async fn provider(sdk: &SdkConfig, key: Option<Key<'_>>, role: Option<&AssumeRole>) -> Result<impl ProvideCredentials + use<>> {
+    let found = aws::credentials(sdk, key, role).await;
     let found = found.ok_or_else(|| Error::environment("there are no AWS credentials").hint(aws::NO_CREDENTIALS))?;
     Ok(Chain::new(found))
 }
+
+/// Credentials that held can't be renewed: whoever gives them is out of order for now.
+#[derive(Debug)]
+pub(crate) struct NotRenewed(String);
+
+impl fmt::Display for NotRenewed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AWS credentials have expired and can't be renewed: {}", self.0)
+    }
+}
+
+impl std::error::Error for NotRenewed {}
 
 /// Credentials of AWS's chain, kept while they last.
 #[derive(Debug)]
@@ -60,13 +74,15 @@ impl Kept {
 
     /// Keeps what holds a while longer. False: it holds no more.
     fn go_on(&mut self, now: SystemTime, error: &CredentialsError) -> bool {
-        if self.credentials.expiry().is_some_and(|ends| ends <= now) {
+        let ends = self.credentials.expiry();
+        if ends.is_some_and(|ends| ends <= now) {
             return false;
         }
         if !std::mem::replace(&mut self.told, true) {
             tracing::warn!("AWS credentials can't be renewed, trying again while those at hand hold: {}", causes::in_words(error));
         }
-        self.until = now + TRY_AGAIN;
+        // What has expired would be refused, and a refusal is final.
+        self.until = ends.map_or(now + TRY_AGAIN, |ends| ends.min(now + TRY_AGAIN));
         true
     }
 }
@@ -94,8 +110,11 @@ impl Chain {
         match self.provider.provide_credentials().await {
             Ok(found) => Ok(kept.insert(Kept::of(found, now)).credentials.clone()),
             Err(error) => {
-                let held = kept.as_mut().and_then(|kept| kept.go_on(now, &error).then(|| kept.credentials.clone()));
-                held.ok_or(error)
+                let Some(kept) = kept.as_mut() else { return Err(error) };
+                match kept.go_on(now, &error) {
+                    true => Ok(kept.credentials.clone()),
+                    false => Err(CredentialsError::provider_error(NotRenewed(causes::in_words(&error)))),
+                }
             }
         }
     }
@@ -106,7 +125,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::s3::Secret;
+    use crate::secret::Secret;
 
     /// Gives another key each time it is asked, the first `.2` times.
     #[derive(Debug)]
@@ -165,12 +184,25 @@ mod tests {
     }
 
     #[test]
+    fn what_has_expired_and_can_not_be_renewed_is_told_from_what_was_never_there() {
+        let threads = crate::threads::handle().unwrap();
+        let error = |times| {
+            let chain = Chain::new(SharedCredentialsProvider::new(Counting(AtomicU32::new(0), Some(Duration::ZERO), times)));
+            let _ = threads.block_on(chain.current());
+            threads.block_on(chain.current()).unwrap_err()
+        };
+        assert!(causes::find::<NotRenewed>(&error(1)).is_some_and(|error| error.to_string().contains("out of order")));
+        assert!(causes::find::<NotRenewed>(&error(0)).is_none());
+    }
+
+    #[test]
     fn a_given_key_needs_no_chain() {
-        let config = S3Config { access_key_id: Some("id".into()), secret_access_key: Some(Secret::new("hidden")), ..S3Config::default() };
+        let secret = Secret::new("hidden");
+        let key = Key { id: "id", secret: &secret, session_token: None };
         let sdk = SdkConfig::builder().build();
-        let found = async { provider(&config, &sdk).await.unwrap().provide_credentials().await.unwrap() };
+        let found = async { provider(&sdk, Some(key), None).await.unwrap().provide_credentials().await.unwrap() };
         let found = crate::threads::handle().unwrap().block_on(found);
         assert_eq!((found.access_key_id(), found.secret_access_key()), ("id", "hidden"));
-        assert!(!format!("{config:?}").contains("hidden"));
+        assert!(!format!("{key:?}").contains("hidden"));
     }
 }
