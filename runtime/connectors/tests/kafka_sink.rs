@@ -10,7 +10,7 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use base64::Engine as _;
 use kafka_broker::{
-    Broker, Producer, Proxy, Seen, address, committed, configuration, create, create_at, create_with, delete, read_at, topic, unique,
+    Broker, Producer, Proxy, Seen, address, committed, configuration, create, create_at, create_with, delete, grow, read_at, topic, unique,
     until, variable,
 };
 use serde_json::{Value, json};
@@ -200,6 +200,27 @@ fn what_the_brokers_would_refuse_is_rejected_row_by_row() {
     )
     .unwrap();
     assert!(mill.committed("p", "s").unwrap_err().message().contains("need keys"));
+}
+
+#[test]
+fn rows_for_partitions_that_were_added_meanwhile_are_taken() {
+    let topic = topic(2);
+    let config = KafkaSinkConfig { partition: Some("p".into()), ..config(&topic) };
+    let rows = |partitions: Vec<i64>| {
+        let numbers = Int64Array::from_iter_values(0..partitions.len() as i64);
+        batch(vec![("n", Arc::new(numbers) as ArrayRef), ("p", Arc::new(Int64Array::from(partitions)))])
+    };
+    let mill = Mill::new(&config, &rows(vec![0]));
+    let rejects: Vec<u32> = mill.write(&rows(vec![0, 1, 2, -1])).iter().map(|reject| reject.row).collect();
+    assert_eq!(rejects, [2, 3]);
+    // Neither the sink nor its producer, which is up, starts anew.
+    grow(&topic, 5);
+    let (prepared, rejects) = mill.prepare(&token(1, 2), &rows(vec![4, 2, 5, 1 << 40, 3]));
+    assert_eq!(rejects.iter().map(|reject| reject.row).collect::<Vec<_>>(), [2, 3]);
+    assert!(rejects[0].message.contains("it has 5"), "{}", rejects[0].message);
+    assert_eq!(mill.sink.commit(&token(1, 2), &prepared).unwrap(), CommitOutcome::Done);
+    let partitions: Vec<i32> = committed(&topic).iter().map(|record| record.partition).collect();
+    assert_eq!(partitions, [0, 1, 2, 3, 4]);
 }
 
 #[test]

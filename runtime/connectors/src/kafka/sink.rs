@@ -27,11 +27,14 @@ pub use self::config::{KafkaCompression, KafkaSinkConfig};
 pub(super) use self::examine::topic_findings;
 use self::layout::Layout;
 use self::prepared::Prepared;
-use self::target::Target;
+use self::target::{Partitions, Target};
 use self::writer::KafkaWriter;
 use crate::columns_unknown::columns_unknown;
 use crate::prepared as stored;
 use crate::spool::Spool;
+
+/// What a writer has to know of the topic.
+type Topic = (Arc<Target>, Arc<Partitions>);
 
 /// Writes into one topic.
 pub struct KafkaSink {
@@ -41,7 +44,7 @@ pub struct KafkaSink {
     depot: Arc<dyn Depot>,
     committer: Mutex<Committer>,
     /// The topic, once it was looked at. Beside the committer, so that lanes go on while it commits.
-    target: Mutex<Option<Arc<Target>>>,
+    target: Mutex<Option<Topic>>,
 }
 
 impl KafkaSink {
@@ -70,14 +73,13 @@ impl KafkaSink {
         Spool::of(&self.depot, pipeline, sink)
     }
 
-    fn target(&self) -> Result<Arc<Target>> {
+    fn target(&self) -> Result<Topic> {
         let mut known = self.target.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = known.as_ref() {
-            return Ok(Arc::clone(target));
+        if let Some(topic) = known.as_ref() {
+            return Ok(topic.clone());
         }
-        let target = self.committer().target()?;
-        *known = Some(Arc::clone(&target));
-        Ok(target)
+        let (target, partitions) = self.committer().topic()?;
+        Ok(known.insert((target, Arc::new(partitions))).clone())
     }
 
     /// A panic in another thread leaves at worst a producer, which its next use finds out about.

@@ -17,7 +17,7 @@ use super::failure::{Failure, patiently};
 use super::prepared::Prepared;
 use super::producer::Session;
 use super::record::{Record, Records};
-use super::target::Target;
+use super::target::{Partitions, Target};
 use super::tokens::{Content, Tokens, is_of, is_present, key, transactional_id};
 use crate::kafka::client::{Health, producing};
 use crate::kafka::cluster::Cluster;
@@ -111,6 +111,13 @@ impl Committer {
         let target = Arc::new(Target::look(&self.config, &cluster)?);
         self.target = Some(Arc::clone(&target));
         Ok(target)
+    }
+
+    /// The same for writers, who also see partitions that are added later.
+    pub(super) fn topic(&mut self) -> Result<(Arc<Target>, Partitions)> {
+        let target = self.target()?;
+        let partitions = Partitions::new(self.cluster()?, &self.config, &target)?;
+        Ok((target, partitions))
     }
 
     fn cluster(&mut self) -> Result<Arc<Cluster>> {

@@ -24,6 +24,8 @@ const GIVE_UP: Duration = Duration::from_secs(3);
 const STALLED: Duration = Duration::from_secs(10);
 /// How long one look at the records on their way waits.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often a topic is looked at for a partition that the producer does not know.
+const LOOKS: u32 = 5;
 /// How long to wait for room among the records that are on their way.
 const ROOM: Duration = Duration::from_millis(20);
 
@@ -100,12 +102,22 @@ impl Session {
             let all = OwnedHeaders::new_with_capacity(record.headers.count);
             next.headers = Some(record.headers.clone().fold(all, |all, (key, value)| all.insert(Header { key, value: Some(value) })));
         }
-        let mut progress = Progress::new(self);
+        let (mut progress, mut looks) = (Progress::new(self), 0);
         loop {
             match self.producer.send(next) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
                     self.check_deliveries()?;
+                    progress.check(self, deadline)?;
+                    self.producer.poll(ROOM);
+                    next = again;
+                }
+                // It was added since this producer last looked at the topic.
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::UnknownPartition), again)) if looks < LOOKS => {
+                    looks += 1;
+                    if let Err(error) = self.producer.client().fetch_metadata(Some(topic), ANSWER) {
+                        tracing::debug!(%error, topic, "the topic's partitions are not known");
+                    }
                     progress.check(self, deadline)?;
                     self.producer.poll(ROOM);
                     next = again;

@@ -1,12 +1,15 @@
 //! What there is to know of the topic before a row is written for it: what its brokers would refuse is refused row by row.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use wasmill_engine::{Error, Result};
 
 use super::config::KafkaSinkConfig;
+use super::failure::{Failure, patiently};
 use crate::kafka::admin::{self, Entry};
 use crate::kafka::cluster::Cluster;
 
@@ -99,6 +102,44 @@ impl Target {
             newest: limit("message.timestamp.after.max.ms"),
             oldest: limit("message.timestamp.before.max.ms"),
         }
+    }
+}
+
+/// How many partitions the topic has. Somebody may add some while the sink runs.
+pub(super) struct Partitions {
+    cluster: Arc<Cluster>,
+    topic: String,
+    patience: Duration,
+    count: AtomicI32,
+}
+
+impl Partitions {
+    /// As many as a look at the topic has found.
+    pub(super) fn new(cluster: Arc<Cluster>, config: &KafkaSinkConfig, target: &Target) -> Result<Self> {
+        let count = AtomicI32::new(target.partitions);
+        Ok(Self { cluster, topic: config.topic.clone(), patience: config.patience()?, count })
+    }
+
+    /// As many as were last seen.
+    pub(super) fn count(&self) -> i32 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Sees to it that the count is of now, if rows are for a partition that is not there yet. Nobody may be refused for what was so before.
+    ///
+    /// # Errors
+    /// Environment: the brokers do not answer for as long as the sink has patience.
+    pub(super) fn reach(&self, highest: i32) -> Result<()> {
+        if highest < self.count() {
+            return Ok(());
+        }
+        let found = patiently(Instant::now() + self.patience, self.cluster.health(), || {
+            let metadata = self.cluster.client().consumer().fetch_metadata(Some(&self.topic), ANSWER);
+            let metadata = metadata.map_err(|error| Failure::of(&format!("look at the topic {}", self.topic), &error))?;
+            Ok(metadata.topics().iter().map(|topic| topic.partitions().len()).max().unwrap_or_default())
+        })?;
+        self.count.fetch_max(i32::try_from(found).unwrap_or(i32::MAX), Ordering::Relaxed);
+        Ok(())
     }
 }
 

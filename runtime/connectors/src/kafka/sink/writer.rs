@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 use wasmill_engine::{Error, Result, RowReject, SinkWriter, WriterContext};
 
 use super::layout::{Layout, Texts, Value, integer, is_set, millis};
-use super::record;
 use super::target::Target;
+use super::{Topic, record};
 use crate::formats::json::JsonEncoder;
 use crate::formats::{TextEncoder, to_plain};
 use crate::spool::{LaneFile, Spool};
@@ -25,7 +25,7 @@ const ROWS_A_SLICE: usize = 4096;
 /// Writes the rows of one lane.
 pub(super) struct KafkaWriter {
     layout: Arc<Layout>,
-    target: Arc<Target>,
+    topic: Topic,
     file: LaneFile,
     /// Records of the rows at hand.
     encoded: Vec<u8>,
@@ -43,14 +43,19 @@ struct Refusal {
 
 impl KafkaWriter {
     /// A writer; its file begins with its first row.
-    pub(super) fn new(layout: Arc<Layout>, target: Arc<Target>, spool: Spool, context: WriterContext) -> Self {
+    pub(super) fn new(layout: Arc<Layout>, topic: Topic, spool: Spool, context: WriterContext) -> Self {
         let file = LaneFile::new(spool, &context);
-        Self { layout, target, file, encoded: Vec::new(), text: Vec::new(), scratch: Vec::new() }
+        Self { layout, topic, file, encoded: Vec::new(), text: Vec::new(), scratch: Vec::new() }
     }
 
     fn write_slice(&mut self, records: &RecordBatch, first: usize, rejects: &mut Vec<RowReject>) -> Result<()> {
-        let (layout, target) = (Arc::clone(&self.layout), Arc::clone(&self.target));
-        let rows = Rows::new(&layout, &target, records)?;
+        let (layout, (target, partitions)) = (Arc::clone(&self.layout), self.topic.clone());
+        if let Some(column) = layout.partition {
+            let column = records.column(column).as_ref();
+            let numbers = (0..records.num_rows()).filter_map(|row| i32::try_from(integer(column, row)?).ok());
+            numbers.max().map_or(Ok(()), |highest| partitions.reach(highest))?;
+        }
+        let rows = Rows::new(&layout, (&target, partitions.count()), records)?;
         self.text.clear();
         if let Value::Json(columns) = &layout.value {
             let values = records.project(columns).map_err(|error| Error::bug(format!("columns of a sink are gone: {error}")))?;
@@ -97,6 +102,7 @@ impl SinkWriter for KafkaWriter {
 struct Rows<'a> {
     layout: &'a Layout,
     target: &'a Target,
+    partitions: i32,
     records: &'a RecordBatch,
     key: Option<Texts<'a>>,
     headers: Vec<(&'a str, Texts<'a>)>,
@@ -106,7 +112,7 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(layout: &'a Layout, target: &'a Target, records: &'a RecordBatch) -> Result<Self> {
+    fn new(layout: &'a Layout, (target, partitions): (&'a Target, i32), records: &'a RecordBatch) -> Result<Self> {
         let key = layout.key.map(|column| Texts::of(records, column)).transpose()?;
         let header = |(name, column): &'a (String, usize)| Ok((name.as_str(), Texts::of(records, *column)?));
         let headers = layout.headers.iter().map(header).collect::<Result<Vec<_>>>()?;
@@ -115,7 +121,7 @@ impl<'a> Rows<'a> {
             Value::Json(_) => None,
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
-        Ok(Self { layout, target, records, key, headers, raw, now })
+        Ok(Self { layout, target, partitions, records, key, headers, raw, now })
     }
 
     /// Appends a row as a record; `json` is its value in JSON, where that is what is written.
@@ -166,9 +172,9 @@ impl<'a> Rows<'a> {
         let Some(column) = self.layout.partition else { return Ok(None) };
         let Some(number) = integer(self.records.column(column).as_ref(), row) else { return Ok(None) };
         match i32::try_from(number) {
-            Ok(partition) if (0..self.target.partitions).contains(&partition) => Ok(Some(partition)),
+            Ok(partition) if (0..self.partitions).contains(&partition) => Ok(Some(partition)),
             _ => {
-                let message = format!("the topic has no partition {number}: it has {}, from 0", self.target.partitions);
+                let message = format!("the topic has no partition {number}: it has {}, from 0", self.partitions);
                 Err(Refusal { code: "out-of-range", column: Some(column), message })
             }
         }
