@@ -1,8 +1,8 @@
 //! Clients of librdkafka: their options, the thread that serves their events, and how the brokers are.
 
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,16 @@ use tracing::subscriber::NoSubscriber;
 use wasmill_engine::{Error, Result};
 
 use super::config::KafkaConfig;
+use super::shared_queue::SharedQueue;
 use super::token::Tokens;
 
-/// All records that wait in the queues of one source together are at most about so large, plus one fetch for each broker.
+/// All records that wait in the queues of one source together are at most about so large, plus one fetch for each broker and what the least of each
+/// queue goes beyond it.
 const QUEUED_BYTES: usize = 8 << 20;
+/// What one queue holds at least and at most.
+const QUEUE_BYTES: (usize, usize) = (1 << 20, 16 << 20);
+/// So many partitions of a source have a queue of their own; all others of a client share one. Together they hold some 100 MiB at most.
+pub(super) const OWN_QUEUES: usize = 64;
 /// How long the events' thread waits in one go; a client that ends waits for it.
 const EVENTS_WAIT: Duration = Duration::from_millis(10);
 
@@ -150,6 +156,10 @@ pub(super) struct Client {
     stopping: Arc<AtomicBool>,
     events: Option<JoinHandle<()>>,
     health: Arc<Health>,
+    /// How many more partitions can have a queue of their own.
+    own_queues: AtomicUsize,
+    /// The queue of all others.
+    shared_queue: OnceLock<SharedQueue>,
 }
 
 impl std::fmt::Debug for Client {
@@ -176,7 +186,39 @@ impl Client {
         };
         let events = std::thread::Builder::new().name("kafka-events".to_owned()).spawn(serve);
         let events = Some(events.map_err(|error| Error::io("start a Kafka client's thread", error))?);
-        Ok(Self { consumer: ManuallyDrop::new(consumer), stopping, events, health: Arc::clone(health) })
+        let (own_queues, shared_queue) = (AtomicUsize::new(usize::MAX), OnceLock::new());
+        Ok(Self { consumer: ManuallyDrop::new(consumer), stopping, events, health: Arc::clone(health), own_queues, shared_queue })
+    }
+
+    /// Gives queues of their own to the first so many partitions only. All partitions have to be read in turn, then.
+    pub fn with_own_queues(self, count: usize) -> Self {
+        self.own_queues.store(count, Ordering::Relaxed);
+        self
+    }
+
+    /// Takes one of the queues that partitions have for themselves; false if there is none left.
+    pub fn claim_queue(&self) -> bool {
+        self.own_queues.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    /// Whether a partition would have to share a queue.
+    pub fn is_shared(&self) -> bool {
+        self.own_queues.load(Ordering::Relaxed) == 0
+    }
+
+    /// Gives a queue back.
+    pub fn release_queue(&self) {
+        let _ = self.own_queues.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_add(1));
+    }
+
+    /// The queue that partitions without one of their own share.
+    pub fn shared_queue(&self) -> Result<&SharedQueue> {
+        if let Some(queue) = self.shared_queue.get() {
+            return Ok(queue);
+        }
+        // SAFETY: the client drops it before librdkafka's client.
+        let queue = unsafe { SharedQueue::new(self.native()) }?;
+        Ok(self.shared_queue.get_or_init(|| queue))
     }
 
     /// The client of librdkafka.
@@ -202,6 +244,7 @@ impl Drop for Client {
         if let Some(events) = self.events.take() {
             let _ = events.join();
         }
+        drop(self.shared_queue.take());
         // SAFETY: the client is alive. One of a group is closed here, with what it still has to commit; the library would look for the end of that
         // only every 100 ms. Without a group there is nothing to close.
         unsafe { rd::rd_kafka_consumer_close(self.native()) };
@@ -280,7 +323,7 @@ pub(super) fn producing(config: &KafkaConfig, name: &str, defaults: &[(&str, Str
 pub(super) fn fetching(config: &KafkaConfig, name: &str, partitions: usize) -> ClientConfig {
     let mut client = options(config, name);
     client.set("isolation.level", config.isolation.name());
-    let queued = (QUEUED_BYTES / partitions.max(1)).clamp(1 << 20, 16 << 20);
+    let queued = (QUEUED_BYTES / partitions.max(1)).clamp(QUEUE_BYTES.0, QUEUE_BYTES.1);
     let defaults = [("queued.max.messages.kbytes", (queued >> 10).to_string()), ("queued.min.messages", "1000000".to_owned())];
     for (key, value) in defaults.into_iter().filter(|(key, _)| !config.client.contains_key(*key)) {
         client.set(key, value);

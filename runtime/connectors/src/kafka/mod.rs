@@ -14,6 +14,7 @@ mod msk_iam;
 mod position;
 mod queue;
 mod security;
+mod shared_queue;
 pub mod sink;
 pub mod source;
 mod token;

@@ -1,4 +1,4 @@
-//! The queue of one partition, and the messages taken from it: the only place that touches librdkafka's memory.
+//! The queue of one partition, and the messages taken from it: with [`super::shared_queue`], the only place that touches librdkafka's memory.
 
 use std::ffi::{CStr, CString};
 use std::ptr::{self, NonNull};
@@ -11,13 +11,17 @@ use rdkafka::error::RDKafkaErrorCode;
 use wasmill_engine::{Error, Records, Result};
 
 use super::client::Client;
+use super::shared_queue::{Place, SharedQueue};
 
-/// A partition that is being fetched, with a queue of its own.
+/// A partition that is being fetched, with a queue of its own or with a share of its client's.
 pub(super) struct PartitionQueue {
     client: Arc<Client>,
     name: CString,
     topic: NonNull<rd::rd_kafka_topic_t>,
     partition: i32,
+    /// Its client's own queues are all taken: it shares one.
+    shares: bool,
+    started: bool,
 }
 
 // SAFETY: librdkafka's topic handles may be used from any thread.
@@ -30,28 +34,57 @@ impl PartitionQueue {
         // SAFETY: the client lives as long as the queue, `name` ends with a zero, and no configuration is handed over.
         let handle = unsafe { rd::rd_kafka_topic_new(client.native(), name.as_ptr(), ptr::null_mut()) };
         let topic = NonNull::new(handle).ok_or_else(|| failed("open", topic, partition))?;
-        let mut queue = Self { client: Arc::clone(client), name, topic, partition };
+        let shares = !client.claim_queue();
+        let mut queue = Self { client: Arc::clone(client), name, topic, partition, shares, started: false };
         queue.start(offset)?;
         Ok(queue)
     }
 
     fn start(&mut self, offset: i64) -> Result<()> {
-        // SAFETY: the topic's handle is ours and alive.
-        match unsafe { rd::rd_kafka_consume_start(self.topic.as_ptr(), self.partition, offset) } {
-            0 => Ok(()),
-            _ => Err(failed("read", &self.name.to_string_lossy(), self.partition)),
+        let (topic, partition) = (self.topic.as_ptr(), self.partition);
+        let begun = match self.shared()? {
+            // SAFETY: the topic's handle is ours and alive, and so is the queue.
+            Some(shared) => shared.join(self.place(), |queue| unsafe { rd::rd_kafka_consume_start_queue(topic, partition, offset, queue) }),
+            // SAFETY: the topic's handle is ours and alive.
+            None => unsafe { rd::rd_kafka_consume_start(topic, partition, offset) },
+        };
+        self.started = begun == 0;
+        if self.started { Ok(()) } else { Err(failed("read", &self.name.to_string_lossy(), self.partition)) }
+    }
+
+    fn stop(&mut self) {
+        let (topic, partition) = (self.topic.as_ptr(), self.partition);
+        let stop = || {
+            // SAFETY: the topic's handle is ours and alive; this was started.
+            unsafe { rd::rd_kafka_consume_stop(topic, partition) };
+        };
+        if std::mem::take(&mut self.started) {
+            match self.shared() {
+                Ok(Some(shared)) => shared.leave(self.place(), stop),
+                _ => stop(),
+            }
         }
+    }
+
+    fn shared(&self) -> Result<Option<&SharedQueue>> {
+        if self.shares { self.client.shared_queue().map(Some) } else { Ok(None) }
+    }
+
+    fn place(&self) -> Place {
+        (self.topic.as_ptr() as usize, self.partition)
     }
 
     /// Goes on at another offset. What was fetched and not taken is forgotten.
     pub fn restart(&mut self, offset: i64) -> Result<()> {
-        // SAFETY: the topic's handle is ours and alive; this was started.
-        unsafe { rd::rd_kafka_consume_stop(self.topic.as_ptr(), self.partition) };
+        self.stop();
         self.start(offset)
     }
 
     /// Takes messages, at most so many; comes back with fewer when so much time has passed.
     pub fn take(&mut self, messages: &mut Messages, at_most: usize, wait: Duration) -> usize {
+        if let Ok(Some(shared)) = self.shared() {
+            return shared.take(self.place(), &mut messages.messages, at_most, wait);
+        }
         let before = messages.messages.len();
         messages.messages.reserve(at_most);
         let wait = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
@@ -83,11 +116,12 @@ impl PartitionQueue {
 
 impl Drop for PartitionQueue {
     fn drop(&mut self) {
-        // SAFETY: the handle is ours and alive, and not used after this.
-        unsafe {
-            rd::rd_kafka_consume_stop(self.topic.as_ptr(), self.partition);
-            rd::rd_kafka_topic_destroy(self.topic.as_ptr());
+        self.stop();
+        if !self.shares {
+            self.client.release_queue();
         }
+        // SAFETY: the handle is ours and alive, and not used after this.
+        unsafe { rd::rd_kafka_topic_destroy(self.topic.as_ptr()) };
     }
 }
 

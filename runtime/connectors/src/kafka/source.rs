@@ -22,7 +22,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use rdkafka::Offset;
 use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitOpener, SplitReader};
 
-use super::client::{self, Client, Health, fetching};
+use super::client::{self, Client, Health, OWN_QUEUES, fetching};
 use super::cluster::{Cluster, Place, Topic, introduce, offsets};
 use super::config::{KafkaConfig, KafkaFormat};
 use super::position::{Position, parse_split, split_id};
@@ -148,7 +148,10 @@ impl KafkaSource {
             // What a batch reads is there already: a fetch that has to wait only keeps the next partition from its turn.
             options.set("fetch.wait.max.ms", "10");
         }
-        let pool = (0..clients).map(|_| Client::start(&options, &shared.health, tokens).map(Arc::new)).collect::<Result<_>>()?;
+        // A batch reads one partition after the other, and few are ahead of it.
+        let own_queues = if shared.mode == Mode::Stream { OWN_QUEUES / clients } else { usize::MAX };
+        let start = |_| Client::start(&options, &shared.health, tokens).map(|client| Arc::new(client.with_own_queues(own_queues)));
+        let pool = (0..clients).map(start).collect::<Result<_>>()?;
         let link = Link { cluster: Arc::new(cluster), pool, handed_out: Mutex::default(), ahead: Ahead::default() };
         Ok(Connected { link: Arc::new(link), topics, look: None, noted: HashMap::new() })
     }

@@ -51,7 +51,8 @@ impl Ahead {
 impl State {
     fn begin(&mut self) {
         while self.begun.len() < MOST_PARTITIONS {
-            let Some(next) = self.expected.pop_front() else { return };
+            // What shares a queue has to be read as soon as it is fetched.
+            let Some(next) = self.expected.pop_front_if(|next| !next.client.is_shared()) else { return };
             // What is wrong with it is told to whoever asks for it, and tries again.
             if let Ok(queue) = open(&next) {
                 self.begun.insert(next.id, queue);
