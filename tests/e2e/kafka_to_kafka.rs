@@ -153,7 +153,7 @@ fn a_broker_that_is_restarted_while_epochs_commit_is_waited_for() {
 #[test]
 fn commits_whose_answers_are_lost_count_once() {
     let mut proxy = None;
-    let broker = Broker::behind(|own| proxy.insert(Proxy::before(own)).address());
+    let broker = Broker::behind(|own| proxy.insert(Proxy::before_kafka(own)).address());
     let (mill, proxy) = (Mill::new(&broker.address()), proxy.unwrap());
     mill.send(0..6_000);
     proxy.lose_ends_of_transactions(4, false);

@@ -1,14 +1,15 @@
 //! A proxy before a server that does to its clients what networks and servers do: it cuts, refuses, delays and throttles connections, refuses requests in
 //! the server's place, and, above all, lets a request through and loses its answer.
 //!
-//! [`Proxy::before`] passes on any bytes and knows a request by bytes in it; [`Proxy::before_http`] reads requests of HTTP one by one. Either
-//! listens on 127.0.0.1 until the process of the tests ends.
+//! [`Proxy::before`] passes on any bytes and knows a request by bytes in it; [`Proxy::before_http`] reads requests of HTTP one by one, and
+//! [`Proxy::before_kafka`] those of Kafka. Each listens on 127.0.0.1 until the process of the tests ends.
 
 // Each test program uses a part of it.
 #![allow(dead_code)]
 
 mod bytes;
 mod http;
+mod kafka;
 mod way;
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use http::Action;
 
+use kafka::Frames;
 use tokio::net::TcpSocket;
 use way::Way;
 
@@ -30,13 +32,20 @@ pub struct Proxy {
     control: Arc<Control>,
 }
 
-/// What to do with a request of HTTP; it gets the head.
-type Rule = Box<dyn FnMut(&str) -> Action + Send>;
+/// What to do with a request of HTTP; it gets the head and the body.
+type Rule = Box<dyn FnMut(&str, &[u8]) -> Action + Send>;
+
+/// What the server speaks.
+enum Protocol {
+    Any,
+    Http(Mutex<Rule>),
+    Kafka(Frames),
+}
 
 struct Control {
     server: SocketAddr,
-    /// None for bytes of any kind.
-    rule: Option<Mutex<Rule>>,
+    address: SocketAddr,
+    protocol: Protocol,
     /// Requests whose answer is lost: the bytes that they are known by, and how many more of them.
     losing: Mutex<(Vec<u8>, usize)>,
     /// What stands instead of other bytes of equal length in answers.
@@ -62,15 +71,20 @@ enum Door {
 impl Proxy {
     /// Before a server of any protocol.
     pub fn before(server: SocketAddr) -> Self {
-        Self::start(server, None)
+        Self::start(server, Protocol::Any)
     }
 
     /// Before a server of HTTP. Each request gets a connection of its own.
     pub fn before_http(server: SocketAddr) -> Self {
-        Self::start(server, Some(Mutex::new(Box::new(|_| Action::Pass))))
+        Self::start(server, Protocol::Http(Mutex::new(Box::new(|_, _| Action::Pass))))
     }
 
-    fn start(server: SocketAddr, rule: Option<Mutex<Rule>>) -> Self {
+    /// Before a broker of Kafka.
+    pub fn before_kafka(broker: SocketAddr) -> Self {
+        Self::start(broker, Protocol::Kafka(Frames::default()))
+    }
+
+    fn start(server: SocketAddr, protocol: Protocol) -> Self {
         // Bound for ever: while nobody listens, a port of nobody could become anybody's, also the client's own.
         let held = TcpSocket::new_v4().unwrap();
         held.set_reuseaddr(true).unwrap();
@@ -79,7 +93,8 @@ impl Proxy {
         let listener = TcpListener::bind(address).unwrap();
         let control = Arc::new(Control {
             server,
-            rule,
+            address,
+            protocol,
             losing: Mutex::default(),
             replaced: Mutex::default(),
             lost: AtomicUsize::new(0),
@@ -127,30 +142,12 @@ impl Proxy {
 
     /// Cuts every connection.
     pub fn cut(&self) {
-        self.control.open.lock().unwrap().drain(..).for_each(|(client, server)| close(&client, &server));
+        self.control.cut();
     }
 
     /// Cuts every connection and listens no more, so that new ones are refused; or listens again, at the same port.
     pub fn refuse(&self, refuse: bool) {
-        let (from, through, to) = match refuse {
-            true => (Door::Open, Door::Closing, Door::Closed),
-            false => (Door::Closed, Door::Opening, Door::Open),
-        };
-        let mut door = self.control.door.lock().unwrap();
-        if *door == from {
-            *door = through;
-            self.control.moved.notify_all();
-            drop(door);
-            if refuse {
-                // Wakes whoever waits for a client.
-                let _ = TcpStream::connect(self.address);
-            }
-            door = self.control.door.lock().unwrap();
-        }
-        let (door, late) = self.control.moved.wait_timeout_while(door, PATIENCE, |door| *door != to).unwrap();
-        drop(door);
-        assert!(!late.timed_out(), "nobody opens or closes {}", self.address);
-        self.cut();
+        self.control.refuse(refuse);
     }
 
     /// Lets answers say something else of equal length: a server that tells its address would otherwise lead its clients past the proxy.
@@ -166,8 +163,20 @@ impl Proxy {
 
     /// Decides about every request of HTTP by its head.
     pub fn rule(&self, rule: impl FnMut(&str) -> Action + Send + 'static) {
-        let rules = self.control.rule.as_ref().expect("a proxy before a server of HTTP");
+        let mut rule = rule;
+        self.rule_with_body(move |head, _| rule(head));
+    }
+
+    /// Decides about every request of HTTP by its head and its body.
+    pub fn rule_with_body(&self, rule: impl FnMut(&str, &[u8]) -> Action + Send + 'static) {
+        let rules = self.control.rule().expect("a proxy before a server of HTTP");
         *rules.lock().unwrap() = Box::new(rule);
+    }
+
+    /// Lets the next ends of transactions of Kafka through, waits for the broker's answer, and drops it together with the connection. With `then_refuse` nobody
+    /// gets through after the last of them.
+    pub fn lose_ends_of_transactions(&self, times: usize, then_refuse: bool) {
+        self.control.frames().expect("a proxy before a broker").lose(times, then_refuse);
     }
 
     /// Does something to the next `times` requests of HTTP whose head has all of these texts.
@@ -175,7 +184,7 @@ impl Proxy {
         self.rule(move |head| {
             let hit = times > 0 && texts.iter().all(|text| head.contains(text));
             times -= usize::from(hit);
-            if hit { action } else { Action::Pass }
+            if hit { action.clone() } else { Action::Pass }
         });
     }
 
@@ -197,6 +206,40 @@ fn close(client: &TcpStream, server: &TcpStream) {
 }
 
 impl Control {
+    fn rule(&self) -> Option<&Mutex<Rule>> {
+        if let Protocol::Http(rule) = &self.protocol { Some(rule) } else { None }
+    }
+
+    fn frames(&self) -> Option<&Frames> {
+        if let Protocol::Kafka(frames) = &self.protocol { Some(frames) } else { None }
+    }
+
+    fn cut(&self) {
+        self.open.lock().unwrap().drain(..).for_each(|(client, server)| close(&client, &server));
+    }
+
+    fn refuse(&self, refuse: bool) {
+        let (from, through, to) = match refuse {
+            true => (Door::Open, Door::Closing, Door::Closed),
+            false => (Door::Closed, Door::Opening, Door::Open),
+        };
+        let mut door = self.door.lock().unwrap();
+        if *door == from {
+            *door = through;
+            self.moved.notify_all();
+            drop(door);
+            if refuse {
+                // Wakes whoever waits for a client.
+                let _ = TcpStream::connect(self.address);
+            }
+            door = self.door.lock().unwrap();
+        }
+        let (door, late) = self.moved.wait_timeout_while(door, PATIENCE, |door| *door != to).unwrap();
+        drop(door);
+        assert!(!late.timed_out(), "nobody opens or closes {}", self.address);
+        self.cut();
+    }
+
     fn listen(self: Arc<Self>, mut listener: TcpListener, address: SocketAddr) {
         loop {
             while let Ok((client, _)) = listener.accept() {
@@ -224,15 +267,16 @@ impl Control {
         // Small pieces go at once: what is slow here is meant to be.
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         self.open.lock().unwrap().push((client.try_clone().unwrap(), server.try_clone().unwrap()));
-        match &self.rule {
-            Some(_) => {
+        match &self.protocol {
+            Protocol::Http(_) => {
                 let control = Arc::clone(self);
                 std::thread::spawn(move || {
                     control.exchange(&client, &server);
                     close(&client, &server);
                 });
             }
-            None => self.pass(client, server),
+            Protocol::Kafka(_) => self.pass_frames(client, server),
+            Protocol::Any => self.pass(client, server),
         }
     }
 }

@@ -371,7 +371,7 @@ fn a_sink_shows_a_token_where_the_brokers_want_one() {
 /// A broker behind a proxy, and a sink that reaches it there.
 fn behind_a_proxy() -> (Broker, Proxy, KafkaSinkConfig) {
     let mut proxy = None;
-    let broker = Broker::behind(|own| proxy.insert(Proxy::before(own)).address());
+    let broker = Broker::behind(|own| proxy.insert(Proxy::before_kafka(own)).address());
     create_at(&broker.address(), "rows", 2);
     let config = KafkaSinkConfig { patience: Some("60s".into()), ..KafkaSinkConfig::of_topic(broker.address(), "rows") };
     (broker, proxy.unwrap(), config)

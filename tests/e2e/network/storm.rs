@@ -43,7 +43,7 @@ fn run_through<O: Origin, D: Destination>(rule: impl FnMut(&str) -> Action + Sen
 
 fn storm<O: Origin, D: Destination>(name: &str) {
     let (mill, proxies) =
-        run_through::<O, D>(by_chance(Random::of(name), |_| true, |random| ERRORS[random.below(ERRORS.len() as u64) as usize]));
+        run_through::<O, D>(by_chance(Random::of(name), |_| true, |random| ERRORS[random.below(ERRORS.len() as u64) as usize].clone()));
     assert!(proxies.s3.answered() > 10, "{} errors", proxies.s3.answered());
     mill.check();
 }

@@ -4,6 +4,7 @@
 
 #[path = "../../../../tests/ports/mod.rs"]
 pub mod ports;
+#[path = "../../../../tests/proxy/mod.rs"]
 mod proxy;
 mod server;
 

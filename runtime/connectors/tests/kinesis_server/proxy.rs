@@ -1,10 +1,12 @@
-//! A proxy before the server that passes requests on, answers in its place, loses answers and cuts them.
+//! The proxy of all tests before the Kinesis server: it knows the operation of a request, and the records of a `PutRecords`.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+#[path = "../../../../tests/proxy/mod.rs"]
+mod shared;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+
+use shared::Action;
 
 /// What becomes of a request.
 #[derive(Debug, Clone)]
@@ -21,40 +23,46 @@ pub enum Fate {
     FailRecords(Vec<usize>),
 }
 
-/// Gets the name of the operation and the body.
-type Rule = Box<dyn FnMut(&str, &[u8]) -> Fate + Send>;
+impl Fate {
+    fn action(self, body: &[u8]) -> Action {
+        match self {
+            Self::Pass => Action::Pass,
+            Self::Lose => Action::Lose,
+            Self::Refuse(status, name) => Action::AnswerJson(status, name),
+            Self::Cut(bytes) => Action::Cut(bytes),
+            Self::FailRecords(places) => {
+                let body = without(body, &places).unwrap();
+                Action::Change(body, Arc::new(move |answer| with_failures(answer, &places)))
+            }
+        }
+    }
+}
 
 /// Passes requests on until the test ends, each over a connection of its own.
 pub struct Proxy {
     /// Where it listens.
     pub address: String,
-    rule: Arc<Mutex<Rule>>,
+    proxy: shared::Proxy,
     touched: Arc<AtomicUsize>,
 }
 
 impl Proxy {
     /// A proxy before the server of the tests that touches nothing.
     pub fn start() -> Self {
-        let target = super::address().strip_prefix("http://").unwrap().to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let rule: Arc<Mutex<Rule>> = Arc::new(Mutex::new(Box::new(|_: &str, _: &[u8]| Fate::Pass)));
-        let touched = Arc::new(AtomicUsize::new(0));
-        let proxy = Self { address, rule: Arc::clone(&rule), touched: Arc::clone(&touched) };
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                let (Ok(client), target, rule, touched) = (client, target.clone(), Arc::clone(&rule), Arc::clone(&touched)) else {
-                    continue;
-                };
-                std::thread::spawn(move || pass(client, &target, &rule, &touched));
-            }
-        });
-        proxy
+        let server = super::address().strip_prefix("http://").unwrap().parse().unwrap();
+        let proxy = shared::Proxy::before_http(server);
+        Self { address: proxy.url(), proxy, touched: Arc::default() }
     }
 
-    /// Decides by a rule from now on.
-    pub fn rule(&self, rule: impl FnMut(&str, &[u8]) -> Fate + Send + 'static) {
-        *self.rule.lock().unwrap() = Box::new(rule);
+    /// Decides by a rule from now on. It gets the name of the operation and the body.
+    pub fn rule(&self, mut rule: impl FnMut(&str, &[u8]) -> Fate + Send + 'static) {
+        let touched = Arc::clone(&self.touched);
+        self.proxy.rule_with_body(move |head, body| {
+            let target = head.lines().find(|line| line.to_ascii_lowercase().starts_with("x-amz-target:")).unwrap_or_default();
+            let fate = rule(target.rsplit('.').next().unwrap_or_default().trim(), body);
+            touched.fetch_add(usize::from(!matches!(fate, Fate::Pass)), Ordering::SeqCst);
+            fate.action(body)
+        });
     }
 
     /// Lets this happen to every `n`-th request of an operation, at most `times` times.
@@ -73,85 +81,6 @@ impl Proxy {
     /// How many requests were not simply passed on.
     pub fn touched(&self) -> usize {
         self.touched.load(Ordering::SeqCst)
-    }
-}
-
-/// One request: to the server, and its answer back or nowhere.
-fn pass(mut client: TcpStream, target: &str, rule: &Mutex<Rule>, touched: &AtomicUsize) -> Option<()> {
-    client.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
-    let mut request = Vec::new();
-    let mut buffer = [0; 16 << 10];
-    let end = loop {
-        if let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end + 4;
-        }
-        match client.read(&mut buffer).ok()? {
-            0 => return None,
-            read => request.extend_from_slice(&buffer[..read]),
-        }
-    };
-    let head = String::from_utf8(request[..end].to_vec()).ok()?;
-    let header = |name: &str| {
-        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix(name).map(|_| line[name.len()..].trim().to_owned()))
-    };
-    let length = header("content-length:").map_or(0, |length| length.parse::<usize>().unwrap());
-    while request.len() < end + length {
-        match client.read(&mut buffer).ok()? {
-            0 => return None,
-            read => request.extend_from_slice(&buffer[..read]),
-        }
-    }
-    let operation = header("x-amz-target:").unwrap_or_default();
-    let operation = operation.rsplit('.').next().unwrap_or_default();
-    let mut body = request.split_off(end);
-    let fate = (rule.lock().unwrap())(operation, &body);
-    touched.fetch_add(usize::from(!matches!(fate, Fate::Pass)), Ordering::SeqCst);
-    if let Fate::Refuse(status, name) = fate {
-        let body = format!("{{\"__type\":\"{name}\",\"message\":\"by the proxy\"}}");
-        let head = format!("HTTP/1.1 {status} No\r\nContent-Type: application/x-amz-json-1.1\r\nx-amzn-errortype: {name}");
-        return client.write_all(format!("{head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).as_bytes()).ok();
-    }
-    if let Fate::FailRecords(places) = &fate {
-        body = without(&body, places)?;
-    }
-    let mut server = TcpStream::connect(target).ok()?;
-    // The server ends the connection with its answer, which then needs no framing here.
-    let kept = head.trim_end().lines().filter(|line| {
-        let line = line.to_ascii_lowercase();
-        !line.starts_with("connection:") && !line.starts_with("content-length:")
-    });
-    let head = kept.collect::<Vec<_>>().join("\r\n");
-    server.write_all(format!("{head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes()).ok()?;
-    server.write_all(&body).ok()?;
-    match fate {
-        Fate::Lose => {
-            let mut answer = Vec::new();
-            server.read_to_end(&mut answer).ok()?;
-            assert!(answer.starts_with(b"HTTP/1.1 2"), "only what was done may be lost: {}", String::from_utf8_lossy(&answer));
-            None
-        }
-        Fate::FailRecords(places) => {
-            let mut answer = Vec::new();
-            server.read_to_end(&mut answer).ok()?;
-            let answer = String::from_utf8(answer).ok()?;
-            let (head, body) = answer.split_once("\r\n\r\n")?;
-            assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "{head}");
-            let kept: Vec<&str> = head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("content-length:")).collect();
-            let body = with_failures(body, &places)?;
-            client.write_all(format!("{}\r\nContent-Length: {}\r\n\r\n{body}", kept.join("\r\n"), body.len()).as_bytes()).ok()
-        }
-        fate => {
-            let mut left = if let Fate::Cut(bytes) = fate { bytes } else { usize::MAX };
-            while left > 0 {
-                let read = server.read(&mut buffer).ok()?.min(left);
-                if read == 0 {
-                    break;
-                }
-                client.write_all(&buffer[..read]).ok()?;
-                left -= read;
-            }
-            Some(())
-        }
     }
 }
 
