@@ -12,13 +12,14 @@ use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
 use wasmill_connectors::files::sink::{FilesSink, FilesSinkConfig, FilesSinkFormat};
 use wasmill_connectors::formats::Compression;
 use wasmill_connectors::kafka::{KafkaSink, KafkaSinkConfig};
+use wasmill_connectors::kinesis::{KinesisSink, KinesisSinkConfig};
 use wasmill_connectors::postgres::{PostgresConfig, PostgresSink, PostgresWrite};
 use wasmill_connectors::s3::sink::{S3Sink, S3SinkConfig};
-use wasmill_engine::{LocalDepot, Sink, Token, WriterContext};
+use wasmill_engine::{Committed, LocalDepot, Sink, Token, WriterContext};
 
-use super::super::{kafka_broker, postgres};
+use super::super::{kafka_broker, kinesis_server, postgres};
 use super::readers;
-use crate::store::{self, Prefix};
+use crate::store::{self, Prefix, Store};
 use crate::uploads;
 
 /// Where a sink under test writes.
@@ -36,16 +37,18 @@ enum Kind {
     DeltaOnS3 { partition_by: Vec<String> },
     Files(FilesSinkFormat, Compression),
     Kafka { topic: String, commits: String },
+    Kinesis(kinesis_server::Stream),
     Postgres { write: PostgresWrite, table: postgres::Table },
     S3(FilesSinkFormat, Compression, Vec<String>),
 }
 
 /// One of each.
 pub fn worlds() -> Vec<World> {
-    let world = |name, kind| {
-        let bucket = matches!(kind, Kind::DeltaOnS3 { .. } | Kind::S3(..)).then(Prefix::new);
+    let world_on = |store, name, kind| {
+        let bucket = matches!(kind, Kind::DeltaOnS3 { .. } | Kind::S3(..)).then(|| Prefix::of(store));
         World { name, kind, folder: tempfile::tempdir().unwrap(), bucket }
     };
+    let world = |name, kind| world_on(Store::SeaweedFs, name, kind);
     let all = vec![
         world("delta", Kind::Delta { partition_by: Vec::new() }),
         world("delta, partitioned", Kind::Delta { partition_by: vec!["kind".to_owned()] }),
@@ -55,11 +58,19 @@ pub fn worlds() -> Vec<World> {
         world("files, csv in gzip", Kind::Files(FilesSinkFormat::Csv, Compression::Gzip)),
         world("files, parquet", Kind::Files(FilesSinkFormat::Parquet, Compression::None)),
         world("kafka", Kind::Kafka { topic: kafka_broker::topic(2), commits: kafka_broker::unique("commits") }),
+        world("kinesis", Kind::Kinesis(kinesis_server::Stream::new(1))),
         world("postgres, append", Kind::Postgres { write: PostgresWrite::Append, table: postgres::Table::new() }),
         world("postgres, upsert", Kind::Postgres { write: PostgresWrite::Upsert, table: postgres::Table::new() }),
         world("s3, jsonl", Kind::S3(FilesSinkFormat::Jsonl, Compression::None, Vec::new())),
         world("s3, csv in gzip", Kind::S3(FilesSinkFormat::Csv, Compression::Gzip, Vec::new())),
         world("s3, parquet, partitioned", Kind::S3(FilesSinkFormat::Parquet, Compression::None, vec!["kind".to_owned()])),
+        world_on(Store::MinIo, "delta on MinIO, partitioned", Kind::DeltaOnS3 { partition_by: vec!["kind".to_owned()] }),
+        world_on(Store::MinIo, "s3 on MinIO, jsonl", Kind::S3(FilesSinkFormat::Jsonl, Compression::None, Vec::new())),
+        world_on(
+            Store::MinIo,
+            "s3 on MinIO, parquet, partitioned",
+            Kind::S3(FilesSinkFormat::Parquet, Compression::None, vec!["kind".to_owned()]),
+        ),
     ];
     // `WASMILL_SINKS=kafka` checks those alone whose names begin so.
     let wanted = std::env::var("WASMILL_SINKS").unwrap_or_default();
@@ -108,7 +119,7 @@ impl World {
                 Box::new(DeltaSink::new(config, &schema()).unwrap())
             }
             Kind::DeltaOnS3 { partition_by } => {
-                let (uri, s3) = (self.bucket().uri("place"), Some(store::config()));
+                let (uri, s3) = (self.bucket().uri("place"), Some(store::config_of(self.bucket().store)));
                 let config = DeltaConfig { partition_by: partition_by.clone(), checkpoint_every: 3, s3, ..DeltaConfig::new(uri) };
                 Box::new(DeltaSink::new(config, &schema()).unwrap())
             }
@@ -124,6 +135,13 @@ impl World {
                 };
                 Box::new(KafkaSink::new(&config, &schema(), Arc::new(LocalDepot::new(place))).unwrap())
             }
+            Kind::Kinesis(stream) => {
+                let config = KinesisSinkConfig {
+                    partition_key: Some("kind".to_owned()),
+                    ..KinesisSinkConfig::of_stream(&stream.name, kinesis_server::connection())
+                };
+                Box::new(KinesisSink::new(config, &schema(), Arc::new(LocalDepot::new(place))).unwrap())
+            }
             Kind::Postgres { write, table } => {
                 let key = if *write == PostgresWrite::Upsert { vec!["n".to_owned()] } else { Vec::new() };
                 let config = PostgresConfig { write: *write, key, ..PostgresConfig::new(postgres::url(), table.name()) };
@@ -131,10 +149,19 @@ impl World {
             }
             Kind::S3(format, compression, partition_by) => {
                 let (uri, compression, partition_by) = (self.bucket().uri("place"), *compression, partition_by.clone());
-                let config = S3SinkConfig { compression, partition_by, ..S3SinkConfig::new(uri, store::config(), *format) };
+                let config =
+                    S3SinkConfig { compression, partition_by, ..S3SinkConfig::new(uri, store::config_of(self.bucket().store), *format) };
                 Box::new(S3Sink::new(config, &schema()).unwrap())
             }
         }
+    }
+
+    /// The epoch that the sink remembers is this one, where it remembers any.
+    pub fn assert_epoch(&self, epoch: u64) {
+        let sink = self.process();
+        let found = sink.committed("p", "s").unwrap();
+        let expected = Committed { incarnation: token(0, 1).incarnation, epoch };
+        assert_eq!(found, sink.remembers().then_some(expected), "{}", self.name);
     }
 
     /// What a writer of pipeline `p` and sink `s` is for.
@@ -172,6 +199,11 @@ impl World {
                 let records = kafka_broker::committed(topic);
                 records.iter().map(|record| record.json()["n"].as_i64().unwrap()).collect()
             }
+            Kind::Kinesis(stream) => {
+                let records = stream.shards().into_iter().flat_map(|shard| stream.records(&shard.shard_id));
+                let row = |record: aws_sdk_kinesis::types::Record| serde_json::from_slice::<Value>(record.data.as_ref()).unwrap();
+                records.map(|record| row(record)["n"].as_i64().unwrap()).collect()
+            }
             Kind::Postgres { table, .. } => table.numbers(),
             Kind::S3(..) => uploads::object_numbers(self.bucket(), "place"),
         };
@@ -183,7 +215,7 @@ impl World {
         match &self.kind {
             Kind::Delta { .. } | Kind::DeltaOnS3 { .. } => self.place().join("_wasmill"),
             Kind::Files(..) | Kind::S3(..) => self.place().join(".wasmill"),
-            Kind::Kafka { .. } | Kind::Postgres { .. } => self.place().join("spool"),
+            Kind::Kafka { .. } | Kind::Kinesis(_) | Kind::Postgres { .. } => self.place().join("spool"),
         }
     }
 
@@ -226,7 +258,7 @@ impl World {
 
     /// Moves the first files of a prepared commit to their place, as a process does that is killed right after.
     pub fn move_some(&self, prepared: &Value, count: usize) {
-        if matches!(self.kind, Kind::Kafka { .. } | Kind::Postgres { .. }) {
+        if matches!(self.kind, Kind::Kafka { .. } | Kind::Kinesis(_) | Kind::Postgres { .. }) {
             // Nothing moves before the transaction that moves everything.
             return;
         }
