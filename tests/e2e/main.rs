@@ -25,6 +25,7 @@ mod postgres_source;
 #[path = "../proxy/mod.rs"]
 mod proxy;
 mod real_data;
+mod resume;
 mod runs;
 mod s3_state;
 mod s3_to_delta;

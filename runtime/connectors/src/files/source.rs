@@ -35,6 +35,7 @@ pub(crate) use content::{Content, ReadAt};
 pub use identity::{Identity, Position};
 pub(crate) use infer::infer_from;
 pub use infer::infer_schema;
+pub(crate) use input::SKIP_TIME;
 pub(crate) use reader::batch::Assembler;
 pub(crate) use reader::convert::{Converted, check_columns, convert};
 

@@ -1,6 +1,7 @@
 //! Reads one file of a table from a row on.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::SchemaRef;
@@ -10,7 +11,7 @@ use wasmill_engine::{Error, OriginalRecord, Payload, Read, Reject, Result, Sourc
 
 use super::position::Position;
 use crate::delta::rows::{FileChunk, FileRows, TableFile, TableRows};
-use crate::files::source::{Assembler, Converted, convert};
+use crate::files::source::{Assembler, Converted, SKIP_TIME, convert};
 use crate::formats::row_to_json;
 
 /// A file that is opened when its first rows are read.
@@ -39,31 +40,33 @@ impl FileReader {
         Self { shown, assembler, wanted, table, file, rows: None, chunk: None, position }
     }
 
-    /// The next rows, at most `max_rows`, deleted ones counted.
-    fn next_chunk(&mut self, max_rows: usize) -> Result<Option<FileChunk>> {
+    /// Reads the next chunk that has rows behind the position. Those before it were read by an earlier run: they are passed over for a moment, and
+    /// the answer is false if there may be more of them. After true, no chunk means the end of the file.
+    fn load(&mut self) -> Result<bool> {
         let rows = match &mut self.rows {
             Some(rows) => rows,
             closed => closed.insert(self.table.open_file(&self.file)?),
         };
-        loop {
-            let chunk = match self.chunk.take() {
-                Some(chunk) => chunk,
-                None => match rows.next_chunk()? {
-                    Some(chunk) => chunk,
-                    None => return Ok(None),
-                },
-            };
-            // Those before the position were read by an earlier run.
-            let skip = self.position.row.saturating_sub(chunk.first);
-            let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.records.num_rows());
-            let (_, chunk) = chunk.split(skip);
-            let left = chunk.records.num_rows();
-            if left > 0 {
-                let (now, later) = chunk.split(max_rows.min(left));
-                self.chunk = Some(later).filter(|later| later.records.num_rows() > 0);
-                return Ok(Some(now));
+        let begun = Instant::now();
+        while self.chunk.is_none() {
+            let Some(chunk) = rows.next_chunk()? else { return Ok(true) };
+            let skip = usize::try_from(self.position.row.saturating_sub(chunk.first)).unwrap_or(usize::MAX);
+            if skip < chunk.records.num_rows() {
+                self.chunk = Some(chunk.split(skip).1);
+            } else if begun.elapsed() >= SKIP_TIME {
+                return Ok(false);
             }
         }
+        Ok(true)
+    }
+
+    /// The next rows of the chunk, at most `max_rows`, deleted ones counted.
+    fn take(&mut self, max_rows: usize) -> Option<FileChunk> {
+        let chunk = self.chunk.take()?;
+        let rows = chunk.records.num_rows();
+        let (now, later) = chunk.split(max_rows.min(rows));
+        self.chunk = Some(later).filter(|later| later.records.num_rows() > 0);
+        Some(now)
     }
 
     /// What a batch read of the file's bytes: its share of the rows.
@@ -76,7 +79,10 @@ impl FileReader {
 
 impl SplitReader for FileReader {
     fn read(&mut self, max_rows: usize) -> Result<Read> {
-        let Some(FileChunk { first, records, keep }) = self.next_chunk(max_rows.max(1))? else { return Ok(Read::End) };
+        if !self.load()? {
+            return Ok(Read::Skipping);
+        }
+        let Some(FileChunk { first, records, keep }) = self.take(max_rows.max(1)) else { return Ok(Read::End) };
         let count = records.num_rows();
         let rows = match &keep {
             Some(keep) => taken(&records, keep)?,

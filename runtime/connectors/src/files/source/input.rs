@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
 use wasmill_engine::{Error, Result};
@@ -14,6 +15,11 @@ use crate::formats::Compression;
 /// So much is read in one go.
 const STEP_BYTES: usize = 1 << 20;
 
+/// A reader that passes over what was read before comes back after about this long.
+pub(crate) const SKIP_TIME: Duration = Duration::from_millis(30);
+/// So much is passed over between two looks at the clock: a millisecond or less.
+const SKIP_BYTES: usize = 256 << 10;
+
 /// The bytes of a file, from some offset on.
 pub struct Input {
     path: PathBuf,
@@ -22,7 +28,13 @@ pub struct Input {
 
 enum Kind {
     Plain { content: Content, offset: u64 },
-    Packed { stream: Box<dyn Read + Send>, packed: Arc<AtomicU64>, reported: u64 },
+    Packed { stream: Box<dyn Read + Send>, packed: Arc<AtomicU64>, reported: u64, skip: Skip },
+}
+
+/// What lies before the offset at which a compressed file was opened.
+struct Skip {
+    offset: u64,
+    done: u64,
 }
 
 /// Counts the compressed bytes that a decompressor takes.
@@ -40,7 +52,7 @@ impl Read for Counted {
 }
 
 impl Input {
-    /// The bytes from `offset` on. A compressed file is decompressed from its start to get there.
+    /// The bytes from `offset` on. A compressed file is decompressed from its start to get there, by [`Input::skip`].
     pub fn open(content: Content, path: &Path, compression: Compression, offset: u64) -> Result<Self> {
         if compression == Compression::None {
             return Ok(Self { path: path.to_owned(), kind: Kind::Plain { content, offset } });
@@ -48,20 +60,44 @@ impl Input {
         let failed = |error| Error::io(format_args!("read {}", path.display()), error);
         let packed = Arc::new(AtomicU64::new(0));
         let counted = Counted { content: Cursor::new(content, 0), count: packed.clone() };
-        let mut stream: Box<dyn Read + Send> = match compression {
+        let stream: Box<dyn Read + Send> = match compression {
             Compression::Zstd => Box::new(zstd::Decoder::new(counted).map_err(failed)?),
             _ => Box::new(MultiGzDecoder::new(std::io::BufReader::with_capacity(128 << 10, counted))),
         };
-        let skipped = std::io::copy(&mut (&mut stream).take(offset), &mut std::io::sink()).map_err(|error| unpack_failed(path, error))?;
-        if skipped < offset {
-            return Err(super::identity::changed(path, &format!("it was read up to byte {offset} and now unpacks to {skipped} bytes")));
+        // What is skipped counts as read: it was, and a source counts all of such a file as what there is to read.
+        let kind = Kind::Packed { stream, packed, reported: 0, skip: Skip { offset, done: 0 } };
+        Ok(Self { path: path.to_owned(), kind })
+    }
+
+    /// Passes over what lies before the offset, for [`SKIP_TIME`]. True once the next byte is the one at the offset.
+    ///
+    /// # Errors
+    /// Environment: the file can't be read, or ends before the offset.
+    pub fn skip(&mut self) -> Result<bool> {
+        let Kind::Packed { stream, skip: Skip { offset, done }, .. } = &mut self.kind else { return Ok(true) };
+        if done == offset {
+            return Ok(true);
         }
-        // What was skipped counts as read: it was, and a source counts all of such a file as what there is to read.
-        Ok(Self { path: path.to_owned(), kind: Kind::Packed { stream, packed, reported: 0 } })
+        let begun = Instant::now();
+        let mut passed = vec![0; SKIP_BYTES];
+        while *done < *offset && begun.elapsed() < SKIP_TIME {
+            let most = usize::try_from(*offset - *done).unwrap_or(SKIP_BYTES).min(SKIP_BYTES);
+            match stream.read(&mut passed[..most]) {
+                Ok(0) => {
+                    let how = format!("it was read up to byte {offset} and now unpacks to {done} bytes");
+                    return Err(super::identity::changed(&self.path, &how));
+                }
+                Ok(read) => *done += read as u64,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(unpack_failed(&self.path, error)),
+            }
+        }
+        Ok(done == offset)
     }
 
     /// Appends at least `wanted` bytes; fewer only at the end of what there is. Reads no more than some 1 MiB above that.
     pub fn append(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<usize> {
+        while !self.skip()? {}
         let before = buffer.len();
         while buffer.len() - before < wanted {
             let step = (wanted - (buffer.len() - before)).clamp(4 << 10, STEP_BYTES);

@@ -4,13 +4,12 @@ pub mod whole;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::RowGroupMetaData;
 use serde_json::Value;
 use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, SplitReader};
@@ -20,6 +19,7 @@ use super::convert::{Converted, check_columns, convert};
 use crate::files::source::Shared;
 use crate::files::source::content::Content;
 use crate::files::source::identity::Position;
+use crate::files::source::input::SKIP_TIME;
 use crate::formats::row_to_json;
 
 /// Rows are decoded in batches of at most this many.
@@ -76,6 +76,8 @@ pub struct GroupReader {
     first: u64,
     position: Position,
     bytes_a_row: f64,
+    /// Rows of the group that an earlier run has read and that were not passed over yet.
+    skip: usize,
     builder: Option<Builder>,
 }
 
@@ -84,7 +86,6 @@ struct Builder {
     content: Content,
     metadata: ArrowReaderMetadata,
     group: usize,
-    rows: usize,
     mask: ProjectionMask,
 }
 
@@ -108,22 +109,34 @@ impl GroupReader {
         let rows = groups[index].num_rows().unsigned_abs();
         let mask = projection(&metadata, &wanted);
         let bytes_a_row = compressed_size(&groups[index], &mask) as f64 / rows.max(1) as f64;
-        let builder = Builder { content, metadata, group: index, rows: usize::try_from(rows).unwrap_or(usize::MAX), mask };
-        Ok(Self { path: name, assembler, reader: None, pending: None, wanted, first, position, bytes_a_row, builder: Some(builder) })
+        let skip = usize::try_from(position.offset.min(rows)).unwrap_or(usize::MAX);
+        let builder = Some(Builder { content, metadata, group: index, mask });
+        Ok(Self { path: name, assembler, reader: None, pending: None, wanted, first, position, bytes_a_row, skip, builder })
     }
 
     fn build(&mut self, max_rows: usize) -> Result<()> {
         let Some(builder) = self.builder.take() else { return Ok(()) };
-        let skipped = usize::try_from(self.position.offset).unwrap_or(usize::MAX).min(builder.rows);
-        let selection = RowSelection::from(vec![RowSelector::skip(skipped), RowSelector::select(builder.rows - skipped)]);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(builder.content, builder.metadata)
             .with_row_groups(vec![builder.group])
             .with_projection(builder.mask)
-            .with_row_selection(selection)
             .with_batch_size(max_rows.min(MOST_ROWS))
             .build();
         self.reader = Some(reader.map_err(|error| failed(Path::new(&*self.path), error))?);
         Ok(())
+    }
+
+    /// Passes over rows that an earlier run has read, for a moment; true once there are none of them left. They are decoded, as the reader's own
+    /// way of skipping takes all of a large group in one call.
+    fn pass_over(&mut self) -> Result<bool> {
+        let begun = Instant::now();
+        while self.skip > 0 {
+            if begun.elapsed() >= SKIP_TIME {
+                return Ok(false);
+            }
+            let Some(rows) = self.next_rows(self.skip)? else { break };
+            self.skip -= rows.num_rows();
+        }
+        Ok(true)
     }
 
     /// The next rows of the group, at most `max_rows`.
@@ -160,6 +173,9 @@ impl SplitReader for GroupReader {
     fn read(&mut self, max_rows: usize) -> Result<Read> {
         let max_rows = max_rows.max(1);
         self.build(max_rows)?;
+        if !self.pass_over()? {
+            return Ok(Read::Skipping);
+        }
         let Some(rows) = self.next_rows(max_rows)? else { return Ok(Read::End) };
         let Converted { records, keep, bad } = convert(&rows, &self.wanted, &self.path)?;
         let (first, count) = (self.first + self.position.offset, rows.num_rows());

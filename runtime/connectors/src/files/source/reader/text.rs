@@ -308,6 +308,11 @@ impl TextReader {
 impl SplitReader for TextReader {
     fn read(&mut self, max_rows: usize) -> Result<Read> {
         let max_rows = max_rows.max(1);
+        if let Some(input) = &mut self.input
+            && !input.skip()?
+        {
+            return Ok(Read::Skipping);
+        }
         if self.next_cut < self.cuts.len() {
             return self.decode(max_rows, Vec::new());
         }
