@@ -61,17 +61,24 @@ pub trait Source: Send {
     /// Looks for splits. In stream mode it is called again from time to time; it must be quick and must not block for data.
     fn discover(&mut self, restored: &Progress) -> Result<Discovery>;
 
+    /// Whether its splits never end, as the partitions of a topic in a stream. Lanes keep all of them open at once and read them in turns, for none may
+    /// wait for another; so such a reader holds next to nothing between two reads, and the source bounds what all of them read ahead together.
+    fn is_endless(&self) -> bool {
+        false
+    }
+
     /// The bytes of everything that it has found in this run, read or not, where that is known: progress and time left are told by it.
     fn known_bytes(&self) -> Option<u64> {
         None
     }
 
-    /// How many records are still to be read in the splits that are open, where that is known: how far a stream is behind.
+    /// How many records are still to be read in the splits that were handed out, open or not, where that is known: how far a stream is behind.
     fn rows_behind(&self) -> Option<u64> {
         None
     }
 
-    /// How old the oldest record is that is still to be read in the splits that are open, where that is known and records are not counted.
+    /// How old the oldest record is that is still to be read in the splits that were handed out, open or not, where that is known and records are not
+    /// counted.
     fn behind(&self) -> Option<Duration> {
         None
     }

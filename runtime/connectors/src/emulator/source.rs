@@ -212,6 +212,10 @@ impl Source for EmulatorSource {
         Ok(discovery)
     }
 
+    fn is_endless(&self) -> bool {
+        self.shared.rows == u64::MAX
+    }
+
     fn opener(&self) -> Arc<dyn SplitOpener> {
         Arc::new(Opener(Arc::clone(&self.shared)))
     }

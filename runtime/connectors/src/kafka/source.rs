@@ -49,8 +49,16 @@ pub(super) struct Shared {
     pub(super) schema: SchemaRef,
     pub(super) patience: Duration,
     pub(super) health: Arc<Health>,
-    /// How many records each open split is behind.
+    /// How many records each split is behind that was handed out and has not ended.
     pub(super) behind: Mutex<HashMap<SplitId, Arc<AtomicI64>>>,
+}
+
+impl Shared {
+    /// Notes how far a split is behind that was handed out; its reader keeps the number up to date.
+    fn note_behind(&self, id: &SplitId, records: i64) -> Arc<AtomicI64> {
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(behind.entry(Arc::clone(id)).or_insert_with(|| Arc::new(AtomicI64::new(records.max(0)))))
+    }
 }
 
 /// What opens partitions, once the brokers have answered.
@@ -191,6 +199,10 @@ impl Source for KafkaSource {
         Ok(Discovery { splits, complete })
     }
 
+    fn is_endless(&self) -> bool {
+        self.shared.mode == Mode::Stream
+    }
+
     fn rows_behind(&self) -> Option<u64> {
         let behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = behind.values().map(|rows| u64::try_from(rows.load(Ordering::Relaxed)).unwrap_or_default()).sum();
@@ -312,6 +324,7 @@ impl Connected {
             let client = link.pool.get(handed.client).cloned();
             let is_done = position.is_some() && end.is_some_and(|end| offset >= end);
             if !is_done {
+                shared.note_behind(&id, end.unwrap_or(range.1) - offset);
                 let topic = self.topics.get(&place.0).map(|topic| topic.id.clone()).unwrap_or_default();
                 expected.extend(client.map(|client| Expected { id: id.clone(), client, offset }));
                 splits.push(Split { id, position: Position { offset, topic }.to_value() });

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitOpener, SplitReader};
 
 use super::api::{Api, Shard, Stream, stream_name};
@@ -78,12 +78,14 @@ pub(super) struct Shared {
     refresh: Duration,
     /// How long records stay, milliseconds.
     pub(super) retention: AtomicI64,
-    /// How far each open split is behind, milliseconds.
+    /// How far each split is behind that was handed out and has not ended, milliseconds.
     pub(super) behind: Mutex<HashMap<SplitId, Arc<AtomicI64>>>,
     /// Shards that were read to their end since the last look.
     ended: Mutex<Vec<String>>,
     /// Shards that take no more records.
     closed: Mutex<BTreeSet<String>>,
+    /// Room for answers that shards read ahead.
+    pub(super) room: Arc<Semaphore>,
     /// Wakes the task that looks for shards.
     pub(super) wake: Notify,
     stream_arn: Mutex<String>,
@@ -112,6 +114,7 @@ impl Shared {
             behind: Mutex::default(),
             ended: Mutex::default(),
             closed: Mutex::default(),
+            room: Arc::new(Semaphore::new(feed::MOST_ANSWERS)),
             wake: Notify::new(),
             stream_arn: Mutex::default(),
             consumer_arn: OnceCell::new(),
@@ -119,6 +122,12 @@ impl Shared {
             told_left_out: AtomicBool::new(false),
             config,
         })
+    }
+
+    /// Notes how far a split is behind that was handed out; its reader keeps the number up to date.
+    fn note_behind(&self, id: &SplitId, millis: i64) -> Arc<AtomicI64> {
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(behind.entry(Arc::clone(id)).or_insert_with(|| Arc::new(AtomicI64::new(millis.max(0)))))
     }
 
     /// A shard has been read to its end.
@@ -238,6 +247,10 @@ impl Source for KinesisSource {
         Ok(Discovery { splits, complete: shared.mode == Mode::Batch && connected.shards.are_all_handed_out() })
     }
 
+    fn is_endless(&self) -> bool {
+        self.shared.mode == Mode::Stream
+    }
+
     fn behind(&self) -> Option<Duration> {
         let behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
         let longest = behind.values().map(|millis| millis.load(Ordering::Relaxed)).max()?;
@@ -333,6 +346,8 @@ impl Connected {
             let position = known.unwrap_or_else(|| self.beginning(shared, &shard));
             // A shard that is closed ends by itself: whatever it holds had arrived.
             let end = self.end.filter(|_| !shard.closed);
+            // Until it is read, no more is known than until when everything has been.
+            shared.note_behind(&id, position.until.map_or(0, |until| self.api.clock.now() - until));
             let handed = Handed { end, begins_here, hash_keys: shard.hash_keys };
             opener.handed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), handed);
             splits.push(Split { id, position: position.to_value()? });

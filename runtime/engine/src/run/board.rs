@@ -29,7 +29,12 @@ struct State {
     last_epoch: Option<u64>,
     committed: u64,
     aborted: bool,
+    /// Splits that end: a lane takes the next one when it has room for it.
     queue: VecDeque<(usize, Split)>,
+    /// Splits that never end, dealt out to the lanes, which open them at once.
+    dealt: Vec<VecDeque<(usize, Split)>>,
+    /// How many of those each lane has been dealt, less those that ended all the same.
+    endless: Vec<usize>,
     open_splits: usize,
     /// No source will ever have another split.
     complete: bool,
@@ -61,6 +66,8 @@ impl Board {
             committed: epoch - 1,
             aborted: false,
             queue: VecDeque::new(),
+            dealt: vec![VecDeque::new(); lanes],
+            endless: vec![0; lanes],
             open_splits: 0,
             complete: false,
             readers: vec![0; lanes],
@@ -144,6 +151,7 @@ impl Board {
     pub fn wait_for_work(&self, lane: usize, epoch: u64) {
         let state = self.lock();
         let may_take = !state.queue.is_empty() && state.readers.iter().all(|others| state.readers[lane] <= *others);
+        let may_take = may_take || !state.dealt[lane].is_empty();
         if !may_take && state.open_epoch == epoch && !state.aborted {
             let _ = self.changed.wait_timeout(state, IDLE_WAIT);
         }
@@ -162,21 +170,31 @@ impl Board {
         }
     }
 
-    /// Puts splits into the queue.
-    pub fn offer(&self, splits: impl IntoIterator<Item = (usize, Split)>, complete: bool) {
+    /// Puts splits into the queue; those of sources whose splits never end are dealt out to the lanes that have the fewest of them.
+    pub fn offer(&self, splits: impl IntoIterator<Item = (usize, Split)>, is_endless: impl Fn(usize) -> bool, complete: bool) {
         let mut state = self.lock();
-        state.queue.extend(splits);
+        for (source, split) in splits {
+            if !is_endless(source) {
+                state.queue.push_back((source, split));
+                continue;
+            }
+            let fewest = state.endless.iter().enumerate().min_by_key(|(_, endless)| **endless).map_or(0, |(lane, _)| lane);
+            state.endless[fewest] += 1;
+            state.dealt[fewest].push_back((source, split));
+        }
         state.complete = complete;
         self.changed.notify_all();
     }
 
-    /// Takes a split for a lane that has so many readers open. A lane that has more of them than another one leaves splits to that
-    /// one, so that the partitions of a topic spread over the lanes. With none taken, the lane counts as idle if it has no reader open.
-    pub fn take(&self, lane: usize, readers: usize) -> Option<(usize, Split)> {
+    /// Takes a split for a lane that has so many readers open: one that it was dealt, or the next one of the queue if it has `room`. A lane that has
+    /// more readers than another one leaves the queue to that one. With none taken, the lane counts as idle if it has no reader open.
+    pub fn take(&self, lane: usize, readers: usize, room: bool) -> Option<(usize, Split)> {
         let mut state = self.lock();
         state.readers[lane] = readers;
-        let has_fewest = state.readers.iter().all(|others| readers <= *others);
-        let taken = if has_fewest { state.queue.pop_front() } else { None };
+        let mut taken = state.dealt[lane].pop_front();
+        if taken.is_none() && room && state.readers.iter().all(|others| readers <= *others) {
+            taken = state.queue.pop_front();
+        }
         if taken.is_some() {
             state.open_splits += 1;
             state.readers[lane] += 1;
@@ -185,9 +203,11 @@ impl Board {
         taken
     }
 
-    /// Tells that a lane has come to the end of a split.
-    pub fn finished_split(&self) {
-        self.lock().open_splits -= 1;
+    /// Tells that a lane has come to the end of a split. One that was dealt makes room for another: the children of a shard, say.
+    pub fn finished_split(&self, lane: usize, was_dealt: bool) {
+        let mut state = self.lock();
+        state.open_splits -= 1;
+        state.endless[lane] -= usize::from(was_dealt);
     }
 
     /// Whether all splits have been found.
@@ -198,13 +218,15 @@ impl Board {
     /// Whether everything that will ever come has been read.
     pub fn is_exhausted(&self) -> bool {
         let state = self.lock();
-        state.complete && state.queue.is_empty() && state.idle.iter().all(|idle| *idle)
+        let none_wait = state.queue.is_empty() && state.dealt.iter().all(VecDeque::is_empty);
+        state.complete && none_wait && state.idle.iter().all(|idle| *idle)
     }
 
     /// The open epoch, the last committed one, splits waiting, splits open.
     pub fn figures(&self) -> (u64, u64, usize, usize) {
         let state = self.lock();
-        (state.open_epoch, state.committed, state.queue.len(), state.open_splits)
+        let waiting = state.queue.len() + state.dealt.iter().map(VecDeque::len).sum::<usize>();
+        (state.open_epoch, state.committed, waiting, state.open_splits)
     }
 }
 
@@ -274,24 +296,46 @@ mod tests {
     #[test]
     fn splits_spread_over_the_lanes() {
         let board = board(10);
-        let split = |id: &str| (0, Split { id: id.into(), position: serde_json::Value::Null });
-        board.offer(["a", "b", "c"].map(split), false);
-        assert!(board.take(0, 0).is_some());
-        assert!(board.take(0, 1).is_none(), "the other lane has none yet");
-        assert!(board.take(1, 0).is_some());
-        assert!(board.take(0, 1).is_some());
+        board.offer(["a", "b", "c"].map(split), |_| false, false);
+        assert!(board.take(0, 0, true).is_some());
+        assert!(board.take(0, 1, true).is_none(), "the other lane has none yet");
+        assert!(board.take(1, 0, true).is_some());
+        assert!(board.take(0, 1, true).is_some());
+    }
+
+    fn split(id: &str) -> (usize, Split) {
+        (0, Split { id: id.into(), position: serde_json::Value::Null })
+    }
+
+    #[test]
+    fn a_lane_opens_all_endless_splits_that_it_is_dealt_whatever_it_reads_and_whatever_waits() {
+        let board = board(10);
+        board.offer([split("file")], |_| false, false);
+        board.offer(["a", "b", "c", "d"].map(split), |_| true, false);
+        let ids = |lane: usize, from: usize| {
+            let taken: Vec<_> = (from..).map_while(|readers| board.take(lane, readers, false)).collect();
+            taken.iter().map(|(_, split)| split.id.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(board.figures().2, 5, "all of them wait");
+        assert_eq!(ids(0, 3), ["a", "c"]);
+        assert_eq!(ids(1, 0), ["b", "d"]);
+        assert_eq!((board.figures().2, board.figures().3), (1, 4));
+        board.finished_split(1, true);
+        board.offer(["e", "f"].map(split), |_| true, false);
+        assert_eq!(ids(1, 1), ["e"], "it had one less");
+        assert_eq!(ids(0, 5), ["f"]);
     }
 
     #[test]
     fn a_run_is_exhausted_when_every_lane_found_nothing() {
         let board = board(10);
-        board.offer([(0, Split { id: "a".into(), position: serde_json::Value::Null })], true);
-        assert!(board.take(0, 0).is_some());
-        assert!(board.take(1, 0).is_none());
+        board.offer([split("a")], |_| false, true);
+        assert!(board.take(0, 0, true).is_some());
+        assert!(board.take(1, 0, true).is_none());
         assert!(!board.is_exhausted());
-        assert!(board.take(0, 1).is_none());
+        assert!(board.take(0, 1, true).is_none());
         assert!(!board.is_exhausted(), "lane 0 is still reading");
-        assert!(board.take(0, 0).is_none());
+        assert!(board.take(0, 0, true).is_none());
         assert!(board.is_exhausted());
         board.close_last();
         assert_eq!(board.directive(5), Directive::Close { last: true });

@@ -177,7 +177,7 @@ impl<'p> Coordinator<'p> {
             found.extend(discovery.splits.into_iter().enumerate().map(|(turn, split)| (turn, (index, split))));
         }
         found.sort_by_key(|(turn, (index, _))| (*turn, *index));
-        board.offer(found.into_iter().map(|(_, split)| split), complete);
+        board.offer(found.into_iter().map(|(_, split)| split), |source| self.shape.endless[source], complete);
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! A lane: one thread that reads splits, pushes their batches through the graph and closes its part of each epoch.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use uuid::Uuid;
@@ -12,8 +13,11 @@ use super::graph::{EpochPart, Graph};
 use super::shape::Shape;
 use crate::{Error, Mode, Read, Result, SourceBatch, SplitId, SplitReader, SplitState, failpoint};
 
-/// How many readers that have data a lane of a stream keeps open before it leaves splits to others.
+/// Readers with data that one lane of a stream keeps open before it leaves further splits to others. Splits that never end do not count: none of them
+/// may wait for another, and their source bounds what they hold.
 const BUSY_READERS: usize = 4;
+/// How long a lane asks readers that have nothing before it looks at its directive: each may take a moment, and there may be thousands.
+const ASK_TIME: Duration = Duration::from_millis(50);
 
 /// What lanes and the committer report to the coordinator.
 pub(crate) enum Report {
@@ -55,7 +59,8 @@ pub(crate) struct Lane<'p> {
     board: &'p Board,
     shape: &'p Shape,
     graph: Graph<'p>,
-    readers: Vec<OpenReader>,
+    /// The one whose turn is next comes first.
+    readers: VecDeque<OpenReader>,
     /// Splits that ended in this epoch.
     done: Vec<(usize, SplitId, SplitState)>,
     reports: Sender<Report>,
@@ -70,7 +75,7 @@ impl<'p> Lane<'p> {
         reports: Sender<Report>,
     ) -> Result<Self> {
         let graph = Graph::open(shape, index, incarnation, epoch)?;
-        Ok(Self { index, epoch, board, shape, graph, readers: Vec::new(), done: Vec::new(), reports, reported_idle: false })
+        Ok(Self { index, epoch, board, shape, graph, readers: VecDeque::new(), done: Vec::new(), reports, reported_idle: false })
     }
 
     /// Works until the last epoch is closed or the run is aborted.
@@ -105,11 +110,12 @@ impl<'p> Lane<'p> {
         let _ = self.reports.send(report);
     }
 
-    /// Reads one batch from one reader. False when there was nothing to read anywhere.
+    /// Reads one batch from one reader. False when there was nothing to read anywhere: true also when not all have been asked.
     fn step(&mut self) -> Result<bool> {
         self.take_splits()?;
+        let begun = Instant::now();
         for _ in 0..self.readers.len() {
-            if self.read_first()? {
+            if self.read_first()? || begun.elapsed() >= ASK_TIME {
                 return Ok(true);
             }
         }
@@ -118,26 +124,23 @@ impl<'p> Lane<'p> {
 
     fn take_splits(&mut self) -> Result<()> {
         loop {
-            let busy = self.readers.iter().filter(|open| !open.idle).count();
+            let busy = self.readers.iter().filter(|open| !open.idle && !self.shape.endless[open.source]).count();
             let room = match self.shape.mode {
                 Mode::Batch => busy == 0,
                 Mode::Stream => busy < BUSY_READERS,
             };
-            if !room {
-                return Ok(());
-            }
-            let Some((source, split)) = self.board.take(self.index, self.readers.len()) else { return Ok(()) };
+            let Some((source, split)) = self.board.take(self.index, self.readers.len(), room) else { return Ok(()) };
             let here = |error: Error| error.at(format!("source {}", self.shape.sources[source].0));
             let reader = self.shape.openers[source].open(&split).map_err(here)?;
             let moved = reader.begins_here();
-            self.readers.insert(0, OpenReader { source, id: split.id, reader, idle: false, moved });
+            self.readers.push_front(OpenReader { source, id: split.id, reader, idle: false, moved });
         }
     }
 
     /// Asks the first reader, then moves it to the end: readers take turns.
     fn read_first(&mut self) -> Result<bool> {
         let begun = Instant::now();
-        let mut open = self.readers.remove(0);
+        let Some(mut open) = self.readers.pop_front() else { return Ok(false) };
         let here = |error: Error| error.at(format!("source {}", self.shape.sources[open.source].0));
         let read = open.reader.read(self.shape.batch_rows).map_err(here)?;
         self.graph.spent(open.source, begun);
@@ -145,24 +148,24 @@ impl<'p> Lane<'p> {
             Read::Batch(read) => {
                 (open.idle, open.moved) = (false, true);
                 let source = open.source;
-                self.readers.push(open);
+                self.readers.push_back(open);
                 self.push(source, read)?;
                 Ok(true)
             }
             Read::Idle => {
                 open.idle = true;
-                self.readers.push(open);
+                self.readers.push_back(open);
                 Ok(false)
             }
             Read::Skipping => {
                 open.idle = false;
-                self.readers.push(open);
+                self.readers.push_back(open);
                 Ok(true)
             }
             Read::End => {
                 let state = SplitState { position: open.reader.position(), done: true };
                 self.done.push((open.source, open.id, state));
-                self.board.finished_split();
+                self.board.finished_split(self.index, self.shape.endless[open.source]);
                 Ok(true)
             }
         }

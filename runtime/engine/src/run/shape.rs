@@ -17,6 +17,8 @@ pub(crate) struct Shape {
     pub sources: Vec<(Arc<str>, f64)>,
     /// What opens the splits of each source.
     pub openers: Vec<Arc<dyn SplitOpener>>,
+    /// Whether the splits of each source never end.
+    pub endless: Vec<bool>,
     pub stages: Vec<StageNode>,
     /// The dead letters, where there are any, are the last one.
     pub sinks: Vec<SinkNode>,
@@ -53,6 +55,7 @@ impl Shape {
             epoch: plan.epoch,
             sources: plan.sources.iter().map(|node| (Arc::clone(&node.name), node.max_reject_share)).collect(),
             openers: plan.sources.iter().map(|node| node.source.opener()).collect(),
+            endless: plan.sources.iter().map(|node| node.source.is_endless()).collect(),
             stages: plan.stages,
             sinks,
             dead_letters,

@@ -70,8 +70,7 @@ impl Reader {
         let Some((topic, partition)) = parse_split(&split.id) else {
             return Err(Error::bug(format!("{} is no partition", split.id)));
         };
-        let behind: Arc<AtomicI64> = Arc::default();
-        shared.behind.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&split.id), Arc::clone(&behind));
+        let behind = shared.note_behind(&split.id, 0);
         Ok(Self {
             cluster,
             id: Arc::clone(&split.id),

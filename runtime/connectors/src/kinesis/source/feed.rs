@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use aws_sdk_kinesis::types::Record;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -20,6 +21,8 @@ use crate::threads;
 
 /// How many answers wait for their reader; one more is with the task and one with the reader. An answer has about 1 MiB, and at most 10.
 const WAITING: usize = 2;
+/// Answers with records that all shards of a source have read ahead together. A task waits before it asks for one more.
+pub(super) const MOST_ANSWERS: usize = 256;
 
 /// What came of a shard.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(super) enum Fetched {
         until: Option<i64>,
         /// Nothing was left to read.
         at_tip: bool,
+        /// Its place among [`MOST_ANSWERS`], which is free again when the records have been decoded.
+        room: Option<OwnedSemaphorePermit>,
     },
     /// The shard is closed, and this was all of it.
     Closed,
@@ -107,9 +112,16 @@ impl Task {
         Now { time: self.api.clock.now(), retention: self.shared.retention.load(Ordering::Relaxed) }
     }
 
+    /// Waits for room for one more answer.
+    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed.
+        Arc::clone(&self.shared.room).acquire_owned().await.ok()
+    }
+
     /// Hands an answer over; waits while enough others do. False when the reader is gone.
-    pub(super) async fn send(&self, records: Vec<Record>, behind: i64) -> bool {
-        let answer = Fetched::Answer { records, behind, until: self.cursor.until(), at_tip: self.cursor.is_at_tip() };
+    pub(super) async fn send(&self, records: Vec<Record>, behind: i64, room: Option<OwnedSemaphorePermit>) -> bool {
+        let room = room.filter(|_| !records.is_empty());
+        let answer = Fetched::Answer { records, behind, until: self.cursor.until(), at_tip: self.cursor.is_at_tip(), room };
         self.sender.send(answer).await.is_ok()
     }
 }

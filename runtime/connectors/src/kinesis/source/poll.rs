@@ -53,12 +53,14 @@ impl Poller {
             };
             tokio::time::sleep_until(self.next).await;
             self.next = Instant::now() + shared.poll;
+            let room = self.task.room().await;
             let asked = api.clock.now();
             let limit = (ANSWER_BYTES / self.mean_record).clamp(1, MOST_RECORDS);
             let answer = match api.records(&self.task.shard, &iterator, i32::try_from(limit).unwrap_or(i32::MAX)).await {
                 Ok(answer) => answer,
                 // It has expired: from where we are. That passes as well, and must not be tried for ever.
                 Err(mut failure) => {
+                    drop(room);
                     if failure.kind == Kind::Expired {
                         failure.kind = Kind::Passing;
                     } else {
@@ -77,7 +79,7 @@ impl Poller {
             }
             self.iterator = answer.next_shard_iterator;
             let is_empty = records.is_empty();
-            if !self.task.send(records, behind).await || self.iterator.is_none() {
+            if !self.task.send(records, behind, room).await || self.iterator.is_none() {
                 return Ok(());
             }
             // Nothing for a while: there is no need to ask as soon as that.

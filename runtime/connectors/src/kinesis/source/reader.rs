@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmill_engine::{
     Batch, Error, Lineage, OriginalRecord, Payload, Read, Reject, Result, SourceBatch, SourceChunk, Split, SplitId, SplitReader,
 };
@@ -53,6 +54,8 @@ struct Then {
     behind: i64,
     until: Option<i64>,
     at_tip: bool,
+    /// Held until all of the answer is decoded.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// What one call made of records.
@@ -79,8 +82,7 @@ impl Reader {
             Place::Within(number, part) => Some((number.clone(), *part)),
             _ => None,
         };
-        let behind: Arc<AtomicI64> = Arc::default();
-        shared.behind.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&split.id), Arc::clone(&behind));
+        let behind = shared.note_behind(&split.id, 0);
         Ok(Self {
             id: Arc::clone(&split.id),
             shard: shard.to_owned(),
@@ -104,11 +106,11 @@ impl Reader {
     fn fill(&mut self) -> Result<bool> {
         let Some(fetched) = self.feed.take() else { return Ok(false) };
         match fetched {
-            Fetched::Answer { records, behind, until, at_tip } => {
+            Fetched::Answer { records, behind, until, at_tip, room } => {
                 for record in records {
                     unfold(record, self.shared.config.aggregates, &self.hash_keys, &mut self.items);
                 }
-                self.then = Some(Then { behind, until, at_tip });
+                self.then = Some(Then { behind, until, at_tip, _room: room });
             }
             Fetched::Closed => {
                 (self.ended, self.position.closed) = (true, true);
@@ -121,7 +123,7 @@ impl Reader {
 
     /// All that was taken is decoded.
     fn settle(&mut self) {
-        let Some(Then { behind, until, at_tip }) = self.then.take() else { return };
+        let Some(Then { behind, until, at_tip, .. }) = self.then.take() else { return };
         self.position.until = self.position.until.max(until);
         self.behind.store(behind, Ordering::Relaxed);
         // It was asked for after the run began: everything that was there then has been read.
@@ -271,6 +273,7 @@ mod tests {
             behind,
             until: Some(until),
             at_tip: numbers.is_empty() && behind <= 0,
+            room: None,
         }
     }
 

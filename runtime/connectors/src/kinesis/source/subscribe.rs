@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_kinesis::types::{SubscribeToShardEvent, SubscribeToShardEventStream};
+use aws_sdk_kinesis::types::{Record, SubscribeToShardEvent, SubscribeToShardEventStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wasmill_engine::Result;
 
@@ -111,8 +112,14 @@ impl Subscriber {
         if !is_end {
             self.continuation = Some((continuation_sequence_number, Instant::now()));
         }
-        let has_reader = self.task.send(records, behind).await;
+        let room = self.room_for(&records).await;
+        let has_reader = self.task.send(records, behind, room).await;
         Ok((is_end || !has_reader).then_some(Ended::Done))
+    }
+
+    /// Room for an answer that is here already: without records it takes none.
+    async fn room_for(&self, records: &[Record]) -> Option<OwnedSemaphorePermit> {
+        if records.is_empty() { None } else { self.task.room().await }
     }
 
     /// Asks whether this is the end of a closed shard. Kinesis tells it of its own accord; servers that stand for it may not.
@@ -128,7 +135,8 @@ impl Subscriber {
         if verdict == Verdict::Again {
             return Ok(Some(Ended::Subscription));
         }
-        let has_reader = self.task.send(records, behind).await;
+        let room = self.room_for(&records).await;
+        let has_reader = self.task.send(records, behind, room).await;
         let is_end = answer.next_shard_iterator.is_none();
         Ok(Some(if is_end || !has_reader { Ended::Done } else { Ended::Subscription }))
     }

@@ -19,7 +19,7 @@ pub(super) fn ids(range: Range<i64>) -> Vec<i64> {
     range.collect()
 }
 
-fn schema() -> SchemaRef {
+pub(super) fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]))
 }
 
@@ -175,11 +175,17 @@ impl SplitOpener for NumberOpener {
     }
 }
 
-struct NumberReader {
+pub(super) struct NumberReader {
     next: u64,
     end: u64,
     pauses: bool,
     paused: bool,
+}
+
+impl NumberReader {
+    pub fn new(next: u64, end: u64) -> Self {
+        Self { next, end, pauses: false, paused: false }
+    }
 }
 
 impl SplitReader for NumberReader {
