@@ -125,7 +125,7 @@ impl Bucket {
 }
 
 /// An object of an encoded list with its key as it is. None for a key that is not UTF-8, which no request could name.
-fn decoded(mut object: types::Object) -> Option<types::Object> {
+pub(super) fn decoded(mut object: types::Object) -> Option<types::Object> {
     static TOLD: Once = Once::new();
     let encoded = object.key.take()?;
     object.key = decode(&encoded);
@@ -139,7 +139,7 @@ fn decoded(mut object: types::Object) -> Option<types::Object> {
 }
 
 /// A key as a form has it: `+` for a blank, `%XX` for other bytes. None if that is not UTF-8.
-fn decode(encoded: &str) -> Option<String> {
+pub(super) fn decode(encoded: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded.as_bytes();
     while let [first, behind @ ..] = rest {

@@ -12,12 +12,14 @@
 mod ahead;
 mod config;
 mod examine;
+mod folder_list;
+mod folders;
 mod object;
 mod pattern;
 mod reader;
 mod seen;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,6 +30,7 @@ use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, Sp
 use self::ahead::Ahead;
 pub use self::config::S3SourceConfig;
 pub use self::examine::examine;
+use self::folders::{Folders, PAGE};
 use self::object::{Found, Position};
 use self::pattern::Pattern;
 use self::reader::ObjectReader;
@@ -47,19 +50,30 @@ pub struct S3Source {
     ahead: Arc<Ahead>,
     bytes: u64,
     looks: Looks,
+    /// How many entries of a folder one request lists.
+    page: u16,
 }
 
-/// Objects, each with the index of the pattern that it matches.
-type Listing = Vec<(usize, Found)>;
+/// What was found of each pattern, and its folders.
+type Listing = Vec<(Vec<Found>, Folders)>;
 
 /// When a stream looked, and where.
 #[derive(Default)]
 struct Looks {
     last: Option<Instant>,
     whole: Option<Instant>,
-    /// The greatest key that each pattern has seen.
-    greatest: HashMap<usize, String>,
+    /// The folders of each pattern; none while a look has them.
+    folders: Vec<Folders>,
     running: Option<JoinHandle<Result<Listing>>>,
+    /// Lists everything, which may take much longer.
+    relisting: Option<JoinHandle<Result<Listing>>>,
+}
+
+/// What a list beside the pipeline has found, once it has ended.
+fn ended(running: &mut Option<JoinHandle<Result<Listing>>>) -> Result<Option<Listing>> {
+    let Some(running) = running.take_if(|running| running.is_finished()) else { return Ok(None) };
+    let listing = crate::threads::handle()?.block_on(running).map_err(|error| Error::bug(format!("a list broke: {error}")))?;
+    listing.map(Some)
 }
 
 impl S3Source {
@@ -73,21 +87,27 @@ impl S3Source {
         // An object never grows: its reader needs to know nothing of streams.
         let shared = FilesSource::new(name, config.as_files(), requested, Mode::Batch)?.into_shared();
         let seen = Seen::default();
-        Ok(Self { shared, config, mode, patterns, seen, ahead: Arc::default(), bytes: 0, looks: Looks::default() })
+        Ok(Self { shared, config, mode, patterns, seen, ahead: Arc::default(), bytes: 0, looks: Looks::default(), page: PAGE })
+    }
+
+    /// The same source, of which one request lists so many objects of a folder, at most 1,000. It makes few objects look like many.
+    #[must_use]
+    pub fn with_page(self, objects: u16) -> Self {
+        Self { page: objects.min(PAGE), ..self }
     }
 
     fn bucket(&self, pattern: &Pattern) -> Result<Arc<Bucket>> {
         Bucket::open(&pattern.bucket, &self.config.connection, Patience::Run)
     }
 
-    /// Lists everything that matches, in order, each object once.
+    /// Lists everything that matches, in order.
     fn list_all(&self) -> Result<Listing> {
-        let mut found = Vec::new();
-        for (index, pattern) in self.patterns.iter().enumerate() {
-            let bucket = self.bucket(pattern)?;
-            found.extend(bucket.wait(pattern.list(&bucket, None))?.into_iter().map(|object| (index, object)));
-        }
-        Ok(found)
+        let list = |pattern: &Pattern| {
+            let (bucket, mut folders) = (self.bucket(pattern)?, pattern.folders(self.page));
+            let found = bucket.wait(pattern.list_all(&bucket, &mut folders))?;
+            Ok((found, folders))
+        };
+        self.patterns.iter().map(list).collect()
     }
 
     /// The first look of a run: everything that matches, and everything that a checkpoint knows.
@@ -105,7 +125,7 @@ impl S3Source {
             }
         }
         let found = self.list_all()?;
-        if found.is_empty() && self.mode == Mode::Batch && !self.config.allow_empty {
+        if found.iter().all(|(found, _)| found.is_empty()) && self.mode == Mode::Batch && !self.config.allow_empty {
             return Err(Error::configuration(format!("no object matches {}", self.config.uri.all().join(", ")))
                 .hint("a prefix ends with `/`; `allow_empty: true` lets a batch run without objects"));
         }
@@ -120,11 +140,13 @@ impl S3Source {
     /// The splits of what was found and is new.
     fn take(&mut self, found: Listing, begun: &mut BTreeMap<SplitId, Position>) -> Result<Vec<Split>> {
         let mut splits = Vec::new();
+        let (found, folders): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        // Of two lists that ran side by side, the one that began later knows less only of folders that do not grow.
+        if self.looks.folders.is_empty() {
+            self.looks.folders = folders;
+        }
+        let found = found.into_iter().enumerate().flat_map(|(index, found)| found.into_iter().map(move |object| (index, object)));
         for (index, object) in found {
-            let greatest = self.looks.greatest.entry(index).or_default();
-            if object.key > *greatest {
-                greatest.clone_from(&object.key);
-            }
             let id: SplitId = object.id().into();
             let position = match begun.remove(&id) {
                 Some(position) if position.etag == object.etag && position.size == object.size => position,
@@ -141,34 +163,48 @@ impl S3Source {
         Ok(splits)
     }
 
-    /// A later look of a stream. The list runs beside the pipeline: this begins it, or takes what it has found.
+    /// A later look of a stream. Lists run beside the pipeline: this begins them, and takes what they have found.
     fn later_look(&mut self) -> Result<Vec<Split>> {
-        if let Some(running) = self.looks.running.take_if(|running| running.is_finished()) {
-            let found = crate::threads::handle()?.block_on(running).map_err(|error| Error::bug(format!("a list broke: {error}")))??;
+        let mut splits = Vec::new();
+        if let Some(listing) = ended(&mut self.looks.relisting)? {
+            self.looks.folders.clear();
+            splits.extend(self.take(listing, &mut BTreeMap::new())?);
+        }
+        if let Some(listing) = ended(&mut self.looks.running)? {
             self.looks.last = Some(Instant::now());
-            return self.take(found, &mut BTreeMap::new());
+            splits.extend(self.take(listing, &mut BTreeMap::new())?);
+        }
+        let relist = self.config.relist_interval()?;
+        if self.looks.relisting.is_none() && self.looks.whole.is_none_or(|whole| whole.elapsed() >= relist) {
+            self.looks.whole = Some(Instant::now());
+            let folders = self.patterns.iter().map(|pattern| pattern.folders(self.page)).collect();
+            self.looks.relisting = Some(self.begin_list(folders, true)?);
         }
         let follow = self.config.follow_interval()?;
-        if self.looks.running.is_some() || self.looks.last.is_some_and(|last| last.elapsed() < follow) {
-            return Ok(Vec::new());
+        if self.looks.running.is_none() && self.looks.last.is_none_or(|last| last.elapsed() >= follow) {
+            let folders = std::mem::take(&mut self.looks.folders);
+            self.looks.running = Some(self.begin_list(folders, false)?);
         }
-        let whole = self.looks.whole.is_none_or(|whole| whole.elapsed() >= self.config.relist_interval().unwrap_or_default());
-        if whole {
-            self.looks.whole = Some(Instant::now());
-        }
+        Ok(splits)
+    }
+
+    /// Begins a list of each pattern beside the pipeline: of all, or of what may be new.
+    fn begin_list(&self, folders: Vec<Folders>, whole: bool) -> Result<JoinHandle<Result<Listing>>> {
         let mut lists = Vec::new();
-        for (index, pattern) in self.patterns.iter().enumerate() {
-            let after = self.looks.greatest.get(&index).filter(|_| !whole).cloned();
-            lists.push((index, pattern.clone(), self.bucket(pattern)?, after));
+        for (pattern, folders) in self.patterns.iter().zip(folders) {
+            lists.push((pattern.clone(), self.bucket(pattern)?, folders));
         }
-        self.looks.running = Some(crate::threads::handle()?.spawn(async move {
-            let mut found = Vec::new();
-            for (index, pattern, bucket, after) in lists {
-                found.extend(pattern.list(&bucket, after.as_deref()).await?.into_iter().map(|object| (index, object)));
+        Ok(crate::threads::handle()?.spawn(async move {
+            let mut listing = Vec::new();
+            for (pattern, bucket, mut folders) in lists {
+                let found = match whole {
+                    true => pattern.list_all(&bucket, &mut folders).await?,
+                    false => pattern.list_new(&bucket, &mut folders).await?,
+                };
+                listing.push((found, folders));
             }
-            Ok(found)
-        }));
-        Ok(Vec::new())
+            Ok(listing)
+        }))
     }
 }
 
@@ -232,7 +268,7 @@ pub fn infer_schema(config: &S3SourceConfig) -> Result<SchemaRef> {
     for uri in config.uri.all() {
         let pattern = Pattern::parse(uri)?;
         let bucket = Bucket::open(&pattern.bucket, &config.connection, Patience::Look)?;
-        let found = bucket.wait(pattern.list(&bucket, None))?;
+        let found = bucket.wait(pattern.list(&bucket))?;
         objects.extend(found.into_iter().map(|object| (Arc::clone(&bucket), object)));
     }
     let open = |(bucket, object): (Arc<Bucket>, Found)| {

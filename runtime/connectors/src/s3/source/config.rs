@@ -51,14 +51,16 @@ pub struct S3SourceConfig {
     pub csv: CsvConfig,
     /// `follow: 10s`
     ///
-    /// In stream mode, how often to look for new objects: behind the greatest key that is known, which costs one request where
-    /// keys grow.
+    /// In stream mode, how often to look for new objects. Each look lists the 256 folders that grew last, each behind the objects that are known
+    /// of it, and those above them for new folders: one request per folder. Where a list of everything takes no more requests
+    /// (one per 1,000 objects), it lists everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
     /// `relist: 10min`
     ///
-    /// In stream mode, how often to list everything anew: objects whose keys are not the greatest are found by it, and only then. Keys
-    /// that begin with a date or count up are found at the next `follow`; those of several folders that grow side by side are not.
+    /// In stream mode, how often to list everything: new objects of other folders than `follow` asks are found by it, and objects
+    /// whose keys lie more than 250 places before the greatest key of their folder. Keys that begin with a date or count up, also in up to
+    /// 256 folders side by side, are found at the next `follow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relist: Option<String>,
     /// `allow_empty: true`

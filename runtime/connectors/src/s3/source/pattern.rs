@@ -1,10 +1,15 @@
 //! Which keys match, and the list of the objects that have them.
 
+use futures::{StreamExt, TryStreamExt};
 use glob::MatchOptions;
 use wasmill_engine::{Error, Result};
 
+use super::folders::{Ask, Folders, PAGE};
 use super::object::Found;
-use crate::s3::{Bucket, Failure, Object, S3Uri, failed};
+use crate::s3::{Bucket, Failure, S3Uri, failed};
+
+/// How many folders are asked at once.
+const AT_ONCE: usize = 16;
 
 /// The keys that one address means.
 #[derive(Debug, Clone)]
@@ -60,7 +65,7 @@ impl Pattern {
     /// The first object that matches, among so many that are looked at; whether that was all.
     pub(super) async fn first(&self, bucket: &Bucket, at_most: usize) -> Result<(Option<Found>, bool)> {
         if let Keys::One(_) = &self.keys {
-            return Ok((self.list(bucket, None).await?.pop(), true));
+            return Ok((self.list(bucket).await?.pop(), true));
         }
         let (mut found, mut looked_at) = (None, 0);
         let look = bucket.list_while(&self.prefix, None, |object| {
@@ -73,26 +78,93 @@ impl Pattern {
         Ok((found.map(|object| Found::new(&self.bucket, object)), was_all))
     }
 
-    /// The objects that match, in the order of their keys; behind a key, or all.
-    pub(super) async fn list(&self, bucket: &Bucket, after: Option<&str>) -> Result<Vec<Found>> {
+    /// The folders that its keys may lie in, of which nothing is known; one request lists so many entries.
+    pub(super) fn folders(&self, page: u16) -> Folders {
+        Folders::below(&self.prefix, page)
+    }
+
+    /// The objects that match, in the order of their keys.
+    pub(super) async fn list(&self, bucket: &Bucket) -> Result<Vec<Found>> {
+        self.list_all(bucket, &mut self.folders(PAGE)).await
+    }
+
+    /// The objects that match, in the order of their keys, and the folders of all that were looked at, known ones forgotten.
+    pub(super) async fn list_all(&self, bucket: &Bucket, folders: &mut Folders) -> Result<Vec<Found>> {
+        *folders = folders.forgotten();
+        let found = match &self.keys {
+            Keys::One(key) => {
+                let found = bucket.head(key).await.map_err(|failure| self.failed(&failure))?;
+                found.into_iter().map(|object| Found::new(&self.bucket, object)).collect()
+            }
+            _ => self.list_below(bucket, &self.prefix, folders).await?,
+        };
+        folders.settle();
+        Ok(found)
+    }
+
+    async fn list_below(&self, bucket: &Bucket, prefix: &str, folders: &mut Folders) -> Result<Vec<Found>> {
         let mut found = Vec::new();
-        let mut take = |object: Object| {
+        let list = bucket.list_while(prefix, None, |object| {
+            folders.object(&object.key, object.modified);
             if self.matches(&object.key) {
                 found.push(Found::new(&self.bucket, object));
             }
-        };
-        let listed = match &self.keys {
-            Keys::One(key) => bucket.head(key).await.map(|object| object.into_iter().for_each(take)),
-            _ => {
-                let list = bucket.list_while(&self.prefix, after, |object| {
-                    take(object);
-                    true
-                });
-                list.await
-            }
-        };
-        listed.map_err(|failure| self.failed(&failure))?;
+            true
+        });
+        list.await.map_err(|failure| self.failed(&failure))?;
         Ok(found)
+    }
+
+    /// The objects that match and may be new: of the folders that grew last and of those that are new, or all where that takes no more requests.
+    pub(super) async fn list_new(&self, bucket: &Bucket, folders: &mut Folders) -> Result<Vec<Found>> {
+        let Some(asks) = folders.asks() else { return self.list_all(bucket, folders).await };
+        let page = folders.page();
+        let list = |Ask { folder, after }: Ask| async move {
+            let listed = bucket.list_folder(&folder, after.as_deref(), page).await;
+            listed.map(|listed| (folder, listed))
+        };
+        let lists = futures::stream::iter(asks.into_iter().map(list)).buffer_unordered(AT_ONCE);
+        let lists: Vec<_> = lists.try_collect().await.map_err(|failure| self.failed(&failure))?;
+        let (mut found, mut new) = (Vec::new(), Vec::new());
+        for (folder, (objects, subfolders)) in lists {
+            let keys: Vec<_> = objects.iter().map(|object| (object.key.as_str(), object.modified)).collect();
+            let wanted = subfolders.iter().map(String::as_str).filter(|subfolder| self.may_hold(subfolder));
+            new.extend(folders.listed(&folder, &keys, wanted));
+            found.extend(objects.into_iter().filter(|object| self.matches(&object.key)).map(|object| Found::new(&self.bucket, object)));
+        }
+        for folder in new {
+            found.extend(self.list_below(bucket, &folder, folders).await?);
+        }
+        folders.settle();
+        found.sort_by(|one, other| one.key.cmp(&other.key));
+        Ok(found)
+    }
+
+    /// Whether keys in or below a folder may match.
+    fn may_hold(&self, folder: &str) -> bool {
+        let behind = |text: &str| text[self.prefix.len()..].trim_matches('/').to_owned();
+        let pattern = match &self.keys {
+            Keys::Matching(pattern) => behind(pattern.as_str()),
+            _ => "**".to_owned(),
+        };
+        let folder = behind(folder);
+        if has_hidden_part(&folder, &pattern) {
+            return false;
+        }
+        let parts: Vec<&str> = pattern.split('/').collect();
+        for (depth, name) in folder.split('/').enumerate() {
+            match parts.get(depth) {
+                Some(&"**") => return true,
+                // The last part is that of objects.
+                Some(part) if depth + 1 < parts.len() => {
+                    if !glob::Pattern::new(part).is_ok_and(|part| part.matches(name)) {
+                        return false;
+                    }
+                }
+                _ => return false,
+            }
+        }
+        true
     }
 
     fn failed(&self, failure: &Failure) -> Error {
@@ -130,5 +202,18 @@ mod tests {
         assert_eq!(matching("s3://l/a*/?.json"), (String::new(), vec!["a/1.json", "ab/5.json"]));
         assert_eq!(matching("s3://l/").1, ["a/1.json", "a/b/2.json", "ab/5.json"]);
         assert!(Pattern::parse("s3://l/a[").is_err());
+    }
+
+    #[test]
+    fn only_folders_that_may_hold_what_matches_are_looked_into() {
+        let may_hold = |uri: &str, folders: &[&str]| -> Vec<bool> {
+            let pattern = Pattern::parse(uri).unwrap();
+            folders.iter().map(|folder| pattern.may_hold(folder)).collect()
+        };
+        assert_eq!(may_hold("s3://l/a/", &["a/b/", "a/b/c/", "a/_log/", "a/.x/"]), [true, true, false, false]);
+        assert_eq!(may_hold("s3://l/a/p=*/*.json", &["a/p=1/", "a/q=1/", "a/p=1/x/"]), [true, false, false]);
+        assert_eq!(may_hold("s3://l/a/**/*.json", &["a/b/", "a/b/c/", "a/b/_c/"]), [true, true, false]);
+        assert_eq!(may_hold("s3://l/a*/?.json", &["ab/", "b/", "ab/c/"]), [true, false, false]);
+        assert_eq!(may_hold("s3://l/", &["a/"]), [true]);
     }
 }
