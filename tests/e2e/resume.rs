@@ -79,3 +79,50 @@ fn a_run_that_passes_over_gigabytes_ends_within_two_seconds_of_a_signal() {
     indices.sort_unstable();
     assert_eq!(indices, (0..10).collect::<Vec<_>>());
 }
+
+const MANY: &str = r#"
+name: many
+sources:
+  logs: { files: { path: "data/*.jsonl" }, schema: { ind: int64 } }
+sinks:
+  rows: { from: logs, delta: { uri: out/rows } }
+epoch: { rows: 300 }
+lanes: 2
+"#;
+
+/// Thousands of small files, most of which have left the checkpoint by then, and kills around the moments at which they leave it.
+#[test]
+fn files_that_left_the_checkpoint_are_read_once_whatever_is_killed() {
+    let workshop = Workshop::new();
+    workshop.write("many.yaml", MANY);
+    let mut files = 0;
+    let mut add = |count: u64| {
+        (files..files + count).for_each(|file| drop(workshop.write(&format!("data/{file:06}.jsonl"), &format!("{{\"ind\":{file}}}\n"))));
+        files += count;
+        files
+    };
+    add(1_500);
+    for point in ["engine-before-checkpoint", "engine-after-checkpoint", "engine-after-commit"] {
+        for passes in [0, 3] {
+            let mut command = workshop.wasmill(&["run", "many.yaml"]);
+            command.env("FAILPOINTS", format!("{point}={passes}*off->return(kill)"));
+            let ended = Running::spawn(command).wait();
+            assert_eq!(ended.code, None, "{point} kills: {}", ended.stderr);
+            add(1_500);
+        }
+    }
+    let all = add(1);
+    workshop.run_well(&["run", "many.yaml"]);
+    assert_eq!(workshop.delta_numbers("out/rows"), (0..all).collect::<Vec<_>>());
+    let state = LocalState::look(&workshop.path(".wasmill/state"), "many").unwrap();
+    let size = state.latest().unwrap().unwrap().encode().unwrap().len();
+    assert!(size < 64 << 10, "a checkpoint of {size} bytes after {all} files");
+    // A file that has left the checkpoint is still known: one that grows is read on, one that is another stops the run.
+    workshop.write("data/000007.jsonl", "{\"ind\":7}\n{\"ind\":1000007}\n");
+    workshop.run_well(&["run", "many.yaml"]);
+    assert_eq!(workshop.delta_numbers("out/rows").last(), Some(&1_000_007));
+    workshop.write("data/000009.jsonl", "{\"ind\":8}\n");
+    let ended = workshop.run(&["run", "many.yaml"]);
+    assert!(ended.code != Some(0) && ended.stderr.contains("000009.jsonl changed since it was read"), "{}", ended.stderr);
+    assert_eq!(workshop.delta_rows("out/rows").len() as u64, all + 1);
+}

@@ -8,6 +8,7 @@ mod coordinator;
 mod graph;
 mod judge;
 mod lane;
+mod ledger;
 mod mending;
 mod reasons;
 mod recovery;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use crate::{Error, Observer, Plan, Result, StateStore, StopSignal, Summary};
 
+pub use ledger::{RETIRED, retired_pieces};
 pub use mending::{NamedSink, adopt, drop_source, rename_source, reset};
 
 /// Runs a plan until its sources end or `stop` is set; either way the epoch that is open is finished and committed.
@@ -37,6 +39,7 @@ pub fn run(plan: Plan, store: Arc<dyn StateStore>, stop: &StopSignal, observer: 
     let run = || {
         let (shape, sources) = shape::Shape::new(plan);
         let checkpoint = recovery::recover(&shape, &*store, observer)?;
+        ledger::restore(&shape, &sources, &*store, &checkpoint)?;
         coordinator::Coordinator::new(Arc::new(shape), Arc::new(sources), store, observer, checkpoint).run(stop)
     };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {

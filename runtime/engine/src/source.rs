@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Batch, Reject, Result};
+use crate::{Batch, RecordForm, Reject, Result, Retired};
 
 /// Names a split for ever: the same part of the same partition has the same id in every run.
 pub type SplitId = Arc<str>;
@@ -31,7 +31,8 @@ pub struct SplitState {
     pub done: bool,
 }
 
-/// How far a source has been read: every split that was ever begun.
+/// How far a source has been read: every split that was begun, but for those that were retired ([`Source::retire`]). No split has a name that begins
+/// with `@`.
 pub type Progress = BTreeMap<SplitId, SplitState>;
 
 /// What a look for splits found.
@@ -94,6 +95,25 @@ pub trait Source: Send {
     fn compact(&self, _progress: &mut Progress) -> Result<()> {
         Ok(())
     }
+
+    /// The form of the records by which it knows splits again that have no entry in a checkpoint any more. None: all of them keep theirs, for there
+    /// are few, or [`Source::compact`] sees to them.
+    fn record_form(&self) -> Option<RecordForm> {
+        None
+    }
+
+    /// Adds the record of a split to `records`, if its entry need not stay: the split is done, or can be found again without its name. False, and
+    /// nothing added, if the entry has to stay. An entry of an older version may stand for many records.
+    ///
+    /// # Errors
+    /// Environment: the entry is not one of this source.
+    fn retire(&self, _id: &SplitId, _state: &SplitState, _records: &mut Vec<u8>) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Takes the records that earlier runs have retired. Called once, before the first `discover`, if there are any. An entry of a split is later than
+    /// its record.
+    fn restore(&mut self, _retired: Retired) {}
 
     /// What opens its splits, those that later calls of `discover` hand out included. Taken once, before the lanes start.
     fn opener(&self) -> Arc<dyn SplitOpener>;

@@ -239,9 +239,15 @@ fn describe(checkpoint: &Checkpoint, place: &Path) -> String {
     let Checkpoint { pipeline, incarnation, epoch, sources, sinks } = checkpoint;
     let mut text = format!("{pipeline}: epoch {epoch} of {incarnation}, in {}\n", place.display());
     for (name, progress) in sources {
-        let done = progress.values().filter(|state| state.done).count();
-        let _ = writeln!(text, "source {name}: {} splits begun, {done} done", progress.len());
-        for (split, state) in progress {
+        let pieces = wasmill_engine::retired_pieces(progress).unwrap_or_default();
+        let named = || progress.iter().filter(|(split, _)| &***split != wasmill_engine::RETIRED);
+        let done = named().filter(|(_, state)| state.done).count();
+        let _ = writeln!(text, "source {name}: {} splits begun, {done} done", named().count());
+        if !pieces.is_empty() {
+            let bytes: u64 = pieces.iter().map(|piece| piece.bytes).sum();
+            let _ = writeln!(text, "  and those that were read up, in {} lists of {bytes} bytes", pieces.len());
+        }
+        for (split, state) in named() {
             let end = if state.done { " (done)" } else { "" };
             let _ = writeln!(text, "  {split}: {}{end}", shorten(&state.position.to_string(), 200));
         }

@@ -5,7 +5,8 @@
 //! its range, and is named `path@start`. Parquet is cut by row groups, `path@group0`. Everything else is one split, `path@all`. Names are stable for ever: they stand in checkpoints.
 //!
 //! # What a checkpoint knows of a file
-//! How far it was read, its size and a digest of its first 4 KiB. A file that changed since stops the run. What may happen to a file
+//! How far it was read, its size and a digest of its first 4 KiB; of one that was read up, this is a record of 51 bytes beside the checkpoints. A file
+//! that changed since stops the run. What may happen to a file
 //! that is read by lines is that it grows: the new lines are read by the next run (batch) or at once (stream). A batch takes a last line
 //! without a line feed as whole; if more bytes are glued to it later, that counts as changed. A stream waits for the line feed.
 //! Times of modification are not looked at, and a change behind the first 4 KiB that keeps the size is not noticed.
@@ -18,6 +19,7 @@ mod infer;
 mod input;
 mod listing;
 mod reader;
+mod record;
 mod splits;
 mod window;
 
@@ -27,7 +29,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_schema::{DataType, SchemaRef};
-use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitOpener, SplitReader};
+use wasmill_engine::{
+    Discovery, Error, Mode, Progress, RecordForm, Result, Retired, Source, Split, SplitId, SplitOpener, SplitReader, SplitState,
+};
 
 use crate::formats::plain_schema;
 pub use config::{CsvConfig, FilesConfig, Paths};
@@ -54,6 +58,10 @@ pub const POSITION_COLUMN: &str = "_source.position";
 pub struct FilesSource {
     shared: Arc<Shared>,
     known: HashMap<PathBuf, splits::Known>,
+    /// Files that earlier runs have begun and this run has not found yet.
+    missing: BTreeMap<PathBuf, splits::Entries>,
+    /// What earlier runs have read and the checkpoint does not name any more.
+    retired: Option<Retired>,
     found: splits::Found,
     looked: Option<Instant>,
 }
@@ -78,7 +86,14 @@ impl FilesSource {
         check_requested(&requested)?;
         let follow = config.follow_interval()?;
         let shared = Shared { name: name.into(), config, mode, schema: requested, follow };
-        Ok(Self { shared: Arc::new(shared), known: HashMap::new(), found: splits::Found::default(), looked: None })
+        Ok(Self {
+            shared: Arc::new(shared),
+            known: HashMap::new(),
+            missing: BTreeMap::new(),
+            retired: None,
+            found: splits::Found::default(),
+            looked: None,
+        })
     }
 }
 
@@ -127,12 +142,14 @@ impl Source for FilesSource {
             return Ok(Discovery { splits: Vec::new(), complete: batch });
         }
         let paths = listing::list(&self.shared.config, first && batch)?;
-        let mut restored_by_file = if first { splits::by_file(restored)? } else { BTreeMap::new() };
+        if first {
+            self.missing = splits::by_file(restored)?;
+        }
         for path in paths {
-            let begun = restored_by_file.remove(&path).unwrap_or_default();
+            let begun = splits::Begun { entries: self.missing.remove(&path).unwrap_or_default(), retired: self.retired.as_ref() };
             splits::of_file(&self.shared, &path, &begun, &mut self.known, &mut self.found)?;
         }
-        for (path, begun) in &restored_by_file {
+        for (path, begun) in &self.missing {
             splits::check_vanished(path, begun)?;
         }
         self.looked = Some(Instant::now());
@@ -141,6 +158,19 @@ impl Source for FilesSource {
 
     fn known_bytes(&self) -> Option<u64> {
         Some(self.found.bytes)
+    }
+
+    fn record_form(&self) -> Option<RecordForm> {
+        Some(record::FORM)
+    }
+
+    fn retire(&self, id: &SplitId, state: &SplitState, records: &mut Vec<u8>) -> Result<bool> {
+        let (_, part) = splits::parse_name(id)?;
+        record::add(id, part, state, records).map_err(|error| error.at(format!("split {id}")))
+    }
+
+    fn restore(&mut self, retired: Retired) {
+        self.retired = Some(retired);
     }
 
     fn opener(&self) -> Arc<dyn SplitOpener> {

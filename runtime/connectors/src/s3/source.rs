@@ -5,8 +5,8 @@
 //! Small objects are fetched ahead, many at once, in the order of their keys; large ones by ranges while they are read.
 //!
 //! # What a checkpoint knows
-//! Of an object that is being read its ETag, its size and how far. All that are done share one entry with 12 bytes each: eight that
-//! tell the key and four that tell its content, so that a checkpoint over thousands of objects stays small. What was read is known by
+//! Of an object that is being read its ETag, its size and how far. Those that are done are records of 12 bytes beside the checkpoints: eight that
+//! tell the key and four that tell its content. What was read is known by
 //! these alone: the order of keys decides only how soon a stream finds an object, never whether it is read.
 
 mod ahead;
@@ -25,7 +25,9 @@ use std::time::Instant;
 
 use arrow_schema::SchemaRef;
 use tokio::task::JoinHandle;
-use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitOpener, SplitReader};
+use wasmill_engine::{
+    Discovery, Error, Mode, Progress, RecordForm, Result, Retired, Source, Split, SplitId, SplitOpener, SplitReader, SplitState,
+};
 
 use self::ahead::Ahead;
 pub use self::config::S3SourceConfig;
@@ -115,7 +117,7 @@ impl S3Source {
         let mut begun: BTreeMap<SplitId, Position> = BTreeMap::new();
         for (id, state) in restored {
             if &**id == SEEN {
-                self.seen.restore(&state.position)?;
+                self.seen.restore_entry(&state.position)?;
                 continue;
             }
             let position = Position::read(id, &state.position)?;
@@ -239,8 +241,16 @@ impl Source for S3Source {
         Arc::new(Opener { shared, ahead, connection: self.config.connection.clone() })
     }
 
-    fn compact(&self, progress: &mut Progress) -> Result<()> {
-        seen::compact(progress)
+    fn record_form(&self) -> Option<RecordForm> {
+        Some(seen::FORM)
+    }
+
+    fn retire(&self, id: &SplitId, state: &SplitState, records: &mut Vec<u8>) -> Result<bool> {
+        seen::retire(id, state, records)
+    }
+
+    fn restore(&mut self, retired: Retired) {
+        self.seen.restore(&retired);
     }
 }
 

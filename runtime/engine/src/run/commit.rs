@@ -1,14 +1,15 @@
 //! The two-phase commit of an epoch: prepare every sink, note it in the checkpoint, commit every sink.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use serde_json::Value;
 
 use super::lane::LaneEpoch;
+use super::ledger::Ledger;
 use super::shape::{Shape, Sources};
-use crate::{Checkpoint, CommitOutcome, EpochTimes, Error, Put, Result, SinkProgress, StateStore, failpoint};
+use crate::{Checkpoint, CommitOutcome, EpochTimes, Error, Put, Result, SinkProgress, SplitId, StateStore, failpoint};
 
 /// Commits epochs one after the other. Owns the newest checkpoint.
 pub(crate) struct Commits {
@@ -18,6 +19,8 @@ pub(crate) struct Commits {
     checkpoint: Arc<Checkpoint>,
     /// The checkpoint that was put last, whatever came of it.
     attempted: Option<Arc<Checkpoint>>,
+    /// The splits that have left the checkpoint; none before the first epoch.
+    ledger: Option<Ledger>,
 }
 
 /// What of an epoch is committed.
@@ -31,7 +34,7 @@ pub(crate) enum Extent {
 
 impl Commits {
     pub fn new(shape: Arc<Shape>, sources: Arc<Sources>, store: Arc<dyn StateStore>, checkpoint: Arc<Checkpoint>) -> Self {
-        Self { shape, sources, store, checkpoint, attempted: None }
+        Self { shape, sources, store, checkpoint, attempted: None, ledger: None }
     }
 
     pub fn checkpoint(&self) -> &Arc<Checkpoint> {
@@ -52,8 +55,9 @@ impl Commits {
             // Everything was read again: what an earlier run had read says nothing about this one.
             next.sources.clear();
         }
-        let parts = self.gather(&mut next, lanes, extent);
+        let (parts, moved) = self.gather(&mut next, lanes, extent);
         self.compact(&mut next)?;
+        self.retire(&mut next, &moved)?;
         failpoint::hit("engine-before-prepare");
         next.sinks = self.prepare(&next, parts)?;
         let prepared = Instant::now();
@@ -69,11 +73,15 @@ impl Commits {
         commit_prepared(&self.shape, &self.checkpoint)?;
         failpoint::hit("engine-after-commit");
         self.store.note_committed(epoch);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.noted(epoch);
+        }
         Ok(EpochTimes { prepare: prepared - begun, checkpoint: noted - prepared, commit: noted.elapsed() })
     }
 
-    /// The parts of each sink, in the order of lanes; notes the lanes' progress.
-    fn gather(&self, next: &mut Checkpoint, lanes: Vec<LaneEpoch>, extent: Extent) -> Vec<Vec<Value>> {
+    /// The parts of each sink, in the order of lanes, and the splits that moved; notes the lanes' progress.
+    fn gather(&self, next: &mut Checkpoint, lanes: Vec<LaneEpoch>, extent: Extent) -> (Vec<Vec<Value>>, HashSet<(usize, SplitId)>) {
+        let mut moved = HashSet::new();
         let mut parts: Vec<Vec<Value>> = self.shape.sinks.iter().map(|_| Vec::new()).collect();
         for lane in lanes {
             for (index, part) in lane.part.parts.into_iter().enumerate() {
@@ -82,11 +90,22 @@ impl Commits {
                 }
             }
             for (source, split, state) in lane.progress.into_iter().filter(|_| extent == Extent::Whole) {
+                moved.insert((source, Arc::clone(&split)));
                 let source = self.shape.sources[source].0.to_string();
                 next.sources.entry(source).or_default().insert(split, state);
             }
         }
-        parts
+        (parts, moved)
+    }
+
+    /// Takes the entries of splits out that need none any more.
+    fn retire(&mut self, next: &mut Checkpoint, moved: &HashSet<(usize, SplitId)>) -> Result<()> {
+        let ledger = match &mut self.ledger {
+            Some(ledger) => ledger,
+            None if !any_retires(&self.sources) => return Ok(()),
+            none => none.insert(Ledger::new(&self.shape, self.store.depot(), &self.checkpoint)?),
+        };
+        ledger.retire(&self.shape, &self.sources, next, moved)
     }
 
     fn compact(&self, next: &mut Checkpoint) -> Result<()> {
@@ -124,6 +143,11 @@ impl Commits {
         }
         Ok(sinks)
     }
+}
+
+/// Whether splits of some source leave the checkpoint.
+fn any_retires(sources: &Sources) -> bool {
+    sources.iter().any(|source| source.lock().unwrap_or_else(PoisonError::into_inner).record_form().is_some())
 }
 
 pub(crate) fn fenced(pipeline: &str, epoch: u64) -> Error {

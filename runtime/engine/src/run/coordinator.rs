@@ -13,6 +13,7 @@ use super::commit::{Commits, fenced};
 use super::committer::{ClosedEpoch, Committed, Committer};
 use super::judge::Judge;
 use super::lane::{Lane, LaneEpoch, Report};
+use super::ledger::entries;
 use super::shape::{Shape, Sources};
 use crate::counts::NodeCounts;
 use crate::{
@@ -71,7 +72,7 @@ impl<'p> Coordinator<'p> {
         let epoch = checkpoint.epoch + 1;
         let restore = |(name, _): &(Arc<str>, f64)| match shape.epoch.whole_run {
             true => Progress::new(),
-            false => checkpoint.sources.get(&**name).cloned().unwrap_or_default(),
+            false => checkpoint.sources.get(&**name).map(entries).unwrap_or_default(),
         };
         let now = Instant::now();
         Self {

@@ -4,6 +4,7 @@ mod doubles;
 mod liveness;
 mod mending;
 mod model;
+mod retired;
 mod turns;
 
 use std::sync::Arc;

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use wasmill_engine::{Error, Mode, Progress, Result, Split};
+use wasmill_engine::{Error, Mode, Progress, Result, Retired, Split};
 
 use super::Shared;
 use super::content::Content;
 use super::identity::{Identity, Position, changed};
+use super::record;
 use crate::formats::Format;
 
 /// Files that are read by lines are cut at the multiples of this. It may never change, for splits are known by where they begin.
@@ -54,8 +55,14 @@ pub struct Known {
     next: Option<u64>,
 }
 
-/// The splits of one file that a checkpoint knows, with their positions and whether they were done.
-pub type Begun = BTreeMap<Part, (Position, bool)>;
+/// The entries of one file in a checkpoint: positions of splits, and whether they were done.
+pub type Entries = BTreeMap<Part, (Position, bool)>;
+
+/// The splits of one file that were begun: by their entries, or by the records of those that have none any more.
+pub struct Begun<'a> {
+    pub entries: Entries,
+    pub retired: Option<&'a Retired>,
+}
 
 /// The name of a split. Each ends in its part, so that no file's name can look like another's split.
 pub fn name(path: &Path, part: Part) -> String {
@@ -86,8 +93,8 @@ pub fn parse_name(name: &str) -> Result<(PathBuf, Part)> {
 ///
 /// # Errors
 /// Environment: the checkpoint is of another source.
-pub fn by_file(progress: &Progress) -> Result<BTreeMap<PathBuf, Begun>> {
-    let mut files: BTreeMap<PathBuf, Begun> = BTreeMap::new();
+pub fn by_file(progress: &Progress) -> Result<BTreeMap<PathBuf, Entries>> {
+    let mut files: BTreeMap<PathBuf, Entries> = BTreeMap::new();
     for (id, state) in progress {
         let (path, part) = parse_name(id)?;
         let position = Position::from_value(&state.position).map_err(|error| error.at(format!("split {id}")))?;
@@ -97,7 +104,7 @@ pub fn by_file(progress: &Progress) -> Result<BTreeMap<PathBuf, Begun>> {
 }
 
 /// Adds the splits of a file that are to be read and have not been handed out in this run.
-pub fn of_file(shared: &Shared, path: &Path, begun: &Begun, known: &mut HashMap<PathBuf, Known>, found: &mut Found) -> Result<()> {
+pub fn of_file(shared: &Shared, path: &Path, begun: &Begun<'_>, known: &mut HashMap<PathBuf, Known>, found: &mut Found) -> Result<()> {
     let next = match known.get_mut(path) {
         Some(known) => {
             let size = std::fs::metadata(path).map_err(|error| Error::io(format_args!("read {}", path.display()), error))?.len();
@@ -143,7 +150,7 @@ fn unchanged_size(path: &Path, size: u64, before: u64) -> Result<()> {
 }
 
 /// A file that a checkpoint knows and that is no longer there.
-pub fn check_vanished(path: &Path, begun: &Begun) -> Result<()> {
+pub fn check_vanished(path: &Path, begun: &Entries) -> Result<()> {
     for (part, (position, done)) in begun {
         // A followed file is never done, but may have been read to its end.
         let read_up = *part != Part::Whole && !matches!(part, Part::RowGroup(_)) && position.offset >= position.file.size;
@@ -165,13 +172,19 @@ struct Cut<'a> {
     path: &'a Path,
     file: &'a File,
     identity: &'a Identity,
-    begun: &'a Begun,
+    begun: &'a Begun<'a>,
 }
 
 impl Cut<'_> {
     fn split(&self, part: Part, offset: u64, ended: bool) -> Split {
         let position = Position { offset, file: self.identity.clone(), ended };
         Split { id: name(self.path, part).into(), position: position.to_value() }
+    }
+
+    /// How far a part was read, if it was begun.
+    fn begun(&self, part: Part) -> Option<(Position, bool)> {
+        let entry = self.begun.entries.get(&part).cloned();
+        entry.or_else(|| record::find(self.begun.retired?, &name(self.path, part)))
     }
 
     fn content(&self) -> Result<Content> {
@@ -181,11 +194,11 @@ impl Cut<'_> {
 
     /// Adds the splits from `start` on; says where the one after them begins.
     fn by_lines(&self, start: u64, found: &mut Found) -> Result<u64> {
-        for (position, _) in self.begun.values() {
-            if !position.file.is_start_of(self.file, self.path)? {
-                return Err(changed(self.path, "it is shorter, or its beginning is another"));
-            }
-        }
+        let check = |position: &Position| match position.file.is_start_of(self.file, self.path)? {
+            true => Ok(()),
+            false => Err(changed(self.path, "it is shorter, or its beginning is another")),
+        };
+        self.begun.entries.values().try_for_each(|(position, _)| check(position))?;
         let follows = self.shared.mode == Mode::Stream;
         let size = self.identity.size;
         let mut start = start;
@@ -193,11 +206,12 @@ impl Cut<'_> {
         while start < size || (follows && start == 0) {
             let end = start + SPLIT_BYTES;
             let left = |offset: u64| size.min(end).saturating_sub(offset);
-            match self.begun.get(&Part::From(start)) {
+            match self.begun(Part::From(start)) {
                 None => found.push(self.split(Part::From(start), start, false), left(start)),
                 Some((position, _)) => {
+                    check(&position)?;
                     if position.offset < size {
-                        self.check_seam(position)?;
+                        self.check_seam(&position)?;
                     }
                     if position.offset < size.min(end) || (follows && size < end) {
                         found.push(self.split(Part::From(start), position.offset, false), left(position.offset));
@@ -206,6 +220,8 @@ impl Cut<'_> {
             }
             start = end;
         }
+        // A split behind the end was read when the file was longer.
+        self.begun(Part::From(start)).map_or(Ok(()), |(position, _)| check(&position))?;
         Ok(start)
     }
 
@@ -225,12 +241,16 @@ impl Cut<'_> {
     }
 
     fn whole_or_groups(&self, found: &mut Found) -> Result<()> {
-        for (position, _) in self.begun.values() {
-            if position.file != *self.identity {
-                unchanged_size(self.path, self.identity.size, position.file.size)?;
-                return Err(changed(self.path, "its beginning is another"));
+        let check = |position: &Position| {
+            if position.file == *self.identity {
+                return Ok(());
             }
-        }
+            unchanged_size(self.path, self.identity.size, position.file.size)?;
+            Err(changed(self.path, "its beginning is another"))
+        };
+        self.begun.entries.values().try_for_each(|(position, _)| check(position))?;
+        // What is no file of this format any more was changed, and is not read as one.
+        [Part::Whole, Part::RowGroup(0)].into_iter().filter_map(|part| self.begun(part)).try_for_each(|(position, _)| check(&position))?;
         let parts: Vec<(Part, u64)> = match self.shared.config.format_of(self.path)? {
             Format::Parquet => {
                 let groups = super::reader::parquet::row_groups(&self.content()?, self.path, &self.shared.schema)?;
@@ -240,7 +260,7 @@ impl Cut<'_> {
         };
         // How much of a part is left is not known from a position in it, which counts rows or unpacked bytes: all of it is counted.
         for (part, bytes) in parts {
-            match self.begun.get(&part) {
+            match self.begun(part) {
                 Some((_, true)) => {}
                 Some((position, false)) => found.push(self.split(part, position.offset, position.ended), bytes),
                 None => found.push(self.split(part, 0, false), bytes),

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
-use wasmill_engine::{Error, Progress, Result, SplitState};
+use wasmill_engine::{Error, RecordForm, Result, Retired, SplitState};
 
 use super::object::{Position, changed};
 
-/// The name of the entry in a checkpoint that stands for all objects that are done. No object has it: their names begin with `s3://`.
+/// The name of the entry in checkpoints of Wasmill 0.1 that stands for all objects that are done. No object has it: their names begin with `s3://`.
 pub(super) const SEEN: &str = "@done";
 
 /// The bytes of an object: eight of its name's digest, four of its content's. Two of a million objects share their eight with
 /// a chance of one to thirty million.
-const ENTRY_BYTES: usize = 12;
+///
+/// Stands in pieces of state: never to be changed.
+pub(super) const FORM: RecordForm = RecordForm { key_bytes: 8, record_bytes: 12 };
 
 /// A set of objects and what their content was.
 #[derive(Debug, Default)]
@@ -38,27 +40,31 @@ impl Seen {
         self.0.insert(name(id), content(etag, size));
     }
 
-    /// Adds what a checkpoint's entry holds.
-    pub(super) fn restore(&mut self, value: &Value) -> Result<()> {
-        let damaged = |why: &str| Error::environment(format!("the checkpoint's list of objects that are done is damaged: {why}"));
-        let text = value["seen"].as_str().ok_or_else(|| damaged("it is not there"))?;
-        let bytes = STANDARD.decode(text).map_err(|_| damaged("it is not base64"))?;
-        if bytes.len() % ENTRY_BYTES != 0 {
-            return Err(damaged("it is cut short"));
-        }
-        for entry in bytes.chunks_exact(ENTRY_BYTES) {
-            let (mut name, mut content) = ([0; 8], [0; 4]);
-            name.copy_from_slice(&entry[..8]);
-            content.copy_from_slice(&entry[8..]);
-            self.0.insert(name, content);
-        }
+    /// Adds what the entry of a checkpoint of Wasmill 0.1 holds.
+    pub(super) fn restore_entry(&mut self, value: &Value) -> Result<()> {
+        self.restore(&Retired::new(FORM, &entries(value)?)?);
         Ok(())
     }
 
-    fn to_value(&self) -> Value {
-        let bytes: Vec<u8> = self.0.iter().flat_map(|(name, content)| name.iter().chain(content)).copied().collect();
-        json!({ "objects": self.0.len(), "seen": STANDARD.encode(bytes) })
+    /// Adds what earlier runs have read.
+    pub(super) fn restore(&mut self, retired: &Retired) {
+        for (name, content) in retired.iter() {
+            if let Some((name, content)) = name.first_chunk().zip(content.first_chunk()) {
+                self.0.insert(*name, *content);
+            }
+        }
     }
+}
+
+/// The records in the entry of a checkpoint of Wasmill 0.1.
+fn entries(value: &Value) -> Result<Vec<u8>> {
+    let damaged = |why: &str| Error::environment(format!("the checkpoint's list of objects that are done is damaged: {why}"));
+    let text = value["seen"].as_str().ok_or_else(|| damaged("it is not there"))?;
+    let bytes = STANDARD.decode(text).map_err(|_| damaged("it is not base64"))?;
+    if bytes.len() % FORM.record_bytes != 0 {
+        return Err(damaged("it is cut short"));
+    }
+    Ok(bytes)
 }
 
 fn name(id: &str) -> [u8; 8] {
@@ -75,35 +81,21 @@ fn first<const N: usize>(digest: &[u8]) -> [u8; N] {
     bytes
 }
 
-/// Gathers every object that is done into one entry.
-pub(super) fn compact(progress: &mut Progress) -> Result<()> {
-    let mut seen = Seen::default();
-    if let Some(state) = progress.get(SEEN) {
-        seen.restore(&state.position)?;
+/// Adds the record of an object that is done, or those of the entry in which Wasmill 0.1 kept all of them. False if the entry has to stay.
+pub(super) fn retire(id: &str, state: &SplitState, records: &mut Vec<u8>) -> Result<bool> {
+    if id == SEEN {
+        records.extend(entries(&state.position)?);
+    } else if state.done {
+        let position = Position::read(id, &state.position)?;
+        records.extend(name(id).into_iter().chain(content(&position.etag, position.size)));
     }
-    let before = progress.len();
-    let mut failed = None;
-    progress.retain(|id, state| {
-        if &**id == SEEN || !state.done {
-            return true;
-        }
-        match Position::read(id, &state.position) {
-            Ok(position) => seen.insert(id, &position.etag, position.size),
-            Err(error) => failed = Some(error),
-        }
-        false
-    });
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    if progress.len() < before {
-        progress.insert(SEEN.into(), SplitState { position: seen.to_value(), done: true });
-    }
-    Ok(())
+    Ok(state.done)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn state(etag: &str, done: bool) -> SplitState {
@@ -112,33 +104,34 @@ mod tests {
     }
 
     #[test]
-    fn done_objects_share_one_entry_and_are_known_again() {
+    fn objects_that_are_done_are_known_again_by_their_records() {
         let id = |number: usize| format!("s3://lake/raw/{number:06}.json");
-        let mut progress = Progress::new();
+        let mut records = Vec::new();
         for number in 0..5_000 {
-            progress.insert(id(number).into(), state(&format!("\"{number}\""), number != 4_999));
-            if number % 1_000 == 7 {
-                compact(&mut progress).unwrap();
-            }
+            let is_done = number != 4_999;
+            assert_eq!(retire(&id(number), &state(&format!("\"{number}\""), is_done), &mut records).unwrap(), is_done);
         }
-        compact(&mut progress).unwrap();
-        assert_eq!(progress.keys().map(|id| &**id).collect::<Vec<_>>(), [SEEN, &id(4_999)]);
-        let written = serde_json::to_string(&progress).unwrap();
-        assert!(written.len() < 17 * 5_000, "{} bytes", written.len());
+        assert_eq!(records.len(), 12 * 4_999);
+        // As Wasmill 0.1 kept them.
+        let entry = json!({ "objects": 4_999, "seen": STANDARD.encode(&records) });
+        let mut by_entry = Seen::default();
+        by_entry.restore_entry(&entry).unwrap();
+        let mut again = Vec::new();
+        assert!(retire(SEEN, &SplitState { position: entry, done: true }, &mut again).unwrap());
+        assert_eq!(again, records);
         let mut seen = Seen::default();
-        seen.restore(&progress[SEEN].position).unwrap();
+        seen.restore(&Retired::new(FORM, &records).unwrap());
+        assert_eq!(seen.0, by_entry.0);
         assert!((0..4_999).all(|number| seen.has(&id(number), &format!("\"{number}\""), 7).unwrap()));
         assert!(!seen.has(&id(4_999), "\"4999\"", 7).unwrap() && !seen.has(&id(5_000), "x", 7).unwrap());
         assert!(seen.has(&id(3), "\"3\"", 8).unwrap_err().message().contains("changed since it was read"));
-        let again = progress.clone();
-        compact(&mut progress).unwrap();
-        assert_eq!(progress, again, "nothing new, nothing changed");
     }
 
     #[test]
     fn a_damaged_entry_is_an_error() {
         for bad in [json!({}), json!({"seen": "%"}), json!({"seen": "AAAA"})] {
-            assert!(Seen::default().restore(&bad).is_err(), "{bad}");
+            assert!(Seen::default().restore_entry(&bad).is_err(), "{bad}");
+            assert!(retire(SEEN, &SplitState { position: bad, done: true }, &mut Vec::new()).is_err());
         }
     }
 }
