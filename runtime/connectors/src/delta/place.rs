@@ -1,7 +1,7 @@
 //! Where a table lies: in a folder of this machine or in a bucket.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use wasmill_engine::{Error, Result};
@@ -29,8 +29,25 @@ impl Place {
 
     /// A folder, which need not exist.
     pub(crate) fn folder(folder: &Path) -> Result<Self> {
-        std::path::absolute(folder).map(Self::Folder).map_err(|error| Error::io(format!("find {}", folder.display()), error))
+        let failed = |error| Error::io(format!("find {}", folder.display()), error);
+        let folder = std::path::absolute(folder).map_err(failed)?;
+        Ok(Self::Folder(without_parents(&folder)))
     }
+}
+
+/// An absolute path without `..`, which no URL may hold. A link that a `..` follows is resolved first, as the system does it.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                plain = plain.canonicalize().unwrap_or(plain);
+                plain.pop();
+            }
+            component => plain.push(component),
+        }
+    }
+    plain
 }
 
 impl fmt::Display for Place {
@@ -39,5 +56,23 @@ impl fmt::Display for Place {
             Self::Folder(folder) => folder.display().fmt(f),
             Self::Bucket(_, uri) => uri.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents_lead_where_the_system_would_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
+        assert_eq!(without_parents(&root.join("a/../t")), root.join("t"));
+        assert_eq!(without_parents(&root.join("link/../t")), root.join("a/t"), "beside what the link leads to");
+        assert_eq!(without_parents(&root.join("none/../t")), root.join("t"));
+        assert_eq!(without_parents(Path::new("/../t")), Path::new("/t"));
+        assert_eq!(without_parents(&root.join("link/t")), root.join("link/t"));
     }
 }
