@@ -167,7 +167,8 @@ fn check_partitioning(fields: &[FieldRef], schema: &Schema, partition_by: &[Stri
             problems.push(format!("`partition_by` names `{column}`, whose type {} can't name a folder", field.data_type()));
         }
     }
-    if !partition_by.is_empty() && partition_by.len() >= schema.fields().len() {
+    let are_known = partition_by.iter().all(|column| schema.field_with_name(column).is_ok());
+    if !partition_by.is_empty() && are_known && partition_by.len() >= schema.fields().len() {
         problems.push("`partition_by` names every column, which leaves none for the data files".to_owned());
     }
 }
