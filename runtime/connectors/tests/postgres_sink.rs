@@ -56,6 +56,18 @@ fn a_narrower_table_takes_what_fits_and_rejects_the_rest() {
 }
 
 #[test]
+fn a_schema_that_is_missing_is_found_before_anything_runs() {
+    let mill = Mill::new();
+    let config = PostgresConfig { table: "no_such_schema.t".into(), ..mill.config() };
+    let schema = Schema::new(vec![Field::new("a", DataType::Int64, true)]);
+    let error = check_schema(&config, &schema).unwrap_err();
+    assert_eq!((error.class(), error.message()), (Class::Configuration, "`table`: the schema no_such_schema does not exist"));
+    assert!(error.hint_text().unwrap().contains("CREATE SCHEMA no_such_schema"));
+    let config = PostgresConfig { table: mill.server.table("new_table"), ..mill.config() };
+    assert_eq!(check_schema(&config, &schema).unwrap(), Vec::<String>::new(), "a table that is missing is created");
+}
+
+#[test]
 fn a_table_that_differs_is_told_column_by_column() {
     let mill = Mill::new();
     mill.server.run(

@@ -2,6 +2,7 @@
 
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
+use wasmill_engine::Error;
 
 use super::failure::Failure;
 use super::layout::Layout;
@@ -73,11 +74,21 @@ const UNIQUE: &str = "\
         AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL \
     GROUP BY i.indexrelid";
 
-/// Looks at a table. `None`: there is none.
+const SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
+
+/// Looks at a table. `None`: there is none. That its schema is missing is an error of the configuration: nobody makes it.
 pub(super) async fn look(client: &Client, name: &TableName, upserts: bool) -> Result<Option<Table>, Failure> {
     let failed = |error| Failure::of("look at the table", error);
     let rows = client.query_typed(COLUMNS, &[(&name.schema, Type::TEXT), (&name.name, Type::TEXT)]).await.map_err(failed)?;
-    let Some(first) = rows.first() else { return Ok(None) };
+    let Some(first) = rows.first() else {
+        let row = client.query_typed_one(SCHEMA, &[(&name.schema, Type::TEXT)]).await.map_err(failed)?;
+        return match row.try_get(0).map_err(failed)? {
+            true => Ok(None),
+            false => Err(Error::configuration(format!("`table`: the schema {} does not exist", name.schema))
+                .hint(format!("CREATE SCHEMA {}; it is the one thing that a run does not make", name.schema))
+                .into()),
+        };
+    };
     let mut table = Table { kind: first.try_get(0).map_err(failed)?, ..Table::default() };
     for row in &rows {
         let Some(name) = row.try_get::<_, Option<String>>(1).map_err(failed)? else { continue };
