@@ -14,8 +14,9 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use contract::{check_source, read_all};
 use store::Prefix;
+use wasmill_connectors::files::source::OnBadFile;
 use wasmill_connectors::formats::{Format, WriteOptions, record_writer};
-use wasmill_connectors::s3::source::{S3Source, S3SourceConfig, infer_schema};
+use wasmill_connectors::s3::source::{S3Source, S3SourceConfig, infer_schema, survey};
 use wasmill_engine::{Class, Mode, Progress, Retired, Source, SplitState};
 
 fn schema() -> SchemaRef {
@@ -264,6 +265,42 @@ fn a_batch_without_objects_says_so() {
     assert!(source(&empty, Mode::Batch).discover(&Progress::new()).unwrap().splits.is_empty());
 }
 
+fn damaged_objects_are_set_aside_and_empty_ones_have_no_rows() {
+    let prefix = Prefix::new();
+    prefix.put("in/a.jsonl", "{\"id\": 1}\n");
+    prefix.put("in/b.jsonl.gz", "no gzip");
+    prefix.put("in/c.parquet", "PAR1 and nothing");
+    prefix.put("in/d.jsonl", gzip(b"{\"id\": 2}"));
+    prefix.put("in/e.csv", "");
+    prefix.put("in/f.parquet", "");
+    prefix.put("in/text=x/g.csv", "id\r3\r");
+    let config = config(&prefix, "in/");
+    let mut stops = source(&config, Mode::Batch);
+    let splits = stops.discover(&Progress::new()).unwrap().splits;
+    assert_eq!(splits.len(), 5, "empty objects have nothing to read");
+    let error = splits.iter().find_map(|split| stops.opener().open(split).unwrap().read(10).err()).unwrap();
+    assert!(error.class() == Class::Environment && error.hint_text().unwrap().contains("on_bad_file"), "{error}");
+    let aside = S3SourceConfig { on_bad_file: OnBadFile::SetAside, ..config };
+    let all: Vec<_> = check_source(|| source(&aside, Mode::Batch)).into_values().flatten().map(|(.., record)| record).collect();
+    let bad = all.iter().filter(|record| record.starts_with("bad-file")).count();
+    assert_eq!((all.len(), bad), (5, 3), "{all:?}");
+    assert!(all.iter().any(|record| record.contains("\"id\":3,\"text\":\"x\"")), "a folder's column: {all:?}");
+    // What is put in the place of an empty object is read.
+    let mut first = source(&aside, Mode::Batch);
+    let (_, progress) = read(first.as_mut(), &Progress::new());
+    prefix.put("in/e.csv", "id\n5\n");
+    let (records, _) = read(source(&aside, Mode::Batch).as_mut(), &progress);
+    assert!(records.len() == 1 && records[0].contains("\"id\":5"), "{records:?}");
+}
+
+fn the_first_object_tells_which_columns_there_are() {
+    let prefix = Prefix::new();
+    assert!(survey(&config(&prefix, "in/")).unwrap().is_none());
+    prefix.put("in/day=1/a.jsonl", "{\"id\": 1}\n{\"other\": 2}\n");
+    let found = survey(&config(&prefix, "in/")).unwrap().unwrap();
+    assert_eq!((found.columns, found.records, found.is_complete), (vec!["day".into(), "id".into(), "other".into()], 2, false));
+}
+
 store::on_each_store![
     json_lines_plain_and_compressed_hold_the_contract,
     json_arrays_and_objects_one_after_the_other_hold_the_contract,
@@ -275,4 +312,6 @@ store::on_each_store![
     keys_with_odd_characters_are_read_as_others,
     columns_are_told_from_a_sample,
     a_batch_without_objects_says_so,
+    damaged_objects_are_set_aside_and_empty_ones_have_no_rows,
+    the_first_object_tells_which_columns_there_are,
 ];

@@ -13,9 +13,9 @@ use arrow_array::{ArrayRef, Int16Array, Int64Array, RecordBatch, StringArray, St
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use contract::{Seen, check_source, read_all};
 use wasmill_connectors::emulator::{Dirt, EmulatorConfig, EmulatorSource, Level, PARTITION_COLUMN, POSITION_COLUMN, Table};
-use wasmill_connectors::files::source::{FilesConfig, FilesSource};
+use wasmill_connectors::files::source::{FilesConfig, FilesSource, OnBadFile};
 use wasmill_connectors::formats::{Format, WriteOptions, record_writer};
-use wasmill_engine::{Mode, Progress, Source};
+use wasmill_engine::{Mode, Progress, Source, SplitState};
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -117,8 +117,10 @@ fn csv_plain_and_compressed_holds_the_contract() {
         let records = ids(all);
         let expected = ["0", "1", "2", "3", "4", "invalid-utf8", "field-count", "bad-value", "null", "9", "10"];
         assert_eq!(records[..11], expected);
-        assert_eq!((records.len(), records[40].as_str()), (41, "malformed-csv"));
+        assert_eq!((records.len(), records[40].as_str(), records[41].as_str()), (42, "malformed-csv", "field-count"));
     }
+    let path = write(&folder, "cr.csv", b"text,id\ra,1\r\r\"b\nc\",2\rd,x\re,4");
+    assert_eq!(ids(check_source(|| source(&path))), ["1", "2", "bad-value", "4"]);
     // By lines, what is in two lines is two bad records, and the quote that is never closed costs its line only.
     let path = write(&folder, "lines.csv", &text);
     let splittable = || -> Box<dyn Source> {
@@ -153,11 +155,57 @@ fn json_arrays_plain_and_compressed_hold_the_contract() {
         assert_eq!(records[..11], expected);
         assert_eq!((records.len(), records[40].as_str()), (41, "null"));
     }
-    // Where the array breaks, the rest is one reject.
-    text.extend_from_slice(b"{\"id\": 40} {\"id\": 41}, {\"id\": 42}]");
+    // What breaks the array costs no other element.
+    text.extend_from_slice(
+        b"{\"id\": 40} {\"id\": 41},, \n{\"id\": 42, \"text\": \"open},\n{\"id\": 43},\n{\"id\": {},\n{\"id\": 44}] \n [{\"id\": 45}]",
+    );
     let path = write(&folder, "broken.json", &text);
     let records = ids(check_source(|| source(&path)));
-    assert_eq!((records.len(), records[40].as_str(), records[41].as_str()), (42, "40", "broken-file"));
+    assert_eq!(records[40..], ["40", "41", "malformed-json", "43", "malformed-json", "44", "45"]);
+}
+
+#[test]
+fn damaged_files_that_are_set_aside_hold_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut packed = gzip(&lines());
+    packed.truncate(packed.len() - 5);
+    let files = [
+        ("unclosed.json", b"[{\"id\": 1}, {\"id\": 2}, {\"id\":".to_vec(), vec!["1", "2", "bad-file"]),
+        ("garbage.jsonl.gz", b"no gzip".to_vec(), vec!["bad-file"]),
+        ("gzip.jsonl", gzip(b"{}"), vec!["bad-file"]),
+        ("damaged.parquet", b"PAR1 and nothing".to_vec(), vec!["bad-file"]),
+    ];
+    let aside = |path: &Path| -> Box<dyn Source> {
+        let config = FilesConfig { on_bad_file: OnBadFile::SetAside, ..FilesConfig::of_path(path.to_str().unwrap()) };
+        Box::new(FilesSource::new("pins", config, schema(), Mode::Batch).unwrap())
+    };
+    for (name, bytes, expected) in files {
+        let path = write(&folder, name, &bytes);
+        let mut make = aside(&path);
+        let splits = make.discover(&Progress::new()).unwrap().splits;
+        assert_eq!(splits.len(), 1, "{name}");
+        let opener = make.opener();
+        for rows in [1, 100] {
+            let (records, positions) = read_all(make.as_ref(), opener.open(&splits[0]).unwrap().as_mut(), rows);
+            assert_eq!(ids(BTreeMap::from([(name.to_owned(), records.clone())])), expected, "{name}");
+            for (seen, position) in positions {
+                let state = SplitState { position, done: false };
+                let mut next = aside(&path);
+                let found = next.discover(&Progress::from([(splits[0].id.clone(), state)])).unwrap().splits;
+                let rest = match found.first() {
+                    Some(split) => read_all(next.as_ref(), next.opener().open(split).unwrap().as_mut(), 100).0,
+                    None => Vec::new(),
+                };
+                assert_eq!(rest, records[seen..], "{name}: a damaged file is noted once");
+            }
+        }
+    }
+    let path = write(&folder, "cut.jsonl.gz", &packed);
+    let mut source = aside(&path);
+    let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
+    let (records, _) = read_all(source.as_ref(), source.opener().open(&split).unwrap().as_mut(), 100);
+    let codes = ids(BTreeMap::from([("cut".to_owned(), records)]));
+    assert!(codes.len() > 30 && codes.last().unwrap() == "bad-file", "what can be unpacked is kept: {codes:?}");
 }
 
 #[test]

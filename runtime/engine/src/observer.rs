@@ -97,6 +97,8 @@ pub struct Summary {
     pub time: Duration,
     /// Every node with its counts: sources, stages, sinks, dead letters.
     pub nodes: Vec<NodeSummary>,
+    /// What a person should know besides: the name of a source and a sentence each.
+    pub notes: Vec<(Arc<str>, String)>,
 }
 
 fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -73,6 +73,11 @@ pub trait Source: Send {
         None
     }
 
+    /// What a person should learn at the end of a run of how the source was read: what was left out. One sentence each.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How many records are still to be read in the splits that were handed out, open or not, where that is known: how far a stream is behind.
     fn rows_behind(&self) -> Option<u64> {
         None

@@ -13,19 +13,26 @@
 
 mod config;
 mod content;
+mod damage;
+mod folders;
 mod frame;
+mod gunzip;
 mod identity;
 mod infer;
 mod input;
+mod late;
 mod listing;
+mod naming;
 mod reader;
 mod record;
 mod splits;
+mod survey;
 mod window;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow_schema::{DataType, SchemaRef};
@@ -34,14 +41,18 @@ use wasmill_engine::{
 };
 
 use crate::formats::plain_schema;
-pub use config::{CsvConfig, FilesConfig, Paths};
+pub use config::{CsvConfig, FilesConfig, OnBadFile, Paths};
 pub(crate) use content::{Content, ReadAt};
 pub use identity::{Identity, Position};
 pub(crate) use infer::infer_from;
 pub use infer::infer_schema;
 pub(crate) use input::SKIP_TIME;
+pub(crate) use late::Late;
+pub use late::{LateColumns, NewColumns};
 pub(crate) use reader::batch::Assembler;
 pub(crate) use reader::convert::{Converted, check_columns, convert};
+pub(crate) use survey::survey_of;
+pub use survey::{Survey, survey};
 
 /// The files that a configuration means, sorted; none is no mistake.
 pub(super) fn listed(config: &FilesConfig) -> Result<Vec<std::path::PathBuf>> {
@@ -74,6 +85,22 @@ pub(crate) struct Shared {
     /// Every column of the batches.
     pub(crate) schema: SchemaRef,
     pub(super) follow: Duration,
+    /// Columns that come up and were not asked for.
+    pub(crate) late: Late,
+    /// How many files were set aside.
+    pub(super) set_aside: AtomicU64,
+}
+
+impl Shared {
+    /// What a person should learn at the end of a run.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let set_aside = match self.set_aside.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some("1 damaged file was set aside: the dead letters say which, with code `bad-file`".to_owned()),
+            count => Some(format!("{count} damaged files were set aside: the dead letters say which, with code `bad-file`")),
+        };
+        set_aside.into_iter().chain(self.late.notes()).collect()
+    }
 }
 
 impl FilesSource {
@@ -85,7 +112,8 @@ impl FilesSource {
         config.check()?;
         check_requested(&requested)?;
         let follow = config.follow_interval()?;
-        let shared = Shared { name: name.into(), config, mode, schema: requested, follow };
+        let shared =
+            Shared { name: name.into(), config, mode, schema: requested, follow, late: Late::default(), set_aside: AtomicU64::new(0) };
         Ok(Self {
             shared: Arc::new(shared),
             known: HashMap::new(),
@@ -94,6 +122,15 @@ impl FilesSource {
             found: splits::Found::default(),
             looked: None,
         })
+    }
+
+    /// The same, with something to do about columns that come up and were not asked for.
+    #[must_use]
+    pub fn with_late_columns(mut self, late: LateColumns, mode: Mode) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.late = Late::new(late, mode);
+        }
+        self
     }
 }
 
@@ -158,6 +195,10 @@ impl Source for FilesSource {
 
     fn known_bytes(&self) -> Option<u64> {
         Some(self.found.bytes)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.shared.notes()
     }
 
     fn record_form(&self) -> Option<RecordForm> {

@@ -16,6 +16,14 @@ pub trait RecordDecoder: Send {
     /// Why this record can't be decoded. The decoder goes on with the next one.
     fn push(&mut self, record: &str) -> Step;
 
+    /// Notes from now on which keys of records no column takes.
+    fn watch(&mut self) {}
+
+    /// What was noted since the last call. Records that failed do not count.
+    fn unknown(&mut self) -> Vec<Unknown> {
+        Vec::new()
+    }
+
     /// The rows so far.
     fn rows(&self) -> usize;
 
@@ -27,6 +35,19 @@ pub trait RecordDecoder: Send {
     /// # Errors
     /// A bug.
     fn finish(&mut self) -> Result<RecordBatch>;
+}
+
+/// A key of records that no column takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// Its name; below an object `orders.price`.
+    pub name: String,
+    /// Whether it lies inside of a column.
+    pub is_nested: bool,
+    /// In how many records it had a value.
+    pub records: u64,
+    /// Some of its values, as JSON.
+    pub values: Vec<String>,
 }
 
 /// The records of a buffer as texts. UTF-8 is checked once for all of them; only if that fails is it checked for each.

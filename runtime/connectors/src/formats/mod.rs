@@ -20,8 +20,9 @@ mod values;
 
 use std::path::Path;
 
+pub(crate) use columns::one_value;
 pub use columns::{BadRecord, Step};
-pub use decoder::{RecordDecoder, Utf8Records};
+pub use decoder::{RecordDecoder, Unknown, Utf8Records};
 pub use encode::{RecordWriter, WriteOptions, record_writer};
 pub(crate) use encode::{TextEncoder, text_writer};
 pub use json::row_to_json;
@@ -47,7 +48,7 @@ pub enum Format {
 impl Format {
     /// The format that a file's name tells, if it does: `.jsonl`, `.ndjson`, `.json`, `.csv`, `.parquet`, before `.gz` or `.zst`.
     pub fn of_path(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
         match name.rsplit_once('.')?.1 {
             "jsonl" | "ndjson" => Some(Self::Jsonl),

@@ -38,7 +38,7 @@ use self::pattern::Pattern;
 use self::reader::ObjectReader;
 use self::seen::{SEEN, Seen};
 use super::{Bucket, Patience, S3Config};
-use crate::files::source::{Content, FilesSource, Shared, infer_from};
+use crate::files::source::{Content, FilesSource, LateColumns, Shared, Survey, infer_from, survey_of};
 use crate::formats::Format;
 
 /// A source of objects.
@@ -84,10 +84,19 @@ impl S3Source {
     /// # Errors
     /// Configuration: bad options, or a requested type that files can't give.
     pub fn new(name: &str, config: S3SourceConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
+        Self::with_late_columns(name, config, requested, (mode, LateColumns::Ignore))
+    }
+
+    /// The same, with something to do about columns that come up and were not asked for.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_late_columns(name: &str, config: S3SourceConfig, requested: SchemaRef, (mode, late): (Mode, LateColumns)) -> Result<Self> {
         config.check()?;
         let patterns = config.uri.all().iter().map(|uri| Pattern::parse(uri)).collect::<Result<Vec<_>>>()?;
         // An object never grows: its reader needs to know nothing of streams.
-        let shared = FilesSource::new(name, config.as_files(), requested, Mode::Batch)?.into_shared();
+        let files = FilesSource::new(name, config.as_files(), requested, Mode::Batch)?;
+        let shared = files.with_late_columns(late, mode).into_shared();
         let seen = Seen::default();
         Ok(Self { shared, config, mode, patterns, seen, ahead: Arc::default(), bytes: 0, looks: Looks::default(), page: PAGE })
     }
@@ -154,6 +163,8 @@ impl S3Source {
                 Some(position) if position.etag == object.etag && position.size == object.size => position,
                 Some(_) => return Err(object::changed(&id)),
                 None if self.seen.has(&id, &object.etag, object.size)? => continue,
+                // Nothing to read, and nothing to remember: what is put in its place later is read.
+                None if object.size == 0 => continue,
                 None => Position { offset: 0, size: object.size, etag: object.etag.clone(), ended: false },
             };
             self.seen.insert(&id, &object.etag, object.size);
@@ -230,6 +241,10 @@ impl Source for S3Source {
         Ok(Discovery { splits, complete: batch })
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.shared.notes()
+    }
+
     fn known_bytes(&self) -> Option<u64> {
         // Of Parquet only the wanted columns are read: how much that is, nobody knows before.
         (self.config.format != Some(Format::Parquet) && !self.patterns.iter().any(|pattern| pattern.shown.contains(".parquet")))
@@ -286,4 +301,24 @@ pub fn infer_schema(config: &S3SourceConfig) -> Result<SchemaRef> {
         Ok((path, Content::Remote(Arc::new(object::Ranged::new(bucket, object)))))
     };
     infer_from(&config.as_files(), objects.into_iter().map(open))
+}
+
+/// How many keys are listed to find an object to look at.
+const MOST_KEYS: usize = 1_000;
+
+/// Which columns the first object that matches has. `None`: there is none, or nothing is in it.
+///
+/// # Errors
+/// Configuration: a bad address. Environment: the store can't be read.
+pub fn survey(config: &S3SourceConfig) -> Result<Option<Survey>> {
+    config.check()?;
+    for uri in config.uri.all() {
+        let pattern = Pattern::parse(uri)?;
+        let bucket = Bucket::open(&pattern.bucket, &config.connection, Patience::Look)?;
+        let (Some(object), _) = bucket.wait(pattern.first(&bucket, MOST_KEYS))? else { continue };
+        let path = object.id().into();
+        let content = Content::Remote(Arc::new(object::Ranged::new(bucket, object)));
+        return survey_of(&config.as_files(), std::iter::once(Ok((path, content))), false);
+    }
+    Ok(None)
 }

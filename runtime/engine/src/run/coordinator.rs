@@ -276,8 +276,13 @@ impl<'p> Coordinator<'p> {
             let kind = if self.shape.dead_letters == Some(index) { "dead letters" } else { "sink" };
             node(kind, &sink.name, counts)
         }));
+        let notes = self.shape.sources.iter().zip(self.sources.iter()).flat_map(|((name, _), source)| {
+            let notes = source.lock().unwrap_or_else(PoisonError::into_inner).notes();
+            notes.into_iter().map(|note| (std::sync::Arc::clone(name), note))
+        });
+        let notes = notes.collect();
         let (mode, stopped, epochs) = (self.shape.mode, self.stopped, self.epochs);
-        Summary { pipeline: self.shape.name.clone(), mode, stopped, epochs, time: self.begun.elapsed(), nodes }
+        Summary { pipeline: self.shape.name.clone(), mode, stopped, epochs, time: self.begun.elapsed(), nodes, notes }
     }
 }
 

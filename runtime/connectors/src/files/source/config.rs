@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
-use super::frame::{Csv, Framer, Lines};
+use super::frame::{Csv, CsvShape, Framer, LineEnds, Lines};
 use crate::formats::csv::CsvOptions;
 use crate::formats::{Compression, Format};
 use crate::period;
@@ -22,6 +22,9 @@ pub struct FilesConfig {
     ///
     /// A path or a list of paths, relative to the working directory. `*` and `?` match within a folder's or a file's name, `**` any
     /// folders, `[a-z]` one character. Names that begin with a dot match only where the pattern has the dot.
+    ///
+    /// Folders named `column=value`, as Hive and Spark write them, give the column to the records that lack it:
+    /// `__HIVE_DEFAULT_PARTITION__` is a null, `%3A` and the like are characters.
     pub path: Paths,
     /// `format: jsonl`
     ///
@@ -42,6 +45,10 @@ pub struct FilesConfig {
     /// `follow: 1s`
     ///
     /// In stream mode, how often to look for new files and new lines.
+    ///
+    /// A file is known by its path. One that is renamed while it is followed, as rotated logs are, counts as a new file if `path` matches
+    /// its new name: its rows come again; and another file under the old name stops the run. Follow files that get their final name when
+    /// they are created (`app-2026-01-31.jsonl`), or give rotated files names that `path` does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
     /// `allow_empty: true`
@@ -55,6 +62,24 @@ pub struct FilesConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub max_record: Option<bytesize::ByteSize>,
+    /// `on_bad_file: set_aside`
+    ///
+    /// What to do with a file that is damaged, cut short or of another kind than its name says: `stop` the run, or `set_aside`: the rows
+    /// before the damage are kept, the rest is not read, and the dead letters get one entry with code `bad-file` and the file's path. An
+    /// empty file has no rows and is never damaged; a stream takes it up once it has content.
+    #[serde(default)]
+    pub on_bad_file: OnBadFile,
+}
+
+/// What to do with a damaged file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadFile {
+    /// Stop the run.
+    #[default]
+    Stop,
+    /// Note it in the dead letters and read the others.
+    SetAside,
 }
 
 /// One path or several.
@@ -108,7 +133,7 @@ pub struct CsvConfig {
     /// `splittable: false`
     ///
     /// Says that no field holds a line feed: large plain files are then read by several lanes at once, a quote left open
-    /// costs one line only, and growing files are followed.
+    /// costs one line only, and growing files are followed. Lines end with line feeds.
     pub splittable: bool,
 }
 
@@ -125,10 +150,12 @@ impl CsvConfig {
 }
 
 impl FilesConfig {
-    pub(super) fn csv_framer(&self) -> Box<dyn Framer> {
+    /// What cuts records of that many fields, where that is known.
+    pub(super) fn csv_framer(&self, ends: LineEnds, fields: usize) -> Box<dyn Framer> {
+        let (delimiter, quote) = (self.csv.delimiter as u8, self.csv.quote as u8);
         match self.csv.splittable {
             true => Box::new(Lines::of_csv()),
-            false => Box::new(Csv::new(self.csv.delimiter as u8, self.csv.quote as u8)),
+            false => Box::new(Csv::new(CsvShape { delimiter, quote, ends, fields })),
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parquet::errors::ParquetError;
@@ -93,13 +94,7 @@ impl Length for Content {
     }
 }
 
-impl ChunkReader for Content {
-    type T = BufReader<Cursor>;
-
-    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        Ok(BufReader::new(Cursor::new(self.try_clone()?, start)))
-    }
-
+impl Content {
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
         match self {
             Self::File(file) => file.get_bytes(start, length),
@@ -120,5 +115,54 @@ impl ChunkReader for Content {
                 Ok(bytes.into())
             }
         }
+    }
+}
+
+/// Notes whether reading failed: what a decoder makes of that can't be told from damage.
+#[derive(Clone, Default)]
+pub(super) struct Unreadable(Arc<AtomicBool>);
+
+impl Unreadable {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn note<T, E>(&self, result: Result<T, E>, failed: impl FnOnce(&E) -> bool) -> Result<T, E> {
+        result.inspect_err(|error| {
+            self.0.fetch_or(failed(error), Ordering::Relaxed);
+        })
+    }
+}
+
+/// Something that is read, with a note on whether that failed.
+pub(super) struct Noted<R> {
+    pub(super) inner: R,
+    pub(super) unreadable: Unreadable,
+}
+
+impl<R: Read> Read for Noted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer);
+        self.unreadable.note(read, |error| error.kind() != io::ErrorKind::Interrupted)
+    }
+}
+
+impl Length for Noted<Content> {
+    fn len(&self) -> u64 {
+        self.inner.len()
+    }
+}
+
+impl ChunkReader for Noted<Content> {
+    type T = BufReader<Noted<Cursor>>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let inner = Cursor::new(self.inner.try_clone()?, start);
+        Ok(BufReader::new(Noted { inner, unreadable: self.unreadable.clone() }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        // Bytes that are missing are damage, those that can't be read are not.
+        self.unreadable.note(self.inner.get_bytes(start, length), |error| matches!(error, ParquetError::External(_)))
     }
 }

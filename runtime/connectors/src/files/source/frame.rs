@@ -3,10 +3,14 @@
 mod array;
 mod csv;
 mod lines;
+mod nesting;
 mod objects;
+
+use crate::formats::BadRecord;
 
 pub use array::Array;
 pub use csv::Csv;
+pub use csv::{CsvShape, LineEnds, line_ends};
 pub use lines::Lines;
 pub use objects::Objects;
 
@@ -19,6 +23,15 @@ pub enum Frame {
         length: usize,
         /// From the start of the window to the next frame.
         next: usize,
+    },
+    /// A record that is broken. It begins right here; the next one has been found behind it.
+    Malformed {
+        /// How many bytes belong to it.
+        length: usize,
+        /// From the start of the window to the next frame.
+        next: usize,
+        /// What is wrong with it.
+        bad: Box<BadRecord>,
     },
     /// Bytes that belong to no record: a blank line, a bracket.
     Nothing {
@@ -49,6 +62,17 @@ pub trait Framer: Send {
 
     /// How many bytes of an unfinished record have been looked at.
     fn looked_at(&self) -> usize;
+
+    /// The unfinished record that `bytes` begin with is longer than a record may be: [`Frame::Malformed`] if it is broken and the next
+    /// one can be found, [`Frame::Broken`] if it can't, [`Frame::More`] if the record may just be long.
+    fn resume(&mut self, _bytes: &[u8]) -> Frame {
+        Frame::More
+    }
+
+    /// How many bytes to step back from the end of the last frame, so that a framer that begins there finds the same records.
+    fn step_back(&self) -> usize {
+        0
+    }
 }
 
 /// Every record of a text that is given in pieces of `step` bytes, and why it broke.
@@ -59,6 +83,10 @@ fn records(mut framer: impl Framer, text: &str, step: usize) -> (Vec<String>, Op
         match framer.frame(&text.as_bytes()[start..end], end == text.len()) {
             Frame::Record { length, next } => {
                 found.push(text[start..start + length].to_owned());
+                start += next;
+            }
+            Frame::Malformed { length, next, bad } => {
+                found.push(format!("{}: {}", bad.message, &text[start..start + length]));
                 start += next;
             }
             Frame::Nothing { next } => start += next,

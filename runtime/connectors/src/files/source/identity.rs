@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use wasmill_engine::{Error, Result};
 
 /// So much of a file's start is in its digest.
-const HEAD_BYTES: u64 = 4096;
+pub const HEAD_BYTES: u64 = 4096;
 
 /// What a file was when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

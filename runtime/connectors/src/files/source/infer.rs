@@ -8,8 +8,10 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde_json::Value;
 use wasmill_engine::{Error, Result};
 
-use super::config::FilesConfig;
+use super::config::{FilesConfig, OnBadFile};
 use super::content::Content;
+use super::damage::damage;
+use super::folders;
 use super::frame::{Frame, Framer, Lines};
 use super::input::Input;
 use super::listing;
@@ -48,7 +50,7 @@ enum Shape {
 /// | arrays, objects | `List`, `Struct`; of an array or object and something else the first one seen |
 /// | only nulls; objects without keys | `Utf8`; `Map` of texts |
 ///
-/// Every column may be null. Records that can't be read are left out of the sample.
+/// Every column may be null. Records that can't be read are left out of the sample. Columns in the names of folders (`category=a/`) come last.
 ///
 /// # Errors
 /// Configuration: no file matches, or no record can be read. Environment: a file can't be read.
@@ -64,15 +66,26 @@ pub fn infer_schema(config: &FilesConfig) -> Result<SchemaRef> {
 
 /// The columns of what is given, as far as it has to be looked at.
 pub(crate) fn infer_from(config: &FilesConfig, files: impl Iterator<Item = Result<(std::path::PathBuf, Content)>>) -> Result<SchemaRef> {
-    let mut sample = Sample { root: Vec::new(), records: 0, bytes: 0 };
+    let mut sample = Sample::default();
     let mut any = false;
     for file in files {
         any = true;
         let (path, content) = file?;
-        match config.format_of(&path)? {
-            Format::Parquet => return plain_schema(parquet::schema(&content, &path)?.as_ref()),
-            format => sample.take(config, format, &path, content)?,
+        let folders = sampled_folders(config, &path);
+        let taken = match config.format_of(&path)? {
+            Format::Parquet if parquet::length(&content) == 0 => Ok(()),
+            Format::Parquet => match parquet::schema(&content, &path) {
+                Ok(schema) => return with_folders(plain_schema(schema.as_ref())?.as_ref(), folders),
+                Err(error) => Err(error),
+            },
+            format => sample.take(config, format, &path, content),
+        };
+        match taken {
+            // The run notes it in the dead letters.
+            Err(error) if config.on_bad_file == OnBadFile::SetAside && damage(&error).is_some() => {}
+            other => other?,
         }
+        folders.into_iter().for_each(|(name, shape)| merge_into(&mut sample.folders, &name, shape));
         if sample.is_full() {
             break;
         }
@@ -80,40 +93,111 @@ pub(crate) fn infer_from(config: &FilesConfig, files: impl Iterator<Item = Resul
     if sample.root.is_empty() {
         let names = config.path.all().join(", ");
         let what = if any { "no record can be read in" } else { "no file matches" };
-        return Err(Error::configuration(format!("the columns can't be told: {what} {names}"))
-            .hint("give the source a schema, or stages that say which columns they need"));
+        let folder = config.path.all().iter().find(|path| !any && Path::new(path).is_dir());
+        let error = Error::configuration(format!("the columns can't be told: {what} {names}"));
+        return Err(match folder.map(|folder| listing::no_match(folder)).and_then(|error| error.hint_text().map(str::to_owned)) {
+            Some(hint) => error.hint(hint),
+            None => error.hint("give the source a schema, or stages that say which columns they need"),
+        });
     }
     let fields: Vec<Field> = sample.root.into_iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect();
-    Ok(Arc::new(Schema::new(fields)))
+    with_folders(&Schema::new(fields), sample.folders)
 }
 
-struct Sample {
+/// That a header names each column once: all of them are read.
+fn check_header(path: &Path, names: &[String]) -> Result<()> {
+    match names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
+        None => Ok(()),
+        Some((_, name)) => Err(Error::configuration(format!("the header of {} names the column {name:?} twice", path.display()))
+            .hint("rename one of them in the file, or list the columns that you need in `schema`, without this one")),
+    }
+}
+
+/// The columns in the names of a path's folders, but for folders that the configuration names without a wildcard.
+fn sampled_folders(config: &FilesConfig, path: &Path) -> Vec<(String, Shape)> {
+    let is_named = |name: &str| {
+        let mut parts = config.path.all().iter().flat_map(|pattern| pattern.split('/'));
+        parts.any(|part| part.split_once('=').is_some_and(|(column, _)| column == name) && !part.contains(['*', '?', '[']))
+    };
+    let columns = folders::columns_of(path).into_iter().filter(|(name, _)| !is_named(name));
+    columns.map(|(name, value)| (name, value.as_deref().map_or(Shape::Unknown, Shape::of_text))).collect()
+}
+
+/// The columns of files, and behind them those of their folders that they lack.
+fn with_folders(files: &Schema, folders: Vec<(String, Shape)>) -> Result<SchemaRef> {
+    let missing = folders.into_iter().filter(|(name, _)| files.index_of(name).is_err());
+    let missing = missing.map(|(name, shape)| Arc::new(Field::new(name, shape.data_type(), true)));
+    Ok(Arc::new(Schema::new(files.fields().iter().cloned().chain(missing).collect::<Vec<_>>())))
+}
+
+/// Some columns of one file of text, with the types that its first records show.
+pub(super) fn fields_of(config: &FilesConfig, path: &Path, content: Content, names: &[String]) -> Result<Vec<Field>> {
+    let mut sample = Sample::default();
+    sample.take(config, config.format_of(path)?, path, content)?;
+    let wanted = sample.root.into_iter().filter(|(name, _)| names.contains(name));
+    Ok(wanted.map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect())
+}
+
+/// The type of a column that has these values, as JSON.
+pub(super) fn type_of(values: &[String]) -> DataType {
+    let mut all = Shape::Unknown;
+    values.iter().filter_map(|value| serde_json::from_str(value).ok()).for_each(|value: Value| all.merge(Shape::of(&value)));
+    all.data_type()
+}
+
+/// Some records.
+#[derive(Default)]
+pub(super) struct Sample {
     root: Vec<(String, Shape)>,
+    /// What stands in the names of folders.
+    folders: Vec<(String, Shape)>,
     records: usize,
     bytes: usize,
 }
 
 impl Sample {
-    fn is_full(&self) -> bool {
+    /// How many records it has.
+    pub(super) fn records(&self) -> usize {
+        self.records
+    }
+
+    /// The names of the columns that were seen.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.root.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// A column whose values are arrays of objects: where a file wraps its records into one object, they are in there.
+    pub(super) fn wrapped(&self) -> Option<&str> {
+        let holds_objects = |shape: &Shape| matches!(shape, Shape::List(items) if matches!(**items, Shape::Object(_)));
+        self.root.iter().find(|(_, shape)| holds_objects(shape)).map(|(name, _)| name.as_str())
+    }
+
+    pub(super) fn is_full(&self) -> bool {
         self.records >= SAMPLE_RECORDS || self.bytes >= SAMPLE_BYTES
     }
 
     /// Adds the first records of a file.
-    fn take(&mut self, config: &FilesConfig, format: Format, path: &Path, content: Content) -> Result<()> {
+    pub(super) fn take(&mut self, config: &FilesConfig, format: Format, path: &Path, content: Content) -> Result<()> {
+        if super::reader::parquet::length(&content) == 0 {
+            return Ok(());
+        }
+        super::reader::check_kind(config, path, &content)?;
         let mut names = Vec::new();
         let (mut framer, offset): (Box<dyn Framer>, u64) = match format {
             Format::Csv => {
                 let header = header::read(config, path, &content)?;
+                let framer = config.csv_framer(header.ends, header.names.len());
+                check_header(path, &header.names)?;
+                header.names.iter().for_each(|name| merge_into(&mut self.root, name, Shape::Unknown));
                 names = header.names;
-                names.iter().for_each(|name| merge_into(&mut self.root, name, Shape::Unknown));
-                (config.csv_framer(), header.length)
+                (framer, header.length)
             }
             Format::Json => (json_framer(config, path, &content, false)?, 0),
             _ => (Box::new(Lines::of_json()), 0),
         };
         let mut input = Input::open(content, path, config.compression_of(path), offset)?;
         let mut bytes = Vec::new();
-        let at_end = input.append(&mut bytes, SAMPLE_BYTES - self.bytes)? < SAMPLE_BYTES - self.bytes;
+        let at_end = input.append(&mut bytes, SAMPLE_BYTES - self.bytes)?;
         let mut start = if offset == 0 && bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         while !self.is_full() {
             match framer.frame(&bytes[start..], at_end) {
@@ -122,7 +206,7 @@ impl Sample {
                     start += next;
                     self.bytes += next;
                 }
-                Frame::Nothing { next } => start += next,
+                Frame::Malformed { next, .. } | Frame::Nothing { next } => start += next,
                 Frame::More | Frame::Broken { .. } | Frame::End => break,
             }
         }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use flate2::read::MultiGzDecoder;
 use wasmill_engine::{Error, Result};
 
-use super::content::{Content, Cursor};
+use super::content::{Content, Cursor, Noted, Unreadable};
+use super::damage::damaged;
+use super::gunzip::Gunzip;
 use crate::formats::Compression;
 
 /// So much is read in one go.
@@ -24,11 +25,13 @@ const SKIP_BYTES: usize = 256 << 10;
 pub struct Input {
     path: PathBuf,
     kind: Kind,
+    /// What stopped the last call of `append` when it had something to give.
+    failed: Option<Error>,
 }
 
 enum Kind {
     Plain { content: Content, offset: u64 },
-    Packed { stream: Box<dyn Read + Send>, packed: Arc<AtomicU64>, reported: u64, skip: Skip },
+    Packed { stream: Box<dyn Read + Send>, packed: Arc<AtomicU64>, unreadable: Unreadable, reported: u64, skip: Skip },
 }
 
 /// What lies before the offset at which a compressed file was opened.
@@ -39,7 +42,7 @@ struct Skip {
 
 /// Counts the compressed bytes that a decompressor takes.
 struct Counted {
-    content: Cursor,
+    content: Noted<Cursor>,
     count: Arc<AtomicU64>,
 }
 
@@ -55,18 +58,20 @@ impl Input {
     /// The bytes from `offset` on. A compressed file is decompressed from its start to get there, by [`Input::skip`].
     pub fn open(content: Content, path: &Path, compression: Compression, offset: u64) -> Result<Self> {
         if compression == Compression::None {
-            return Ok(Self { path: path.to_owned(), kind: Kind::Plain { content, offset } });
+            return Ok(Self { path: path.to_owned(), kind: Kind::Plain { content, offset }, failed: None });
         }
         let failed = |error| Error::io(format_args!("read {}", path.display()), error);
         let packed = Arc::new(AtomicU64::new(0));
-        let counted = Counted { content: Cursor::new(content, 0), count: packed.clone() };
+        let unreadable = Unreadable::default();
+        let content = Noted { inner: Cursor::new(content, 0), unreadable: unreadable.clone() };
+        let counted = Counted { content, count: Arc::clone(&packed) };
         let stream: Box<dyn Read + Send> = match compression {
             Compression::Zstd => Box::new(zstd::Decoder::new(counted).map_err(failed)?),
-            _ => Box::new(MultiGzDecoder::new(std::io::BufReader::with_capacity(128 << 10, counted))),
+            _ => Box::new(Gunzip::new(std::io::BufReader::with_capacity(128 << 10, counted))),
         };
         // What is skipped counts as read: it was, and a source counts all of such a file as what there is to read.
-        let kind = Kind::Packed { stream, packed, reported: 0, skip: Skip { offset, done: 0 } };
-        Ok(Self { path: path.to_owned(), kind })
+        let kind = Kind::Packed { stream, packed, unreadable, reported: 0, skip: Skip { offset, done: 0 } };
+        Ok(Self { path: path.to_owned(), kind, failed: None })
     }
 
     /// Passes over what lies before the offset, for [`SKIP_TIME`]. True once the next byte is the one at the offset.
@@ -74,7 +79,7 @@ impl Input {
     /// # Errors
     /// Environment: the file can't be read, or ends before the offset.
     pub fn skip(&mut self) -> Result<bool> {
-        let Kind::Packed { stream, skip: Skip { offset, done }, .. } = &mut self.kind else { return Ok(true) };
+        let Kind::Packed { stream, unreadable, skip: Skip { offset, done }, .. } = &mut self.kind else { return Ok(true) };
         if done == offset {
             return Ok(true);
         }
@@ -89,24 +94,33 @@ impl Input {
                 }
                 Ok(read) => *done += read as u64,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(unpack_failed(&self.path, error)),
+                Err(error) => return Err(unpack_failed(&self.path, error, unreadable)),
             }
         }
         Ok(done == offset)
     }
 
-    /// Appends at least `wanted` bytes; fewer only at the end of what there is. Reads no more than some 1 MiB above that.
-    pub fn append(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<usize> {
+    /// Appends at least `wanted` bytes, or all that there are; true at their end. Reads no more than some 1 MiB above that. What can
+    /// be read before a failure is given first, and the next call fails.
+    pub fn append(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<bool> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         while !self.skip()? {}
         let before = buffer.len();
         while buffer.len() - before < wanted {
             let step = (wanted - (buffer.len() - before)).clamp(4 << 10, STEP_BYTES);
-            let read = self.step(buffer, step)?;
-            if read == 0 {
-                break;
+            match self.step(buffer, step) {
+                Ok(0) => return Ok(true),
+                Ok(_) => {}
+                Err(error) if buffer.len() > before => {
+                    self.failed = Some(error);
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(buffer.len() - before)
+        Ok(false)
     }
 
     fn step(&mut self, buffer: &mut Vec<u8>, step: usize) -> Result<usize> {
@@ -117,10 +131,11 @@ impl Input {
                 *offset += read as u64;
                 Ok(read)
             }
-            Kind::Packed { stream, .. } => {
+            Kind::Packed { stream, unreadable, .. } => {
                 let before = buffer.len();
                 buffer.reserve(step);
-                let read = stream.take(step as u64).read_to_end(buffer).map_err(|error| unpack_failed(&self.path, error))?;
+                let read = stream.take(step as u64).read_to_end(buffer);
+                let read = read.map_err(|error| unpack_failed(&self.path, error, unreadable))?;
                 debug_assert_eq!(buffer.len(), before + read);
                 Ok(read)
             }
@@ -139,8 +154,12 @@ impl Input {
     }
 }
 
-fn unpack_failed(path: &Path, error: std::io::Error) -> Error {
-    Error::environment(format!("cannot unpack {}: {error}", path.display()))
-        .hint("the file is damaged, cut short, still being written, or not compressed as its name or `compression` says")
-        .caused_by(error)
+fn unpack_failed(path: &Path, error: std::io::Error, unreadable: &Unreadable) -> Error {
+    if unreadable.is_set() {
+        return Error::io(format_args!("read {}", path.display()), error);
+    }
+    damaged(
+        format!("cannot unpack {}: {error}", path.display()),
+        "the file is damaged, cut short, still being written, or not compressed as its name or `compression` says",
+    )
 }

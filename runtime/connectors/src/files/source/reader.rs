@@ -2,6 +2,7 @@
 
 pub(super) mod batch;
 pub(super) mod convert;
+mod guard;
 pub(super) mod header;
 pub(super) mod parquet;
 mod text;
@@ -10,19 +11,23 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
 use wasmill_engine::{Error, Mode, Result, Split, SplitReader};
 
+use self::batch::Assembler;
 use super::Shared;
 use super::config::FilesConfig;
 use super::content::Content;
+use super::damage::{MAGIC_BYTES, other_kind};
 use super::frame::{Array, Framer, Lines, Objects};
 use super::identity::{Identity, Position, changed};
+use super::infer;
 use super::input::Input;
+use super::late::{LateColumns, fail_with};
+use super::naming;
 use super::splits::{self, Part, SPLIT_BYTES};
 use crate::formats::csv::CsvDecoder;
 use crate::formats::json::JsonDecoder;
-use crate::formats::{Format, RecordDecoder};
+use crate::formats::{Compression, Format, RecordDecoder};
 
 /// Opens a split where it stands.
 pub fn open(shared: &Arc<Shared>, split: &Split) -> Result<Box<dyn SplitReader>> {
@@ -32,16 +37,22 @@ pub fn open(shared: &Arc<Shared>, split: &Split) -> Result<Box<dyn SplitReader>>
     if !position.file.is_start_of(&file, &path)? {
         return Err(changed(&path, "it is shorter, or its beginning is another"));
     }
-    if let Part::RowGroup(group) = part {
-        return Ok(Box::new(parquet::GroupReader::open(shared, &path, Content::File(file), group, position)?));
+    guard::guarded(shared, &path, position, |position| open_part(shared, &path, Content::File(file), part, position))
+}
+
+fn open_part(shared: &Arc<Shared>, path: &Path, content: Content, part: Part, position: Position) -> Result<Box<dyn SplitReader>> {
+    match part {
+        Part::RowGroup(group) => Ok(Box::new(parquet::GroupReader::open(shared, path, content, group, position)?)),
+        Part::Whole => open_whole(shared, path, content, position),
+        Part::From(start) => {
+            // What a batch reads is what was there when it looked.
+            let end = match shared.mode {
+                Mode::Stream => start + SPLIT_BYTES,
+                Mode::Batch => position.file.size.min(start + SPLIT_BYTES),
+            };
+            Ok(Box::new(text::TextReader::open(shared, path.to_owned(), content, part, position, Some(end))?))
+        }
     }
-    // What a batch reads is what was there when it looked.
-    let end = match (part, shared.mode) {
-        (Part::From(start), Mode::Stream) => Some(start + SPLIT_BYTES),
-        (Part::From(start), Mode::Batch) => Some(position.file.size.min(start + SPLIT_BYTES)),
-        _ => None,
-    };
-    Ok(Box::new(text::TextReader::open(shared, path, Content::File(file), part, position, end)?))
 }
 
 /// Opens all of something that lies in a store, from an offset on: a byte after decompression, or a row of Parquet. What it is
@@ -49,10 +60,30 @@ pub fn open(shared: &Arc<Shared>, split: &Split) -> Result<Box<dyn SplitReader>>
 pub fn open_remote(shared: &Arc<Shared>, path: PathBuf, content: Content, (offset, ended): (u64, bool)) -> Result<Box<dyn SplitReader>> {
     let file = Identity { size: parquet::length(&content), head: String::new(), head_bytes: 0 };
     let position = Position { offset, file, ended };
-    if shared.config.format_of(&path)? == Format::Parquet {
-        return Ok(Box::new(parquet::whole::WholeReader::open(shared, path, content, position)?));
+    guard::guarded(shared, &path, position, |position| open_whole(shared, &path, content, position))
+}
+
+fn open_whole(shared: &Arc<Shared>, path: &Path, content: Content, position: Position) -> Result<Box<dyn SplitReader>> {
+    if shared.config.format_of(path)? == Format::Parquet {
+        return Ok(Box::new(parquet::whole::WholeReader::open(shared, path.to_owned(), content, position)?));
     }
-    Ok(Box::new(text::TextReader::open(shared, path, content, Part::Whole, position, None)?))
+    if position.offset == 0 {
+        check_kind(&shared.config, path, &content)?;
+    }
+    Ok(Box::new(text::TextReader::open(shared, path.to_owned(), content, Part::Whole, position, None)?))
+}
+
+/// That a plain text file is not one of another kind, by what it begins with.
+///
+/// # Errors
+/// Environment: it is.
+pub(super) fn check_kind(config: &FilesConfig, path: &Path, content: &Content) -> Result<()> {
+    if config.compression_of(path) != Compression::None {
+        return Ok(());
+    }
+    let mut begin = Vec::with_capacity(MAGIC_BYTES);
+    content.append(&mut begin, MAGIC_BYTES, 0).map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+    other_kind(path, &begin).map_or(Ok(()), Err)
 }
 
 /// Cuts a file of JSON into records: the elements of one array, or objects one after the other. Its first byte tells which.
@@ -62,38 +93,70 @@ pub(super) fn json_framer(config: &FilesConfig, path: &Path, content: &Content, 
     let (mut bytes, mut wanted) = (Vec::new(), 4 << 10);
     loop {
         let missing = wanted - bytes.len();
-        let at_end = input.append(&mut bytes, missing)? < missing;
+        let at_end = input.append(&mut bytes, missing)?;
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'{') => return Ok(Box::new(Objects::default())),
-            None if !at_end && wanted < config.max_record_bytes() => wanted *= 2,
-            _ => return Ok(Box::new(Array::new(resumed))),
+        let first = text.iter().position(|byte| !byte.is_ascii_whitespace());
+        // Of an array, where its first element begins counts too.
+        let value = first.map(|first| (first, text[first..].iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b'[')));
+        match value {
+            Some((first, _)) if text[first] == b'{' => return Ok(Box::new(Objects::new(column(text, first)))),
+            None | Some((_, None)) if !at_end && wanted < config.max_record_bytes() => wanted *= 2,
+            Some((first, Some(behind))) => return Ok(Box::new(Array::new(resumed, column(text, first + behind)))),
+            _ => return Ok(Box::new(Array::new(resumed, 0))),
         }
     }
+}
+
+/// How many bytes stand before a place on its line.
+fn column(text: &[u8], at: usize) -> usize {
+    at - memchr::memrchr(b'\n', &text[..at]).map_or(0, |feed| feed + 1)
 }
 
 /// What reads the records of a format.
 struct OpenedFormat {
     framer: Box<dyn Framer>,
     decoder: Box<dyn RecordDecoder>,
+    assembler: Assembler,
     /// Where the first record may begin: behind a header.
     first_record: u64,
+    /// Columns of the header that were not asked for.
+    late: Vec<String>,
 }
 
-fn open_format(shared: &Shared, path: &Path, content: &Content, columns: &SchemaRef, offset: u64) -> Result<OpenedFormat> {
+fn open_format(shared: &Shared, path: &Path, content: &Content, offset: u64) -> Result<OpenedFormat> {
     let config = &shared.config;
-    let json = |framer: Box<dyn Framer>| -> Result<OpenedFormat> {
-        Ok(OpenedFormat { framer, decoder: Box::new(JsonDecoder::new(columns.clone())?), first_record: 0 })
+    let assembler = Assembler::new(Arc::clone(&shared.name), naming::name_of(path).into(), Arc::clone(&shared.schema));
+    let framer: Box<dyn Framer> = match config.format_of(path)? {
+        Format::Jsonl => Box::new(Lines::of_json()),
+        Format::Json => json_framer(config, path, content, offset > 0)?,
+        Format::Csv => return open_csv(shared, path, content, assembler),
+        Format::Parquet => return Err(Error::bug("parquet is not read as text")),
     };
-    match config.format_of(path)? {
-        Format::Jsonl => json(Box::new(Lines::of_json())),
-        Format::Json => json(json_framer(config, path, content, offset > 0)?),
-        Format::Csv => {
-            let header = header::read(config, path, content)?;
-            let decoder = CsvDecoder::new(columns.clone(), &header.names, config.csv.options());
-            let decoder = decoder.map_err(|error| error.at(path.display().to_string()))?;
-            Ok(OpenedFormat { framer: config.csv_framer(), decoder: Box::new(decoder), first_record: header.length })
-        }
-        Format::Parquet => Err(Error::bug("parquet is not read as text")),
+    let assembler = assembler.with_folders(path, None)?;
+    let mut decoder = Box::new(JsonDecoder::new(assembler.decoded_schema())?);
+    if shared.late.mode != LateColumns::Ignore {
+        decoder.watch();
     }
+    Ok(OpenedFormat { framer, decoder, assembler, first_record: 0, late: Vec::new() })
+}
+
+fn open_csv(shared: &Shared, path: &Path, content: &Content, assembler: Assembler) -> Result<OpenedFormat> {
+    let config = &shared.config;
+    let header = header::read(config, path, content)?;
+    let assembler = assembler.with_folders(path, Some(&|name: &str| header.names.iter().any(|column| column == name)))?;
+    let columns = assembler.decoded_schema();
+    let late = shared.late.of(&shared.schema, header.names.iter().map(String::as_str));
+    if shared.late.mode == LateColumns::Fail && !late.is_empty() {
+        let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+        fail_with(&shared.name, path, infer::fields_of(config, path, copy, &late)?)?;
+    }
+    // A file without any record has no columns to miss.
+    let names = match header.names.is_empty() {
+        true => columns.fields().iter().map(|field| field.name().clone()).collect(),
+        false => header.names,
+    };
+    let decoder = CsvDecoder::new(columns, &names, config.csv.options());
+    let decoder = Box::new(decoder.map_err(|error| error.at(path.display().to_string()))?);
+    let framer = config.csv_framer(header.ends, names.len());
+    Ok(OpenedFormat { framer, decoder, assembler, first_record: header.length, late })
 }

@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 use wasmill_engine::{Error, Mode, Progress, Result, Retired, Split};
 
 use super::Shared;
+use super::config::OnBadFile;
 use super::content::Content;
-use super::identity::{Identity, Position, changed};
+use super::damage::damage;
+use super::identity::{HEAD_BYTES, Identity, Position, changed};
+use super::naming::{name_of, path_of};
+use super::reader::check_kind;
 use super::record;
-use crate::formats::Format;
+use crate::formats::{Compression, Format};
 
 /// Files that are read by lines are cut at the multiples of this. It may never change, for splits are known by where they begin.
 /// Larger ones would leave lanes idle at the end of a file, smaller ones would cut batches short and make checkpoints long.
@@ -67,9 +71,9 @@ pub struct Begun<'a> {
 /// The name of a split. Each ends in its part, so that no file's name can look like another's split.
 pub fn name(path: &Path, part: Part) -> String {
     match part {
-        Part::Whole => format!("{}@all", path.display()),
-        Part::From(start) => format!("{}@{start}", path.display()),
-        Part::RowGroup(group) => format!("{}@group{group}", path.display()),
+        Part::Whole => format!("{}@all", name_of(path)),
+        Part::From(start) => format!("{}@{start}", name_of(path)),
+        Part::RowGroup(group) => format!("{}@group{group}", name_of(path)),
     }
 }
 
@@ -83,7 +87,7 @@ pub fn parse_name(name: &str) -> Result<(PathBuf, Part)> {
         Some(group) => Some(Part::RowGroup(group.parse().ok()?)),
         None => Some(Part::From(part.parse().ok()?)),
     };
-    name.rsplit_once('@').and_then(|(path, suffix)| Some((path.into(), part(suffix)?))).ok_or_else(|| {
+    name.rsplit_once('@').and_then(|(path, suffix)| Some((path_of(path), part(suffix)?))).ok_or_else(|| {
         Error::environment(format!("{name:?} in the checkpoint is not a split of files"))
             .hint("has the source been replaced by one of another kind?")
     })
@@ -131,9 +135,10 @@ pub fn of_file(shared: &Shared, path: &Path, begun: &Begun<'_>, known: &mut Hash
         return Err(changed(path, "its beginning is another"));
     }
     let cut = Cut { shared, path, file: &file, identity: &identity, begun };
-    let next = match shared.config.by_lines(path)? {
-        true => Some(cut.by_lines(next, found)?),
-        false => {
+    let next = match cut.way(next)? {
+        Way::None => return Ok(()),
+        Way::Lines => Some(cut.by_lines(next, found)?),
+        Way::Whole => {
             cut.whole_or_groups(found)?;
             None
         }
@@ -175,7 +180,68 @@ struct Cut<'a> {
     begun: &'a Begun<'a>,
 }
 
+/// How a file is read.
+enum Way {
+    /// Not yet: there is nothing in it.
+    None,
+    /// By lines.
+    Lines,
+    /// Whole, or by row groups.
+    Whole,
+}
+
 impl Cut<'_> {
+    /// How the file is read, of which `known` bytes have been cut in this run.
+    ///
+    /// # Errors
+    /// Environment: it is of another kind than its name says.
+    fn way(&self, known: u64) -> Result<Way> {
+        let config = &self.shared.config;
+        let lines = config.by_lines(self.path)?;
+        let was_begun = |part: Part| self.begun(part).is_some();
+        // One that was set aside was read whole, whatever its name says.
+        if known == 0 && was_begun(Part::Whole) {
+            return Ok(Way::Whole);
+        }
+        if known > 0 || !self.begun.entries.is_empty() || was_begun(Part::From(0)) || was_begun(Part::RowGroup(0)) {
+            return Ok(if lines { Way::Lines } else { Way::Whole });
+        }
+        let format = config.format_of(self.path)?;
+        if format != Format::Parquet
+            && let Err(error) = check_kind(config, self.path, &self.content()?)
+        {
+            return match config.on_bad_file {
+                OnBadFile::SetAside if damage(&error).is_some() => Ok(Way::Whole),
+                _ => Err(error),
+            };
+        }
+        if lines && format != Format::Csv {
+            return Ok(Way::Lines);
+        }
+        if self.identity.size == 0 || (config.compression_of(self.path) == Compression::None && !self.has_begun(format, lines)?) {
+            return Ok(Way::None);
+        }
+        Ok(if lines { Way::Lines } else { Way::Whole })
+    }
+
+    /// Whether a plain file has something to read: CSV its header, JSON anything but white space. What is still empty is waited for, by a
+    /// stream or by the next run.
+    fn has_begun(&self, format: Format, lines: bool) -> Result<bool> {
+        if self.identity.size > HEAD_BYTES || format == Format::Parquet {
+            return Ok(true);
+        }
+        let mut head = vec![0; self.identity.size as usize];
+        self.file.read_exact_at(&mut head, 0).map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        Ok(match (format, text.iter().position(|byte| !is_line_end(byte))) {
+            (_, None) => false,
+            // Of a file that grows, the whole line of the header has to be there.
+            (Format::Csv, Some(first)) => !(lines && self.shared.mode == Mode::Stream) || text[first..].contains(&b'\n'),
+            _ => !text.iter().all(u8::is_ascii_whitespace),
+        })
+    }
+
     fn split(&self, part: Part, offset: u64, ended: bool) -> Split {
         let position = Position { offset, file: self.identity.clone(), ended };
         Split { id: name(self.path, part).into(), position: position.to_value() }
@@ -253,8 +319,14 @@ impl Cut<'_> {
         [Part::Whole, Part::RowGroup(0)].into_iter().filter_map(|part| self.begun(part)).try_for_each(|(position, _)| check(&position))?;
         let parts: Vec<(Part, u64)> = match self.shared.config.format_of(self.path)? {
             Format::Parquet => {
-                let groups = super::reader::parquet::row_groups(&self.content()?, self.path, &self.shared.schema)?;
-                (0..).map(Part::RowGroup).zip(groups).collect()
+                match super::reader::parquet::row_groups(&self.content()?, self.path, &self.shared.schema) {
+                    Ok(groups) => (0..).map(Part::RowGroup).zip(groups).collect(),
+                    // Its reader meets the damage again, and sets it aside.
+                    Err(error) if self.shared.config.on_bad_file == OnBadFile::SetAside && damage(&error).is_some() => {
+                        vec![(Part::Whole, self.identity.size)]
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             _ => vec![(Part::Whole, self.identity.size)],
         };

@@ -51,8 +51,9 @@ impl Window {
         self.base += self.start as u64;
         self.start = 0;
         let missing = wanted.saturating_sub(buffer.len());
-        self.at_end = input.append(&mut buffer, missing)? < missing;
+        let appended = input.append(&mut buffer, missing);
         self.data = Bytes::from(buffer);
+        self.at_end = appended?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 mod build;
 mod convert;
 
+use arrow_array::ArrayRef;
 use arrow_array::builder::BooleanBufferBuilder;
 use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{DataType, Field, FieldRef, Fields, TimeUnit};
@@ -279,4 +280,20 @@ fn cut(offsets: &mut Vec<i32>, len: usize) -> usize {
 fn undecodable(field: &Field) -> Error {
     Error::configuration(format!("column {}: the type {} can't be read from text", field.name(), field.data_type()))
         .hint("use Boolean, an integer, a float, Decimal128, Utf8, Binary, Date32, Timestamp, List, Struct or Map")
+}
+
+/// A column of one value, read from its text; `None` is a null. The inner error says why the text does not fit.
+///
+/// # Errors
+/// Configuration: the type can't be read from text.
+pub(crate) fn one_value(field: FieldRef, text: Option<&str>) -> Result<Step<ArrayRef>> {
+    let mut column = Column::new(field)?;
+    let appended = match text {
+        Some(text) => column.append_text(text),
+        None => column.append_null(),
+    };
+    match appended {
+        Ok(()) => column.finish().map(Ok),
+        Err(bad) => Ok(Err(bad)),
+    }
 }

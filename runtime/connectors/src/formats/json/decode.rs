@@ -9,8 +9,9 @@ use arrow_schema::SchemaRef;
 use wasmill_engine::{Error, Result};
 
 use super::cursor::{Cursor, JsonText};
-use crate::formats::RecordDecoder;
+use super::watch::Watch;
 use crate::formats::columns::{BadRecord, Column, Object, Step, Values};
+use crate::formats::{RecordDecoder, Unknown};
 
 /// One record may fill at most this many cells of nested columns: `[{},{},…]` is short as text and long as columns.
 const MAX_CELLS_OF_RECORD: usize = 4 << 20;
@@ -31,6 +32,14 @@ struct Scratch {
     /// The cells of nested columns so far, in this batch and before this record.
     cells: usize,
     cells_before: usize,
+    /// Keys that no column takes, where somebody wants to know.
+    watch: Option<Watch>,
+}
+
+impl Scratch {
+    fn pending(&self) -> usize {
+        self.watch.as_ref().map_or(0, Watch::pending)
+    }
 }
 
 impl JsonDecoder {
@@ -55,6 +64,9 @@ impl RecordDecoder for JsonDecoder {
                 Err(bad) => Err(bad),
             },
         };
+        if let Some(watch) = &mut self.state.watch {
+            watch.end(decoded.is_ok());
+        }
         match decoded {
             Ok(()) => self.rows += 1,
             Err(_) => {
@@ -63,6 +75,14 @@ impl RecordDecoder for JsonDecoder {
             }
         }
         decoded
+    }
+
+    fn watch(&mut self) {
+        self.state.watch = Some(Watch::default());
+    }
+
+    fn unknown(&mut self) -> Vec<Unknown> {
+        self.state.watch.as_mut().map_or_else(Vec::new, Watch::take)
     }
 
     fn rows(&self) -> usize {
@@ -96,6 +116,7 @@ fn decode_object(cursor: &mut Cursor<'_>, object: &mut Object, row: usize, depth
             if cursor.peek() != Some(b'"') {
                 return Err(cursor.malformed("a key in quotes"));
             }
+            let key_on = cursor.rest();
             let column = match keys.expected(position, cursor.rest()) {
                 Some((length, column)) => {
                     cursor.advance(length);
@@ -108,16 +129,27 @@ fn decode_object(cursor: &mut Cursor<'_>, object: &mut Object, row: usize, depth
                 }
             };
             position += 1;
+            let key = &key_on[..key_on.len() - cursor.rest().len()];
             cursor.expect(b':', "a colon")?;
             match column.and_then(|index| columns.get_mut(index as usize)) {
-                None => cursor.skip(depth + 1)?,
+                None => {
+                    let value_on = cursor.rest();
+                    cursor.skip(depth + 1)?;
+                    if let Some(watch) = &mut state.watch {
+                        watch.saw(key, &value_on[..value_on.len() - cursor.rest().len()], depth);
+                    }
+                }
                 Some(column) => {
                     if column.len() > row {
                         column.truncate(row);
                     } else {
                         filled += 1;
                     }
+                    let pending = state.pending();
                     decode_value(cursor, column, depth + 1, state).map_err(|bad| bad.within(column.field.name()))?;
+                    if let Some(watch) = state.watch.as_mut().filter(|watch| watch.pending() > pending) {
+                        watch.within(pending, column.field.name());
+                    }
                 }
             }
             if !cursor.goes_on(b'}')? {

@@ -28,6 +28,7 @@ mod cursor;
 mod decode;
 mod encode;
 mod scan;
+mod watch;
 
 pub use cursor::MAX_DEPTH;
 pub use decode::JsonDecoder;

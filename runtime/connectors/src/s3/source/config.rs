@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use super::pattern::Pattern;
-use crate::files::source::{CsvConfig, FilesConfig, Paths};
+use crate::files::source::{CsvConfig, FilesConfig, OnBadFile, Paths};
 use crate::formats::{Compression, Format};
 use crate::period;
 use crate::s3::S3Config;
@@ -26,7 +26,8 @@ pub struct S3SourceConfig {
     ///
     /// An address or a list of addresses. One that ends with `/` means all objects below it. `*` and `?` match within a part of a key
     /// between slashes, `**` any parts, `[a-z]` one character. Parts that begin with `.` or `_` match only where the pattern has that
-    /// character. Everything below the part before the first wildcard is listed.
+    /// character. Everything below the part before the first wildcard is listed. Parts named `column=value` give the column to the
+    /// records that lack it.
     pub uri: Paths,
     /// `connection: { endpoint: "http://127.0.0.1:9000" }`
     ///
@@ -74,6 +75,13 @@ pub struct S3SourceConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub max_record: Option<bytesize::ByteSize>,
+    /// `on_bad_file: set_aside`
+    ///
+    /// What to do with an object that is damaged, cut short or of another kind than its key says: `stop` the run, or `set_aside`: the
+    /// rows before the damage are kept, the rest is not read, and the dead letters get one entry with code `bad-file` and the object's
+    /// address. An empty object has no rows and is never damaged.
+    #[serde(default)]
+    pub on_bad_file: OnBadFile,
 }
 
 impl S3SourceConfig {
@@ -92,6 +100,7 @@ impl S3SourceConfig {
             max_record: self.max_record,
             allow_empty: true,
             follow: None,
+            on_bad_file: self.on_bad_file,
         }
     }
 

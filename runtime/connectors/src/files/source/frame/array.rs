@@ -1,160 +1,117 @@
-//! The elements of one JSON array that is a whole file.
+//! The elements of the JSON array that is a whole file.
 
-use memchr::memchr2;
-
+use super::nesting::{Nesting, broken};
 use super::{Frame, Framer};
 
-/// Elements are told apart by brackets and strings alone, so that one that is malformed inside costs only itself. Where the array itself
-/// breaks (a comma is missing, the file ends early), the rest of the file can't be told apart any more.
+/// Elements are told apart by brackets and strings alone, so that one that is malformed inside costs only itself. A comma that is missing
+/// or stands twice costs nothing, and neither does a second array behind the first.
 pub struct Array {
     state: State,
     inside: bool,
     nesting: Nesting,
-}
-
-/// Where the look for the end of a JSON value stands.
-#[derive(Default)]
-pub(super) struct Nesting {
-    /// How many of its bytes have been looked at.
-    pub(super) looked_at: usize,
-    /// The depth of brackets.
-    depth: usize,
-    /// Whether a string is open.
-    in_string: bool,
+    /// How many bytes lie between here and the bracket that closed the array, that bracket included.
+    behind_bracket: usize,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     /// Before the opening bracket.
     Start,
-    /// After it: an element or the end.
-    First,
-    /// After a comma.
-    Element,
-    /// After an element.
-    After,
-    /// Somewhere between elements.
-    Resumed,
+    /// Between elements.
+    Between,
     /// After the closing bracket.
     Done,
 }
 
 impl Array {
-    /// A framer at the start of the file, or between two elements.
-    pub fn new(resumed: bool) -> Self {
-        let state = if resumed { State::Resumed } else { State::Start };
-        Self { state, inside: false, nesting: Nesting::default() }
+    /// A framer at the start of the file, or between two elements. `indent` is the column of the first element.
+    pub fn new(resumed: bool, indent: usize) -> Self {
+        let state = if resumed { State::Between } else { State::Start };
+        Self { state, inside: false, nesting: Nesting::new(indent), behind_bracket: 0 }
     }
 
-    /// What a byte that begins no element means here.
-    fn between(&mut self, byte: u8) -> Option<Frame> {
-        let next = match (self.state, byte) {
-            (State::Start, b'[') => State::First,
+    /// What bytes that begin no element mean here.
+    fn between(&mut self, bytes: &[u8], at_end: bool) -> Option<Frame> {
+        let white = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
+        if white > 0 {
+            return Some(self.nothing(white));
+        }
+        let Some(&byte) = bytes.first() else { return Some(if at_end { self.at_end() } else { Frame::More }) };
+        match (self.state, byte) {
+            (State::Start | State::Done, b'[') => {
+                self.state = State::Between;
+                self.behind_bracket = 0;
+                Some(Frame::Nothing { next: 1 })
+            }
             (State::Start, _) => {
-                return Some(broken(
-                    "the file is not a JSON array: [ is missing at its start; if it holds one object a line, set `format: jsonl`",
-                ));
+                Some(broken("the file is not a JSON array: [ is missing at its start; if it holds one object a line, set `format: jsonl`"))
             }
-            (State::First | State::After | State::Resumed, b']') => State::Done,
-            (State::After | State::Resumed, b',') => State::Element,
-            (State::After, _) => return Some(broken("a comma or ] is missing after a record; nothing can be read from here on")),
-            (State::First | State::Element, b',' | b']') => {
-                return Some(broken("a record is missing before a comma or ]; nothing can be read from here on"));
+            (State::Between, b']') => {
+                self.state = State::Done;
+                Some(self.nothing(1))
             }
-            (State::Done, _) => return Some(broken("there is more after the end of the JSON array; it has not been read")),
-            _ => return None,
-        };
-        self.state = next;
-        Some(Frame::Nothing { next: 1 })
+            (State::Between, b',') => Some(Frame::Nothing { next: 1 }),
+            // What follows the array is no part of it, but may be records all the same.
+            (State::Done, b'{' | b',') => {
+                self.state = State::Between;
+                self.behind_bracket = 0;
+                (byte == b',').then_some(Frame::Nothing { next: 1 })
+            }
+            (State::Done, _) => Some(broken("what follows the end of the JSON array is not JSON")),
+            (State::Between, _) => None,
+        }
+    }
+
+    fn nothing(&mut self, next: usize) -> Frame {
+        if self.state == State::Done {
+            self.behind_bracket += next;
+        }
+        Frame::Nothing { next }
     }
 
     fn at_end(&self) -> Frame {
         match self.state {
             State::Start | State::Done => Frame::End,
-            _ => broken("the file ends before the ] of its JSON array: it has been cut short"),
+            State::Between => broken("the file ends before the ] of its JSON array: it has been cut short"),
         }
     }
-}
-
-impl Nesting {
-    /// The length of the value that `bytes` begin with, if it ends in them.
-    pub(super) fn end(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut at = self.looked_at;
-        while let Some(&byte) = bytes.get(at) {
-            if self.in_string {
-                match memchr2(b'"', b'\\', &bytes[at..]).map(|index| at + index) {
-                    Some(quote) if bytes[quote] == b'"' => {
-                        self.in_string = false;
-                        at = quote + 1;
-                        if self.depth == 0 {
-                            return Some(at);
-                        }
-                    }
-                    // An escape that the window cuts in two is looked at again.
-                    Some(slash) if slash + 1 >= bytes.len() => {
-                        self.looked_at = slash;
-                        return None;
-                    }
-                    Some(slash) => at = slash + 2,
-                    None => at = bytes.len(),
-                }
-                continue;
-            }
-            match byte {
-                b'"' => self.in_string = true,
-                b'[' | b'{' => self.depth += 1,
-                b']' | b'}' if self.depth == 0 => return Some(at),
-                b']' | b'}' => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        return Some(at + 1);
-                    }
-                }
-                b',' | b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 => return Some(at),
-                _ => {}
-            }
-            at += 1;
-        }
-        self.looked_at = at;
-        None
-    }
-}
-
-fn broken(message: &str) -> Frame {
-    Frame::Broken { message: message.to_owned() }
 }
 
 impl Framer for Array {
     fn frame(&mut self, bytes: &[u8], at_end: bool) -> Frame {
-        if !self.inside {
-            let white = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
-            if white > 0 {
-                return Frame::Nothing { next: white };
-            }
-            let Some(&byte) = bytes.first() else { return if at_end { self.at_end() } else { Frame::More } };
-            if let Some(frame) = self.between(byte) {
-                return frame;
-            }
+        if !self.inside
+            && let Some(frame) = self.between(bytes, at_end)
+        {
+            return frame;
         }
         self.inside = true;
-        match self.nesting.end(bytes) {
-            // A stray closing brace is an element of its own, or it would never be passed.
-            Some(length) => {
-                *self = Self { state: State::After, ..Self::new(false) };
-                let length = length.max(1);
-                Frame::Record { length, next: length }
-            }
-            None if at_end => broken("the file ends within a record of its JSON array: it has been cut short"),
-            None => Frame::More,
+        let frame = self.nesting.frame(bytes, at_end);
+        if matches!(frame, Frame::Record { .. } | Frame::Malformed { .. }) {
+            self.inside = false;
+            self.nesting.begin_again();
         }
+        frame
     }
 
     fn forget(&mut self, count: usize) {
-        self.nesting.looked_at -= count;
+        self.nesting.forget(count);
     }
 
     fn looked_at(&self) -> usize {
         self.nesting.looked_at
+    }
+
+    fn resume(&mut self, bytes: &[u8]) -> Frame {
+        let frame = self.nesting.resume(bytes);
+        if matches!(frame, Frame::Malformed { .. }) {
+            self.inside = false;
+            self.nesting.begin_again();
+        }
+        frame
+    }
+
+    fn step_back(&self) -> usize {
+        self.behind_bracket
     }
 }
 
@@ -164,7 +121,7 @@ mod tests {
     use super::*;
 
     fn elements(text: &str, step: usize) -> (Vec<String>, Option<String>) {
-        records(Array::new(false), text, step)
+        records(Array::new(false, 1), text, step)
     }
 
     #[test]
@@ -179,21 +136,99 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_array_gives_what_came_before() {
+    fn what_lies_between_elements_costs_none_of_them() {
+        for (text, expected) in [
+            ("[{} {}\n{}]", &["{}", "{}", "{}"][..]),
+            ("[,{},,{},]", &["{}", "{}"]),
+            ("[{\"a\":1},{\"a\":2}]\n[{\"a\":3}]\n", &["{\"a\":1}", "{\"a\":2}", "{\"a\":3}"]),
+            ("[{}] {}, {}]", &["{}", "{}", "{}"]),
+            ("[}]", &["}"]),
+            ("[{} x, {}]", &["{}", "x", "{}"]),
+        ] {
+            for step in 1..=text.len() {
+                assert_eq!(elements(text, step), (expected.iter().map(|&text| text.to_owned()).collect(), None), "{text}, step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_element_that_never_ends_costs_its_own_lines_only() {
+        for (text, expected) in [
+            // A string that is never closed.
+            (
+                "[\n{\"a\":\"x},\n{\"a\":\"y\"},\n{\"a\":\"z\"}\n]",
+                &["a string holds a line feed or is never closed, or brackets do not match: {\"a\":\"x}", "{\"a\":\"y\"}", "{\"a\":\"z\"}"]
+                    [..],
+            ),
+            // A brace that is missing.
+            (
+                "[{\"a\":{\"b\":1},\n {\"a\":2},\n {\"a\":3}]",
+                &["a string holds a line feed or is never closed, or brackets do not match: {\"a\":{\"b\":1}", "{\"a\":2}", "{\"a\":3}"],
+            ),
+            (
+                "[{\"a\":{\"b\":1}\n,{\"a\":2}\n,{\"a\":3}]",
+                &["a string holds a line feed or is never closed, or brackets do not match: {\"a\":{\"b\":1}", "{\"a\":2}", "{\"a\":3}"],
+            ),
+            // Objects that lie inside are indented further, and are no records.
+            (
+                "[\n {\n  \"a\": \"x,\n  \"b\": [\n   {\"c\": 1}\n  ]\n },\n {\n  \"a\": 1\n }\n]",
+                &[
+                    "a string holds a line feed or is never closed, or brackets do not match: {\n  \"a\": \"x,\n  \"b\": [\n   {\"c\": 1}\n  ]\n }",
+                    "{\n  \"a\": 1\n }",
+                ],
+            ),
+            // A line feed in a string that is closed costs its record only.
+            ("[{\"a\":\"x\ny\"},{\"a\":\"z\"}]", &["{\"a\":\"x\ny\"}", "{\"a\":\"z\"}"]),
+        ] {
+            for step in 1..=text.len() {
+                assert_eq!(elements(text, step), (expected.iter().map(|&text| text.to_owned()).collect(), None), "{text}, step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_no_next_element_can_be_found_the_file_is_broken() {
         for (text, count, why) in [
             ("{\"a\":1}", 0, "[ is missing"),
-            ("[{} {}]", 1, "a comma or ] is missing"),
-            ("[{},]", 1, "a record is missing"),
             ("[{},{\"a\":", 1, "ends within a record"),
+            ("[{\"a\":\"x},{\"a\":\"y\"},{\"a\":\"z\"}]", 0, "ends within a record"),
             ("[{},{}", 2, "ends before the ]"),
-            ("[{}]]", 1, "more after the end"),
-            ("[}]", 1, ""),
+            ("[{}]]", 1, "what follows the end"),
+            ("[{\"a\":{\"b\":1},{\"a\":2}]", 1, "ends before the ]"),
         ] {
             for step in 1..=text.len() {
                 let (found, message) = elements(text, step);
                 assert_eq!(found.len(), count, "{text}");
-                assert!(message.unwrap_or_default().contains(why), "{text}");
+                assert!(message.is_some_and(|message| message.contains(why)), "{text}");
             }
         }
+        let mut long = Array::new(true, 0);
+        assert_eq!(long.frame(b"{\"a\":\"x},{id:", false), Frame::More);
+        assert!(matches!(long.resume(b"{\"a\":\"x},{id:"), Frame::More), "in a string everything may stand");
+        let text = b"{\"a\":\"x},{\"id\":2},{\"id\":3},";
+        assert_eq!(Array::new(true, 0).frame(text, false), Frame::More);
+        let mut long = Array::new(true, 0);
+        let _ = long.frame(text, false);
+        assert!(matches!(long.resume(text), Frame::Broken { .. }), "letters outside of strings");
+    }
+
+    #[test]
+    fn a_framer_that_begins_where_the_last_one_may_stop_finds_the_same() {
+        let text = "[{\"a\":1}] \n [{\"a\":2}]";
+        let mut framer = Array::new(false, 1);
+        let (mut start, mut found) = (0, 0);
+        loop {
+            let bytes = &text.as_bytes()[start..];
+            match framer.frame(bytes, true) {
+                Frame::Record { next, .. } => (start, found) = (start + next, found + 1),
+                Frame::Nothing { next } => start += next,
+                _ => break,
+            }
+            if start > 0 {
+                let rest = records(Array::new(true, 1), &text[start - framer.step_back()..], 3);
+                assert_eq!((rest.0.len(), rest.1), (2 - found, None), "from byte {start}");
+            }
+        }
+        assert_eq!(found, 2);
     }
 }

@@ -1,52 +1,89 @@
 //! JSON objects one after the other, on one line or on several each, with white space between them.
 
-use super::array::Nesting;
+use super::nesting::Nesting;
 use super::{Frame, Framer};
 
 /// What stands between objects and is none ends at its line feed, and is a record that no decoder takes: so it costs only itself.
-#[derive(Default)]
 pub struct Objects {
+    inside: Inside,
     nesting: Nesting,
+    /// How much of a line that is no object has been looked at.
+    line: usize,
+}
+
+/// What the next bytes belong to.
+#[derive(Clone, Copy, PartialEq)]
+enum Inside {
+    Nothing,
+    Object,
+    Line,
+}
+
+impl Objects {
+    /// `indent` is the column of the file's first object.
+    pub fn new(indent: usize) -> Self {
+        Self { inside: Inside::Nothing, nesting: Nesting::new(indent), line: 0 }
+    }
+
+    fn line(&mut self, bytes: &[u8], at_end: bool) -> Frame {
+        match memchr::memchr(b'\n', &bytes[self.line..]).map(|index| self.line + index) {
+            Some(end) => Frame::Record { length: end, next: end + 1 },
+            None if at_end => Frame::Record { length: bytes.len(), next: bytes.len() },
+            None => {
+                self.line = bytes.len();
+                Frame::More
+            }
+        }
+    }
+
+    /// Whatever the frame ends is over.
+    fn ended(&mut self, frame: Frame) -> Frame {
+        if matches!(frame, Frame::Record { .. } | Frame::Malformed { .. }) {
+            (self.inside, self.line) = (Inside::Nothing, 0);
+            self.nesting.begin_again();
+        }
+        frame
+    }
 }
 
 impl Framer for Objects {
     fn frame(&mut self, bytes: &[u8], at_end: bool) -> Frame {
-        if self.nesting.looked_at == 0 {
+        if self.inside == Inside::Nothing {
             let white = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             if white > 0 {
                 return Frame::Nothing { next: white };
             }
-            match bytes.first() {
+            self.inside = match bytes.first() {
                 None if at_end => return Frame::End,
                 None => return Frame::More,
-                Some(b'{') => {}
-                Some(_) => return line(bytes, at_end),
-            }
+                Some(b'{') => Inside::Object,
+                Some(_) => Inside::Line,
+            };
         }
-        match self.nesting.end(bytes) {
-            Some(length) => {
-                self.nesting = Nesting::default();
-                Frame::Record { length, next: length }
-            }
-            None if at_end => Frame::Broken { message: "the file ends within a JSON object: it has been cut short".to_owned() },
-            None => Frame::More,
-        }
+        let frame = match self.inside {
+            Inside::Line => self.line(bytes, at_end),
+            _ => self.nesting.frame(bytes, at_end),
+        };
+        self.ended(frame)
     }
 
     fn forget(&mut self, count: usize) {
-        self.nesting.looked_at -= count;
+        match self.inside {
+            Inside::Line => self.line -= count,
+            _ => self.nesting.forget(count),
+        }
     }
 
     fn looked_at(&self) -> usize {
-        self.nesting.looked_at
+        self.nesting.looked_at.max(self.line)
     }
-}
 
-fn line(bytes: &[u8], at_end: bool) -> Frame {
-    match memchr::memchr(b'\n', bytes) {
-        Some(end) => Frame::Record { length: end, next: end + 1 },
-        None if at_end => Frame::Record { length: bytes.len(), next: bytes.len() },
-        None => Frame::More,
+    fn resume(&mut self, bytes: &[u8]) -> Frame {
+        if self.inside == Inside::Line {
+            return Frame::More;
+        }
+        let frame = self.nesting.resume(bytes);
+        self.ended(frame)
     }
 }
 
@@ -56,7 +93,7 @@ mod tests {
     use super::*;
 
     fn objects(text: &str, step: usize) -> (Vec<String>, Option<String>) {
-        records(Objects::default(), text, step)
+        records(Objects::new(0), text, step)
     }
 
     #[test]
@@ -70,5 +107,20 @@ mod tests {
         let (found, why) = objects("{\"a\":1} {\"b\":", 3);
         assert_eq!(found, ["{\"a\":1}"]);
         assert!(why.unwrap().contains("cut short"));
+    }
+
+    #[test]
+    fn an_object_that_never_ends_costs_its_own_lines_only() {
+        let text = "{\"a\":1}\n{\"a\":\"x}\n{\"a\":2}\n{\"a\":{\n{\"a\":3}\n";
+        let expected = [
+            "{\"a\":1}",
+            "a string holds a line feed or is never closed, or brackets do not match: {\"a\":\"x}",
+            "{\"a\":2}",
+            "the record never ends: {\"a\":{",
+            "{\"a\":3}",
+        ];
+        for step in 1..=text.len() {
+            assert_eq!(objects(text, step), (expected.map(str::to_owned).to_vec(), None), "step {step}");
+        }
     }
 }

@@ -6,16 +6,19 @@ use wasmill_engine::{Error, Result};
 
 use crate::files::source::config::FilesConfig;
 use crate::files::source::content::Content;
-use crate::files::source::frame::Frame;
+use crate::files::source::damage::damaged;
+use crate::files::source::frame::{Frame, LineEnds, line_ends};
 use crate::files::source::input::Input;
 use crate::formats::csv::fields;
 
 /// The names of a file's fields.
 pub struct Header {
-    /// In order.
+    /// In order. A file without any record has none.
     pub names: Vec<String>,
     /// Where the first record begins.
     pub length: u64,
+    /// What ends its lines.
+    pub ends: LineEnds,
 }
 
 /// Reads the header. A file without one, by configuration, has the names `column_1`, `column_2` …
@@ -25,34 +28,63 @@ pub struct Header {
 pub fn read(config: &FilesConfig, path: &Path, content: &Content) -> Result<Header> {
     let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
     let mut input = Input::open(copy, path, config.compression_of(path), 0)?;
-    let mut framer = config.csv_framer();
+    let mut ends = None;
+    let mut framer = config.csv_framer(LineEnds::LineFeed, 0);
     let (mut bytes, mut start, mut wanted) = (Vec::new(), 0, 64 << 10);
     loop {
         let missing = wanted - bytes.len();
-        let at_end = input.append(&mut bytes, missing)? < missing;
+        let at_end = input.append(&mut bytes, missing)?;
         if start == 0 && bytes.starts_with(b"\xef\xbb\xbf") {
             start = 3;
         }
+        let ends = match ends {
+            Some(ends) => ends,
+            None => {
+                let told = told_ends(config, path, &bytes[start..])?;
+                framer = config.csv_framer(told, 0);
+                *ends.insert(told)
+            }
+        };
         match framer.frame(&bytes[start..], at_end) {
-            Frame::Record { length, next } => return parse(config, path, &bytes[start..start + length], start, next),
+            Frame::Record { length, next } => {
+                return parse(config, path, &bytes[start..start + length], (start, start + next), ends);
+            }
             Frame::Nothing { next } => start += next,
             Frame::More if wanted <= config.max_record_bytes() => wanted *= 2,
-            Frame::End => return Ok(Header { names: Vec::new(), length: start as u64 }),
-            Frame::More | Frame::Broken { .. } => {
-                return Err(Error::environment(format!("the header of {} does not end", path.display())).hint("is it CSV?"));
+            Frame::End => return Ok(Header { names: Vec::new(), length: start as u64, ends }),
+            Frame::More | Frame::Malformed { .. } | Frame::Broken { .. } => {
+                return Err(damaged(format!("the header of {} does not end", path.display()), "is it CSV?"));
             }
         }
     }
 }
 
-fn parse(config: &FilesConfig, path: &Path, record: &[u8], start: usize, next: usize) -> Result<Header> {
-    let bad = |why: &str| Error::environment(format!("the header of {} can't be read: {why}", path.display())).hint("is it CSV in UTF-8?");
+/// What ends the lines of a file that begins with these bytes.
+fn told_ends(config: &FilesConfig, path: &Path, bytes: &[u8]) -> Result<LineEnds> {
+    match line_ends(bytes, config.csv.delimiter as u8, config.csv.quote as u8) {
+        Some(LineEnds::CarriageReturn) if config.csv.splittable => {
+            let message = format!("the lines of {} end with carriage returns", path.display());
+            Err(damaged(
+                message,
+                "`csv: { splittable: true }` needs line feeds: leave it out, or convert the file, as with `tr '\\r' '\\n'`",
+            ))
+        }
+        Some(ends) => Ok(ends),
+        None => {
+            let message = format!("some lines of {} end with carriage returns, others with line feeds", path.display());
+            Err(damaged(message, "convert it to line feeds"))
+        }
+    }
+}
+
+fn parse(config: &FilesConfig, path: &Path, record: &[u8], (start, next): (usize, usize), ends: LineEnds) -> Result<Header> {
+    let bad = |why: &str| damaged(format!("the header of {} can't be read: {why}", path.display()), "is it CSV in UTF-8?");
     let record = std::str::from_utf8(record).map_err(|_| bad("it is not UTF-8"))?;
     let csv = config.csv.options();
     let fields = fields(record, csv.delimiter, csv.quote);
     if config.csv.header {
         let names = fields.map(|field| field.map(|(name, _)| name.into_owned())).collect::<std::result::Result<_, _>>();
-        return Ok(Header { names: names.map_err(|error| bad(&error.message))?, length: (start + next) as u64 });
+        return Ok(Header { names: names.map_err(|error| bad(&error.message))?, length: next as u64, ends });
     }
-    Ok(Header { names: (1..=fields.count()).map(|number| format!("column_{number}")).collect(), length: start as u64 })
+    Ok(Header { names: (1..=fields.count()).map(|number| format!("column_{number}")).collect(), length: start as u64, ends })
 }

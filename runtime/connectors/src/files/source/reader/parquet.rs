@@ -17,10 +17,13 @@ use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, 
 use super::batch::Assembler;
 use super::convert::{Converted, check_columns, convert};
 use crate::files::source::Shared;
-use crate::files::source::content::Content;
+use crate::files::source::content::{Content, Noted, Unreadable};
+use crate::files::source::damage::damaged;
 use crate::files::source::identity::Position;
 use crate::files::source::input::SKIP_TIME;
-use crate::formats::row_to_json;
+use crate::files::source::late::{LateColumns, fail_with};
+use crate::files::source::naming;
+use crate::formats::{plain_schema, row_to_json};
 
 /// Rows are decoded in batches of at most this many.
 const MOST_ROWS: usize = 65_536;
@@ -55,13 +58,16 @@ pub fn schema(content: &Content, path: &Path) -> Result<SchemaRef> {
 }
 
 fn metadata(content: &Content, path: &Path) -> Result<ArrowReaderMetadata> {
-    ArrowReaderMetadata::load(content, ArrowReaderOptions::new()).map_err(|error| failed(path, error))
+    let inner = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+    let content = Noted { inner, unreadable: Unreadable::default() };
+    ArrowReaderMetadata::load(&content, ArrowReaderOptions::new()).map_err(|error| failed(path, error, &content.unreadable))
 }
 
-fn failed(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::environment(format!("cannot read {} as parquet: {error}", path.display()))
-        .hint("the file is damaged, still being written, or of another format")
-        .caused_by(error)
+fn failed(path: &Path, error: impl std::error::Error + Send + Sync + 'static, unreadable: &Unreadable) -> Error {
+    if unreadable.is_set() {
+        return Error::environment(format!("cannot read {}: {error}", path.display())).caused_by(error);
+    }
+    damaged(format!("cannot read {} as parquet: {error}", path.display()), "the file is damaged, still being written, or of another format")
 }
 
 /// Reads one row group from a row on. Its positions are row numbers in the whole file.
@@ -79,6 +85,10 @@ pub struct GroupReader {
     /// Rows of the group that an earlier run has read and that were not passed over yet.
     skip: usize,
     builder: Option<Builder>,
+    unreadable: Unreadable,
+    shared: Arc<Shared>,
+    /// Columns of the file that were not asked for.
+    late: Vec<String>,
 }
 
 /// What makes the reader, once the size of batches is known.
@@ -96,10 +106,17 @@ impl GroupReader {
     /// Environment: the file is not Parquet. Configuration: a column is missing or of a type that does not convert.
     pub fn open(shared: &Arc<Shared>, path: &Path, content: Content, group: u64, position: Position) -> Result<Self> {
         let metadata = metadata(&content, path)?;
-        let name: Arc<str> = path.display().to_string().into();
+        let name: Arc<str> = naming::name_of(path).into();
         let assembler = Assembler::new(shared.name.clone(), name.clone(), shared.schema.clone());
+        let assembler = assembler.with_folders(path, Some(&|name: &str| metadata.schema().index_of(name).is_ok()))?;
         let wanted = assembler.decoded_schema();
         check_columns(&wanted, metadata.schema()).map_err(|error| error.at(name.to_string()))?;
+        let late = shared.late.of(&shared.schema, metadata.schema().fields().iter().map(|field| field.name().as_str()));
+        if shared.late.mode == LateColumns::Fail && !late.is_empty() {
+            let fields = plain_schema(metadata.schema())?;
+            let new = fields.fields().iter().filter(|field| late.contains(field.name()));
+            fail_with(&shared.name, path, new.map(|field| field.as_ref().clone().with_nullable(true)).collect())?;
+        }
         let groups = metadata.metadata().row_groups();
         let index = usize::try_from(group).ok().filter(|&index| index < groups.len());
         let Some(index) = index else {
@@ -111,17 +128,32 @@ impl GroupReader {
         let bytes_a_row = compressed_size(&groups[index], &mask) as f64 / rows.max(1) as f64;
         let skip = usize::try_from(position.offset.min(rows)).unwrap_or(usize::MAX);
         let builder = Some(Builder { content, metadata, group: index, mask });
-        Ok(Self { path: name, assembler, reader: None, pending: None, wanted, first, position, bytes_a_row, skip, builder })
+        Ok(Self {
+            path: name,
+            assembler,
+            reader: None,
+            pending: None,
+            wanted,
+            first,
+            position,
+            bytes_a_row,
+            skip,
+            builder,
+            unreadable: Unreadable::default(),
+            shared: Arc::clone(shared),
+            late,
+        })
     }
 
     fn build(&mut self, max_rows: usize) -> Result<()> {
         let Some(builder) = self.builder.take() else { return Ok(()) };
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(builder.content, builder.metadata)
+        let content = Noted { inner: builder.content, unreadable: self.unreadable.clone() };
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(content, builder.metadata)
             .with_row_groups(vec![builder.group])
             .with_projection(builder.mask)
             .with_batch_size(max_rows.min(MOST_ROWS))
             .build();
-        self.reader = Some(reader.map_err(|error| failed(Path::new(&*self.path), error))?);
+        self.reader = Some(reader.map_err(|error| failed(Path::new(&*self.path), error, &self.unreadable))?);
         Ok(())
     }
 
@@ -145,7 +177,7 @@ impl GroupReader {
             (Some(rows), _) => rows,
             (None, Some(reader)) => match reader.next() {
                 None => return Ok(None),
-                Some(rows) => rows.map_err(|error| failed(Path::new(&*self.path), error))?,
+                Some(rows) => rows.map_err(|error| failed(Path::new(&*self.path), error, &self.unreadable))?,
             },
             (None, None) => return Ok(None),
         };
@@ -180,9 +212,11 @@ impl SplitReader for GroupReader {
         let Converted { records, keep, bad } = convert(&rows, &self.wanted, &self.path)?;
         let (first, count) = (self.first + self.position.offset, rows.num_rows());
         self.position.offset += count as u64;
+        let records_read = records.num_rows() as u64;
+        self.late.iter().for_each(|name| self.shared.late.count(Path::new(&*self.path), name, records_read));
         let rejects = bad.into_iter().map(|(row, bad)| {
             let json = row_to_json(&rows, row as usize)?;
-            Ok(self.assembler.reject(bad, first + u64::from(row), OriginalRecord::Json(json)))
+            Ok(self.assembler.reject(self.shared.late.explained(bad), first + u64::from(row), OriginalRecord::Json(json)))
         });
         let rejects = rejects.collect::<Result<_>>()?;
         let batch = self.assembler.batch(&records, Payload::Rows { first, count }, keep.as_deref())?;

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow_schema::Field;
 use memchr::memchr;
 use serde_json::Value;
 use wasmill_engine::{Error, Mode, OriginalRecord, Payload, Read, Reject, Result, SourceBatch, SplitReader};
@@ -12,9 +13,12 @@ use super::batch::Assembler;
 use super::open_format;
 use crate::files::source::Shared;
 use crate::files::source::content::Content;
+use crate::files::source::damage::damaged_from;
 use crate::files::source::frame::{Frame, Framer};
 use crate::files::source::identity::{Identity, Position, changed};
+use crate::files::source::infer::type_of;
 use crate::files::source::input::Input;
+use crate::files::source::late::{LateColumns, fail_with};
 use crate::files::source::splits::Part;
 use crate::files::source::window::Window;
 use crate::formats::{BadRecord, Compression, RecordDecoder, Utf8Records};
@@ -32,6 +36,9 @@ const SKIPPED_BYTES: usize = 64 << 20;
 
 /// Reads one split of a text file.
 pub struct TextReader {
+    shared: Arc<Shared>,
+    /// Columns of a header that were not asked for.
+    late: Vec<String>,
     path: PathBuf,
     identity: Identity,
     compression: Compression,
@@ -78,10 +85,8 @@ enum Stop {
 impl TextReader {
     /// Opens a split at its position.
     pub fn open(shared: &Arc<Shared>, path: PathBuf, content: Content, part: Part, position: Position, end: Option<u64>) -> Result<Self> {
-        let partition: Arc<str> = path.display().to_string().into();
-        let assembler = Assembler::new(shared.name.clone(), partition, shared.schema.clone());
         let compression = shared.config.compression_of(&path);
-        let opened = open_format(shared, &path, &content, &assembler.decoded_schema(), position.offset)?;
+        let opened = open_format(shared, &path, &content, position.offset)?;
         let unaligned = match part {
             Part::From(start) if start > 0 && start == position.offset => Some(start),
             _ => None,
@@ -90,6 +95,8 @@ impl TextReader {
         let offset = unaligned.map_or(position.offset.max(opened.first_record), |start| start - 1);
         let input = Input::open(content, &path, compression, offset)?;
         Ok(Self {
+            shared: Arc::clone(shared),
+            late: opened.late,
             identity: position.file,
             compression,
             end,
@@ -99,7 +106,7 @@ impl TextReader {
             window: Window::at(offset),
             framer: opened.framer,
             decoder: opened.decoder,
-            assembler,
+            assembler: opened.assembler,
             cuts: Vec::new(),
             next_cut: 0,
             unaligned,
@@ -193,8 +200,11 @@ impl TextReader {
         Ok(true)
     }
 
-    /// Cuts records out of the window.
-    fn cut(&mut self, max_rows: usize, rejects: &mut Vec<Reject>) -> Stop {
+    /// Cuts records out of the window. One that is rejected here comes first, so that the position behind it is never given up again.
+    ///
+    /// # Errors
+    /// Environment: from some place on no record can be told from another. The records before it are given first.
+    fn cut(&mut self, max_rows: usize, rejects: &mut Vec<Reject>) -> Result<Stop> {
         self.cuts.clear();
         self.next_cut = 0;
         let at_end = self.window.at_end && !self.follows;
@@ -202,9 +212,19 @@ impl TextReader {
         while self.cuts.len() + rejects.len() < max_rows && self.window.start - first < BATCH_BYTES {
             let at = self.window.start;
             if self.long.is_none() && self.end.is_some_and(|end| self.window.offset() >= end) {
-                return Stop::Last;
+                return Ok(Stop::Last);
             }
-            match self.framer.frame(&self.window.data[at..], at_end) {
+            let frame = self.framer.frame(&self.window.data[at..], at_end);
+            let is_rejected = match &frame {
+                Frame::Record { length, .. } => *length > self.max_record,
+                Frame::Malformed { .. } => true,
+                _ => false,
+            };
+            // The framer finds it again.
+            if is_rejected && !self.cuts.is_empty() {
+                return Ok(Stop::Full);
+            }
+            match frame {
                 Frame::Record { length, next } => {
                     self.window.start += next;
                     match self.long.take() {
@@ -216,22 +236,31 @@ impl TextReader {
                         None => self.cuts.push(at..at + length),
                     }
                 }
-                Frame::Nothing { next } => self.window.start += next,
-                Frame::More => return Stop::More,
-                Frame::Broken { message } => {
-                    let end = self.window.data.len().min(at + KEPT_BYTES);
-                    let bad = BadRecord { code: "broken-file", column: None, message };
-                    rejects.push(self.assembler.reject_bytes(bad, self.window.base, &self.window.data, at..end));
-                    self.ended = true;
-                    return Stop::Last;
+                Frame::Malformed { length, next, bad } => {
+                    self.window.start += next;
+                    rejects.push(self.assembler.reject_bytes(*bad, self.window.base, &self.window.data, at..at + length));
                 }
+                Frame::Nothing { next } => self.window.start += next,
+                Frame::More => return Ok(Stop::More),
+                Frame::Broken { .. } if !self.cuts.is_empty() || !rejects.is_empty() => return Ok(Stop::Full),
+                Frame::Broken { message } => return Err(self.broken(&message)),
                 Frame::End => {
                     self.ended = !self.follows && self.end.is_none();
-                    return Stop::Last;
+                    return Ok(Stop::Last);
                 }
             }
         }
-        Stop::Full
+        Ok(Stop::Full)
+    }
+
+    fn broken(&self, message: &str) -> Error {
+        let unread = &self.window.data[self.window.start..];
+        let kept = match &self.long {
+            Some(long) => long.start.clone().into(),
+            None => unread[..unread.len().min(KEPT_BYTES)].to_vec().into(),
+        };
+        let message = format!("{} is broken at byte {}: {message}", self.path.display(), self.offset());
+        damaged_from(message, "mend the file there", kept)
     }
 
     fn reject_long(&self, long: LongRecord) -> Reject {
@@ -242,9 +271,22 @@ impl TextReader {
     }
 
     /// The next record is longer than the window: makes room for more, or gives it up once it is longer than a record may be.
-    fn make_room(&mut self) -> usize {
+    ///
+    /// # Errors
+    /// Environment: it is broken, and the next one can't be found.
+    fn make_room(&mut self, rejects: &mut Vec<Reject>) -> Result<usize> {
         let unread = self.window.unread();
         if self.long.is_none() && unread > self.max_record {
+            let at = self.window.start;
+            match self.framer.resume(&self.window.data[at..]) {
+                Frame::Malformed { length, next, bad } => {
+                    self.window.start += next;
+                    rejects.push(self.assembler.reject_bytes(*bad, self.window.base, &self.window.data, at..at + length));
+                    return Ok(FIRST_BYTES);
+                }
+                Frame::Broken { message } => return Err(self.broken(&message)),
+                _ => {}
+            }
             let start = self.window.data[self.window.start..self.window.start + KEPT_BYTES.min(unread)].to_vec();
             self.long = Some(LongRecord { position: self.window.offset(), start });
         }
@@ -252,9 +294,9 @@ impl TextReader {
             let looked_at = self.framer.looked_at();
             self.framer.forget(looked_at);
             self.window.start += looked_at;
-            return FIRST_BYTES;
+            return Ok(FIRST_BYTES);
         }
-        (unread * 2).clamp(FIRST_BYTES, self.max_record + FIRST_BYTES)
+        Ok((unread * 2).clamp(FIRST_BYTES, self.max_record + FIRST_BYTES))
     }
 
     /// Decodes records that were cut.
@@ -269,7 +311,7 @@ impl TextReader {
         for cut in cuts {
             match texts.record(cut.start - span.start..cut.end - span.start).and_then(|record| self.decoder.push(record)) {
                 Ok(()) => ranges.push(cut.start as u32..cut.end as u32),
-                Err(bad) => rejects.push(self.assembler.reject_bytes(*bad, base, data, cut.clone())),
+                Err(bad) => rejects.push(self.assembler.reject_bytes(self.shared.late.explained(*bad), base, data, cut.clone())),
             }
             decoded += 1;
             if self.decoder.cells() >= BATCH_CELLS {
@@ -280,9 +322,26 @@ impl TextReader {
             self.mean_record = span.len().div_ceil(cuts.len()) + 1;
         }
         self.next_cut += decoded;
+        let records = ranges.len() as u64;
         let payload = Payload::Bytes { data: data.clone(), base, ranges };
+        self.note_late(records)?;
         let batch = self.assembler.batch(&self.decoder.finish()?, payload, None)?;
         Ok(Read::Batch(SourceBatch { batch, rejects, bytes: self.newly_read() }))
+    }
+
+    /// Notes columns that were not asked for, of so many records that were decoded.
+    ///
+    /// # Errors
+    /// Configuration, caused by [`NewColumns`](crate::files::source::NewColumns), where that is wanted.
+    fn note_late(&mut self, records: u64) -> Result<()> {
+        let shared = &self.shared;
+        self.late.iter().for_each(|name| shared.late.count(&self.path, name, records));
+        let unknown = self.decoder.unknown();
+        let (new, left): (Vec<_>, Vec<_>) =
+            unknown.into_iter().partition(|unknown| shared.late.mode == LateColumns::Fail && !unknown.is_nested);
+        left.iter().for_each(|unknown| shared.late.count(&self.path, &unknown.name, unknown.records));
+        let fields = new.into_iter().map(|unknown| Field::new(unknown.name, type_of(&unknown.values), true));
+        fail_with(&shared.name, &self.path, fields.collect())
     }
 
     fn newly_read(&mut self) -> u64 {
@@ -327,7 +386,7 @@ impl SplitReader for TextReader {
         while !self.last {
             let grown = self.window.unread() < wanted && self.fill(wanted)?;
             let mut rejects = Vec::new();
-            let stop = self.cut(max_rows, &mut rejects);
+            let stop = self.cut(max_rows, &mut rejects)?;
             self.last = matches!(stop, Stop::Last);
             if !self.cuts.is_empty() || !rejects.is_empty() {
                 return self.decode(max_rows, rejects);
@@ -340,9 +399,9 @@ impl SplitReader for TextReader {
                     return Err(Error::bug(format!("a record at the end of {} never ends", self.path.display())));
                 }
                 let before = self.window.start;
-                wanted = self.make_room();
+                wanted = self.make_room(&mut rejects)?;
                 skipped += self.window.start - before;
-                if skipped >= SKIPPED_BYTES {
+                if skipped >= SKIPPED_BYTES || !rejects.is_empty() {
                     return self.decode(max_rows, rejects);
                 }
             }
@@ -356,6 +415,7 @@ impl SplitReader for TextReader {
             // Blank lines before the end have been read too.
             (true, Some(end), _) => self.offset().max(end),
             (false, _, Some(start)) => start,
+            _ if self.long.is_none() && self.next_cut >= self.cuts.len() => self.offset() - self.framer.step_back() as u64,
             _ => self.offset(),
         };
         let file = Identity { size: self.identity.size.max(offset), ..self.identity.clone() };

@@ -1,0 +1,138 @@
+//! Columns that come up in files whose columns were told from a sample: they are counted, or stop the reading so that they can be added.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_schema::{Field, Schema};
+use wasmill_engine::{Error, Mode, Result};
+
+use super::naming::name_of;
+use crate::formats::BadRecord;
+
+/// What to do about a column that comes up in a file and was not asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LateColumns {
+    /// Nothing: what to read was said.
+    #[default]
+    Ignore,
+    /// Leave it out, and report it with the number of its records.
+    Report,
+    /// Fail with [`NewColumns`], before a record that has it is returned.
+    Fail,
+}
+
+/// The cause of an error: columns that the source was not asked for have come up. Nothing that has them was read.
+#[derive(Debug)]
+pub struct NewColumns {
+    /// The source.
+    pub source: Arc<str>,
+    /// The file in which they came up first.
+    pub file: String,
+    /// The columns, nullable, with the types that their first values show.
+    pub fields: Vec<Field>,
+}
+
+impl NewColumns {
+    /// The cause of an error, if it is this one.
+    pub fn of(error: &Error) -> Option<&Self> {
+        std::error::Error::source(error)?.downcast_ref()
+    }
+}
+
+impl fmt::Display for NewColumns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.fields.iter().map(|field| field.name().as_str()).collect();
+        write!(f, "new columns in {}: {}", self.file, names.join(", "))
+    }
+}
+
+impl std::error::Error for NewColumns {}
+
+/// So many columns are counted by name.
+const MOST_COLUMNS: usize = 1_000;
+
+/// What came up in the files of one source.
+#[derive(Debug, Default)]
+pub(crate) struct Late {
+    pub(super) mode: LateColumns,
+    /// Whether to log a column when it comes up: a stream has no end at which it would be reported.
+    logs: bool,
+    seen: Mutex<BTreeMap<String, Seen>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    records: u64,
+    file: String,
+}
+
+impl Late {
+    pub(crate) fn new(mode: LateColumns, run: Mode) -> Self {
+        Self { mode, logs: run == Mode::Stream, seen: Mutex::default() }
+    }
+
+    /// Those of a file's columns that were not asked for, if anybody wants to know.
+    pub(super) fn of<'a>(&self, asked: &Schema, there: impl Iterator<Item = &'a str>) -> Vec<String> {
+        match self.mode {
+            LateColumns::Ignore => Vec::new(),
+            _ => there.filter(|name| asked.index_of(name).is_err()).map(str::to_owned).collect(),
+        }
+    }
+
+    /// Says of a value that does not fit its column where the column's type comes from, if a sample told it.
+    pub(super) fn explained(&self, mut bad: BadRecord) -> BadRecord {
+        if self.mode != LateColumns::Ignore
+            && matches!(bad.code, "bad-value" | "wrong-type" | "out-of-range")
+            && let Some(column) = &bad.column
+        {
+            bad.message = format!("{}; the type comes from a sample: name another one in `schema: {{ {column}: … }}`", bad.message);
+        }
+        bad
+    }
+
+    /// Counts records that have a column which is left out.
+    pub(super) fn count(&self, path: &Path, name: &str, records: u64) {
+        if records == 0 {
+            return;
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = seen.len() >= MOST_COLUMNS;
+        match seen.get_mut(name) {
+            Some(known) => known.records += records,
+            None if is_full => {}
+            None => {
+                let file = name_of(path);
+                if self.logs {
+                    tracing::warn!(column = name, file, "a column that the sample did not show is not read");
+                }
+                seen.insert(name.to_owned(), Seen { records, file });
+            }
+        }
+    }
+
+    /// The error of new columns.
+    pub(super) fn error(source: &Arc<str>, path: &Path, fields: Vec<Field>) -> Error {
+        let new = NewColumns { source: Arc::clone(source), file: name_of(path), fields };
+        Error::configuration(new.to_string()).hint("list the columns of the source in `schema`").caused_by(new)
+    }
+
+    /// One sentence per column that was left out.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let note = |(name, Seen { records, file }): (&String, &Seen)| {
+            format!(
+                "the column `{name}` of {records} record{} was not read: it came up in {file}, and the sample did not show it; \
+                list it in `schema`, or set `schema_evolution: add_columns` on the Delta sink",
+                if *records == 1 { "" } else { "s" }
+            )
+        };
+        seen.iter().map(note).collect()
+    }
+}
+
+/// Fails with these columns if there are any.
+pub(super) fn fail_with(source: &Arc<str>, path: &Path, fields: Vec<Field>) -> Result<()> {
+    if fields.is_empty() { Ok(()) } else { Err(Late::error(source, path, fields)) }
+}
