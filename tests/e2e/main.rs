@@ -19,6 +19,7 @@ mod kinesis;
 mod matrix;
 mod minio;
 mod network;
+mod odd_files;
 mod pipelines;
 mod postgres;
 mod postgres_source;

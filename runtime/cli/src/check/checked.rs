@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use serde_json::Value;
+use wasmill_connectors::files::source::LateColumns;
 use wasmill_engine::{EpochPolicy, Input, Mode};
 
 use crate::document::Redactor;
@@ -47,6 +48,8 @@ pub struct CheckedSource {
     pub columns: SourceColumns,
     /// What it gives.
     pub schema: SchemaRef,
+    /// What to do about columns that come up and are not among these.
+    pub late_columns: LateColumns,
     /// The share of its records that may be rejected, 0 to 1.
     pub max_reject_share: f64,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::{Field, Schema, SchemaRef};
 use wasmill_connectors::delta::{self, DeltaSink, DeltaSource, DeltaSourceConfig, check_schema};
 use wasmill_connectors::emulator::EmulatorSource;
-use wasmill_connectors::files::source::{FilesConfig, FilesSource, infer_schema};
+use wasmill_connectors::files::source::{FilesConfig, FilesSource, Survey, infer_schema, survey};
 use wasmill_connectors::formats::Format;
 use wasmill_connectors::kafka::{KafkaSink, KafkaSource};
 use wasmill_connectors::kinesis::{KinesisSink, KinesisSource};
@@ -23,6 +23,9 @@ use crate::spec::{SinkKind, SourceKind};
 pub trait Connectors {
     /// The columns that a source gives when it is asked for these. Where the source knows that it lacks some of them, what it has.
     fn source_schema(&self, name: &str, kind: &SourceKind, columns: &SourceColumns, mode: Mode) -> Result<SchemaRef>;
+
+    /// Which columns a source has, as far as a quick look tells; `None` where it does not.
+    fn survey(&self, kind: &SourceKind) -> Result<Option<Survey>>;
 
     /// How these columns differ from those of a table that is already there.
     fn check_sink(&self, kind: &SinkKind, schema: &SchemaRef) -> Result<Vec<String>>;
@@ -57,6 +60,19 @@ impl Connectors for BuiltConnectors {
         Ok(schema)
     }
 
+    fn survey(&self, kind: &SourceKind) -> Result<Option<Survey>> {
+        match kind {
+            SourceKind::Files(config) => survey(config),
+            // Of others a look would tell less than it costs: a bucket may be far away.
+            SourceKind::S3(config) if config.is_certain() => s3::survey(config),
+            SourceKind::Delta(config) => {
+                let columns = delta::infer_schema(config)?.fields().iter().map(|field| field.name().clone()).collect();
+                Ok(Some(Survey { columns, is_complete: true, ..Survey::default() }))
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn check_sink(&self, kind: &SinkKind, schema: &SchemaRef) -> Result<Vec<String>> {
         match kind {
             SinkKind::Delta(config) => {
@@ -87,6 +103,10 @@ impl Connectors for ForgivingConnectors {
             Err(error) if error.class() == Class::Environment => Ok(resolve(columns, None)),
             other => other,
         }
+    }
+
+    fn survey(&self, kind: &SourceKind) -> Result<Option<Survey>> {
+        BuiltConnectors.survey(kind)
     }
 
     fn check_sink(&self, kind: &SinkKind, schema: &SchemaRef) -> Result<Vec<String>> {

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
+use wasmill_connectors::delta::SchemaEvolution;
+use wasmill_connectors::files::source::LateColumns;
 use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
 
+use super::columns;
 use super::draft::{Declared, Draft};
 use super::open::open;
 use super::places::{check_inputs, with_places};
 use super::stages::Asked;
 use super::wiring::{Edge, Producer, Wiring};
-use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, Request, SourceColumns};
+use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, NewColumns, Request, SourceColumns};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
 use crate::document::{Node, Redactor};
 use crate::plugins::OpenedPlugin;
@@ -33,10 +36,10 @@ pub fn flow(
     draft: &Draft<'_>,
     wiring: &Wiring,
     asked: &[Option<Asked>],
-    connectors: &dyn Connectors,
+    (connectors, new_columns): (&dyn Connectors, &NewColumns),
     diagnostics: &mut Diagnostics,
 ) -> Flowed {
-    let mut run = Run { draft, wiring, asked, connectors, diagnostics, schemas: HashMap::new(), positions: HashMap::new() };
+    let mut run = Run { draft, wiring, asked, connectors, new_columns, diagnostics, schemas: HashMap::new(), positions: HashMap::new() };
     let sources = (0..draft.sources.len()).map(|index| run.source(index)).collect();
     let stages = wiring.order.iter().map(|&index| run.stage(index)).collect();
     let sinks = (0..draft.sinks.len()).map(|index| run.sink(index)).collect();
@@ -81,6 +84,7 @@ struct Run<'a, 'd> {
     wiring: &'a Wiring,
     asked: &'a [Option<Asked>],
     connectors: &'a dyn Connectors,
+    new_columns: &'a NewColumns,
     diagnostics: &'d mut Diagnostics,
     /// What each node that was reached gives: the one schema of a source, the ports of a stage.
     schemas: HashMap<Producer, Outputs>,
@@ -106,9 +110,27 @@ impl<'a> Run<'a, '_> {
                 return None;
             }
         };
+        let (schema, late_columns) = self.late_columns(index, &columns, schema);
+        columns::check(source, &kind, (&columns, &schema), self.connectors, self.diagnostics);
         self.schemas.insert(Producer::Source(index), Outputs::Source(Arc::clone(&schema)));
         let max_reject_share = spec.max_reject_share.map_or(MAX_REJECT_SHARE, |share| share.0);
-        Some(CheckedSource { name: source.name.into(), kind, columns, schema, max_reject_share })
+        Some(CheckedSource { name: source.name.into(), kind, columns, schema, late_columns, max_reject_share })
+    }
+
+    /// The columns of a source with those that came up after its sample, and what is to be done about others that come up.
+    fn late_columns(&self, index: usize, columns: &SourceColumns, schema: SchemaRef) -> (SchemaRef, LateColumns) {
+        if !matches!(columns, SourceColumns::Sampled { .. }) {
+            return (schema, LateColumns::Ignore);
+        }
+        let reads = |edges: &[Edge]| edges.iter().any(|edge| edge.producer == Producer::Source(index));
+        let grows = self.draft.sinks.iter().zip(&self.wiring.sink_inputs).any(|(sink, edges)| {
+            let kind = sink.spec.as_ref().and_then(|spec| spec.kind());
+            reads(edges) && matches!(kind, Some(SinkKind::Delta(delta)) if delta.schema_evolution == SchemaEvolution::AddColumns)
+        });
+        let new = self.new_columns.iter().filter(|(source, _)| source == self.draft.sources[index].name);
+        let new = new.filter(|(_, field)| schema.index_of(field.name()).is_err()).map(|(_, field)| Arc::new(field.clone()));
+        let schema = Arc::new(Schema::new(schema.fields().iter().cloned().chain(new).collect::<Vec<_>>()));
+        (schema, if grows { LateColumns::Fail } else { LateColumns::Report })
     }
 
     /// What to ask of a source; `None` when that can't be known because a reader of it is broken.

@@ -1,6 +1,7 @@
 //! Finds everything that is wrong with a pipeline before anything is touched.
 
 mod checked;
+mod columns;
 mod connectors;
 mod draft;
 mod flow;
@@ -15,6 +16,8 @@ mod stages;
 mod wiring;
 
 use std::path::{Path, PathBuf};
+
+use arrow_schema::Field;
 
 pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, SourceColumns};
 pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors};
@@ -39,7 +42,12 @@ pub struct Request<'a> {
     pub mode: Option<Mode>,
     /// What `--state` says.
     pub state: Option<PathBuf>,
+    /// Columns that came up while the pipeline ran and that the samples of sources did not show.
+    pub new_columns: &'a NewColumns,
 }
+
+/// Columns that are added to what samples show, each with the name of its source.
+pub type NewColumns = Vec<(String, Field)>;
 
 /// Whom to ask.
 #[derive(Clone, Copy)]
@@ -92,6 +100,6 @@ fn run(request: &Request<'_>, surroundings: Surroundings<'_>, report: &mut Repor
     let connectors = draft.sources.iter().map(|source| source.node).chain(draft.sinks.iter().map(|sink| sink.node));
     connectors.chain(draft.dead_letters.iter().map(|sink| sink.node)).for_each(|node| secrets.connector(node));
     let asked = stages::ask(&draft, surroundings.plugins, files, redactor, diagnostics);
-    let flowed = flow::flow(&draft, &wiring, &asked, surroundings.connectors, diagnostics);
+    let flowed = flow::flow(&draft, &wiring, &asked, (surroundings.connectors, request.new_columns), diagnostics);
     flow::assemble(request, &draft, flowed, redactor)
 }

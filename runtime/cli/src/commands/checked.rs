@@ -5,14 +5,22 @@ use std::io::Write;
 use wasmill_engine::Error;
 
 use super::PipelineArguments;
-use crate::check::{BuiltConnectors, Checked, Connectors, Report, Surroundings, check_with};
-use crate::diagnostics::{Style, render};
+use crate::check::{BuiltConnectors, Checked, Connectors, NewColumns, Report, Surroundings, check_with};
+use crate::diagnostics::{Level, Style, render};
 use crate::document::{ProcessWorld, Redactor};
 use crate::exit;
 
 /// Checks a pipeline and shows on standard error what is wrong with it. An error of it is an exit status.
 pub fn check_or_exit(arguments: &PipelineArguments) -> Result<Checked, u8> {
-    let report = checked(arguments).map_err(|error| fail(&error, &Redactor::default(), false))?;
+    check_or_exit_with(arguments, &NewColumns::new())
+}
+
+/// The same with columns that came up while it ran: what was found before is not shown again, unless it is an error.
+pub fn check_or_exit_with(arguments: &PipelineArguments, new_columns: &NewColumns) -> Result<Checked, u8> {
+    let report = checked_by(arguments, &BuiltConnectors, new_columns);
+    let mut report = report.map_err(|error| fail(&error, &Redactor::default(), false))?;
+    let least = if new_columns.is_empty() { Level::Warning } else { Level::Error };
+    report.diagnostics.keep(least);
     let style = Style::of(&std::io::stderr());
     let _ = std::io::stderr().write_all(render(&report.diagnostics, &report.files, &report.redactor, style).as_bytes());
     report.pipeline.ok_or_else(|| report.diagnostics.class().map_or(exit::BUG, exit::status))
@@ -23,19 +31,19 @@ pub fn check_or_exit(arguments: &PipelineArguments) -> Result<Checked, u8> {
 /// # Errors
 /// The plugin host can't be set up.
 pub fn checked(arguments: &PipelineArguments) -> wasmill_engine::Result<Report> {
-    checked_by(arguments, &BuiltConnectors)
+    checked_by(arguments, &BuiltConnectors, &NewColumns::new())
 }
 
 /// The same with other connectors.
 ///
 /// # Errors
 /// The plugin host can't be set up.
-pub fn checked_by(arguments: &PipelineArguments, connectors: &dyn Connectors) -> wasmill_engine::Result<Report> {
+pub fn checked_by(arguments: &PipelineArguments, connectors: &dyn Connectors, new_columns: &NewColumns) -> wasmill_engine::Result<Report> {
     let redactor = Redactor::default();
     crate::logging::install(redactor.clone());
     let plugins = arguments.catalog()?;
     let surroundings = Surroundings { plugins: &plugins, connectors, world: &ProcessWorld };
-    Ok(check_with(&arguments.request(), surroundings, redactor))
+    Ok(check_with(&arguments.request_with(new_columns), surroundings, redactor))
 }
 
 /// Shows an error of a run: what, where, what to do. Gives its exit status.

@@ -8,7 +8,7 @@ use wasmill_connectors::examine::Finding;
 
 use super::PipelineArguments;
 use super::checked::{checked_by, fail};
-use crate::check::ForgivingConnectors;
+use crate::check::{ForgivingConnectors, NewColumns};
 use crate::diagnostics::{Style, render};
 use crate::document::Redactor;
 use crate::exit;
@@ -32,7 +32,7 @@ pub struct Doctor {
 impl Doctor {
     /// Runs it; gives the exit status.
     pub fn run(self) -> u8 {
-        let report = match checked_by(&self.pipeline, &ForgivingConnectors) {
+        let report = match checked_by(&self.pipeline, &ForgivingConnectors, &NewColumns::new()) {
             Ok(report) => report,
             Err(error) => return fail(&error, &Redactor::default(), self.json),
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::check::Request;
+use crate::check::{NewColumns, Request};
 use crate::plugins::{HostedPlugins, PluginFolders};
 use crate::spec::Mode;
 
@@ -40,11 +40,17 @@ pub enum ModeArgument {
 impl PipelineArguments {
     /// What to check.
     pub fn request(&self) -> Request<'_> {
+        static NONE: NewColumns = NewColumns::new();
+        self.request_with(&NONE)
+    }
+
+    /// What to check, with columns that came up while it ran.
+    pub fn request_with<'a>(&'a self, new_columns: &'a NewColumns) -> Request<'a> {
         let mode = self.mode.map(|mode| match mode {
             ModeArgument::Batch => Mode::Batch,
             ModeArgument::Stream => Mode::Stream,
         });
-        Request { path: &self.path, sets: &self.sets, mode, state: self.state.clone() }
+        Request { path: &self.path, sets: &self.sets, mode, state: self.state.clone(), new_columns }
     }
 
     /// Where to look for plugins, and the host that runs them.

@@ -59,6 +59,7 @@ impl Report<'_> {
         let (word, colour) = match diagnostic.level {
             Level::Error => ("error", RED),
             Level::Warning => ("warning", YELLOW),
+            Level::Note => ("note", BLUE),
         };
         let head = self.style.paint(colour, &format!("{word}[{}]", diagnostic.code));
         let message = self.style.paint(BOLD, &format!(": {}", self.redactor.clean(&diagnostic.message)));

@@ -19,6 +19,8 @@ pub enum Level {
     Error,
     /// It can, but hardly as it was meant.
     Warning,
+    /// It can; this is only good to know.
+    Note,
 }
 
 /// One finding.
@@ -63,6 +65,11 @@ impl Diagnostic {
     /// A warning.
     pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
         Self { level: Level::Warning, ..Self::error(code, message) }
+    }
+
+    /// Something that is good to know. Only `wasmill check` shows it.
+    pub fn note(code: &'static str, message: impl Into<String>) -> Self {
+        Self { level: Level::Note, ..Self::error(code, message) }
     }
 
     /// Says where.
@@ -128,6 +135,11 @@ impl Diagnostics {
     /// All of them, to be taken over.
     pub fn take_all(self) -> impl Iterator<Item = Diagnostic> {
         self.found.into_iter()
+    }
+
+    /// Leaves out what is less bad.
+    pub fn keep(&mut self, level: Level) {
+        self.found.retain(|diagnostic| diagnostic.level <= level);
     }
 
     /// How many there are of a level.

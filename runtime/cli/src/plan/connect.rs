@@ -22,8 +22,10 @@ use crate::spec::{SinkKind, SourceKind};
 pub fn source(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box<dyn Source>> {
     let (name, schema) = (&checked.name, Arc::clone(&checked.schema));
     Ok(match &checked.kind {
-        SourceKind::Files(config) => Box::new(FilesSource::new(name, config.clone(), schema, mode)?),
-        SourceKind::S3(config) => Box::new(S3Source::new(name, config.clone(), schema, mode)?),
+        SourceKind::Files(config) => {
+            Box::new(FilesSource::new(name, config.clone(), schema, mode)?.with_late_columns(checked.late_columns, mode))
+        }
+        SourceKind::S3(config) => Box::new(S3Source::with_late_columns(name, config.clone(), schema, (mode, checked.late_columns))?),
         SourceKind::Emulator(config) => Box::new(EmulatorSource::new(name, config, schema, mode)?),
         SourceKind::Postgres(config) => Box::new(PostgresSource::new(name, config.as_ref().clone(), schema, mode)?),
         SourceKind::Delta(config) => Box::new(DeltaSource::new(name, config.clone(), schema, mode)?),

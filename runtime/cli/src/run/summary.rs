@@ -15,7 +15,8 @@ pub fn summary_table(summary: &Summary) -> String {
     for node in &summary.nodes {
         table.add_row(row(node));
     }
-    format!("{}\n{table}\n", sentence(summary))
+    let notes: String = summary.notes.iter().map(|(source, note)| format!("note: {source}: {note}\n")).collect();
+    format!("{}\n{table}\n{notes}", sentence(summary))
 }
 
 fn row(node: &NodeSummary) -> Vec<Cell> {
