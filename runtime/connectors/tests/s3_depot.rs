@@ -39,7 +39,6 @@ fn numbered(length: usize) -> Vec<u8> {
     (0..length.div_ceil(8) as u64).flat_map(u64::to_le_bytes).take(length).collect()
 }
 
-#[test]
 fn small_and_large_files_are_read_by_another_process_until_they_are_removed() {
     let prefix = Prefix::new();
     let (first, second) = (depot(&prefix), depot(&prefix));
@@ -64,7 +63,6 @@ fn small_and_large_files_are_read_by_another_process_until_they_are_removed() {
     assert_eq!(first.read(&names[0]).unwrap(), None);
 }
 
-#[test]
 fn a_file_that_was_touched_is_never_taken_for_whole() {
     let prefix = Prefix::new();
     let depot = depot(&prefix);
@@ -79,7 +77,6 @@ fn a_file_that_was_touched_is_never_taken_for_whole() {
     assert!(depot.seal(&[unknown]).is_err(), "only what this process wrote can be sealed");
 }
 
-#[test]
 fn cleaning_takes_objects_and_uploads_of_processes_that_ended_and_spares_all_others() {
     let prefix = Prefix::new();
     let (ended, next) = (depot(&prefix), depot(&prefix));
@@ -101,7 +98,6 @@ fn cleaning_takes_objects_and_uploads_of_processes_that_ended_and_spares_all_oth
     assert_eq!((next.list("spool/p.s").unwrap(), uploads::pending(&prefix).len()), (stay, 0));
 }
 
-#[test]
 fn clearing_the_state_takes_its_files_and_nothing_of_others() {
     let prefix = Prefix::new();
     let state = S3State::open_with(&prefix.uri("state"), "p", &store::config()).unwrap();
@@ -113,3 +109,10 @@ fn clearing_the_state_takes_its_files_and_nothing_of_others() {
     state.forget_before(1).unwrap();
     assert_eq!(prefix.names(), ["state/p/inner/epoch-0000000001.json", "state/pq/epoch-0000000001.json"]);
 }
+
+store::on_each_store![
+    small_and_large_files_are_read_by_another_process_until_they_are_removed,
+    a_file_that_was_touched_is_never_taken_for_whole,
+    cleaning_takes_objects_and_uploads_of_processes_that_ended_and_spares_all_others,
+    clearing_the_state_takes_its_files_and_nothing_of_others,
+];

@@ -17,11 +17,15 @@ fn with_role(command: &mut Command, fake: &Fake) {
     command.env("AWS_ENDPOINT_URL_STS", fake.url("")).env("AWS_ACCESS_KEY_ID", "base-key").env("AWS_SECRET_ACCESS_KEY", "base-secret");
 }
 
-/// Until the credentials that were given last have expired, and were asked for in vain.
-fn out_of_order_for_a_while(fake: &Fake) {
+/// Until the credentials that were given last have expired, and were asked for in vain: by `work`, which needs them.
+fn out_of_order_for_a_while(fake: &Fake, work: impl FnOnce()) {
     fake.broken(true);
-    let (asked, deadline) = (fake.calls().len(), Instant::now() + Duration::from_secs(60));
-    std::thread::park_timeout(LIFE + Duration::from_secs(1));
+    let (expired, deadline) = (Instant::now() + LIFE + Duration::from_secs(1), Instant::now() + Duration::from_secs(60));
+    while let Some(left) = expired.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        std::thread::park_timeout(left);
+    }
+    let asked = fake.calls().len();
+    work();
     while fake.calls().len() < asked + 3 {
         assert!(Instant::now() < deadline, "nobody asks for credentials: {}", fake.calls().len());
         std::thread::park_timeout(Duration::from_millis(50));
@@ -43,8 +47,7 @@ fn a_table_in_s3_waits_for_credentials_that_expired() {
     with_role(&mut command, &fake);
     let running = Running::spawn(command);
     wait_for_rows(&mill);
-    mill.add();
-    out_of_order_for_a_while(&fake);
+    out_of_order_for_a_while(&fake, || mill.add());
     mill.add();
     wait_for_rows(&mill);
     ends_well(running);
@@ -89,8 +92,7 @@ epoch: {{ every: 200ms, rows: 1500 }}
     with_role(&mut command, &fake);
     let running = Running::spawn(command);
     wait_for(500);
-    put(500..1_000);
-    out_of_order_for_a_while(&fake);
+    out_of_order_for_a_while(&fake, || put(500..1_000));
     put(1_000..1_500);
     wait_for(1_500);
     ends_well(running);
