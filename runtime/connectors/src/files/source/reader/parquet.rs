@@ -2,6 +2,7 @@
 
 pub mod whole;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -60,14 +61,24 @@ pub fn schema(content: &Content, path: &Path) -> Result<SchemaRef> {
 fn metadata(content: &Content, path: &Path) -> Result<ArrowReaderMetadata> {
     let inner = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
     let content = Noted { inner, unreadable: Unreadable::default() };
-    ArrowReaderMetadata::load(&content, ArrowReaderOptions::new()).map_err(|error| failed(path, error, &content.unreadable))
+    guarded(path, || ArrowReaderMetadata::load(&content, ArrowReaderOptions::new()).map_err(|error| failed(path, error, &content.unreadable)))
 }
+
+/// Damaged bytes can make the library's decoder panic. That is an error of the file like any other one.
+fn guarded<T>(path: &Path, decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(damaged(format!("cannot read {} as parquet: its decoder gave up: {}", path.display(), text.unwrap_or_default()), DAMAGED))
+    })
+}
+
+const DAMAGED: &str = "the file is damaged, still being written, or of another format";
 
 fn failed(path: &Path, error: impl std::error::Error + Send + Sync + 'static, unreadable: &Unreadable) -> Error {
     if unreadable.is_set() {
         return Error::environment(format!("cannot read {}: {error}", path.display())).caused_by(error);
     }
-    damaged(format!("cannot read {} as parquet: {error}", path.display()), "the file is damaged, still being written, or of another format")
+    damaged(format!("cannot read {} as parquet: {error}", path.display()), DAMAGED)
 }
 
 /// Reads one row group from a row on. Its positions are row numbers in the whole file.
@@ -203,7 +214,17 @@ pub fn length(content: &Content) -> u64 {
 
 impl SplitReader for GroupReader {
     fn read(&mut self, max_rows: usize) -> Result<Read> {
-        let max_rows = max_rows.max(1);
+        let path = Arc::clone(&self.path);
+        guarded(Path::new(&*path), || self.read_rows(max_rows.max(1)))
+    }
+
+    fn position(&self) -> Value {
+        self.position.to_value()
+    }
+}
+
+impl GroupReader {
+    fn read_rows(&mut self, max_rows: usize) -> Result<Read> {
         self.build(max_rows)?;
         if !self.pass_over()? {
             return Ok(Read::Skipping);
@@ -221,9 +242,5 @@ impl SplitReader for GroupReader {
         let rejects = rejects.collect::<Result<_>>()?;
         let batch = self.assembler.batch(&records, Payload::Rows { first, count }, keep.as_deref())?;
         Ok(Read::Batch(SourceBatch { batch, rejects, bytes: (self.bytes_a_row * count as f64) as u64 }))
-    }
-
-    fn position(&self) -> Value {
-        self.position.to_value()
     }
 }
