@@ -16,6 +16,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::{CommandFactory as _, Parser as _};
+use wasmill_cli::commands::Arguments;
+
 const WASMILL: &str = env!("CARGO_BIN_EXE_wasmill");
 const PLUGINS: [&str; 3] = ["clean-pin", "clean-geo", "clean-user"];
 
@@ -58,30 +61,48 @@ fn the_reference_page_and_the_schema_for_editors_are_fresh() {
 }
 
 #[test]
-fn every_command_shows_an_example() {
-    let commands = [
-        "check",
-        "run",
-        "plan",
-        "schema",
-        "emulate",
-        "state show",
-        "state adopt",
-        "state reset",
-        "state rename-source",
-        "state drop-source",
-        "plugin inspect",
-        "completions",
-        "topics list",
-        "topics describe",
-        "topics create",
-        "topics delete",
-    ];
-    for command in commands {
-        let output = Command::new(WASMILL).args(command.split(' ')).arg("--help").output().unwrap();
-        let help = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && help.contains("Example"), "{command}: {help}");
+fn every_command_shows_examples_of_itself_that_it_understands() {
+    let mut commands = Vec::new();
+    runnable(&Arguments::command(), &["wasmill"], &mut commands);
+    assert!(commands.len() >= 20, "{commands:?}");
+    for (words, help) in commands {
+        let printed = Command::new(WASMILL).args(&words[1..]).arg("--help").output().unwrap();
+        assert!(printed.status.success() && String::from_utf8(printed.stdout).unwrap().contains("Example"), "{words:?}");
+        let examples: Vec<Vec<String>> = help.lines().filter(|line| line.starts_with("  wasmill ")).map(shell_words).collect();
+        assert!(examples.iter().any(|example| example.starts_with(&words)), "{words:?} shows no example of itself:\n{help}");
+        for example in examples {
+            let parsed = Arguments::try_parse_from(&example);
+            assert!(parsed.is_ok(), "{example:?}: {}", parsed.unwrap_err());
+        }
     }
+}
+
+/// The commands that do something, each with its words and what its help ends with: those without commands below them that people are shown.
+fn runnable(command: &clap::Command, words: &[&str], found: &mut Vec<(Vec<String>, String)>) {
+    let shown: Vec<&clap::Command> = command.get_subcommands().filter(|below| !below.is_hide_set()).collect();
+    if shown.is_empty() {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        found.push((words.iter().map(|word| (*word).to_owned()).collect(), help));
+    }
+    for below in shown {
+        runnable(below, &[words, &[below.get_name()]].concat(), found);
+    }
+}
+
+/// The words of a command line, up to a redirection, with words in single quotes as one.
+fn shell_words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for character in line.trim().chars() {
+        match character {
+            '\'' => quoted = !quoted,
+            '>' | '|' if !quoted => break,
+            ' ' if !quoted => words.push(String::new()),
+            other => words.last_mut().unwrap().push(other),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// The names of all cases. An expectation without a case is a mistake.

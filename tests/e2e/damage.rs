@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::matrix::destination::Postgres;
 use crate::matrix::mill::{Mill, State};
 use crate::matrix::origin::Files;
-use crate::support::{Ended, Pins, Running, Workshop, expected};
+use crate::support::{Ended, Pins, Running, Workshop, expected, until};
 
 const PIPELINE: &str = r#"
 name: damage
@@ -36,7 +36,7 @@ fn add_file(workshop: &Workshop, file: u64) {
 }
 
 fn check(workshop: &Workshop, files: u64) {
-    expected(0..files * 1000).check(&workshop.delta_numbers("out/pin_table"), &workshop.dead_numbers("out/dead_letters"));
+    expected(0..files * 1000).check(&workshop.delta_rows("out/pin_table"), &workshop.jsonl_rows("out/dead_letters"));
 }
 
 fn assert_stopped(ended: &Ended, code: i32, texts: &[&str]) {
@@ -218,10 +218,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 fn a_second_run_at_once_is_told_who_has_the_state() {
     let workshop = workshop(2);
     let first = Running::spawn(workshop.wasmill(&["run", "damage.yaml", "--mode", "stream"]));
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while workshop.delta_rows("out/pin_table").is_empty() && std::time::Instant::now() < deadline {
-        std::thread::yield_now();
-    }
+    until("the first rows arrive", || !workshop.delta_rows("out/pin_table").is_empty());
     let second = workshop.run(&["run", "damage.yaml"]);
     assert_stopped(&second, 5, &["is running pipeline `damage`", "--state"]);
     first.signal(rustix::process::Signal::TERM);

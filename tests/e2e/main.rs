@@ -25,6 +25,7 @@ mod postgres;
 mod postgres_source;
 #[path = "../proxy/mod.rs"]
 mod proxy;
+mod readers;
 mod real_data;
 mod resume;
 mod runs;

@@ -1,11 +1,11 @@
 //! What a run does and says: rows, formats, wiring, signals, tables, exit statuses.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Expected, Pins, Running, Workshop, expected};
+use crate::support::{Expected, Pins, Running, Workshop, expected, until};
 
 const PIPELINE: &str = r#"
 name: pins
@@ -39,7 +39,7 @@ fn a_batch_that_is_run_again_adds_nothing() {
     workshop.run_well(&["run", "pins.yaml"]);
     let again = workshop.run_well(&["run", "pins.yaml"]);
     assert!(again.stderr.contains("nothing new"), "{}", again.stderr);
-    expected(0..3000).check(&workshop.delta_numbers("out/pin_table"), &workshop.dead_numbers("out/dead_letters"));
+    expected(0..3000).check(&workshop.delta_rows("out/pin_table"), &workshop.jsonl_rows("out/dead_letters"));
 }
 
 #[test]
@@ -86,22 +86,16 @@ fn dead_letters_say_what_where_who_and_why() {
 fn a_stopped_stream_ends_well_and_the_next_run_goes_on() {
     let workshop = workshop();
     let running = Running::spawn(workshop.wasmill(&["run", "pins.yaml", "--mode", "stream"]));
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while workshop.delta_rows("out/pin_table").is_empty() && Instant::now() < deadline {
-        std::thread::yield_now();
-    }
+    until("the first rows arrive", || !workshop.delta_rows("out/pin_table").is_empty());
     workshop.write("data/b.jsonl", &Pins(3000..4000).lines());
-    let arrived = |workshop: &Workshop| workshop.delta_numbers("out/pin_table").last() >= Some(&3000);
-    while !arrived(&workshop) && Instant::now() < deadline {
-        std::thread::yield_now();
-    }
+    until("rows of the second file arrive", || workshop.delta_numbers("out/pin_table").last() >= Some(&3000));
     running.signal(Signal::INT);
     let ended = running.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("stopped"), "{}", ended.stderr);
     workshop.write("data/c.jsonl", &Pins(4000..4500).lines());
     workshop.run_well(&["run", "pins.yaml"]);
-    expected(0..4500).check(&workshop.delta_numbers("out/pin_table"), &workshop.dead_numbers("out/dead_letters"));
+    expected(0..4500).check(&workshop.delta_rows("out/pin_table"), &workshop.jsonl_rows("out/dead_letters"));
 }
 
 #[test]
@@ -112,10 +106,7 @@ fn a_second_signal_ends_it_at_once_and_nothing_is_lost() {
     command.env("FAILPOINTS", "engine-after-checkpoint=sleep(20000)");
     let mut running = Running::spawn(command);
     let checkpoint = workshop.path(".wasmill/state/pins/epoch-0000000002.json");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !checkpoint.exists() && Instant::now() < deadline {
-        std::thread::yield_now();
-    }
+    until("the second checkpoint is there", || checkpoint.exists());
     running.signal(Signal::INT);
     assert!(!running.ends_within(Duration::from_millis(300)), "it finishes its epoch first");
     running.signal(Signal::INT);

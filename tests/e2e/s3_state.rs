@@ -51,7 +51,7 @@ epoch: {{ rows: 3000 }}
     }
 
     fn check(&self) {
-        expected(0..12_000).check(&self.store.delta_numbers("pin_table"), &self.workshop.dead_numbers("out/dead_letters"));
+        expected(0..12_000).check(&self.store.delta_rows("pin_table"), &self.workshop.jsonl_rows("out/dead_letters"));
     }
 }
 

@@ -41,7 +41,7 @@ fn objects_of_three_topics_become_three_tables() {
     workshop.write("data/pin/a.jsonl", &Pins(0..900).lines());
     let set = put_topics(&workshop, &store);
     run(&workshop, &set);
-    expected(0..900).check(&workshop.delta_numbers("out/s3/pin_table"), &workshop.dead_numbers("out/s3/dead_letters"));
+    expected(0..900).check(&workshop.delta_rows("out/s3/pin_table"), &workshop.jsonl_rows("out/s3/dead_letters"));
     let counts = ["geo", "user"].map(|table| workshop.delta_rows(&format!("out/s3/{table}_table")).len());
     assert_eq!(counts, [700, 700]);
     // What was read is known: a second run writes nothing, and only new objects are read by the next.

@@ -50,7 +50,7 @@ fn add_file(workshop: &Workshop, file: u64) {
 }
 
 fn check(workshop: &Workshop, files: u64) {
-    expected(0..files * 1000).check(&workshop.delta_numbers("out/pin_table"), &workshop.dead_numbers("out/dead_letters"));
+    expected(0..files * 1000).check(&workshop.delta_rows("out/pin_table"), &workshop.jsonl_rows("out/dead_letters"));
 }
 
 fn assert_stopped(ended: &Ended, code: i32, texts: &[&str]) {

@@ -16,12 +16,8 @@ pub struct Table {
     pub unneeded: Option<&'static str>,
 }
 
-fn real_data() -> Option<PathBuf> {
-    let folder = std::env::var_os("WASMILL_REAL_DATA").map(PathBuf::from);
-    if folder.is_none() {
-        println!("did not run: WASMILL_REAL_DATA does not say where the real rows are");
-    }
-    folder
+fn real_data() -> PathBuf {
+    std::env::var_os("WASMILL_REAL_DATA").map(PathBuf::from).expect("WASMILL_REAL_DATA names the folder of the real rows")
 }
 
 fn rows(path: &Path) -> Vec<Value> {
@@ -49,7 +45,7 @@ impl Table {
 
     /// The golden rows come out as that pipeline had them, with a config that does what it did.
     pub fn check_golden<P: Plugin>(&self, config: Value) {
-        let Some(folder) = real_data() else { return };
+        let folder = real_data();
         let input = self.input(&folder.join(format!("golden/raw_{}.jsonl", self.name)));
         let outcome = testing::transform::<P>(config, &input).unwrap();
         assert_eq!(outcome.rejects, []);
@@ -64,7 +60,7 @@ impl Table {
 
     /// Every raw row comes out.
     pub fn check_raw<P: Plugin>(&self) {
-        let Some(folder) = real_data() else { return };
+        let folder = real_data();
         let input = self.input(&folder.join(format!("raw/{}.jsonl", self.name)));
         let outcome = testing::transform::<P>(json!({}), &input).unwrap();
         assert_eq!(outcome.rejects, []);

@@ -64,7 +64,7 @@ epoch: {{ every: 200ms, rows: 1500 }}
     }
 
     fn check(&self) {
-        expected(0..self.files * 1_000).check(&self.store.delta_numbers("pin_table"), &self.workshop.dead_numbers("out/dead_letters"));
+        expected(0..self.files * 1_000).check(&self.store.delta_rows("pin_table"), &self.workshop.jsonl_rows("out/dead_letters"));
     }
 
     /// Runs it with some variables, and answers how it went.

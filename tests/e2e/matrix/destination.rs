@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use super::mill::State;
-use crate::kafka_broker::{address, create, read_at, unique};
+use crate::kafka_broker::{Seen, address, create, read_at, unique};
 use crate::support::{Database, Store, Workshop};
 
 /// A sink, dead letters of its kind, and whoever reads what they wrote.
@@ -13,6 +15,8 @@ pub trait Destination {
     const NAME: &'static str;
     /// The points at which a commit into it can be cut off, besides those of the engine.
     const POINTS: &'static [&'static str];
+    /// What the names of staged rows have in them: of the table's, and of the dead letters'.
+    const PLACES: [&'static str; 2];
     /// Where a pipeline into it usually keeps its checkpoints.
     const STATE: State;
 
@@ -28,10 +32,15 @@ pub trait Destination {
     /// What the process has to be told besides the file.
     fn environment(&self, _: &mut Command) {}
 
-    /// The numbers of the posts in the table, and of those in the dead letters: sorted, with repetitions.
-    fn posts(&self, workshop: &Workshop) -> (Vec<u64>, Vec<u64>);
+    /// The rows of the table, and those of the dead letters.
+    fn rows(&self, workshop: &Workshop) -> (Vec<Value>, Vec<Value>);
 
-    /// What lies around that no reader sees and nobody needs any more.
+    /// The rows of the table once more, by a reader that shares no code with our writer, where there is one besides.
+    fn rows_of_another_reader(&self, _: &Workshop) -> Option<Vec<Value>> {
+        None
+    }
+
+    /// What lies at the places of its sinks and is neither rows that readers see nor what the next commit needs: anything that is not known.
     fn left_over(&self, workshop: &Workshop) -> Vec<String>;
 }
 
@@ -48,6 +57,7 @@ impl Destination for DeltaOnDisk {
         "files-commit-after-token",
         "files-commit-after-rename",
     ];
+    const PLACES: [&'static str; 2] = ["out/pin_table/", "out/dead_letters/"];
     const STATE: State = State::Disk;
 
     fn new() -> Self {
@@ -62,20 +72,18 @@ impl Destination for DeltaOnDisk {
         "files: { path: out/dead_letters, format: jsonl }".to_owned()
     }
 
-    fn posts(&self, workshop: &Workshop) -> (Vec<u64>, Vec<u64>) {
-        (workshop.delta_numbers("out/pin_table"), workshop.dead_numbers("out/dead_letters"))
+    fn rows(&self, workshop: &Workshop) -> (Vec<Value>, Vec<Value>) {
+        (workshop.delta_rows("out/pin_table"), workshop.jsonl_rows("out/dead_letters"))
+    }
+
+    fn rows_of_another_reader(&self, workshop: &Workshop) -> Option<Vec<Value>> {
+        Some(workshop.duckdb_rows("out/pin_table"))
     }
 
     fn left_over(&self, workshop: &Workshop) -> Vec<String> {
-        let mut found = files_below(&workshop.path("out"), |path| {
-            let staged = path.components().any(|part| [".wasmill", "_wasmill"].iter().any(|hidden| part.as_os_str() == *hidden));
-            staged && path.extension().is_some_and(|extension| extension == "parquet" || extension == "jsonl")
-        });
-        let (files, known) = (workshop.parquet_files("out/pin_table"), workshop.delta_file_count("out/pin_table"));
-        if files != known {
-            found.push(format!("{files} files in the table's folder, of which it knows {known}"));
-        }
-        found
+        let known = workshop.delta_files("out/pin_table");
+        let table = strangers(&workshop.path("out/pin_table"), |name| is_log(name) || known.iter().any(|file| file == name));
+        [table, strangers(&workshop.path("out/dead_letters"), |name| is_row_file(name) || is_token_file(name))].concat()
     }
 }
 
@@ -92,6 +100,7 @@ impl Destination for DeltaOnS3 {
         "s3-commit-after-token",
         "s3-commit-after-complete",
     ];
+    const PLACES: [&'static str; 2] = ["pin_table/", "dead_letters/"];
     const STATE: State = State::Bucket;
 
     fn new() -> Self {
@@ -106,13 +115,25 @@ impl Destination for DeltaOnS3 {
         format!(r#"s3: {{ uri: "{}/dead_letters", format: jsonl, connection: {} }}"#, self.0.prefix, Store::options())
     }
 
-    fn posts(&self, workshop: &Workshop) -> (Vec<u64>, Vec<u64>) {
-        let dead = workshop.dead_numbers(&copied(&self.0, workshop, "dead_letters"));
-        (self.0.delta_numbers("pin_table"), dead)
+    fn rows(&self, workshop: &Workshop) -> (Vec<Value>, Vec<Value>) {
+        (self.0.delta_rows("pin_table"), workshop.jsonl_rows(&copied(&self.0, workshop, "dead_letters")))
+    }
+
+    fn rows_of_another_reader(&self, workshop: &Workshop) -> Option<Vec<Value>> {
+        let folder = fresh(workshop, "pin_table");
+        self.0.copy_all("pin_table", &workshop.path(&folder));
+        Some(workshop.duckdb_rows(&folder))
     }
 
     fn left_over(&self, _: &Workshop) -> Vec<String> {
-        [self.0.stray_files("pin_table"), self.0.pending_uploads()].concat()
+        let known = self.0.delta_files("pin_table");
+        let is_known = |key: &String| match key.split_once('/') {
+            Some(("pin_table", name)) => is_log(name) || known.iter().any(|file| file == name),
+            Some(("dead_letters", name)) => is_row_file(name) || is_token_object(name),
+            _ => false,
+        };
+        let keys = self.0.keys().into_iter().filter(|key| !is_known(key)).collect();
+        [keys, self.0.pending_uploads()].concat()
     }
 }
 
@@ -122,6 +143,7 @@ pub struct S3(Store);
 impl Destination for S3 {
     const NAME: &'static str = "s3";
     const POINTS: &'static [&'static str] = &["s3-commit-before-token", "s3-commit-after-token", "s3-commit-after-complete"];
+    const PLACES: [&'static str; 2] = ["pins/", "dead_letters/"];
     const STATE: State = State::Bucket;
 
     fn new() -> Self {
@@ -136,15 +158,18 @@ impl Destination for S3 {
         format!(r#"s3: {{ uri: "{}/dead_letters", format: jsonl, connection: {} }}"#, self.0.prefix, Store::options())
     }
 
-    fn posts(&self, workshop: &Workshop) -> (Vec<u64>, Vec<u64>) {
-        let rows = workshop.jsonl_rows(&copied(&self.0, workshop, "pins"));
-        let mut table: Vec<u64> = rows.iter().map(|row| row["ind"].as_u64().unwrap()).collect();
-        table.sort_unstable();
-        (table, workshop.dead_numbers(&copied(&self.0, workshop, "dead_letters")))
+    fn rows(&self, workshop: &Workshop) -> (Vec<Value>, Vec<Value>) {
+        let [pins, dead] = ["pins", "dead_letters"].map(|name| workshop.jsonl_rows(&copied(&self.0, workshop, name)));
+        (pins, dead)
     }
 
     fn left_over(&self, _: &Workshop) -> Vec<String> {
-        self.0.pending_uploads()
+        let is_known = |key: &String| match key.split_once('/') {
+            Some(("pins" | "dead_letters", name)) => is_row_file(name) || is_token_object(name),
+            _ => false,
+        };
+        let keys = self.0.keys().into_iter().filter(|key| !is_known(key)).collect();
+        [keys, self.0.pending_uploads()].concat()
     }
 }
 
@@ -155,6 +180,7 @@ impl Destination for Postgres {
     const NAME: &'static str = "postgres";
     const POINTS: &'static [&'static str] =
         &["postgres-commit-before-copy", "postgres-commit-before-commit", "postgres-commit-after-commit", "sink-clean-up"];
+    const PLACES: [&'static str; 2] = ["pin_table", "dead_letters"];
     const STATE: State = State::Disk;
 
     fn new() -> Self {
@@ -173,12 +199,13 @@ impl Destination for Postgres {
         command.env("PG_URL", self.0.url());
     }
 
-    fn posts(&self, _: &Workshop) -> (Vec<u64>, Vec<u64>) {
+    fn rows(&self, _: &Workshop) -> (Vec<Value>, Vec<Value>) {
         self.0.posts()
     }
 
-    fn left_over(&self, workshop: &Workshop) -> Vec<String> {
-        files_below(&workshop.path(".wasmill"), |path| path.extension().is_some_and(|extension| extension == "rows"))
+    /// Spools lie beside the checkpoints, where whoever knows the state looks for them.
+    fn left_over(&self, _: &Workshop) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -192,8 +219,8 @@ impl Kafka {
         format!("{}.{what}", self.name)
     }
 
-    fn committed(&self, what: &str) -> Vec<serde_json::Value> {
-        read_at(&address(), &self.topic(what), "read_committed").iter().map(|record| record.json()).collect()
+    fn committed(&self, what: &str) -> Vec<Seen> {
+        read_at(&address(), &self.topic(what), "read_committed")
     }
 }
 
@@ -201,6 +228,7 @@ impl Destination for Kafka {
     const NAME: &'static str = "kafka";
     const POINTS: &'static [&'static str] =
         &["kafka-commit-before-token", "kafka-commit-before-commit", "kafka-commit-after-commit", "sink-clean-up"];
+    const PLACES: [&'static str; 2] = ["pin_table", "dead_letters"];
     const STATE: State = State::Disk;
 
     fn new() -> Self {
@@ -219,35 +247,67 @@ impl Destination for Kafka {
         format!(r#"kafka: {{ brokers: "{brokers}", topic: {name}.dead, commits_topic: {name}.commits }}"#)
     }
 
-    fn posts(&self, _: &Workshop) -> (Vec<u64>, Vec<u64>) {
-        let mut table: Vec<u64> = self.committed("clean").iter().map(|row| row["ind"].as_u64().unwrap()).collect();
-        let number = |row: &serde_json::Value| row["record"].as_str().unwrap().split('#').nth(1).unwrap().parse().unwrap();
-        let mut dead: Vec<u64> = self.committed("dead").iter().map(number).collect();
-        table.sort_unstable();
-        dead.sort_unstable();
-        (table, dead)
+    fn rows(&self, _: &Workshop) -> (Vec<Value>, Vec<Value>) {
+        let (table, dead) = (self.committed("clean"), self.committed("dead"));
+        let wrong = |record: &&Seen| record.key.as_deref() != record.json()["unique_id"].as_str().map(str::as_bytes);
+        assert_eq!(table.iter().find(wrong), None, "a record whose key is not its own");
+        [table, dead].map(|records| records.iter().map(Seen::json).collect()).into()
     }
 
-    fn left_over(&self, workshop: &Workshop) -> Vec<String> {
-        files_below(&workshop.path(".wasmill"), |path| path.extension().is_some_and(|extension| extension == "rows"))
+    /// Spools lie beside the checkpoints, where whoever knows the state looks for them.
+    fn left_over(&self, _: &Workshop) -> Vec<String> {
+        Vec::new()
     }
 }
 
-/// Copies the objects below a name into a folder of the workshop that was not there before. Answers its name.
+/// The name of a folder for copies that is not there yet.
+fn fresh(workshop: &Workshop, name: &str) -> String {
+    (0..).map(|copy| format!("copies/{name}-{copy}")).find(|folder| !workshop.path(folder).exists()).unwrap()
+}
+
+/// Copies the objects below a name into a folder of the workshop. Returns its name.
 fn copied(store: &Store, workshop: &Workshop, name: &str) -> String {
-    let folder = (0..).map(|copy| format!("copies/{name}-{copy}")).find(|folder| !workshop.path(folder).exists()).unwrap();
+    let folder = fresh(workshop, name);
     store.copy_to(name, &workshop.path(&folder));
     folder
 }
 
-fn files_below(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<String> {
-    let (mut folders, mut found): (Vec<PathBuf>, Vec<String>) = (vec![folder.to_path_buf()], Vec::new());
+/// A file of a Delta log.
+fn is_log(name: &str) -> bool {
+    let known = |name: &str| {
+        let digits = name.len() - name.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+        name == "_last_checkpoint" || (digits == 20 && [".json", ".checkpoint.parquet"].contains(&&name[digits..]))
+    };
+    name.strip_prefix("_delta_log/").is_some_and(known)
+}
+
+/// A file of rows that readers see.
+fn is_row_file(name: &str) -> bool {
+    name.ends_with(".jsonl") && !name.split('/').any(|part| part.starts_with(['.', '_']))
+}
+
+/// What a sink of files remembers.
+fn is_token_file(name: &str) -> bool {
+    name.strip_prefix(".wasmill/")
+        .is_some_and(|name| !name.contains('/') && !name.starts_with('.') && [".json", ".lock"].iter().any(|end| name.ends_with(end)))
+}
+
+/// What a sink of objects remembers.
+fn is_token_object(name: &str) -> bool {
+    name.strip_prefix("_wasmill/").is_some_and(|name| !name.contains('/') && name.ends_with(".json"))
+}
+
+/// The files below a folder that are not known, by their names from there.
+pub fn strangers(root: &Path, is_known: impl Fn(&str) -> bool) -> Vec<String> {
+    let (mut folders, mut found): (Vec<PathBuf>, Vec<String>) = (vec![root.to_path_buf()], Vec::new());
     while let Some(folder) = folders.pop() {
+        // A process that runs may remove folders meanwhile.
         for entry in std::fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap();
             match path.is_dir() {
                 true => folders.push(path),
-                false if wanted(&path) => found.push(path.display().to_string()),
+                false if !is_known(name) => found.push(path.display().to_string()),
                 false => {}
             }
         }

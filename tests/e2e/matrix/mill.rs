@@ -2,9 +2,11 @@
 
 use std::process::Command;
 
-use super::destination::Destination;
+use serde_json::Value;
+
+use super::destination::{Destination, strangers};
 use super::origin::Origin;
-use crate::support::{Ended, Running, Store, Workshop, expected};
+use crate::support::{Ended, Running, Store, Workshop, dead_number, expected, until};
 
 /// Where checkpoints are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub struct Mill<O, D> {
     origin: O,
     pub destination: D,
     /// The bucket that holds the checkpoints, if one does.
-    state: Option<Store>,
+    pub state: Option<Store>,
     /// Posts that have arrived: those with the numbers below.
     posts: u64,
 }
@@ -97,6 +99,13 @@ epoch: {{ every: 200ms, rows: {} }}
         Running::spawn(command)
     }
 
+    /// Waits until a stream has committed all that has arrived.
+    pub fn wait_for_rows(&self) {
+        let expected = expected(0..self.posts);
+        until("the rows are in the table", || self.destination.rows(&self.workshop).0.len() >= expected.table.len());
+        until("the dead letters are there", || self.destination.rows(&self.workshop).1.len() >= expected.dead.len());
+    }
+
     /// Runs to the end of what has arrived.
     pub fn finish(&self) -> Ended {
         let ended = self.start("batch", "").wait();
@@ -104,16 +113,48 @@ epoch: {{ every: 200ms, rows: {} }}
         ended
     }
 
+    /// What lies around that is neither rows nor a checkpoint nor what a sink remembers: staged files, uploads, spools, temporary files.
+    pub fn left_over(&self) -> Vec<String> {
+        let is_known = |names: &[String], name: &str| match name.strip_prefix("state/matrix/") {
+            Some("lock") => true,
+            // A note of a commit goes with its checkpoint.
+            Some(name) => {
+                let epoch =
+                    name.strip_prefix("epoch-").and_then(|rest| rest.strip_suffix(".json")).or_else(|| name.strip_prefix("committed-"));
+                epoch.is_some_and(|epoch| epoch.parse::<u64>().is_ok() && names.contains(&format!("state/matrix/epoch-{epoch}.json")))
+            }
+            None => false,
+        };
+        let here = self.workshop.path(".wasmill");
+        let names: Vec<String> =
+            strangers(&here, |_| false).iter().map(|path| path[here.to_str().unwrap().len() + 1..].to_owned()).collect();
+        let keys = self.state.as_ref().map(Store::keys).unwrap_or_default();
+        let uploads = self.state.as_ref().map(Store::pending_uploads).unwrap_or_default();
+        let beside = [names, keys].into_iter().flat_map(|names| names.clone().into_iter().filter(move |name| !is_known(&names, name)));
+        beside.chain(uploads).chain(self.destination.left_over(&self.workshop)).collect()
+    }
+
+    /// Each dead letter names the place that its record came from.
+    fn check_places(&self, dead: &[Value]) {
+        let wrong = dead.iter().find_map(|row| {
+            let (partition, position) = (row["partition"].as_str().unwrap(), row["position"].as_u64().unwrap());
+            Some((row, self.origin.wrong_place(dead_number(row), partition, position)?))
+        });
+        assert_eq!(wrong, None);
+    }
+
     /// Every post is in the table or in the dead letters, once, and nothing else is anywhere.
     pub fn check(&self) {
-        let (table, dead) = self.destination.posts(&self.workshop);
+        let (table, dead) = self.destination.rows(&self.workshop);
         expected(0..self.posts).check(&table, &dead);
-        assert_eq!(self.destination.left_over(&self.workshop), Vec::<String>::new(), "left over");
-        if let Some(store) = &self.state {
+        self.check_places(&dead);
+        if let Some(table) = self.destination.rows_of_another_reader(&self.workshop) {
+            expected(0..self.posts).check(&table, &dead);
+        }
+        assert_eq!(self.left_over(), Vec::<String>::new(), "left over");
+        if self.state.is_some() {
             let here = [".wasmill", "s3:"].map(|folder| self.workshop.path(folder).exists());
             assert_eq!(here, [false; 2], "state was kept on this machine");
-            let spooled: Vec<String> = store.keys().into_iter().filter(|key| key.ends_with(".rows")).collect();
-            assert_eq!((spooled, store.pending_uploads()), (Vec::new(), Vec::new()), "left over beside the checkpoints");
         }
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod destination;
 mod kills;
+mod leftovers;
 pub mod mill;
 pub mod origin;
 mod sleepers;
@@ -97,6 +98,56 @@ fn whoever_slept_is_fenced_in_postgres() {
 #[test]
 fn whoever_slept_is_fenced_in_kafka() {
     sleepers::sleep_everywhere::<Kafka>();
+}
+
+#[test]
+fn a_stream_that_slept_after_a_rest_is_fenced_in_delta_on_disk() {
+    sleepers::sleep_after_a_rest::<DeltaOnDisk>();
+}
+
+#[test]
+fn a_stream_that_slept_after_a_rest_is_fenced_in_delta_on_s3() {
+    sleepers::sleep_after_a_rest::<DeltaOnS3>();
+}
+
+#[test]
+fn a_stream_that_slept_after_a_rest_is_fenced_in_s3() {
+    sleepers::sleep_after_a_rest::<S3>();
+}
+
+#[test]
+fn a_stream_that_slept_after_a_rest_is_fenced_in_postgres() {
+    sleepers::sleep_after_a_rest::<Postgres>();
+}
+
+#[test]
+fn a_stream_that_slept_after_a_rest_is_fenced_in_kafka() {
+    sleepers::sleep_after_a_rest::<Kafka>();
+}
+
+#[test]
+fn what_is_staged_is_found_while_a_run_is_stopped_in_delta_on_disk() {
+    leftovers::is_found_while_stopped::<DeltaOnDisk>();
+}
+
+#[test]
+fn what_is_staged_is_found_while_a_run_is_stopped_in_delta_on_s3() {
+    leftovers::is_found_while_stopped::<DeltaOnS3>();
+}
+
+#[test]
+fn what_is_staged_is_found_while_a_run_is_stopped_in_s3() {
+    leftovers::is_found_while_stopped::<S3>();
+}
+
+#[test]
+fn what_is_staged_is_found_while_a_run_is_stopped_in_postgres() {
+    leftovers::is_found_while_stopped::<Postgres>();
+}
+
+#[test]
+fn what_is_staged_is_found_while_a_run_is_stopped_in_kafka() {
+    leftovers::is_found_while_stopped::<Kafka>();
 }
 
 /// A point that somebody adds to the code is killed at, or this fails.

@@ -1,5 +1,6 @@
 //! Where the posts of the matrix come from.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::kafka_broker::{self, Producer};
@@ -20,16 +21,36 @@ pub trait Origin {
 
     /// More posts arrive. Whatever a reader can take for complete is complete.
     fn add(&mut self, workshop: &Workshop, posts: Range<u64>);
+
+    /// What is wrong with the place that the dead letter of a post names.
+    fn wrong_place(&self, number: u64, partition: &str, position: u64) -> Option<String>;
+}
+
+/// Where each post of some files or objects lies: which of them, and at which byte.
+#[derive(Default)]
+struct Places(BTreeMap<u64, (String, u64)>);
+
+impl Places {
+    fn add(&mut self, file: &str, posts: Range<u64>, lines: &str) {
+        let starts = std::iter::once(0).chain(lines.match_indices('\n').map(|(at, _)| at as u64 + 1));
+        self.0.extend(posts.zip(starts).map(|(number, start)| (number, (file.to_owned(), start))));
+    }
+
+    fn wrong(&self, number: u64, partition: &str, position: u64) -> Option<String> {
+        let (file, start) = &self.0[&number];
+        (file != partition || *start != position).then(|| format!("it lies in {file} at {start}"))
+    }
 }
 
 /// JSON lines in a folder.
-pub struct Files;
+#[derive(Default)]
+pub struct Files(Places);
 
 impl Origin for Files {
     const NAME: &'static str = "files";
 
     fn new() -> Self {
-        Self
+        Self::default()
     }
 
     fn source(&self) -> String {
@@ -37,10 +58,16 @@ impl Origin for Files {
     }
 
     fn add(&mut self, workshop: &Workshop, posts: Range<u64>) {
-        let path = workshop.path(&format!("data/pins-{:08}.jsonl", posts.start));
-        let incoming = workshop.write("incoming", &Pins(posts).lines());
+        let name = format!("data/pins-{:08}.jsonl", posts.start);
+        let lines = Pins(posts.clone()).lines();
+        let (incoming, path) = (workshop.write("incoming", &lines), workshop.path(&name));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::rename(incoming, path).unwrap();
+        self.0.add(&name, posts, &lines);
+    }
+
+    fn wrong_place(&self, number: u64, partition: &str, position: u64) -> Option<String> {
+        self.0.wrong(number, partition, position)
     }
 }
 
@@ -74,16 +101,21 @@ impl Origin for Topic {
         }
         self.producer.flush();
     }
+
+    fn wrong_place(&self, number: u64, partition: &str, position: u64) -> Option<String> {
+        let (expected, offset) = (format!("{}/{}", self.name, number / 20 % PARTITIONS), number / 20 / PARTITIONS * 20 + number % 20);
+        (partition != expected || position != offset).then(|| format!("it lies in {expected} at {offset}"))
+    }
 }
 
 /// JSON lines in a bucket.
-pub struct Objects(Store);
+pub struct Objects(Store, Places);
 
 impl Origin for Objects {
     const NAME: &'static str = "s3";
 
     fn new() -> Self {
-        Self(Store::new())
+        Self(Store::new(), Places::default())
     }
 
     fn source(&self) -> String {
@@ -93,8 +125,13 @@ impl Origin for Objects {
 
     fn add(&mut self, workshop: &Workshop, posts: Range<u64>) {
         let name = format!("in/pins-{:08}.jsonl", posts.start);
-        let incoming = workshop.write("incoming", &Pins(posts).lines());
-        self.0.put(&[(incoming, name)]);
+        let lines = Pins(posts.clone()).lines();
+        self.1.add(&format!("{}/{name}", self.0.prefix), posts, &lines);
+        self.0.put(&[(workshop.write("incoming", &lines), name)]);
+    }
+
+    fn wrong_place(&self, number: u64, partition: &str, position: u64) -> Option<String> {
+        self.1.wrong(number, partition, position)
     }
 }
 
@@ -122,5 +159,13 @@ impl Origin for Stream {
         let lines = Pins(posts.clone()).lines();
         let records: Vec<_> = posts.zip(lines.lines()).map(|(number, line)| (format!("key-{number}"), line.to_owned())).collect();
         self.0.put(&records);
+    }
+
+    /// The server chooses sequence numbers; a record of ours has one part.
+    fn wrong_place(&self, _: u64, partition: &str, position: u64) -> Option<String> {
+        let shard = partition.strip_prefix(&format!("{}/shardId-", self.0.name));
+        let number = shard.and_then(|rest| rest.split_once('/')).map_or("", |(_, number)| number);
+        let is_number = number.len() > 50 && number.bytes().all(|byte| byte.is_ascii_digit());
+        (!is_number || position != 0).then(|| "it lies in a shard, under a sequence number, in part 0".to_owned())
     }
 }

@@ -86,5 +86,5 @@ dead_letters:
     assert!(!refused.stderr.contains("not-the-password") && !refused.stderr.contains(&password), "{}", refused.stderr);
     let ended = run(&password);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    expected(0..2_000).check(&workshop.delta_numbers("out/pin_table"), &workshop.dead_numbers("out/dead_letters"));
+    expected(0..2_000).check(&workshop.delta_rows("out/pin_table"), &workshop.jsonl_rows("out/dead_letters"));
 }

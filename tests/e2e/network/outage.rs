@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn wait_for_rows<O: Origin, D: Destination>(mill: &Mill<O, D>) {
     let (deadline, wanted) = (Instant::now() + PATIENCE, expected(0..mill.posts()).table.len());
-    while mill.destination.posts(&mill.workshop).0.len() < wanted {
+    while mill.destination.rows(&mill.workshop).0.len() < wanted {
         assert!(Instant::now() < deadline, "{wanted} rows did not arrive");
         std::thread::park_timeout(Duration::from_millis(50));
     }

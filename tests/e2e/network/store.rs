@@ -9,7 +9,7 @@ use crate::kafka_broker::ports::free_ports;
 use crate::kafka_broker::variable;
 use crate::matrix::destination::DeltaOnS3;
 use crate::matrix::mill::{Mill, State};
-use crate::matrix::origin::Files;
+use crate::matrix::origin::{Files, Origin};
 use crate::support::{Running, Store, expected, repository};
 
 /// It is back after a second; the machine may be busy.
@@ -71,7 +71,7 @@ impl OwnStore {
     }
 
     fn mill(&self) -> Mill<Files, DeltaOnS3> {
-        Mill::of(Files, DeltaOnS3(Store::on(self.url())), State::Bucket)
+        Mill::of(Files::new(), DeltaOnS3(Store::on(self.url())), State::Bucket)
     }
 
     fn run(&self, mill: &Mill<Files, DeltaOnS3>, mode: &str, failpoints: &str) -> Running {

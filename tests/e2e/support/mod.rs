@@ -12,18 +12,30 @@ mod s3;
 pub use crate::proxy::Proxy;
 pub use flow::Flow;
 pub use kinesis::{KinesisStream, kinesis_address};
-pub use pins::{Expected, Pins, expected};
+pub use pins::{Expected, Pins, dead_number, expected, row_number};
 pub use postgres::{Database, Server};
 pub use process::{Ended, Running};
 pub use random::{Random, number_from_environment};
+pub use read::json_lines;
 pub use s3::Store;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// A folder that a test works in; it is removed with the test.
 pub struct Workshop {
     folder: tempfile::TempDir,
+}
+
+/// Waits until something is so, and fails when it is not within a minute.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "within {PATIENCE:?} it did not happen that {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 /// The root of the repository.

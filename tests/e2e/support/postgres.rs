@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::repository;
+use super::{json_lines, repository};
 use crate::kafka_broker::ports::free_ports;
 
 /// A database, read by `psql`.
@@ -77,9 +77,17 @@ impl Database {
         numbers
     }
 
-    /// The numbers of the posts in a table of posts, and in one of dead letters.
-    pub fn posts(&self) -> (Vec<u64>, Vec<u64>) {
-        (self.numbers("pin_table", "ind"), self.numbers("dead_letters", "substring(record FROM '#([0-9]+)#')"))
+    /// The rows of a table, as the server writes them as JSON; none where there is no table.
+    pub fn rows(&self, table: &str) -> Vec<serde_json::Value> {
+        if self.run(&format!("SELECT to_regclass('{table}')")).trim().is_empty() {
+            return Vec::new();
+        }
+        json_lines(self.run(&format!("SELECT to_json(t) FROM {table} AS t")).as_bytes())
+    }
+
+    /// The rows of a table of posts, and of one of dead letters.
+    pub fn posts(&self) -> (Vec<serde_json::Value>, Vec<serde_json::Value>) {
+        (self.rows("pin_table"), self.rows("dead_letters"))
     }
 }
 

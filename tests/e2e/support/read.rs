@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Workshop, expected, repository};
+use super::{Workshop, dead_number, expected, repository, row_number};
 
 impl Workshop {
     /// The rows of a Delta table, by the Python package `deltalake`; none if there is no table.
@@ -21,16 +21,25 @@ impl Workshop {
         json_lines(&output.stdout)
     }
 
+    /// The rows of a Delta table, by DuckDB's own reader of Parquet over the files that its log names. Timestamps are microseconds.
+    pub fn duckdb_rows(&self, table: &str) -> Vec<Value> {
+        let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python with duckdb: `make test` sets it");
+        let script = repository().join("tests/foreign/duckdb_delta.py");
+        let output = Command::new(&python).arg(script).arg(self.path(table)).output().unwrap_or_else(|error| panic!("{python}: {error}"));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json_lines(&output.stdout)
+    }
+
     /// The column `ind` of a Delta table, sorted, with repetitions.
     pub fn delta_numbers(&self, table: &str) -> Vec<u64> {
-        let mut numbers: Vec<u64> = self.delta_rows(table).iter().map(|row| row["ind"].as_u64().unwrap()).collect();
+        let mut numbers: Vec<u64> = self.delta_rows(table).iter().map(row_number).collect();
         numbers.sort_unstable();
         numbers
     }
 
     /// The table and the dead letters, where most pipelines here write them, hold exactly the rows of the first posts.
     pub fn check_posts(&self, posts: u64) {
-        expected(0..posts).check(&self.delta_numbers("out/pin_table"), &self.dead_numbers("out/dead_letters"));
+        expected(0..posts).check(&self.delta_rows("out/pin_table"), &self.jsonl_rows("out/dead_letters"));
         assert_eq!(self.parquet_files("out/pin_table"), self.delta_file_count("out/pin_table"), "stray files beside the table's own");
     }
 
@@ -41,12 +50,7 @@ impl Workshop {
 
     /// The numbers of the posts in dead letters, sorted, with repetitions: from the original records.
     pub fn dead_numbers(&self, folder: &str) -> Vec<u64> {
-        let number = |row: &Value| {
-            let record = row["record"].as_str().unwrap_or_else(|| panic!("no record: {row}"));
-            let (_, rest) = record.split_once('#').unwrap_or_else(|| panic!("not a post: {record}"));
-            rest.split('#').next().unwrap().parse().unwrap()
-        };
-        let mut numbers: Vec<u64> = self.jsonl_rows(folder).iter().map(number).collect();
+        let mut numbers: Vec<u64> = self.jsonl_rows(folder).iter().map(dead_number).collect();
         numbers.sort_unstable();
         numbers
     }
@@ -57,17 +61,27 @@ impl Workshop {
         files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "parquet")).count()
     }
 
-    /// The files that the newest version of a Delta table refers to.
-    pub fn delta_file_count(&self, table: &str) -> usize {
+    /// The files that the newest version of a Delta table refers to, by their names from its folder; none if there is no table.
+    pub fn delta_files(&self, table: &str) -> Vec<String> {
+        let path = self.path(table);
+        if !path.join("_delta_log").exists() {
+            return Vec::new();
+        }
         let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python with deltalake: `make test` sets it");
-        let script = "import sys, deltalake; print(len(deltalake.DeltaTable(sys.argv[1]).file_uris()))";
-        let output = Command::new(python).args(["-c", script]).arg(self.path(table)).output().unwrap();
+        let script = "import sys, json, deltalake; print(json.dumps([uri.removeprefix(sys.argv[1] + '/') for uri in deltalake.DeltaTable(sys.argv[1]).file_uris()]))";
+        let output = Command::new(python).args(["-c", script]).arg(&path).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// How many files the newest version of a Delta table refers to.
+    pub fn delta_file_count(&self, table: &str) -> usize {
+        self.delta_files(table).len()
     }
 }
 
-fn json_lines(bytes: &[u8]) -> Vec<Value> {
+/// JSON values, one behind the other.
+pub fn json_lines(bytes: &[u8]) -> Vec<Value> {
     serde_json::Deserializer::from_slice(bytes).into_iter().collect::<Result<_, _>>().unwrap()
 }
 

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::row_number;
 use crate::kafka_broker::variable;
 
 /// A prefix of the store that no other test uses, and how to reach it.
@@ -65,6 +66,16 @@ impl Store {
         assert_eq!(self.python(include_str!("../../foreign/s3_put.py"), &arguments), files.len());
     }
 
+    /// The rows of a Delta table below the prefix; none if there is no table.
+    pub fn delta_rows(&self, table: &str) -> Vec<Value> {
+        self.try_delta_rows(table).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_delta_rows(&self, table: &str) -> Result<Vec<Value>, String> {
+        let found = self.try_python(include_str!("../../foreign/s3_read_delta.py"), &[&format!("{}/{table}", self.prefix)])?;
+        Ok(found.as_array().unwrap().clone())
+    }
+
     /// The column `ind` of a Delta table below the prefix, sorted, with repetitions; none if there is no table.
     pub fn delta_numbers(&self, table: &str) -> Vec<u64> {
         self.try_delta_numbers(table).unwrap_or_else(|error| panic!("{error}"))
@@ -72,8 +83,7 @@ impl Store {
 
     /// The same from a store that may not be able to answer; then what it said.
     pub fn try_delta_numbers(&self, table: &str) -> Result<Vec<u64>, String> {
-        let found = self.try_python(include_str!("../../foreign/s3_delta_column.py"), &[&format!("{}/{table}", self.prefix), "ind"])?;
-        let mut numbers: Vec<u64> = found.as_array().unwrap().iter().map(|number| number.as_u64().unwrap()).collect();
+        let mut numbers: Vec<u64> = self.try_delta_rows(table)?.iter().map(row_number).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -102,9 +112,20 @@ impl Store {
         self.python(include_str!("../../foreign/s3_copy.py"), &[&format!("{}/{name}", self.prefix), folder.to_str().unwrap()]);
     }
 
-    /// The keys of the Parquet files below a table, beside its log, that its newest version does not refer to.
-    pub fn stray_files(&self, table: &str) -> Vec<String> {
-        let found = self.python(include_str!("../../foreign/s3_stray_files.py"), &[&format!("{}/{table}", self.prefix)]);
+    /// Copies all objects below a prefix into a folder, hidden ones too, with the folders of their keys.
+    pub fn copy_all(&self, name: &str, folder: &std::path::Path) {
+        std::fs::create_dir_all(folder).unwrap();
+        let copy = "import sys, os, json, pyarrow.fs as fs\n\
+                    store = fs.S3FileSystem(endpoint_override=os.environ['AWS_ENDPOINT_URL'], region='us-east-1')\n\
+                    fs.copy_files(sys.argv[1].removeprefix('s3://'), sys.argv[2], source_filesystem=store, destination_filesystem=fs.LocalFileSystem())\n\
+                    print(json.dumps(True), flush=True)\n\
+                    os._exit(0)";
+        self.python(copy, &[&format!("{}/{name}", self.prefix), folder.to_str().unwrap()]);
+    }
+
+    /// The files that the newest version of a table below the prefix refers to, by their names from its place; none if there is no table.
+    pub fn delta_files(&self, table: &str) -> Vec<String> {
+        let found = self.python(include_str!("../../foreign/s3_delta_files.py"), &[&format!("{}/{table}", self.prefix)]);
         found.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
     }
 }
