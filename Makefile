@@ -17,10 +17,10 @@ ifneq ($(REAL_DATA),)
 export WASMILL_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: help setup build plugins run test services lint crash bench soak fuzz clean
+.PHONY: help setup build plugins run test test-spark services lint crash bench soak fuzz clean
 
 help: ## Shows this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
 
 setup: ## Installs what building needs: a C compiler, the WebAssembly target of Rust
 	@tools/setup
@@ -60,13 +60,35 @@ SERVERS := $(VENV)/bin/python tests/servers/servers.py
 
 test: setup $(VENV)/ready ## Runs every test
 	@echo "==> tests, built in $(WASMILL_BUILD_CACHE)/target"
-	@test -n "$${WASMILL_REAL_DATA:-}" || echo "    (no real data beside this clone: tests that need it say that they did not run)"
 	$(TEST_ENVIRONMENT) tools/own-artefacts
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
 	$(TEST_ENVIRONMENT) $(TESTS) --no-run
 	$(SERVERS) install
 	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS)
+ifneq ($(WASMILL_REAL_DATA),)
+	$(TEST_ENVIRONMENT) $(TESTS) --test real_data --test e2e -- --ignored
+else
+	@echo "==> no real rows beside this clone: the tests that need them were ignored"
+endif
 	$(MAKE) lint
+
+# Spark with Delta Lake: 400 MB that only this suite needs.
+SPARK := $(WASMILL_BUILD_CACHE)/spark
+$(SPARK)/ready: tests/spark/requirements.txt tests/spark/pom.xml
+	@echo "==> Spark and Delta Lake, in $(SPARK)"
+	rm -rf $(SPARK)
+	python3 -m venv $(SPARK)/venv
+	$(SPARK)/venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/spark/requirements.txt
+	mvn -q -B -f tests/spark/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DincludeGroupIds=io.delta -DoutputDirectory=$(SPARK)/jars
+	touch $@
+
+test-spark: setup $(SPARK)/ready ## Tables of ours read and changed by real Spark with Delta Lake; the first time downloads 400 MB
+	$(TEST_ENVIRONMENT) tools/own-artefacts
+	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
+	$(TEST_ENVIRONMENT) $(TESTS) --test e2e --no-run
+	WASMILL_BINARY=$(WASMILL_BUILD_CACHE)/target/debug/wasmill WASMILL_SPARK_JARS=$(SPARK)/jars \
+	WASMILL_PLUGIN_FOLDER=$(WASMILL_BUILD_CACHE)/target/wasm32-wasip2/plugin \
+	$(SPARK)/venv/bin/python -m pytest -c tests/spark/pytest.ini -p no:cacheprovider tests/spark $(PYTEST)
 
 services: $(VENV)/ready ## Starts Kafka, Kinesis, S3 and Postgres where pipelines/ look for them; compose.yaml does it with containers
 	@$(SERVERS) install
@@ -96,7 +118,13 @@ soak: plugins $(VENV)/ready ## Half an hour of streaming: memory, file handles a
 	$(SERVERS) run -- $(VENV)/bin/python tests/bench/soak.py
 
 fuzz: setup ## Attacks every decoder of foreign bytes until it is stopped
-	WASMILL_FUZZ=endless $(TEST_ENVIRONMENT) $(TESTS) --test hostile -- decoders --nocapture
+	$(TEST_ENVIRONMENT) tools/own-artefacts
+	$(TEST_ENVIRONMENT) $(TESTS) --test hostile --test fuzz --no-run
+	@# Each test needs a thread of its own: none of them ends.
+	trap 'kill 0' INT TERM; export WASMILL_FUZZ=endless $(TEST_ENVIRONMENT); \
+	$(TESTS) --test hostile -- decoders --nocapture --test-threads 16 & \
+	$(TESTS) --test fuzz -- --nocapture --test-threads 16 & \
+	wait
 
 clean: ## Removes what was built in this clone and what the demo wrote
 	rm -rf target out data .wasmill
