@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use wasmill_host::{FaultPolicy, Host, HostError, Limits, OnFault, Plugin};
 
 use crate::components;
-use crate::support::{echo_with, guest_in_mode, input, input_schema, plugin, small_limits};
+use crate::memory::peak_bytes;
+use crate::support::{echo_with, guest_in_mode, input, input_schema, json_plugin, plugin, small_limits};
 use crate::{slow_compile, tables};
 
 /// An attack. The first argument is what all attacks of a round share.
@@ -55,6 +56,14 @@ impl Attack {
         Self::new(name, move |_| processed(&echo_with(members.clone()), &small_limits()))
     }
 
+    /// Answers with JSON lines that are short for what they mean: `columns` of these types by a port, from so many rows.
+    fn json(name: &'static str, types: &'static [&'static str], rows: usize, columns: Value) -> Self {
+        Self::new(name, move |_| {
+            let limits = Limits { output_bytes: 1 << 20, ..small_limits() };
+            processed_by(&json_plugin(), &tables::json_answer(types, rows, &columns), &limits)
+        })
+    }
+
     /// Runs a well-typed component written by hand, whose function bodies and memory are replaced.
     fn component(name: &'static str, changes: &'static [(&'static str, &'static str)]) -> Self {
         Self::new(name, move |shared| match shared.host.load_bytes("hostile.wat", &components::changed(changes)) {
@@ -81,7 +90,12 @@ fn processed_by(plugin: &Plugin, config: &Value, limits: &Limits) -> String {
         Ok(instance) => instance,
         Err(error) => return answer_of(&error),
     };
-    match instance.process(&input(10)) {
+    let batch = input(10);
+    let (answer, peak) = peak_bytes(|| instance.process(&batch));
+    // What was handed over, what is built of it, and that once more and a half while it grows.
+    let most = 4 * limits.output_bytes + (1 << 20);
+    assert!(peak <= most, "the host took {peak} bytes for an answer that may have {}: {config:.200}", limits.output_bytes);
+    match answer {
         Ok(processed) => {
             let rows: Vec<usize> = processed.outputs.iter().map(|output| output.records.num_rows()).collect();
             let rejects: Vec<&str> = processed.rejects.iter().map(|reject| reject.message.as_str()).collect();
@@ -149,7 +163,53 @@ fn room() -> Vec<Attack> {
         Attack::process("a-million-copies-of-one-answer", json!({ "outputs": [{ "columns": { "zeros": 1 << 20 } }], "repeat": 20 })),
         Attack::process("oversized-answer", json!({ "outputs": [{ "columns": { "zeros": 9 << 20 } }] })),
         Attack::process("too-many-rows", json!({ "outputs": [{ "many_origins": 100_001 }] })),
+        Attack::process("sixty-four-ports-of-repeated-rows", tables::many_ports_of_repeated_rows(64)),
+        Attack::new("whole-answers-for-every-part-of-a-batch", |_| whole_answers_for_parts()),
+        Attack::json(
+            "json-list-of-ones",
+            &["List(Int64)"],
+            1,
+            json!({ "before": "{\"c0\":[1", "text": ",1", "times": 500_000, "after": "]}\n" }),
+        ),
+        Attack::json(
+            "json-list-of-empty-objects",
+            &["List(Struct(\"a\": Int64, \"b\": Utf8))"],
+            1,
+            json!({ "before": "{\"c0\":[{}", "text": ",{}", "times": 300_000, "after": "]}\n" }),
+        ),
+        Attack::json(
+            "json-list-of-blanks",
+            &["List(Utf8)"],
+            1,
+            json!({ "before": "{\"c0\":[\"\"", "text": ",\"\"", "times": 300_000, "after": "]}\n" }),
+        ),
+        Attack::json(
+            "json-empty-rows",
+            &["Int64", "Utf8", "Decimal128(38, 2)", "List(Int64)"],
+            100_000,
+            json!({ "text": "{}\n", "times": 100_000 }),
+        ),
+        Attack::json("json-blank-lines", &["Int64"], 100_000, json!({ "text": "  \n", "times": 100_000 })),
+        Attack::json(
+            "json-blanks-between",
+            &["Int64"],
+            1,
+            json!({ "before": "{\"c0\":", "text": " ", "times": 1_000_000, "after": "1}\n" }),
+        ),
+        Attack::json("json-open-brackets", &["Int64"], 1, json!({ "before": "{\"c0\":", "text": "[", "times": 1_000_000, "after": "\n" })),
     ]
+}
+
+/// It fails on every batch, and on a row alone answers with all that an answer may have.
+fn whole_answers_for_parts() -> String {
+    let mut config = echo_with(tables::many_ports_of_repeated_rows(1));
+    crate::support::merge(&mut config, json!({ "alone": "pin " }));
+    let transform = plugin().transform(&config, input_schema(), &small_limits(), FaultPolicy::default()).unwrap();
+    let mut instance = transform.instance().unwrap();
+    match instance.process(&input(10)) {
+        Ok(processed) => format!("{} rows", processed.outputs[0].records.num_rows()),
+        Err(error) => answer_of(&error),
+    }
 }
 
 /// 4 MiB a call against a limit of 32 MiB: the instance dies again and again, and no record is to blame.
@@ -176,6 +236,7 @@ fn words() -> Vec<Attack> {
         Attack::process("refusal-in-open", json!({ "refuse": "not with me" })),
         Attack::process("log-flood", json!({ "process": "log-flood" })),
         Attack::process("log-line-of-megabytes", json!({ "process": "log-huge" })),
+        Attack::process("log-of-empty-lines", json!({ "process": "log-blanks" })),
         Attack::process("terminal-escapes", json!({ "process": "log-escapes" })),
         Attack::mode("fickle-description", "fickle"),
         Attack::mode("config-schema-that-is-no-json", "schema={nonsense"),

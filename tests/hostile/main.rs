@@ -8,6 +8,7 @@ mod answers;
 mod attacks;
 mod components;
 mod decoders;
+mod memory;
 mod rounds;
 mod slow_compile;
 mod support;

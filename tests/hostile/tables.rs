@@ -198,6 +198,27 @@ pub fn repeated_rows() -> Value {
     })
 }
 
+/// Each of these ports repeats a row until it has nearly all the bytes that an answer may have.
+pub fn many_ports_of_repeated_rows(ports: usize) -> Value {
+    let fields: Vec<Field> = (0..20).map(|column| Field::new(format!("copy_{column}"), DataType::Utf8, true)).collect();
+    let schema = schema_bytes(Encoding::ArrowIpc, &Schema::new(fields));
+    let port = |index: usize| json!({ "name": format!("out_{index}"), "schema": schema, "columns": vec!["input 1"; 20] });
+    let output = |index: usize| json!({ "port": index, "many_origins": 20_000 });
+    json!({ "ports": (0..ports).map(port).collect::<Vec<_>>(), "outputs": (0..ports).map(output).collect::<Vec<_>>() })
+}
+
+/// An answer in JSON lines: computed columns `c0`, `c1` … of these types, by one port, in so many rows that all come from row 0.
+pub fn json_answer(types: &[&str], rows: usize, columns: &Value) -> Value {
+    let field = |(index, name): (usize, &&str)| json!({ "name": format!("c{index}"), "type": name, "nullable": true });
+    let schema = json!({ "fields": types.iter().enumerate().map(field).collect::<Vec<_>>() }).to_string();
+    json!({
+        "needs": schema_bytes(Encoding::JsonLines, &input_schema()),
+        "crosses": [true, true],
+        "ports": [{ "name": "out", "schema": { "text": schema }, "columns": vec!["computed"; types.len()] }],
+        "outputs": [{ "columns": columns, "many_origins": rows }],
+    })
+}
+
 /// Bytes of columns for a port that computes none.
 pub fn bytes_for_nothing() -> Value {
     json!({

@@ -123,7 +123,7 @@ impl Lineage {
     }
 
     /// The lineage of rows that a stage made: `origins[i]` is the input row that row `i` comes from, never decreasing.
-    /// `None` means every row, in order.
+    /// `None` means every row, in order; a stage's rejects must be left out by then.
     #[must_use]
     pub fn through(&self, origins: Option<&[u32]>) -> Self {
         let Some(origins) = origins else { return self.clone() };

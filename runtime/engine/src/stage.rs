@@ -24,9 +24,6 @@ pub trait Stage: Send + Sync {
 ///   rejects name input rows by index; `origins` never decrease; at most one output a port.
 /// * A bad row is a reject, not an error. An error stops the pipeline.
 pub trait StageInstance: Send {
-    /// Tells that the batches to come belong to a new epoch, so that budgets by epoch start anew.
-    fn begin_epoch(&mut self) {}
-
     /// Transforms one batch of at least one row.
     fn process(&mut self, records: &RecordBatch) -> Result<StageOutput>;
 }
@@ -47,7 +44,7 @@ pub struct PortOutput {
     pub port: usize,
     /// The rows.
     pub records: RecordBatch,
-    /// For each row, the input row that it comes from; `None`: all of them, in order.
+    /// For each row, the input row that it comes from; `None`: every input row that is not rejected, in order.
     pub origins: Option<Vec<u32>>,
 }
 

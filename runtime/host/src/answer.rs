@@ -2,12 +2,13 @@
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, RecordBatch};
-use arrow_buffer::BooleanBufferBuilder;
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 
+use crate::budget::Budget;
 use crate::codec::Encoding;
 use crate::contract;
 use crate::description::is_kebab;
-use crate::error::{Fault, Phase};
+use crate::error::{Fault, FaultKind, Phase};
 use crate::limits::Limits;
 use crate::ports::{ColumnSource, Port};
 use crate::text::{MAX_LINE_BYTES, printable, shown};
@@ -15,10 +16,22 @@ use crate::text::{MAX_LINE_BYTES, printable, shown};
 /// What one call sends out by one port, checked.
 pub(crate) struct PortAnswer {
     pub port: usize,
-    pub origins: Option<Vec<u32>>,
-    pub rows: usize,
+    pub rows: Rows,
+    /// How many leave.
+    pub count: usize,
     /// Computed columns and masks.
     pub crossed: Option<RecordBatch>,
+}
+
+/// The input rows that a port sends out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// All that are not rejected, in order.
+    Kept,
+    /// Some of them, each once, in order.
+    Some(Vec<u32>),
+    /// For each row that leaves, the one that it comes from; never decreasing.
+    Repeated(Vec<u32>),
 }
 
 /// An input row that the plugin sets aside.
@@ -38,6 +51,8 @@ pub struct RowReject {
 pub(crate) struct Answer {
     pub outputs: Vec<PortAnswer>,
     pub rejects: Vec<RowReject>,
+    /// A bit per input row that is not rejected; `None` where none is.
+    pub kept: Option<BooleanBuffer>,
 }
 
 fn bad(message: String) -> Fault {
@@ -50,9 +65,10 @@ pub(crate) fn check(
     rows: usize,
     encoding: Encoding,
     limits: &Limits,
+    budget: &Budget,
 ) -> Result<Answer, Fault> {
     let rejects = check_rejects(rejects, rows)?;
-    let rejected = rejected_rows(&rejects, rows)?;
+    let kept = kept_rows(&rejects, rows)?;
     let mut seen = vec![false; ports.len()];
     let mut answers = Vec::with_capacity(outputs.len().min(ports.len()));
     for output in outputs {
@@ -63,19 +79,20 @@ pub(crate) fn check(
         if std::mem::replace(seen, true) {
             return Err(bad(format!("it sent rows out by port `{}` twice in one call", port.name)));
         }
-        let in_port = |message: String| bad(format!("port `{}`: {message}", port.name));
-        match &output.origins {
-            None if !rejects.is_empty() => {
-                return Err(in_port(format!("it sent out all rows, row {} of which it also rejected", rejects[0].row)));
-            }
-            None => {}
-            Some(origins) => check_origins(origins, rows, &rejected, limits).map_err(in_port)?,
-        }
-        let out_rows = output.origins.as_ref().map_or(rows, Vec::len);
-        let crossed = crossed(output.columns, port, out_rows, encoding).map_err(in_port)?;
-        answers.push(PortAnswer { port: index, origins: output.origins, rows: out_rows, crossed });
+        let in_port = |message: String| {
+            let kind = if budget.is_spent() { FaultKind::Output } else { FaultKind::Answer };
+            Fault::new(Phase::Process, kind, format!("port `{}`: {message}", port.name))
+        };
+        let due = rows - rejects.len();
+        let count = output.origins.as_ref().map_or(due, Vec::len);
+        let sent = match output.origins {
+            None => Rows::Kept,
+            Some(origins) => check_origins(origins, rows, due, kept.as_ref(), limits).map_err(in_port)?,
+        };
+        let crossed = crossed(output.columns, port, count, encoding, budget).map_err(in_port)?;
+        answers.push(PortAnswer { port: index, rows: sent, count, crossed });
     }
-    Ok(Answer { outputs: answers, rejects })
+    Ok(Answer { outputs: answers, rejects, kept })
 }
 
 fn check_rejects(rejects: Vec<contract::Reject>, rows: usize) -> Result<Vec<RowReject>, Fault> {
@@ -101,46 +118,54 @@ fn check_rejects(rejects: Vec<contract::Reject>, rows: usize) -> Result<Vec<RowR
     Ok(checked)
 }
 
-fn rejected_rows(rejects: &[RowReject], rows: usize) -> Result<Option<BooleanBufferBuilder>, Fault> {
+/// The rows that are not rejected; `None`: none is.
+fn kept_rows(rejects: &[RowReject], rows: usize) -> Result<Option<BooleanBuffer>, Fault> {
     if rejects.is_empty() {
         return Ok(None);
     }
-    let mut rejected = BooleanBufferBuilder::new(rows);
-    rejected.append_n(rows, false);
+    let mut kept = BooleanBufferBuilder::new(rows);
+    kept.append_n(rows, true);
     for reject in rejects {
-        if rejected.get_bit(reject.row as usize) {
+        if !kept.get_bit(reject.row as usize) {
             return Err(bad(format!("it rejected row {} twice", reject.row)));
         }
-        rejected.set_bit(reject.row as usize, true);
+        kept.set_bit(reject.row as usize, false);
     }
-    Ok(Some(rejected))
+    Ok(Some(kept.finish()))
 }
 
-fn check_origins(origins: &[u32], rows: usize, rejected: &Option<BooleanBufferBuilder>, limits: &Limits) -> Result<(), String> {
+/// `due` rows of the input are not rejected.
+fn check_origins(origins: Vec<u32>, rows: usize, due: usize, kept: Option<&BooleanBuffer>, limits: &Limits) -> Result<Rows, String> {
     if origins.len() > limits.output_rows as usize {
         return Err(format!("it sent out {} rows in one call; {} are allowed", origins.len(), limits.output_rows));
     }
-    let mut before = 0;
-    for &origin in origins {
+    let (mut before, mut repeats) = (0, false);
+    for (place, &origin) in origins.iter().enumerate() {
         if origin as usize >= rows {
             return Err(format!("a row comes from input row {origin}, and there are {rows}"));
         }
         if origin < before {
             return Err(format!("a row from input row {origin} comes after one from input row {before}: origins must not decrease"));
         }
-        if rejected.as_ref().is_some_and(|rejected| rejected.get_bit(origin as usize)) {
+        if kept.is_some_and(|kept| !kept.value(origin as usize)) {
             return Err(format!("it both sent out and rejected row {origin}"));
         }
+        repeats |= place > 0 && origin == before;
         before = origin;
     }
-    Ok(())
+    Ok(match repeats {
+        true => Rows::Repeated(origins),
+        // None of them is rejected and none comes twice: so many can only be all.
+        false if origins.len() == due => Rows::Kept,
+        false => Rows::Some(origins),
+    })
 }
 
-fn crossed(bytes: Vec<u8>, port: &Port, rows: usize, encoding: Encoding) -> Result<Option<RecordBatch>, String> {
+fn crossed(bytes: Vec<u8>, port: &Port, rows: usize, encoding: Encoding, budget: &Budget) -> Result<Option<RecordBatch>, String> {
     if port.crossing.fields().is_empty() {
         return if bytes.is_empty() { Ok(None) } else { Err(format!("it sent {} bytes of columns, and it computes none", bytes.len())) };
     }
-    let table = encoding.decode_table(bytes, &port.crossing, rows).map_err(|error| error.to_string())?;
+    let table = encoding.decode_table(bytes, &port.crossing, rows, budget).map_err(|error| error.to_string())?;
     let sources = port.columns.iter().zip(port.schema.fields()).filter(|(source, _)| !matches!(source, ColumnSource::Input(_)));
     for ((source, field), column) in sources.zip(table.columns()) {
         let unmasked = matches!(source, ColumnSource::Nulled(_)) && (column.null_count() > 0 || column.as_boolean_opt().is_none());
@@ -186,17 +211,22 @@ mod tests {
         ) {
             let ports = [port("a"), port("b")];
             let given = (outputs.len(), rejects.len());
-            let Ok(answer) = check((outputs, rejects), &ports, ROWS, Encoding::ArrowIpc, &Limits::default()) else { return Ok(()) };
+            let Ok(answer) = check((outputs, rejects), &ports, ROWS, Encoding::ArrowIpc, &Limits::default(), &Budget::new(1 << 20)) else { return Ok(()) };
             prop_assert_eq!((answer.outputs.len(), answer.rejects.len()), given);
             prop_assert!(answer.rejects.windows(2).all(|pair| pair[0].row < pair[1].row));
             prop_assert!(answer.rejects.iter().all(|reject| (reject.row as usize) < ROWS && is_kebab(&reject.code)));
             let mut seen = std::collections::HashSet::new();
             for output in &answer.outputs {
                 prop_assert!(output.port < ports.len() && seen.insert(output.port));
-                let all: Vec<u32> = (0..ROWS as u32).collect();
-                let origins = output.origins.as_deref().unwrap_or(&all);
-                prop_assert_eq!(origins.len(), output.rows);
+                let kept: Vec<u32> = (0..ROWS as u32).filter(|&row| answer.rejects.iter().all(|reject| reject.row != row)).collect();
+                let origins = match &output.rows {
+                    Rows::Kept => &kept,
+                    Rows::Some(origins) | Rows::Repeated(origins) => origins,
+                };
+                prop_assert_eq!(origins.len(), output.count);
                 prop_assert!(origins.windows(2).all(|pair| pair[0] <= pair[1]));
+                prop_assert_eq!(matches!(output.rows, Rows::Repeated(_)), origins.windows(2).any(|pair| pair[0] == pair[1]));
+                prop_assert_eq!(matches!(output.rows, Rows::Kept), *origins == kept);
                 prop_assert!(origins.iter().all(|&row| (row as usize) < ROWS && answer.rejects.iter().all(|reject| reject.row != row)));
             }
         }

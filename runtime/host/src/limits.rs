@@ -7,19 +7,21 @@ use std::time::Duration;
 pub struct Limits {
     /// The longest that one call may take, initialisation included. Default: 2 s.
     pub call: Duration,
-    /// The shortest deadline that a call is given when, after a breach, fewer rows than before are tried. A record that needs
-    /// longer than this alone may be blamed for a breach of its batch. Default: 20 ms.
+    /// The shortest deadline that a call is given when, after a breach, fewer rows than before are tried. A record that misses it
+    /// alone is tried once more with the whole time of a call before it is blamed. Default: 20 ms.
     pub call_floor: Duration,
     /// The most linear memory that an instance may hold, in bytes, over all its memories. Default: 256 MiB.
     pub memory_bytes: u64,
     /// The most table elements that an instance may hold, over all its tables. Default: 100,000.
     pub table_elements: u64,
-    /// The most bytes that one call may hand to the host, and the most that the host assembles from one answer: a plugin that
-    /// repeats a long row a million times is stopped before the rows are made. Default: 128 MiB.
+    /// The most bytes that one call may hand to the host, and the most that the host builds from one answer, over all of its ports:
+    /// columns that it reads from JSON, and values that it copies for the rows that leave. A plugin that repeats a long row a million
+    /// times is stopped before the rows are made. The parts of a batch that had to be split may have four times that. Default: 128 MiB.
     pub output_bytes: u64,
     /// The most rows that one call may send out by one port. Default: 4 million.
     pub output_rows: u32,
-    /// The most log bytes that are kept of one call; further lines are counted and dropped. Default: 64 KiB.
+    /// The most log bytes that are kept of one call, with 64 for each line besides its text; further lines are counted and dropped.
+    /// Default: 64 KiB.
     pub log_bytes: usize,
 }
 
@@ -52,13 +54,17 @@ pub enum OnFault {
 pub struct FaultPolicy {
     /// What happens to the guilty record.
     pub on_fault: OnFault,
-    /// How many guilty records one instance may meet in one epoch before a fault is an error. A batch that failed as a whole
-    /// although none of its records fails alone counts as one. Default: 100.
-    pub max_faults_per_epoch: u32,
+    /// How many guilty records one instance may meet before a fault is an error. A batch that failed as a whole although none of its
+    /// records fails alone counts as one. A fault counts until `window_rows` rows and `window` have both passed. Default: 100.
+    pub max_faults: u32,
+    /// For how many rows a fault counts at least. Default: 100,000.
+    pub window_rows: u64,
+    /// For how long a fault counts at least. Default: 60 s.
+    pub window: Duration,
 }
 
 impl Default for FaultPolicy {
     fn default() -> Self {
-        Self { on_fault: OnFault::Reject, max_faults_per_epoch: 100 }
+        Self { on_fault: OnFault::Reject, max_faults: 100, window_rows: 100_000, window: Duration::from_secs(60) }
     }
 }

@@ -14,6 +14,9 @@ pub(crate) enum Severity {
     Error,
 }
 
+/// What a line costs besides its text: the time, the level and the name that the pipeline's log adds to it.
+const LINE_BYTES: usize = 64;
+
 /// How many of the dropped lines are kept after all.
 const TAIL_LINES: usize = 4;
 
@@ -47,7 +50,8 @@ impl Log {
     /// Adds a line by the contract's `log` function.
     pub fn line(&mut self, severity: Severity, text: &str) {
         let line = printable(text, MAX_LINE_BYTES);
-        if self.dropped > 0 || self.bytes.saturating_add(line.len()) > self.max_bytes {
+        let cost = line.len() + LINE_BYTES;
+        if self.dropped > 0 || self.bytes.saturating_add(cost) > self.max_bytes {
             self.dropped += 1;
             if self.tail.len() == TAIL_LINES {
                 self.tail.pop_front();
@@ -55,7 +59,7 @@ impl Log {
             self.tail.push_back(line);
             return;
         }
-        self.bytes += line.len() + 1;
+        self.bytes += cost;
         let plugin = &*self.plugin;
         match severity {
             Severity::Debug => tracing::debug!(target: "wasmill::plugin", plugin, "{line}"),
@@ -125,12 +129,22 @@ mod tests {
 
     #[test]
     fn lines_past_the_bound_are_counted() {
-        let mut log = Log::new("p".into(), 10);
+        let mut log = Log::new("p".into(), 2 * LINE_BYTES + 8);
         log.write(b"12345\n123\n12345678\n1234567\n123456\n12345\n1234\n");
         assert_eq!(log.end_call(), ["12345", "123", "(1 more lines were dropped)", "1234567", "123456", "12345", "1234"]);
         log.begin_call();
         log.write(b"anew\n");
         assert_eq!(log.end_call(), ["anew"]);
+    }
+
+    #[test]
+    fn empty_lines_pass_no_bound() {
+        let mut log = Log::new("p".into(), 10 * LINE_BYTES);
+        log.write(&[b'\n'; 100_000]);
+        (0..100_000).for_each(|_| log.line(Severity::Info, ""));
+        let lines = log.end_call();
+        assert_eq!(lines.len(), 10 + 1 + TAIL_LINES);
+        assert_eq!(lines[10], "(199986 more lines were dropped)");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch};
 use arrow_buffer::BooleanBufferBuilder;
@@ -10,15 +10,19 @@ use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 
 use crate::answer::{self, RowReject};
-use crate::assemble::{Trouble, assemble};
+use crate::assemble::{Called, Trouble, assemble};
+use crate::budget::Budget;
 use crate::codec::Encoding;
+use crate::contract;
 use crate::error::{Fault, FaultKind, HostError, Phase};
+use crate::faults::Faults;
 use crate::limits::{FaultPolicy, Limits, OnFault};
 use crate::merge::{Merge, PortOutput, Processed};
 use crate::needs::InputPlan;
 use crate::opening;
 use crate::ports::{ColumnSource, Port};
 use crate::sandbox::{Sandbox, SandboxMaker, SandboxStats};
+use crate::select::Selected;
 
 /// The reject code of a record that the plugin fails on.
 const FAULT_CODE: &str = "plugin-fault";
@@ -31,6 +35,9 @@ const CAUTION_FACTOR: u32 = 50;
 
 /// The memory for crossing batches that an instance keeps between calls is at most this.
 const KEPT_BYTES: usize = 64 << 20;
+
+/// How many whole answers the parts of one batch may take together, when it had to be split.
+const MAX_ANSWERS_PER_BATCH: u64 = 4;
 
 /// A plugin, opened: immutable and shareable between threads, each of which makes its own [`Instance`].
 #[derive(Clone)]
@@ -97,8 +104,7 @@ impl Transform {
             shared: Arc::clone(&self.shared),
             sandbox: None,
             crossing: Vec::new(),
-            faults: 0,
-            cautious: false,
+            faults: Faults::new(self.shared.policy),
             slowest_row: Duration::ZERO,
             stats: InstanceStats::default(),
         };
@@ -124,22 +130,14 @@ pub struct Instance {
     sandbox: Option<Sandbox>,
     /// The bytes of the last batch that crossed: their memory is used again.
     crossing: Vec<u8>,
-    /// Guilty records, and failures without one, in this epoch.
-    faults: u32,
-    /// Whether a deadline was missed in this epoch: calls are then given less time, so that many slow records don't add up to hours.
-    cautious: bool,
+    /// Guilty records, failures without one, and missed deadlines.
+    faults: Faults,
     /// The most time that a row has taken, averaged over its call.
     slowest_row: Duration,
     stats: InstanceStats,
 }
 
 impl Instance {
-    /// Tells that a new epoch begins: the count of faults starts anew.
-    pub fn begin_epoch(&mut self) {
-        self.faults = 0;
-        self.cautious = false;
-    }
-
     /// What it has done so far.
     pub fn stats(&self) -> InstanceStats {
         let live = self.sandbox.as_ref().map_or(SandboxStats::default(), |sandbox| sandbox.stats);
@@ -152,7 +150,7 @@ impl Instance {
     /// `unexpected-null`; the others are processed as if it had not been there.
     ///
     /// # Errors
-    /// [`HostError::Fault`] on the first fault under [`OnFault::Stop`], when there were too many in this epoch, or when the plugin can't
+    /// [`HostError::Fault`] on the first fault under [`OnFault::Stop`], when there were too many of late, or when the plugin can't
     /// be opened again. The instance may be used again after an error.
     pub fn process(&mut self, records: &RecordBatch) -> Result<Processed, HostError> {
         let shared = Arc::clone(&self.shared);
@@ -183,25 +181,21 @@ impl Instance {
         if rows == 0 {
             return Ok(Processed::default());
         }
+        self.faults.add_rows(rows);
         let columns = shared.plan.convert(records, &shared.used)?;
         let mut merge = Merge::new(rows);
         let mut todo: Vec<Range<usize>> = std::iter::once(0..rows).collect();
-        let (mut failed, mut guilty) = (None, 0_u32);
+        let (mut failed, mut guilty, mut held_bytes) = (None, 0_u32, 0_u64);
         while let Some(range) = todo.pop() {
-            let fault = match self.attempt(&columns, &range, rows) {
-                Ok(processed) => {
+            let (fault, hurried) = match self.attempt(&columns, &range, rows)? {
+                Attempt::Done { processed, bytes } => {
                     merge.add(&range, processed);
+                    held_bytes = held_bytes.saturating_add(bytes);
+                    self.check_held(held_bytes)?;
                     continue;
                 }
-                Err(Trouble::Host(error)) => return Err(error),
-                Err(Trouble::Fault(fault)) => fault,
+                Attempt::Failed { fault, hurried } => (fault, hurried),
             };
-            self.drop_sandbox();
-            self.stats.faults += 1;
-            if shared.policy.on_fault == OnFault::Stop {
-                return Err(fault.of(&shared.maker.name));
-            }
-            self.cautious |= fault.kind == FaultKind::Deadline;
             if range.len() > 1 {
                 let middle = range.start + range.len() / 2;
                 todo.push(middle..range.end);
@@ -212,7 +206,10 @@ impl Instance {
                 let reject = RowReject { row: 0, code: FAULT_CODE.to_owned(), column: None, message: fault.message.clone() };
                 merge.add(&range, Processed { outputs: Vec::new(), rejects: vec![reject] });
             }
-            failed = Some(fault);
+            // That rows take longer than usual on a busy machine is no fault.
+            if !hurried {
+                failed = Some(fault);
+            }
         }
         if let (Some(fault), 0) = (failed, guilty) {
             tracing::warn!(target: "wasmill::host", plugin = &*shared.maker.name, fault = fault.message, "a batch failed, but none of its records alone");
@@ -222,19 +219,61 @@ impl Instance {
     }
 
     fn count_fault(&mut self, fault: &Fault) -> Result<(), HostError> {
-        self.faults += 1;
-        if self.faults <= self.shared.policy.max_faults_per_epoch {
+        if !self.faults.add(Instant::now()) {
             return Ok(());
         }
-        let message = format!("more than {} faults in one epoch; the last one: {}", self.shared.policy.max_faults_per_epoch, fault.message);
+        let FaultPolicy { max_faults, window_rows, window, .. } = self.shared.policy;
+        let message = format!(
+            "more than {max_faults} faults within {window_rows} rows or {} s; the last one: {}",
+            window.as_secs_f32(),
+            fault.message
+        );
         Err(Fault { message, ..fault.clone() }.of(&self.shared.maker.name))
     }
 
-    fn attempt(&mut self, columns: &[Option<ArrayRef>], range: &Range<usize>, batch_rows: usize) -> Result<Processed, Trouble> {
+    /// A plugin that fails on every batch and answers for every row must not fill memory with the answers.
+    fn check_held(&self, bytes: u64) -> Result<(), HostError> {
+        let most = self.shared.limits.output_bytes.saturating_mul(MAX_ANSWERS_PER_BATCH);
+        if bytes <= most {
+            return Ok(());
+        }
+        let message = format!("its answers to the parts of one batch take more than {most} bytes");
+        Err(Fault::new(Phase::Process, FaultKind::Output, message).of(&self.shared.maker.name))
+    }
+
+    /// Tries some rows in one call. A single row that misses a deadline shorter than the limit is tried once more with all the time that
+    /// a call may take: it would be blamed for a busy machine otherwise.
+    fn attempt(&mut self, columns: &[Option<ArrayRef>], range: &Range<usize>, batch_rows: usize) -> Result<Attempt, HostError> {
+        let whole = self.shared.limits.call;
+        let mut deadline = self.deadline(range.len(), batch_rows);
+        loop {
+            let fault = match self.call(columns, range, deadline) {
+                Ok((processed, bytes)) => return Ok(Attempt::Done { processed, bytes }),
+                Err(Trouble::Host(error)) => return Err(error),
+                Err(Trouble::Fault(fault)) => fault,
+            };
+            self.drop_sandbox();
+            self.stats.faults += 1;
+            if self.shared.policy.on_fault == OnFault::Stop {
+                return Err(fault.of(&self.shared.maker.name));
+            }
+            let missed = fault.kind == FaultKind::Deadline;
+            if missed {
+                self.faults.miss_deadline(Instant::now());
+            }
+            let hurried = missed && deadline < whole;
+            if !hurried || range.len() > 1 {
+                return Ok(Attempt::Failed { fault, hurried });
+            }
+            deadline = whole;
+        }
+    }
+
+    /// What the plugin makes of some rows, and how many bytes that takes.
+    fn call(&mut self, columns: &[Option<ArrayRef>], range: &Range<usize>, deadline: Duration) -> Result<(Processed, u64), Trouble> {
         let shared = Arc::clone(&self.shared);
         let crossing = shared.plan.crossing_batch(columns, range.start, range.len()).map_err(Trouble::Host)?;
         shared.encoding.encode_table(&crossing, &mut self.crossing).map_err(|message| Trouble::Host(HostError::bug(message)))?;
-        let deadline = self.deadline(range.len(), batch_rows);
         if self.sandbox.is_none() {
             self.sandbox = Some(self.open().map_err(Trouble::Host)?);
         }
@@ -246,22 +285,27 @@ impl Instance {
         }
         let row_time = sandbox.stats.time.saturating_sub(before) / u32::try_from(range.len()).unwrap_or(u32::MAX).max(1);
         self.slowest_row = self.slowest_row.max(row_time);
-        let answer = answer::check(raw, &shared.ports, range.len(), shared.encoding, &shared.limits).map_err(Trouble::Fault)?;
+        let handed_over = bytes_of(&raw.0);
+        let budget = Budget::new(shared.limits.output_bytes);
+        let answer = answer::check(raw, &shared.ports, range.len(), shared.encoding, &shared.limits, &budget).map_err(Trouble::Fault)?;
+        let kept = answer.kept.map(Selected::new);
+        let called = Called { columns, offset: range.start, rows: range.len(), kept };
         let mut outputs = Vec::with_capacity(answer.outputs.len());
         for part in answer.outputs {
-            let Some(port) = shared.ports.get(part.port) else { continue };
-            let records = assemble(&part, port, columns, range.start, range.len(), &shared.limits)?;
-            outputs.push(PortOutput { port: part.port, records, origins: part.origins });
+            let index = part.port;
+            let Some(port) = shared.ports.get(index) else { continue };
+            let (records, origins) = assemble(part, port, &called, &budget)?;
+            outputs.push(PortOutput { port: index, records, origins });
         }
         outputs.sort_by_key(|output| output.port);
-        Ok(Processed { outputs, rejects: answer.rejects })
+        Ok((Processed { outputs, rejects: answer.rejects }, handed_over.saturating_add(budget.used())))
     }
 
-    /// The whole deadline, until one was missed in this epoch. Then a share of it by rows, and no more than many times what rows have
-    /// taken so far; but never less than the floor, below which an innocent record could be blamed for a slow machine.
+    /// The whole deadline, until one was missed of late. Then a share of it by rows, and no more than many times what rows have
+    /// taken so far.
     fn deadline(&self, rows: usize, batch_rows: usize) -> Duration {
         let limits = &self.shared.limits;
-        if !self.cautious {
+        if !self.faults.is_cautious(Instant::now()) {
             return limits.call;
         }
         let (rows, batch_rows) = (u32::try_from(rows).unwrap_or(u32::MAX), u32::try_from(batch_rows).unwrap_or(u32::MAX).max(1));
@@ -290,6 +334,20 @@ impl Instance {
             self.stats.time += sandbox.stats.time;
         }
     }
+}
+
+/// How an attempt to process some rows ended.
+enum Attempt {
+    /// The bytes are those that the answer takes.
+    Done { processed: Processed, bytes: u64 },
+    /// `hurried`: only a deadline was missed that is shorter than the limit.
+    Failed { fault: Fault, hurried: bool },
+}
+
+fn bytes_of(outputs: &[contract::Output]) -> u64 {
+    let bytes =
+        |output: &contract::Output| output.columns.len() + output.origins.as_ref().map_or(0, |origins| size_of_val(origins.as_slice()));
+    outputs.iter().map(|output| bytes(output) as u64).sum()
 }
 
 /// Rows with a null in a column in which the plugin takes none.

@@ -149,21 +149,53 @@ fn json_that_is_nearly_right_is_refused() {
         let error = boundary::decode_table(Encoding::JsonLines, text.as_bytes().to_vec(), &schema, 1);
         error.expect_err("this should not be read").to_string()
     };
-    assert_eq!(refused(DataType::Int64, "{\"a\":1.5}\n"), "column `a`: 1.5 is not an Int64");
-    assert_eq!(refused(DataType::Int8, "{\"a\":128}\n"), "column `a`: 128 is not an Int8");
-    assert_eq!(refused(DataType::Int64, "{\"a\":\"1\"}\n"), "column `a`: \"1\" is not an Int64");
-    assert_eq!(refused(DataType::Utf8, "{\"a\":1}\n"), "column `a`: 1 is not a string");
+    assert_eq!(refused(DataType::Int64, "{\"a\":1.5}\n"), "line 1: column `a`: 1.5 is not an Int64");
+    assert_eq!(refused(DataType::Int8, "{\"a\":128}\n"), "line 1: column `a`: 128 is not an Int8");
+    assert_eq!(refused(DataType::Int64, "{\"a\":\"1\"}\n"), "line 1: column `a`: \"1\" is not an Int64");
+    assert_eq!(refused(DataType::Utf8, "{\"a\":1}\n"), "line 1: column `a`: 1 is not a string");
     assert_eq!(refused(DataType::Utf8, "{\"b\":\"1\"}\n"), "line 1: the schema has no column `b`");
     assert_eq!(refused(DataType::Utf8, "{\"a\":\"1\",\"a\":\"2\"}\n"), "line 1: `a` stands there twice");
     assert_eq!(refused(DataType::Utf8, "{}\n{}\n"), "the table has 2 rows where 1 are due");
-    assert_eq!(refused(DataType::Binary, "{\"a\":\"AP\"}\n"), "column `a`: \"AP\" is not base64 with padding");
+    assert_eq!(refused(DataType::Binary, "{\"a\":\"AP\"}\n"), "line 1: column `a`: \"AP\" is not base64 with padding");
     assert_eq!(
         refused(DataType::Decimal128(4, 2), "{\"a\":\"1.234\"}\n"),
-        "column `a`: \"1.234\" is not a decimal string with at most 2 digits after the point"
+        "line 1: column `a`: \"1.234\" is not a decimal string with at most 2 digits after the point"
     );
     assert_eq!(
         refused(DataType::Decimal128(4, 2), "{\"a\":\"123.00\"}\n"),
-        "column `a`: \"123.00\" is not a decimal string of at most 4 digits"
+        "line 1: column `a`: \"123.00\" is not a decimal string of at most 4 digits"
     );
-    assert_eq!(refused(DataType::Date32, "{\"a\":\"07/07/2022\"}\n"), "column `a`: \"07/07/2022\" is not a date such as \"2022-07-07\"");
+    assert_eq!(
+        refused(DataType::Date32, "{\"a\":\"07/07/2022\"}\n"),
+        "line 1: column `a`: \"07/07/2022\" is not a date such as \"2022-07-07\""
+    );
+    assert_eq!(refused(DataType::Float64, "{\"a\":1e999}\n"), "line 1: column `a`: 1e999 is not a number, \"NaN\" or \"Infinity\"");
+    assert_eq!(refused(DataType::Int64, "[1]\n"), "line 1: it is no JSON object at byte 0: invalid type: sequence, expected an object");
+    assert_eq!(refused(DataType::Int64, "{\"a\":1\n"), "line 1: it is no JSON object at byte 6: EOF while parsing an object");
+    let list = DataType::new_list(DataType::Int64, true);
+    assert_eq!(refused(list.clone(), "{\"a\":{}}\n"), "line 1: column `a`: invalid type: map, expected an array");
+    assert_eq!(refused(list.clone(), "{\"a\":7}\n"), "line 1: column `a`: invalid type: integer `7`, expected an array");
+    assert_eq!(refused(list, "{\"a\":[1,[2]]}\n"), "line 1: column `a`: [2] is not an Int64");
+    let point = DataType::Struct(Fields::from(vec![Field::new("x", DataType::Int64, false)]));
+    assert_eq!(refused(point.clone(), "{\"a\":{}}\n"), "line 1: column `a`: `x`: it has nulls where its field allows none");
+    assert_eq!(refused(point, "{\"a\":{\"x\":1,\"x\":1}}\n"), "line 1: column `a`: `x` stands there twice");
+}
+
+#[test]
+fn what_is_absent_in_json_is_null() {
+    let point = Fields::from(vec![Field::new("x", DataType::Int64, false)]);
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("a", DataType::Struct(point), true),
+        Field::new("b", DataType::new_list(DataType::Utf8, false), true),
+        Field::new("c", DataType::Utf8, true),
+    ]));
+    // Members in another order, nulls spelt out, and fields that allow none under a struct that is null.
+    let text = "{\"c\":\"z\",\"a\":null}\n{}\n{\"b\":[\"y\"],\"a\":{\"x\":1}}\n";
+    let table = boundary::decode_table(Encoding::JsonLines, text.as_bytes().to_vec(), &schema, 3).unwrap();
+    let back = String::from_utf8(boundary::encode_table(Encoding::JsonLines, &table).unwrap()).unwrap();
+    let nothing = "{\"a\":null,\"b\":null,\"c\":null}\n";
+    assert_eq!(
+        back,
+        format!("{}{nothing}{}", nothing.replace("\"c\":null", "\"c\":\"z\""), "{\"a\":{\"x\":1},\"b\":[\"y\"],\"c\":null}\n")
+    );
 }

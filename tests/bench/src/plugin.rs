@@ -52,10 +52,6 @@ impl Stage for PluginStage {
 struct PluginInstance(Instance);
 
 impl StageInstance for PluginInstance {
-    fn begin_epoch(&mut self) {
-        self.0.begin_epoch();
-    }
-
     fn process(&mut self, records: &RecordBatch) -> wasmill_engine::Result<StageOutput> {
         let processed = self.0.process(records).map_err(|error| Error::bug(error.to_string()))?;
         let outputs =

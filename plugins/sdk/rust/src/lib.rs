@@ -22,6 +22,7 @@
 //!   masks, filters and rejects. What the plan does not [read](Plan::read) never crosses the sandbox's boundary.
 //! * A [`config`](macro@config) is a struct; pipelines are checked against the JSON Schema that is derived from it.
 //! * A [`Refusal`] says no to a configuration or an input; a [`Reject`] sets one row aside.
+//! * [`collections`] has maps and sets whose order does not depend on earlier batches, as that of the standard library's does.
 //! * [`text`] and [`time`] clean what real data holds; [`log`] writes to the pipeline's log.
 //! * `testing` (with the feature of that name, natively) runs plugins in `cargo test`.
 //!
@@ -35,6 +36,7 @@ extern crate self as wasmill_plugin;
 pub mod bindings;
 
 mod batch;
+pub mod collections;
 mod export;
 mod ipc;
 pub mod log;
@@ -65,6 +67,7 @@ pub mod prelude {
     pub use arrow_buffer::BooleanBuffer;
     pub use arrow_schema::DataType;
 
+    pub use crate::collections::{HashMap, HashSet};
     pub use crate::record::{Days, Micros};
     pub use crate::{Batch, Output, Plan, Refusal, Reject, Transform, mask};
     pub use wasmill_plugin_macros::{InputRecord, OutputRecord};

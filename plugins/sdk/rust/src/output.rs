@@ -189,25 +189,26 @@ impl PortOutput<'_> {
     fn finish(self, index: usize, rows: usize, rejected: &[bool], single: bool) -> Result<Option<types::Output>, Refusal> {
         let given = self.columns.iter().any(Option::is_some);
         let name = &self.layout.name;
+        let kept = if rejected.is_empty() { rows } else { rejected.iter().filter(|rejected| !**rejected).count() };
         let (origins, selection) = match self.rows {
             Rows::Unsaid if !single && !given => return Ok(None),
             Rows::Unsaid | Rows::All if rejected.is_empty() => (None, None),
-            Rows::Unsaid | Rows::All => {
-                let mask = BooleanBuffer::collect_bool(rows, |row| !rejected[row]);
-                (Some(mask.set_indices_u32().collect()), Some(mask))
-            }
+            Rows::Unsaid | Rows::All => (None, Some(BooleanBuffer::collect_bool(rows, |row| !rejected[row]))),
             Rows::Only(mask) => {
                 check_length("the mask of rows", mask.len(), rows, name)?;
                 let mask =
                     if rejected.is_empty() { mask } else { BooleanBuffer::collect_bool(rows, |row| mask.value(row) && !rejected[row]) };
-                (Some(mask.set_indices_u32().collect()), Some(mask))
+                let origins = (mask.count_set_bits() < kept).then(|| mask.set_indices_u32().collect());
+                (origins, Some(mask))
             }
             Rows::Origins(origins) => {
-                check_origins(&origins, rows, rejected, name)?;
-                (Some(origins), None)
+                let repeats = check_origins(&origins, rows, rejected, name)?;
+                // Each comes once and none is rejected: so many can only be all, and the host need not be told which.
+                let some = repeats || origins.len() < kept;
+                (some.then_some(origins), None)
             }
         };
-        let sent = origins.as_ref().map_or(rows, Vec::len);
+        let sent = origins.as_ref().map_or(kept, Vec::len);
         if sent == 0 {
             return Ok(None);
         }
@@ -239,7 +240,8 @@ fn check_length(what: &str, length: usize, wanted: usize, port: &str) -> Result<
     Err(Refusal::new(format!("{what} of port {port} has {length} values where there are {wanted} rows")))
 }
 
-fn check_origins(origins: &[u32], rows: usize, rejected: &[bool], port: &str) -> Result<(), Refusal> {
+/// Gives whether a row comes more than once.
+fn check_origins(origins: &[u32], rows: usize, rejected: &[bool], port: &str) -> Result<bool, Refusal> {
     if let Some(pair) = origins.windows(2).find(|pair| pair[0] > pair[1]) {
         return Err(Refusal::new(format!("the origins of port {port} decrease from {} to {}", pair[0], pair[1])));
     }
@@ -248,7 +250,7 @@ fn check_origins(origins: &[u32], rows: usize, rejected: &[bool], port: &str) ->
     }
     match origins.iter().find(|row| rejected.get(**row as usize).copied().unwrap_or(false)) {
         Some(row) => Err(Refusal::new(format!("port {port} sends a row that comes from row {row}, which is rejected"))),
-        None => Ok(()),
+        None => Ok(origins.windows(2).any(|pair| pair[0] == pair[1])),
     }
 }
 
@@ -277,3 +279,65 @@ pub fn mask(rows: usize, holds: impl FnMut(usize) -> bool) -> BooleanBuffer {
 
 /// A builder of masks, for loops that do several things at once.
 pub type MaskBuilder = BooleanBufferBuilder;
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Int64Array;
+    use arrow_schema::{DataType, Field};
+
+    use super::*;
+    use crate::Plan;
+
+    /// What the host is told of the rows: the origins, how many rows the columns have, and the rejects.
+    fn told(rows: usize, answer: impl Fn(&mut Output<'_>)) -> Option<(Option<Vec<u32>>, usize, usize)> {
+        let input = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
+        let mut plan = Plan::new(Some(Arc::clone(&input)));
+        plan.read("a", DataType::Int64);
+        plan.out().pass("a").compute("b", DataType::Int64);
+        let layout = plan.resolve(&input).unwrap();
+        let mut out = Output::new(&layout, rows);
+        answer(&mut out);
+        let (outputs, rejects) = out.finish().unwrap();
+        let output = outputs.into_iter().next()?;
+        let fields = arrow_schema::Fields::from(vec![Field::new("b", DataType::Int64, true)]);
+        let (_, count) = crate::ipc::decode_table(output.columns, &fields).unwrap();
+        Some((output.origins, count, rejects.len()))
+    }
+
+    fn column(rows: usize) -> Int64Array {
+        (0..rows as i64).collect()
+    }
+
+    #[test]
+    fn the_host_is_told_of_origins_only_where_it_can_not_know_them() {
+        let set = |out: &mut Output<'_>, rows: usize| out.set("b", column(rows)).unwrap();
+        let bad = |out: &mut Output<'_>| out.reject(1, Reject::new("bad", "bad"));
+        let only = |least: usize| {
+            move |out: &mut Output<'_>| {
+                bad(out);
+                set(out, 4);
+                out.only(mask(4, |row| row >= least)).unwrap();
+            }
+        };
+        let from = |origins: &'static [u32]| {
+            move |out: &mut Output<'_>| {
+                bad(out);
+                set(out, origins.len());
+                out.rows_from(origins.to_vec()).unwrap();
+            }
+        };
+        assert_eq!(told(4, |out| set(out, 4)), Some((None, 4, 0)));
+        let rejects = |out: &mut Output<'_>| {
+            bad(out);
+            set(out, 4);
+        };
+        assert_eq!(told(4, rejects), Some((None, 3, 1)));
+        // A mask, or origins, that mean no more than every row that is not rejected.
+        assert_eq!(told(4, only(0)), Some((None, 3, 1)));
+        assert_eq!(told(4, from(&[0, 2, 3])), Some((None, 3, 1)));
+        // Those that leave some out, or repeat some.
+        assert_eq!(told(4, only(1)), Some((Some(vec![2, 3]), 2, 1)));
+        assert_eq!(told(4, from(&[0, 0, 2])), Some((Some(vec![0, 0, 2]), 3, 1)));
+        assert_eq!(told(4, from(&[])), None);
+    }
+}

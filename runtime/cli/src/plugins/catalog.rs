@@ -51,7 +51,7 @@ pub struct StageBounds {
     pub limits: LimitsSpec,
     /// What happens to a guilty record.
     pub on_fault: OnFault,
-    /// How many guilty records an epoch may have.
+    /// How many guilty records an instance may meet within 100,000 rows or a minute.
     pub max_faults: u32,
 }
 

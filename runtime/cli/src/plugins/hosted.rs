@@ -143,7 +143,7 @@ fn policy(bounds: &StageBounds) -> FaultPolicy {
         OnFault::Reject => wasmill_host::OnFault::Reject,
         OnFault::Stop => wasmill_host::OnFault::Stop,
     };
-    FaultPolicy { on_fault, max_faults_per_epoch: bounds.max_faults }
+    FaultPolicy { on_fault, max_faults: bounds.max_faults, ..FaultPolicy::default() }
 }
 
 struct Opened {
@@ -181,10 +181,6 @@ impl Stage for PluginStage {
 struct PluginInstance(Instance);
 
 impl StageInstance for PluginInstance {
-    fn begin_epoch(&mut self) {
-        self.0.begin_epoch();
-    }
-
     fn process(&mut self, records: &RecordBatch) -> Result<StageOutput> {
         let processed = self.0.process(records).map_err(|error| of_host(&error))?;
         let output = |output: wasmill_host::PortOutput| PortOutput { port: output.port, records: output.records, origins: output.origins };

@@ -37,7 +37,7 @@ pub struct StageSpec {
     pub on_fault: OnFault,
     /// `max_faults: 100`
     ///
-    /// How many such records an epoch may have before the pipeline stops. Default: 100.
+    /// How many such records one lane may meet before the pipeline stops. Each counts for 100,000 rows and a minute at least. Default: 100.
     pub max_faults: Option<u32>,
     /// `max_reject_share: 10%`
     ///

@@ -36,27 +36,39 @@ pub(crate) fn resolve(
     rejects.into_iter().map(resolve).collect()
 }
 
+/// What became of an input row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Unsaid,
+    Sent,
+    Rejected,
+}
+
 /// Counts what a stage did with its rows, and checks what the engine relies on.
 pub(crate) fn account(rows: usize, output: &StageOutput) -> Result<Counts> {
-    let mut used = vec![false; rows];
-    let mut rows_out = 0;
-    for port in &output.outputs {
-        rows_out += port.records.num_rows();
-        match &port.origins {
-            None if port.records.num_rows() == rows => used.fill(true),
-            None => return Err(Error::bug(format!("{rows} rows went in and {} came out, without origins", port.records.num_rows()))),
-            Some(origins) => mark(&mut used, origins, port.records.num_rows())?,
-        }
-    }
-    let origins = used.iter().filter(|used| **used).count();
+    let mut fates = vec![Fate::Unsaid; rows];
     for reject in &output.rejects {
-        match used.get_mut(reject.row as usize) {
-            Some(used) if !*used => *used = true,
-            Some(_) => return Err(Error::bug(format!("row {} is rejected twice, or rejected and sent out", reject.row))),
+        match fates.get_mut(reject.row as usize) {
+            Some(fate) if *fate == Fate::Unsaid => *fate = Fate::Rejected,
+            Some(_) => return Err(Error::bug(format!("row {} is rejected twice", reject.row))),
             None => return Err(Error::bug(format!("row {} is rejected, but there are only {rows}", reject.row))),
         }
     }
+    if !output.rejects.is_sorted_by_key(|reject| reject.row) {
+        return Err(Error::bug("the rejects are not in the order of their rows"));
+    }
     let rejected = output.rejects.len();
+    let (mut rows_out, mut every_row) = (0, false);
+    for port in &output.outputs {
+        let count = port.records.num_rows();
+        rows_out += count;
+        match &port.origins {
+            None if count == rows - rejected => every_row = true,
+            None => return Err(Error::bug(format!("of {rows} rows {rejected} were rejected and {count} came out, without origins"))),
+            Some(origins) => mark(&mut fates, origins, count)?,
+        }
+    }
+    let origins = if every_row { rows - rejected } else { fates.iter().filter(|fate| **fate == Fate::Sent).count() };
     Ok(Counts {
         rows_in: rows as u64,
         rows_added: (rows_out - origins) as u64,
@@ -67,17 +79,27 @@ pub(crate) fn account(rows: usize, output: &StageOutput) -> Result<Counts> {
     })
 }
 
-fn mark(used: &mut [bool], origins: &[u32], rows_out: usize) -> Result<()> {
+fn mark(fates: &mut [Fate], origins: &[u32], rows_out: usize) -> Result<()> {
     if origins.len() != rows_out || !origins.is_sorted() {
         return Err(Error::bug(format!("{} origins for {rows_out} rows, or out of order", origins.len())));
     }
     for &origin in origins {
-        match used.get_mut(origin as usize) {
-            Some(used) => *used = true,
-            None => return Err(Error::bug(format!("a row comes from row {origin}, but there are only {}", used.len()))),
+        match fates.get_mut(origin as usize) {
+            Some(Fate::Rejected) => return Err(Error::bug(format!("row {origin} is rejected and sent out"))),
+            Some(fate) => *fate = Fate::Sent,
+            None => return Err(Error::bug(format!("a row comes from row {origin}, but there are only {}", fates.len()))),
         }
     }
     Ok(())
+}
+
+/// The rows that are not rejected; `None`: none is.
+pub(crate) fn kept_rows(rows: usize, rejects: &[RowReject]) -> Option<Vec<u32>> {
+    if rejects.is_empty() {
+        return None;
+    }
+    let mut rejected = rejects.iter().map(|reject| reject.row as usize).peekable();
+    Some((0..rows).filter(|row| rejected.next_if_eq(row).is_none()).map(|row| row as u32).collect())
 }
 
 #[cfg(test)]
@@ -103,9 +125,24 @@ mod tests {
     }
 
     #[test]
+    fn without_origins_every_row_that_is_not_rejected_goes_on() {
+        let counts = account(5, &output(None, 3, &[1, 4])).unwrap();
+        assert_eq!((counts.rows_in, counts.rows_added, counts.rows_out, counts.rows_rejected, counts.rows_filtered), (5, 0, 3, 2, 0));
+        assert_eq!(kept_rows(5, &output(None, 3, &[1, 4]).rejects), Some(vec![0, 2, 3]));
+        assert_eq!(kept_rows(5, &[]), None);
+        // One port sends all of them, and another some once more.
+        let mut two = output(None, 3, &[1, 4]);
+        two.outputs.push(PortOutput { port: 1, ..output(Some(vec![0, 3]), 2, &[]).outputs.remove(0) });
+        let counts = account(5, &two).unwrap();
+        assert_eq!((counts.rows_added, counts.rows_out, counts.rows_filtered), (2, 5, 0));
+    }
+
+    #[test]
     fn what_a_stage_must_not_do_is_noticed() {
         for bad in [
             output(None, 2, &[]),
+            output(None, 3, &[1]),
+            output(None, 1, &[1]),
             output(Some(vec![0, 1]), 1, &[]),
             output(Some(vec![1, 0]), 2, &[]),
             output(Some(vec![3]), 1, &[]),

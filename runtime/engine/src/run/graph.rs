@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::account::{account, resolve};
+use super::account::{account, kept_rows, resolve};
 use super::reasons::Reasons;
 use super::shape::{Consumer, Shape};
 use crate::counts::NodeCounts;
@@ -73,7 +73,6 @@ impl<'p> Graph<'p> {
         }
         let counts = std::mem::replace(&mut self.counts, self.shape.zero_counts());
         self.epoch += 1;
-        self.stages.iter_mut().for_each(|stage| stage.begin_epoch());
         Ok(EpochPart { parts, counts, reasons: std::mem::take(&mut self.reasons) })
     }
 
@@ -123,10 +122,11 @@ impl<'p> Graph<'p> {
         let mut counts = account(batch.records.num_rows(), &output).map_err(here)?;
         counts.time = begun.elapsed();
         self.counts.stages[index] += counts;
+        let kept = kept_rows(batch.records.num_rows(), &output.rejects);
         let rejects = resolve(batch, output.rejects, (&node.name, node.plugin.as_ref()), self.shape.row_as_json).map_err(here)?;
         self.bury(&rejects)?;
         for port in output.outputs {
-            let lineage = batch.lineage.through(port.origins.as_deref());
+            let lineage = batch.lineage.through(port.origins.as_deref().or(kept.as_deref()));
             self.deliver(Input::Stage(index, port.port), &Batch { records: port.records, lineage })?;
         }
         Ok(())

@@ -49,7 +49,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Schema, DecodeError> {
         let data_type = read_type(&field.data_type).map_err(|error| DecodeError(format!("column `{}`: {error}", shown(&field.name))))?;
         Ok(Field::new(field.name, data_type, field.nullable))
     });
-    Ok(Schema::new(fields.collect::<Result<Vec<_>, _>>()?))
+    Ok(Schema::new(fields.collect::<Result<Vec<_>, DecodeError>>()?))
 }
 
 /// arrow's parser of types recurses, so the depth of the text is bounded before it sees it.

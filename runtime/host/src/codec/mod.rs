@@ -6,10 +6,13 @@ mod ipc_schema;
 mod ipc_table;
 mod json_read;
 mod json_schema;
+mod json_values;
 mod json_write;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
+
+use crate::budget::{Budget, OverBudget};
 
 /// Why bytes of a plugin could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +22,12 @@ pub struct DecodeError(String);
 impl DecodeError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
+    }
+}
+
+impl From<OverBudget> for DecodeError {
+    fn from(error: OverBudget) -> Self {
+        Self(error.to_string())
     }
 }
 
@@ -67,10 +76,11 @@ impl Encoding {
     }
 
     /// The table that a plugin wrote. It has exactly `rows` rows of `schema` (whose types are boundary types), fully validated.
-    pub(crate) fn decode_table(self, bytes: Vec<u8>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DecodeError> {
+    /// What it takes beyond the bytes themselves is charged to `budget`.
+    pub(crate) fn decode_table(self, bytes: Vec<u8>, schema: &SchemaRef, rows: usize, budget: &Budget) -> Result<RecordBatch, DecodeError> {
         match self {
             Self::ArrowIpc => guarded(|| ipc_table::read(bytes, schema, rows)),
-            Self::JsonLines => guarded(|| json_read::table(&bytes, schema, rows)),
+            Self::JsonLines => guarded(|| json_read::table(&bytes, schema, rows, budget)),
         }
     }
 }
@@ -109,6 +119,8 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, Deco
 /// of plugins, and for fuzzers, which may call every decoder with any bytes.
 pub mod boundary {
     use super::{DecodeError, Encoding};
+    use crate::Limits;
+    use crate::budget::Budget;
     use arrow_array::RecordBatch;
     use arrow_schema::{Schema, SchemaRef};
 
@@ -120,12 +132,12 @@ pub mod boundary {
         encoding.decode_schema(bytes)
     }
 
-    /// Decodes a table that is said to have this schema and so many rows.
+    /// Decodes a table that is said to have this schema and so many rows, within the bytes that one answer may take by default.
     ///
     /// # Errors
-    /// What is wrong with the bytes, and where; also where they hold another schema or number of rows.
+    /// What is wrong with the bytes, and where; also where they hold another schema or number of rows, or take too much memory.
     pub fn decode_table(encoding: Encoding, bytes: Vec<u8>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DecodeError> {
-        encoding.decode_table(bytes, schema, rows)
+        encoding.decode_table(bytes, schema, rows, &Budget::new(Limits::default().output_bytes))
     }
 
     /// Encodes a schema.

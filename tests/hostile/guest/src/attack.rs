@@ -23,6 +23,7 @@ pub fn run(attack: Option<&str>) {
         "leak" => leak(argument.parse().expect("a number of bytes")),
         "log-flood" => log_flood(),
         "log-escapes" => log_escapes(),
+        "log-blanks" => log_blanks(),
         "log-huge" => log(Level::Error, &"x".repeat(4 << 20)),
         "exit" => std::process::exit(0),
         "file" => panic!("opened a file: {}", outcome(std::fs::File::open("/etc/passwd"))),
@@ -31,7 +32,7 @@ pub fn run(attack: Option<&str>) {
         "environment" => panic!("{} variables, {} arguments", std::env::vars().count(), std::env::args().count()),
         "time" => panic!("the clocks say {:?} and {:?}", SystemTime::now().duration_since(SystemTime::UNIX_EPOCH), Instant::now()),
         "wait-for-time" => wait_for_time(),
-        "random" => panic!("the first random map order is {:?}", order()),
+        "random" => panic!("the first random map order is {}", order("std")),
         "stdin" => panic!("read {:?}", std::io::stdin().lines().next().map(|line| line.is_ok())),
         other => panic!("there is no attack `{other}`"),
     }
@@ -45,9 +46,16 @@ fn outcome<T>(result: std::io::Result<T>) -> String {
 }
 
 fn forever() {
-    let mut turns = 0_u64;
     loop {
-        turns = black_box(turns.wrapping_add(1));
+        spin(u64::MAX);
+    }
+}
+
+/// Counts that far.
+pub fn spin(turns: u64) {
+    let mut turn = 0_u64;
+    while turn < turns {
+        turn = black_box(turn.wrapping_add(1));
     }
 }
 
@@ -81,6 +89,14 @@ fn log_flood() {
     panic!("flooded");
 }
 
+fn log_blanks() {
+    let _ = std::io::stdout().write_all(&[b'\n'; 10_000]);
+    for _ in 0..2_000 {
+        log(Level::Info, "");
+    }
+    panic!("blank");
+}
+
 fn log_escapes() {
     log(Level::Error, "\u{1b}]0;owned\u{7}\u{1b}[2J \u{202e}desrever\r\nnot a new line");
     eprint!("\u{1b}[31mred \u{0}{}", "y".repeat(10_000));
@@ -93,7 +109,11 @@ fn wait_for_time() {
     while start.elapsed() < Duration::from_millis(1) {}
 }
 
-fn order() -> Vec<u32> {
-    let map: std::collections::HashMap<u32, ()> = (0..8).map(|key| (key, ())).collect();
-    map.into_keys().collect()
+/// The order of eight keys in a map that is made now.
+pub fn order(kind: &str) -> String {
+    let keys: Vec<u32> = match kind {
+        "std" => (0..8).map(|key| (key, ())).collect::<std::collections::HashMap<u32, ()>>().into_keys().collect(),
+        _ => (0..8).map(|key| (key, ())).collect::<crate::collections::HashMap<u32, ()>>().into_keys().collect(),
+    };
+    format!("{keys:?}")
 }

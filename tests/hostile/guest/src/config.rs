@@ -18,18 +18,27 @@ pub struct Config {
     pub process: Option<String>,
     /// `process` misbehaves only if its batch holds these bytes.
     pub when: Option<String>,
+    /// `process` takes some ten to a hundred milliseconds if its batch holds these bytes.
+    pub slow: Option<String>,
+    /// `process` panics if its batch holds these bytes more than once.
+    pub alone: Option<String>,
     /// The answer of `process`; without it, the input is echoed.
     pub outputs: Option<Vec<Output>>,
     pub rejects: Vec<Reject>,
+    /// Row 0 is rejected with the order of a map as the message: of the standard library's (`std`), or of the SDK's (`sdk`).
+    pub order: Option<String>,
     /// How many times all outputs are repeated.
     pub repeat: Option<usize>,
 }
 
-/// `{"text": "…"}`, `{"hex": "…"}` or `{"zeros": 5}`.
+/// `{"text": "…"}`, `{"hex": "…"}` or `{"zeros": 5}`; or `{"before": "[1", "text": ",1", "times": 1000, "after": "]"}`.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Bytes {
     text: Option<String>,
+    times: Option<usize>,
+    before: String,
+    after: String,
     hex: String,
     zeros: usize,
 }
@@ -37,7 +46,7 @@ pub struct Bytes {
 impl Bytes {
     pub fn bytes(&self) -> Vec<u8> {
         if let Some(text) = &self.text {
-            return text.clone().into_bytes();
+            return [self.before.as_str(), &text.repeat(self.times.unwrap_or(1)), &self.after].concat().into_bytes();
         }
         let digit = |byte: u8| (byte as char).to_digit(16).expect("a hexadecimal digit") as u8;
         let mut bytes: Vec<u8> = self.hex.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect();

@@ -5,6 +5,10 @@
 #![allow(clippy::all, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, unsafe_op_in_unsafe_fn)]
 
 mod attack;
+// What the SDK gives to plugins, without the SDK.
+#[allow(dead_code)]
+#[path = "../../../../plugins/sdk/rust/src/collections.rs"]
+mod collections;
 mod config;
 mod mode;
 
@@ -65,7 +69,14 @@ impl Guest for Hostile {
     fn process(batch: Vec<u8>) -> Result<(Vec<Output>, Vec<Reject>), Refusal> {
         CONFIG.with_borrow(|config| {
             let config = config.as_ref().expect("process comes after open");
-            let due = config.when.as_deref().is_none_or(|needle| batch.windows(needle.len()).any(|window| window == needle.as_bytes()));
+            let count = |needle: &str| batch.windows(needle.len()).filter(|window| *window == needle.as_bytes()).count();
+            let due = config.when.as_deref().is_none_or(|needle| count(needle) > 0);
+            if config.slow.as_deref().is_some_and(|needle| count(needle) > 0) {
+                attack::spin(30_000_000);
+            }
+            if config.alone.as_deref().is_some_and(|needle| count(needle) > 1) {
+                panic!("more than one");
+            }
             if due {
                 if let Some(message) = config.process.as_deref().and_then(|action| action.strip_prefix("refuse:")) {
                     return Err(Refusal { message: message.to_owned(), config_path: None, column: None });
@@ -77,7 +88,10 @@ impl Guest for Hostile {
                 (Some(outputs), true) => (0..repeat).flat_map(|_| outputs.iter()).map(output).collect(),
                 _ => vec![Output { port: 0, columns: batch, origins: None }],
             };
-            let rejects = if due { config.rejects.iter().map(reject).collect() } else { Vec::new() };
+            let mut rejects: Vec<Reject> = if due { config.rejects.iter().map(reject).collect() } else { Vec::new() };
+            if let Some(kind) = config.order.as_deref() {
+                rejects.push(Reject { row: 0, code: "order".to_owned(), column: None, message: attack::order(kind) });
+            }
             Ok((outputs, rejects))
         })
     }

@@ -42,7 +42,15 @@ impl Assembly {
         outputs: Vec<types::Output>,
         rejects: Vec<types::Reject>,
     ) -> Result<(), String> {
-        let mut sent = vec![false; input.num_rows()];
+        let mut kept = vec![true; input.num_rows()];
+        for reject in rejects {
+            let row = reject.row as usize;
+            let seen = kept.get_mut(row).ok_or_else(|| format!("row {row} is rejected and does not exist"))?;
+            if !std::mem::replace(seen, false) {
+                return Err(format!("row {row} is rejected twice"));
+            }
+            self.rejects.push(RowReject { row: start + reject.row, code: reject.code, column: reject.column, message: reject.message });
+        }
         let mut used = vec![false; self.ports.len()];
         for output in outputs {
             let index = output.port as usize;
@@ -50,16 +58,7 @@ impl Assembly {
             if std::mem::replace(&mut used[index], true) {
                 return Err(format!("port {} appears twice", port.name));
             }
-            port.add(input, start, output, &mut sent)?;
-        }
-        let mut rejected = vec![false; input.num_rows()];
-        for reject in rejects {
-            let row = reject.row as usize;
-            let seen = rejected.get_mut(row).ok_or_else(|| format!("row {row} is rejected and does not exist"))?;
-            if std::mem::replace(seen, true) || sent[row] {
-                return Err(format!("row {row} is rejected, and rejected again or sent out"));
-            }
-            self.rejects.push(RowReject { row: start + reject.row, code: reject.code, column: reject.column, message: reject.message });
+            port.add(input, start, output, &kept)?;
         }
         Ok(())
     }
@@ -98,13 +97,14 @@ impl PortAssembly {
         Ok(Self { name: port.name.clone(), schema, sources: port.columns.clone(), answered, pieces: Vec::new(), origins: Vec::new() })
     }
 
-    fn add(&mut self, input: &RecordBatch, start: u32, output: types::Output, sent: &mut [bool]) -> Result<(), String> {
-        let origins = output.origins.unwrap_or_else(|| (0..input.num_rows() as u32).collect());
-        if origins.windows(2).any(|pair| pair[0] > pair[1]) || origins.iter().any(|&row| row as usize >= sent.len()) {
+    fn add(&mut self, input: &RecordBatch, start: u32, output: types::Output, kept: &[bool]) -> Result<(), String> {
+        let is_kept = |row: &u32| kept.get(*row as usize).copied();
+        let origins = output.origins.unwrap_or_else(|| (0..input.num_rows() as u32).filter(|row| is_kept(row) == Some(true)).collect());
+        if origins.windows(2).any(|pair| pair[0] > pair[1]) || origins.iter().any(|row| is_kept(row).is_none()) {
             return Err(format!("the origins of port {} decrease or are out of range", self.name));
         }
-        for &row in &origins {
-            sent[row as usize] = true;
+        if let Some(row) = origins.iter().find(|row| is_kept(row) == Some(false)) {
+            return Err(format!("row {row} is rejected, and sent out by port {}", self.name));
         }
         let answered = match (self.answered.fields().is_empty(), output.columns.is_empty()) {
             (true, true) => driver::batch_of(Arc::clone(&self.answered), Vec::new(), origins.len())?,

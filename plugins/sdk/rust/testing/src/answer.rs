@@ -120,7 +120,6 @@ fn open(plugin: &Plugin, case: &Case) -> Result<(Transform, RecordBatch), Answer
 
 fn transformed(transform: &Transform, input: &RecordBatch, rows_per_call: usize) -> Result<Rows, Answer> {
     let mut instance = transform.instance().map_err(Answer::of_error)?;
-    instance.begin_epoch();
     let empty = |port: &wasmill_host::Port| PortRows {
         name: port.name.clone(),
         schema: Arc::clone(&port.schema),
@@ -136,7 +135,10 @@ fn transformed(transform: &Transform, input: &RecordBatch, rows_per_call: usize)
             port.rows.extend(rows::to_text(&output.records).map_err(|error| Answer::failed(format!("port {}: {error}", port.name)))?);
             match output.origins {
                 Some(origins) => port.origins.extend(origins.into_iter().map(|row| start + row as usize)),
-                None => port.origins.extend(range.clone()),
+                None => {
+                    let rejected = |row: &usize| processed.rejects.iter().any(|reject| start + reject.row as usize == *row);
+                    port.origins.extend(range.clone().filter(|row| !rejected(row)));
+                }
             }
         }
         let offset = u32::try_from(start).unwrap_or(u32::MAX);
