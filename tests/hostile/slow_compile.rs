@@ -76,6 +76,50 @@ fn a_good_plugin_compiles_in_a_child() {
     assert!(error.to_string().starts_with("bad.wasm is not a plugin that can run here: it is not a valid component"), "{error}");
 }
 
+/// A host whose compiling child is a shell script; the paths of plugin and output are its arguments.
+fn scripted(script: &str) -> Host {
+    let args = ["-c", script].map(Into::into).to_vec();
+    Host::builder().compile_with(CompileWith::Child { program: "/bin/sh".into(), args }).build().unwrap()
+}
+
+/// What only the child's end tells is the machine's business: nothing says that the plugin did it.
+#[test]
+fn a_child_that_fails_by_itself_is_not_the_plugin_s_fault() {
+    let plugin = crate::components::changed(&[]);
+    for (script, expected) in [
+        ("kill -KILL $$", "the process that compiles p.wasm failed (signal: 9 (SIGKILL)). It ran out of memory, or was killed."),
+        (
+            "echo 'memory allocation of 8589934592 bytes failed' >&2; kill -ABRT $$",
+            "the process that compiles p.wasm failed (signal: 6 (SIGABRT)): memory allocation of 8589934592 bytes failed. It ran out of memory",
+        ),
+        (
+            "echo 'cannot write plugin.cwasm: no space left' >&2; exit 5",
+            "the process that compiles p.wasm failed (exit status: 5): cannot write",
+        ),
+        ("exit 101", "the process that compiles p.wasm failed (exit status: 101)"),
+    ] {
+        let error = scripted(script).load_bytes("p.wasm", &plugin).unwrap_err();
+        assert!(matches!(error, HostError::Environment { .. }), "{script}: {error:?}");
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+    let error = scripted("kill -XCPU $$").load_bytes("p.wasm", &plugin).unwrap_err();
+    assert!(matches!(error, HostError::NotAPlugin { .. }), "{error:?}");
+    assert!(error.to_string().ends_with("compiling it takes more than 300 s of processor time"), "{error}");
+}
+
+/// The real compiler under a limit of memory that it can't do with.
+#[test]
+fn a_child_without_memory_is_not_the_plugin_s_fault() {
+    let itself = std::env::current_exe().unwrap();
+    let script = format!(
+        "ulimit -v 300000; exec '{}' --exact slow_compile::the_compiling_child --ignored --nocapture --test-threads=1 \"$0\" \"$1\"",
+        itself.display()
+    );
+    let error = scripted(&script).load_bytes("slow.wasm", component()).unwrap_err();
+    assert!(matches!(error, HostError::Environment { .. }), "{error:?}");
+    assert!(error.to_string().contains("ran out of memory") || error.to_string().contains("allocate"), "{error}");
+}
+
 #[test]
 #[ignore = "takes a minute: it shows that the slow component is slow"]
 fn the_slow_component_is_slow() {

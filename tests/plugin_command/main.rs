@@ -157,3 +157,30 @@ fn a_plugin_says_what_it_is() {
     let by_source = wasmill(&["inspect", &source, "--plugins", &folder, "--json"]);
     assert_eq!(serde_json::from_slice::<Value>(&by_source.stdout).unwrap()["digest"], facts["digest"]);
 }
+
+/// What a plugin says of itself may be made to steer the terminal of whoever looks at it.
+#[test]
+fn nothing_that_a_plugin_says_steers_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let wasm = folder.path().join("evil.wasm");
+    let mut bytes = std::fs::read(component("clean-user")).unwrap();
+    // A title for the window, red letters, the screen wiped by a control character of one byte more than ASCII, and text turned around.
+    for (text, evil) in [("Cleans", "\u{1b}]0;x\u{7}"), ("users", "\u{1b}[31m"), ("that mean null", "\u{9b}2J\u{202e}ab\u{7f}cd\re")] {
+        assert_eq!(text.len(), evil.len(), "{text}");
+        let places: Vec<usize> = (0..bytes.len() - text.len()).filter(|&place| bytes[place..].starts_with(text.as_bytes())).collect();
+        assert!(!places.is_empty(), "no `{text}` in the plugin");
+        places.iter().for_each(|&place| bytes[place..place + evil.len()].copy_from_slice(evil.as_bytes()));
+    }
+    std::fs::write(&wasm, bytes).unwrap();
+    let shown = wasm.display().to_string();
+    for arguments in [vec!["inspect", &shown], vec!["inspect", &shown, "--json"], vec!["test", &shown, "--cases-from", "fixtures/passing"]]
+    {
+        let output = wasmill(&arguments);
+        let text = printed(&arguments, &output);
+        let steers = |character: char| character != '\n' && (character.is_control() || character == '\u{202e}');
+        assert!(!text.chars().any(steers), "{text:?}");
+        if arguments[0] == "inspect" {
+            assert!(output.status.success() && text.contains("\\u001b[31m") && text.contains("\\u009b2J\\u202eab\\u007f"), "{text}");
+        }
+    }
+}

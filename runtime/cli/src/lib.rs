@@ -7,6 +7,7 @@
 //! * [`diagnostics`]: findings, for people and for programs.
 //! * [`plan`]: from a checked pipeline to the engine's plan.
 //! * [`run`]: what a run shows, and how it is stopped.
+//! * [`terminal`]: texts from outside, made fit to be shown.
 //! * [`commands`]: one file a command.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -22,5 +23,6 @@ pub mod plugins;
 pub mod reference;
 pub mod run;
 pub mod spec;
+pub mod terminal;
 
 pub use commands::main;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use tracing_subscriber::EnvFilter;
 
 use crate::document::Redactor;
+use crate::terminal::harmless;
 
 /// Names the log levels to show: `warn` (the default), `info`, `debug`, or by target as in `warn,wasmill=debug`.
 const VARIABLE: &str = "WASMILL_LOG";
@@ -32,7 +33,7 @@ impl Write for Redacted {
 
     fn flush(&mut self) -> io::Result<()> {
         let line = std::mem::take(&mut self.line);
-        io::stderr().write_all(self.redactor.clean(&String::from_utf8_lossy(&line)).as_bytes())
+        io::stderr().write_all(harmless(&self.redactor.clean(&String::from_utf8_lossy(&line))).as_bytes())
     }
 }
 

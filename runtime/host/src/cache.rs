@@ -1,11 +1,18 @@
 //! Compiled plugins on disk. Loading machine code trusts it completely, so the folder is private to its user and every entry is
 //! held against a digest before it is used.
+//!
+//! The folder is shared by all processes of its user. Reading takes no lock: an entry appears whole, by a rename, and stays readable
+//! for whoever has opened it. Writing takes the folder's lock, so that a temporary file that is found under the lock was left behind
+//! by a writer that was killed. What was used longest ago goes when the folder has grown too large.
 
+use std::fs::{File, FileTimes};
 use std::hash::{Hash, Hasher};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 
@@ -16,15 +23,22 @@ const DIGEST_BYTES: usize = 32;
 /// The largest entry that is read. Machine code takes some four times the room of the WebAssembly that it was made of.
 const MAX_ENTRY_BYTES: u64 = 1 << 30;
 
+/// How the names of entries end.
+const ENTRY: &str = ".cwasm";
+
+/// How the names of files begin that are still being written; the second is how earlier versions named them.
+const WRITING: [&str; 2] = [".writing-", ".tmp"];
+
 /// A folder of compiled plugins.
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
     folder: PathBuf,
+    max_bytes: u64,
 }
 
 impl Cache {
-    /// Opens the folder, or makes it; refuses one that others could write into.
-    pub fn open(folder: PathBuf) -> Result<Self, HostError> {
+    /// Opens the folder, or makes it; refuses one that others could write into. It keeps at most `max_bytes`.
+    pub fn open(folder: PathBuf, max_bytes: u64) -> Result<Self, HostError> {
         let io = |source| HostError::io(format!("use the plugin cache {}", folder.display()), source);
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(io)?;
         let metadata = std::fs::metadata(&folder).map_err(io)?;
@@ -38,7 +52,7 @@ impl Cache {
                 metadata.mode() & 0o777
             )));
         }
-        Ok(Self { folder })
+        Ok(Self { folder, max_bytes })
     }
 
     /// The key of a plugin's compiled form: its digest and all that decides what it compiles to (wasmtime's version, the engine's
@@ -70,21 +84,66 @@ impl Cache {
     }
 
     fn write(&self, key: &str, compiled: &[u8]) -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        let needed = (DIGEST_BYTES + compiled.len()) as u64;
+        if needed > self.max_bytes {
+            tracing::warn!(target: "wasmill::host", bytes = needed, limit = self.max_bytes, "a compiled plugin is larger than the cache");
+            return Ok(());
+        }
+        // Closing the folder gives the lock back, also when this process is killed.
+        let lock = File::open(&self.folder)?;
+        flock(&lock, FlockOperation::LockExclusive)?;
+        let path = self.path(key);
+        self.make_room(&path, needed)?;
+        let mut file = tempfile::Builder::new().prefix(WRITING[0]).tempfile_in(&self.folder)?;
         file.write_all(&Sha256::digest(compiled))?;
         file.write_all(compiled)?;
-        file.persist(self.path(key)).map_err(|error| error.error)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Removes what killed writers left, and entries that were used longest ago until `needed` bytes fit beside the others. Called under
+    /// the lock. `replaced` is about to be written again.
+    fn make_room(&self, replaced: &Path, needed: u64) -> std::io::Result<()> {
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if WRITING.iter().any(|start| name.starts_with(start)) {
+                remove(&entry.path())?;
+            } else if name.ends_with(ENTRY) && entry.path() != replaced {
+                let metadata = entry.metadata()?;
+                let used = metadata.accessed().unwrap_or(SystemTime::UNIX_EPOCH).max(metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+                entries.push((used, metadata.len(), entry.path()));
+            }
+        }
+        let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
+        entries.sort();
+        for (_, bytes, path) in entries {
+            if total.saturating_add(needed) <= self.max_bytes {
+                break;
+            }
+            remove(&path)?;
+            total -= bytes;
+        }
         Ok(())
     }
 
     fn path(&self, key: &str) -> PathBuf {
-        self.folder.join(format!("{key}.cwasm"))
+        self.folder.join(format!("{key}{ENTRY}"))
+    }
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
 /// `Ok(None)`: there is no such entry.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    let file = match std::fs::File::open(path) {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
@@ -94,11 +153,13 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
         return Err(format!("it has {length} bytes"));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    file.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    (&file).take(MAX_ENTRY_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     let Some((digest, compiled)) = bytes.split_first_chunk::<DIGEST_BYTES>() else { return Err("it is cut short".to_owned()) };
     if Sha256::digest(compiled).as_slice() != digest {
         return Err("its digest differs".to_owned());
     }
+    // Said explicitly, because most file systems note reading once a day at most. One that can't lets the entry look older than it is.
+    let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
     bytes.drain(..DIGEST_BYTES);
     Ok(Some(bytes))
 }

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use wasmtime::Engine;
 
 use crate::artifact;
@@ -46,6 +47,8 @@ pub fn compile_child(wasm: &Path, output: &Path) -> Result<(), HostError> {
     for (resource, most) in
         [(Resource::As, CHILD_MEMORY_BYTES), (Resource::Cpu, CHILD_CPU_SECONDS), (Resource::Fsize, CHILD_FILE_BYTES), (Resource::Core, 0)]
     {
+        // A limit that is there already and lower stays: it can't be raised, and somebody meant it.
+        let most = getrlimit(resource).maximum.map_or(most, |limit| limit.min(most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(resource, limit).map_err(|error| HostError::io("limit the compiling process", error.into()))?;
     }
@@ -58,9 +61,13 @@ pub fn compile_child(wasm: &Path, output: &Path) -> Result<(), HostError> {
 
 /// Compiles in this process.
 pub(crate) fn here(engine: &Engine, name: &str, wasm: &[u8]) -> Result<Vec<u8>, HostError> {
-    engine
-        .precompile_component(wasm)
-        .map_err(|error| HostError::not_a_plugin(name, format!("it is not a valid component: {}", printable(&format!("{error:#}"), 1000))))
+    engine.precompile_component(wasm).map_err(|error| {
+        let reason = printable(&format!("{error:#}"), 1000);
+        if error.chain().any(|cause| cause.is::<std::io::Error>()) {
+            return HostError::environment(format!("cannot compile {name}: {reason}"));
+        }
+        HostError::not_a_plugin(name, format!("it is not a valid component: {reason}"))
+    })
 }
 
 /// Compiles in a child process.
@@ -103,5 +110,25 @@ pub(crate) fn in_child(program: &Path, args: &[OsString], timeout: Duration, nam
         let reason = said.split_once("can run here: ").map_or(said.as_str(), |(_, reason)| reason);
         return Err(HostError::not_a_plugin(name, reason));
     }
-    Err(HostError::not_a_plugin(name, format!("compiling it failed ({status}): {said}")))
+    if status.signal() == Some(Signal::XCPU.as_raw()) {
+        return Err(HostError::not_a_plugin(name, format!("compiling it takes more than {CHILD_CPU_SECONDS} s of processor time")));
+    }
+    Err(child_failed(name, status, &said))
+}
+
+/// A child that ended without a word about the plugin failed by itself: the plugin must not be blamed for it.
+fn child_failed(name: &str, status: ExitStatus, said: &str) -> HostError {
+    // Rust aborts where memory is refused; Linux kills the largest process when the machine has none left.
+    let killed = status.signal() == Some(Signal::KILL.as_raw());
+    let refused = status.signal() == Some(Signal::ABORT.as_raw()) && said.contains("memory allocation of");
+    let help = if killed || refused {
+        format!(
+            ". It ran out of memory, or was killed. It may take {} GiB; see that it gets them, or compile on a larger machine",
+            CHILD_MEMORY_BYTES >> 30
+        )
+    } else {
+        String::new()
+    };
+    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    HostError::environment(format!("the process that compiles {name} failed ({status}){said}{help}"))
 }

@@ -15,6 +15,16 @@ pub enum HostError {
         /// What is wrong with it and what to do.
         message: String,
     },
+    /// The file is another one than was asked for. It was not looked into.
+    #[error("{name} has the digest {found}, and {pinned} was asked for")]
+    OtherDigest {
+        /// The file.
+        name: String,
+        /// The SHA-256 that was asked for, in lower-case hexadecimal.
+        pinned: String,
+        /// The SHA-256 of the file.
+        found: String,
+    },
     /// The plugin works and says no: to its configuration or to its input.
     #[error("{plugin}: {message}")]
     Refusal {

@@ -23,6 +23,9 @@ use crate::ticker::Ticker;
 /// How long a child may compile.
 const COMPILE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How much of compiled plugins is kept: some hundreds of them.
+const CACHE_BYTES: u64 = 1 << 30;
+
 /// Loads plugins. Cloning is cheap; all clones share one engine, one clock and one cache.
 #[derive(Clone)]
 pub struct Host {
@@ -42,6 +45,7 @@ struct Inner {
 #[derive(Debug, Default)]
 pub struct HostBuilder {
     cache_dir: Option<PathBuf>,
+    cache_bytes: Option<u64>,
     compile_with: CompileWith,
     compile_timeout: Option<Duration>,
     load_limits: Limits,
@@ -53,6 +57,13 @@ impl HostBuilder {
     #[must_use]
     pub fn cache_dir(mut self, folder: PathBuf) -> Self {
         self.cache_dir = Some(folder);
+        self
+    }
+
+    /// How many bytes of compiled plugins the cache keeps; those that were used longest ago go first. Default: 1 GiB.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        self.cache_bytes = Some(bytes);
         self
     }
 
@@ -93,7 +104,7 @@ impl HostBuilder {
         let inner = Inner {
             ticker: Arc::new(Ticker::new(engine.clone())),
             engine,
-            cache: self.cache_dir.map(Cache::open).transpose()?,
+            cache: self.cache_dir.map(|folder| Cache::open(folder, self.cache_bytes.unwrap_or(CACHE_BYTES))).transpose()?,
             compile_with: self.compile_with,
             compile_timeout: self.compile_timeout.unwrap_or(COMPILE_TIMEOUT),
             load_limits: self.load_limits,
@@ -115,6 +126,20 @@ impl Host {
     /// [`HostError::Environment`] if it can't be read.
     pub fn load(&self, path: &Path) -> Result<Plugin, HostError> {
         self.load_bytes(&path.display().to_string(), &artifact::read(path)?)
+    }
+
+    /// Loads a plugin from a file that has to have a digest: its SHA-256, in lower-case hexadecimal. The digest is compared before
+    /// anything looks into the file, the compiler included.
+    ///
+    /// # Errors
+    /// [`HostError::OtherDigest`] if the file has another one; else as [`load`](Self::load).
+    pub fn load_pinned(&self, path: &Path, pinned: &str) -> Result<Plugin, HostError> {
+        let (name, wasm) = (path.display().to_string(), artifact::read(path)?);
+        let found = artifact::digest(&wasm);
+        if found != pinned {
+            return Err(HostError::OtherDigest { name, pinned: pinned.to_owned(), found });
+        }
+        self.load_bytes(&name, &wasm)
     }
 
     /// Loads a plugin from memory, as [`load`](Self::load) does; `name` stands for it in errors.

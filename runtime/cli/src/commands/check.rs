@@ -35,7 +35,7 @@ impl Check {
             super::print(&format!("{json:#}\n"))
         } else {
             let style = Style::of(&std::io::stdout());
-            super::print(&(render(&report.diagnostics, &report.files, &report.redactor, style) + &summary(&report)))
+            super::print_as_it_is(&(render(&report.diagnostics, &report.files, &report.redactor, style) + &summary(&report)))
         };
         if status == exit::OK { printed } else { status }
     }

@@ -9,6 +9,7 @@ use crate::check::{BuiltConnectors, Checked, Connectors, NewColumns, Report, Sur
 use crate::diagnostics::{Level, Style, render};
 use crate::document::{ProcessWorld, Redactor};
 use crate::exit;
+use crate::terminal::harmless;
 
 /// Checks a pipeline and shows on standard error what is wrong with it. An error of it is an exit status.
 pub fn check_or_exit(arguments: &PipelineArguments) -> Result<Checked, u8> {
@@ -65,6 +66,6 @@ pub fn fail(error: &Error, redactor: &Redactor, json: bool) -> u8 {
     if let Some(hint) = error.hint_text() {
         text += &format!("  help: {hint}\n");
     }
-    let _ = std::io::stderr().write_all(redactor.clean(&text).as_bytes());
+    let _ = std::io::stderr().write_all(harmless(&redactor.clean(&text)).as_bytes());
     exit::status(error.class())
 }

@@ -16,6 +16,6 @@ impl Completions {
     pub fn run(self) -> u8 {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut super::Arguments::command(), "wasmill", &mut script);
-        super::print(&String::from_utf8_lossy(&script))
+        super::print_as_it_is(&String::from_utf8_lossy(&script))
     }
 }

@@ -72,8 +72,13 @@ pub fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Writes to standard output. A reader that went away (`| head`) is no error.
+/// Writes to standard output what came from anywhere: nothing in it steers the terminal.
 fn print(text: &str) -> u8 {
+    print_as_it_is(&crate::terminal::harmless(text))
+}
+
+/// Writes text to standard output in which colours may be. A reader that went away (`| head`) is no error.
+fn print_as_it_is(text: &str) -> u8 {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => crate::exit::OK,

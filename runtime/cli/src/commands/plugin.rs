@@ -32,6 +32,6 @@ impl Plugin {
 
 /// Shows an error. Gives the exit status.
 fn failed(status: u8, message: &str) -> u8 {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("error: {message}\n").as_bytes());
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("error: {}\n", crate::terminal::harmless(message)).as_bytes());
     status
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Diagnostic, Diagnostics, Level};
 use crate::document::{Redactor, SourceFiles, Span};
+use crate::terminal::{harmless, is_harmful};
 
 /// Whether colours may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Report<'_> {
             Level::Note => ("note", BLUE),
         };
         let head = self.style.paint(colour, &format!("{word}[{}]", diagnostic.code));
-        let message = self.style.paint(BOLD, &format!(": {}", self.redactor.clean(&diagnostic.message)));
+        let message = self.style.paint(BOLD, &format!(": {}", self.clean(&diagnostic.message)));
         self.line(&format!("{head}{message}"));
         let spans = diagnostic.span.iter().chain(diagnostic.related.iter().map(|(span, _)| span));
         let margin = spans.map(|span| span.start.line.to_string().len()).max().unwrap_or(1);
@@ -70,7 +71,7 @@ impl Report<'_> {
             self.excerpt("-->", span, margin, colour, "");
         }
         for (span, why) in &diagnostic.related {
-            let why = self.redactor.clean(why);
+            let why = self.clean(why);
             self.excerpt(":::", *span, margin, BLUE, &why);
         }
         if let Some(allowed) = &diagnostic.allowed {
@@ -98,7 +99,9 @@ impl Report<'_> {
         let end = if span.end.line == span.start.line { span.end.column } else { length + 1 };
         let end = end.max(span.start.column + 1);
         let skip = if end > WIDTH { span.start.column.saturating_sub(WIDTH / 4) } else { 0 };
-        let mut shown: String = line.chars().skip(skip).take(WIDTH).collect();
+        // One for one, so that the marks below stay in their place.
+        let visible = |character: char| if is_harmful(character) { char::REPLACEMENT_CHARACTER } else { character };
+        let mut shown: String = line.chars().skip(skip).take(WIDTH).map(visible).collect();
         if skip + WIDTH < length {
             shown.push('…');
         }
@@ -115,7 +118,7 @@ impl Report<'_> {
     }
 
     fn note(&mut self, margin: usize, title: &str, text: &str) {
-        let text = self.redactor.clean(text);
+        let text = self.clean(text);
         let pad = " ".repeat(margin + 1);
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
@@ -123,6 +126,11 @@ impl Report<'_> {
         self.line(&format!("{pad}{} {title_bold}: {first}", self.style.paint(BLUE, "=")));
         let indent = " ".repeat(margin + title.len() + 5);
         lines.for_each(|line| self.line(&format!("{indent}{line}")));
+    }
+
+    /// A text without secrets and without what steers a terminal.
+    fn clean(&self, text: &str) -> String {
+        harmless(&self.redactor.clean(text)).into_owned()
     }
 
     fn line(&mut self, text: &str) {

@@ -52,7 +52,11 @@ impl HostedPlugins {
         let hosted = match loaded.get(&path) {
             Some(hosted) => Arc::clone(hosted),
             None => {
-                let plugin = self.host.load(&path).map_err(|error| problem(error, &path))?;
+                let plugin = match &reference.digest {
+                    Some(pinned) => self.host.load_pinned(&path, pinned),
+                    None => self.host.load(&path),
+                };
+                let plugin = plugin.map_err(|error| problem(error, &path))?;
                 let hosted = Arc::new(Hosted { plugin, path: path.clone() });
                 loaded.insert(path.clone(), Arc::clone(&hosted));
                 hosted
@@ -201,6 +205,7 @@ impl StageInstance for PluginInstance {
 fn problem(error: HostError, path: &Path) -> PluginProblem {
     match error {
         HostError::NotAPlugin { message, .. } => PluginProblem::NotAPlugin { path: path.to_path_buf(), message },
+        HostError::OtherDigest { found, .. } => PluginProblem::Digest { path: path.to_path_buf(), found },
         HostError::Refusal { message, config_path, column, .. } => PluginProblem::Refused { message, config_path, column },
         HostError::Fault { ref log, .. } => PluginProblem::Fault { message: error.to_string(), log: log.clone() },
         HostError::Bug { message } => PluginProblem::Bug(message),
@@ -211,7 +216,7 @@ fn problem(error: HostError, path: &Path) -> PluginProblem {
 /// The host's error as the engine carries it.
 pub fn of_host(error: &HostError) -> Error {
     let class = match error {
-        HostError::NotAPlugin { .. } => Class::Configuration,
+        HostError::NotAPlugin { .. } | HostError::OtherDigest { .. } => Class::Configuration,
         HostError::Refusal { .. } => Class::PluginRefusal,
         HostError::Fault { .. } => Class::PluginFault,
         HostError::Bug { .. } => Class::Bug,
@@ -224,5 +229,21 @@ pub fn of_host(error: &HostError) -> Error {
             told.hint(format!("the plugin's log ends with:\n    {tail}"))
         }
         _ => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pinned_digest_is_compared_before_the_file_is_taken_for_a_plugin() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("evil.wasm"), "whatever is in here must not be looked at").unwrap();
+        let catalog = HostedPlugins::new(PluginFolders::new(vec![folder.path().to_owned()])).unwrap();
+        let pinned: PluginReference = format!("evil@sha256:{}", "0".repeat(64)).parse().unwrap();
+        let Err(PluginProblem::Digest { found, .. }) = catalog.load(&pinned) else { panic!("the digest was not compared first") };
+        let right: PluginReference = format!("evil@sha256:{found}").parse().unwrap();
+        assert!(matches!(catalog.load(&right), Err(PluginProblem::NotAPlugin { .. })));
     }
 }

@@ -42,6 +42,7 @@ impl Shown {
     }
 
     fn log(&self, text: &str) {
+        let text = crate::terminal::harmless(text);
         if self.display == Display::Log {
             let _ = writeln!(std::io::stderr(), "{}: {text}", self.pipeline);
         } else if self.display == Display::Line {
@@ -51,7 +52,7 @@ impl Shown {
 
     fn json(&self, value: &serde_json::Value) {
         if self.display == Display::Json {
-            let _ = writeln!(std::io::stdout(), "{value}");
+            let _ = writeln!(std::io::stdout(), "{}", crate::terminal::harmless(&value.to_string()));
         }
     }
 

@@ -17,9 +17,9 @@ pub(crate) type TextRow = Vec<String>;
 /// Reads rows with the types of a schema. The message of an error names the row.
 pub(crate) fn to_batch(rows: &[Row], schema: &SchemaRef) -> Result<RecordBatch, String> {
     decode(rows, schema).map_err(|error| {
-        // The decoder goes by columns; each row alone shows which one is to blame.
+        // Each row alone shows which one is to blame; it is then the first line.
         let guilty = rows.iter().enumerate().find_map(|(index, row)| Some((index, decode(std::slice::from_ref(row), schema).err()?)));
-        guilty.map_or(error, |(index, error)| format!("row {index}: {error}"))
+        guilty.map_or(error, |(index, error)| format!("row {index}: {}", error.trim_start_matches("line 1: ")))
     })
 }
 

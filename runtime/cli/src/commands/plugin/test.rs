@@ -12,6 +12,7 @@ use super::locate::PluginArguments;
 use crate::diagnostics::{Style, nearest};
 use crate::exit;
 use crate::plugins::{Hosted, PluginInfo};
+use crate::terminal::harmless;
 
 /// Runs the cases kept beside a plugin, on its .wasm, as pipelines run it
 ///
@@ -101,10 +102,10 @@ impl Test {
         for case in cases {
             let report = run_case(plugin.plugin(), case);
             if report.passed() {
-                say(&format!("{} {}\n", paint("32", "pass"), report.name))?;
+                say(&format!("{} {}\n", paint("32", "pass"), harmless(&report.name)))?;
             } else {
                 failures += 1;
-                say(&format!("{} {} ({})\n{}", paint("1;31", "FAIL"), report.name, case.place(), report.render(coloured)))?;
+                say(&format!("{} {} ({})\n{}", paint("1;31", "FAIL"), harmless(&report.name), case.place(), report.render(coloured)))?;
             }
         }
         let (passed, seconds) = (cases.len() - failures, begin.elapsed().as_secs_f64());
@@ -129,14 +130,14 @@ impl Test {
             "failed": failures,
             "cases": reports,
         });
-        say(&format!("{value:#}\n"))?;
+        say(&harmless(&format!("{value:#}\n")))?;
         Ok(status(failures))
     }
 }
 
 /// Prints; an output that can't be written ends the command.
 fn say(text: &str) -> Result<(), u8> {
-    match crate::commands::print(text) {
+    match crate::commands::print_as_it_is(text) {
         exit::OK => Ok(()),
         status => Err(status),
     }
