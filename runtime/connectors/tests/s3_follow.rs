@@ -60,7 +60,7 @@ fn objects_are_found_wherever_their_keys_lie() {
 /// that to list everything would take more of them than to ask each folder.
 fn a_hundred_folders_that_grow_side_by_side_are_seen_at_the_next_look() {
     let prefix = Prefix::new();
-    let name = |partition: usize, object: usize| format!("topics/pin/partition={partition:03}/pin+ \u{1}{partition:03}+{object:010}.json");
+    let name = |partition: usize, object: usize| format!("topics/pin/partition={partition:03}/pin+{partition:03}+{object:010}.json");
     let row = |object: usize| (0..100).map(|partition| name(partition * 2, object)).collect::<Vec<_>>();
     (0..12).for_each(|object| put(&prefix, &row(object)));
     prefix.put("topics/pin/_temporary/x.json", "{}");
