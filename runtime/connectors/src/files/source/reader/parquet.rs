@@ -61,7 +61,9 @@ pub fn schema(content: &Content, path: &Path) -> Result<SchemaRef> {
 fn metadata(content: &Content, path: &Path) -> Result<ArrowReaderMetadata> {
     let inner = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
     let content = Noted { inner, unreadable: Unreadable::default() };
-    guarded(path, || ArrowReaderMetadata::load(&content, ArrowReaderOptions::new()).map_err(|error| failed(path, error, &content.unreadable)))
+    guarded(path, || {
+        ArrowReaderMetadata::load(&content, ArrowReaderOptions::new()).map_err(|error| failed(path, error, &content.unreadable))
+    })
 }
 
 /// Damaged bytes can make the library's decoder panic. That is an error of the file like any other one.
