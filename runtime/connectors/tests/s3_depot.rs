@@ -15,7 +15,7 @@ use sink_contract::uploads;
 use store::Prefix;
 use uuid::Uuid;
 use wasmill_connectors::s3::S3State;
-use wasmill_engine::{Depot, DepotFile, DepotKey, Error, Result, StateStore};
+use wasmill_engine::{Checkpoint, Depot, DepotFile, DepotKey, Error, Result, StateStore};
 
 fn depot(prefix: &Prefix) -> Arc<dyn Depot> {
     S3State::open_with(&prefix.uri("state"), "p", &store::config()).unwrap().depot()
@@ -106,7 +106,9 @@ fn clearing_the_state_takes_its_files_and_nothing_of_others() {
     prefix.put("state/p/committed-0000000009", "");
     prefix.put("state/p/inner/epoch-0000000001.json", "of a state that somebody keeps in this one");
     prefix.put("state/pq/epoch-0000000001.json", "of another pipeline");
-    state.forget_before(1).unwrap();
+    let first =
+        Checkpoint { pipeline: "p".into(), incarnation: Uuid::now_v7(), epoch: 10, sources: Default::default(), sinks: Default::default() };
+    state.forget_before(&first).unwrap();
     assert_eq!(prefix.names(), ["state/p/inner/epoch-0000000001.json", "state/pq/epoch-0000000001.json"]);
 }
 

@@ -148,7 +148,7 @@ fn a_checkpoint_whose_answer_is_lost_is_ours_and_nobody_elses() {
     assert!(first.is_noted_committed(9) && !first.is_noted_committed(8));
     prefix.put("state/p/epoch-0000000010.json", "{\"wasmill_checkpoint\":1");
     assert!(first.latest().unwrap_err().message().contains("epoch-0000000010.json is damaged"));
-    first.forget_before(11).unwrap();
+    first.forget_before(&checkpoint(11)).unwrap();
     assert_eq!(prefix.names(), Vec::<String>::new());
 }
 

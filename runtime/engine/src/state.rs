@@ -44,9 +44,9 @@ pub trait StateStore: Send + Sync {
     /// The epoch of the newest checkpoint, whether or not it can be read.
     fn newest_epoch(&self) -> Result<Option<u64>>;
 
-    /// Removes all checkpoints of epochs before `epoch`, all notes, and all files of the depot: for `wasmill state reset`, which has put that
-    /// epoch as the first one of a new incarnation.
-    fn forget_before(&self, epoch: u64) -> Result<()>;
+    /// Removes all checkpoints of earlier epochs, all notes, and all files of other incarnations: for `wasmill state reset`, which has put `first`
+    /// as the first checkpoint of a new one.
+    fn forget_before(&self, first: &Checkpoint) -> Result<()>;
 
     /// The files beside the checkpoints.
     fn depot(&self) -> Arc<dyn Depot>;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
 use uuid::Uuid;
-use wasmill_engine::depot::{Verified, damaged, gone, is_left_over, is_ours};
+use wasmill_engine::depot::{Verified, damaged, gone, is_left_over, is_of_another};
 use wasmill_engine::disk::Digested;
 use wasmill_engine::{Depot, DepotFile, DepotKey, DepotWriter, Error, LocalDepot, Result, failpoint};
 
@@ -153,14 +153,14 @@ impl Depot for S3Depot {
         self.left_behind.clean(folder, claim, keeps)
     }
 
-    fn clear(&self) -> Result<()> {
+    fn clear_others(&self, incarnation: Uuid) -> Result<()> {
         // Checkpoints and notes lie beside the folders, and are the store's.
-        let is_one = |name: &str| name.contains('/') && is_ours(name);
+        let is_one = |name: &str| name.contains('/') && is_of_another(name, incarnation);
         let listed = self.bucket.list(&self.folder.key)?;
         let keys = listed.into_iter().map(|object| object.key).filter(|key| self.name_of(key).is_some_and(is_one));
         self.bucket.remove(keys)?;
-        UploadNotes::of_all(&self.bucket, &self.folder).clear()?;
-        self.left_behind.clear()
+        UploadNotes::of_all(&self.bucket, &self.folder).clear_others(incarnation)?;
+        self.left_behind.clear_others(incarnation)
     }
 
     fn shown(&self, name: &str) -> String {

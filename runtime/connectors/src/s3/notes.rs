@@ -174,9 +174,9 @@ impl UploadNotes {
         self.abort(|noted| noted.incarnation == claim.incarnation && noted.epoch <= claim.epoch, keeps)
     }
 
-    /// Aborts everything that is noted, for a state that is reset.
-    pub(super) fn clear(&self) -> Result<()> {
-        self.abort(|_| true, |_| false)
+    /// Aborts everything that is noted by other incarnations than this one, for a state that is reset.
+    pub(super) fn clear_others(&self, incarnation: Uuid) -> Result<()> {
+        self.abort(|noted| noted.incarnation != incarnation, |_| false)
     }
 
     fn abort(&self, is_ours: impl Fn(UploadEpoch) -> bool, keeps: impl Fn(&PendingUpload) -> bool) -> Result<()> {

@@ -168,11 +168,11 @@ impl StateStore for S3State {
         Ok(self.epochs()?.pop())
     }
 
-    fn forget_before(&self, epoch: u64) -> Result<()> {
+    fn forget_before(&self, first: &Checkpoint) -> Result<()> {
         let notes = self.named(NOTE)?.into_iter().map(|note| note.key);
-        self.remove(self.epochs()?.into_iter().filter(|older| *older < epoch))?;
+        self.remove(self.epochs()?.into_iter().filter(|older| *older < first.epoch))?;
         self.bucket.remove(notes)?;
-        self.depot.clear()
+        self.depot.clear_others(first.incarnation)
     }
 
     fn depot(&self) -> Arc<dyn Depot> {

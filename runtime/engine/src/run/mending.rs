@@ -63,7 +63,7 @@ pub fn reset(pipeline: &str, sinks: &[NamedSink], store: &dyn StateStore) -> Res
     // Epochs never begin again: a process of the old incarnation that still runs or sleeps finds its next one taken.
     let epoch = store.newest_epoch()?.map_or(1, |newest| newest + 1);
     let first = put(first_checkpoint(pipeline, Uuid::now_v7(), epoch), store)?;
-    store.forget_before(epoch)?;
+    store.forget_before(&first)?;
     for (name, sink) in taken_over {
         sink.adopt(&Token { epoch: 0, ..first.token(name) }).map_err(|error| error.at(format!("sink {name}")))?;
     }

@@ -102,11 +102,11 @@ pub trait Depot: Send + Sync {
     /// The folder can't be listed, or a file can't be removed.
     fn clean(&self, folder: &str, claim: (Uuid, u64), keeps: &dyn Fn(&str) -> bool) -> Result<()>;
 
-    /// Removes all files, for `wasmill state reset`.
+    /// Removes all files but those of an incarnation, for `wasmill state reset`: a process of the new incarnation may run already.
     ///
     /// # Errors
     /// Some could not be removed.
-    fn clear(&self) -> Result<()>;
+    fn clear_others(&self, incarnation: Uuid) -> Result<()>;
 
     /// Where a file lies, for people.
     fn shown(&self, name: &str) -> String;
@@ -163,8 +163,13 @@ pub fn is_left_over(name: &str, (incarnation, epoch): (Uuid, u64)) -> bool {
 }
 
 /// Whether a file's name is one of a depot. What else lies in its folders is left alone.
-pub fn is_ours(name: &str) -> bool {
+fn is_ours(name: &str) -> bool {
     epoch_of(name).is_some() || name.ends_with(".put")
+}
+
+/// Whether a file is of another incarnation than this one. Files whose names hold none are.
+pub fn is_of_another(name: &str, incarnation: Uuid) -> bool {
+    is_ours(name) && epoch_of(name).and_then(|(_, its)| its) != Some(incarnation)
 }
 
 /// The error for a file that is not there.

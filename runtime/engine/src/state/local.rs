@@ -218,16 +218,16 @@ impl StateStore for LocalState {
         Ok(self.epochs()?.pop())
     }
 
-    fn forget_before(&self, epoch: u64) -> Result<()> {
+    fn forget_before(&self, first: &Checkpoint) -> Result<()> {
         let remove = |path: PathBuf| match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(format_args!("remove {}", path.display()), error)),
             _ => Ok(()),
         };
-        let older = self.epochs()?.into_iter().filter(|older| *older < epoch);
+        let older = self.epochs()?.into_iter().filter(|older| *older < first.epoch);
         older.map(|older| self.checkpoint_path(older)).try_for_each(remove)?;
         self.names()?.iter().filter(|name| note_epoch(name).is_some()).try_for_each(|name| remove(self.folder.join(name)))?;
         self.sync_folder().map_err(|error| not_writable(&self.folder, error))?;
-        self.depot.clear()
+        self.depot.clear_others(first.incarnation)
     }
 
     fn depot(&self) -> Arc<dyn Depot> {
@@ -316,7 +316,7 @@ mod tests {
         assert!(!state.note_path(2).exists());
         fs::write(state.note_path(9), "").unwrap();
         state.put(&checkpoint(7)).unwrap();
-        state.forget_before(7).unwrap();
+        state.forget_before(&checkpoint(7)).unwrap();
         assert!(!state.note_path(9).exists());
         assert_eq!((state.epochs().unwrap(), state.newest_epoch().unwrap()), (vec![7], Some(7)));
     }
@@ -358,7 +358,7 @@ mod tests {
         let file = state.depot().create(&key).unwrap().finish().unwrap();
         state.depot().seal(std::slice::from_ref(&file)).unwrap();
         assert!(folder.path().join("p").join(&file.name).is_file());
-        state.forget_before(1).unwrap();
+        state.forget_before(&Checkpoint { incarnation: Uuid::now_v7(), ..checkpoint(1) }).unwrap();
         assert!(!folder.path().join("p").join(&file.name).exists());
     }
 }

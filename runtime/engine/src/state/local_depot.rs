@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tempfile::TempPath;
 use uuid::Uuid;
 
-use super::depot::{Depot, DepotFile, DepotKey, DepotWriter, Verified, damaged, gone, is_left_over, is_ours};
+use super::depot::{Depot, DepotFile, DepotKey, DepotWriter, Verified, damaged, gone, is_left_over, is_of_another};
 use crate::disk::{Digested, Unsynced, WriteBehind, create_folder, sync_folder};
 use crate::{Error, Result, failpoint};
 
@@ -128,12 +128,12 @@ impl Depot for LocalDepot {
         self.remove(&names)
     }
 
-    fn clear(&self) -> Result<()> {
+    fn clear_others(&self, incarnation: Uuid) -> Result<()> {
         // Checkpoints, notes and the lock lie beside the folders, and are the store's.
         let (_, mut folders) = self.entries("")?;
         while let Some(folder) = folders.pop() {
             let (mut files, deeper) = self.entries(&folder)?;
-            files.retain(|name| is_ours(name));
+            files.retain(|name| is_of_another(name, incarnation));
             self.remove(&files)?;
             folders.extend(deeper);
         }
@@ -267,8 +267,8 @@ mod tests {
         let stays = depot.list("spool/p.s").unwrap();
         assert!(!stays.contains(&left) && stays.contains(&kept) && spared.iter().all(|name| stays.contains(name)), "{stays:?}");
         fs::write(folder.path().join("epoch-1.json"), "a checkpoint").unwrap();
-        depot.clear().unwrap();
-        assert_eq!(depot.list("spool/p.s").unwrap(), Vec::<String>::new());
+        depot.clear_others(other).unwrap();
+        assert_eq!(depot.list("spool/p.s").unwrap(), [spared[1].as_str()], "a process of the new life may run already");
         assert!(folder.path().join("epoch-1.json").exists());
     }
 }

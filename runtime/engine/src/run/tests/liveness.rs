@@ -178,8 +178,8 @@ impl StateStore for FailsHalfway {
         self.0.newest_epoch()
     }
 
-    fn forget_before(&self, epoch: u64) -> crate::Result<()> {
-        self.0.forget_before(epoch)
+    fn forget_before(&self, first: &Checkpoint) -> crate::Result<()> {
+        self.0.forget_before(first)
     }
 
     fn depot(&self) -> Arc<dyn Depot> {

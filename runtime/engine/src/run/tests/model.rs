@@ -101,7 +101,7 @@ impl StateStore for Store {
         unreachable!("no process of the model resets")
     }
 
-    fn forget_before(&self, _epoch: u64) -> Result<()> {
+    fn forget_before(&self, _first: &Checkpoint) -> Result<()> {
         unreachable!("no process of the model resets")
     }
 
