@@ -69,7 +69,8 @@ fn rest_then_sleep_at<D: Destination>(state: State, point: &str) {
     newcomer.signal(Signal::CONT);
     let ended = newcomer.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    mill.check();
+    // What the sleeper staged when it was awake again is removed by the next start.
+    mill.check_rows();
     mill.add(500);
     mill.finish();
     mill.check();
