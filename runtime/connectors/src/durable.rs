@@ -1,9 +1,11 @@
 //! Names, folders and renames that survive a crash: what sinks share that stage files and publish them at commit.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::path::Path;
-use std::sync::LazyLock;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -28,6 +30,14 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
+/// The longest name, in bytes, that a file or a folder may have below a place, which need not exist.
+pub(crate) fn longest_name(place: &Path) -> usize {
+    const USUAL: usize = 255;
+    let existing = place.ancestors().find(|folder| folder.exists());
+    let longest = existing.and_then(|folder| rustix::fs::statvfs(folder).ok()).map(|system| system.f_namemax as usize);
+    longest.filter(|longest| *longest > 0).unwrap_or(USUAL).min(USUAL)
+}
+
 /// Makes a folder and its missing parents, each durable in its own parent.
 pub(crate) fn create_folder(folder: &Path) -> Result<()> {
     if folder.is_dir() {
@@ -40,6 +50,25 @@ pub(crate) fn create_folder(folder: &Path) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         Err(error) => Err(Error::io(format!("create the folder {}", folder.display()), error)),
     }
+}
+
+/// Makes folders and their missing parents, each durable in its own parent: all of them in about the time of one.
+pub(crate) fn create_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let mut changed = BTreeSet::new();
+    for folder in folders {
+        let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
+        for folder in missing.into_iter().rev() {
+            match fs::create_dir(folder) {
+                Ok(()) => changed.insert(parent_of(folder).to_path_buf()),
+                // Another process may be about to make its name durable: it counts only once it is.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {
+                    changed.insert(parent_of(folder).to_path_buf())
+                }
+                Err(error) => return Err(Error::io(format!("create the folder {}", folder.display()), error)),
+            };
+        }
+    }
+    sync_folders(changed.iter().map(PathBuf::as_path))
 }
 
 /// The folder that `path` lies in; a bare name lies in the working directory.
@@ -75,6 +104,35 @@ fn not_durable(path: &Path, error: io::Error) -> Error {
     Error::io(format!("make {} durable", path.display()), error)
 }
 
+/// Makes the bytes of files durable, several at once.
+pub(crate) fn sync_files(files: &[PathBuf]) -> Result<()> {
+    at_once(files, |file| sync_file(file))
+}
+
+/// Makes the names in folders durable, several at once.
+pub(crate) fn sync_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    at_once(&folders.into_iter().collect::<Vec<_>>(), |folder| sync_folder(folder))
+}
+
+/// Does something with each item on several threads. A disk takes about as long for several requests as for one.
+fn at_once<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    const THREADS: usize = 16;
+    if items.len() < 2 {
+        return items.iter().try_for_each(work);
+    }
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
+    let run = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = work(item) {
+                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..THREADS.min(items.len())).for_each(|_| drop(scope.spawn(run))));
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
 /// Writes a new file and makes its bytes durable; its name becomes so with [`sync_folder`].
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> io::Result<()> {
@@ -97,6 +155,14 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a file. One that is gone already is fine.
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|error| Error::io(format!("remove {}", path.display()), error)),
+    }
+}
+
 /// Removes the files directly in a folder, and then the folder. A missing folder is fine, and so is a file that is gone already.
 pub(crate) fn remove_folder_of_files(folder: &Path) -> Result<()> {
     let entries = match fs::read_dir(folder) {
@@ -104,11 +170,7 @@ pub(crate) fn remove_folder_of_files(folder: &Path) -> Result<()> {
         other => other.map_err(|error| Error::io(format!("list {}", folder.display()), error))?,
     };
     for entry in entries {
-        let path = entry.map_err(|error| Error::io(format!("list {}", folder.display()), error))?.path();
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            other => other.map_err(|error| Error::io(format!("remove {}", path.display()), error))?,
-        }
+        remove_file(&entry.map_err(|error| Error::io(format!("list {}", folder.display()), error))?.path())?;
     }
     // A writer of a process that is being replaced may just have made a file: the folder stays then, which harms nobody.
     let _ = fs::remove_dir(folder);
@@ -154,5 +216,20 @@ mod tests {
         create_folder(&deep).unwrap();
         create_folder(&deep).unwrap();
         assert!(deep.is_dir());
+        let many: Vec<PathBuf> = (0..40).map(|n| folder.path().join(format!("many/{}/{n}", n % 3))).collect();
+        create_folders(many.iter().map(PathBuf::as_path)).unwrap();
+        create_folders(many.iter().map(PathBuf::as_path)).unwrap();
+        assert!(many.iter().all(|folder| folder.is_dir()));
+    }
+
+    #[test]
+    fn what_can_not_be_made_durable_is_an_error_among_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files: Vec<PathBuf> = (0..40).map(|n| folder.path().join(n.to_string())).collect();
+        files.iter().for_each(|file| fs::write(file, b"x").unwrap());
+        sync_files(&files).unwrap();
+        files.push(folder.path().join("missing"));
+        let error = sync_files(&files).unwrap_err();
+        assert!(error.message().contains("missing"), "{error}");
     }
 }

@@ -191,10 +191,47 @@ fn a_prefix_belongs_to_one_sink() {
     assert!(error.message().contains("belongs to another sink") && error.message().contains("p.s.json"), "{error:?}");
 }
 
+fn a_process_that_slept_before_its_clean_up_leaves_its_successors_uploads_alone() {
+    let world = World::new(10);
+    let values = |from: i64| raw(&[(("t", 0, from), Some(b"x".as_slice()))]);
+    let schema = values(0).schema();
+    let (abandoned, late, newer) = (world.sink(&schema), world.sink(&schema), world.sink(&schema));
+    abandoned.clean_up(&token(0, 1)).unwrap();
+    let (_lost, _) = prepare(&abandoned, &token(0, 2), &[vec![values(0)]]);
+    // The late one has claimed epoch 2 and sleeps; another one claims epoch 3 and reads the same records.
+    newer.clean_up(&token(0, 3)).unwrap();
+    assert_eq!(uploads::pending(&world.prefix).len(), 0);
+    let (prepared, _) = prepare(&newer, &token(0, 4), &[vec![values(0)]]);
+    late.clean_up(&token(0, 2)).unwrap();
+    assert_eq!(uploads::pending(&world.prefix).len(), 1, "names are the same, and so is the prefix");
+    assert_eq!(newer.commit(&token(0, 4), &prepared).unwrap(), CommitOutcome::Done);
+    assert_eq!(world.names(), ["t/partition=0/t+0+0000000000.json"]);
+    assert_eq!(newer.committed("p", "s").unwrap().unwrap().epoch, 4, "a claim is no other sink's token");
+}
+
+fn many_partitions_of_a_topic_have_one_object_each() {
+    const PARTITIONS: i32 = 40;
+    let world = World::new(1000);
+    let batch = |from: i64| {
+        let rows =
+            (0..PARTITIONS).flat_map(|partition| (from..from + 3).map(move |offset| (("t", partition, offset), Some(b"x".as_slice()))));
+        raw(&rows.collect::<Vec<_>>())
+    };
+    let batches: Vec<RecordBatch> = (0..5).map(|turn| batch(turn * 3)).collect();
+    let sink = world.sink(&batches[0].schema());
+    let (prepared, _) = prepare(&sink, &token(0, 1), &[batches]);
+    sink.commit(&token(0, 1), &prepared).unwrap();
+    let names = world.names();
+    assert_eq!(names.len() as i32, PARTITIONS, "{names:?}");
+    assert!(names.iter().all(|name| name.ends_with("+0000000000.json") && world.text(name).len() == 15 * 2), "{names:?}");
+}
+
 store::on_each_store![
     objects_are_called_by_their_first_record_and_hold_the_original_bytes,
     columns_become_json_and_objects_may_be_compressed,
     epochs_that_were_never_noted_leave_nothing_and_are_written_again,
     a_clean_up_that_comes_late_leaves_what_a_successor_has_begun,
     a_prefix_belongs_to_one_sink,
+    a_process_that_slept_before_its_clean_up_leaves_its_successors_uploads_alone,
+    many_partitions_of_a_topic_have_one_object_each,
 ];

@@ -22,7 +22,7 @@ mod store;
 use std::sync::Barrier;
 
 use sink_contract::uploads;
-use sink_contract::world::{World, rows, token, worlds};
+use sink_contract::world::{World, rows, rows_of_kinds, token, worlds};
 use uuid::Uuid;
 use wasmill_engine::{Class, CommitOutcome, Committed};
 
@@ -216,6 +216,142 @@ fn cleaning_up_removes_what_was_never_committed_and_nothing_else() {
         assert_eq!(world.visible(), [1, 9]);
         let nobody = wasmill_engine::Token { pipeline: "nobody".into(), sink: "ever".into(), ..token(0, 1) };
         world.process().clean_up(&nobody).unwrap();
+    });
+}
+
+/// Runs a check against every sink whose files wait where the rows will be.
+fn every_that_stages_files(check: impl Fn(&World)) {
+    every(|world| {
+        if world.stages_files() {
+            check(world);
+        }
+    });
+}
+
+#[test]
+fn two_processes_that_write_one_epoch_never_touch_each_others_files() {
+    every_that_stages_files(|world| {
+        let (one, other) = (world.process(), world.process());
+        let first = world.prepare(&*one, &token(0, 1), &[&[1]]);
+        one.commit(&token(0, 1), &first).unwrap();
+        // Both have files of one lane of one epoch open at a time, under one pipeline's name and life.
+        let (mut mine, mut theirs) = (one.writer(world.context(2, 0)).unwrap(), other.writer(world.context(2, 0)).unwrap());
+        mine.write(&rows(&[2])).unwrap();
+        theirs.write(&rows(&[20, 21])).unwrap();
+        mine.write(&rows(&[3])).unwrap();
+        theirs.write(&rows(&[22])).unwrap();
+        let theirs = other.prepare(&token(1, 2), vec![theirs.prepare().unwrap()]).unwrap();
+        let mine = one.prepare(&token(1, 2), vec![mine.prepare().unwrap()]).unwrap();
+        assert_eq!(world.staged(), 2, "{}", world.name);
+        assert_eq!(one.commit(&token(1, 2), &mine).unwrap(), CommitOutcome::Done);
+        assert_eq!(world.visible(), [1, 2, 3], "{}", world.name);
+        // The other one was fenced at its checkpoint; were it to come here, it would change nothing.
+        assert_eq!(other.commit(&token(1, 2), &theirs).unwrap(), CommitOutcome::Already);
+        assert_eq!(world.visible(), [1, 2, 3], "{}", world.name);
+    });
+}
+
+#[test]
+fn a_process_that_slept_before_its_clean_up_leaves_its_successors_files_alone() {
+    every_that_stages_files(|world| {
+        let late = world.process();
+        let first = world.prepare(&*late, &token(0, 1), &[&[1]]);
+        late.commit(&token(0, 1), &first).unwrap();
+        let abandoned = world.process();
+        abandoned.clean_up(&token(0, 1)).unwrap();
+        let _abandoned = world.prepare(&*abandoned, &token(1, 2), &[&[2]]);
+        // The late one has claimed epoch 2 and sleeps; another one claims epoch 3 and goes on.
+        let newer = world.process();
+        newer.clean_up(&token(1, 3)).unwrap();
+        assert_eq!(world.staged(), 0, "{}", world.name);
+        let prepared = world.prepare(&*newer, &token(1, 4), &[&[4], &[5]]);
+        let other_life = wasmill_engine::Token { incarnation: Uuid::from_u128(77), ..token(0, 1) };
+        let _other = world.prepare(&*newer, &other_life, &[&[9]]);
+        assert_eq!(world.staged(), 3, "{}", world.name);
+        late.clean_up(&token(1, 2)).unwrap();
+        assert_eq!(world.staged(), 3, "{}: files of a later epoch and of another life stay", world.name);
+        assert_eq!(newer.commit(&token(1, 4), &prepared).unwrap(), CommitOutcome::Done);
+        assert_eq!(world.visible(), [1, 4, 5], "{}", world.name);
+    });
+}
+
+#[test]
+fn what_lanes_had_written_ahead_is_removed_too() {
+    every_that_stages_files(|world| {
+        let killed = world.process();
+        killed.clean_up(&token(0, 1)).unwrap();
+        // Lanes are one epoch ahead of the one whose commit is prepared.
+        for epoch in [2, 3] {
+            let _prepared = world.prepare(&*killed, &token(0, epoch), &[&[epoch as i64]]);
+        }
+        assert_eq!(world.staged(), 2);
+        world.process().clean_up(&token(0, 2)).unwrap();
+        assert_eq!(world.staged(), 0, "{}", world.name);
+    });
+}
+
+#[test]
+fn a_staged_file_that_was_cut_off_never_becomes_visible() {
+    every_that_stages_files(|world| {
+        if world.is_in_a_bucket() {
+            // Parts of an upload are named by digests of their bytes.
+            return;
+        }
+        let sink = world.process();
+        let prepared = world.prepare(&*sink, &token(0, 1), &[&[1, 2, 3]]);
+        world.cut_one_staged();
+        let error = world.process().commit(&token(0, 1), &prepared).unwrap_err();
+        assert!(error.message().contains("bytes, and"), "{}: {error}", world.name);
+        assert_eq!(world.visible(), NONE, "{}", world.name);
+        assert_eq!(world.process().committed("p", "s").unwrap(), None, "{}", world.name);
+    });
+}
+
+#[test]
+fn a_value_that_is_too_long_for_its_folder_costs_its_row_only() {
+    every(|world| {
+        if !world.is_partitioned() {
+            return;
+        }
+        // 255 bytes of a name on disk, 1,024 of a key in S3.
+        let (fits, too_long) = match world.is_in_a_bucket() {
+            true => ("x".repeat(200), "x".repeat(1000)),
+            false => ("x".repeat(250), "x".repeat(251)),
+        };
+        let escaped = "/".repeat(if world.is_in_a_bucket() { 340 } else { 84 });
+        let sink = world.process();
+        let mut writer = sink.writer(world.context(1, 0)).unwrap();
+        let batch =
+            rows_of_kinds([(1, "a"), (2, too_long.as_str()), (3, fits.as_str()), (4, escaped.as_str()), (5, too_long.as_str()), (6, "a")]);
+        let rejects = writer.write(&batch).unwrap();
+        let told: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.code.as_str(), reject.column.as_deref())).collect();
+        let reject = |row: u32| (row, "partition-value-too-long", Some("kind"));
+        assert_eq!(told, [reject(1), reject(3), reject(4)], "{}", world.name);
+        let prepared = sink.prepare(&token(0, 1), vec![writer.prepare().unwrap()]).unwrap();
+        assert_eq!(sink.commit(&token(0, 1), &prepared).unwrap(), CommitOutcome::Done);
+        assert_eq!(world.visible(), [1, 3, 6], "{}", world.name);
+    });
+}
+
+#[test]
+fn a_partition_has_one_file_per_lane_and_epoch() {
+    every(|world| {
+        if !world.is_partitioned() {
+            return;
+        }
+        const KINDS: i64 = 45;
+        let sink = world.process();
+        let mut writer = sink.writer(world.context(1, 0)).unwrap();
+        let kinds: Vec<String> = (0..KINDS).map(|kind| format!("kind {kind}")).collect();
+        for batch in 0..20 {
+            let numbers = batch * 100..(batch + 1) * 100;
+            let rows = numbers.map(|number| (number, kinds[(number * 7 % KINDS) as usize].as_str()));
+            assert_eq!(writer.write(&rows_of_kinds(rows)).unwrap(), []);
+        }
+        let prepared = sink.prepare(&token(0, 1), vec![writer.prepare().unwrap()]).unwrap();
+        assert_eq!(prepared["files"].as_array().unwrap().len() as i64, KINDS, "{}", world.name);
+        sink.commit(&token(0, 1), &prepared).unwrap();
+        assert!(world.visible().into_iter().eq(0..2000), "{}", world.name);
     });
 }
 

@@ -97,6 +97,7 @@ pub trait Sink: Send + Sync {
     /// Called once at the start, after recovery and before any writer is opened. The process may sleep between its claim and this call, or in
     /// the middle of it, while another process takes over: it removes only what the claim's incarnation wrote for epochs up to
     /// `claim.epoch`, and only this pipeline's and this sink's. What a successor writes belongs to later epochs. Committed files stay.
+    /// Lanes are ahead of the epoch that is being committed: a sink that knows under which claim a file was written also removes those of earlier claims.
     fn clean_up(&self, claim: &Token) -> Result<()>;
 }
 

@@ -56,6 +56,7 @@ impl Destination for DeltaOnDisk {
         "files-commit-before-token",
         "files-commit-after-token",
         "files-commit-after-rename",
+        "sink-clean-up",
     ];
     const PLACES: [&'static str; 2] = ["out/pin_table/", "out/dead_letters/"];
     const STATE: State = State::Disk;
@@ -99,6 +100,7 @@ impl Destination for DeltaOnS3 {
         "s3-commit-before-token",
         "s3-commit-after-token",
         "s3-commit-after-complete",
+        "sink-clean-up",
     ];
     const PLACES: [&'static str; 2] = ["pin_table/", "dead_letters/"];
     const STATE: State = State::Bucket;
@@ -142,7 +144,8 @@ pub struct S3(Store);
 
 impl Destination for S3 {
     const NAME: &'static str = "s3";
-    const POINTS: &'static [&'static str] = &["s3-commit-before-token", "s3-commit-after-token", "s3-commit-after-complete"];
+    const POINTS: &'static [&'static str] =
+        &["s3-commit-before-token", "s3-commit-after-token", "s3-commit-after-complete", "sink-clean-up"];
     const PLACES: [&'static str; 2] = ["pins/", "dead_letters/"];
     const STATE: State = State::Bucket;
 

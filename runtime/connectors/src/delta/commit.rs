@@ -1,5 +1,6 @@
 //! Commits into a table: publish the staged files, then move the table's log by compare-and-set.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,9 +12,11 @@ use super::data_file::now_millis;
 use super::evolution::Fit;
 use super::log::{Followed, Put, TableLog};
 use super::prepared::{DataFile, Prepared};
+use super::properties::Properties;
 use super::schema::SchemaDifference;
 use super::staging::Staging;
 use super::state::{MarkNames, Metadata, TableState};
+use crate::staged::StagedMark;
 use crate::token::{Step, compare};
 
 /// How often a commit tries to get its entry into the log before it gives up. Every failure is another writer's success.
@@ -29,18 +32,26 @@ pub(crate) struct Committer {
     staging: Staging,
     owner: String,
     known: Option<Followed>,
+    properties: Arc<Mutex<Properties>>,
 }
 
 impl Committer {
     /// A view of the table behind `log`, which need not exist yet.
     pub(crate) fn new(log: TableLog, names: MarkNames, staging: Staging, owner: String) -> Self {
-        Self { log, names, staging, owner, known: None }
+        Self { log, names, staging, owner, known: None, properties: Arc::default() }
     }
 
     /// The table as it is now.
     pub(crate) fn look(&mut self) -> Result<Option<&TableState>> {
         self.known = Followed::refresh(self.known.take(), &self.log, &self.names)?;
-        Ok(self.known.as_ref().map(Followed::state))
+        let state = self.known.as_ref().map(Followed::state);
+        *self.properties.lock().unwrap_or_else(PoisonError::into_inner) = state.map(Properties::of).unwrap_or_default();
+        Ok(state)
+    }
+
+    /// What the table asked of its writers when it was looked at last. Whoever reads it waits for no commit.
+    pub(crate) fn properties(&self) -> Arc<Mutex<Properties>> {
+        Arc::clone(&self.properties)
     }
 
     /// The sink's token as the table has it now.
@@ -73,7 +84,7 @@ impl Committer {
             let version = state.map_or(0, |state| state.version + 1);
             let entry = entry(&self.log, state, token, &self.names, prepared)?;
             failpoint::hit("delta-commit-before-log");
-            match self.log.put(version, &entry, &self.owner) {
+            match self.log.put(version, &entry, &self.draft(token)) {
                 Ok(Put::Done) => {
                     failpoint::hit("delta-commit-after-log");
                     return Ok((CommitOutcome::Done, Some(version)));
@@ -102,18 +113,26 @@ impl Committer {
             if state.and_then(|state| state.marks.committed()) == Some(target) {
                 return Ok(());
             }
-            let mut lines = vec![commit_info("STREAMING UPDATE", token, state, json!({}))];
+            // It moves the token alone: nothing is added, removed or read.
+            let metrics = json!({"numAddedFiles": "0", "numRemovedFiles": "0", "numOutputRows": "0", "numOutputBytes": "0"});
+            let done = Done { operation: "STREAMING UPDATE", parameters: json!({}), metrics, is_blind_append: true };
+            let mut lines = vec![commit_info(done, token, state)];
             match state {
                 Some(state) => state.check_writable(false)?,
                 None => lines.extend(creation(&create()?)),
             }
             lines.extend(self.names.actions(token)?);
             let version = state.map_or(0, |state| state.version + 1);
-            if self.log.put(version, &join(&lines), &self.owner)? == Put::Done {
+            if self.log.put(version, &join(&lines), &self.draft(token))? == Put::Done {
                 return Ok(());
             }
         }
         Err(Error::environment(format!("other writers were quicker {ATTEMPTS} times in a row: the table is not adopted")))
+    }
+
+    /// Where an entry lies before it is put.
+    fn draft(&self, token: &Token) -> String {
+        format!("{}/{}", self.owner, StagedMark::of_commit(token))
     }
 
     /// The log.
@@ -154,11 +173,21 @@ pub(crate) fn mismatch(found: &[SchemaDifference]) -> Error {
 /// The log entry that commits.
 fn entry(log: &TableLog, state: Option<&TableState>, token: &Token, names: &MarkNames, prepared: &Prepared) -> Result<String> {
     let overwrite = prepared.write == WriteMode::Overwrite;
-    let parameters = json!({
-        "mode": if overwrite { "Overwrite" } else { "Append" },
-        "partitionBy": serde_json::to_string(&prepared.partition_by).unwrap_or_default(),
-    });
-    let mut lines = vec![commit_info("WRITE", token, state, parameters)];
+    let removed = match state {
+        Some(state) if overwrite => log.removals(state)?,
+        _ => Vec::new(),
+    };
+    let done = Done {
+        operation: "WRITE",
+        parameters: json!({
+            "mode": if overwrite { "Overwrite" } else { "Append" },
+            "partitionBy": serde_json::to_string(&prepared.partition_by).unwrap_or_default(),
+        }),
+        metrics: write_metrics(&prepared.files, &removed),
+        // An overwrite replaces whatever is there: what others add meanwhile is no matter of indifference to it.
+        is_blind_append: !overwrite,
+    };
+    let mut lines = vec![commit_info(done, token, state)];
     match state {
         None => lines.extend(creation(prepared)),
         Some(state) if overwrite && !same_columns(state, prepared) => {
@@ -176,11 +205,25 @@ fn entry(log: &TableLog, state: Option<&TableState>, token: &Token, names: &Mark
         }
     }
     lines.extend(names.actions(token)?);
-    if let (true, Some(state)) = (overwrite, state) {
-        lines.extend(log.removals(state)?);
-    }
+    lines.extend(removed);
     lines.extend(prepared.files.iter().map(|file| add_action(file, true)));
     Ok(join(&lines))
+}
+
+/// The measures of a write, under the names and in the form (texts) that Spark gives them.
+fn write_metrics(added: &[DataFile], removed: &[Value]) -> Value {
+    let sum = |of: fn(&DataFile) -> u64| added.iter().map(of).sum::<u64>().to_string();
+    let mut metrics = json!({
+        "numFiles": added.len().to_string(),
+        "numOutputRows": sum(|file| file.rows),
+        "numOutputBytes": sum(|file| file.size),
+    });
+    if !removed.is_empty() {
+        let bytes = removed.iter().filter_map(|action| action["remove"]["size"].as_u64()).sum::<u64>();
+        metrics["numRemovedFiles"] = removed.len().to_string().into();
+        metrics["numRemovedBytes"] = bytes.to_string().into();
+    }
+    metrics
 }
 
 /// The actions that make a table which every Delta reader knows.
@@ -189,11 +232,23 @@ fn creation(prepared: &Prepared) -> [Value; 2] {
     [json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}), metadata.action()]
 }
 
-fn commit_info(operation: &str, token: &Token, state: Option<&TableState>, parameters: Value) -> Value {
+/// What an entry did, for the table's history and for other writers who ask whether it is in their way.
+struct Done {
+    operation: &'static str,
+    parameters: Value,
+    metrics: Value,
+    /// Whether it only added files and depends on none that were there. Spark lets such entries come between a MERGE or DELETE and its commit.
+    is_blind_append: bool,
+}
+
+fn commit_info(done: Done, token: &Token, state: Option<&TableState>) -> Value {
+    let Done { operation, parameters, metrics, is_blind_append } = done;
     let mut info = json!({
         "timestamp": now_millis(),
         "operation": operation,
         "operationParameters": parameters,
+        "operationMetrics": metrics,
+        "isBlindAppend": is_blind_append,
         // Makes each attempt's entry its own: how an attempt is known again whose answer was lost.
         "txnId": Uuid::new_v4(),
         "engineInfo": concat!("wasmill/", env!("CARGO_PKG_VERSION")),

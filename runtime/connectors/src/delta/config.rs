@@ -33,7 +33,8 @@ pub struct DeltaConfig {
     /// `partition_by: [category]`
     ///
     /// Columns whose values name the folders of the table's files. Rows without a value go to a partition of their own; an
-    /// empty text counts as no value, as in every Delta table.
+    /// empty text counts as no value, as in every Delta table. A row is rejected whose values are too long for a folder's name (255 bytes on most
+    /// file systems) or for an object's key (1,024 bytes). A lane writes one file per partition and epoch until it has its target size.
     #[serde(default)]
     pub partition_by: Vec<String>,
     /// `schema_evolution: add_columns`
@@ -45,7 +46,8 @@ pub struct DeltaConfig {
     pub schema_evolution: SchemaEvolution,
     /// `checkpoint_every: 100`
     ///
-    /// Writes a checkpoint of the table's log every so many versions, so that the table stays quick to open. `0` never does.
+    /// Writes a checkpoint of the table's log every so many versions, so that the table stays quick to open. `0` never does. Where the table has the
+    /// property `delta.checkpointInterval`, that counts instead.
     #[serde(default = "default_checkpoint_every")]
     pub checkpoint_every: u64,
     /// `target_file_size: 128MiB`

@@ -13,8 +13,9 @@ use wasmill_engine::{Error, Result};
 
 use super::config::DeltaCompression;
 use super::prepared::DataFile;
+use super::properties::Indexed;
 use super::staging::{DataOutput, Staging};
-use super::stats::stats_json;
+use super::stats::{Nans, stats_json};
 use crate::s3::{UploadEpoch, Uploading};
 
 /// Encoded bytes that a file may hold back before it must end a row group.
@@ -54,22 +55,30 @@ pub(crate) struct OpenFile {
     shown: String,
     schema: SchemaRef,
     destination: Destination,
+    indexed: Indexed,
+    nans: Nans,
 }
 
 impl OpenFile {
-    /// Begins a file.
-    pub(crate) fn create(staging: &Staging, destination: Destination, schema: SchemaRef, properties: WriterProperties) -> Result<Self> {
+    /// Begins a file, for some of whose columns the table wants statistics.
+    pub(crate) fn create(
+        staging: &Staging,
+        destination: Destination,
+        schema: SchemaRef,
+        (properties, indexed): (WriterProperties, Indexed),
+    ) -> Result<Self> {
         let output = staging.create(destination.epoch, &destination.folder, &destination.name)?;
         let shown = output.shown();
         // The Arrow schema in the footer would make readers of other languages none the wiser.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer =
             ArrowWriter::try_new_with_options(output, SchemaRef::clone(&schema), options).map_err(|error| failed(&shown, error))?;
-        Ok(Self { writer, shown, schema, destination })
+        Ok(Self { writer, shown, schema, destination, indexed, nans: Nans::default() })
     }
 
     /// Takes rows of the file's schema.
     pub(crate) fn write(&mut self, records: &RecordBatch) -> Result<()> {
+        self.nans.watch(records);
         self.writer.write(records).map_err(|error| failed(&self.shown, error))?;
         if self.writer.in_progress_size() >= ROW_GROUP_BYTES { self.flush() } else { Ok(()) }
     }
@@ -105,7 +114,7 @@ impl OpenFile {
             rows: metadata.file_metadata().num_rows().unsigned_abs(),
             modified: now_millis(),
             partition_values: self.destination.partition_values,
-            stats: stats_json(&self.schema, &metadata),
+            stats: stats_json(&self.schema, &metadata, &self.nans, &self.indexed),
             upload: None,
         };
         Ok((file, uploading))

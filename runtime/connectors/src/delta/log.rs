@@ -29,9 +29,6 @@ use crate::threads;
 /// and a gap must not be taken for the end.
 const FOLLOW_FOR: Duration = Duration::from_secs(15 * 60);
 
-/// How long expired entries of a log are kept where the table does not say: Delta's own default.
-const LOG_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
 /// A table's log. Its calls block, and must not come from a task of a single-threaded tokio runtime.
 pub(crate) struct TableLog {
     place: Place,
@@ -171,11 +168,12 @@ impl TableLog {
         self.storage.has(&entry_name(version))
     }
 
-    /// Puts an entry as this version, durably and whole, unless there is one. `owner` names the sink, for what a crash may leave.
+    /// Puts an entry as this version, durably and whole, unless there is one. In a folder `draft`, `<owner>/<name>`, is where it lies before: what a
+    /// crash may leave. The name is of nobody else.
     ///
     /// An error leaves open whether the entry was put: look again.
-    pub(crate) fn put(&self, version: u64, entry: &str, owner: &str) -> Result<Put> {
-        self.storage.put_new(&entry_name(version), entry, owner)
+    pub(crate) fn put(&self, version: u64, entry: &str, draft: &str) -> Result<Put> {
+        self.storage.put_new(&entry_name(version), entry, draft)
     }
 
     /// The table's place, for people.
@@ -213,13 +211,16 @@ impl TableLog {
         Ok(files.into_iter().map(removal).collect())
     }
 
-    /// Writes a checkpoint of the log at this version, and if asked to `clean`, removes entries that have expired.
-    pub(crate) fn checkpoint(&self, version: u64, clean: bool) -> Result<()> {
+    /// Writes a checkpoint of the log at this version, and removes entries older than `retention`; without one they stay.
+    pub(crate) fn checkpoint(&self, version: u64, retention: Option<Duration>) -> Result<()> {
         let snapshot = self.snapshot(Some(version))?;
         snapshot.checkpoint(self.engine.as_ref(), None).map_err(|error| self.failed("checkpoint the log of", error))?;
         memory::give_back();
         self.storage.sync()?;
-        if clean { self.remove_expired(SystemTime::now() - LOG_RETENTION) } else { Ok(()) }
+        match retention.and_then(|retention| SystemTime::now().checked_sub(retention)) {
+            Some(expiry) => self.remove_expired(start_of_day(expiry)),
+            None => Ok(()),
+        }
     }
 
     /// Removes entries and checkpoints that were written before `expiry` and that no version written since needs:
@@ -252,6 +253,13 @@ impl TableLog {
     pub(crate) fn failed(&self, what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
         failed(what, &self.place, error)
     }
+}
+
+/// The start of a moment's day in UTC: Delta's logs expire by whole days.
+fn start_of_day(moment: SystemTime) -> SystemTime {
+    let past_midnight = moment.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() % (24 * 60 * 60));
+    let seconds = moment.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds - past_midnight)
 }
 
 /// What the name of a file in a log says: `<20 digits>.json`, `<20 digits>.checkpoint….parquet`, `….crc`.
@@ -341,7 +349,7 @@ mod tests {
             let file = fs::File::create(log_folder.join(name)).unwrap();
             file.set_modified(now - Duration::from_secs(days * 24 * 60 * 60)).unwrap();
         }
-        table.remove_expired(now - LOG_RETENTION).unwrap();
+        table.remove_expired(now - Duration::from_secs(30 * 24 * 60 * 60)).unwrap();
         let names = fs::read_dir(log_folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> = names.map(|name| name.trim_start_matches('0').to_owned()).collect();
         names.sort();

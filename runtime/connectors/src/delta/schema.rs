@@ -1,6 +1,6 @@
 //! What the columns of a pipeline become in a Delta table, and how they differ from those of a table that is there.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,7 +37,8 @@ impl TableSchema {
     /// | unsigned integers of 64 bits | decimal(20, 0) |
     /// | half floats | float |
     /// | timestamps of any unit and zone, or none | timestamp (UTC, microseconds; a time without a zone is taken as UTC) |
-    /// | dates of 32 or 64 bits | date |
+    /// | dates of 32 bits | date |
+    /// | dates of 64 bits, which are milliseconds and may hold a time of day | timestamp, as in every other sink |
     /// | text and binary of any layout, dictionaries | string, binary |
     /// | decimals of up to 38 digits and a scale of 0 or more | decimal |
     /// | lists of any layout, structs, maps | array, struct, map |
@@ -95,8 +96,8 @@ fn map_type(data_type: &DataType, path: &str) -> Result<DataType, String> {
         DataType::Float64 => DataType::Float64,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
-        DataType::Date32 | DataType::Date64 => DataType::Date32,
-        DataType::Timestamp(_, _) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Date32 => DataType::Date32,
+        DataType::Date64 | DataType::Timestamp(_, _) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
         | DataType::Decimal128(precision, scale)
@@ -138,23 +139,72 @@ fn map_map(entries: &Field, path: &str) -> Result<DataType, String> {
     Ok(DataType::Map(Arc::new(entries), false))
 }
 
+/// Names at the top and inside of structs, wherever these lie, by the same rules.
 fn check_names(schema: &Schema, problems: &mut Vec<String>) {
     if schema.fields().is_empty() {
         problems.push("there are none".to_owned());
     }
-    let mut seen = HashSet::new();
-    for field in schema.fields() {
-        let name = field.name();
-        if name.is_empty() {
-            problems.push("a column has no name".to_owned());
+    check_fields(schema.fields(), "", problems);
+}
+
+fn check_fields(fields: &Fields, path: &str, problems: &mut Vec<String>) {
+    let mut seen: HashMap<String, String> = HashMap::new();
+    for field in fields {
+        let name = format!("{path}{}", field.name());
+        if field.name().is_empty() {
+            let whose = path.strip_suffix('.').map(|of| format!("a field of `{of}`"));
+            problems.push(format!("{} has no name", whose.as_deref().unwrap_or("a column")));
         }
-        if let Some(bad) = name.chars().find(|c| FORBIDDEN_IN_NAMES.contains(c)) {
+        if let Some(bad) = field.name().chars().find(|c| FORBIDDEN_IN_NAMES.contains(c)) {
             problems.push(format!("`{name}` has {bad:?} in its name"));
         }
-        if !seen.insert(name.to_lowercase()) {
-            problems.push(format!("`{name}` stands twice, for names differ by more than their case"));
+        match seen.insert(field.name().to_lowercase(), name.clone()) {
+            Some(other) if other == name => problems.push(format!("`{name}` is there twice")),
+            Some(other) => problems.push(format!("`{other}` and `{name}` differ only by their case, which readers of tables do not see")),
+            None => {}
+        }
+        check_inside(field.data_type(), &name, problems);
+    }
+}
+
+fn check_inside(data_type: &DataType, path: &str, problems: &mut Vec<String>) {
+    match data_type {
+        DataType::Struct(fields) => check_fields(fields, &format!("{path}."), problems),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => check_inside(item.data_type(), &format!("{path}.element"), problems),
+        DataType::Map(entries, _) => {
+            let DataType::Struct(entries) = entries.data_type() else { return };
+            for (entry, name) in entries.iter().zip(["key", "value"]) {
+                check_inside(entry.data_type(), &format!("{path}.{name}"), problems);
+            }
+        }
+        DataType::Dictionary(_, values) => check_inside(values, path, problems),
+        DataType::RunEndEncoded(_, values) => check_inside(values.data_type(), path, problems),
+        _ => {}
+    }
+}
+
+/// Whether a column, or something inside of one, is a date of 64 bits.
+pub(crate) fn holds_date64(fields: &Fields) -> bool {
+    fn holds(data_type: &DataType) -> bool {
+        match data_type {
+            DataType::Date64 => true,
+            DataType::Struct(fields) => holds_date64(fields),
+            DataType::List(item)
+            | DataType::LargeList(item)
+            | DataType::ListView(item)
+            | DataType::LargeListView(item)
+            | DataType::FixedSizeList(item, _)
+            | DataType::RunEndEncoded(_, item)
+            | DataType::Map(item, _) => holds(item.data_type()),
+            DataType::Dictionary(_, values) => holds(values),
+            _ => false,
         }
     }
+    fields.iter().any(|field| holds(field.data_type()))
 }
 
 fn check_partitioning(fields: &[FieldRef], schema: &Schema, partition_by: &[String], problems: &mut Vec<String>) {

@@ -16,12 +16,14 @@ fn columns_become_what_delta_has() {
             Field::new("c", DataType::Timestamp(TimeUnit::Nanosecond, None), true),
             Field::new("d", DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)), true),
             Field::new("e", DataType::LargeList(item), true),
+            Field::new("f", DataType::Date32, true),
+            Field::new("g", DataType::Date64, true),
         ]),
         &[],
     )
     .unwrap();
     let types: Vec<String> = mapped.delta.fields().map(|field| field.data_type().to_string()).collect();
-    assert_eq!(types, ["long", "decimal(20,0)", "timestamp", "string", "array<string>"]);
+    assert_eq!(types, ["long", "decimal(20,0)", "timestamp", "string", "array<string>", "date", "timestamp"]);
     assert!(mapped.json.starts_with(r#"{"type":"struct","fields":[{"name":"a","type":"long","nullable":false"#), "{}", mapped.json);
 }
 
@@ -39,9 +41,44 @@ fn everything_that_can_not_be_held_is_told_at_once() {
         &["nowhere".to_owned()],
     )
     .unwrap_err();
-    for part in ["`nothing` is always null", "`wait` is", "`two words` has ' '", "`twice` stands twice", "decimal(50, 2)", "`nowhere`"] {
+    for part in [
+        "`nothing` is always null",
+        "`wait` is",
+        "`two words` has ' '",
+        "`Twice` and `twice` differ only by their case",
+        "decimal(50, 2)",
+        "`nowhere`",
+    ] {
         assert!(error.message().contains(part), "{part}: {error}");
     }
+}
+
+#[test]
+fn names_inside_of_columns_follow_the_rules_of_columns() {
+    let whole = |name: &str| Field::new(name, DataType::Int64, true);
+    let group = |name: &str, fields: Vec<Field>| Field::new(name, DataType::Struct(fields.into()), true);
+    let entries = group("entries", vec![Field::new("key", DataType::Utf8, false), group("value", vec![whole("tab\there")])]);
+    let columns = schema(vec![
+        group("o", vec![whole("name"), whole("Name")]),
+        group("a", vec![whole("b c"), whole("")]),
+        Field::new("l", DataType::List(Arc::new(group("item", vec![whole("x(y)")]))), true),
+        Field::new("m", DataType::Map(Arc::new(entries.with_nullable(false)), false), true),
+        group("fine", vec![whole("name"), whole("o")]),
+        group("deep", vec![group("o", vec![whole("é"), whole("É")])]),
+    ]);
+    let error = TableSchema::new(&columns, &[]).unwrap_err();
+    assert_eq!(error.class(), wasmill_engine::Class::Configuration);
+    for part in [
+        "`o.name` and `o.Name` differ only by their case",
+        "`a.b c` has ' ' in its name",
+        "a field of `a` has no name",
+        "`l.element.x(y)` has '(' in its name",
+        "`m.value.tab\there` has '\\t' in its name",
+        "`deep.o.é` and `deep.o.É` differ only by their case",
+    ] {
+        assert!(error.message().contains(part), "{part}: {error}");
+    }
+    assert!(!error.message().contains("fine"), "{error}");
 }
 
 #[test]

@@ -14,19 +14,23 @@ use super::evolution::Fit;
 use super::log::TableLog;
 use super::place::Place;
 use super::prepared::{Part, Prepared};
+use super::properties::Properties;
 use super::schema::{SchemaDifference, TableSchema};
 use super::staging::Staging;
-use super::state::{MarkNames, TableState};
-use super::writer::DeltaWriter;
+use super::state::MarkNames;
+use super::writer::{DeltaWriter, Writing};
 use crate::columns_unknown::columns_unknown;
 use crate::durable::owner_name;
 use crate::prepared;
 use crate::s3::Patience;
+use crate::staged::Claims;
 
 /// One sink of one pipeline: what it has not committed yet, and what this process knows of the table on its behalf.
 #[derive(Clone)]
 struct Owner {
     staging: Staging,
+    /// What the table asked of its writers when it was looked at last.
+    properties: Arc<Mutex<Properties>>,
     committer: Arc<Mutex<Committer>>,
 }
 
@@ -39,6 +43,7 @@ pub struct DeltaSink {
     /// Its columns; none where it only moves its token.
     schema: Option<Arc<TableSchema>>,
     owners: Mutex<Owners>,
+    claims: Claims,
 }
 
 impl DeltaSink {
@@ -53,7 +58,7 @@ impl DeltaSink {
     /// Touches nothing.
     pub fn without_columns(config: DeltaConfig) -> Result<Self> {
         config.check()?;
-        Ok(Self { config, schema: None, owners: Mutex::default() })
+        Ok(Self { config, schema: None, owners: Mutex::default(), claims: Claims::default() })
     }
 
     fn schema(&self) -> Result<&Arc<TableSchema>> {
@@ -69,7 +74,7 @@ impl DeltaSink {
         let place = Place::open(&self.config, Patience::Run)?;
         let (staging, names) = (Staging::new(&place, pipeline, sink), MarkNames::new(pipeline, sink));
         let committer = Committer::new(TableLog::new(place)?, names, staging.clone(), owner_name(pipeline, sink));
-        let owner = Owner { staging, committer: Arc::new(Mutex::new(committer)) };
+        let owner = Owner { staging, properties: committer.properties(), committer: Arc::new(Mutex::new(committer)) };
         owners.insert(key, owner.clone());
         Ok(owner)
     }
@@ -88,21 +93,15 @@ impl DeltaSink {
 
     /// Best effort: the commit is done, and the table is whole without a checkpoint.
     fn checkpoint_log(&self, committer: &mut Committer, version: u64) {
-        if self.config.checkpoint_every == 0 || version == 0 || !version.is_multiple_of(self.config.checkpoint_every) {
+        let properties = lock(&committer.properties()).clone();
+        let every = properties.checkpoint_every(self.config.checkpoint_every);
+        if every == 0 || version == 0 || !version.is_multiple_of(every) {
             return;
         }
-        let clean = committer.look().map(|state| state.is_none_or(cleans_its_log));
-        let checkpointed = clean.and_then(|clean| committer.log().checkpoint(version, clean));
-        if let Err(error) = checkpointed {
+        if let Err(error) = committer.log().checkpoint(version, properties.log_retention) {
             tracing::warn!(table = %self.config.uri, version, %error, "the log of the Delta table was not checkpointed");
         }
     }
-}
-
-/// Whether expired entries of the table's log may go after Delta's own default time. A retention of the table's own is written
-/// as an interval in words: such a table is left to those who set it.
-fn cleans_its_log(state: &TableState) -> bool {
-    state.property("delta.enableExpiredLogCleanup") != Some("false") && state.property("delta.logRetentionDuration").is_none()
 }
 
 /// A panic in another thread leaves at worst a state that is read anew.
@@ -116,10 +115,14 @@ impl Sink for DeltaSink {
     }
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
-        let staging = self.owner(&context.pipeline, &context.sink)?.staging;
-        let properties = writer_properties(self.config.compression);
-        let target = self.config.target_file_size.as_u64();
-        Ok(Box::new(DeltaWriter::new(Arc::clone(self.schema()?), properties, context, staging, target)?))
+        let owner = self.owner(&context.pipeline, &context.sink)?;
+        let writing = Writing {
+            properties: writer_properties(self.config.compression),
+            indexed: lock(&owner.properties).indexed.clone(),
+            target_file_bytes: self.config.target_file_size.as_u64(),
+            claim: self.claims.of(&context),
+        };
+        Ok(Box::new(DeltaWriter::new(Arc::clone(self.schema()?), writing, context, owner.staging)?))
     }
 
     /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk or the store.
@@ -155,7 +158,10 @@ impl Sink for DeltaSink {
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {
-        self.owner(&claim.pipeline, &claim.sink)?.staging.clean_up(claim)
+        self.claims.set(claim);
+        let owner = self.owner(&claim.pipeline, &claim.sink)?;
+        let is_ours = lock(&owner.committer).committed()?.is_some_and(|committed| committed.incarnation == claim.incarnation);
+        owner.staging.clean_up(claim, is_ours)
     }
 }
 

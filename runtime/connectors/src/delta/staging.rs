@@ -14,14 +14,21 @@ use wasmill_engine::{Error, Result, Token};
 
 use self::folder::FolderStaging;
 pub(crate) use self::uploads::UploadStaging;
+use super::partition::Limits;
 use super::place::Place;
 use super::prepared::DataFile;
-use crate::durable::{owner_name, written};
-use crate::s3::{ObjectWriter, UploadEpoch, Uploading};
+use crate::durable::{longest_name, owner_name, written};
+use crate::s3::{self, ObjectWriter, UploadEpoch, Uploading};
+use crate::staged::{StagedMark, number};
 use crate::write_behind::WriteBehind;
 
 /// The folder of a table in which files wait for their commit. Delta's readers and its vacuum pass over names that begin with `_`.
 pub(super) const STAGING: &str = "_wasmill";
+
+/// The longest name of a data file, in bytes: numbers as long as they can be.
+const LONGEST_FILE_NAME: usize = 180;
+/// The longest path of a file that the system takes, in bytes.
+const LONGEST_PATH: usize = 4095;
 
 /// What one sink of one pipeline has not committed yet.
 #[derive(Clone)]
@@ -41,7 +48,30 @@ impl Staging {
         }
     }
 
-    /// The most data files that a lane may have open.
+    /// How long the folders of partitions may be, which lie below the table.
+    pub(crate) fn limits(&self) -> Limits {
+        match self {
+            Self::Folder(staging) => {
+                let table = staging.table();
+                let path = LONGEST_PATH.saturating_sub(table.as_os_str().len() + 1 + LONGEST_FILE_NAME);
+                Limits { name: longest_name(table), path, place: "this file system" }
+            }
+            Self::Uploads(uploads) => {
+                let (bucket, table) = uploads.table();
+                Limits { name: bucket.longest_name(), path: s3::longest_folder(table, LONGEST_FILE_NAME), place: "this store" }
+            }
+        }
+    }
+
+    /// Where rows wait for which memory has no room; none where the table is not on this machine.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::Folder(staging) => Some(staging.folder().to_path_buf()),
+            Self::Uploads(_) => None,
+        }
+    }
+
+    /// The most data files that a lane opens before the epoch's end.
     pub(crate) fn max_open_files(&self) -> usize {
         match self {
             Self::Folder(_) => 32,
@@ -50,7 +80,7 @@ impl Staging {
         }
     }
 
-    /// What is put between the lane and the rest of a data file's name, so that what is left over is recognised.
+    /// What stands in front of the rest of a data file's name, so that what is left over is recognised.
     pub(crate) fn mark(&self) -> String {
         match self {
             Self::Folder(_) => String::new(),
@@ -89,13 +119,40 @@ impl Staging {
         }
     }
 
-    /// Removes what earlier processes left.
-    pub(crate) fn clean_up(&self, claim: &Token) -> Result<()> {
+    /// Removes what processes before this claim left. Files whose names are of earlier versions, which do not tell the pipeline's life,
+    /// count only where the table's token is of the claim's (`is_ours`).
+    pub(crate) fn clean_up(&self, claim: &Token, is_ours: bool) -> Result<()> {
+        let is_left_over = |name: &str| is_left_over(name, &self.mark(), claim, is_ours);
         match self {
-            Self::Folder(staging) => staging.clean_up(),
+            Self::Folder(staging) => staging.clean_up(is_left_over),
             Self::Uploads(uploads) => uploads.clean_up(claim),
         }
     }
+
+    /// Removes everything, where nobody else can have the same owner.
+    pub(crate) fn clear(&self, claim: &Token) -> Result<()> {
+        match self {
+            Self::Folder(staging) => staging.clear(),
+            Self::Uploads(uploads) => uploads.clean_up(claim),
+        }
+    }
+}
+
+/// Whether a file of this name was left by a process before this claim. `mark` stands in the names of one owner's files.
+fn is_left_over(name: &str, mark: &str, claim: &Token, is_ours: bool) -> bool {
+    match StagedMark::parse(name) {
+        Some(staged) => (mark.is_empty() || name.starts_with(&format!("part-{mark}"))) && staged.is_left_over(claim),
+        None => is_ours && epoch_of_earlier_versions(name, mark).is_some_and(|epoch| epoch <= claim.epoch),
+    }
+}
+
+/// The epoch in a name as earlier versions gave it: `part-<epoch>-<lane>-<mark><uuid>.parquet`.
+fn epoch_of_earlier_versions(name: &str, mark: &str) -> Option<u64> {
+    let mut parts = name.strip_prefix("part-")?.strip_suffix(".parquet")?.splitn(3, '-');
+    let (epoch, lane, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    uuid::Uuid::try_parse(rest.strip_prefix(mark)?).ok()?;
+    number::<usize>(lane)?;
+    number(epoch)
 }
 
 /// Where the bytes of a data file go.
@@ -152,5 +209,28 @@ impl Write for DataOutput {
             Self::File(file, _) => file.flush(),
             Self::Object(object) => object.flush(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn names_of_earlier_versions_are_left_over_only_where_they_are_ours() {
+        let claim = Token { pipeline: "p".into(), sink: "s".into(), incarnation: Uuid::nil(), epoch: 6, previous: 0 };
+        let left = |name: &str, mark: &str, is_ours: bool| is_left_over(name, mark, &claim, is_ours);
+        let uuid = "6dd9fd0e-5ad7-4bd4-a5a0-1e8bf4ec8ec5";
+        let (folder, upload) = (format!("part-0000000006-0-{uuid}.parquet"), format!("part-0000000006-0-0123456789abcdef-{uuid}.parquet"));
+        assert!(left(&folder, "", true) && !left(&folder, "", false));
+        assert!(left(&upload, "0123456789abcdef-", true) && !left(&upload, "0123456789abcdee-", true) && !left(&upload, "", true));
+        assert!(!left(&folder.replace("06-", "07-"), "", true), "a later epoch may be a successor's");
+        for name in ["part-optimize-6dd9fd0e-5ad7-4bd4-a5a0-1e8bf4ec8ec5.parquet", "part-1-0-x.parquet", "1.log", "x.parquet"] {
+            assert!(!left(name, "", true), "{name}");
+        }
+        let new = format!("part-0123456789abcdef-{}.parquet", StagedMark::of_commit(&claim));
+        assert!(left(&new, "0123456789abcdef-", false) && !left(&new, "fedcba9876543210-", true));
     }
 }

@@ -1,22 +1,24 @@
 //! The statistics of a data file as a table's log keeps them, drawn from what the Parquet writer has counted already.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Fields, Schema};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
+use super::properties::Indexed;
 use super::text;
-
-/// How many columns get statistics: what every Delta writer takes where a table does not say otherwise.
-const COLUMNS: usize = 32;
 
 /// The longest text that stands in statistics, in bytes. The Parquet writer shortens to less wherever a bound stays a bound.
 const MAX_TEXT_BYTES: usize = 256;
 
 /// `{"numRecords":…,"minValues":{…},"maxValues":{…},"nullCount":{…}}`
-pub(crate) fn stats_json(schema: &Schema, metadata: &ParquetMetaData) -> String {
-    let mut walk = Walk { metadata, leaf: 0 };
+pub(crate) fn stats_json(schema: &Schema, metadata: &ParquetMetaData, nans: &Nans, indexed: &Indexed) -> String {
+    let mut walk = Walk { metadata, nans, indexed, leaf: 0, counted: 0, path: Vec::new() };
     let columns = walk.fields(schema.fields());
     let mut json = format!("{{\"numRecords\":{}", metadata.file_metadata().num_rows());
     let kinds: [(&str, Pick); 3] = [("minValues", Column::min), ("maxValues", Column::max), ("nullCount", Column::nulls)];
@@ -77,10 +79,43 @@ fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// The columns of a file that hold a NaN somewhere, fields of structs one by one.
+///
+/// Parquet's statistics pass over NaN, while engines order it behind (some also before) all numbers: bounds of the numbers alone would hide its rows from a filter.
+#[derive(Debug, Default)]
+pub(crate) struct Nans(BTreeSet<usize>);
+
+impl Nans {
+    /// Looks at the rows of a batch.
+    pub(crate) fn watch(&mut self, records: &RecordBatch) {
+        let mut leaf = 0;
+        records.columns().iter().for_each(|column| self.column(column, &mut leaf));
+    }
+
+    fn column(&mut self, column: &ArrayRef, leaf: &mut usize) {
+        let found = match column.data_type() {
+            DataType::Struct(_) => return column.as_struct().columns().iter().for_each(|column| self.column(column, leaf)),
+            DataType::Float32 => column.as_primitive::<Float32Type>().values().iter().any(|value| value.is_nan()),
+            DataType::Float64 => column.as_primitive::<Float64Type>().values().iter().any(|value| value.is_nan()),
+            _ => false,
+        };
+        if found {
+            self.0.insert(*leaf);
+        }
+        *leaf += leaves(column.data_type());
+    }
+}
+
 /// Walks Arrow fields and Parquet's flat columns together: a leaf of the one is a column of the other.
 struct Walk<'a> {
     metadata: &'a ParquetMetaData,
+    nans: &'a Nans,
+    indexed: &'a Indexed,
+    /// The column of Parquet that comes next.
     leaf: usize,
+    /// The columns before it, as a table counts them: lists and maps are one.
+    counted: u64,
+    path: Vec<String>,
 }
 
 impl Walk<'_> {
@@ -88,25 +123,34 @@ impl Walk<'_> {
         let mut columns = Vec::with_capacity(fields.len());
         for field in fields {
             let name = field.name().clone();
+            self.path.push(name.clone());
             match field.data_type() {
                 DataType::Struct(inner) => columns.push(Column::Struct { name, columns: self.fields(inner) }),
-                // Parquet counts the elements of lists and maps; Delta's statistics are of rows.
-                nested if nested.is_nested() => self.leaf += leaves(nested),
-                simple => {
-                    if self.leaf < COLUMNS {
-                        columns.push(self.leaf(name, simple));
+                other => {
+                    // Parquet counts the elements of lists and maps; Delta's statistics are of rows.
+                    if !other.is_nested() && self.is_indexed() {
+                        columns.push(self.leaf(name, other));
                     }
-                    self.leaf += 1;
+                    self.leaf += leaves(other);
+                    self.counted += 1;
                 }
             }
+            self.path.pop();
         }
         columns
+    }
+
+    fn is_indexed(&self) -> bool {
+        match self.indexed {
+            Indexed::First(columns) => self.counted < *columns,
+            Indexed::Named(names) => names.iter().any(|name| self.path.starts_with(name)),
+        }
     }
 
     fn leaf(&self, name: String, data_type: &DataType) -> Column {
         let mut nulls = Some(0);
         let mut bounds: Option<(Bound, Bound)> = None;
-        let mut bounded = true;
+        let mut bounded = !self.nans.0.contains(&self.leaf);
         for group in self.metadata.row_groups() {
             let statistics = group.columns().get(self.leaf).and_then(|column| column.statistics());
             let group_nulls = statistics.and_then(Statistics::null_count_opt);
@@ -208,7 +252,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::{
-        ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+        Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, ListArray, StringArray, StructArray,
+        TimestampMicrosecondArray,
     };
     use arrow_schema::Field;
     use parquet::arrow::ArrowWriter;
@@ -216,15 +261,23 @@ mod tests {
     use super::*;
     use crate::delta::data_file::writer_properties;
 
+    const ALL: Indexed = Indexed::First(u64::MAX);
+
     fn stats(batches: &[RecordBatch]) -> serde_json::Value {
+        stats_of(batches, &ALL)
+    }
+
+    fn stats_of(batches: &[RecordBatch], indexed: &Indexed) -> serde_json::Value {
         let schema = batches[0].schema();
         let properties = writer_properties(crate::delta::DeltaCompression::Zstd);
         let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties)).unwrap();
+        let mut nans = Nans::default();
         for batch in batches {
+            nans.watch(batch);
             writer.write(batch).unwrap();
             writer.flush().unwrap();
         }
-        serde_json::from_str(&stats_json(&schema, &writer.finish().unwrap())).unwrap()
+        serde_json::from_str(&stats_json(&schema, &writer.finish().unwrap(), &nans, indexed)).unwrap()
     }
 
     fn one(column: impl Into<ArrayRef>) -> RecordBatch {
@@ -261,7 +314,7 @@ mod tests {
         let properties = writer_properties(crate::delta::DeltaCompression::None);
         let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
-        let json = stats_json(&batch.schema(), &writer.finish().unwrap());
+        let json = stats_json(&batch.schema(), &writer.finish().unwrap(), &Nans::default(), &ALL);
         assert!(json.contains(r#""minValues":{"c":-123456789012345678901234567.89}"#), "{json}");
         assert!(json.contains(r#""maxValues":{"c":0.07}"#), "{json}");
     }
@@ -282,5 +335,40 @@ mod tests {
         let stats = stats(&[one(array(nested))]);
         assert_eq!(stats["nullCount"], serde_json::json!({"c": {"x": 0}}));
         assert_eq!(stats["maxValues"], serde_json::json!({"c": {}}));
+    }
+
+    #[test]
+    fn a_column_with_a_nan_has_no_bounds_in_any_of_its_row_groups() {
+        let number = || one(array(Float64Array::from(vec![1.0, 5.0])));
+        let stats = stats(&[number(), one(array(Float64Array::from(vec![f64::NAN, 2.0]))), number()]);
+        assert_eq!(stats, serde_json::json!({"numRecords": 6, "minValues": {}, "maxValues": {}, "nullCount": {"c": 0}}));
+        // Behind a list, whose elements are a column of Parquet, and within a struct.
+        let list: ArrayRef = array(ListArray::from_iter_primitive::<Float64Type, _, _>([Some([Some(f64::NAN)]), None]));
+        let inner: Vec<(Arc<Field>, ArrayRef)> = vec![
+            (Arc::new(Field::new("clean", DataType::Float32, true)), array(Float32Array::from(vec![1.0, 2.0]))),
+            (Arc::new(Field::new("nan", DataType::Float32, true)), array(Float32Array::from(vec![f32::NAN, 2.0]))),
+        ];
+        let columns = [("list", list), ("s", array(StructArray::from(inner))), ("last", array(Float64Array::from(vec![3.0, 4.0])))];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
+        let stats = super::tests::stats(&[batch]);
+        assert_eq!(stats["minValues"], serde_json::json!({"s": {"clean": 1.0}, "last": 3.0}));
+        assert_eq!(stats["maxValues"], serde_json::json!({"s": {"clean": 2.0}, "last": 4.0}));
+    }
+
+    #[test]
+    fn a_table_says_which_columns_have_statistics() {
+        let list: ArrayRef = array(ListArray::from_iter_primitive::<Float64Type, _, _>([Some([Some(1.0)])]));
+        let number = || array(Int32Array::from(vec![1]));
+        let inner = vec![("x", number()), ("y", number())];
+        let inner: Vec<(Arc<Field>, ArrayRef)> =
+            inner.into_iter().map(|(name, column)| (Arc::new(Field::new(name, DataType::Int32, true)), column)).collect();
+        let columns = [("a", number()), ("list", list), ("s", array(StructArray::from(inner))), ("z", number())];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
+        let counted = |indexed: &Indexed| stats_of(std::slice::from_ref(&batch), indexed)["nullCount"].clone();
+        assert_eq!(counted(&Indexed::First(0)), serde_json::json!({"s": {}}));
+        assert_eq!(counted(&Indexed::First(3)), serde_json::json!({"a": 0, "s": {"x": 0}}), "a list is one column");
+        assert_eq!(counted(&ALL), serde_json::json!({"a": 0, "s": {"x": 0, "y": 0}, "z": 0}));
+        let named = Indexed::Named(vec![vec!["s".into(), "y".into()], vec!["z".into()]]);
+        assert_eq!(counted(&named), serde_json::json!({"s": {"y": 0}, "z": 0}));
     }
 }

@@ -1,4 +1,4 @@
-//! Values as Delta's log writes them: in partition values and in statistics.
+//! Values as Delta's log writes them in statistics.
 
 use arrow_array::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
 
@@ -6,11 +6,6 @@ use arrow_array::temporal_conversions::{date32_to_datetime, timestamp_us_to_date
 pub(crate) fn date(days: i32) -> String {
     // What lies beyond the calendar of the formatter would also lie beyond every reader's.
     date32_to_datetime(days).map_or_else(|| days.to_string(), |date| date.format("%Y-%m-%d").to_string())
-}
-
-/// A moment as `2022-01-08 10:00:00.000001`, as partition values have it; in UTC.
-pub(crate) fn timestamp_for_partition(micros: i64) -> String {
-    timestamp_us_to_datetime(micros).map_or_else(|| micros.to_string(), |time| time.format("%Y-%m-%d %H:%M:%S%.6f").to_string())
 }
 
 /// A moment as `2022-01-08T10:00:00.000Z`, as statistics have it; none where a year would not have four digits.
@@ -24,17 +19,6 @@ pub(crate) fn timestamp_for_stats(millis: i64) -> Option<String> {
 pub(crate) fn date_for_stats(days: i32) -> Option<String> {
     let text = date(days);
     (text.len() == "2022-01-08".len() && date32_to_datetime(days).is_some()).then_some(text)
-}
-
-/// A number, or the names that Delta's readers know for what is none.
-pub(crate) fn float(value: f64, write: impl FnOnce() -> String) -> String {
-    if value.is_nan() {
-        "NaN".to_owned()
-    } else if value.is_infinite() {
-        if value > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() }
-    } else {
-        write()
-    }
 }
 
 /// A decimal of this scale, all of its digits: `-0.50`.
@@ -57,11 +41,9 @@ mod tests {
     #[test]
     fn values_are_written_as_the_protocol_says() {
         assert_eq!(date(19_000), "2022-01-08");
-        assert_eq!(timestamp_for_partition(1_657_153_121_000_001), "2022-07-07 00:18:41.000001");
         assert_eq!(timestamp_for_stats(1_657_153_121_000).as_deref(), Some("2022-07-07T00:18:41.000Z"));
         assert_eq!(timestamp_for_stats(i64::MAX), None);
         assert_eq!(date_for_stats(i32::MAX), None);
         assert_eq!([decimal(-50, 2), decimal(12345, 2), decimal(7, 0), decimal(0, 3)], ["-0.50", "123.45", "7", "0.000"]);
-        assert_eq!(float(f64::NEG_INFINITY, String::new), "-Infinity");
     }
 }

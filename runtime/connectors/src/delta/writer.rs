@@ -1,4 +1,4 @@
-//! The writer of one lane for one epoch: rows into staged data files, a bounded number of them open at once.
+//! The writer of one lane for one epoch: rows into staged data files, one per partition until it has its target size.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,17 +7,20 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::file::properties::WriterProperties;
 use serde_json::Value;
-use uuid::Uuid;
 use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 
 use super::convert::convert;
 use super::data_file::{Destination, OpenFile};
-use super::partition::{Key, Partitioner};
+use super::partition::{Key, Partitioner, Split};
 use super::prepared::{DataFile, Part};
-use super::schema::TableSchema;
+use super::properties::Indexed;
+use super::schema::{TableSchema, holds_date64};
 use super::staging::Staging;
+use crate::formats::to_plain;
+use crate::gather::{Gather, PartitionFiles};
 use crate::prepared;
 use crate::s3::{UploadEpoch, Uploading};
+use crate::staged::StagedMark;
 
 /// The most memory that a lane's files hold back together, in bytes. The largest ends its row group when this is passed.
 const MAX_HELD_BACK_BYTES: usize = 48 << 20;
@@ -25,80 +28,56 @@ const MAX_HELD_BACK_BYTES: usize = 48 << 20;
 /// Writes the rows of one lane.
 pub(crate) struct DeltaWriter {
     schema: Arc<TableSchema>,
-    file_schema: SchemaRef,
-    properties: WriterProperties,
+    gather: Gather<Key>,
+    files: DataFiles,
+}
+
+/// How data files are written.
+pub(crate) struct Writing {
+    /// Parquet's options.
+    pub properties: WriterProperties,
+    /// The columns that get statistics.
+    pub indexed: Indexed,
+    /// A file of so many bytes is ended.
+    pub target_file_bytes: u64,
+    /// The epoch that this process has claimed.
+    pub claim: Option<u64>,
+}
+
+/// The data files of one lane.
+struct DataFiles {
+    schema: SchemaRef,
+    writing: Writing,
     partitioner: Partitioner,
     context: WriterContext,
     staging: Staging,
-    target_file_bytes: u64,
-    open: HashMap<Key, Slot>,
+    open: HashMap<Key, OpenFile>,
     done: Vec<Done>,
-    clock: u64,
 }
 
 /// A file that is written, and what of it is still on its way.
 type Done = (DataFile, Option<Uploading>);
 
-struct Slot {
-    file: OpenFile,
-    /// When it last took a row, by the writer's own clock.
-    used: u64,
-}
-
 impl DeltaWriter {
     /// A writer of files that are staged there.
-    pub(crate) fn new(
-        schema: Arc<TableSchema>,
-        properties: WriterProperties,
-        context: WriterContext,
-        staging: Staging,
-        target_file_bytes: u64,
-    ) -> Result<Self> {
-        let partitioner = Partitioner::new(&schema.arrow, &schema.partition_by)?;
-        let file_schema = schema.file_schema();
+    pub(crate) fn new(schema: Arc<TableSchema>, writing: Writing, context: WriterContext, staging: Staging) -> Result<Self> {
+        let partitioner = Partitioner::new(&schema.arrow, &schema.partition_by, staging.limits())?;
+        let gather = Gather::new(staging.max_open_files(), staging.folder());
         let (open, done) = (HashMap::new(), Vec::new());
-        Ok(Self { schema, file_schema, properties, partitioner, context, staging, target_file_bytes, open, done, clock: 0 })
+        let files = DataFiles { schema: schema.file_schema(), writing, partitioner, context, staging, open, done };
+        Ok(Self { schema, gather, files })
     }
+}
 
-    fn write_partition(&mut self, key: Key, records: &RecordBatch) -> Result<()> {
-        self.clock += 1;
-        if !self.open.contains_key(&key) {
-            self.make_room()?;
-            let file = self.create(&key)?;
-            self.open.insert(key.clone(), Slot { file, used: 0 });
-        }
-        let Some(slot) = self.open.get_mut(&key) else { return Ok(()) };
-        slot.used = self.clock;
-        slot.file.write(records)?;
-        if slot.file.size() >= self.target_file_bytes {
-            self.finish(&key)?;
-        }
-        self.bound_memory()
-    }
-
+impl DataFiles {
     fn create(&self, key: &Key) -> Result<OpenFile> {
-        let WriterContext { incarnation, epoch, lane, .. } = &self.context;
-        let name = format!("part-{epoch:010}-{lane}-{}{}.parquet", self.staging.mark(), Uuid::new_v4());
+        let mark = StagedMark::new(&self.context, self.writing.claim);
+        let name = format!("part-{}{mark}.parquet", self.staging.mark());
         let (folder, partition_values) = (self.partitioner.folder(key), self.partitioner.values(key));
-        let epoch = UploadEpoch { incarnation: *incarnation, epoch: *epoch };
+        let epoch = UploadEpoch { claim: self.writing.claim, ..UploadEpoch::of_writer(&self.context) };
         let destination = Destination { epoch, name, folder, partition_values };
-        OpenFile::create(&self.staging, destination, Arc::clone(&self.file_schema), self.properties.clone())
-    }
-
-    /// One more than the most files that may be open ends the file that has waited longest for a row.
-    fn make_room(&mut self) -> Result<()> {
-        if self.open.len() < self.staging.max_open_files() {
-            return Ok(());
-        }
-        let idle = self.open.iter().min_by_key(|(_, slot)| slot.used).map(|(key, _)| key.clone());
-        idle.map_or(Ok(()), |key| self.finish(&key))
-    }
-
-    fn finish(&mut self, key: &Key) -> Result<()> {
-        if let Some(slot) = self.open.remove(key) {
-            self.done.push(slot.file.finish()?);
-        }
-        Ok(())
+        let how = (self.writing.properties.clone(), self.writing.indexed.clone());
+        OpenFile::create(&self.staging, destination, Arc::clone(&self.schema), how)
     }
 
     fn bound_memory(&mut self) -> Result<()> {
@@ -106,11 +85,11 @@ impl DeltaWriter {
             // A single file bounds itself by the size of its row groups.
             return Ok(());
         }
-        while self.open.values().map(|slot| slot.file.held_back()).sum::<usize>() > MAX_HELD_BACK_BYTES {
-            let Some(slot) = self.open.values_mut().max_by_key(|slot| slot.file.held_back()) else { return Ok(()) };
-            let before = slot.file.held_back();
-            slot.file.flush()?;
-            if slot.file.held_back() >= before {
+        while self.open.values().map(OpenFile::held_back).sum::<usize>() > MAX_HELD_BACK_BYTES {
+            let Some(file) = self.open.values_mut().max_by_key(|file| file.held_back()) else { return Ok(()) };
+            let before = file.held_back();
+            file.flush()?;
+            if file.held_back() >= before {
                 return Ok(());
             }
         }
@@ -118,19 +97,49 @@ impl DeltaWriter {
     }
 }
 
+impl PartitionFiles<Key> for DataFiles {
+    fn is_open(&self, key: &Key) -> bool {
+        self.open.contains_key(key)
+    }
+
+    fn open_files(&self) -> usize {
+        self.open.len()
+    }
+
+    fn write(&mut self, key: &Key, records: &RecordBatch) -> Result<()> {
+        if !self.open.contains_key(key) {
+            let file = self.create(key)?;
+            self.open.insert(key.clone(), file);
+        }
+        let Some(file) = self.open.get_mut(key) else { return Ok(()) };
+        file.write(records)?;
+        if file.size() >= self.writing.target_file_bytes {
+            self.finish(key)?;
+        }
+        self.bound_memory()
+    }
+
+    fn finish(&mut self, key: &Key) -> Result<()> {
+        if let Some(file) = self.open.remove(key) {
+            self.done.push(file.finish()?);
+        }
+        Ok(())
+    }
+}
+
 impl SinkWriter for DeltaWriter {
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>> {
-        let (converted, mut rejects) = convert(records, &self.schema.arrow)?;
+        // Milliseconds become microseconds by a cast that notices what does not fit.
+        let plain = holds_date64(records.schema_ref().fields()).then(|| to_plain(records)).transpose()?;
+        let (converted, mut rejects) = convert(plain.as_ref().unwrap_or(records), &self.schema.arrow)?;
         if self.schema.partition_by.is_empty() {
             if converted.num_rows() > 0 {
-                self.write_partition(Key::new(), &converted)?;
+                self.files.write(&Key::new(), &converted)?;
             }
             return Ok(rejects);
         }
-        let (partitions, homeless) = self.partitioner.split(&converted)?;
-        for rows in partitions {
-            self.write_partition(rows.key, &rows.records)?;
-        }
+        let Split { records: rows, partitions, rejects: homeless } = self.files.partitioner.split(&converted)?;
+        self.gather.write(rows, partitions, &mut self.files)?;
         if !homeless.is_empty() {
             merge(&mut rejects, homeless, records.num_rows());
         }
@@ -138,13 +147,14 @@ impl SinkWriter for DeltaWriter {
     }
 
     fn prepare(mut self: Box<Self>) -> Result<Value> {
-        let mut keys: Vec<Key> = self.open.keys().cloned().collect();
+        self.gather.finish(&mut self.files)?;
+        let mut keys: Vec<Key> = self.files.open.keys().cloned().collect();
         keys.sort();
         for key in keys {
-            self.finish(&key)?;
+            self.files.finish(&key)?;
         }
-        let (files, uploading): (Vec<DataFile>, Vec<Option<Uploading>>) = std::mem::take(&mut self.done).into_iter().unzip();
-        self.staging.keep(uploading.into_iter().flatten().collect());
+        let (files, uploading): (Vec<DataFile>, Vec<Option<Uploading>>) = std::mem::take(&mut self.files.done).into_iter().unzip();
+        self.files.staging.keep(uploading.into_iter().flatten().collect());
         prepared::write(&Part { files })
     }
 }
@@ -162,10 +172,10 @@ fn merge(rejects: &mut Vec<RowReject>, later: Vec<RowReject>, rows: usize) {
     }
 }
 
-impl Drop for DeltaWriter {
+impl Drop for DataFiles {
     /// What was not prepared will never be committed. Best effort: the next start removes what stays.
     fn drop(&mut self) {
-        let open = self.open.drain().map(|(_, slot)| slot.file.name().to_owned());
+        let open = self.open.drain().map(|(_, file)| file.name().to_owned());
         let done: Vec<Done> = std::mem::take(&mut self.done);
         if let Staging::Folder(staging) = &self.staging {
             open.chain(done.iter().map(|(file, _)| file.staged.clone())).for_each(|name| staging.discard(&name));

@@ -22,14 +22,16 @@ pub use config::{FilesSinkConfig, FilesSinkFormat};
 
 use self::commit::{Committer, Prepared, StagedFile};
 use self::writer::{FilesWriter, record_writer_for};
-use crate::durable::{create_folder, sync_file, sync_folder};
+use crate::durable::{create_folder, sync_files, sync_folder};
 use crate::prepared;
+use crate::staged::Claims;
 
 /// Writes into one folder.
 pub struct FilesSink {
     config: FilesSinkConfig,
     folder: PathBuf,
     schema: SchemaRef,
+    claims: Claims,
 }
 
 impl FilesSink {
@@ -47,7 +49,7 @@ impl FilesSink {
         config.check()?;
         let folder = PathBuf::from(&config.path);
         let folder = std::path::absolute(&folder).map_err(|error| Error::io(format!("find {}", folder.display()), error))?;
-        Ok(Self { config, folder, schema: Arc::new(Schema::empty()) })
+        Ok(Self { config, folder, schema: Arc::new(Schema::empty()), claims: Claims::default() })
     }
 
     fn committer(&self, pipeline: &str, sink: &str) -> Committer {
@@ -63,7 +65,8 @@ impl Sink for FilesSink {
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
         let staging = self.committer(&context.pipeline, &context.sink).staging().to_path_buf();
         create_folder(&staging)?;
-        Ok(Box::new(FilesWriter::new(self.config.clone(), Arc::clone(&self.schema), context, staging)))
+        let claim = self.claims.of(&context);
+        Ok(Box::new(FilesWriter::new(self.config.clone(), Arc::clone(&self.schema), (context, claim), staging)))
     }
 
     /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk.
@@ -74,9 +77,7 @@ impl Sink for FilesSink {
             files.extend(part);
         }
         let committer = self.committer(&token.pipeline, &token.sink);
-        for file in &files {
-            sync_file(&committer.staging().join(&file.staged))?;
-        }
+        sync_files(&files.iter().map(|file| committer.staging().join(&file.staged)).collect::<Vec<_>>())?;
         if !files.is_empty() {
             sync_folder(committer.staging())?;
         }
@@ -95,6 +96,7 @@ impl Sink for FilesSink {
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {
-        self.committer(&claim.pipeline, &claim.sink).clean_up()
+        self.claims.set(claim);
+        self.committer(&claim.pipeline, &claim.sink).clean_up(claim)
     }
 }

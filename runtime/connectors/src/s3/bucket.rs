@@ -20,6 +20,8 @@ use crate::threads;
 
 /// How often a conditional put whose outcome is unclear is looked at and tried again.
 const UNCLEAR_ATTEMPTS: u32 = 4;
+/// The longest name of a file on most systems, in bytes.
+const LONGEST_FILE_NAME: usize = 255;
 /// How many requests of one call run at once.
 pub(super) const AT_ONCE: usize = 16;
 
@@ -39,6 +41,7 @@ pub(crate) struct Bucket {
     pub(super) threads: Handle,
     pub(super) patience: Patience,
     pub(super) health: Health,
+    longest_name: usize,
 }
 
 impl fmt::Debug for Bucket {
@@ -65,7 +68,9 @@ impl Bucket {
         }
         let threads = threads::handle()?;
         let (client, address) = threads.block_on(connect(name, config))?;
-        let bucket = Arc::new(Self { name: name.to_owned(), client, threads, patience, health: Health::new(address) });
+        // Other stores often keep objects as files.
+        let longest_name = if address.contains(".amazonaws.com") { usize::MAX } else { LONGEST_FILE_NAME };
+        let bucket = Arc::new(Self { name: name.to_owned(), client, threads, patience, health: Health::new(address), longest_name });
         open.insert(key, Arc::clone(&bucket));
         Ok(bucket)
     }
@@ -73,6 +78,11 @@ impl Bucket {
     /// Waits for a request.
     pub(crate) fn wait<F: Future>(&self, request: F) -> F::Output {
         self.threads.block_on(request)
+    }
+
+    /// The longest part of a key between two slashes that is safe with the store, in bytes.
+    pub(crate) fn longest_name(&self) -> usize {
+        self.longest_name
     }
 
     /// An object's address, for people.

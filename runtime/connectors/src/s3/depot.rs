@@ -78,7 +78,7 @@ impl S3Depot {
 impl Depot for S3Depot {
     fn create(&self, key: &DepotKey<'_>) -> Result<Box<dyn DepotWriter>> {
         let name = key.name();
-        let (notes, epoch) = (self.notes(key.folder), UploadEpoch { incarnation: key.incarnation, epoch: key.epoch });
+        let (notes, epoch) = (self.notes(key.folder), UploadEpoch { incarnation: key.incarnation, epoch: key.epoch, claim: None });
         let content = Content { notes, epoch, key: self.key(&name), size: 0, small: Vec::new(), large: None };
         Ok(Box::new(S3Writer { depot: self.clone(), name, content: Digested::new(content) }))
     }
@@ -149,7 +149,7 @@ impl Depot for S3Depot {
         self.bucket.remove(names.iter().map(|name| self.key(name)))?;
         let (incarnation, epoch) = claim;
         let keeps_upload = |key: &str| !self.name_of(key).is_some_and(goes);
-        self.notes(folder).clean_up(UploadEpoch { incarnation, epoch }, |upload| keeps_upload(&upload.key))?;
+        self.notes(folder).clean_up(UploadEpoch { incarnation, epoch, claim: None }, |upload| keeps_upload(&upload.key))?;
         self.left_behind.clean(folder, claim, keeps)
     }
 

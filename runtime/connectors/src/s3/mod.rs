@@ -34,3 +34,4 @@ pub use crate::secret::Secret;
 pub use state::S3State;
 pub(crate) use upload::{Completion, ObjectWriter, Upload, Uploading};
 pub use uri::S3Uri;
+pub(crate) use uri::longest_folder;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use wasmill_engine::{Error, Result, Token};
+use wasmill_engine::{Error, Result, Token, WriterContext};
 
 use super::bucket::AT_ONCE;
 use super::failure::{Failure, Kind};
@@ -31,12 +31,25 @@ pub(crate) struct UploadEpoch {
     pub incarnation: Uuid,
     /// The epoch.
     pub epoch: u64,
+    /// The epoch that the process had claimed which writes it; none where that is not known.
+    pub claim: Option<u64>,
 }
 
 impl UploadEpoch {
     /// The epoch of a token.
     pub(crate) fn of(token: &Token) -> Self {
-        Self { incarnation: token.incarnation, epoch: token.epoch }
+        Self { incarnation: token.incarnation, epoch: token.epoch, claim: None }
+    }
+
+    /// The epoch that a writer writes.
+    pub(crate) fn of_writer(context: &WriterContext) -> Self {
+        Self { incarnation: context.incarnation, epoch: context.epoch, claim: None }
+    }
+
+    /// Whether it can't be committed any more once another process has claimed an epoch: it is no later one, or of a process before. Lanes are
+    /// ahead of the epoch that is being committed.
+    fn is_left_over(&self, claim: &Self) -> bool {
+        self.incarnation == claim.incarnation && (self.epoch <= claim.epoch || self.claim.is_some_and(|under| under < claim.epoch))
     }
 }
 
@@ -118,8 +131,9 @@ impl UploadNotes {
     }
 
     async fn write(&self, epoch: UploadEpoch, uploads: &[(UploadEpoch, String)]) -> Result<(), Failure> {
-        let UploadEpoch { incarnation, epoch } = epoch;
-        let name = self.folder.below(&format!("{}-{epoch:010}-{}.json", incarnation.simple(), Uuid::new_v4().simple()));
+        let UploadEpoch { incarnation, epoch, claim } = epoch;
+        let claim = claim.map(|claim| format!("c{claim}-")).unwrap_or_default();
+        let name = self.folder.below(&format!("{}-{epoch:010}-{claim}{}.json", incarnation.simple(), Uuid::new_v4().simple()));
         let keys: Vec<String> = uploads.iter().map(|(_, key)| key.clone()).collect();
         let content = serde_json::to_vec(&Content { format: FORMAT, keys: keys.clone() });
         let content = content.map_err(|error| Failure::of_nonsense(format!("a note is no JSON: {error}")))?;
@@ -171,7 +185,7 @@ impl UploadNotes {
     /// A process that sleeps in here does no harm to its successor, even where both use the same keys: a successor notes a key before it begins an
     /// upload, and the notes are read after the uploads were listed.
     pub(crate) fn clean_up(&self, claim: UploadEpoch, keeps: impl Fn(&PendingUpload) -> bool) -> Result<()> {
-        self.abort(|noted| noted.incarnation == claim.incarnation && noted.epoch <= claim.epoch, keeps)
+        self.abort(|noted| noted.is_left_over(&claim), keeps)
     }
 
     /// Aborts everything that is noted by other incarnations than this one, for a state that is reset.
@@ -240,7 +254,8 @@ impl UploadNotes {
 fn epoch_of(name: &str) -> Option<UploadEpoch> {
     let mut parts = name.strip_suffix(".json")?.split('-');
     let (incarnation, epoch) = (Uuid::try_parse(parts.next()?).ok()?, parts.next()?.parse().ok()?);
-    Some(UploadEpoch { incarnation, epoch })
+    let claim = parts.next().and_then(|claim| claim.strip_prefix('c')?.parse().ok()).filter(|_| parts.next().is_some());
+    Some(UploadEpoch { incarnation, epoch, claim })
 }
 
 impl Bucket {
@@ -277,7 +292,9 @@ mod tests {
     fn a_note_says_in_its_name_which_epoch_it_is_of() {
         let incarnation = Uuid::from_u128(7);
         let name = format!("{}-{:010}-{}.json", incarnation.simple(), 42, Uuid::new_v4().simple());
-        assert_eq!(epoch_of(&name), Some(UploadEpoch { incarnation, epoch: 42 }));
+        assert_eq!(epoch_of(&name), Some(UploadEpoch { incarnation, epoch: 42, claim: None }));
+        let name = format!("{}-{:010}-c41-{}.json", incarnation.simple(), 42, Uuid::new_v4().simple());
+        assert_eq!(epoch_of(&name), Some(UploadEpoch { incarnation, epoch: 42, claim: Some(41) }));
         for other in ["", "x.json", "p.s.json", "00000000000000000000000000000007-x-y.json"] {
             assert_eq!(epoch_of(other), None, "{other}");
         }

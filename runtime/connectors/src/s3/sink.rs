@@ -28,6 +28,7 @@ use super::{Bucket, Completion, Patience, S3Uri, Upload, UploadEpoch, UploadNote
 use crate::digest::owner;
 use crate::durable::owner_name;
 use crate::prepared;
+use crate::staged::Claims;
 use crate::token::{Step, compare};
 
 /// Uploads of lanes that have prepared and whose last parts may still be on their way, by their keys.
@@ -62,6 +63,7 @@ pub struct S3Sink {
     place: S3Uri,
     schema: SchemaRef,
     pending: Pending,
+    claims: Claims,
     /// The notes of each sink of a pipeline that this value serves.
     notes: Mutex<HashMap<String, Arc<UploadNotes>>>,
 }
@@ -116,6 +118,7 @@ impl S3Sink {
             config,
             schema: Arc::new(Schema::empty()),
             pending: Pending::default(),
+            claims: Claims::default(),
             notes: Mutex::default(),
         })
     }
@@ -191,14 +194,15 @@ impl Sink for S3Sink {
     }
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
+        let claim = self.claims.of(&context);
         let destination = Destination {
             place: self.place.clone(),
             pending: Arc::clone(&self.pending),
             notes: self.notes(&context.pipeline, &context.sink)?,
-            epoch: UploadEpoch { incarnation: context.incarnation, epoch: context.epoch },
+            epoch: UploadEpoch { claim, ..UploadEpoch::of_writer(&context) },
         };
         Ok(match self.config.layout {
-            S3Layout::Hive => Box::new(S3Writer::new(self.config.clone(), &self.schema, context, destination)?),
+            S3Layout::Hive => Box::new(S3Writer::new(self.config.clone(), &self.schema, (context, claim), destination)?),
             S3Layout::Connect => Box::new(ConnectWriter::new(self.config.clone(), &self.schema, destination)?),
         })
     }
@@ -222,7 +226,7 @@ impl Sink for S3Sink {
         let (prepared, bucket) = (prepared::read::<Prepared>(prepared, FORMAT)?, self.bucket()?);
         let object = self.token(&token.pipeline, &token.sink)?;
         failpoint::hit("s3-commit-before-token");
-        let outcome = object.advance(token, &prepared.files, |current| {
+        let (outcome, decided) = object.advance(token, &prepared.files, |current| {
             let step = compare(current, token)?;
             if step == Step::Commit {
                 self.check(&bucket, &prepared.files)?;
@@ -230,8 +234,8 @@ impl Sink for S3Sink {
             Ok(step)
         })?;
         failpoint::hit("s3-commit-after-token");
-        // Also where the token said that all was done: the process that set it may have ended right after.
-        self.publish(token, &prepared.files)?;
+        // Also where the token said that all was done: the process that set it may have ended right after. Its objects count, whatever came here now.
+        self.publish(token, &decided)?;
         failpoint::hit("s3-commit-after-complete");
         Ok(outcome)
     }
@@ -247,6 +251,8 @@ impl Sink for S3Sink {
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {
+        self.claims.set(claim);
+        failpoint::hit("sink-clean-up");
         let decided = self.token(&claim.pipeline, &claim.sink)?.read()?.map(|(token, _)| token.files).unwrap_or_default();
         // By their ids: an upload whose beginning was not heard of may have the key of the one that took its place.
         let decided: Vec<_> = decided.iter().filter_map(|file| Some(file.upload.as_ref()?.id.as_str())).collect();

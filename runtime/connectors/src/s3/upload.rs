@@ -12,7 +12,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use wasmill_engine::{Error, Result};
 
@@ -39,8 +39,14 @@ pub(crate) struct Upload {
     pub parts: Vec<String>,
 }
 
+/// What the last parts of ended objects may have together until they are sent, in KiB: their writers are gone and bound them no more.
+const MAX_LAST_PARTS_KIB: usize = 64 << 10;
+
+static LAST_PARTS: Semaphore = Semaphore::const_new(MAX_LAST_PARTS_KIB);
+
 enum Message {
-    Part(Bytes),
+    /// A part, and its share of what all last parts may have.
+    Part(Bytes, Option<SemaphorePermit<'static>>),
     /// There are no more parts. Without it, what was sent is aborted.
     Finish,
 }
@@ -94,7 +100,8 @@ impl ObjectWriter {
     pub(crate) fn finish(&mut self) -> Result<Uploading> {
         let last = std::mem::take(&mut self.part);
         if !last.is_empty() || self.size == 0 {
-            self.send(Message::Part(last.into()))?;
+            let share = self.notes.bucket().wait(LAST_PARTS.acquire_many(u32::try_from(last.len() >> 10).unwrap_or(u32::MAX)));
+            self.send(Message::Part(last.into(), share.ok()))?;
         }
         self.send(Message::Finish)?;
         let done = self.task.take().map(|task| task.done);
@@ -123,7 +130,7 @@ impl io::Write for ObjectWriter {
         self.size += taken as u64;
         if self.part.len() == PART_BYTES {
             let part = std::mem::take(&mut self.part);
-            self.send(Message::Part(part.into())).map_err(io::Error::other)?;
+            self.send(Message::Part(part.into(), None)).map_err(io::Error::other)?;
         }
         Ok(taken)
     }
@@ -181,29 +188,32 @@ async fn send(notes: Arc<UploadNotes>, epoch: UploadEpoch, key: String, mut part
     static SENDS: Semaphore = Semaphore::const_new(SENDS_AT_ONCE);
     let bucket = notes.bucket();
     let failed = |failure: Failure| failed(format_args!("write {}", bucket.shown(&key)), &failure);
-    let Some(Message::Part(first)) = parts.recv().await else { return Ok(None) };
+    let Some(Message::Part(first, share)) = parts.recv().await else { return Ok(None) };
     notes.note(epoch, &key).await.map_err(failed)?;
-    let begun = bucket.begin_upload(&key).await.map_err(failed)?;
+    let begun = {
+        let _permit = SENDS.acquire().await;
+        bucket.begin_upload(&key).await.map_err(failed)?
+    };
     if !begun.is_only {
         notes.doubt(&key);
     }
     let id = begun.id;
-    let put = |index: usize, part: Bytes| {
+    let put = |index: usize, part: Bytes, share: Option<SemaphorePermit<'static>>| {
         let (key, id) = (&key, &id);
         async move {
-            let _permit = SENDS.acquire().await;
+            let (_permit, _share) = (SENDS.acquire().await, share);
             bucket.put_part(key, id, index, &part).await.map(|part| (index, part))
         }
     };
     let mut sending = FuturesUnordered::new();
-    sending.push(put(0, first));
+    sending.push(put(0, first, share));
     let (mut count, mut ended) = (1, false);
     let mut sent: Vec<(usize, String)> = Vec::new();
     let outcome = loop {
         tokio::select! {
             message = parts.recv(), if !ended && sending.len() < PARTS_AHEAD => match message {
-                Some(Message::Part(part)) => {
-                    sending.push(put(count, part));
+                Some(Message::Part(part, share)) => {
+                    sending.push(put(count, part, share));
                     count += 1;
                 }
                 Some(Message::Finish) => ended = true,

@@ -49,6 +49,14 @@ impl S3Uri {
     }
 }
 
+/// The longest key that S3 takes, in bytes.
+const LONGEST_KEY: usize = 1024;
+
+/// How long the folders of an object may be below a prefix, in bytes, where its name has so many.
+pub(crate) fn longest_folder(prefix: &S3Uri, name: usize) -> usize {
+    LONGEST_KEY.saturating_sub(prefix.below("").len() + name)
+}
+
 impl fmt::Display for S3Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s3://{}/{}", self.bucket, self.key)

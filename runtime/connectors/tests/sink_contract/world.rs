@@ -90,6 +90,12 @@ pub fn rows(numbers: &[i64]) -> RecordBatch {
     RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(numbers.to_vec())), Arc::new(kinds)]).unwrap()
 }
 
+/// Rows with these numbers, each of its own kind.
+pub fn rows_of_kinds<'a>(rows: impl IntoIterator<Item = (i64, &'a str)>) -> RecordBatch {
+    let (numbers, kinds): (Vec<i64>, Vec<Option<&str>>) = rows.into_iter().map(|(number, kind)| (number, Some(kind))).unzip();
+    RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(numbers)), Arc::new(StringArray::from(kinds))]).unwrap()
+}
+
 /// A token of pipeline `p` and sink `s`.
 pub fn token(previous: u64, epoch: u64) -> Token {
     Token {
@@ -162,6 +168,24 @@ impl World {
         let found = sink.committed("p", "s").unwrap();
         let expected = Committed { incarnation: token(0, 1).incarnation, epoch };
         assert_eq!(found, sink.remembers().then_some(expected), "{}", self.name);
+    }
+
+    /// Whether files that wait for their commit lie where the rows will be, under names that tell whose they are.
+    pub fn stages_files(&self) -> bool {
+        !matches!(self.kind, Kind::Kafka { .. } | Kind::Kinesis(_) | Kind::Postgres { .. })
+    }
+
+    /// Whether it has folders for the values of `kind`.
+    pub fn is_partitioned(&self) -> bool {
+        match &self.kind {
+            Kind::Delta { partition_by } | Kind::DeltaOnS3 { partition_by } | Kind::S3(_, _, partition_by) => !partition_by.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether it writes into a bucket.
+    pub fn is_in_a_bucket(&self) -> bool {
+        self.bucket.is_some()
     }
 
     /// What a writer of pipeline `p` and sink `s` is for.
@@ -246,6 +270,12 @@ impl World {
             Some(bucket) => uploads::pending(bucket).len(),
             None => self.staged_files().len(),
         }
+    }
+
+    /// Cuts off the end of a file that waits for its commit.
+    pub fn cut_one_staged(&self) {
+        let file = std::fs::File::options().write(true).open(&self.staged_files()[0]).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
     }
 
     /// Loses a file that waits for its commit.

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use uuid::Uuid;
 use wasmill_engine::{Error, Result};
 
 use super::Put;
 use crate::delta::place::Place;
 use crate::delta::staging::STAGING;
-use crate::durable::{create_folder, rename_new, sync_folder, write_new};
+use crate::durable::{create_folder, parent_of, rename_new, sync_folder, write_new};
 use crate::s3::{self, Bucket, Object, S3Uri};
 
 /// A file of a log.
@@ -84,9 +83,9 @@ impl Storage {
     }
 
     /// Puts a file, durably and whole, unless there is one of that name.
-    pub(super) fn put_new(&self, name: &str, text: &str, owner: &str) -> Result<Put> {
+    pub(super) fn put_new(&self, name: &str, text: &str, draft: &str) -> Result<Put> {
         match self {
-            Self::Folder { table, log } => put_file(table, log, name, text, owner),
+            Self::Folder { table, log } => put_file(table, log, name, text, draft),
             Self::Bucket { bucket, log } => match bucket.write_new(&log.below(name), &Bytes::copy_from_slice(text.as_bytes()))? {
                 s3::Put::Done => Ok(Put::Done),
                 s3::Put::Taken => Ok(Put::Taken),
@@ -129,11 +128,10 @@ fn list_folder(folder: &Path) -> Result<Vec<Listed>> {
     Ok(listed)
 }
 
-fn put_file(table: &Path, log: &Path, name: &str, text: &str, owner: &str) -> Result<Put> {
-    let staging = table.join(STAGING).join(owner);
+fn put_file(table: &Path, log: &Path, name: &str, text: &str, draft: &str) -> Result<Put> {
+    let staged = table.join(STAGING).join(format!("{draft}.log"));
     create_folder(log)?;
-    create_folder(&staging)?;
-    let staged = staging.join(format!("{}.log", Uuid::new_v4()));
+    create_folder(parent_of(&staged))?;
     write_new(&staged, text.as_bytes())?;
     let path = log.join(name);
     let renamed = rename_new(&staged, &path);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmill_engine::{Error, Result, Token};
+use wasmill_engine::{Error, Result, Token, failpoint};
 
 use crate::delta::prepared::DataFile;
 use crate::digest::owner;
@@ -22,6 +22,11 @@ impl UploadStaging {
     pub(super) fn new(bucket: &Arc<Bucket>, table: &S3Uri, pipeline: &str, sink: &str) -> Self {
         let notes = UploadNotes::new(bucket, table, pipeline, sink);
         Self { notes, table: table.clone(), owner: owner(pipeline, sink), pending: Mutex::default() }
+    }
+
+    /// The bucket and the table in it.
+    pub(super) fn table(&self) -> (&Bucket, &S3Uri) {
+        (self.notes.bucket(), &self.table)
     }
 
     /// Stands in the name of each of its files, and in no other sink's.
@@ -60,6 +65,7 @@ impl UploadStaging {
     }
 
     pub(super) fn clean_up(&self, claim: &Token) -> Result<()> {
+        failpoint::hit("sink-clean-up");
         self.notes.clean_up(UploadEpoch::of(claim), |_| false)
     }
 }

@@ -17,13 +17,15 @@ use crate::delta::commit::add_action;
 use crate::delta::config::DeltaCompression;
 use crate::delta::data_file::{Destination, OpenFile, now_millis, writer_properties};
 use crate::delta::log::{Put, TableLog};
-use crate::delta::partition::Partitioner;
+use crate::delta::partition::{Limits, Partitioner};
 use crate::delta::place::Place;
 use crate::delta::prepared::DataFile;
+use crate::delta::properties::Properties;
 use crate::delta::rows::TableRows;
 use crate::delta::schema::TableSchema;
 use crate::delta::staging::Staging;
 use crate::delta::state::TableState;
+use crate::durable::owner_name;
 use crate::s3::{Patience, UploadEpoch};
 
 /// How often the files are chosen anew because another writer removed some of them.
@@ -35,7 +37,7 @@ const CHECKPOINT_EVERY: u64 = 100;
 /// In the names of its folders and uploads. No pipeline can be called so.
 pub(super) const OWNER: &str = "@optimize";
 /// A rewrite has no epochs: each is an owner of its own.
-const EPOCH: UploadEpoch = UploadEpoch { incarnation: Uuid::nil(), epoch: 0 };
+const EPOCH: UploadEpoch = UploadEpoch { incarnation: Uuid::nil(), epoch: 0, claim: None };
 
 /// What to rewrite.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,14 +161,15 @@ impl<'a> Work<'a> {
     /// Writes the rows of each bin into one file.
     fn write(&self) -> Result<Vec<DataFile>> {
         let file_schema = self.schema.file_schema();
-        let partitioner = Partitioner::new(&self.schema.arrow, &self.schema.partition_by)?;
+        let partitioner = Partitioner::new(&self.schema.arrow, &self.schema.partition_by, Limits::NONE)?;
+        let indexed = Properties::of(&self.state).indexed;
         let mut written = Vec::with_capacity(self.bins.len());
         for bin in &self.bins {
             let name = format!("part-optimize-{}{}.parquet", self.staging.mark(), Uuid::new_v4());
             let (folder, partition_values) = (partitioner.folder(&bin.key), partitioner.values(&bin.key));
             let destination = Destination { epoch: EPOCH, name, folder, partition_values };
-            let properties = writer_properties(DeltaCompression::default());
-            let mut out = OpenFile::create(&self.staging, destination, Arc::clone(&file_schema), properties)?;
+            let how = (writer_properties(DeltaCompression::default()), indexed.clone());
+            let mut out = OpenFile::create(&self.staging, destination, Arc::clone(&file_schema), how)?;
             let mut rows = 0;
             for file in &bin.files {
                 let (mut source, before) = (self.table.open_file(file)?, rows);
@@ -214,7 +217,7 @@ impl<'a> Work<'a> {
                 published = true;
             }
             failpoint::hit("delta-optimize-before-log");
-            match self.log.put(version, &entry, &crate::durable::owner_name(OWNER, &self.owner)) {
+            match self.log.put(version, &entry, &format!("{}/{}", owner_name(OWNER, &self.owner), Uuid::new_v4())) {
                 Ok(Put::Done) => return Ok(Commit::Done(version)),
                 Ok(Put::Taken) => {}
                 Err(error) if attempt > 0 => return Err(error),
@@ -253,9 +256,9 @@ impl<'a> Work<'a> {
 
     /// Removes what this try has staged and not published.
     fn clean_up(&self) -> Result<()> {
-        let UploadEpoch { incarnation, epoch } = EPOCH;
+        let UploadEpoch { incarnation, epoch, .. } = EPOCH;
         let claim = Token { pipeline: OWNER.to_owned(), sink: self.owner.clone(), incarnation, epoch, previous: 0 };
-        self.staging.clean_up(&claim)
+        self.staging.clear(&claim)
     }
 
     /// Removes new files that will be in no version, published or not.
@@ -279,8 +282,8 @@ impl<'a> Work<'a> {
 
     /// Sinks write a checkpoint with their own versions only. Best effort: the table is whole without it.
     fn checkpoint(&self, version: u64) {
-        if version.is_multiple_of(CHECKPOINT_EVERY)
-            && let Err(error) = self.log.checkpoint(version, false)
+        if version.is_multiple_of(Properties::of(&self.state).checkpoint_every(CHECKPOINT_EVERY))
+            && let Err(error) = self.log.checkpoint(version, None)
         {
             tracing::warn!(version, %error, "the log of the Delta table was not checkpointed");
         }

@@ -12,9 +12,10 @@ use serde_json::Value;
 use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
 
-use crate::digest::Digested;
-use crate::durable::{create_folder, owner_name, rename_new, sync_folder, write_new};
+use crate::digest::{Digested, sha256};
+use crate::durable::{create_folder, escape, owner_name, remove_file, rename_new, sync_folder, write_new};
 use crate::prepared;
+use crate::staged::{StagedMark, number};
 use crate::token::{Step, compare};
 
 /// The hidden folder below a target.
@@ -112,7 +113,7 @@ impl Committer {
             match fs::symlink_metadata(&path) {
                 Ok(_) => self.same(&path, file),
                 Err(error) if error.kind() == ErrorKind::NotFound => match fs::metadata(&staged) {
-                    Ok(_) => Ok(()),
+                    Ok(found) => is_whole(&staged, found.len(), file),
                     Err(error) if error.kind() == ErrorKind::NotFound => Err(gone(&staged, &path)),
                     Err(error) => Err(Error::io(format!("look at {}", staged.display()), error)),
                 },
@@ -124,23 +125,24 @@ impl Committer {
     /// Makes a prepared commit visible.
     pub(super) fn commit(&self, token: &Token, prepared: &Prepared) -> Result<CommitOutcome> {
         failpoint::hit("files-commit-before-token");
-        let outcome = self.move_token(token, prepared)?;
+        let (outcome, decided) = self.move_token(token, prepared)?;
         failpoint::hit("files-commit-after-token");
-        // Also where the token said that all was done: the process that set it may have ended right after.
-        self.publish(&prepared.files)?;
+        // Also where the token said that all was done: the process that set it may have ended right after. Its files count, whatever came here now.
+        self.publish(&decided)?;
         failpoint::hit("files-commit-after-rename");
         Ok(outcome)
     }
 
-    fn move_token(&self, token: &Token, prepared: &Prepared) -> Result<CommitOutcome> {
+    /// Moves the token, and tells which files are decided with it.
+    fn move_token(&self, token: &Token, prepared: &Prepared) -> Result<(CommitOutcome, Vec<StagedFile>)> {
         let _locked = self.lock()?;
         let current = self.read_token()?;
         if compare(current.as_ref().map(TokenFile::committed).as_ref(), token)? == Step::Already {
-            return Ok(CommitOutcome::Already);
+            return Ok((CommitOutcome::Already, current.map(|token| token.files).unwrap_or_default()));
         }
         self.check(prepared)?;
         self.write_token(token, prepared.files.clone())?;
-        Ok(CommitOutcome::Done)
+        Ok((CommitOutcome::Done, prepared.files.clone()))
     }
 
     /// Sets the token. What a commit before it left half done is finished first: it was decided.
@@ -152,22 +154,21 @@ impl Committer {
         self.write_token(token, Vec::new())
     }
 
-    /// Removes staged files, but for those that the token has decided about.
-    pub(super) fn clean_up(&self) -> Result<()> {
+    /// Removes what processes before this claim left, but for the files that the token has decided about.
+    pub(super) fn clean_up(&self, claim: &Token) -> Result<()> {
+        let listing = |error| Error::io(format!("list {}", self.staging.display()), error);
         let entries = match fs::read_dir(&self.staging) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            other => other.map_err(|error| Error::io(format!("list {}", self.staging.display()), error))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(listing)?.collect::<io::Result<Vec<_>>>().map_err(listing)?,
         };
         let decided = self.read_token()?.map(|token| token.files).unwrap_or_default();
+        failpoint::hit("sink-clean-up");
         for entry in entries {
-            let entry = entry.map_err(|error| Error::io(format!("list {}", self.staging.display()), error))?;
             let name = entry.file_name();
-            if decided.iter().any(|file| *file.staged == *name) {
-                continue;
-            }
-            match fs::remove_file(entry.path()) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                other => other.map_err(|error| Error::io(format!("remove {}", entry.path().display()), error))?,
+            let Some(name) = name.to_str().filter(|name| decided.iter().all(|file| file.staged != **name)) else { continue };
+            let left = StagedMark::parse(name).is_some_and(|mark| mark.is_left_over(claim));
+            if left || is_left_over_by_earlier_versions(name, claim) {
+                remove_file(&entry.path())?;
             }
         }
         Ok(())
@@ -177,6 +178,9 @@ impl Committer {
     fn publish(&self, files: &[StagedFile]) -> Result<()> {
         for file in files {
             let (from, to) = (self.staging.join(&file.staged), self.folder.join(&file.path));
+            if let Ok(found) = fs::symlink_metadata(&from) {
+                is_whole(&from, found.len(), file)?;
+            }
             match rename_new(&from, &to) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -219,7 +223,7 @@ impl Committer {
         let content = TokenFile { format: FORMAT, incarnation: token.incarnation, epoch: token.epoch, files };
         let json = serde_json::to_vec(&content).map_err(|error| Error::bug(format!("a token is no JSON: {error}")))?;
         create_folder(&self.staging)?;
-        let staged = self.staging.join(format!("{}.token", Uuid::new_v4()));
+        let staged = self.staging.join(format!("{}.token", StagedMark::of_commit(token)));
         write_new(&staged, &json)?;
         fs::rename(&staged, &self.token).map_err(|error| Error::io(format!("write {}", self.token.display()), error))?;
         sync_folder(&self.folder.join(HIDDEN))
@@ -243,6 +247,27 @@ impl Committer {
             }
         }
     }
+}
+
+/// Fails unless a staged file has the size that was prepared: what becomes visible is whole.
+fn is_whole(staged: &Path, size: u64, file: &StagedFile) -> Result<()> {
+    if size == file.size {
+        return Ok(());
+    }
+    Err(Error::environment(format!("{} has {size} bytes, and {} were written", staged.display(), file.size))
+        .hint("another program changed it; restore it, or give these rows up with `wasmill state reset`"))
+}
+
+/// Whether a name of earlier versions, `<sink>-<epoch>-<lane>-<number>-<digest>`, is of this claim's life and of an epoch up to it. The digest is of
+/// pipeline, sink and incarnation.
+fn is_left_over_by_earlier_versions(name: &str, claim: &Token) -> bool {
+    let digest = sha256([claim.pipeline.as_bytes(), &[0], claim.sink.as_bytes(), &[0], claim.incarnation.as_bytes()]);
+    let mut parts = name.split('.').next().unwrap_or_default().rsplitn(5, '-');
+    let (owner, _, _, epoch) = (parts.next(), parts.next(), parts.next(), parts.next());
+    let sink = parts.next();
+    sink == Some(&escape(&claim.sink))
+        && owner == Some(&digest[..8])
+        && epoch.and_then(number::<u64>).is_some_and(|epoch| epoch <= claim.epoch)
 }
 
 fn gone(staged: &Path, path: &Path) -> Error {

@@ -13,10 +13,11 @@ use wasmill_engine::{Error, Result, RowReject, SinkWriter, WriterContext};
 
 use super::commit::StagedFile;
 use super::config::FilesSinkConfig;
-use crate::digest::{Digested, sha256};
+use crate::digest::Digested;
 use crate::durable::{escape, written};
 use crate::formats::{RecordWriter, WriteOptions, record_writer};
 use crate::prepared;
+use crate::staged::StagedMark;
 use crate::write_behind::WriteBehind;
 
 /// The encoder of a sink's files.
@@ -34,17 +35,19 @@ pub(super) struct FilesWriter {
     config: FilesSinkConfig,
     schema: SchemaRef,
     context: WriterContext,
+    /// The epoch that this process has claimed.
+    claim: Option<u64>,
     staging: PathBuf,
     open: Option<OpenFile>,
     done: Vec<StagedFile>,
-    sequence: u32,
     prepared: bool,
 }
 
 type Output = Digested<Counted<BufWriter<WriteBehind>>>;
 
 struct OpenFile {
-    name: String,
+    staged: String,
+    path: String,
     rows: u64,
     written: Arc<AtomicU64>,
     writer: Box<dyn RecordWriter<Output>>,
@@ -52,34 +55,31 @@ struct OpenFile {
 
 impl FilesWriter {
     /// A writer into a staging folder that exists.
-    pub(super) fn new(config: FilesSinkConfig, schema: SchemaRef, context: WriterContext, staging: PathBuf) -> Self {
-        Self { config, schema, context, staging, open: None, done: Vec::new(), sequence: 0, prepared: false }
+    pub(super) fn new(
+        config: FilesSinkConfig,
+        schema: SchemaRef,
+        (context, claim): (WriterContext, Option<u64>),
+        staging: PathBuf,
+    ) -> Self {
+        Self { config, schema, context, claim, staging, open: None, done: Vec::new(), prepared: false }
     }
 
-    /// A file's name says whose rows it holds, so that the same rows have the same name however often they are written, and no
-    /// other sink, lane, epoch or life of the pipeline has it.
-    fn next_name(&mut self) -> String {
-        let WriterContext { pipeline, sink, incarnation, epoch, lane, .. } = &self.context;
-        let owner = &sha256([pipeline.as_bytes(), &[0], sink.as_bytes(), &[0], incarnation.as_bytes()])[..8];
-        let name = format!("{}-{epoch:010}-{lane}-{}-{owner}{}", escape(sink), self.sequence, self.config.extension());
-        self.sequence += 1;
-        name
-    }
-
+    /// Every file has a name that no other one ever had, so that a process that writes the same epoch beside this one can't touch it.
     fn create(&mut self) -> Result<OpenFile> {
-        let name = self.next_name();
-        let path = self.staging.join(&name);
-        // A file of this name can only be left of an earlier try at this epoch, which was never noted in a checkpoint.
-        let file = File::create(&path).map_err(|error| Error::io(format!("create {}", path.display()), error))?;
+        let (mark, sink) = (StagedMark::new(&self.context, self.claim), escape(&self.context.sink));
+        let named = |mark: String| format!("{sink}-{mark}{}", self.config.extension());
+        let (staged, path) = (named(mark.to_string()), named(mark.visible()));
+        let at = self.staging.join(&staged);
+        let file = File::create_new(&at).map_err(|error| Error::io(format!("create {}", at.display()), error))?;
         let written = Arc::new(AtomicU64::new(0));
         let file = BufWriter::with_capacity(1 << 16, WriteBehind::new(file));
         let output = Digested::new(Counted { file, written: Arc::clone(&written) });
-        Ok(OpenFile { name, rows: 0, written, writer: record_writer_for(&self.config, &self.schema, output)? })
+        Ok(OpenFile { staged, path, rows: 0, written, writer: record_writer_for(&self.config, &self.schema, output)? })
     }
 
     fn finish(&mut self, open: OpenFile) -> Result<()> {
         // Kept first, so that a failure leaves nothing that is not removed.
-        self.done.push(StagedFile { staged: open.name.clone(), path: open.name, size: 0, rows: open.rows, sha256: String::new() });
+        self.done.push(StagedFile { staged: open.staged, path: open.path, size: 0, rows: open.rows, sha256: String::new() });
         let output = open.writer.finish().map_err(|error| error.at(self.staging.display().to_string()))?;
         let (sha256, output) = output.finish();
         let Some(staged) = self.done.last_mut() else { return Ok(()) };
@@ -99,7 +99,7 @@ impl SinkWriter for FilesWriter {
             Some(open) => open,
             None => self.create()?,
         };
-        let wrote = open.writer.write(records).map_err(|error| error.at(self.staging.join(&open.name).display().to_string()));
+        let wrote = open.writer.write(records).map_err(|error| error.at(self.staging.join(&open.staged).display().to_string()));
         open.rows += records.num_rows() as u64;
         let size = open.written.load(Ordering::Relaxed) + open.writer.buffered_bytes() as u64;
         if wrote.is_ok() && size >= self.config.target_file_size.as_u64() {
@@ -125,7 +125,7 @@ impl Drop for FilesWriter {
         if self.prepared {
             return;
         }
-        let open = self.open.as_ref().map(|open| &open.name);
+        let open = self.open.as_ref().map(|open| &open.staged);
         for name in self.done.iter().map(|file| &file.staged).chain(open) {
             let _ = fs::remove_file(self.staging.join(name));
         }

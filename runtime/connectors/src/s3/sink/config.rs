@@ -48,7 +48,8 @@ pub struct S3SinkConfig {
     /// `partition_by: [category]`
     ///
     /// Columns whose values name folders, as Hive lays them out: `category=art/`. The columns are left out of the objects. Texts, booleans,
-    /// whole numbers and dates; an empty text counts as no value. At most 12 objects are open a lane.
+    /// whole numbers and dates; an empty text counts as no value. A row is rejected whose values are too long for an object's key (1,024 bytes).
+    /// A lane writes one object per partition and epoch until it has its target size.
     #[serde(default)]
     pub partition_by: Vec<String>,
     /// `target_file_size: 256MiB`

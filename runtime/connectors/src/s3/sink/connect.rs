@@ -18,10 +18,11 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use wasmill_engine::{Error, Result, RowReject, SinkWriter};
 
-use super::objects::Objects;
+use super::objects::{MAX_OPEN_OBJECTS, Objects};
 use super::writer::encoder;
 use super::{Destination, S3SinkConfig};
 use crate::formats::{TextEncoder, text_writer, to_plain};
+use crate::gather::{Gather, PartitionFiles};
 use crate::kafka::source::{OFFSET_COLUMN, PARTITION_COLUMN, RESERVED, TOPIC_COLUMN, VALUE_COLUMN};
 
 /// Which column is what.
@@ -60,12 +61,21 @@ impl Columns {
     }
 }
 
+/// A topic's partition.
+type TopicPartition = (String, i32);
+
 /// Writes the rows of one lane.
 pub(super) struct ConnectWriter {
     columns: Columns,
+    gather: Gather<TopicPartition>,
+    objects: ConnectObjects,
+}
+
+/// The objects of one lane.
+struct ConnectObjects {
     flush_size: u64,
     extension: String,
-    objects: Objects<(String, i32)>,
+    objects: Objects<TopicPartition>,
 }
 
 impl ConnectWriter {
@@ -79,11 +89,26 @@ impl ConnectWriter {
             true => text_writer(Box::new(RawLines), output, config.compression),
             false => encoder(&config, &lines, output),
         });
-        Ok(Self { columns, flush_size, extension, objects: Objects::new(destination, encode, size) })
+        let objects = ConnectObjects { flush_size, extension, objects: Objects::new(destination, encode, size) };
+        Ok(Self { columns, gather: Gather::new(MAX_OPEN_OBJECTS, None), objects })
+    }
+}
+
+impl PartitionFiles<TopicPartition> for ConnectObjects {
+    fn is_open(&self, key: &TopicPartition) -> bool {
+        self.objects.is_open(key)
     }
 
-    /// Writes rows of one partition, in the order of their offsets.
-    fn write_partition(&mut self, key: &(String, i32), offsets: &[i64], values: &RecordBatch) -> Result<()> {
+    fn open_files(&self) -> usize {
+        self.objects.open_objects()
+    }
+
+    /// Writes rows of one partition, in the order of their offsets, which are the last column.
+    fn write(&mut self, key: &TopicPartition, records: &RecordBatch) -> Result<()> {
+        let gone = |error| Error::bug(format!("columns of a sink are gone: {error}"));
+        let values = records.project(&(0..records.num_columns().saturating_sub(1)).collect::<Vec<_>>()).map_err(gone)?;
+        let offsets = records.columns().last().ok_or_else(|| Error::bug("rows came without their offsets"))?;
+        let offsets = offsets.as_primitive::<Int64Type>().values();
         let mut start = 0;
         while start < offsets.len() {
             let room = self.flush_size - self.objects.rows(key);
@@ -98,30 +123,34 @@ impl ConnectWriter {
         }
         Ok(())
     }
+
+    fn finish(&mut self, key: &TopicPartition) -> Result<()> {
+        self.objects.finish(key)
+    }
 }
 
 impl SinkWriter for ConnectWriter {
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>> {
         let records = to_plain(records)?;
         let (records, rejects) = if self.columns.raw { fit_for_lines(&records, self.columns.values[0])? } else { (records, Vec::new()) };
-        let gone = |error| Error::bug(format!("columns of a sink are gone: {error}"));
-        let values = records.project(&self.columns.values).map_err(gone)?;
         let topics = records.column(self.columns.topic).as_string::<i32>();
         let partitions = records.column(self.columns.partition).as_primitive::<Int32Type>();
-        let offsets = records.column(self.columns.offset).as_primitive::<Int64Type>().values();
-        let mut start = 0;
+        let (mut runs, mut start) = (Vec::new(), 0);
         while start < records.num_rows() {
             let of = |row: usize| (topics.value(row), partitions.value(row));
             let end = (start..records.num_rows()).find(|row| of(*row) != of(start)).unwrap_or(records.num_rows());
-            let key = (topics.value(start).to_owned(), partitions.value(start));
-            self.write_partition(&key, &offsets[start..end], &values.slice(start, end - start))?;
+            runs.push(((topics.value(start).to_owned(), partitions.value(start)), start..end));
             start = end;
         }
+        let kept: Vec<usize> = self.columns.values.iter().copied().chain([self.columns.offset]).collect();
+        let rows = records.project(&kept).map_err(|error| Error::bug(format!("columns of a sink are gone: {error}")))?;
+        self.gather.write(rows, runs, &mut self.objects)?;
         Ok(rejects)
     }
 
     fn prepare(mut self: Box<Self>) -> Result<Value> {
-        self.objects.prepare()
+        self.gather.finish(&mut self.objects)?;
+        self.objects.objects.prepare()
     }
 }
 

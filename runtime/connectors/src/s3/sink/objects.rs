@@ -15,8 +15,8 @@ use crate::formats::RecordWriter;
 use crate::prepared;
 use crate::s3::{ObjectWriter, Uploading};
 
-/// The most objects that a lane has open at once: each fills a part in memory. One more ends the one that has waited longest for a row.
-const MAX_OPEN_OBJECTS: usize = 12;
+/// The most objects that a lane opens before the epoch's end: each fills a part in memory.
+pub(super) const MAX_OPEN_OBJECTS: usize = 12;
 
 /// Makes the encoder of an object.
 pub(super) type Encode = Box<dyn Fn(Counted) -> Result<Box<dyn RecordWriter<Counted>>> + Send>;
@@ -29,14 +29,11 @@ pub(super) struct Objects<K> {
     target_size: u64,
     open: HashMap<K, Open>,
     done: Vec<(PreparedObject, Uploading)>,
-    /// Counts writes, to find the object that has waited longest.
-    clock: u64,
 }
 
 struct Open {
     path: String,
     rows: u64,
-    used: u64,
     written: Arc<AtomicU64>,
     writer: Box<dyn RecordWriter<Counted>>,
 }
@@ -44,7 +41,17 @@ struct Open {
 impl<K: Clone + Ord + Hash> Objects<K> {
     /// No objects yet.
     pub(super) fn new(destination: Destination, encode: Encode, target_size: u64) -> Self {
-        Self { destination, encode, target_size, open: HashMap::new(), done: Vec::new(), clock: 0 }
+        Self { destination, encode, target_size, open: HashMap::new(), done: Vec::new() }
+    }
+
+    /// Whether the object of a key is open.
+    pub(super) fn is_open(&self, key: &K) -> bool {
+        self.open.contains_key(key)
+    }
+
+    /// How many objects are open.
+    pub(super) fn open_objects(&self) -> usize {
+        self.open.len()
     }
 
     /// How many rows the open object of a key has.
@@ -54,22 +61,16 @@ impl<K: Clone + Ord + Hash> Objects<K> {
 
     /// Writes rows into the open object of a key, or into a new one that is called as `path` says.
     pub(super) fn write(&mut self, key: &K, records: &RecordBatch, path: impl FnOnce() -> String) -> Result<()> {
-        self.clock += 1;
         if !self.open.contains_key(key) {
-            if self.open.len() >= MAX_OPEN_OBJECTS {
-                let idle = self.open.iter().min_by_key(|(_, open)| open.used).map(|(key, _)| key.clone());
-                idle.map_or(Ok(()), |key| self.finish(&key))?;
-            }
             let (path, written) = (path(), Arc::new(AtomicU64::new(0)));
             let Destination { notes, epoch, place, .. } = &self.destination;
             let output = Counted { object: ObjectWriter::create(notes, *epoch, place.below(&path)), written: Arc::clone(&written) };
-            let open = Open { path, rows: 0, used: 0, written, writer: (self.encode)(output)? };
+            let open = Open { path, rows: 0, written, writer: (self.encode)(output)? };
             self.open.insert(key.clone(), open);
         }
         let Some(open) = self.open.get_mut(key) else { return Ok(()) };
         open.writer.write(records).map_err(|error| error.at(open.path.clone()))?;
         open.rows += records.num_rows() as u64;
-        open.used = self.clock;
         let size = open.written.load(Ordering::Relaxed) + open.writer.buffered_bytes() as u64;
         if size >= self.target_size { self.finish(key) } else { Ok(()) }
     }

@@ -65,13 +65,13 @@ impl TokenObject {
         if content.format == FORMAT { Ok(Some((content, etag))) } else { Err(damaged(format!("unknown format {}", content.format))) }
     }
 
-    /// Moves the token, if `decide` says so of what it is now.
+    /// Moves the token, if `decide` says so of what it is now. Answers with the objects that are decided with it.
     pub(super) fn advance(
         &self,
         token: &Token,
         files: &[PreparedObject],
         decide: impl Fn(Option<&Committed>) -> Result<Step>,
-    ) -> Result<CommitOutcome> {
+    ) -> Result<(CommitOutcome, Vec<PreparedObject>)> {
         let content =
             Content { format: FORMAT, incarnation: token.incarnation, epoch: token.epoch, attempt: Uuid::new_v4(), files: files.to_vec() };
         let bytes = serde_json::to_vec(&content).map_err(|error| Error::bug(format!("a token is no JSON: {error}")))?;
@@ -80,14 +80,14 @@ impl TokenObject {
             let current = self.read()?;
             let mine = current.as_ref().is_some_and(|(current, _)| current.attempt == content.attempt);
             if mine {
-                return Ok(CommitOutcome::Done);
+                return Ok((CommitOutcome::Done, content.files));
             }
             if decide(current.as_ref().map(|(current, _)| current.committed()).as_ref())? == Step::Already {
-                return Ok(CommitOutcome::Already);
+                return Ok((CommitOutcome::Already, current.map(|(current, _)| current.files).unwrap_or_default()));
             }
             let when = current.as_ref().map_or(When::Absent, |(_, etag)| When::Is(etag));
             match self.bucket.wait(self.bucket.put(&self.key, &bytes, when)) {
-                Ok(()) => return Ok(CommitOutcome::Done),
+                Ok(()) => return Ok((CommitOutcome::Done, content.files)),
                 Err(failure) if failure.is_refusal() || attempt + 1 == ATTEMPTS => {
                     return Err(failed(format_args!("write {}", self.bucket.shown(&self.key)), &failure));
                 }
