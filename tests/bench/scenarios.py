@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from measure import Compared, Sample, compare, once, until_first_byte
+from measure import Compared, Failed, Sample, compare, once, until_first_byte
 
 # Values that a reader with fixed column types can't take are left out, so that all programs read the same and give the same rows.
 DIRT = json.dumps({"base": "real", "numbers_as_strings": 0, "wrapped": 0, "wrong_table": 0, "merged": 0})
@@ -215,6 +215,54 @@ def memory(bench: Bench, source: Path) -> str:
     return section("Memory and the size of the input", "The same file once, and ten times over.", lines, goals)
 
 
+def partitions(bench: Bench, source: Path) -> str:
+    del source
+    folder = bench.scratch / "flights"
+    if not (folder / "flights.csv").exists():
+        once(bench.python("flights.py", "make", folder), bench.root, bench.log)
+
+    def said() -> dict:
+        return json.loads(bench.log.read_text().splitlines()[-1])
+
+    def wasmill(file: Path) -> Sample:
+        out = bench.fresh("flights-wasmill")
+        sets = (f"sources.flights.files.path={file}", f"sinks.table.delta.uri={out}/table", f"dead_letters.files.path={out}/dead_letters")
+        arguments = [argument for setting in sets for argument in ("--set", setting)]
+        return once([str(bench.wasmill), "run", "tests/bench/pipelines/flights.yaml", "--quiet", "--state", f"{out}/state", *arguments], bench.root, bench.log)
+
+    def deltalake(file: Path) -> Sample:
+        sample = once(bench.python("flights.py", "deltalake", file, bench.fresh("flights-deltalake") / "table"), bench.root, bench.log)
+        return Sample(said()["seconds"], sample.megabytes)
+
+    lines = ["| input | program | files | median, s | fastest–slowest, s | peak memory, MiB |", "|---|---|---|---|---|---|"]
+    ratios, most = {}, 0
+    for file in (folder / "flights.parquet", folder / "flights.csv"):
+        result = compare({"Wasmill": lambda file=file: wasmill(file), "deltalake": lambda file=file: deltalake(file)}, bench.runs)
+        ratios[file.suffix] = result.ratio("Wasmill", "deltalake")
+        for name in result.samples:
+            once(bench.python("flights.py", "count", bench.scratch / f"out/flights-{name.lower()}/table"), bench.root, bench.log)
+            found = said()
+            if found["rows"] != 336_776:
+                raise Failed(f"{name} wrote {found['rows']} rows")
+            if name == "Wasmill":
+                most = max(most, found["files"])
+            lines.append(
+                f"| {file.suffix[1:]} | {name} | {found['files']} | {result.seconds(name):.2f} | {result.spread(name)} | {result.megabytes(name):.0f} |"
+            )
+    lanes = len(os.sched_getaffinity(0))
+    goals = (
+        f"Goals: at most 2 × the time of deltalake: {verdict(ratios['.parquet'] <= 2)} ({ratios['.parquet']:.2f} from Parquet, {ratios['.csv']:.2f} from CSV); "
+        f"at most one file per destination, lane and epoch: {verdict(most <= 105 * lanes)} ({most} files, {lanes} lanes)."
+    )
+    return section(
+        "Many partitions",
+        "336,776 flights into a Delta table with a partition for each of 105 destinations. Wasmill is the whole process, check, state, `fsync` and commit included; of "
+        "deltalake only reading the file and `write_deltalake` count, and it makes nothing durable.",
+        lines,
+        goals,
+    )
+
+
 def start(bench: Bench, source: Path) -> str:
     del source
     times = []
@@ -249,6 +297,7 @@ ALONE = {
     "lanes": lanes,
     "bad-lines": bad_lines,
     "memory": memory,
+    "partitions": partitions,
     "start": start,
 }
 
