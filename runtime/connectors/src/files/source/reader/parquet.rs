@@ -235,7 +235,8 @@ impl GroupReader {
         let Converted { records, keep, bad } = convert(&rows, &self.wanted, &self.path)?;
         let (first, count) = (self.first + self.position.offset, rows.num_rows());
         self.position.offset += count as u64;
-        let records_read = records.num_rows() as u64;
+        // Rejected rows count too: the dead letters hold only the columns that were read.
+        let records_read = count as u64;
         self.late.iter().for_each(|name| self.shared.late.count(Path::new(&*self.path), name, records_read));
         let rejects = bad.into_iter().map(|(row, bad)| {
             let json = row_to_json(&rows, row as usize)?;
