@@ -37,3 +37,4 @@ mod state_commands;
 mod streams;
 mod support;
 mod topics;
+mod values;

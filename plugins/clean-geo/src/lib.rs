@@ -26,7 +26,7 @@ impl Transform for CleanGeo {
         plan.read("ind", DataType::Int64).out().pass("ind");
         let country = wanted(Column::Country).then(|| config.rules(&config.null_countries));
         if let Some(rules) = &country {
-            plan.read("country", DataType::Utf8);
+            plan.want(rules.need("country"), true);
             if rules.only_mask() {
                 plan.out().null_some("country");
             } else {
@@ -39,8 +39,8 @@ impl Transform for CleanGeo {
             plan.out().compute("coordinates", coordinates::data_type());
         }
         let timestamp = wanted(Column::Timestamp).then(|| config.rules(&config.null_timestamps));
-        if timestamp.is_some() {
-            plan.read("timestamp", DataType::Utf8).out().compute("timestamp", time::timestamp_type());
+        if let Some(rules) = &timestamp {
+            plan.want(rules.need("timestamp"), true).out().compute("timestamp", time::timestamp_type());
         }
         for (kept, name) in [(Kept::Latitude, "latitude"), (Kept::Longitude, "longitude")] {
             if config.keep.contains(&kept) {

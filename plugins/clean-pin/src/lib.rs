@@ -43,9 +43,9 @@ impl Transform for CleanPin {
             let name = column.name();
             match work {
                 Work::Pass => plan.need(name, DataType::Utf8).out().pass(name),
-                Work::Mask(_) => plan.read(name, DataType::Utf8).out().null_some(name),
-                Work::Rewrite(_) => {
-                    plan.read(name, DataType::Utf8).out().compute(name, columns::output_type(*column, config.split_tag_list))
+                Work::Mask(rules) => plan.want(rules.need(name), true).out().null_some(name),
+                Work::Rewrite(rules) => {
+                    plan.want(rules.need(name), true).out().compute(name, columns::output_type(*column, config.split_tag_list))
                 }
             };
         }

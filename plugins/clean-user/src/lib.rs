@@ -27,8 +27,8 @@ impl Transform for CleanUser {
         let wanted = |column| !config.drop.contains(&column);
         plan.read("ind", DataType::Int64).out().pass("ind");
         let names = wanted(Column::UserName).then(|| config.rules(&config.null_names));
-        if names.is_some() {
-            plan.read(NAMES[0], DataType::Utf8).read(NAMES[1], DataType::Utf8);
+        if let Some(rules) = &names {
+            plan.want(rules.need(NAMES[0]), true).want(rules.need(NAMES[1]), true);
             plan.out().compute("user_name", DataType::Utf8);
         }
         let age = wanted(Column::Age);
@@ -36,8 +36,8 @@ impl Transform for CleanUser {
             plan.read("age", DataType::Int64).out().pass("age");
         }
         let date_joined = wanted(Column::DateJoined).then(|| config.rules(&config.null_dates_joined));
-        if date_joined.is_some() {
-            plan.read("date_joined", DataType::Utf8).out().compute("date_joined", time::timestamp_type());
+        if let Some(rules) = &date_joined {
+            plan.want(rules.need("date_joined"), true).out().compute("date_joined", time::timestamp_type());
         }
         for (kept, name) in [(Kept::FirstName, NAMES[0]), (Kept::LastName, NAMES[1])] {
             if config.keep.contains(&kept) {

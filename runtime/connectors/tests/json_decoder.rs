@@ -11,6 +11,7 @@ use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use proptest::prelude::*;
 use serde_json::Value;
 use wasmill_connectors::formats::json::JsonDecoder;
+use wasmill_connectors::formats::reading::{AsJson, Reading};
 use wasmill_connectors::formats::{RecordDecoder, Utf8Records, row_to_json};
 
 fn schema_of(data_type: DataType, nullable: bool) -> SchemaRef {
@@ -19,7 +20,11 @@ fn schema_of(data_type: DataType, nullable: bool) -> SchemaRef {
 
 /// What a value becomes, as JSON; or the code, the column and the message of its reject.
 fn decode(data_type: DataType, value: &str) -> Result<String, String> {
-    let schema = schema_of(data_type, true);
+    decode_as(Field::new("v", data_type, true), value)
+}
+
+fn decode_as(field: Field, value: &str) -> Result<String, String> {
+    let schema = Arc::new(Schema::new(vec![field]));
     let mut decoder = JsonDecoder::new(schema).unwrap();
     decoder.push(r#"{"v":null}"#).unwrap();
     let decoded = decoder.push(&format!("{{\"v\":{value}}}"));
@@ -64,13 +69,16 @@ fn floats_booleans_and_nulls() {
         DataType::Float64,
         &[("1", "1.0"), ("\"-1.5e3\"", "-1500.0"), ("\"NaN\"", "\"NaN\""), ("\"-Infinity\"", "\"-Infinity\""), ("0.1", "0.1")],
     );
-    accepts(DataType::Float32, &[("0.1", "0.1"), ("16777217", "16777216.0")]);
+    accepts(DataType::Float32, &[("0.1", "0.1"), ("16777216", "16777216.0"), ("1.6777217e7", "16777216.0")]);
+    accepts(DataType::Float64, &[("18446744073709551616", "1.8446744073709552e+19"), ("0.10000000000000000555", "0.1")]);
+    refuses(DataType::Float32, "bad-value", &["16777217"]);
+    refuses(DataType::Float64, "bad-value", &["9007199254740993", "\"-9007199254740993\"", "123456789012345678901234567890"]);
     refuses(DataType::Float64, "out-of-range", &["1e309", "\"-1e999\""]);
     refuses(DataType::Float32, "out-of-range", &["1e39"]);
     refuses(DataType::Float64, "bad-value", &["\"inf\"", "\"nan\"", "\".5\"", "\"1,5\"", "\"\""]);
     refuses(DataType::Float64, "wrong-type", &["true", "{}"]);
-    accepts(DataType::Boolean, &[("true", "true"), ("\"false\"", "false")]);
-    refuses(DataType::Boolean, "bad-value", &["\"True\"", "\"1\"", "\"\""]);
+    accepts(DataType::Boolean, &[("true", "true"), ("\"false\"", "false"), ("\"True\"", "true"), ("\"FALSE\"", "false")]);
+    refuses(DataType::Boolean, "bad-value", &["\"yes\"", "\"t\"", "\"1\"", "\"\""]);
     refuses(DataType::Boolean, "wrong-type", &["1", "[]"]);
     accepts(DataType::Null, &[("null", "null")]);
     refuses(DataType::Null, "wrong-type", &["1", "\"\"", "true", "[]"]);
@@ -128,18 +136,65 @@ fn dates_and_timestamps() {
     let micros = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
     accepts(
         micros(None),
-        &[
-            ("\"2022-07-07 00:18:41\"", "\"2022-07-07T00:18:41\""),
-            ("\"2022-07-07T02:18:41.5+02:00\"", "\"2022-07-07T00:18:41.500\""),
-            ("1657153121000001", "\"2022-07-07T00:18:41.000001\""),
-            ("1e6", "\"1970-01-01T00:00:01\""),
-        ],
+        &[("\"2022-07-07 00:18:41\"", "\"2022-07-07T00:18:41\""), ("\"2022-07-07T02:18:41.5+02:00\"", "\"2022-07-07T00:18:41.500\"")],
     );
     accepts(micros(Some("UTC")), &[("\"2022-07-07T00:18:41\"", "\"2022-07-07T00:18:41Z\"")]);
     accepts(DataType::Timestamp(TimeUnit::Second, None), &[("\"1969-12-31T23:59:59\"", "\"1969-12-31T23:59:59\"")]);
-    refuses(micros(None), "bad-value", &["\"None\"", "\"\"", "1.5", "\"1657153121\"", "\"2022-07-07T00:18:41.0000001\""]);
-    refuses(micros(None), "out-of-range", &["1e30", "\"+999999-01-01\""]);
-    refuses(micros(None), "wrong-type", &["true", "[]"]);
+    refuses(micros(None), "bad-value", &["\"None\"", "\"\"", "\"1657153121\"", "\"2022-07-07T00:18:41.0000001\""]);
+    refuses(micros(None), "out-of-range", &["\"+999999-01-01\""]);
+    refuses(micros(None), "wrong-type", &["1657153121000001", "1.5", "1e6", "true", "[]"]);
+}
+
+#[test]
+fn numbers_are_times_and_digits_are_cut_where_the_column_says_so() {
+    let time = Field::new("v", DataType::Timestamp(TimeUnit::Microsecond, None), true);
+    let epoch = |unit| Reading { epoch: Some(unit), ..Reading::default() }.on(time.clone());
+    for (unit, value) in [
+        (TimeUnit::Second, "1657153121"),
+        (TimeUnit::Millisecond, "1657153121000"),
+        (TimeUnit::Millisecond, "1.657153121e12"),
+        (TimeUnit::Microsecond, "\"1657153121000000\""),
+        (TimeUnit::Nanosecond, "1657153121000000000"),
+        (TimeUnit::Second, "\"2022-07-07T00:18:41Z\""),
+    ] {
+        assert_eq!(decode_as(epoch(unit), value).as_deref(), Ok("\"2022-07-07T00:18:41\""), "{value} {unit:?}");
+    }
+    assert_eq!(decode_as(epoch(TimeUnit::Second), "1657153121.123").as_deref(), Ok("\"2022-07-07T00:18:41.123\""));
+    let fraction = decode_as(epoch(TimeUnit::Nanosecond), "1500").unwrap_err();
+    assert!(
+        fraction.starts_with("bad-value v: \"1500\" has more digits of a second than timestamp holds: `timestamp(us, cut)`"),
+        "{fraction}"
+    );
+    let cut = Reading { cut: true, epoch: Some(TimeUnit::Nanosecond), ..Reading::default() }.on(time.clone());
+    assert_eq!(decode_as(cut.clone(), "1500").as_deref(), Ok("\"1970-01-01T00:00:00.000001\""));
+    assert_eq!(decode_as(cut.clone(), "\"2024-05-01T10:00:00.001234568Z\"").as_deref(), Ok("\"2024-05-01T10:00:00.001234\""));
+    assert_eq!(decode_as(cut, "\"1969-12-31T23:59:59.9999999999\"").as_deref(), Ok("\"1969-12-31T23:59:59.999999\""));
+    let refused = decode_as(time, "1657153121000").unwrap_err();
+    assert!(refused.contains("say what numbers count, as in `timestamp(us, epoch: ms)`"), "{refused}");
+}
+
+#[test]
+fn a_text_column_keeps_json_where_it_says_so() {
+    let text = |json| Reading { json, ..Reading::default() }.on(Field::new("v", DataType::Utf8, true));
+    let nested = r#"{"a": [1, 2.50, {"b": null}], "c\u0000": "\ud83d"}"#;
+    let kept = |field, value: &str| serde_json::from_str::<String>(&decode_as(field, value).unwrap()).unwrap();
+    for (value, as_nested, as_value) in [
+        (nested, nested, nested),
+        ("[\"Albania\"]", "[\"Albania\"]", "[\"Albania\"]"),
+        ("\"pl\\u0061in\"", "plain", "\"pl\\u0061in\""),
+        ("12.50", "12.50", "12.50"),
+        ("true", "true", "true"),
+    ] {
+        assert_eq!(kept(text(AsJson::Nested), value), as_nested);
+        assert_eq!(kept(text(AsJson::Value), value), as_value);
+    }
+    for json in [AsJson::Nested, AsJson::Value] {
+        assert_eq!(decode_as(text(json), "null").as_deref(), Ok("null"));
+        let broken = decode_as(text(json), "[1,]").unwrap_err();
+        assert!(broken.starts_with("malformed-json"), "{broken}");
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        assert!(decode_as(text(json), &deep).unwrap_err().starts_with("too-deep"));
+    }
 }
 
 fn nested() -> Fields {
@@ -160,8 +215,8 @@ fn nested_types() {
     );
     refuses(list.clone(), "wrong-type", &["{}", "\"[]\"", "1"]);
     let error = decode(list.clone(), "[{\"id\":1,\"list\":[1,2.5]}]").unwrap_err();
-    assert_eq!(error, "bad-value v[].list[]: \"2.5\" is not a whole number, and Int64 is needed");
-    assert_eq!(decode(list.clone(), "[{\"id\":1,\"list\":[null]}]").unwrap_err(), "null-value v[].list[]: a null where Int64 is needed");
+    assert_eq!(error, "bad-value v[].list[]: \"2.5\" is not a whole number, and int64 is needed");
+    assert_eq!(decode(list.clone(), "[{\"id\":1,\"list\":[null]}]").unwrap_err(), "null-value v[].list[]: a null where int64 is needed");
     assert_eq!(decode(list, "[{}]").unwrap_err(), "null-value v[].id: it is missing, and may not be null");
     let entries = |key| vec![Field::new("keys", key, false), Field::new("values", DataType::Float64, true)];
     let map = |key| DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries(key).into()), false)), false);

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use wasmill_connectors::delta::SchemaEvolution;
 use wasmill_connectors::files::source::LateColumns;
+use wasmill_connectors::formats::reading::{AsJson, Reading, without_reading};
 use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
 
 use super::columns;
@@ -112,7 +113,7 @@ impl<'a> Run<'a, '_> {
         };
         let (schema, late_columns) = self.late_columns(index, &columns, schema);
         columns::check(source, &kind, (&columns, &schema), self.connectors, self.diagnostics);
-        self.schemas.insert(Producer::Source(index), Outputs::Source(Arc::clone(&schema)));
+        self.schemas.insert(Producer::Source(index), Outputs::Source(without_reading(&schema)));
         let max_reject_share = spec.max_reject_share.map_or(MAX_REJECT_SHARE, |share| share.0);
         Some(CheckedSource { name: source.name.into(), kind, columns, schema, late_columns, max_reject_share })
     }
@@ -135,11 +136,13 @@ impl<'a> Run<'a, '_> {
 
     /// What to ask of a source; `None` when that can't be known because a reader of it is broken.
     fn columns(&mut self, index: usize, source: &Declared<'_, SourceSpec>, spec: &SourceSpec) -> Option<SourceColumns> {
-        if let Some(columns) = &spec.schema {
-            return Some(SourceColumns::Declared(with_places(&columns.to_arrow(), index, self.draft, self.wiring)));
-        }
         let reads = |edges: &&Vec<Edge>| edges.iter().any(|edge| edge.producer == Producer::Source(index));
         let readers = self.wiring.stage_inputs.iter().enumerate().filter(|(_, edges)| reads(edges)).map(|(stage, _)| stage);
+        if let Some(columns) = &spec.schema {
+            let needs = readers.filter_map(|stage| self.asked[stage].as_ref()).map(|asked| &asked.needs.columns);
+            let declared = needs.fold(columns.to_arrow(), |declared, needs| with_json_of(&declared, needs));
+            return Some(SourceColumns::Declared(with_places(&declared, index, self.draft, self.wiring)));
+        }
         let mut fields: Vec<(Field, usize)> = Vec::new();
         let mut whole = true;
         for stage in readers {
@@ -152,7 +155,8 @@ impl<'a> Run<'a, '_> {
                     None => fields.push((field.as_ref().clone(), stage)),
                     Some((known, _)) if known.data_type() == field.data_type() => {
                         let nullable = known.is_nullable() && field.is_nullable();
-                        *known = known.clone().with_nullable(nullable);
+                        let json = Reading::of(known).json.or(Reading::of(field).json);
+                        *known = Reading { json, ..Reading::of(known) }.on(known.clone().with_nullable(nullable));
                     }
                     Some((known, first)) => {
                         let (first, second) = (&self.draft.stages[*first], &self.draft.stages[stage]);
@@ -314,6 +318,19 @@ impl<'a> Run<'a, '_> {
             }
         }
     }
+}
+
+/// Text columns of a declared schema take arrays and objects as JSON where a plugin asks for it.
+fn with_json_of(declared: &SchemaRef, needs: &Schema) -> SchemaRef {
+    let field = |field: &Arc<Field>| {
+        let wanted = needs.field_with_name(field.name()).map(|need| Reading::of(need).json).unwrap_or_default();
+        let reading = Reading::of(field);
+        match *field.data_type() == DataType::Utf8 && wanted != AsJson::No {
+            true => Arc::new(Reading { json: reading.json.or(wanted), ..reading }.on(field.as_ref().clone())),
+            false => Arc::clone(field),
+        }
+    };
+    Arc::new(Schema::new(declared.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
 /// What a connector's error says, in the shape of a finding, at the key that it names first, if it names one.

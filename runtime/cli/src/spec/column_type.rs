@@ -8,10 +8,12 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use schemars::{JsonSchema, Schema as JsonSchemaDocument, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
+use wasmill_connectors::formats::reading::{AsJson, Reading, parse_unit};
 
 /// What may be written, for messages.
-pub(crate) const ALLOWED: &str = "bool, int8 … int64, uint8 … uint64, float32, float64, decimal(precision, scale), text, binary, date,\n\
-     timestamp, timestamp(s|ms|us|ns), timestamp(us, UTC), list<type>, struct<name: type, …>, map<text, type>; each may be followed by `not null`";
+pub(crate) const ALLOWED: &str = "bool, int8 … int64, uint8 … uint64, float32, float64, decimal(precision, scale), text, json, binary, date,\n\
+     timestamp, timestamp(s|ms|us|ns), timestamp(us, UTC), timestamp(us, UTC, epoch: s|ms|us|ns), timestamp(us, UTC, cut),\n\
+     list<type>, struct<name: type, …>, map<text, type>; each may be followed by `not null`";
 
 const SIMPLE: [(&str, DataType); 22] = [
     ("bool", DataType::Boolean),
@@ -37,7 +39,7 @@ const SIMPLE: [(&str, DataType); 22] = [
     ("timestamp", DataType::Timestamp(TimeUnit::Microsecond, None)),
     ("null", DataType::Null),
 ];
-const COMPOUND: [&str; 4] = ["decimal", "list", "struct", "map"];
+const COMPOUND: [&str; 5] = ["decimal", "list", "struct", "map", "json"];
 const MAX_DEPTH: usize = 16;
 
 /// A column's type, and whether it may hold nulls.
@@ -47,6 +49,15 @@ pub struct ColumnType {
     pub data_type: DataType,
     /// Whether it may hold nulls.
     pub nullable: bool,
+    /// How its values are read, where the type does not say it.
+    pub reading: Reading,
+}
+
+impl ColumnType {
+    /// As a field of this name.
+    pub fn to_field(&self, name: &str) -> Field {
+        self.reading.on(Field::new(name, self.data_type.clone(), self.nullable))
+    }
 }
 
 /// A column with its name.
@@ -65,7 +76,7 @@ pub struct Columns(pub Vec<Column>);
 impl Columns {
     /// As an Arrow schema.
     pub fn to_arrow(&self) -> SchemaRef {
-        let field = |column: &Column| Field::new(&column.name, column.column_type.data_type.clone(), column.column_type.nullable);
+        let field = |column: &Column| column.column_type.to_field(&column.name);
         Arc::new(Schema::new(self.0.iter().map(field).collect::<Vec<_>>()))
     }
 }
@@ -128,25 +139,38 @@ impl<'a> Parser<'a> {
         if depth > MAX_DEPTH {
             return Err(format!("nested more than {MAX_DEPTH} levels deep"));
         }
-        let data_type = self.data_type(depth)?;
+        let (data_type, reading) = self.read_type(depth)?;
         self.skip();
         let not_null = self.rest.strip_prefix("not").map(str::trim_start).and_then(|rest| rest.strip_prefix("null"));
         if let Some(rest) = not_null {
             self.rest = rest;
         }
-        Ok(ColumnType { data_type, nullable: not_null.is_none() })
+        Ok(ColumnType { data_type, nullable: not_null.is_none(), reading })
+    }
+
+    /// A type, and how its values are read.
+    fn read_type(&mut self, depth: usize) -> Result<(DataType, Reading), String> {
+        let before = self.rest;
+        let name = self.word().to_ascii_lowercase();
+        if name == "json" {
+            return Ok((DataType::Utf8, Reading { json: AsJson::Value, ..Reading::default() }));
+        }
+        if name == "timestamp" && self.take('(') {
+            return self.timestamp();
+        }
+        self.rest = before;
+        Ok((self.data_type(depth)?, Reading::default()))
     }
 
     fn data_type(&mut self, depth: usize) -> Result<DataType, String> {
         let name = self.word();
         match name.to_ascii_lowercase().as_str() {
             "decimal" => self.decimal(),
-            "timestamp" if self.take('(') => self.timestamp(),
             "list" => {
                 self.need('<', "`list`")?;
                 let item = self.column_type(depth + 1)?;
                 self.need('>', "the type of a list's items")?;
-                Ok(DataType::List(Arc::new(Field::new("item", item.data_type, item.nullable))))
+                Ok(DataType::List(Arc::new(item.to_field("item"))))
             }
             "struct" => self.structure(depth),
             "map" => self.map(depth),
@@ -173,28 +197,38 @@ impl<'a> Parser<'a> {
         Ok(DataType::Decimal128(precision, scale))
     }
 
-    fn timestamp(&mut self) -> Result<DataType, String> {
-        let unit = match self.word() {
-            "s" => TimeUnit::Second,
-            "ms" => TimeUnit::Millisecond,
-            "us" => TimeUnit::Microsecond,
-            "ns" => TimeUnit::Nanosecond,
-            other => return Err(format!("`{}` is not a unit of a timestamp: s, ms, us or ns", crate::diagnostics::shorten(other, 20))),
-        };
-        let zone = if self.take(',') { Some(self.word()) } else { None };
-        if let Some(zone) = zone.filter(|zone| !is_zone(zone)) {
-            return Err(format!(
-                "`{}` is not a time zone: `UTC`, `+02:00` or a name like `Europe/Berlin`",
-                crate::diagnostics::shorten(zone, 40)
-            ));
+    /// What stands in the brackets of a timestamp: its unit, perhaps a zone, perhaps how it is read.
+    fn timestamp(&mut self) -> Result<(DataType, Reading), String> {
+        let unit = self.unit()?;
+        let (mut zone, mut reading) = (None, Reading::default());
+        while self.take(',') {
+            match self.word() {
+                "epoch" => {
+                    // With a colon, as keys are written, or without.
+                    self.take(':');
+                    reading.epoch = Some(self.unit()?);
+                }
+                "cut" => reading.cut = true,
+                word if zone.is_none() && is_zone(word) => {
+                    // An offset is written with a colon, which no word holds.
+                    let offset = word.starts_with(['+', '-']) && self.take(':');
+                    zone = Some(if offset { format!("{word}:{}", self.word()) } else { word.to_owned() });
+                }
+                other => {
+                    return Err(format!(
+                        "`{}` is not a time zone (`UTC`, `+02:00`, `Europe/Berlin`), nor `epoch: ms`, nor `cut`",
+                        crate::diagnostics::shorten(other, 40)
+                    ));
+                }
+            }
         }
-        // An offset is written with a colon, which no word holds.
-        let zone = match zone {
-            Some(zone) if zone.starts_with(['+', '-']) && self.take(':') => Some(format!("{zone}:{}", self.word())),
-            zone => zone.map(str::to_owned),
-        };
         self.need(')', "a timestamp's unit and zone")?;
-        Ok(DataType::Timestamp(unit, zone.map(Into::into)))
+        Ok((DataType::Timestamp(unit, zone.map(Into::into)), reading))
+    }
+
+    fn unit(&mut self) -> Result<TimeUnit, String> {
+        let unit = self.word();
+        parse_unit(unit).ok_or_else(|| format!("`{}` is not a unit of a timestamp: s, ms, us or ns", crate::diagnostics::shorten(unit, 20)))
     }
 
     fn structure(&mut self, depth: usize) -> Result<DataType, String> {
@@ -210,7 +244,7 @@ impl<'a> Parser<'a> {
             }
             self.need(':', "the name of a struct's field")?;
             let field = self.column_type(depth + 1)?;
-            fields.push(Field::new(name, field.data_type, field.nullable));
+            fields.push(field.to_field(&name));
             if !self.take(',') {
                 break;
             }
@@ -228,7 +262,7 @@ impl<'a> Parser<'a> {
         self.need(',', "the type of a map's keys")?;
         let value = self.column_type(depth + 1)?;
         self.need('>', "the type of a map's values")?;
-        let entries = vec![Field::new("key", key.data_type, false), Field::new("value", value.data_type, value.nullable)];
+        let entries = vec![Field::new("key", key.data_type, false), value.to_field("value")];
         Ok(DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries.into()), false)), false))
     }
 }
@@ -240,41 +274,7 @@ fn is_zone(zone: &str) -> bool {
 }
 
 /// An Arrow type as people write it. Types that can't be written come out as Arrow prints them.
-pub(crate) struct Written<'a>(pub &'a DataType);
-
-impl fmt::Display for Written<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = |field: &Field| format!("{}{}", Written(field.data_type()), if field.is_nullable() { "" } else { " not null" });
-        let unit = |unit: &TimeUnit| match unit {
-            TimeUnit::Second => "s",
-            TimeUnit::Millisecond => "ms",
-            TimeUnit::Microsecond => "us",
-            TimeUnit::Nanosecond => "ns",
-        };
-        match self.0 {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => f.write_str("text"),
-            DataType::Timestamp(TimeUnit::Microsecond, None) => f.write_str("timestamp"),
-            DataType::Timestamp(of, None) => write!(f, "timestamp({})", unit(of)),
-            DataType::Timestamp(of, Some(zone)) => write!(f, "timestamp({}, {zone})", unit(of)),
-            DataType::Decimal128(precision, scale) => write!(f, "decimal({precision}, {scale})"),
-            DataType::List(item) => write!(f, "list<{}>", field(item)),
-            DataType::Struct(fields) => {
-                let fields: Vec<String> = fields.iter().map(|of| format!("{}: {}", of.name(), field(of))).collect();
-                write!(f, "struct<{}>", fields.join(", "))
-            }
-            DataType::Map(entries, _) => match entries.data_type() {
-                DataType::Struct(fields) if fields.len() == 2 => {
-                    write!(f, "map<{}, {}>", Written(fields[0].data_type()), field(&fields[1]))
-                }
-                other => write!(f, "{other}"),
-            },
-            other => match SIMPLE.iter().find(|(_, known)| known == other) {
-                Some((name, _)) => f.write_str(name),
-                None => write!(f, "{other}"),
-            },
-        }
-    }
-}
+pub(crate) use wasmill_connectors::formats::TypeName as Written;
 
 impl<'de> Deserialize<'de> for ColumnType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -316,7 +316,7 @@ impl JsonSchema for ColumnType {
             "type": "string",
             "format": "column-type",
             "description": format!("The type of a column: {ALLOWED}."),
-            "examples": ["int64", "text", "timestamp(us, UTC)", "list<float64>"],
+            "examples": ["int64", "text", "timestamp(us, UTC)", "timestamp(us, UTC, epoch: ms)", "list<float64>", "json"],
         })
     }
 }
@@ -339,6 +339,8 @@ impl JsonSchema for Columns {
 
 #[cfg(test)]
 mod tests {
+    use wasmill_connectors::formats::FieldType;
+
     use super::*;
 
     #[test]
@@ -360,11 +362,19 @@ mod tests {
             "list<int64 not null>",
             "struct<a: int64, b: list<text>>",
             "map<text, float64>",
+            "json",
+            "timestamp(us, epoch: ms)",
+            "timestamp(us, UTC, epoch: ns, cut)",
+            "timestamp(ms, +02:00, cut)",
+            "struct<at: timestamp(us, UTC, epoch: s), payload: json not null>",
+            "map<text, json>",
         ];
         for text in types {
             let parsed: ColumnType = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-            assert_eq!(Written(&parsed.data_type).to_string(), text);
+            assert_eq!(FieldType(&parsed.to_field("x")).to_string(), text);
         }
+        let short: ColumnType = "timestamp(us, epoch ms)".parse().unwrap();
+        assert_eq!(FieldType(&short.to_field("x")).to_string(), "timestamp(us, epoch: ms)", "the colon may be left out");
         assert!(!"int64 not null".parse::<ColumnType>().unwrap().nullable);
     }
 
@@ -377,6 +387,8 @@ mod tests {
             ("decimal(50, 2)", "the precision of a decimal is a number from 1 to 38"),
             ("list<int64", "expected `>` after the type of a list's items, found the end"),
             ("timestamp(minutes)", "`minutes` is not a unit of a timestamp: s, ms, us or ns"),
+            ("timestamp(us, utc)", "`utc` is not a time zone (`UTC`, `+02:00`, `Europe/Berlin`), nor `epoch: ms`, nor `cut`"),
+            ("timestamp(us, epoch: days)", "`days` is not a unit of a timestamp: s, ms, us or ns"),
             ("map<int64, text>", "the keys of a map have to be text"),
             ("struct<a: int64, a: text>", "the field `a` is in the struct twice"),
             ("int64 null", "`null` does not belong to a type"),

@@ -49,6 +49,10 @@ pub struct SourceSpec {
     ///
     /// The columns to decode and their types. Default: what the stages need; where a sink reads straight from the source, what a sample
     /// of its records shows.
+    ///
+    /// A value converts if nothing of it is lost; otherwise its record is rejected: [conversions](conversions.md) has the table. Numbers
+    /// are times only with an `epoch` (`timestamp(us, UTC, epoch: ms)`), digits of a second that do not fit are cut only with `cut`
+    /// (`timestamp(us, UTC, cut)`), and a column of type `json` keeps any value as its JSON text.
     pub schema: Option<Columns>,
     /// `max_reject_share: 10%`
     ///

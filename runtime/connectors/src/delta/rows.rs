@@ -17,6 +17,7 @@ use delta_kernel::{Engine, EngineData, FileDataReadResultIterator, FileMeta, Ker
 use wasmill_engine::{Error, Result};
 
 use super::log::{KernelEngine, TableLog};
+use crate::formats::with_types;
 
 /// A table at one version, of which some columns are read.
 pub(crate) struct TableRows {
@@ -217,12 +218,8 @@ impl FileRows {
         let failed = |error| self.table.file_failed(self.file.path(), error);
         let Some(physical) = self.batches.next() else { return Ok(None) };
         let records = physical.and_then(|physical| self.table.logical(physical, &self.file.file)).map_err(failed)?;
-        let records = RecordBatch::try_new_with_options(
-            Arc::clone(&self.table.schema),
-            records.columns().to_vec(),
-            &arrow_array::RecordBatchOptions::new().with_row_count(Some(records.num_rows())),
-        )
-        .map_err(|error| {
+        // The kernel leaves the inside of nested columns as the file calls it: the items of a list `item` or `element`.
+        let records = with_types(&records, &self.table.schema).map_err(|error| {
             let (path, table) = (self.file.path(), &self.table.shown);
             Error::environment(format!("{path} of the Delta table {table} does not have the table's columns: {error}"))
         })?;

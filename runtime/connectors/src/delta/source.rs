@@ -36,6 +36,7 @@ use super::log::TableLog;
 use super::rows::TableRows;
 use crate::files::source::check_requested;
 use crate::formats::plain_schema;
+use crate::formats::reading::without_reading;
 use crate::s3::Patience;
 
 /// The columns that a source adds by itself begin with this.
@@ -127,7 +128,7 @@ impl DeltaSource {
 
 impl Source for DeltaSource {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        without_reading(&self.schema)
     }
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
@@ -168,7 +169,7 @@ impl SplitOpener for Opener {
         let position = Position::read(&split.id, &split.position)?;
         let (table, file) = self.known.file(&split.id)?;
         let shown = format!("{}/{}", self.uri, file.path());
-        Ok(Box::new(FileReader::new((&self.name, &shown), &self.schema, (table, file), position)))
+        Ok(Box::new(FileReader::new((&self.name, &shown), &self.schema, (table, file), position)?))
     }
 }
 

@@ -25,6 +25,7 @@ use super::config::{EmulatorConfig, Table};
 use super::pace::Pace;
 use super::rows::Generator;
 use crate::formats::json::JsonDecoder;
+use crate::formats::reading::without_reading;
 use crate::formats::{BadRecord, RecordDecoder, Utf8Records};
 
 /// The reserved column that names the split of a record.
@@ -185,7 +186,7 @@ fn split_id(table: Table, number: u64) -> String {
 
 impl Source for EmulatorSource {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.shared.schema)
+        without_reading(&self.shared.schema)
     }
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
@@ -257,7 +258,7 @@ impl Columns {
                 return Err(Error::configuration(format!("the column {} is of type {expected}, not {}", field.name(), field.data_type())));
             }
         }
-        Ok(Self { schema: Arc::clone(schema), decoder: JsonDecoder::new(Arc::new(Schema::new(decoded)))? })
+        Ok(Self { schema: without_reading(schema), decoder: JsonDecoder::new(Arc::new(Schema::new(decoded)))? })
     }
 
     /// The batch of what the decoder holds, with the reserved columns at their places.

@@ -41,6 +41,7 @@ use wasmill_engine::{
 };
 
 use crate::formats::plain_schema;
+use crate::formats::reading::without_reading;
 pub use config::{CsvConfig, FilesConfig, OnBadFile, Paths};
 pub(crate) use content::{Content, ReadAt};
 pub use identity::{Identity, Position};
@@ -50,7 +51,6 @@ pub(crate) use input::SKIP_TIME;
 pub(crate) use late::Late;
 pub use late::{LateColumns, NewColumns};
 pub(crate) use reader::batch::Assembler;
-pub(crate) use reader::convert::{Converted, check_columns, convert};
 pub(crate) use survey::survey_of;
 pub use survey::{Survey, survey};
 
@@ -155,7 +155,7 @@ pub(crate) fn check_requested(requested: &SchemaRef) -> Result<()> {
     }
     if plain_schema(requested)?.fields() != requested.fields() {
         return Err(Error::configuration("the requested schema has types that files do not give")
-            .hint("use plain types: Utf8 instead of views and dictionaries, List instead of LargeList"));
+            .hint("use plain types: text instead of views and dictionaries, list instead of LargeList"));
     }
     Ok(())
 }
@@ -169,7 +169,7 @@ impl FilesSource {
 
 impl Source for FilesSource {
     fn schema(&self) -> SchemaRef {
-        self.shared.schema.clone()
+        without_reading(&self.shared.schema)
     }
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {

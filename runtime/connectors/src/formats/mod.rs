@@ -7,6 +7,7 @@
 //! (`wit/wasmill.wit`, encoding `json-lines`). What is written here is read back unchanged by the decoders here.
 
 mod columns;
+mod conversion;
 pub mod csv;
 mod decoder;
 mod encode;
@@ -15,19 +16,23 @@ mod keys;
 mod number;
 pub mod parquet;
 mod plain;
+pub mod reading;
 pub mod time;
+mod type_name;
 mod values;
 
 use std::path::Path;
 
 pub(crate) use columns::one_value;
 pub use columns::{BadRecord, Step};
+pub(crate) use conversion::{Converted, RowConversion, check_columns, with_types};
 pub use decoder::{RecordDecoder, Unknown, Utf8Records};
 pub use encode::{RecordWriter, WriteOptions, record_writer};
 pub(crate) use encode::{TextEncoder, text_writer};
 pub use json::row_to_json;
-pub(crate) use number::{integer, is_number};
+pub(crate) use number::is_number;
 pub use plain::{plain_schema, plain_type, to_plain};
+pub use type_name::{FieldType, TypeName};
 pub use values::VALUE_COLUMN;
 pub(crate) use values::Values;
 

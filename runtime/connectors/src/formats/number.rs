@@ -20,6 +20,8 @@ pub enum Misfit {
     Fraction,
     /// It is too large or too small for the type.
     Range,
+    /// It has more digits than a float holds.
+    Digits,
 }
 
 /// The length of the number that `bytes` begin with, if they do.
@@ -103,6 +105,18 @@ impl Exact {
         let magnitude = i128::try_from(magnitude).map_err(|_| Misfit::Range)?;
         Ok(if self.negative { -magnitude } else { magnitude })
     }
+
+    /// The largest whole number that is not above the value times `10^scale`.
+    pub fn scaled_down(self, scale: i32) -> Result<i128, Misfit> {
+        match self.scaled(scale) {
+            Err(Misfit::Fraction) => {}
+            scaled => return scaled,
+        }
+        let lost = self.exponent.saturating_add(scale).unsigned_abs();
+        let whole = 10u128.checked_pow(lost).map_or(0, |power| self.digits / power);
+        let magnitude = i128::try_from(whole).map_err(|_| Misfit::Range)?;
+        Ok(if self.negative { -magnitude - 1 } else { magnitude })
+    }
 }
 
 /// The whole number that a text is, in whatever notation: `12`, `12.0`, `1.2e1`.
@@ -144,6 +158,63 @@ pub fn decimal(text: &str, precision: u8, scale: i8) -> Result<i128, Misfit> {
     }
 }
 
+/// A count of `10^-epoch` seconds as a count of `10^-unit` seconds; `cut` drops the digits that are left over.
+#[inline]
+pub fn epoch(text: &str, epoch: i32, unit: i32, cut: bool) -> Result<i64, Misfit> {
+    let value = match short_integer(text.as_bytes()) {
+        Some(value) if epoch == unit => i128::from(value),
+        _ if cut => Exact::parse(text)?.scaled_down(unit - epoch)?,
+        _ => Exact::parse(text)?.scaled(unit - epoch)?,
+    };
+    i64::try_from(value).map_err(|_| Misfit::Range)
+}
+
+/// The float nearest to a number. A number that is written as a whole one has to be met exactly, for it may be a key; or it is what others
+/// print for the float: its shortest digits, filled up with zeros.
+#[inline]
+pub fn float<T: Float>(text: &str) -> Result<T, Misfit> {
+    if !is_number(text) {
+        return match text {
+            "NaN" | "Infinity" | "-Infinity" => text.parse().map_err(|_| Misfit::NotANumber),
+            _ => Err(Misfit::NotANumber),
+        };
+    }
+    let value = text.parse::<T>().map_err(|_| Misfit::NotANumber)?;
+    if !value.is_finite() {
+        return Err(Misfit::Range);
+    }
+    let is_short = text.len() <= T::WHOLE_DIGITS || text.contains(['.', 'e', 'E']);
+    match is_short || format!("{value:.0}") == text || value.to_string() == text {
+        true => Ok(value),
+        false => Err(Misfit::Digits),
+    }
+}
+
+/// The two floats.
+pub trait Float: std::str::FromStr + std::fmt::Display {
+    /// Whole numbers of so many digits are all met.
+    const WHOLE_DIGITS: usize;
+
+    /// Whether it is a number.
+    fn is_finite(&self) -> bool;
+}
+
+impl Float for f32 {
+    const WHOLE_DIGITS: usize = 7;
+
+    fn is_finite(&self) -> bool {
+        f32::is_finite(*self)
+    }
+}
+
+impl Float for f64 {
+    const WHOLE_DIGITS: usize = 15;
+
+    fn is_finite(&self) -> bool {
+        f64::is_finite(*self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -162,6 +233,34 @@ mod tests {
         assert_eq!(integer("1e99999999999"), Err(Misfit::Range));
         assert_eq!(integer("1e-99999999999"), Err(Misfit::Fraction));
         assert_eq!(integer("170141183460469231731687303715884105728"), Err(Misfit::Range));
+    }
+
+    #[test]
+    fn floats_are_the_nearest_ones_and_whole_numbers_are_met() {
+        assert_eq!(float::<f64>("0.1"), Ok(0.1));
+        assert_eq!(float::<f64>("0.1000000000000000055"), Ok(0.1));
+        assert_eq!(float::<f64>("9007199254740992"), Ok(9_007_199_254_740_992.0));
+        assert_eq!(float::<f64>("18446744073709551616"), Ok(18_446_744_073_709_551_616.0));
+        assert_eq!(float::<f64>("1152921504606846976"), Ok((1_u64 << 60) as f64));
+        assert_eq!(float::<f64>("1152921504606847000"), Ok((1_u64 << 60) as f64), "as JavaScript prints it");
+        assert_eq!(float::<f64>("1152921504606847001"), Err(Misfit::Digits));
+        assert_eq!(float::<f64>("-9007199254740993"), Err(Misfit::Digits));
+        assert_eq!(float::<f64>("123456789012345678901234567890"), Err(Misfit::Digits));
+        assert_eq!(float::<f64>("9.007199254740993e15"), Ok(9_007_199_254_740_992.0));
+        assert_eq!(float::<f32>("16777217"), Err(Misfit::Digits));
+        assert_eq!(float::<f32>("16777216"), Ok(16_777_216.0));
+        assert_eq!(float::<f64>("1e309"), Err(Misfit::Range));
+    }
+
+    #[test]
+    fn epochs_are_exact_unless_they_are_cut() {
+        assert_eq!(epoch("1657153121000", 3, 6, false), Ok(1_657_153_121_000_000));
+        assert_eq!(epoch("1657153121.123", 0, 6, false), Ok(1_657_153_121_123_000));
+        assert_eq!(epoch("1500", 9, 6, false), Err(Misfit::Fraction));
+        assert_eq!(epoch("1500", 9, 6, true), Ok(1));
+        assert_eq!(epoch("-1500", 9, 6, true), Ok(-2));
+        assert_eq!(epoch("-1e-99999", 9, 6, true), Ok(-1));
+        assert_eq!(epoch("9223372036854775807", 0, 6, false), Err(Misfit::Range));
     }
 
     #[test]

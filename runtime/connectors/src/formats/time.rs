@@ -18,6 +18,16 @@ pub fn units_a_second(unit: TimeUnit) -> i64 {
     }
 }
 
+/// How many digits a second has behind its point in `unit`s.
+pub fn unit_digits(unit: TimeUnit) -> i32 {
+    match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
+    }
+}
+
 /// Appends a date, given in days since 1970-01-01.
 pub fn put_date(days: i64, text: &mut Vec<u8>) {
     let (year, month, day) = civil_from_days(days);
@@ -173,12 +183,12 @@ impl Parts<'_> {
         Ok(if negative { -year } else { year })
     }
 
-    /// Seconds of the day and nanoseconds of the second; `None` for more than nine digits that matter.
-    fn time(&mut self) -> Result<(i64, Option<i64>), NotATime> {
+    /// Seconds of the day, and nanoseconds of the second with whether digits behind them are lost.
+    fn time(&mut self) -> Result<(i64, (i64, bool)), NotATime> {
         let hour = self.digits(2)?;
         self.expect(b':')?;
         let minute = self.digits(2)?;
-        let (mut second, mut nanos) = (0, Some(0));
+        let (mut second, mut nanos) = (0, (0, false));
         if self.take(b':') {
             second = self.digits(2)?;
             if self.take(b'.') {
@@ -191,7 +201,7 @@ impl Parts<'_> {
         Ok((hour * 3_600 + minute * 60 + second, nanos))
     }
 
-    fn fraction(&mut self) -> Result<Option<i64>, NotATime> {
+    fn fraction(&mut self) -> Result<(i64, bool), NotATime> {
         let count = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if count == 0 {
             return Err(NotATime::Malformed);
@@ -200,7 +210,7 @@ impl Parts<'_> {
         let nanos = self.digits(kept)? * 10i64.pow(9 - kept as u32);
         let lost = self.0[..count - kept].iter().any(|&byte| byte != b'0');
         self.0 = &self.0[count - kept..];
-        Ok((!lost).then_some(nanos))
+        Ok((nanos, lost))
     }
 
     /// The offset from UTC in seconds: nothing, `Z`, `+02`, `+0200` or `+02:00`.
@@ -252,18 +262,23 @@ pub fn parse_date(text: &str) -> Result<i32, NotATime> {
 /// `unit`s since 1970-01-01T00:00:00 UTC of a timestamp: a date, `T` or a space, hours and minutes, perhaps seconds with a
 /// fraction, perhaps `Z` or an offset. Without one of these it is UTC; a date alone is its midnight.
 pub fn parse_timestamp(text: &str, unit: TimeUnit) -> Result<i64, NotATime> {
+    parse_timestamp_cutting(text, unit, false)
+}
+
+/// The same; `cut` drops digits of the second that the unit can't hold.
+pub fn parse_timestamp_cutting(text: &str, unit: TimeUnit, cut: bool) -> Result<i64, NotATime> {
     let mut parts = Parts(text.as_bytes());
     let days = parts.date()?;
-    let (mut second_of_day, mut nanos) = (0, Some(0));
+    let (mut second_of_day, mut nanos) = (0, (0, false));
     if parts.take(b'T') || parts.take(b' ') || parts.take(b't') {
         (second_of_day, nanos) = parts.time()?;
         second_of_day -= parts.zone()?;
     }
     parts.end()?;
-    let nanos = nanos.ok_or(NotATime::Fraction)?;
+    let (nanos, lost) = nanos;
     let scale = units_a_second(unit);
     let nanos_a_unit = 1_000_000_000 / scale;
-    if nanos % nanos_a_unit != 0 {
+    if !cut && (lost || nanos % nanos_a_unit != 0) {
         return Err(NotATime::Fraction);
     }
     // In 128 bits nothing overflows before the check.
@@ -362,6 +377,9 @@ mod tests {
         }
         assert_eq!(micros("2022-07-07T00:18:41.0000001"), Err(NotATime::Fraction));
         assert_eq!(micros("2022-07-07T00:18:41.0000000001"), Err(NotATime::Fraction));
+        let cut = |text| parse_timestamp_cutting(text, TimeUnit::Microsecond, true);
+        assert_eq!(cut("1970-01-01T00:00:00.0000019999Z"), Ok(1));
+        assert_eq!(cut("1969-12-31T23:59:59.9999999999Z"), Ok(-1), "digits are cut, so a time before 1970 moves back as well");
         assert_eq!(micros("+300000-01-01"), Err(NotATime::Range));
         assert_eq!(parse_date("+5881581-01-01"), Err(NotATime::Range));
         assert_eq!(parse_date("+9999999999999-01-01"), Err(NotATime::Range));

@@ -27,6 +27,7 @@ use super::cluster::{Cluster, Place, Topic, introduce, offsets};
 use super::config::{KafkaConfig, KafkaFormat};
 use super::position::{Position, parse_split, split_id};
 use super::token::Tokens;
+use crate::formats::reading::without_reading;
 use ahead::{Ahead, Expected};
 pub(crate) use columns::RESERVED;
 pub use columns::{HEADERS_COLUMN, KEY_COLUMN, OFFSET_COLUMN, PARTITION_COLUMN, TIMESTAMP_COLUMN, TOPIC_COLUMN, VALUE_COLUMN};
@@ -183,7 +184,7 @@ impl KafkaSource {
 
 impl Source for KafkaSource {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.shared.schema)
+        without_reading(&self.shared.schema)
     }
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {

@@ -34,6 +34,7 @@ use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, Sp
 
 use super::api::{Api, Shard, Stream, stream_name};
 use crate::formats::VALUE_COLUMN;
+use crate::formats::reading::without_reading;
 use crate::threads;
 pub use columns::{ARRIVAL_COLUMN, PARTITION_KEY_COLUMN, SEQUENCE_NUMBER_COLUMN, SHARD_COLUMN, STREAM_COLUMN, SUB_SEQUENCE_COLUMN};
 
@@ -228,7 +229,7 @@ impl KinesisSource {
 
 impl Source for KinesisSource {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.shared.schema)
+        without_reading(&self.shared.schema)
     }
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {

@@ -22,6 +22,7 @@ use self::query::Query;
 use self::reader::RowsReader;
 use super::connection::{Server, block_on, patiently};
 use crate::files::source::check_requested;
+use crate::formats::reading::without_reading;
 
 /// The name of the only split.
 const SPLIT: &str = "rows";
@@ -89,7 +90,7 @@ impl PostgresSource {
 
 impl Source for PostgresSource {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        without_reading(&self.schema)
     }
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {

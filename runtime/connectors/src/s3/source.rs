@@ -40,6 +40,7 @@ use self::seen::{SEEN, Seen};
 use super::{Bucket, Patience, S3Config};
 use crate::files::source::{Content, FilesSource, LateColumns, Shared, Survey, infer_from, survey_of};
 use crate::formats::Format;
+use crate::formats::reading::without_reading;
 
 /// A source of objects.
 pub struct S3Source {
@@ -223,7 +224,7 @@ impl S3Source {
 
 impl Source for S3Source {
     fn schema(&self) -> SchemaRef {
-        self.shared.schema.clone()
+        without_reading(&self.shared.schema)
     }
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {

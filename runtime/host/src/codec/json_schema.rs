@@ -1,5 +1,6 @@
 //! A schema as JSON text: `{"fields":[{"name":"age","type":"Int64","nullable":true}]}`.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use arrow_schema::{DataType, Field, Schema};
@@ -26,6 +27,9 @@ struct FieldText {
     data_type: String,
     #[serde(default = "yes")]
     nullable: bool,
+    /// What a plugin says of a column that it needs. The host never writes any.
+    #[serde(default, skip_serializing_if = "HashMap::is_empty")]
+    metadata: HashMap<String, String>,
 }
 
 fn yes() -> bool {
@@ -37,6 +41,7 @@ pub(super) fn write(schema: &Schema) -> Vec<u8> {
         name: field.name().clone(),
         data_type: field.data_type().to_string(),
         nullable: field.is_nullable(),
+        metadata: HashMap::new(),
     });
     // Strings and booleans always serialise.
     serde_json::to_vec(&SchemaText { fields: fields.collect() }).unwrap_or_default()
@@ -47,7 +52,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Schema, DecodeError> {
         .map_err(|error| DecodeError(format!("the schema is no JSON of the agreed form: {}", shown(&error.to_string()))))?;
     let fields = text.fields.into_iter().map(|field| {
         let data_type = read_type(&field.data_type).map_err(|error| DecodeError(format!("column `{}`: {error}", shown(&field.name))))?;
-        Ok(Field::new(field.name, data_type, field.nullable))
+        Ok(Field::new(field.name, data_type, field.nullable).with_metadata(field.metadata))
     });
     Ok(Schema::new(fields.collect::<Result<Vec<_>, DecodeError>>()?))
 }

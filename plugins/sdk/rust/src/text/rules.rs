@@ -3,6 +3,7 @@
 use arrow_array::builder::TimestampMicrosecondBuilder;
 use arrow_array::{Array, StringArray, TimestampMicrosecondArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field};
 
 use super::{TextSet, WrappedValues, unwrap_single};
 use crate::{Output, Refusal, Reject, mask, time};
@@ -26,6 +27,15 @@ impl TextRules {
     /// Whether the rules leave every text as it is and reject none: the column then need not cross.
     pub fn change_nothing(&self) -> bool {
         self.nulls.is_empty() && self.wrapped == WrappedValues::Keep
+    }
+
+    /// The column that these rules read: where wrapped values are unwrapped, arrays come as their JSON text.
+    pub fn need(&self, column: impl Into<String>) -> Field {
+        let field = Field::new(column, DataType::Utf8, true);
+        match self.wrapped {
+            WrappedValues::Unwrap => field.with_metadata([("wasmill.json".to_owned(), "nested".to_owned())].into()),
+            WrappedValues::Reject | WrappedValues::Keep => field,
+        }
     }
 
     /// Whether the rules change nothing but to null: the column's values then need not travel back, a mask is enough.

@@ -11,14 +11,13 @@ use wasmill_engine::{Error, OriginalRecord, Payload, Read, Reject, Result, Sourc
 
 use super::position::Position;
 use crate::delta::rows::{FileChunk, FileRows, TableFile, TableRows};
-use crate::files::source::{Assembler, Converted, SKIP_TIME, convert};
-use crate::formats::row_to_json;
+use crate::files::source::{Assembler, SKIP_TIME};
+use crate::formats::{Converted, RowConversion, row_to_json};
 
 /// A file that is opened when its first rows are read.
 pub(super) struct FileReader {
-    shown: Arc<str>,
     assembler: Assembler,
-    wanted: SchemaRef,
+    conversion: RowConversion,
     table: Arc<TableRows>,
     file: TableFile,
     rows: Option<FileRows>,
@@ -33,11 +32,10 @@ impl FileReader {
         schema: &SchemaRef,
         (table, file): (Arc<TableRows>, TableFile),
         position: Position,
-    ) -> Self {
-        let shown: Arc<str> = shown.into();
-        let assembler = Assembler::new(Arc::clone(source), Arc::clone(&shown), Arc::clone(schema));
-        let wanted = assembler.decoded_schema();
-        Self { shown, assembler, wanted, table, file, rows: None, chunk: None, position }
+    ) -> Result<Self> {
+        let assembler = Assembler::new(Arc::clone(source), shown.into(), Arc::clone(schema));
+        let conversion = RowConversion::new(table.schema(), &assembler.decoded_schema()).map_err(|error| error.at(shown.to_owned()))?;
+        Ok(Self { assembler, conversion, table, file, rows: None, chunk: None, position })
     }
 
     /// Reads the next chunk that has rows behind the position. Those before it were read by an earlier run: they are passed over for a moment, and
@@ -89,7 +87,7 @@ impl SplitReader for FileReader {
             None => records,
         };
         let number = |row: u32| keep.as_ref().map_or(row, |keep| keep[row as usize]);
-        let Converted { records, keep: converted, bad } = convert(&rows, &self.wanted, &self.shown)?;
+        let Converted { records, keep: converted, bad } = self.conversion.convert(&rows)?;
         let rejects = bad.into_iter().map(|(row, bad)| -> Result<Reject> {
             let json = row_to_json(&rows, row as usize)?;
             Ok(self.assembler.reject(bad, first + u64::from(number(row)), OriginalRecord::Json(json)))

@@ -128,7 +128,7 @@ pub struct CsvConfig {
     pub header: bool,
     /// `null: [""]`
     ///
-    /// Fields that mean null when they stand without quotes. Fields in quotes are never null.
+    /// Fields that mean null when they stand without quotes; in columns other than text and binary also within quotes.
     pub null: Vec<String>,
     /// `splittable: false`
     ///

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use wasmill_engine::{Error, Result};
 
 use super::config::{FilesConfig, OnBadFile};
@@ -17,7 +19,8 @@ use super::input::Input;
 use super::listing;
 use super::reader::{header, json_framer, parquet};
 use crate::formats::csv::fields;
-use crate::formats::{Format, integer, is_number, plain_schema};
+use crate::formats::json::MAX_DEPTH;
+use crate::formats::{Format, is_number, plain_schema};
 
 /// At most so many records are looked at.
 const SAMPLE_RECORDS: usize = 1_000;
@@ -31,6 +34,8 @@ enum Shape {
     Unknown,
     Boolean,
     Integer,
+    /// Whole numbers of 64 bits, of which some have more digits than a float holds.
+    LargeInteger,
     Float,
     Text,
     List(Box<Shape>),
@@ -44,7 +49,7 @@ enum Shape {
 /// | values seen | type |
 /// |---|---|
 /// | whole numbers of 64 bits | `Int64` |
-/// | other numbers, or both | `Float64` |
+/// | other numbers, or both | `Float64`; `Utf8` where a whole number has more digits than a float holds |
 /// | `true`, `false` | `Boolean` |
 /// | texts, dates and times too; larger whole numbers; several of these kinds | `Utf8` |
 /// | arrays, objects | `List`, `Struct`; of an array or object and something else the first one seen |
@@ -141,7 +146,7 @@ pub(super) fn fields_of(config: &FilesConfig, path: &Path, content: Content, nam
 /// The type of a column that has these values, as JSON.
 pub(super) fn type_of(values: &[String]) -> DataType {
     let mut all = Shape::Unknown;
-    values.iter().filter_map(|value| serde_json::from_str(value).ok()).for_each(|value: Value| all.merge(Shape::of(&value)));
+    values.iter().filter_map(|value| serde_json::from_str(value).ok()).for_each(|value: &RawValue| all.merge(Shape::of(value, 1)));
     all.data_type()
 }
 
@@ -215,9 +220,9 @@ impl Sample {
 
     fn add(&mut self, config: &FilesConfig, names: &[String], record: &[u8]) {
         if names.is_empty() {
-            if let Ok(Value::Object(object)) = serde_json::from_slice(record) {
+            if let Ok(Entries(entries)) = serde_json::from_slice(record) {
                 self.records += 1;
-                object.into_iter().for_each(|(key, value)| merge_into(&mut self.root, &key, Shape::of(&value)));
+                entries.into_iter().for_each(|(key, value)| merge_into(&mut self.root, &key, Shape::of(value, 1)));
             }
             return;
         }
@@ -243,29 +248,71 @@ fn merge_into(columns: &mut Vec<(String, Shape)>, name: &str, shape: Shape) {
     }
 }
 
+/// The entries of an object, in order, their values as they are written: a number keeps its digits.
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
 impl Shape {
-    fn of(value: &Value) -> Self {
-        match value {
-            Value::Null => Self::Unknown,
-            Value::Bool(_) => Self::Boolean,
-            Value::Number(number) if number.is_i64() => Self::Integer,
-            Value::Number(number) if number.is_u64() => Self::Text,
-            Value::Number(_) => Self::Float,
-            Value::String(_) => Self::Text,
-            Value::Array(items) => {
+    fn of(value: &RawValue, depth: usize) -> Self {
+        let text = value.get();
+        match text.as_bytes().first() {
+            Some(b't' | b'f') => Self::Boolean,
+            Some(b'"') => Self::Text,
+            // The decoder refuses what is nested deeper.
+            Some(b'[' | b'{') if depth >= MAX_DEPTH => Self::Unknown,
+            Some(b'[') => {
                 let mut all = Self::Unknown;
-                items.iter().for_each(|item| all.merge(Self::of(item)));
+                let items: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
+                items.into_iter().for_each(|item| all.merge(Self::of(item, depth + 1)));
                 Self::List(Box::new(all))
             }
-            Value::Object(object) => Self::Object(object.iter().map(|(key, value)| (key.clone(), Self::of(value))).collect()),
+            Some(b'{') => {
+                let Entries(entries) = serde_json::from_str(text).unwrap_or(Entries(Vec::new()));
+                let mut columns = Vec::new();
+                entries.into_iter().for_each(|(key, value)| merge_into(&mut columns, &key, Self::of(value, depth + 1)));
+                Self::Object(columns)
+            }
+            Some(b'-' | b'0'..=b'9') => Self::of_number(text),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn of_number(text: &str) -> Self {
+        match text.parse::<i64>() {
+            _ if text.contains(['.', 'e', 'E']) => Self::Float,
+            Ok(value) if value.unsigned_abs() <= 1 << 53 => Self::Integer,
+            Ok(_) => Self::LargeInteger,
+            Err(_) => Self::Text,
         }
     }
 
     fn of_text(text: &str) -> Self {
         match text {
             "true" | "false" => Self::Boolean,
-            _ if integer(text).is_ok_and(|value| i64::try_from(value).is_ok()) && !text.contains(['.', 'e', 'E']) => Self::Integer,
-            _ if is_number(text) && text.contains(['.', 'e', 'E']) => Self::Float,
+            _ if is_number(text) => Self::of_number(text),
             _ => Self::Text,
         }
     }
@@ -280,8 +327,8 @@ impl Shape {
             }
             // The first one stays: a text column could not hold the other either.
             (Self::List(_) | Self::Object(_), _) | (_, Self::List(_) | Self::Object(_)) => {}
-            (Self::Integer, Self::Float) => *self = Self::Float,
-            (Self::Float, Self::Integer) => {}
+            (Self::Integer, wider @ (Self::Float | Self::LargeInteger)) => *self = wider,
+            (Self::Float | Self::LargeInteger, Self::Integer) => {}
             (mine, other) if *mine == other => {}
             _ => *self = Self::Text,
         }
@@ -291,7 +338,7 @@ impl Shape {
         match self {
             Self::Unknown | Self::Text => DataType::Utf8,
             Self::Boolean => DataType::Boolean,
-            Self::Integer => DataType::Int64,
+            Self::Integer | Self::LargeInteger => DataType::Int64,
             Self::Float => DataType::Float64,
             Self::List(items) => DataType::List(Arc::new(Field::new_list_field(items.data_type(), true))),
             Self::Object(columns) if columns.is_empty() => {

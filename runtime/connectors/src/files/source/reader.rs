@@ -1,7 +1,6 @@
 //! Reads one split: windows of bytes, cut into records, decoded into batches.
 
 pub(super) mod batch;
-pub(super) mod convert;
 mod guard;
 pub(super) mod header;
 pub(super) mod parquet;

@@ -65,7 +65,7 @@ impl Values {
             Self::Decimal { values, precision, scale } => {
                 Arc::new(primitive::<Decimal128Type>(values, nulls)?.with_precision_and_scale(*precision, *scale).map_err(unfit)?)
             }
-            Self::Timestamp { values, unit } => {
+            Self::Timestamp { values, unit, .. } => {
                 let zone = match field.data_type() {
                     DataType::Timestamp(_, zone) => zone.clone(),
                     _ => None,

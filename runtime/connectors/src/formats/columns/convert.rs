@@ -6,7 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{BadRecord, Column, Step, Texts, Values, offset};
 use crate::formats::number::{self, Misfit};
-use crate::formats::time::{NotATime, parse_date, parse_timestamp};
+use crate::formats::reading::{Reading, unit_name};
+use crate::formats::time::{NotATime, parse_date, parse_timestamp_cutting, unit_digits};
+use crate::formats::type_name::TypeName;
 
 impl Texts {
     /// Appends a text.
@@ -38,26 +40,20 @@ macro_rules! push_integer {
 }
 
 impl Column {
-    /// Appends a value that is a text: a JSON string, a field of CSV.
+    /// Appends a value that is a text: a JSON string, a field of CSV, a text of a column.
     ///
     /// # Errors
-    /// `wrong-type` or `bad-value`, `out-of-range`: see the table of `formats::json`. The column may have to be truncated then.
+    /// `wrong-type` or `bad-value`, `out-of-range`: see `docs/conversions.md`. The column may have to be truncated then.
     pub fn append_text(&mut self, text: &str) -> Step {
         match &mut self.values {
             Values::Text(texts) => texts.push(text)?,
             Values::Boolean(values) => values.append(match text {
                 "true" => true,
                 "false" => false,
+                _ if text.eq_ignore_ascii_case("true") => true,
+                _ if text.eq_ignore_ascii_case("false") => false,
                 _ => return Err(self.bad_value(text, "is not true or false")),
             }),
-            Values::Float32(values) => match parse_float(text) {
-                Ok(value) => values.push(value),
-                Err(misfit) => return Err(self.misfit(text, misfit)),
-            },
-            Values::Float64(values) => match parse_float(text) {
-                Ok(value) => values.push(value),
-                Err(misfit) => return Err(self.misfit(text, misfit)),
-            },
             Values::Binary { offsets, data } => {
                 if STANDARD.decode_vec(text, data).is_err() {
                     return Err(self.bad_value(text, "is not base64 with padding"));
@@ -68,7 +64,10 @@ impl Column {
                 Ok(days) => values.push(days),
                 Err(why) => return Err(self.not_a_time(text, why, "a date such as 2022-07-07")),
             },
-            Values::Timestamp { values, unit } => match parse_timestamp(text, *unit) {
+            Values::Timestamp { reading: Reading { epoch: Some(_), .. }, .. } if number::is_number(text) => {
+                return self.append_number(text);
+            }
+            Values::Timestamp { values, unit, reading } => match parse_timestamp_cutting(text, *unit, reading.cut) {
                 Ok(value) => values.push(value),
                 Err(why) => return Err(self.not_a_time(text, why, "a timestamp such as 2022-07-07T00:18:41")),
             },
@@ -87,15 +86,29 @@ impl Column {
     pub fn append_number(&mut self, text: &str) -> Step {
         match &mut self.values {
             Values::Text(texts) => texts.push(text)?,
-            Values::Float32(_) | Values::Float64(_) => return self.append_text(text),
-            Values::Timestamp { values, .. } => match push_integer!(values, number::integer(text)) {
-                Ok(()) => {}
-                Err(misfit) => return Err(self.misfit(text, misfit)),
-            },
-            Values::Boolean(_) | Values::Binary { .. } | Values::Date(_) => return Err(self.wrong_type("a number")),
+            Values::Timestamp { values, unit, reading: Reading { epoch: Some(epoch), cut, .. } } => {
+                match number::epoch(text, unit_digits(*epoch), unit_digits(*unit), *cut) {
+                    Ok(value) => values.push(value),
+                    Err(misfit) => return Err(self.misfit(text, misfit)),
+                }
+            }
+            Values::Boolean(_) | Values::Binary { .. } | Values::Date(_) | Values::Timestamp { .. } => {
+                return Err(self.wrong_type("a number"));
+            }
             Values::Null | Values::List { .. } | Values::Struct(_) | Values::Map { .. } => return Err(self.wrong_type("a number")),
             _ => self.push_number(text)?,
         }
+        self.added();
+        Ok(())
+    }
+
+    /// Appends the JSON text of a value to a column of text.
+    ///
+    /// # Errors
+    /// `wrong-type`: the column is not of text.
+    pub(in crate::formats) fn append_json(&mut self, json: &str) -> Step {
+        let Values::Text(texts) = &mut self.values else { return Err(self.wrong_type("JSON")) };
+        texts.push(json)?;
         self.added();
         Ok(())
     }
@@ -114,7 +127,7 @@ impl Column {
         Ok(())
     }
 
-    /// Pushes onto a vector of integers or decimals.
+    /// Pushes onto a vector of numbers.
     #[inline]
     fn push_number(&mut self, text: &str) -> Step {
         let pushed = match &mut self.values {
@@ -126,6 +139,8 @@ impl Column {
             Values::UInt16(values) => push_integer!(values, number::integer(text)),
             Values::UInt32(values) => push_integer!(values, number::integer(text)),
             Values::UInt64(values) => push_integer!(values, number::integer(text)),
+            Values::Float32(values) => number::float(text).map(|value| values.push(value)),
+            Values::Float64(values) => number::float(text).map(|value| values.push(value)),
             Values::Decimal { values, precision, scale } => number::decimal(text, *precision, *scale).map(|value| values.push(value)),
             _ => Err(Misfit::NotANumber),
         };
@@ -135,7 +150,7 @@ impl Column {
     /// The record holds something of another kind than the column.
     #[cold]
     pub(in crate::formats) fn wrong_type(&self, found: &str) -> Box<BadRecord> {
-        BadRecord::new("wrong-type", format!("{found} where {} is needed", self.field.data_type()))
+        wrong_type(found, self.field.data_type())
     }
 
     #[cold]
@@ -144,16 +159,8 @@ impl Column {
     }
 
     #[cold]
-    fn misfit(&self, text: &str, misfit: Misfit) -> Box<BadRecord> {
-        let (data_type, text) = (self.field.data_type(), quoted(text));
-        match misfit {
-            Misfit::NotANumber => BadRecord::new("bad-value", format!("{text} is not a number, and {data_type} is needed")),
-            Misfit::Fraction if matches!(data_type, DataType::Decimal128(..)) => {
-                BadRecord::new("bad-value", format!("{text} has more digits after the point than {data_type} holds"))
-            }
-            Misfit::Fraction => BadRecord::new("bad-value", format!("{text} is not a whole number, and {data_type} is needed")),
-            Misfit::Range => BadRecord::new("out-of-range", format!("{text} does not fit into {data_type}")),
-        }
+    fn misfit(&self, text: &str, why: Misfit) -> Box<BadRecord> {
+        misfit(&quoted(text), why, self.field.data_type())
     }
 
     #[cold]
@@ -161,40 +168,46 @@ impl Column {
         let (data_type, text) = (self.field.data_type(), quoted(text));
         match why {
             NotATime::Malformed => BadRecord::new("bad-value", format!("{text} is not {wanted}")),
-            NotATime::Range => BadRecord::new("out-of-range", format!("{text} does not fit into {data_type}")),
-            NotATime::Fraction => BadRecord::new("bad-value", format!("{text} has more digits after the second than {data_type} holds")),
+            NotATime::Range => misfit(&text, Misfit::Range, data_type),
+            NotATime::Fraction => misfit(&text, Misfit::Fraction, data_type),
         }
     }
 }
 
-/// The nearest float; the names of the floats that are no numbers are those of the plugin contract.
-fn parse_float<T: std::str::FromStr + Float>(text: &str) -> Result<T, Misfit> {
-    if !number::is_number(text) {
-        return match text {
-            "NaN" | "Infinity" | "-Infinity" => text.parse().map_err(|_| Misfit::NotANumber),
-            _ => Err(Misfit::NotANumber),
-        };
+/// A value of a kind that never becomes the type that is needed.
+#[cold]
+pub(in crate::formats) fn wrong_type(found: &str, needed: &DataType) -> Box<BadRecord> {
+    let mut message = format!("{found} where {} is needed", TypeName(needed));
+    if let DataType::Timestamp(unit, zone) = needed
+        && found.contains("number")
+    {
+        let zone = zone.as_ref().map_or_else(String::new, |zone| format!("{zone}, "));
+        message += &format!(": say what numbers count, as in `timestamp({}, {zone}epoch: ms)`", unit_name(*unit));
     }
-    match text.parse::<T>() {
-        Ok(value) if value.is_finite() => Ok(value),
-        Ok(_) => Err(Misfit::Range),
-        Err(_) => Err(Misfit::NotANumber),
+    if *needed == DataType::Utf8 {
+        message += ": the type `json` keeps it as its text";
     }
+    BadRecord::new("wrong-type", message)
 }
 
-trait Float {
-    fn is_finite(&self) -> bool;
-}
-
-impl Float for f32 {
-    fn is_finite(&self) -> bool {
-        f32::is_finite(*self)
-    }
-}
-
-impl Float for f64 {
-    fn is_finite(&self) -> bool {
-        f64::is_finite(*self)
+/// A value, as it is shown, that loses something in the type that is needed.
+#[cold]
+pub(in crate::formats) fn misfit(shown: &str, why: Misfit, needed: &DataType) -> Box<BadRecord> {
+    let name = TypeName(needed);
+    match (why, needed) {
+        (Misfit::NotANumber, _) => BadRecord::new("bad-value", format!("{shown} is not a number, and {name} is needed")),
+        (Misfit::Fraction, DataType::Decimal128(..)) => {
+            BadRecord::new("bad-value", format!("{shown} has more digits after the point than {name} holds"))
+        }
+        (Misfit::Fraction, DataType::Timestamp(unit, zone)) => {
+            let zone = zone.as_ref().map_or_else(String::new, |zone| format!("{zone}, "));
+            let way_out = format!("`timestamp({}, {zone}cut)` cuts them", unit_name(*unit));
+            BadRecord::new("bad-value", format!("{shown} has more digits of a second than {name} holds: {way_out}"))
+        }
+        (Misfit::Fraction, DataType::Date32) => BadRecord::new("bad-value", format!("{shown} is not midnight, and {name} is needed")),
+        (Misfit::Fraction, _) => BadRecord::new("bad-value", format!("{shown} is not a whole number, and {name} is needed")),
+        (Misfit::Digits, _) => BadRecord::new("bad-value", format!("{shown} has more digits than {name} holds")),
+        (Misfit::Range, _) => BadRecord::new("out-of-range", format!("{shown} does not fit into {name}")),
     }
 }
 

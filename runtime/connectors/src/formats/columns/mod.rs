@@ -1,6 +1,6 @@
 //! Columns under construction: flat vectors that take one value after another and can be cut back to an earlier row.
 //!
-//! This is where text becomes typed; JSON and CSV share it. `formats::json` documents the conversions.
+//! This is where text becomes typed; JSON, CSV and columns of text share it. `docs/conversions.md` has the table.
 
 mod build;
 mod convert;
@@ -11,7 +11,11 @@ use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{DataType, Field, FieldRef, Fields, TimeUnit};
 use wasmill_engine::{Error, Result};
 
+pub(super) use convert::{misfit, quoted, wrong_type};
+
 use super::keys::Keys;
+use super::reading::{AsJson, Reading, bare_field};
+use super::type_name::TypeName;
 
 /// Why a record could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +75,7 @@ pub(super) enum Values {
     Text(Texts),
     Binary { offsets: Vec<i32>, data: Vec<u8> },
     Date(Vec<i32>),
-    Timestamp { values: Vec<i64>, unit: TimeUnit },
+    Timestamp { values: Vec<i64>, unit: TimeUnit, reading: Reading },
     List { offsets: Vec<i32>, items: Box<Column> },
     Struct(Object),
     Map { offsets: Vec<i32>, keys: Box<Column>, values: Box<Column> },
@@ -81,6 +85,7 @@ pub(super) enum Values {
 pub(super) struct Texts {
     pub(super) offsets: Vec<i32>,
     pub(super) data: String,
+    pub(super) json: AsJson,
 }
 
 /// The columns of an object, found by key.
@@ -112,7 +117,7 @@ impl Column {
     /// Configuration: the type can't be decoded from text.
     pub fn new(field: FieldRef) -> Result<Self> {
         let values = Values::new(&field)?;
-        Ok(Self { field, values, validity: NullBufferBuilder::new(0), len: 0 })
+        Ok(Self { field: bare_field(&field), values, validity: NullBufferBuilder::new(0), len: 0 })
     }
 
     /// How many values it has.
@@ -146,6 +151,12 @@ impl Column {
         self.validity.append_non_null();
     }
 
+    /// Whether it keeps every value as JSON text.
+    #[inline]
+    pub(super) fn holds_json(&self) -> bool {
+        matches!(&self.values, Values::Text(texts) if texts.json == AsJson::Value)
+    }
+
     /// Appends a null.
     ///
     /// # Errors
@@ -153,7 +164,7 @@ impl Column {
     #[inline]
     pub fn append_null(&mut self) -> Step {
         if !self.field.is_nullable() {
-            return Err(BadRecord::new("null-value", format!("a null where {} is needed", self.field.data_type())));
+            return Err(BadRecord::new("null-value", format!("a null where {} is needed", TypeName(self.field.data_type()))));
         }
         self.append_masked();
         Ok(())
@@ -164,6 +175,12 @@ impl Column {
         self.values.fill();
         self.len += 1;
         self.validity.append_null();
+    }
+
+    /// Appends a value that stands for none, in place of one that did not fit.
+    pub(super) fn append_blank(&mut self) {
+        self.values.fill();
+        self.added();
     }
 
     /// Closes a list or a map whose items have been added.
@@ -201,10 +218,10 @@ impl Values {
             T::Float32 => Self::Float32(Vec::new()),
             T::Float64 => Self::Float64(Vec::new()),
             T::Decimal128(precision, scale) => Self::Decimal { values: Vec::new(), precision: *precision, scale: *scale },
-            T::Utf8 => Self::Text(Texts { offsets: vec![0], data: String::new() }),
+            T::Utf8 => Self::Text(Texts { offsets: vec![0], data: String::new(), json: Reading::of(field).json }),
             T::Binary => Self::Binary { offsets: vec![0], data: Vec::new() },
             T::Date32 => Self::Date(Vec::new()),
-            T::Timestamp(unit, _) => Self::Timestamp { values: Vec::new(), unit: *unit },
+            T::Timestamp(unit, _) => Self::Timestamp { values: Vec::new(), unit: *unit, reading: Reading::of(field) },
             T::List(item) => Self::List { offsets: vec![0], items: Box::new(Column::new(item.clone())?) },
             T::Struct(fields) => Self::Struct(Object::new(fields)?),
             T::Map(entries, _) => match entries.data_type() {
@@ -279,7 +296,7 @@ fn cut(offsets: &mut Vec<i32>, len: usize) -> usize {
 
 fn undecodable(field: &Field) -> Error {
     Error::configuration(format!("column {}: the type {} can't be read from text", field.name(), field.data_type()))
-        .hint("use Boolean, an integer, a float, Decimal128, Utf8, Binary, Date32, Timestamp, List, Struct or Map")
+        .hint("use bool, an integer, a float, decimal, text, binary, date, timestamp, list, struct or map")
 }
 
 /// A column of one value, read from its text; `None` is a null. The inner error says why the text does not fit.

@@ -11,6 +11,7 @@ use wasmill_engine::{Error, Result};
 use crate::formats::RecordDecoder;
 use crate::formats::columns::{BadRecord, Column, Object, Step};
 use crate::formats::json::decode_cell;
+use crate::formats::reading::without_reading;
 
 /// How CSV is written.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ impl CsvDecoder {
             let error = Error::configuration(format!("the header has no column {:?}; it has {}", field.name(), header.join(", ")));
             return Err(error.hint("is `csv.delimiter` right, and does the file have a header (`csv.header`)?"));
         }
-        Ok(Self { schema, options, root, rows: 0, targets, absent })
+        Ok(Self { schema: without_reading(&schema), options, root, rows: 0, targets, absent })
     }
 
     fn decode(&mut self, record: &str) -> Step {
@@ -96,12 +97,14 @@ impl CsvDecoder {
 
 fn append(column: &mut Column, text: &str, quoted: bool, null: &[String]) -> Step {
     let data_type = column.field.data_type();
-    let may_be_null = !quoted || !matches!(data_type, DataType::Utf8);
+    // Where a text may be empty, quotes tell an empty one from none; many writers put them around everything, so elsewhere they mean nothing.
+    let may_be_null = !quoted || !matches!(data_type, DataType::Utf8 | DataType::Binary);
     if may_be_null && null.iter().any(|null| null == text) {
         return column.append_null();
     }
     match data_type {
         DataType::List(_) | DataType::Struct(_) | DataType::Map(..) => decode_cell(text, column),
+        _ if column.holds_json() => decode_cell(text, column),
         _ => column.append_text(text),
     }
 }

@@ -210,6 +210,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Steps over a value and returns its text, checked as by [`skip`](Self::skip).
+    pub fn raw(&mut self, depth: usize) -> Step<&'a str> {
+        self.peek();
+        let start = self.at;
+        self.skip(depth)?;
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
     fn skip_string(&mut self) -> Step {
         self.at += 1;
         loop {

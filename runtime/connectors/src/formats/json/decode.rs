@@ -11,6 +11,7 @@ use wasmill_engine::{Error, Result};
 use super::cursor::{Cursor, JsonText};
 use super::watch::Watch;
 use crate::formats::columns::{BadRecord, Column, Object, Step, Values};
+use crate::formats::reading::{AsJson, without_reading};
 use crate::formats::{RecordDecoder, Unknown};
 
 /// One record may fill at most this many cells of nested columns: `[{},{},…]` is short as text and long as columns.
@@ -49,7 +50,7 @@ impl JsonDecoder {
     /// Configuration: a column's type can't be read from JSON.
     pub fn new(schema: SchemaRef) -> Result<Self> {
         let root = Object::new(schema.fields())?;
-        Ok(Self { schema, root, rows: 0, state: Scratch::default() })
+        Ok(Self { schema: without_reading(&schema), root, rows: 0, state: Scratch::default() })
     }
 }
 
@@ -213,6 +214,9 @@ fn decode_value(cursor: &mut Cursor<'_>, column: &mut Column, depth: usize, stat
 #[inline]
 fn decode_text(cursor: &mut Cursor<'_>, column: &mut Column, state: &mut Scratch) -> Step {
     if let Values::Text(texts) = &mut column.values {
+        if texts.json == AsJson::Value {
+            return decode_json(cursor, column, 0);
+        }
         match cursor.string()? {
             JsonText::Plain(text) => texts.push(text)?,
             JsonText::Escaped(plain) => {
@@ -228,10 +232,7 @@ fn decode_text(cursor: &mut Cursor<'_>, column: &mut Column, state: &mut Scratch
 }
 
 fn decode_array(cursor: &mut Cursor<'_>, column: &mut Column, depth: usize, state: &mut Scratch) -> Step {
-    let Values::List { items, .. } = &mut column.values else {
-        cursor.skip(depth)?;
-        return Err(column.wrong_type("an array"));
-    };
+    let Values::List { items, .. } = &mut column.values else { return decode_other(cursor, column, depth, "an array") };
     cursor.enter(depth)?;
     if cursor.peek() == Some(b']') {
         cursor.advance(1);
@@ -260,11 +261,23 @@ fn decode_braces(cursor: &mut Cursor<'_>, column: &mut Column, depth: usize, sta
             decode_entries(cursor, keys, values, depth, state)?;
             column.close_items()
         }
-        _ => {
-            cursor.skip(depth)?;
-            Err(column.wrong_type("an object"))
-        }
+        _ => decode_other(cursor, column, depth, "an object"),
     }
+}
+
+/// An array or an object that is no value of the column: its JSON text, for a column that takes it.
+#[cold]
+fn decode_other(cursor: &mut Cursor<'_>, column: &mut Column, depth: usize, what: &str) -> Step {
+    if matches!(&column.values, Values::Text(texts) if texts.json != AsJson::No) {
+        return decode_json(cursor, column, depth);
+    }
+    cursor.skip(depth)?;
+    Err(column.wrong_type(what))
+}
+
+/// The text of the next value, as it is written.
+fn decode_json(cursor: &mut Cursor<'_>, column: &mut Column, depth: usize) -> Step {
+    column.append_json(cursor.raw(depth)?)
 }
 
 fn decode_entries(cursor: &mut Cursor<'_>, keys: &mut Column, values: &mut Column, depth: usize, state: &mut Scratch) -> Step {

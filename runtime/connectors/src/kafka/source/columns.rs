@@ -12,6 +12,7 @@ use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use wasmill_engine::{Error, Result};
 
 pub use crate::formats::VALUE_COLUMN;
+use crate::formats::reading::without_reading;
 use crate::formats::{BadRecord, Step, Values, plain_schema};
 use crate::kafka::config::{KafkaConfig, KafkaFormat, Tombstones};
 use crate::kafka::queue::{Message, Messages};
@@ -85,7 +86,7 @@ impl Columns {
         };
         let text_key = schema.field_with_name(KEY_COLUMN).is_ok_and(|field| *field.data_type() == DataType::Utf8);
         let (tombstones, max_record) = (config.tombstones, config.max_record_bytes());
-        Ok(Self { schema: Arc::clone(schema), columns, values, tombstones, max_record, text_key })
+        Ok(Self { schema: without_reading(schema), columns, values, tombstones, max_record, text_key })
     }
 
     /// Decodes a message as the next row.

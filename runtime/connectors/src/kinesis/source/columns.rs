@@ -11,6 +11,7 @@ use wasmill_engine::{Error, Result};
 
 use super::config::{KinesisConfig, KinesisFormat};
 use super::records::Record;
+use crate::formats::reading::without_reading;
 use crate::formats::{BadRecord, Step, Values, plain_schema};
 
 /// The reserved column that holds a record's stream: text.
@@ -67,7 +68,7 @@ impl Columns {
             KinesisFormat::Json => Values::json(values)?,
             KinesisFormat::Raw => Values::raw(&values)?,
         };
-        Ok(Self { schema: Arc::clone(schema), columns, values, max_record: config.max_record_bytes() })
+        Ok(Self { schema: without_reading(schema), columns, values, max_record: config.max_record_bytes() })
     }
 
     /// Decodes a record as the next row.

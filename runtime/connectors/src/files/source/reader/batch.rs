@@ -13,12 +13,15 @@ use wasmill_engine::{Batch, Error, Lineage, OriginalRecord, Payload, Reject, Res
 
 use crate::files::source::{PATH_COLUMN, POSITION_COLUMN, folders};
 use crate::formats::BadRecord;
+use crate::formats::reading::without_reading;
 
 /// Makes batches of a source's schema for one file.
 pub struct Assembler {
     source: Arc<str>,
     partition: Arc<str>,
     schema: SchemaRef,
+    /// The same as it comes out: without choices of reading.
+    given: SchemaRef,
     columns: Vec<From>,
 }
 
@@ -58,7 +61,7 @@ impl Assembler {
                 }
             })
             .collect();
-        Self { source, partition, schema, columns }
+        Self { source, partition, given: without_reading(&schema), schema, columns }
     }
 
     /// With the columns that stand in the names of the file's folders, as far as the file has none of that name; where only its records
@@ -86,7 +89,7 @@ impl Assembler {
         Ok(self)
     }
 
-    /// The columns that are decoded: neither the reserved ones nor those of folders.
+    /// The columns that are decoded, with how they are read: neither the reserved ones nor those of folders.
     pub fn decoded_schema(&self) -> SchemaRef {
         let of = |(field, from): (&FieldRef, &From)| match from {
             From::Decoded(_) => Some(Arc::clone(field)),
@@ -116,7 +119,7 @@ impl Assembler {
         };
         let columns = self.columns.iter().map(column).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let records = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+        let records = RecordBatch::try_new_with_options(self.given.clone(), columns, &options)
             .map_err(|error| Error::bug(format!("decoded columns do not make a batch: {error}")).caused_by(error))?;
         let chunk = SourceChunk { source: self.source.clone(), partition: self.partition.clone(), payload };
         Ok(Batch { records, lineage: Lineage::of_source(Arc::new(chunk)).through(keep) })

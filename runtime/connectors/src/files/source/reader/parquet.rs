@@ -1,5 +1,6 @@
 //! Reads one row group of a Parquet file.
 
+mod int96;
 pub mod whole;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +17,6 @@ use serde_json::Value;
 use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, SplitReader};
 
 use super::batch::Assembler;
-use super::convert::{Converted, check_columns, convert};
 use crate::files::source::Shared;
 use crate::files::source::content::{Content, Noted, Unreadable};
 use crate::files::source::damage::damaged;
@@ -24,7 +24,7 @@ use crate::files::source::identity::Position;
 use crate::files::source::input::SKIP_TIME;
 use crate::files::source::late::{LateColumns, fail_with};
 use crate::files::source::naming;
-use crate::formats::{plain_schema, row_to_json};
+use crate::formats::{Converted, RowConversion, plain_schema, row_to_json};
 
 /// Rows are decoded in batches of at most this many.
 const MOST_ROWS: usize = 65_536;
@@ -62,7 +62,8 @@ fn metadata(content: &Content, path: &Path) -> Result<ArrowReaderMetadata> {
     let inner = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
     let content = Noted { inner, unreadable: Unreadable::default() };
     guarded(path, || {
-        ArrowReaderMetadata::load(&content, ArrowReaderOptions::new()).map_err(|error| failed(path, error, &content.unreadable))
+        let metadata = ArrowReaderMetadata::load(&content, ArrowReaderOptions::new());
+        metadata.and_then(int96::in_micros).map_err(|error| failed(path, error, &content.unreadable))
     })
 }
 
@@ -87,10 +88,10 @@ fn failed(path: &Path, error: impl std::error::Error + Send + Sync + 'static, un
 pub struct GroupReader {
     path: Arc<str>,
     assembler: Assembler,
-    reader: Option<ParquetRecordBatchReader>,
+    reader: Option<Reader>,
     /// Rows that were read and not returned.
-    pending: Option<RecordBatch>,
-    wanted: SchemaRef,
+    pending: Option<Rows>,
+    conversion: RowConversion,
     /// The number of the group's first row in the file.
     first: u64,
     position: Position,
@@ -110,20 +111,60 @@ struct Builder {
     metadata: ArrowReaderMetadata,
     group: usize,
     mask: ProjectionMask,
+    /// The same file with its 96-bit times in nanoseconds, and the columns that hold some.
+    nanos: Option<(ArrowReaderMetadata, ProjectionMask)>,
+}
+
+struct Reader {
+    rows: ParquetRecordBatchReader,
+    /// Reads the columns with 96-bit times a second time, batch by batch.
+    nanos: Option<ParquetRecordBatchReader>,
+}
+
+/// Some rows, and those of their columns that were read twice.
+struct Rows {
+    rows: RecordBatch,
+    nanos: Option<RecordBatch>,
+}
+
+impl Rows {
+    fn slice(&self, offset: usize, length: usize) -> Self {
+        Self { rows: self.rows.slice(offset, length), nanos: self.nanos.as_ref().map(|nanos| nanos.slice(offset, length)) }
+    }
+}
+
+impl Builder {
+    fn build(self, unreadable: &Unreadable, batch_rows: usize) -> Result<Reader, parquet::errors::ParquetError> {
+        let open = |inner: Content, metadata: ArrowReaderMetadata, mask: ProjectionMask| {
+            let content = Noted { inner, unreadable: unreadable.clone() };
+            ParquetRecordBatchReaderBuilder::new_with_metadata(content, metadata)
+                .with_row_groups(vec![self.group])
+                .with_projection(mask)
+                .with_batch_size(batch_rows)
+                .build()
+        };
+        let nanos = match self.nanos {
+            Some((metadata, mask)) => Some(open(self.content.try_clone()?, metadata, mask)?),
+            None => None,
+        };
+        Ok(Reader { rows: open(self.content, self.metadata, self.mask)?, nanos })
+    }
 }
 
 impl GroupReader {
     /// Opens a row group at a position.
     ///
     /// # Errors
-    /// Environment: the file is not Parquet. Configuration: a column is missing or of a type that does not convert.
+    /// Environment: the file is not Parquet. Configuration: a column is missing or of a type that is not supported.
     pub fn open(shared: &Arc<Shared>, path: &Path, content: Content, group: u64, position: Position) -> Result<Self> {
         let metadata = metadata(&content, path)?;
         let name: Arc<str> = naming::name_of(path).into();
         let assembler = Assembler::new(shared.name.clone(), name.clone(), shared.schema.clone());
         let assembler = assembler.with_folders(path, Some(&|name: &str| metadata.schema().index_of(name).is_ok()))?;
         let wanted = assembler.decoded_schema();
-        check_columns(&wanted, metadata.schema()).map_err(|error| error.at(name.to_string()))?;
+        let nanos = int96::in_nanos(&metadata, &wanted).map_err(|error| failed(path, error, &Unreadable::default()))?;
+        let twice = nanos.as_ref().map_or_else(|| Arc::new(Schema::empty()), |(_, _, twice)| Arc::clone(twice));
+        let conversion = RowConversion::reading_twice(metadata.schema(), &wanted, &twice).map_err(|error| error.at(name.to_string()))?;
         let late = shared.late.of(&shared.schema, metadata.schema().fields().iter().map(|field| field.name().as_str()));
         if shared.late.mode == LateColumns::Fail && !late.is_empty() {
             let fields = plain_schema(metadata.schema())?;
@@ -140,13 +181,14 @@ impl GroupReader {
         let mask = projection(&metadata, &wanted);
         let bytes_a_row = compressed_size(&groups[index], &mask) as f64 / rows.max(1) as f64;
         let skip = usize::try_from(position.offset.min(rows)).unwrap_or(usize::MAX);
-        let builder = Some(Builder { content, metadata, group: index, mask });
+        let nanos = nanos.map(|(metadata, mask, _)| (metadata, mask));
+        let builder = Some(Builder { content, metadata, group: index, mask, nanos });
         Ok(Self {
             path: name,
             assembler,
             reader: None,
             pending: None,
-            wanted,
+            conversion,
             first,
             position,
             bytes_a_row,
@@ -160,12 +202,7 @@ impl GroupReader {
 
     fn build(&mut self, max_rows: usize) -> Result<()> {
         let Some(builder) = self.builder.take() else { return Ok(()) };
-        let content = Noted { inner: builder.content, unreadable: self.unreadable.clone() };
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(content, builder.metadata)
-            .with_row_groups(vec![builder.group])
-            .with_projection(builder.mask)
-            .with_batch_size(max_rows.min(MOST_ROWS))
-            .build();
+        let reader = builder.build(&self.unreadable, max_rows.min(MOST_ROWS));
         self.reader = Some(reader.map_err(|error| failed(Path::new(&*self.path), error, &self.unreadable))?);
         Ok(())
     }
@@ -179,24 +216,26 @@ impl GroupReader {
                 return Ok(false);
             }
             let Some(rows) = self.next_rows(self.skip)? else { break };
-            self.skip -= rows.num_rows();
+            self.skip -= rows.rows.num_rows();
         }
         Ok(true)
     }
 
     /// The next rows of the group, at most `max_rows`.
-    fn next_rows(&mut self, max_rows: usize) -> Result<Option<RecordBatch>> {
+    fn next_rows(&mut self, max_rows: usize) -> Result<Option<Rows>> {
         let rows = match (self.pending.take(), &mut self.reader) {
             (Some(rows), _) => rows,
-            (None, Some(reader)) => match reader.next() {
-                None => return Ok(None),
-                Some(rows) => rows.map_err(|error| failed(Path::new(&*self.path), error, &self.unreadable))?,
-            },
+            (None, Some(reader)) => {
+                let both = (reader.rows.next().transpose(), reader.nanos.as_mut().and_then(Iterator::next).transpose());
+                let failed = |error| failed(Path::new(&*self.path), error, &self.unreadable);
+                let (Some(rows), nanos) = (both.0.map_err(failed)?, both.1.map_err(failed)?) else { return Ok(None) };
+                Rows { rows, nanos }
+            }
             (None, None) => return Ok(None),
         };
-        let count = rows.num_rows().min(max_rows);
-        if count < rows.num_rows() {
-            self.pending = Some(rows.slice(count, rows.num_rows() - count));
+        let count = rows.rows.num_rows().min(max_rows);
+        if count < rows.rows.num_rows() {
+            self.pending = Some(rows.slice(count, rows.rows.num_rows() - count));
         }
         Ok(Some(rows.slice(0, count)))
     }
@@ -231,8 +270,8 @@ impl GroupReader {
         if !self.pass_over()? {
             return Ok(Read::Skipping);
         }
-        let Some(rows) = self.next_rows(max_rows)? else { return Ok(Read::End) };
-        let Converted { records, keep, bad } = convert(&rows, &self.wanted, &self.path)?;
+        let Some(Rows { rows, nanos }) = self.next_rows(max_rows)? else { return Ok(Read::End) };
+        let Converted { records, keep, bad } = self.conversion.convert_twice(&rows, nanos.as_ref())?;
         let (first, count) = (self.first + self.position.offset, rows.num_rows());
         self.position.offset += count as u64;
         // Rejected rows count too: the dead letters hold only the columns that were read.

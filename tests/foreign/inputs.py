@@ -1,0 +1,73 @@
+"""Writes one input of the tests of values: `inputs.py NAME FOLDER`."""
+
+import datetime
+import os
+import sys
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import write_deltalake
+
+name, folder = sys.argv[1:]
+os.makedirs(folder, exist_ok=True)
+
+
+def write(table, file="a", **options):
+    pq.write_table(table, f"{folder}/{file}.parquet", **options)
+
+
+def column(values, data_type):
+    write(pa.table({"id": pa.array([1, 2], pa.int64()), "v": pa.array(values, data_type)}))
+
+
+place = pa.struct([("lat", pa.float64()), ("lon", pa.float64())])
+# Julian days hold years that a nanosecond in 64 bits does not reach.
+times = pa.array([datetime.datetime(1, 1, 1), datetime.datetime(2022, 7, 7, 0, 18, 41, 1), datetime.datetime(9999, 12, 31, 23, 59, 59, 999_999)], pa.timestamp("us"))
+match name:
+    case "struct":
+        write(pa.table({"id": [1, 2], "c": pa.array([{"lat": 1.0, "lon": 2.0}, None], place)}))
+    case "struct-list":
+        write(pa.table({"id": [1], "c": pa.array([[{"lat": 1.0, "lon": 2.0}]], pa.list_(place))}))
+    case "structs-of-files":
+        a, b, c = ("a", pa.int64()), ("b", pa.string()), ("c", pa.bool_())
+        for number, (fields, value) in enumerate(
+            [((a, b), {"a": 1, "b": "x"}), ((b, a, c), {"b": "y", "a": 2, "c": True}), ((b,), {"b": "z"})], 1
+        ):
+            write(pa.table({"id": [number], "s": pa.array([value], pa.struct(fields))}), str(number))
+    case "delta":
+        table = pa.table({"id": [1, 2], "c": pa.array([{"lat": 1.0, "lon": 2.0}, {"lat": 3.0, "lon": 4.0}], place), "f": [2.75, 3.0]})
+        write_deltalake(folder, table)
+    case "int96":
+        write(pa.table({"id": [1, 2, 3], "ts": times}), use_deprecated_int96_timestamps=True)
+        nanos = pa.array([1_657_153_121_000_001_500], pa.timestamp("ns"))
+        write(pa.table({"id": [4], "ts": nanos}), "b", use_deprecated_int96_timestamps=True)
+    case "int96-nested":
+        rows = pa.array([[{"ts": times[2].as_py()}, {"ts": None}]], pa.list_(pa.struct([("ts", pa.timestamp("us"))])))
+        write(pa.table({"id": [1], "c": rows}), use_deprecated_int96_timestamps=True)
+    case "float-later":
+        for number, (value, data_type) in enumerate([(1, pa.int64()), (2.75, pa.float64()), (3.0, pa.float64())], 1):
+            write(pa.table({"id": [number], "v": pa.array([value], data_type)}), str(number))
+    case "int64-later":
+        for number, (value, data_type) in enumerate([(1, pa.int32()), (2**40, pa.int64()), (3, pa.int64())], 1):
+            write(pa.table({"id": pa.array([value], data_type)}), str(number))
+    case "pins":
+        texts = ["title", "unique_id", "description", "poster_name", "tag_list", "is_image_or_video", "image_src", "save_location", "category"]
+        columns = {text: ["x", "y", "z"] for text in texts}
+        write(pa.table({"index": [7.0, 8.5, None], "follower_count": ["5k", "1", "3"], "downloaded": [1.0, 1.0, 1.0], **columns}))
+    case "binary":
+        column([b"a", b"\xff"], pa.binary())
+    case "date":
+        column([datetime.date(2024, 1, 1), datetime.date(1970, 1, 2)], pa.date32())
+    case "decimal":
+        column([Decimal("1.55"), Decimal("2.00")], pa.decimal128(10, 2))
+    case "int64":
+        column([2**53 + 1, 3], pa.int64())
+    case "timestamp":
+        column([datetime.datetime(2024, 1, 1, 1, 2, 3, 456_789), datetime.datetime(2024, 1, 1)], pa.timestamp("us"))
+    case "text":
+        column(["True", "1e2"], pa.string())
+    case _:
+        sys.exit(f"no input {name}")
+sys.stdout.flush()
+os._exit(0)
