@@ -1,6 +1,8 @@
 //! End-to-end tests: the real binary, real plugins, real files and tables; what is written is read back by a foreign reader.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Each server of the tests brings the proxy along, and these tests use several.
+#![allow(clippy::duplicate_mod)]
 
 mod batch_and_stream;
 mod connect_layout;

@@ -26,8 +26,11 @@ pub enum Action {
     /// The same with an error of AWS's services that speak JSON.
     AnswerJson(u16, &'static str),
     /// The server gets another body, and the client what is made of the answer's.
-    Change(Vec<u8>, Arc<dyn Fn(&str) -> Option<String> + Send + Sync>),
+    Change(Vec<u8>, Changes),
 }
+
+/// What becomes of an answer's body; nothing where it stays as it is.
+pub type Changes = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 impl Control {
     /// One request: to the server, and its answer back or nowhere.

@@ -2,6 +2,8 @@
 //! committed nowhere, with sinks of every kind. `fixtures/first_version/README.md` says how they were made.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Each server of the tests brings the proxy along, and these tests use several.
+#![allow(clippy::duplicate_mod)]
 
 mod kafka_broker;
 mod kinesis_server;

@@ -8,6 +8,8 @@
 //! `kinesis_sink` shows that what it does instead is at least once, and in order.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Each server of the tests brings the proxy along, and these tests use several.
+#![allow(clippy::duplicate_mod)]
 
 mod kafka_broker;
 mod kinesis_server;

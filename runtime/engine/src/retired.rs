@@ -24,7 +24,7 @@ impl Retired {
     /// # Errors
     /// A bug, or damage: the bytes are no whole number of records.
     pub fn new(form: RecordForm, records: &[u8]) -> Result<Self> {
-        if form.key_bytes == 0 || form.key_bytes > form.record_bytes || records.len() % form.record_bytes != 0 {
+        if form.key_bytes == 0 || form.key_bytes > form.record_bytes || !records.len().is_multiple_of(form.record_bytes) {
             return Err(Error::bug(format!("{} bytes are no records of {form:?}", records.len())));
         }
         let mut sorted: Vec<&[u8]> = records.chunks_exact(form.record_bytes).collect();

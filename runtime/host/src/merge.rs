@@ -113,8 +113,11 @@ mod tests {
 
     use super::*;
 
-    /// Parts of a batch of eight rows, each with what it sends (rows of the part) and rejects (rows of the part).
-    fn merged(parts: &[(Range<usize>, Option<Vec<u32>>, &[u32])]) -> Option<(Vec<i64>, Option<Vec<u32>>)> {
+    /// A part of a batch: its rows, what it sends and what it rejects, by rows of the part.
+    type Part<'a> = (Range<usize>, Option<Vec<u32>>, &'a [u32]);
+
+    /// Merges parts of a batch of eight rows.
+    fn merged(parts: &[Part<'_>]) -> Option<(Vec<i64>, Option<Vec<u32>>)> {
         let column = |rows: &[u32]| Arc::new(Int64Array::from_iter_values(rows.iter().map(|&row| i64::from(row)))) as ArrayRef;
         let table = |rows: &[u32]| RecordBatch::try_from_iter([("row", column(rows))]).unwrap();
         let reject = |&row: &u32| RowReject { row, code: "bad".to_owned(), column: None, message: String::new() };
@@ -139,7 +142,7 @@ mod tests {
     }
 
     /// The rows, where the origins name all of them.
-    fn named(parts: &[(Range<usize>, Option<Vec<u32>>, &[u32])]) -> Option<Vec<i64>> {
+    fn named(parts: &[Part<'_>]) -> Option<Vec<i64>> {
         let (rows, origins) = merged(parts)?;
         (rows == origins?.into_iter().map(i64::from).collect::<Vec<_>>()).then_some(rows)
     }

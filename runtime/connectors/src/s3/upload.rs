@@ -227,10 +227,8 @@ async fn send(notes: Arc<UploadNotes>, epoch: UploadEpoch, key: String, mut part
         }
     };
     drop(sending);
-    if !matches!(outcome, Ok(true)) {
-        if bucket.drop_upload(&key, &id).await.is_ok() {
-            notes.settled(&key);
-        }
+    if !matches!(outcome, Ok(true)) && bucket.drop_upload(&key, &id).await.is_ok() {
+        notes.settled(&key);
     }
     if !outcome.map_err(failed)? {
         return Ok(None);

@@ -10,7 +10,7 @@ pub struct Gunzip<R: BufRead>(State<R>);
 
 enum State<R: BufRead> {
     Between(R),
-    Member(GzDecoder<R>),
+    Member(Box<GzDecoder<R>>),
     End,
 }
 
@@ -32,7 +32,7 @@ impl<R: BufRead> Read for Gunzip<R> {
             self.0 = match std::mem::replace(&mut self.0, State::End) {
                 State::Member(member) => State::Between(member.into_inner()),
                 State::Between(mut packed) => match is_at_member(&mut packed)? {
-                    true => State::Member(GzDecoder::new(packed)),
+                    true => State::Member(Box::new(GzDecoder::new(packed))),
                     false => return Ok(0),
                 },
                 State::End => return Ok(0),

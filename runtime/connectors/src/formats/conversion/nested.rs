@@ -19,8 +19,11 @@ pub(super) fn key_and_value(entries: &Field) -> Option<(&FieldRef, &FieldRef)> {
     }
 }
 
+/// The position of the field that a wanted one is made of, where there is one, and how.
+pub(super) type Match = (Option<usize>, Conversion);
+
 /// For each wanted field the one of that name and its conversion; nothing where no field has a name in common.
-pub(super) fn matched(fields: &Fields, wanted: &Fields) -> Result<Option<Vec<(Option<usize>, Conversion)>>> {
+pub(super) fn matched(fields: &Fields, wanted: &Fields) -> Result<Option<Vec<Match>>> {
     let matched = wanted.iter().map(|wanted| match fields.find(wanted.name()) {
         Some((index, field)) => Ok((Some(index), Conversion::new(field.data_type(), wanted)?)),
         None => Ok((None, Conversion::new(&DataType::Null, wanted)?)),
@@ -30,7 +33,7 @@ pub(super) fn matched(fields: &Fields, wanted: &Fields) -> Result<Option<Vec<(Op
     Ok((any || wanted.is_empty() || fields.is_empty()).then_some(matched))
 }
 
-pub(super) fn structure(column: &ArrayRef, fields: &[(Option<usize>, Conversion)], to: &Field) -> Result<(ArrayRef, Misfits)> {
+pub(super) fn structure(column: &ArrayRef, fields: &[Match], to: &Field) -> Result<(ArrayRef, Misfits)> {
     let found = column.as_struct();
     let DataType::Struct(wanted) = to.data_type() else { return Err(mismatch(to)) };
     let nulls = found.nulls();
