@@ -142,6 +142,16 @@ impl UploadNotes {
         Ok(())
     }
 
+    /// Whether the note of a key is still there. Another process that took over removes it where it finds no upload: an upload that begins later would be found by
+    /// nobody.
+    pub(super) async fn is_noted(&self, key: &str) -> Result<bool, Failure> {
+        let note = self.lock().notes.iter().find(|(_, keys)| keys.contains(key)).map(|(note, _)| note.clone());
+        match note {
+            Some(note) => Ok(self.bucket.head(&note).await?.is_some()),
+            None => Ok(false),
+        }
+    }
+
     /// The key may have another upload, of which the store's answer was lost: its note stays for the clean-up of the next start.
     pub(super) fn doubt(&self, key: &str) {
         self.lock().unclear.insert(key.to_owned());

@@ -158,6 +158,10 @@ impl StateStore for S3State {
         if let Err(error) = self.bucket.write(&self.note_key(epoch), &Bytes::from(digest)) {
             tracing::debug!(epoch, %error, "the note that an epoch is committed was not written");
         }
+        // A process that slept since its checkpoint may write the note when a successor has removed the checkpoint already: nobody would remove it.
+        if let Ok(None) = self.bucket.look(&self.checkpoint_key(epoch)) {
+            let _ = self.bucket.remove([self.note_key(epoch)]);
+        }
     }
 
     fn is_noted_committed(&self, epoch: u64) -> bool {

@@ -198,6 +198,11 @@ async fn send(notes: Arc<UploadNotes>, epoch: UploadEpoch, key: String, mut part
         notes.doubt(&key);
     }
     let id = begun.id;
+    if !notes.is_noted(&key).await.map_err(failed)? {
+        let _ = bucket.drop_upload(&key, &id).await;
+        return Err(Error::environment(format!("the note of the upload of {} is gone", bucket.shown(&key)))
+            .hint("another process has taken over this pipeline; leave it running, or stop both and start one"));
+    }
     let put = |index: usize, part: Bytes, share: Option<SemaphorePermit<'static>>| {
         let (key, id) = (&key, &id);
         async move {
