@@ -42,9 +42,13 @@ fn run_through<O: Origin, D: Destination>(rule: impl FnMut(&str) -> Action + Sen
 }
 
 fn storm<O: Origin, D: Destination>(name: &str) {
-    let (mill, proxies) =
+    let (mut mill, proxies) =
         run_through::<O, D>(by_chance(Random::of(name), |_| true, |random| ERRORS[random.below(ERRORS.len() as u64) as usize].clone()));
     assert!(proxies.s3.answered() > 10, "{} errors", proxies.s3.answered());
+    mill.check_rows();
+    // A store that answered the beginning of an upload with an error may have begun it: its note stays for the next start.
+    mill.add(100);
+    mill.finish();
     mill.check();
 }
 
