@@ -216,10 +216,11 @@ fn what_can_not_be_cured_by_waiting_stops_at_once_with_what_to_do() {
     let error = {
         let config = PostgresConfig::new(url(), "no_such_schema.t");
         let sink = mill.sink(&config, &schema).unwrap();
-        let (token, prepared, _) = mill.prepare(&sink, &[pairs(&[(Some(1), "a")])]);
-        sink.commit(&token, &prepared).unwrap_err()
+        let Token { pipeline, sink: name, incarnation, epoch, .. } = token(0, 1);
+        let context = WriterContext { pipeline, sink: name, incarnation, epoch, lane: 0, schema: schema.clone() };
+        sink.writer(context).err().expect("no row is taken")
     };
-    assert!(error.hint_text().unwrap().contains("create the schema"), "{error}");
+    assert!(error.hint_text().unwrap().contains("CREATE SCHEMA no_such_schema"), "{error}");
     assert!(begun.elapsed() < std::time::Duration::from_secs(20));
 }
 
