@@ -115,7 +115,11 @@ fn theirs(text: &str) -> Option<i128> {
     let of = |time: DateTime<chrono::Utc>| i128::from(time.timestamp()) * 1_000_000_000 + i128::from(time.timestamp_subsec_nanos());
     let zoned = DateTime::parse_from_rfc3339(text).ok().map(|time| of(time.to_utc()));
     zoned.or_else(|| {
-        let is_exact = text.len() >= 19 && !text[10..].contains(['+', '-']) && !text[11..].contains(' ');
+        // It passes over blanks where a number begins.
+        let is_exact = text.len() >= 19
+            && !text[10..].contains(['+', '-'])
+            && !text[11..].contains(char::is_whitespace)
+            && !text[..10].contains(char::is_whitespace);
         let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
         formats
             .iter()

@@ -1,5 +1,6 @@
 //! YAML text to a tree, with bounds, and with every mistake that does not end the parse reported.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
@@ -16,10 +17,10 @@ const MAX_NODES: usize = 100_000;
 pub fn parse(files: &SourceFiles, file: FileId, diagnostics: &mut Diagnostics) -> Option<Node> {
     let text = files.text(file);
     let mut builder = Builder { file, open: Vec::new(), done: None, documents: 0, anchors: HashMap::new(), nodes: 0, diagnostics };
-    let mut parser = Parser::new_from_str(&text);
+    let (mut parser, lines) = (Parser::new_from_str(&text), Lines::of(&text));
     while let Some(event) = parser.next_event() {
         let step = match event {
-            Ok((event, span)) => builder.event(event, span_of(file, &text, span)),
+            Ok((event, span)) => builder.event(event, span_of(file, &lines, span)),
             Err(error) => {
                 let place = place(*error.marker());
                 let span = Span { file, start: place, end: Place { column: place.column + 1, ..place } };
@@ -205,16 +206,33 @@ fn place(marker: Marker) -> Place {
     Place { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
+/// The lines of a text, each with the bytes at which its characters begin. Found once: every event asks for a place.
+struct Lines<'a>(Vec<(&'a str, OnceCell<Vec<usize>>)>);
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        Self(text.lines().map(|line| (line, OnceCell::new())).collect())
+    }
+
+    /// The column behind the last character before `column` that is not blank, both from 1.
+    fn trimmed(&self, line: usize, column: usize) -> usize {
+        let Some((line, starts)) = self.0.get(line - 1) else { return 1 };
+        let starts = starts.get_or_init(|| line.char_indices().map(|(at, _)| at).collect());
+        let count = (column - 1).min(starts.len());
+        let before = starts.get(count).map_or(*line, |end| &line[..*end]);
+        let blanks = before[before.trim_end().len()..].chars().count();
+        count - blanks + 1
+    }
+}
+
 /// A span without the blanks and line ends that the parser counts to a scalar's end.
-fn span_of(file: FileId, text: &str, span: saphyr_parser::Span) -> Span {
+fn span_of(file: FileId, lines: &Lines<'_>, span: saphyr_parser::Span) -> Span {
     let (start, mut end) = (place(span.start), place(span.end));
     if end.line > start.line && end.column == 1 {
         end = Place { line: end.line - 1, column: usize::MAX };
     }
     if end > start {
-        let line = text.lines().nth(end.line - 1).unwrap_or_default();
-        let before: String = line.chars().take(end.column - 1).collect();
-        end.column = before.trim_end().chars().count() + 1;
+        end.column = lines.trimmed(end.line, end.column);
     }
     Span { file, start, end: end.max(start) }
 }
