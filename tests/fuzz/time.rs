@@ -115,11 +115,10 @@ fn theirs(text: &str) -> Option<i128> {
     let of = |time: DateTime<chrono::Utc>| i128::from(time.timestamp()) * 1_000_000_000 + i128::from(time.timestamp_subsec_nanos());
     let zoned = DateTime::parse_from_rfc3339(text).ok().map(|time| of(time.to_utc()));
     zoned.or_else(|| {
-        // It passes over blanks where a number begins.
-        let is_exact = text.len() >= 19
-            && !text[10..].contains(['+', '-'])
-            && !text[11..].contains(char::is_whitespace)
-            && !text[..10].contains(char::is_whitespace);
+        // It passes over blanks of any kind where a number begins, and takes them for the one between date and time.
+        let blanks: Vec<usize> = text.match_indices(char::is_whitespace).map(|(at, _)| at).collect();
+        let is_exact =
+            text.len() >= 19 && !text[10..].contains(['+', '-']) && (blanks.is_empty() || (blanks == [10] && text[10..].starts_with(' ')));
         let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
         formats
             .iter()
