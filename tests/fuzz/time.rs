@@ -117,8 +117,12 @@ fn theirs(text: &str) -> Option<i128> {
     zoned.or_else(|| {
         // It passes over blanks of any kind where a number begins, and takes them for the one between date and time.
         let blanks: Vec<usize> = text.match_indices(char::is_whitespace).map(|(at, _)| at).collect();
-        let is_exact =
-            text.len() >= 19 && !text[10..].contains(['+', '-']) && (blanks.is_empty() || (blanks == [10] && text[10..].starts_with(' ')));
+        // It takes a year of fewer digits, too, and other numbers of one.
+        let stands = |at: usize, byte: u8| text.as_bytes().get(at) == Some(&byte);
+        let is_exact = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')].into_iter().all(|(at, byte)| stands(at, byte))
+            && text.len() >= 19
+            && !text[10..].contains(['+', '-'])
+            && (blanks.is_empty() || (blanks == [10] && text[10..].starts_with(' ')));
         let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
         formats
             .iter()
