@@ -10,6 +10,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use wasmill_engine::disk::Unsynced;
+pub(crate) use wasmill_engine::disk::{create_folder, parent_of, sync_folder};
 use wasmill_engine::{Error, Result};
 
 /// The name of what one sink of one pipeline owns, fit for a file and never the name of another's: whatever is neither an ASCII letter, a
@@ -38,20 +39,6 @@ pub(crate) fn longest_name(place: &Path) -> usize {
     longest.filter(|longest| *longest > 0).unwrap_or(USUAL).min(USUAL)
 }
 
-/// Makes a folder and its missing parents, each durable in its own parent.
-pub(crate) fn create_folder(folder: &Path) -> Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let parent = parent_of(folder);
-    create_folder(parent)?;
-    match fs::create_dir(folder) {
-        Ok(()) => sync_folder(parent),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(error) => Err(Error::io(format!("create the folder {}", folder.display()), error)),
-    }
-}
-
 /// Makes folders and their missing parents, each durable in its own parent: all of them in about the time of one.
 pub(crate) fn create_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     let mut changed = BTreeSet::new();
@@ -69,21 +56,6 @@ pub(crate) fn create_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) ->
         }
     }
     sync_folders(changed.iter().map(PathBuf::as_path))
-}
-
-/// The folder that `path` lies in; a bare name lies in the working directory.
-pub(crate) fn parent_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Makes the names in a folder durable: files that were made, renamed or removed in it.
-pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| Error::io(format!("make the folder {} durable", folder.display()), error))
 }
 
 /// Files of this process that are written to their end and not durable yet, by their paths, which no other file ever has.
