@@ -105,7 +105,7 @@ fn pieces(progress: &Progress) -> Result<Vec<DepotFile>> {
     pieces.map(|pieces| pieces.pieces)
 }
 
-fn read_all(depot: &dyn Depot, form: RecordForm, pieces: &[DepotFile]) -> Result<Retired> {
+pub(super) fn read_all(depot: &dyn Depot, form: RecordForm, pieces: &[DepotFile]) -> Result<Retired> {
     let mut records = Vec::new();
     for piece in pieces {
         let failed = |error: std::io::Error| Error::io(format_args!("read {}", depot.shown(&piece.name)), error);
