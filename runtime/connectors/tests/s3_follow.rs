@@ -56,6 +56,30 @@ fn objects_are_found_wherever_their_keys_lie() {
     assert_eq!(look(&mut source, &prefix, 3).0.into_iter().collect::<Vec<_>>(), names);
 }
 
+/// A page may end behind any of them.
+fn keys_that_xml_can_not_hold_are_listed_to_the_end() {
+    let prefix = Prefix::new();
+    let name = |folder: usize, object: usize| match folder % 3 {
+        0 => format!("in/f{folder:02}\u{1}x/o{object:03}\u{2}\u{1f}y.json"),
+        1 => format!("in/f{folder:02}\u{7f} /o{object:03} \u{10}.json"),
+        _ => format!("in/f{folder:02}\u{1}/o{object:03}\u{1}"),
+    };
+    let names = |objects: std::ops::Range<usize>| -> Vec<String> {
+        objects.flat_map(|object| (0..30).map(move |folder| name(folder, object))).collect()
+    };
+    let all = names(0..68);
+    put(&prefix, &all);
+    // A list of everything, a thousand keys a page.
+    let mut source = source(&prefix, "in/*/*", "1s").with_page(10);
+    assert_eq!(look(&mut source, &prefix, all.len()).0, all.into_iter().collect());
+    // Lists of folders, ten names a page.
+    for object in 68..70 {
+        let new = names(object..object + 1);
+        put(&prefix, &new);
+        assert_eq!(look(&mut source, &prefix, new.len()).0, new.into_iter().collect());
+    }
+}
+
 /// The layout of Kafka Connect: partitions that grow side by side, and one that comes later between them. A request lists ten objects, so
 /// that to list everything would take more of them than to ask each folder.
 fn a_hundred_folders_that_grow_side_by_side_are_seen_at_the_next_look() {
@@ -77,4 +101,8 @@ fn a_hundred_folders_that_grow_side_by_side_are_seen_at_the_next_look() {
     }
 }
 
-store::on_each_store![objects_are_found_wherever_their_keys_lie, a_hundred_folders_that_grow_side_by_side_are_seen_at_the_next_look];
+store::on_each_store![
+    objects_are_found_wherever_their_keys_lie,
+    keys_that_xml_can_not_hold_are_listed_to_the_end,
+    a_hundred_folders_that_grow_side_by_side_are_seen_at_the_next_look,
+];

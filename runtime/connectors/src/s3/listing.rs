@@ -3,6 +3,8 @@
 use std::sync::Once;
 
 use aws_sdk_s3::config::http::HttpRequest;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
 use aws_sdk_s3::types::{self, Delete, EncodingType, ObjectIdentifier};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -68,17 +70,15 @@ impl Bucket {
         let mut request = request.set_prefix(folder).set_start_after(after.map(str::to_owned));
         loop {
             let page = self.ask(|| request.clone().send()).await?;
+            let next = behind(request, &page);
             let is_encoded = page.encoding_type == Some(EncodingType::Url);
             let found =
                 page.contents.unwrap_or_default().into_iter().filter_map(|object| if is_encoded { decoded(object) } else { Some(object) });
             if !found.filter_map(Object::listed).all(&mut wants_more) {
                 return Ok(());
             }
-            match page.next_continuation_token {
-                _ if page.is_truncated != Some(true) => return Ok(()),
-                Some(next) if request.get_continuation_token().as_ref() != Some(&next) => request = request.continuation_token(next),
-                _ => return Err(Failure::of_nonsense("a page of the list leads nowhere")),
-            }
+            let Some(next) = next? else { return Ok(()) };
+            request = next;
         }
     }
 
@@ -122,6 +122,40 @@ impl Bucket {
         let mut failures = failures.map(|error| Failure::of_answer(None, error.code(), error.message()));
         failures.find(|failure| !failure.is_missing()).map_or(Ok(()), Err)
     }
+}
+
+/// Asks for the page behind one; none if that was the last.
+///
+/// Some stores make their token of the last name, as it is. XML has no way to write most control characters, and a token that comes back with
+/// others in their place leads past objects: behind such a name the next page is asked for by the name.
+pub(super) fn behind(
+    request: ListObjectsV2FluentBuilder,
+    page: &ListObjectsV2Output,
+) -> Result<Option<ListObjectsV2FluentBuilder>, Failure> {
+    if page.is_truncated != Some(true) {
+        return Ok(None);
+    }
+    let nowhere = || Failure::of_nonsense("a page of the list leads nowhere");
+    let is_encoded = page.encoding_type == Some(EncodingType::Url);
+    let read = |name: &str| if is_encoded { decode(name) } else { Some(name.to_owned()) };
+    let objects = || page.contents().iter().rev().filter_map(types::Object::key);
+    let folders = || page.common_prefixes().iter().rev().filter_map(types::CommonPrefix::prefix);
+    let is_safe = |last: Option<&str>| last.is_none_or(|name| read(name).is_some_and(|name| survives_xml(&name)));
+    if is_safe(objects().next()) && is_safe(folders().next()) {
+        let token = page.next_continuation_token.as_ref();
+        let token = token.filter(|token| request.get_continuation_token().as_ref() != Some(token)).ok_or_else(nowhere)?;
+        return Ok(Some(request.continuation_token(token)));
+    }
+    // A name that no request can hold is none to go on from. Behind all that lies in a folder is behind the greatest character.
+    let folder = folders().find_map(read).map(|folder| folder + "\u{10ffff}");
+    let last = objects().find_map(read).max(folder);
+    let last = last.filter(|last| request.get_start_after().as_ref() != Some(last)).ok_or_else(nowhere)?;
+    Ok(Some(request.set_continuation_token(None).start_after(last)))
+}
+
+/// Whether a text is the same when it was written and read as XML.
+fn survives_xml(text: &str) -> bool {
+    text.trim() == text && !text.contains(|character: char| character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}'))
 }
 
 /// An object of an encoded list with its key as it is. None for a key that is not UTF-8, which no request could name.

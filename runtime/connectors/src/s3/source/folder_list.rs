@@ -3,7 +3,7 @@
 use aws_sdk_s3::types::EncodingType;
 
 use crate::s3::failure::Failure;
-use crate::s3::listing::{decode, decoded};
+use crate::s3::listing::{behind, decode, decoded};
 use crate::s3::{Bucket, Object};
 
 impl Bucket {
@@ -15,16 +15,14 @@ impl Bucket {
         let mut request = request.prefix(folder).set_start_after(after.map(str::to_owned)).max_keys(page.into());
         loop {
             let page = self.ask(|| request.clone().send()).await?;
+            let next = behind(request, &page);
             let is_encoded = page.encoding_type == Some(EncodingType::Url);
             let found = page.contents.unwrap_or_default().into_iter();
             objects.extend(found.filter_map(|object| if is_encoded { decoded(object) } else { Some(object) }).filter_map(Object::listed));
             let found = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|found| found.prefix);
             folders.extend(found.filter_map(|folder| if is_encoded { decode(&folder) } else { Some(folder) }));
-            match page.next_continuation_token {
-                _ if page.is_truncated != Some(true) => return Ok((objects, folders)),
-                Some(next) if request.get_continuation_token().as_ref() != Some(&next) => request = request.continuation_token(next),
-                _ => return Err(Failure::of_nonsense("a page of the list leads nowhere")),
-            }
+            let Some(next) = next? else { return Ok((objects, folders)) };
+            request = next;
         }
     }
 }

@@ -137,6 +137,8 @@ impl Pattern {
         }
         folders.settle();
         found.sort_by(|one, other| one.key.cmp(&other.key));
+        // Pages of a list may overlap.
+        found.dedup_by(|one, other| one.key == other.key);
         Ok(found)
     }
 
