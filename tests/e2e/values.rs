@@ -118,6 +118,17 @@ fn times_of_96_bits_of_any_year_are_right() {
 }
 
 #[test]
+fn times_of_96_bits_in_a_delta_table_keep_their_years() {
+    let workshop = Workshop::new();
+    input(&workshop, "delta-int96");
+    let (rows, dead) = moved(&workshop, "delta: { uri: in }");
+    let times = ["0001-01-01 00:00:00+00:00", "2022-07-07 00:18:41.000001+00:00", "9999-12-31 23:59:59.999999+00:00"];
+    let row = |(id, time): (i64, &&str)| json!({"id": id, "ts": time, "nested": [{"ts": time}]});
+    assert_eq!(rows, (1..).zip(&times).map(row).collect::<Vec<_>>());
+    assert_eq!(dead, [Value::Null; 0]);
+}
+
+#[test]
 fn a_later_file_of_a_wider_type_loses_nothing() {
     let (rows, dead) = parquet("float-later", "");
     assert_eq!(rows, [json!({"id": 1, "v": 1}), json!({"id": 3, "v": 3})]);

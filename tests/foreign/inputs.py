@@ -1,6 +1,7 @@
 """Writes one input of the tests of values: `inputs.py NAME FOLDER`."""
 
 import datetime
+import json
 import os
 import sys
 from decimal import Decimal
@@ -19,6 +20,23 @@ def write(table, file="a", **options):
 
 def column(values, data_type):
     write(pa.table({"id": pa.array([1, 2], pa.int64()), "v": pa.array(values, data_type)}))
+
+
+def field(name, data_type):
+    return {"name": name, "type": data_type, "nullable": True, "metadata": {}}
+
+
+def write_log(folder, file, fields):
+    """The first entry of a Delta table's log, with one data file."""
+    schema = json.dumps({"type": "struct", "fields": [field(*of) for of in fields]})
+    actions = [
+        {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
+        {"metaData": {"id": "t", "format": {"provider": "parquet", "options": {}}, "schemaString": schema, "partitionColumns": [], "configuration": {}}},
+        {"add": {"path": file, "partitionValues": {}, "size": os.path.getsize(f"{folder}/{file}"), "modificationTime": 0, "dataChange": True}},
+    ]
+    os.makedirs(f"{folder}/_delta_log")
+    with open(f"{folder}/_delta_log/{0:020}.json", "w") as log:
+        log.writelines(json.dumps(action) + "\n" for action in actions)
 
 
 place = pa.struct([("lat", pa.float64()), ("lon", pa.float64())])
@@ -45,6 +63,15 @@ match name:
     case "int96-nested":
         rows = pa.array([[{"ts": times[2].as_py()}, {"ts": None}]], pa.list_(pa.struct([("ts", pa.timestamp("us"))])))
         write(pa.table({"id": [1], "c": rows}), use_deprecated_int96_timestamps=True)
+    case "delta-int96":
+        # As Spark writes a table unless it is told otherwise.
+        zoned = pa.array(times.cast(pa.timestamp("us", "UTC")))
+        columns = {"ts": zoned, "nested": pa.array([[{"ts": time}] for time in zoned.to_pylist()], pa.list_(pa.struct([("ts", pa.timestamp("us", "UTC"))])))}
+        write(pa.table({"id": [1, 2, 3], **columns}), use_deprecated_int96_timestamps=True)
+        write_log(folder, "a.parquet", [
+            ("id", "long"), ("ts", "timestamp"),
+            ("nested", {"type": "array", "containsNull": True, "elementType": {"type": "struct", "fields": [field("ts", "timestamp")]}}),
+        ])
     case "float-later":
         for number, (value, data_type) in enumerate([(1, pa.int64()), (2.75, pa.float64()), (3.0, pa.float64())], 1):
             write(pa.table({"id": [number], "v": pa.array([value], data_type)}), str(number))

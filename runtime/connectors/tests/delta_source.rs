@@ -406,6 +406,45 @@ fn many_small_files_end_in_a_small_checkpoint() {
     assert!(sizes.values().all(|size| *size == 1), "{sizes:?}");
 }
 
+/// Bytes of a file, each changed in turn: its rows, or an error that names it. Never a panic, never fewer rows in silence.
+#[test]
+fn a_damaged_file_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = Table::in_folder(folder.path());
+    table.config.partition_by.clear();
+    table.write(0..200);
+    let mut source = table.batch();
+    let split = source.discover(&Progress::new()).unwrap().splits.remove(0);
+    let path = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file()).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let whole = std::fs::read(&path).unwrap();
+    let mut told = Vec::new();
+    for (at, change) in (0..whole.len()).flat_map(|at| [(at, 0xff), (at, 0x01), (at, 0x80)]) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= change;
+        std::fs::write(&path, damaged).unwrap();
+        let mut reader = source.opener().open(&split).unwrap();
+        let mut rows = 0;
+        let error = loop {
+            match reader.read(64) {
+                Ok(Read::Batch(batch)) => rows += batch.batch.records.num_rows() + batch.rejects.len(),
+                Ok(Read::End) => break None,
+                Ok(_) => {}
+                Err(error) => break Some(error),
+            }
+        };
+        match error {
+            None => assert_eq!(rows, 200, "byte {at} ^ {change:#x}"),
+            Some(error) => {
+                assert!(error.class() == Class::Environment && error.to_string().contains(&name), "byte {at} ^ {change:#x}: {error}");
+                told.push(error.to_string());
+            }
+        }
+    }
+    assert!(told.len() > whole.len() / 2, "{} of {} changes were noticed", told.len(), 3 * whole.len());
+    assert!(told.iter().any(|error| error.contains("its decoder gave up")), "some bytes make the decoder panic");
+}
+
 #[test]
 fn a_column_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();

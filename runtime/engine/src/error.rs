@@ -1,5 +1,6 @@
 //! The one error type that crosses the engine's traits: a class that decides the exit status, and what a person needs.
 
+use std::any::Any;
 use std::fmt;
 
 /// Whose turn it is to act. Each class has its own exit status in the command line.
@@ -134,6 +135,12 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|error| error as _)
     }
+}
+
+/// What a panic says.
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ mod stop;
 
 pub use batch::{Batch, Lineage, Payload, Records, SourceChunk};
 pub use counts::Counts;
-pub use error::{Class, Error, Result};
+pub use error::{Class, Error, Result, panic_message};
 pub use observer::{EpochTimes, Event, NodeSummary, Observer, Progression, Summary};
 pub use plan::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, SourceNode, StageNode};
 pub use reject::{OriginalRecord, Reject, dead_letter_schema, dead_letters_batch};

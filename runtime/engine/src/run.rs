@@ -21,7 +21,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::{Error, Observer, Plan, Result, StateStore, StopSignal, Summary};
+use crate::{Error, Observer, Plan, Result, StateStore, StopSignal, Summary, panic_message};
 
 pub use ledger::{RETIRED, retired_pieces};
 pub use mending::{NamedSink, adopt, drop_source, rename_source, reset};
@@ -50,6 +50,5 @@ pub fn run(plan: Plan, store: Arc<dyn StateStore>, stop: &StopSignal, observer: 
 
 /// The error that a panic is.
 fn panicked(who: &str, panic: &(dyn Any + Send)) -> Error {
-    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Error::bug(format!("{who} panicked: {}", message.unwrap_or("no message")))
+    Error::bug(format!("{who} panicked: {}", panic_message(panic)))
 }

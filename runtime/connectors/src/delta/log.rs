@@ -20,6 +20,7 @@ use wasmill_engine::{Error, Result};
 use self::storage::Storage;
 use super::data_file::now_millis;
 use super::place::Place;
+use super::rows::DataFiles;
 use super::state::{MarkNames, Marks, TableState};
 use crate::memory;
 use crate::s3::{self, Failure, KernelStore, S3Uri};
@@ -35,13 +36,14 @@ pub(crate) struct TableLog {
     storage: Storage,
     url: Url,
     engine: Arc<KernelEngine>,
+    data_files: DataFiles,
 }
 
 /// What the Delta kernel reads tables with.
 pub(crate) type KernelEngine = DefaultEngine<TokioMultiThreadExecutor>;
 
 /// How many rows of a data file are decoded at once.
-const BATCH_ROWS: NonZero<usize> = match NonZero::new(8192) {
+pub(super) const BATCH_ROWS: NonZero<usize> = match NonZero::new(8192) {
     Some(rows) => rows,
     None => NonZero::<usize>::MIN,
 };
@@ -68,8 +70,9 @@ impl TableLog {
             Place::Bucket(bucket, uri) => (table_url(uri)?, Arc::new(KernelStore(Arc::clone(bucket))) as _),
         };
         let executor = Arc::new(TokioMultiThreadExecutor::new(threads::handle()?));
+        let data_files = DataFiles::new(Arc::clone(&store), Arc::clone(&executor));
         let engine = Arc::new(DefaultEngineBuilder::new(store).with_task_executor(executor).with_batch_size(BATCH_ROWS).build());
-        Ok(Self { engine, storage: Storage::of(&place), place, url })
+        Ok(Self { engine, data_files, storage: Storage::of(&place), place, url })
     }
 
     /// Whether there is a table.
@@ -181,7 +184,12 @@ impl TableLog {
         self.place.to_string()
     }
 
-    /// What reads its files.
+    /// What reads its data files.
+    pub(super) fn data_files(&self) -> DataFiles {
+        self.data_files.clone()
+    }
+
+    /// What reads all its other files.
     pub(crate) fn engine(&self) -> Arc<KernelEngine> {
         Arc::clone(&self.engine)
     }

@@ -1,6 +1,8 @@
 //! The rows of a table at one version, file by file, as the Delta kernel sees them: deletion vectors applied, partition columns and columns
 //! that a file lacks filled in, mapped columns under their own names.
 
+mod decoder;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,15 +15,18 @@ use delta_kernel::engine::arrow_data::EngineDataArrowExt;
 use delta_kernel::scan::Scan;
 use delta_kernel::scan::state::{ScanFile, transform_to_logical};
 use delta_kernel::snapshot::SnapshotRef;
-use delta_kernel::{Engine, EngineData, FileDataReadResultIterator, FileMeta, KernelError, KernelResult};
+use delta_kernel::{EngineData, FileMeta, KernelError, KernelResult};
 use wasmill_engine::{Error, Result};
 
+pub(super) use self::decoder::DataFiles;
+use self::decoder::Decoder;
 use super::log::{KernelEngine, TableLog};
 use crate::formats::with_types;
 
 /// A table at one version, of which some columns are read.
 pub(crate) struct TableRows {
     engine: Arc<KernelEngine>,
+    data_files: DataFiles,
     scan: Scan,
     schema: SchemaRef,
     shown: String,
@@ -97,7 +102,7 @@ impl TableRows {
         let schema = Arc::new(Schema::new(schema.fields().iter().map(plain).collect::<Vec<_>>()));
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { engine: log.engine(), scan, schema, shown: log.shown(), id })
+        Ok(Self { engine: log.engine(), data_files: log.data_files(), scan, schema, shown: log.shown(), id })
     }
 
     /// The version.
@@ -152,8 +157,7 @@ impl TableRows {
         })?;
         let selected = file.file.dv_info.get_selection_vector(self.engine.as_ref(), root).map_err(failed)?;
         let meta = FileMeta { last_modified: file.file.modification_time, size: file.size(), location };
-        let physical = Arc::clone(self.scan.physical_schema());
-        let batches = self.engine.parquet_handler().read_parquet_files(&[meta], physical, None).map_err(failed)?;
+        let batches = self.data_files.open(meta, Arc::clone(self.scan.physical_schema())).map_err(failed)?;
         Ok(FileRows { table: Arc::clone(self), file: file.clone(), batches, selected, next: 0 })
     }
 
@@ -206,7 +210,7 @@ fn is_gone(error: &KernelError) -> bool {
 pub(crate) struct FileRows {
     table: Arc<TableRows>,
     file: TableFile,
-    batches: FileDataReadResultIterator,
+    batches: Decoder,
     /// For each row whether it is there; rows behind its end are.
     selected: Option<Vec<bool>>,
     next: u64,
@@ -216,7 +220,7 @@ impl FileRows {
     /// The next rows; none at the end.
     pub(crate) fn next_chunk(&mut self) -> Result<Option<FileChunk>> {
         let failed = |error| self.table.file_failed(self.file.path(), error);
-        let Some(physical) = self.batches.next() else { return Ok(None) };
+        let Some(physical) = self.batches.next() else { return self.end().map(|()| None) };
         let records = physical.and_then(|physical| self.table.logical(physical, &self.file.file)).map_err(failed)?;
         // The kernel leaves the inside of nested columns as the file calls it: the items of a list `item` or `element`.
         let records = with_types(&records, &self.table.schema).map_err(|error| {
@@ -231,6 +235,20 @@ impl FileRows {
             (keep.len() < records.num_rows()).then_some(keep)
         });
         Ok(Some(FileChunk { first, records, keep }))
+    }
+
+    /// The file has ended: with as many rows as the log says, where it says that.
+    fn end(&self) -> Result<()> {
+        match self.file.rows() {
+            Some(rows) if rows != self.next => {
+                let (path, table, found) = (self.file.path(), &self.table.shown, self.next);
+                Err(Error::environment(format!(
+                    "{path} of the Delta table {table} ends after {found} rows, and the log says that it has {rows}"
+                ))
+                .hint("the file is damaged, or its writer counted wrong"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

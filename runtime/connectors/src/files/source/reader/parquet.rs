@@ -1,6 +1,5 @@
 //! Reads one row group of a Parquet file.
 
-mod int96;
 pub mod whole;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +13,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::RowGroupMetaData;
 use serde_json::Value;
-use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, SplitReader};
+use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, SplitReader, panic_message};
 
 use super::batch::Assembler;
 use crate::files::source::Shared;
@@ -24,6 +23,7 @@ use crate::files::source::identity::Position;
 use crate::files::source::input::SKIP_TIME;
 use crate::files::source::late::{LateColumns, fail_with};
 use crate::files::source::naming;
+use crate::formats::parquet::int96;
 use crate::formats::{Converted, RowConversion, plain_schema, row_to_json};
 
 /// Rows are decoded in batches of at most this many.
@@ -70,8 +70,7 @@ fn metadata(content: &Content, path: &Path) -> Result<ArrowReaderMetadata> {
 /// Damaged bytes can make the library's decoder panic. That is an error of the file like any other one.
 fn guarded<T>(path: &Path, decode: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(damaged(format!("cannot read {} as parquet: its decoder gave up: {}", path.display(), text.unwrap_or_default()), DAMAGED))
+        Err(damaged(format!("cannot read {} as parquet: its decoder gave up: {}", path.display(), panic_message(&*panic)), DAMAGED))
     })
 }
 

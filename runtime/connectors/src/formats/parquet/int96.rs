@@ -13,7 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::schema::types::SchemaDescriptor;
 
 /// The file with its 96-bit times in microseconds.
-pub(super) fn in_micros(metadata: ArrowReaderMetadata) -> Result<ArrowReaderMetadata, ParquetError> {
+pub(crate) fn in_micros(metadata: ArrowReaderMetadata) -> Result<ArrowReaderMetadata, ParquetError> {
     match any(metadata.parquet_schema()) {
         true => with_unit(&metadata, TimeUnit::Microsecond),
         false => Ok(metadata),
@@ -21,7 +21,7 @@ pub(super) fn in_micros(metadata: ArrowReaderMetadata) -> Result<ArrowReaderMeta
 }
 
 /// The file with its 96-bit times in nanoseconds, those of the wanted columns that hold some, and their types; none if there are none.
-pub(super) fn in_nanos(
+pub(crate) fn in_nanos(
     metadata: &ArrowReaderMetadata,
     wanted: &Schema,
 ) -> Result<Option<(ArrowReaderMetadata, ProjectionMask, SchemaRef)>, ParquetError> {
