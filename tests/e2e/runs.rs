@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::matrix::START_POINTS;
 use crate::support::{Expected, Pins, Running, Workshop, expected, until};
 
 const PIPELINE: &str = r#"
@@ -114,6 +115,33 @@ fn a_second_signal_ends_it_at_once_and_nothing_is_lost() {
     assert_eq!(running.wait().code, Some(130));
     workshop.run_well(&["run", "pins.yaml"]);
     assert!(workshop.delta_numbers("out/pin_table").iter().eq(&expected(0..3000).table));
+}
+
+/// Panics of Wasmill's own code: in the coordinating thread, in the committer and in a lane.
+#[test]
+fn a_bug_ends_the_process_with_status_70_and_the_next_run_resumes() {
+    for (point, panics) in [
+        ("engine-after-claim", "the coordinator panicked"),
+        ("engine-in-clean-up", "the coordinator panicked"),
+        ("engine-before-checkpoint", "the commit of epoch 3 panicked"),
+        ("engine-after-checkpoint", "the commit of epoch 3 panicked"),
+        ("engine-after-sink-commit", "the commit of epoch 2 panicked"),
+        ("lane-after-batch", "panicked"),
+    ] {
+        let workshop = workshop();
+        let passes = usize::from(!START_POINTS.contains(&point));
+        let mut command = workshop.wasmill(&["run", "pins.yaml"]);
+        command.env("FAILPOINTS", format!("{point}={passes}*off->panic"));
+        let mut running = Running::spawn(command);
+        let has_ended = running.ends_within(Duration::from_secs(60));
+        let ended = running.kill();
+        assert!(has_ended, "{point}: it hangs: {}", ended.stderr);
+        assert_eq!(ended.code, Some(70), "{point}: {}", ended.stderr);
+        let message = format!("failpoint {point} panic");
+        assert!([panics, &message, "a bug in wasmill"].iter().all(|text| ended.stderr.contains(text)), "{point}: {}", ended.stderr);
+        workshop.run_well(&["run", "pins.yaml"]);
+        expected(0..3000).check(&workshop.delta_rows("out/pin_table"), &workshop.jsonl_rows("out/dead_letters"));
+    }
 }
 
 #[test]

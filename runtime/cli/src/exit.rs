@@ -43,3 +43,25 @@ pub const HELP: &str = "Exit status:\n  \
     5   a file, disk, server or permission\n  \
     6   a source or stage rejected more of its rows than max_reject_share allows\n  \
     70  a bug in Wasmill";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_has_a_status_of_its_own_which_the_help_lists() {
+        let statuses = [
+            (Class::Configuration, 2),
+            (Class::PluginRefusal, 3),
+            (Class::PluginFault, 4),
+            (Class::Environment, 5),
+            (Class::TooManyRejects, 6),
+            (Class::Bug, 70),
+        ];
+        for (class, expected) in statuses {
+            assert_eq!(status(class), expected, "{class:?}");
+            let mut lines = HELP.lines().map(str::trim_start);
+            assert!(lines.any(|line| line.split(' ').next() == Some(&expected.to_string())), "{expected} is not in the help: {HELP}");
+        }
+    }
+}
