@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use wasmill_connectors::files::source::{Identity, Position};
 use wasmill_engine::{Checkpoint, LocalState, Progress, SplitState, StateStore};
 
-use crate::support::{Running, Workshop};
+use crate::support::{Running, Workshop, until};
 
 const PIPELINE: &str = r#"
 name: deep
@@ -61,12 +61,8 @@ fn a_run_that_passes_over_gigabytes_ends_within_two_seconds_of_a_signal() {
     let workshop = workshop();
     let mut running = Running::spawn(workshop.wasmill(&["run", "deep.yaml"]));
     let claim = workshop.path(".wasmill/state/deep/epoch-0000000002.json");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !claim.exists() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    std::thread::sleep(Duration::from_millis(200));
-    assert!(!running.ends_within(Duration::ZERO), "it is not through yet");
+    until("it claims its epoch", || claim.exists());
+    assert!(!running.ends_within(Duration::from_millis(200)), "it is not through yet");
     running.signal(Signal::TERM);
     assert!(running.ends_within(Duration::from_secs(2)), "it obeys while it passes over what was read");
     let ended = running.wait();
