@@ -1,4 +1,4 @@
-//! The depot of a state in a bucket: files beside the checkpoints, which any machine can read.
+//! What lies beside the checkpoints of a state in a bucket: the depot's files, which any machine can read, and the notes of commits.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -112,9 +112,49 @@ fn clearing_the_state_takes_its_files_and_nothing_of_others() {
     assert_eq!(prefix.names(), ["state/p/inner/epoch-0000000001.json", "state/pq/epoch-0000000001.json"]);
 }
 
+/// A note counts for the very checkpoint that it was written for: its digest says which.
+fn a_note_says_nothing_if_it_is_damaged_or_of_another_checkpoint() {
+    let prefix = Prefix::new();
+    let open = || S3State::open_with(&prefix.uri("state"), "p", &store::config()).unwrap();
+    let checkpoint = |incarnation| Checkpoint {
+        pipeline: "p".into(),
+        incarnation: Uuid::from_u128(incarnation),
+        epoch: 1,
+        sources: Default::default(),
+        sinks: Default::default(),
+    };
+    let (state, note) = (open(), "state/p/committed-0000000001");
+    state.put(&checkpoint(3)).unwrap();
+    assert!(!state.is_noted_committed(1), "nothing is noted yet");
+    state.note_committed(1);
+    let noted = prefix.get(note);
+    assert!(open().is_noted_committed(1), "another process reads it");
+    let mut flipped = noted.clone();
+    flipped[0] ^= 1;
+    for damaged in [&flipped[..], &noted[..noted.len() - 1], &[&noted[..], b"\n"].concat(), b"\0"] {
+        prefix.put(note, damaged);
+        assert!(!open().is_noted_committed(1), "{}", String::from_utf8_lossy(damaged));
+    }
+    prefix.put(note, noted.clone());
+    assert!(open().is_noted_committed(1), "it was the damage");
+    // Another life of the pipeline, whose first epoch has the number of the one before.
+    state.forget_before(&Checkpoint { epoch: 2, ..checkpoint(4) }).unwrap();
+    assert_eq!(prefix.names(), Vec::<String>::new());
+    let next = open();
+    next.put(&checkpoint(4)).unwrap();
+    prefix.put(note, noted);
+    assert!(!next.is_noted_committed(1), "a note that outlived its checkpoint");
+    next.note_committed(1);
+    assert!(open().is_noted_committed(1));
+    // A checkpoint that is damaged has no digest to compare.
+    prefix.put("state/p/epoch-0000000001.json", "{\"wasmill_checkpoint\":1");
+    assert!(!open().is_noted_committed(1));
+}
+
 store::on_each_store![
     small_and_large_files_are_read_by_another_process_until_they_are_removed,
     a_file_that_was_touched_is_never_taken_for_whole,
     cleaning_takes_objects_and_uploads_of_processes_that_ended_and_spares_all_others,
     clearing_the_state_takes_its_files_and_nothing_of_others,
+    a_note_says_nothing_if_it_is_damaged_or_of_another_checkpoint,
 ];
