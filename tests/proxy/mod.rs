@@ -2,7 +2,7 @@
 //! the server's place, and, above all, lets a request through and loses its answer.
 //!
 //! [`Proxy::before`] passes on any bytes and knows a request by bytes in it; [`Proxy::before_http`] reads requests of HTTP one by one, and
-//! [`Proxy::before_kafka`] those of Kafka. Each listens on 127.0.0.1 until the process of the tests ends.
+//! [`Proxy::before_kafka`] those of Kafka. Each listens on 127.0.0.1, if it is given no other address, until the process of the tests ends.
 
 // Each test program uses a part of it.
 #![allow(dead_code)]
@@ -12,7 +12,7 @@ mod http;
 mod kafka;
 mod way;
 
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -71,24 +71,29 @@ enum Door {
 impl Proxy {
     /// Before a server of any protocol.
     pub fn before(server: SocketAddr) -> Self {
-        Self::start(server, Protocol::Any)
+        Self::before_at(Ipv4Addr::LOCALHOST, server)
+    }
+
+    /// The same at another address of this machine.
+    pub fn before_at(address: Ipv4Addr, server: SocketAddr) -> Self {
+        Self::start(address, server, Protocol::Any)
     }
 
     /// Before a server of HTTP. Each request gets a connection of its own.
     pub fn before_http(server: SocketAddr) -> Self {
-        Self::start(server, Protocol::Http(Mutex::new(Box::new(|_, _| Action::Pass))))
+        Self::start(Ipv4Addr::LOCALHOST, server, Protocol::Http(Mutex::new(Box::new(|_, _| Action::Pass))))
     }
 
     /// Before a broker of Kafka.
     pub fn before_kafka(broker: SocketAddr) -> Self {
-        Self::start(broker, Protocol::Kafka(Frames::default()))
+        Self::start(Ipv4Addr::LOCALHOST, broker, Protocol::Kafka(Frames::default()))
     }
 
-    fn start(server: SocketAddr, protocol: Protocol) -> Self {
+    fn start(address: Ipv4Addr, server: SocketAddr, protocol: Protocol) -> Self {
         // Bound for ever: while nobody listens, a port of nobody could become anybody's, also the client's own.
         let held = TcpSocket::new_v4().unwrap();
         held.set_reuseaddr(true).unwrap();
-        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        held.bind((address, 0).into()).unwrap();
         let address = held.local_addr().unwrap();
         let listener = TcpListener::bind(address).unwrap();
         let control = Arc::new(Control {

@@ -3,9 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod postgres;
+#[path = "../../../tests/proxy/mod.rs"]
+mod proxy;
+
+use std::net::Ipv4Addr;
 
 use postgres::mill::{Mill, pairs};
 use postgres::url;
+use proxy::Proxy;
 use uuid::Uuid;
 use wasmill_connectors::postgres::{PostgresConfig, PostgresTls, PostgresTlsMode};
 use wasmill_engine::{Class, Error, Sink};
@@ -55,26 +60,12 @@ fn a_connection_is_as_protected_as_its_mode_says() {
 #[test]
 fn a_server_of_another_name_is_only_taken_where_names_are_not_verified() {
     let mill = Mill::new();
+    let server = url().split(['@', '/']).find_map(|part| part.parse().ok()).expect("the address of the server in its URL");
+    let proxy = Proxy::before_at(Ipv4Addr::new(127, 0, 0, 2), server);
     let elsewhere = |mode| {
-        // Another name of the same machine, which does not stand in the certificate.
-        let url = url().replace("127.0.0.1", "127.0.0.2");
         let tls = PostgresTls { mode: Some(mode), ca: certificate("ca.pem"), ..PostgresTls::default() };
-        let listener = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let real = url.split(':').nth(2).unwrap().split('/').next().unwrap().to_owned();
-        let upstream = format!("127.0.0.1:{real}");
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let server = std::net::TcpStream::connect(&upstream).unwrap();
-                for (mut from, mut to) in [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)] {
-                    std::thread::spawn(move || {
-                        let _ = std::io::copy(&mut from, &mut to);
-                        let _ = to.shutdown(std::net::Shutdown::Both);
-                    });
-                }
-            }
-        });
-        let url = url.replace(&format!(":{real}/"), &format!(":{port}/"));
+        // Another name of the same machine, which does not stand in the certificate.
+        let url = url().replace(&server.to_string(), &proxy.address().to_string());
         mill.sink(&PostgresConfig { tls, ..PostgresConfig::new(url, mill.server.table("t")) }, &pairs(&[]).schema())
             .unwrap()
             .committed("p", "s")
