@@ -108,13 +108,14 @@ fn check_token(node: &SinkNode, pipeline: &str, checkpoint: &Checkpoint, store: 
     }
     let progress = checkpoint.sinks.get(&*node.name).cloned().unwrap_or_default();
     let settled = progress.settled(checkpoint.epoch);
+    // A commit that was noted as done must be there; one that was not may or may not be. The note is read first: another process may be about to
+    // commit this very epoch, and would note it after the sink was asked.
+    let must_be_settled = settled > 0 && store.is_noted_committed(checkpoint.epoch);
     let found = committed(node, pipeline)?;
     let stands = match &found {
         None => progress.previous == 0,
         Some(found) => found.incarnation == checkpoint.incarnation && [progress.previous, settled].contains(&found.epoch),
     };
-    // A commit that was noted as done must be there; one that was not may or may not be.
-    let must_be_settled = settled > 0 && store.is_noted_committed(checkpoint.epoch);
     let is_settled = found.as_ref().is_some_and(|found| found.epoch == settled);
     if stands && (is_settled || !must_be_settled) {
         return Ok(());

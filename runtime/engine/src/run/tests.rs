@@ -5,6 +5,7 @@ mod liveness;
 mod mending;
 mod model;
 mod retired;
+mod starting;
 mod turns;
 
 use std::sync::Arc;
