@@ -4,13 +4,16 @@ mod doubles;
 mod liveness;
 mod mending;
 mod model;
+mod opening;
 mod retired;
 mod starting;
 mod turns;
+mod waits;
 
 use std::sync::Arc;
 
-use doubles::{Keep, MemorySink, Pipeline, SilentObserver, ids, wait_until};
+use doubles::{Keep, MemorySink, Pipeline, SilentObserver, ids};
+use waits::{StopOnDrop, wait_until};
 
 use crate::{Class, LocalState, Mode, StateStore, StopSignal, Summary, run};
 
@@ -176,6 +179,7 @@ fn a_stopped_stream_finishes_its_epoch_and_goes_on_later() {
     let stop = StopSignal::new();
     let summary = std::thread::scope(|scope| {
         let running = scope.spawn(|| run(pipeline.plan(), Arc::clone(&state), &stop, &SilentObserver));
+        let _stop = StopOnDrop(&stop);
         wait_until("200 rows arrive", || pipeline.sink.rows().len() >= 200);
         stop.stop();
         running.join().unwrap()

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -13,6 +13,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::waits::Gate;
 use crate::*;
 
 pub(super) fn ids(range: Range<i64>) -> Vec<i64> {
@@ -43,8 +44,8 @@ pub(super) struct Pipeline {
     pub stage: Option<Keep>,
     pub max_reject_share: f64,
     pub without_dead_letters: bool,
-    /// Readers have nothing at every other read.
-    pub pauses: bool,
+    /// Readers have nothing at every other read, and count these reads.
+    pub pauses: Option<Arc<AtomicU64>>,
     /// What the source does at its second look for splits.
     pub second_look: fn(),
     /// How long an epoch is at least.
@@ -67,7 +68,7 @@ impl Default for Pipeline {
             stage: None,
             max_reject_share: 1.0,
             without_dead_letters: false,
-            pauses: false,
+            pauses: None,
             second_look: || {},
             every: Duration::from_secs(3600),
             sink: Arc::default(),
@@ -84,8 +85,9 @@ impl Pipeline {
     pub fn plan(&self) -> Plan {
         let source = NumberSource {
             one_by_one: self.one_by_one,
-            pauses: self.pauses,
+            pauses: self.pauses.clone(),
             second_look: self.second_look,
+            goes_on: self.mode == Mode::Stream,
             ..NumberSource::new(self.rows, self.splits)
         };
         let stages = self.stage.map(|stage| StageNode {
@@ -118,15 +120,17 @@ pub(super) struct NumberSource {
     splits: u64,
     looked: bool,
     one_by_one: bool,
-    pauses: bool,
+    pauses: Option<Arc<AtomicU64>>,
     second_look: fn(),
+    /// More numbers and splits might come at any time.
+    goes_on: bool,
     /// Found later.
     left: Vec<Split>,
 }
 
 impl NumberSource {
     pub fn new(rows: u64, splits: u64) -> Self {
-        Self { rows, splits, looked: false, one_by_one: false, pauses: false, second_look: || {}, left: Vec::new() }
+        Self { rows, splits, looked: false, one_by_one: false, pauses: None, second_look: || {}, goes_on: false, left: Vec::new() }
     }
 }
 
@@ -139,7 +143,7 @@ impl Source for NumberSource {
         if std::mem::replace(&mut self.looked, true) {
             (self.second_look)();
             let splits: Vec<Split> = self.left.pop().into_iter().collect();
-            return Ok(Discovery { splits, complete: self.left.is_empty() });
+            return Ok(Discovery { splits, complete: self.left.is_empty() && !self.goes_on });
         }
         let size = (self.rows / self.splits.max(1)).max(1);
         let splits = (0..self.splits).filter_map(|index| {
@@ -155,48 +159,58 @@ impl Source for NumberSource {
         if self.one_by_one {
             self.left = splits.split_off(1);
         }
-        Ok(Discovery { splits, complete: self.left.is_empty() })
+        Ok(Discovery { splits, complete: self.left.is_empty() && !self.goes_on })
     }
 
     fn opener(&self) -> Arc<dyn SplitOpener> {
-        Arc::new(NumberOpener { rows: self.rows, pauses: self.pauses })
+        Arc::new(NumberOpener { rows: self.rows, goes_on: self.goes_on, pauses: self.pauses.clone() })
     }
 }
 
 struct NumberOpener {
     rows: u64,
-    pauses: bool,
+    goes_on: bool,
+    pauses: Option<Arc<AtomicU64>>,
 }
 
 impl SplitOpener for NumberOpener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
         let number = |key: &str| split.position[key].as_u64().unwrap();
-        Ok(Box::new(NumberReader { next: number("next"), end: number("end").min(self.rows), pauses: self.pauses, paused: false }))
+        let (next, end) = (number("next"), number("end").min(self.rows));
+        Ok(Box::new(NumberReader { goes_on: self.goes_on, pauses: self.pauses.clone(), ..NumberReader::new(next, end) }))
     }
 }
 
 pub(super) struct NumberReader {
     next: u64,
     end: u64,
-    pauses: bool,
+    /// More numbers might come at any time.
+    goes_on: bool,
+    pauses: Option<Arc<AtomicU64>>,
     paused: bool,
 }
 
 impl NumberReader {
     pub fn new(next: u64, end: u64) -> Self {
-        Self { next, end, pauses: false, paused: false }
+        Self { next, end, goes_on: false, pauses: None, paused: false }
+    }
+
+    /// One that has nothing at every other read.
+    pub fn with_pauses(next: u64, end: u64) -> Self {
+        Self { pauses: Some(Arc::default()), ..Self::new(next, end) }
     }
 }
 
 impl SplitReader for NumberReader {
     fn read(&mut self, max_rows: usize) -> Result<Read> {
-        self.paused = self.pauses && !self.paused;
-        if self.paused {
+        self.paused = !self.paused;
+        if let (true, Some(pauses)) = (self.paused, &self.pauses) {
+            pauses.fetch_add(1, Ordering::Relaxed);
             return Ok(Read::Idle);
         }
         let count = (self.end.saturating_sub(self.next)).min(max_rows as u64);
         if count == 0 {
-            return Ok(Read::End);
+            return Ok(if self.goes_on { Read::Idle } else { Read::End });
         }
         let numbers: Vec<i64> = (self.next..self.next + count).map(|number| number as i64).collect();
         let (mut text, mut ranges) = (String::new(), Vec::new());
@@ -274,48 +288,6 @@ struct Contents {
     lose_at: Option<u64>,
     away: bool,
     panic_at: Option<u64>,
-}
-
-/// Holds up commits until it is opened.
-#[derive(Default)]
-pub(super) struct Gate {
-    closed: Mutex<bool>,
-    opened: Condvar,
-    waiting: AtomicUsize,
-}
-
-impl Gate {
-    pub fn close(&self) {
-        *self.closed.lock().unwrap() = true;
-    }
-
-    pub fn open(&self) {
-        *self.closed.lock().unwrap() = false;
-        self.opened.notify_all();
-    }
-
-    /// Waits until a commit waits.
-    pub fn wait_until_reached(&self) {
-        wait_until("a commit waits", || self.waiting.load(Ordering::SeqCst) > 0);
-    }
-
-    fn pass(&self) {
-        let closed = self.closed.lock().unwrap();
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let (closed, timeout) = self.opened.wait_timeout_while(closed, Duration::from_secs(60), |closed| *closed).unwrap();
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        drop(closed);
-        assert!(!timeout.timed_out(), "the gate was never opened");
-    }
-}
-
-/// Waits for something that has to come within 20 seconds.
-pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited 20 s in vain: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 impl MemorySink {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::doubles::{Keep, Pipeline, SilentObserver, ids, wait_until};
+use super::doubles::{Keep, Pipeline, SilentObserver, ids};
+use super::waits::{Counting, StopOnDrop, wait_until};
 use super::{go, state};
 use crate::run::board::Board;
 use crate::run::lane::{Lane, Report};
@@ -52,30 +53,25 @@ fn a_coordinator_that_panics_ends_its_lanes_and_the_run() {
     assert_eq!(pipeline.sink.rows(), ids(0..500));
 }
 
-#[derive(Default)]
-struct SeesStop(AtomicBool);
-
-impl Observer for SeesStop {
-    fn on(&self, event: Event<'_>) {
-        if matches!(event, Event::Stopping) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
-}
-
 #[test]
-fn a_signal_is_acted_on_while_a_commit_hangs() {
+fn a_signal_is_acted_on_and_progress_is_reported_while_a_commit_hangs() {
     let (_folder, state) = state();
     let pipeline = Pipeline { rows: 1 << 40, mode: Mode::Stream, epoch_rows: 50, ..Pipeline::default() };
-    let (stop, observer) = (StopSignal::new(), SeesStop::default());
+    let (stop, observer) = (StopSignal::new(), Counting::default());
     pipeline.sink.1.close();
     let summary = std::thread::scope(|scope| {
         let running = scope.spawn(|| run(pipeline.plan(), Arc::clone(&state), &stop, &observer));
+        let _stop = StopOnDrop(&stop);
         pipeline.sink.1.wait_until_reached();
+        let reported = observer.progress();
+        wait_until("progress is reported again and again", || observer.progress() >= reported + 3);
         stop.stop();
         let asked = Instant::now();
-        wait_until("the signal is seen", || observer.0.load(Ordering::SeqCst));
+        wait_until("the signal is seen", || observer.is_stopping());
         assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+        let reported = observer.progress();
+        wait_until("progress is reported to the end", || observer.progress() > reported);
+        assert_eq!(observer.epochs(), 0, "the commit still hangs");
         assert!(!running.is_finished(), "the epoch under way is finished first");
         pipeline.sink.1.open();
         running.join().unwrap()
@@ -138,7 +134,7 @@ fn streams_with_pauses_commit_what_they_read() {
         rows: 2_000,
         splits: 3,
         lanes: 3,
-        pauses: true,
+        pauses: Some(Arc::default()),
         every: Duration::from_millis(1),
         mode: Mode::Stream,
         ..Pipeline::default()
@@ -146,6 +142,7 @@ fn streams_with_pauses_commit_what_they_read() {
     let stop = StopSignal::new();
     std::thread::scope(|scope| {
         let running = scope.spawn(|| run(pipeline.plan(), Arc::clone(&state), &stop, &SilentObserver));
+        let _stop = StopOnDrop(&stop);
         wait_until("all rows arrive", || pipeline.sink.rows().len() >= 2_000);
         stop.stop();
         running.join().unwrap().unwrap();
