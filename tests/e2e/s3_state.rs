@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::matrix::destination::{Destination, Kafka, Postgres};
+use crate::matrix::destination::{Destination, Kafka, Kinesis, Postgres};
 use crate::matrix::mill::{Mill, State};
 use crate::matrix::origin::Files;
 use crate::support::{Ended, Pins, Running, Store, Workshop, expected};
@@ -96,6 +96,7 @@ fn wrong_credentials_stop_with_what_to_do_and_lose_nothing() {
 /// Killed with an epoch noted and not committed, and taken up where there is neither the old working directory nor its disk.
 fn another_machine_finishes<D: Destination>() {
     let mut mill = Mill::<Files, D>::new(State::Bucket);
+    // After the commit of the last sink: what was put into a stream is noted by then.
     for point in ["engine-after-checkpoint", "engine-before-checkpoint", "engine-after-sink-commit"] {
         mill.add(2_000);
         let mut running = mill.start("batch", &format!("{point}=1*off->return(kill)"));
@@ -116,4 +117,9 @@ fn another_machine_finishes_a_noted_epoch_into_postgres() {
 #[test]
 fn another_machine_finishes_a_noted_epoch_into_kafka() {
     another_machine_finishes::<Kafka>();
+}
+
+#[test]
+fn another_machine_finishes_a_noted_epoch_into_kinesis() {
+    another_machine_finishes::<Kinesis>();
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::mill::State;
 use crate::kafka_broker::{Seen, address, create, read_at, unique};
-use crate::support::{Database, Store, Workshop};
+use crate::support::{Database, KinesisStream, Store, Workshop};
 
 /// A sink, dead letters of its kind, and whoever reads what they wrote.
 pub trait Destination {
@@ -38,6 +38,11 @@ pub trait Destination {
     /// The rows of the table once more, by a reader that shares no code with our writer, where there is one besides.
     fn rows_of_another_reader(&self, _: &Workshop) -> Option<Vec<Value>> {
         None
+    }
+
+    /// Whether a file of the state beside the checkpoints, by its name from there, is what a sink remembers between runs.
+    fn remembers(&self, _: &str) -> bool {
+        false
     }
 
     /// What lies at the places of its sinks and is neither rows that readers see nor what the next commit needs: anything that is not known.
@@ -260,6 +265,49 @@ impl Destination for Kafka {
     /// Spools lie beside the checkpoints, where whoever knows the state looks for them.
     fn left_over(&self, _: &Workshop) -> Vec<String> {
         Vec::new()
+    }
+}
+
+/// A stream of Kinesis, dead letters as objects. It promises at-least-once alone and so is no destination of the matrix itself, but rows come twice only
+/// where a kill comes between the first put of an epoch and the note that it was put.
+pub struct Kinesis {
+    stream: KinesisStream,
+    store: Store,
+}
+
+impl Destination for Kinesis {
+    const NAME: &'static str = "kinesis";
+    const POINTS: &'static [&'static str] = &["kinesis-after-put", "sink-clean-up"];
+    const PLACES: [&'static str; 2] = ["pin_table", "dead_letters/"];
+    const STATE: State = State::Bucket;
+
+    fn new() -> Self {
+        Self { stream: KinesisStream::new(2), store: Store::new() }
+    }
+
+    fn sink(&self) -> String {
+        let connection = r#"{ endpoint: "${env:WASMILL_TEST_KINESIS}", region: us-east-1 }"#;
+        format!("kinesis: {{ stream: {}, delivery: at_least_once, connection: {connection} }}", self.stream.name)
+    }
+
+    fn dead_letters(&self) -> String {
+        format!(r#"s3: {{ uri: "{}/dead_letters", format: jsonl, connection: {} }}"#, self.store.prefix, Store::options())
+    }
+
+    fn rows(&self, workshop: &Workshop) -> (Vec<Value>, Vec<Value>) {
+        let rows = self.stream.datas().into_iter().flatten().map(|data| serde_json::from_str(&data).unwrap());
+        (rows.collect(), workshop.jsonl_rows(&copied(&self.store, workshop, "dead_letters")))
+    }
+
+    /// That the last epoch was put.
+    fn remembers(&self, name: &str) -> bool {
+        name.starts_with("put/matrix.pin_table/")
+    }
+
+    fn left_over(&self, _: &Workshop) -> Vec<String> {
+        let is_known = |key: &String| key.strip_prefix("dead_letters/").is_some_and(|name| is_row_file(name) || is_token_object(name));
+        let keys = self.store.keys().into_iter().filter(|key| !is_known(key)).collect();
+        [keys, self.store.pending_uploads()].concat()
     }
 }
 

@@ -121,7 +121,9 @@ epoch: {{ every: 200ms, rows: {} }}
             Some(name) => {
                 let epoch =
                     name.strip_prefix("epoch-").and_then(|rest| rest.strip_suffix(".json")).or_else(|| name.strip_prefix("committed-"));
-                epoch.is_some_and(|epoch| epoch.parse::<u64>().is_ok() && names.contains(&format!("state/matrix/epoch-{epoch}.json")))
+                let is_epoch =
+                    epoch.is_some_and(|epoch| epoch.parse::<u64>().is_ok() && names.contains(&format!("state/matrix/epoch-{epoch}.json")));
+                is_epoch || self.destination.remembers(name)
             }
             None => false,
         };
