@@ -99,7 +99,8 @@ impl Nesting {
                         self.looked_at = slash;
                         return None;
                     }
-                    Some(slash) => at = slash + 2,
+                    // A line feed can't be escaped: behind a slash, too, it shows that the string is broken.
+                    Some(slash) => at = slash + 1 + usize::from(bytes[slash + 1] != b'\n'),
                     None => at = bytes.len(),
                 }
                 continue;

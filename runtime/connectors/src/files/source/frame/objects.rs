@@ -122,5 +122,11 @@ mod tests {
         for step in 1..=text.len() {
             assert_eq!(objects(text, step), (expected.map(str::to_owned).to_vec(), None), "step {step}");
         }
+        // A slash escapes no line feed.
+        let text = "{\"a\":\"x\\\n{\"a\":2}\n";
+        let expected = ["a string holds a line feed or is never closed, or brackets do not match: {\"a\":\"x\\", "{\"a\":2}"];
+        for step in 1..=text.len() {
+            assert_eq!(objects(text, step), (expected.map(str::to_owned).to_vec(), None), "step {step}");
+        }
     }
 }
