@@ -18,6 +18,8 @@ const LARGEST: usize = 16 << 10;
 const KEPT: usize = 2_000;
 /// The fewest inputs of a run that says something.
 const FEWEST: u64 = 300;
+/// How long each target runs: two minutes for all seven.
+const SECONDS: u64 = 17;
 
 /// A decoder under attack.
 pub trait Target {
@@ -42,7 +44,7 @@ type At = Arc<Mutex<Option<(Instant, Vec<u8>)>>>;
 /// Runs a target for its time.
 pub fn run<T: Target>() {
     let endless = std::env::var("WASMILL_FUZZ").is_ok_and(|value| value == "endless");
-    let time = Duration::from_secs(number_from_environment("WASMILL_FUZZ_SECONDS", 20));
+    let time = Duration::from_secs(number_from_environment("WASMILL_FUZZ_SECONDS", SECONDS));
     // A run of the tests takes the same inputs each time, so that it fails by a change and not by chance; an endless one looks for new ones.
     let nanos = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
     let seed = number_from_environment("WASMILL_FUZZ_SEED", if endless { nanos() } else { 1 });

@@ -1,4 +1,4 @@
-//! Fuzzing of everything that decodes foreign bytes: JSON, CSV, times, YAML, Parquet and checkpoints.
+//! Fuzzing of everything that decodes foreign bytes: JSON (lines, arrays, objects one after the other), CSV, times, YAML, Parquet and checkpoints.
 //!
 //! Each target starts from a corpus (`corpus/<target>`) and from inputs that it generates, damages them, and checks what has to hold for any bytes: no panic, bounded
 //! memory and time, what is written is read back, and agreement with another reader of the format. An input for which it does not hold is shrunk and saved in
@@ -6,7 +6,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `WASMILL_FUZZ_SECONDS` | how long each target runs, 20 by default |
+//! | `WASMILL_FUZZ_SECONDS` | how long each target runs: by default 17, all of them two minutes |
 //! | `WASMILL_FUZZ=endless` | until it is stopped (`make fuzz`) |
 //! | `WASMILL_FUZZ_SEED` | where chance begins; every run prints it |
 
@@ -17,6 +17,7 @@ mod checkpoint;
 mod csv;
 mod files;
 mod json;
+mod json_values;
 mod memory;
 mod mutate;
 mod parquet;
@@ -34,6 +35,11 @@ static ALLOCATOR: memory::Counting = memory::Counting;
 #[test]
 fn json() {
     run::<json::Json>();
+}
+
+#[test]
+fn json_values() {
+    run::<json_values::JsonValues>();
 }
 
 #[test]
