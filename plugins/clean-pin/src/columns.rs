@@ -24,7 +24,8 @@ pub(crate) fn follower_counts(rules: &TextRules, texts: &StringArray, out: &mut 
     let name = Column::FollowerCount.name();
     let mut counts = Vec::with_capacity(texts.len());
     let valid = mask(texts.len(), |row| {
-        let count = match rules.text(texts, row).map(|text| (text, follower_count::parse(text))) {
+        let text = rules.text(texts, row);
+        let count = match text.as_deref().map(|text| (text, follower_count::parse(text))) {
             Some((_, Ok(count))) => Some(count),
             Some((text, Err(error))) => {
                 let message = format!("{name} {} {}", shortened(text), error.reason());
@@ -45,7 +46,7 @@ pub(crate) fn tag_lists(rules: &TextRules, texts: &StringArray) -> ListArray {
     let mut lists = ListBuilder::with_capacity(items, texts.len()).with_field(Field::new_list_field(DataType::Utf8, true));
     for row in 0..texts.len() {
         let text = rules.text(texts, row);
-        for item in text.unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        for item in text.as_deref().unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty()) {
             lists.values().append_value(item);
         }
         lists.append(text.is_some());

@@ -97,7 +97,7 @@ fn user_names(rules: &TextRules, first: &StringArray, last: &StringArray) -> Str
         match (rules.text(first, row), rules.text(last, row)) {
             (Some(first), Some(last)) => {
                 name.clear();
-                name.extend([first, " ", last]);
+                name.extend([&*first, " ", &*last]);
                 names.append_value(&name);
             }
             (one, other) => names.append_option(one.or(other)),

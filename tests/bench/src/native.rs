@@ -1,5 +1,6 @@
 //! The rules of `clean-pin` linked natively: Arrow in, Arrow out, nothing crosses anything.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -45,15 +46,18 @@ impl Native {
         Ok(RecordBatch::try_new(self.schema(), cleaned)?)
     }
 
-    fn column(&self, column: Column, rules: &TextRules, texts: &StringArray) -> Result<ArrayRef> {
+    fn column<'a>(&self, column: Column, rules: &TextRules, texts: &'a StringArray) -> Result<ArrayRef> {
         Ok(match column {
             Column::FollowerCount => {
-                let count = |row| rules.text(texts, row).map(followers).transpose();
+                let count = |row| rules.text(texts, row).map(|text| followers(&text)).transpose();
                 Arc::new((0..texts.len()).map(count).collect::<Result<Int64Array>>()?)
             }
             Column::SaveLocation => {
-                let place = |row| rules.text(texts, row).map(|text| text.strip_prefix(&self.prefix).unwrap_or(text));
-                Arc::new((0..texts.len()).map(place).collect::<StringArray>())
+                let cut = |text: Cow<'a, str>| match text {
+                    Cow::Borrowed(text) => Cow::Borrowed(text.strip_prefix(&self.prefix).unwrap_or(text)),
+                    Cow::Owned(text) => Cow::Owned(text.strip_prefix(&self.prefix).map(str::to_owned).unwrap_or(text)),
+                };
+                Arc::new((0..texts.len()).map(|row| rules.text(texts, row).map(cut)).collect::<StringArray>())
             }
             _ => Arc::new(masked(rules, texts)),
         })

@@ -1,5 +1,7 @@
 //! The rules for the cells of one text column, and what they make of it: a mask, rejects, or the column anew.
 
+use std::borrow::Cow;
+
 use arrow_array::builder::TimestampMicrosecondBuilder;
 use arrow_array::{Array, StringArray, TimestampMicrosecondArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -70,12 +72,13 @@ impl TextRules {
 
     /// The text of a cell, unwrapped where the rules say so; none if it is null or means null.
     #[inline]
-    pub fn text<'a>(&self, texts: &'a StringArray, row: usize) -> Option<&'a str> {
+    pub fn text<'a>(&self, texts: &'a StringArray, row: usize) -> Option<Cow<'a, str>> {
         if texts.is_null(row) {
             return None;
         }
         let text = texts.value(row);
-        let text = if self.wrapped == WrappedValues::Unwrap { unwrap_single(text).unwrap_or(text) } else { text };
+        let unwrapped = if self.wrapped == WrappedValues::Unwrap { unwrap_single(text) } else { None };
+        let text = unwrapped.unwrap_or(Cow::Borrowed(text));
         (!self.nulls.contains(text.as_bytes())).then_some(text)
     }
 
@@ -88,7 +91,8 @@ impl TextRules {
         let mut values = Vec::with_capacity(texts.value_data().len());
         offsets.push(0_i32);
         let kept = mask(texts.len(), |row| {
-            let text = self.text(texts, row).map(&cut).filter(|text| !self.nulls.contains(text.as_bytes()));
+            let text = self.text(texts, row);
+            let text = text.as_deref().map(&cut).filter(|text| !self.nulls.contains(text.as_bytes()));
             values.extend_from_slice(text.unwrap_or_default().as_bytes());
             offsets.push(values.len() as i32);
             text.is_some()
@@ -107,8 +111,8 @@ impl TextRules {
         let mut times = TimestampMicrosecondBuilder::with_capacity(texts.len()).with_data_type(time::timestamp_type());
         for row in 0..texts.len() {
             let text = self.text(texts, row);
-            let time = text.and_then(time::parse_micros);
-            if let (Some(text), None) = (text, time) {
+            let time = text.as_deref().and_then(time::parse_micros);
+            if let (Some(text), None) = (&text, time) {
                 let message = format!("{column} {} is no time such as 2022-07-07T00:18:41 or 2022-07-07 00:18:41", shortened(text));
                 out.reject(row, Reject::new("bad-timestamp", message).at_column(column));
             }
