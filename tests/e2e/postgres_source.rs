@@ -44,3 +44,32 @@ fn a_query_is_copied_exactly_once_wherever_the_copying_is_killed() {
     let ended = run(None);
     assert!(ended.code == Some(0) && ended.stderr.contains("nothing new"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_check_finds_a_schema_that_is_missing_on_the_server() {
+    let (workshop, database) = (Workshop::new(), Database::new());
+    workshop.write("in/a.jsonl", "{\"id\":1}\n");
+    workshop.write(
+        "p.yaml",
+        "name: there\nsources:\n  rows: { files: { path: \"in/*\" }, schema: { id: int64 } }\nsinks:\n\
+         \x20 t: { from: rows, postgres: { url: \"${env:PG_URL}\", table: archive.posts } }\n\
+         dead_letters: { files: { path: out/dead, format: jsonl } }\n",
+    );
+    let run = |command: &str| {
+        let mut command = workshop.wasmill(&[command, "p.yaml"]);
+        command.env("PG_URL", database.url());
+        Running::spawn(command).wait()
+    };
+    for (ended, printed) in [("check", true), ("run", false)].map(|(command, on_stdout)| (run(command), on_stdout)) {
+        let text = if printed { &ended.stdout } else { &ended.stderr };
+        assert_eq!(ended.code, Some(2), "{text}");
+        for told in ["error[connector]: `t`: `table`: the schema archive does not exist", "p.yaml:5", "CREATE SCHEMA archive"] {
+            assert!(text.contains(told), "{told} in {text}");
+        }
+    }
+    database.run("CREATE SCHEMA archive");
+    let ended = run("check");
+    assert!(ended.code == Some(0) && ended.stdout.contains("no mistakes"), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(run("run").code, Some(0));
+    assert_eq!(database.numbers("archive.posts", "id"), [1]);
+}

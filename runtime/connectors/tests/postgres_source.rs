@@ -7,9 +7,10 @@ mod postgres;
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema as Columns, SchemaRef};
+use arrow_schema::{DataType, Field, Schema as Columns, SchemaRef, TimeUnit};
 use contract::{check_source, read_all};
 use postgres::{Schema, url};
+use wasmill_connectors::formats::row_to_json;
 use wasmill_connectors::postgres::{PostgresSource, PostgresSourceConfig, infer_schema};
 use wasmill_engine::{Class, Mode, Progress, Read, Source, SplitState};
 
@@ -147,6 +148,96 @@ fn every_type_comes_back() {
         assert!(records[0].2.contains(told), "{told}\n{}", records[0].2);
     }
     assert!(records[1].2.contains("\"b\":null") && records[1].2.contains("\"k\":null"), "{}", records[1].2);
+}
+
+/// Reads a column under another type than the server's; gives its values as JSON, and the codes and messages of those that are rejected.
+fn under(schema: &Schema, column: &str, wanted: DataType) -> (Vec<String>, Vec<String>) {
+    let config = config(serde_json::json!({ "table": schema.table("t"), "order_by": ["n"] }));
+    let columns = Arc::new(Columns::new(vec![Field::new(column, wanted, true)]));
+    let mut source = PostgresSource::new("rows", config, columns, Mode::Batch).unwrap();
+    let splits = source.discover(&Progress::new()).unwrap().splits;
+    let mut reader = source.opener().open(&splits[0]).unwrap();
+    let (mut values, mut told) = (Vec::new(), Vec::new());
+    loop {
+        match reader.read(100).unwrap() {
+            Read::Batch(batch) => {
+                let records = &batch.batch.records;
+                values.extend((0..records.num_rows()).map(|row| row_to_json(records, row).unwrap()));
+                told.extend(batch.rejects.iter().map(|reject| format!("{}: {}", reject.code, reject.message)));
+            }
+            Read::Idle | Read::Skipping => {}
+            Read::End => return (values, told),
+        }
+    }
+}
+
+#[test]
+fn values_under_another_type_convert_by_the_table_or_are_rejected() {
+    let schema = Schema::new();
+    schema.run(
+        "CREATE TABLE $s.t (n integer PRIMARY KEY, l bigint, p numeric(20,2), q numeric, t text, d double precision, z timestamptz, w timestamp); \
+         INSERT INTO $s.t VALUES (1, 2147483648, 2.75, 1.5, '1,5', 2.5, '2022-07-07 00:18:41.000001+00', '0001-01-01'), \
+         (2, -2147483648, 3.00, 16777217, '1.5', 7, '2022-07-07 00:00:00+00', '9999-12-31'), \
+         (3, 9007199254740993, NULL, 7.0, ' 7 ', 'NaN', NULL, '2022-07-07 00:00:00.000001')",
+    );
+    let text = "\"2022-07-07T00:18:41.000001+00:00\"";
+    let no_date = format!("bad-value: {text} is not a date such as 2022-07-07");
+    let no_seconds = format!("bad-value: {text} has more digits of a second than timestamp(s) holds: `timestamp(s, cut)` cuts them");
+    let cases: [(&str, DataType, &[&str], &[&str]); 13] = [
+        (
+            "l",
+            DataType::Int32,
+            &["-2147483648"],
+            &["out-of-range: \"2147483648\" does not fit into int32", "out-of-range: \"9007199254740993\" does not fit into int32"],
+        ),
+        (
+            "l",
+            DataType::Float64,
+            &["2147483648.0", "-2147483648.0"],
+            &["bad-value: \"9007199254740993\" has more digits than float64 holds"],
+        ),
+        ("l", DataType::Utf8, &["\"2147483648\"", "\"-2147483648\"", "\"9007199254740993\""], &[]),
+        ("l", DataType::Boolean, &[], &["wrong-type: a number where bool is needed"; 3]),
+        ("p", DataType::Int64, &["3", "null"], &["bad-value: \"2.75\" is not a whole number, and int64 is needed"]),
+        (
+            "p",
+            DataType::Decimal128(10, 1),
+            &["\"3.0\"", "null"],
+            &["bad-value: \"2.75\" has more digits after the point than decimal(10, 1) holds"],
+        ),
+        ("q", DataType::Int64, &["16777217", "7"], &["bad-value: \"1.5\" is not a whole number, and int64 is needed"]),
+        ("q", DataType::Float32, &["1.5", "7.0"], &["bad-value: \"16777217\" has more digits than float32 holds"]),
+        (
+            "t",
+            DataType::Float64,
+            &["1.5"],
+            &["bad-value: \"1,5\" is not a number, and float64 is needed", "bad-value: \" 7 \" is not a number, and float64 is needed"],
+        ),
+        (
+            "d",
+            DataType::Int64,
+            &["7"],
+            &["bad-value: \"2.5\" is not a whole number, and int64 is needed", "bad-value: \"NaN\" is not a number, and int64 is needed"],
+        ),
+        ("z", DataType::Date32, &["\"2022-07-07\"", "null"], &[&no_date]),
+        (
+            "w",
+            DataType::Date32,
+            &["\"0001-01-01\"", "\"9999-12-31\""],
+            &["bad-value: \"2022-07-07T00:00:00.000001\" is not a date such as 2022-07-07"],
+        ),
+        ("z", DataType::Timestamp(TimeUnit::Second, None), &["\"2022-07-07T00:00:00\"", "null"], &[&no_seconds]),
+    ];
+    let mut wrong = Vec::new();
+    for (column, wanted, values, told) in cases {
+        let found = under(&schema, column, wanted.clone());
+        let values: Vec<String> = values.iter().map(|value| format!("{{\"{column}\":{value}}}")).collect();
+        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+        if found != (values.clone(), told.clone()) {
+            wrong.push(format!("{column} as {wanted}: {found:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod reader;
 
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{Field, Schema, SchemaRef};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitOpener, SplitReader};
@@ -160,6 +160,6 @@ pub fn infer_schema(config: &PostgresSourceConfig) -> Result<SchemaRef> {
 }
 
 /// The columns that are read, without those that the source adds.
-fn wanted(schema: &Schema) -> Vec<&str> {
-    schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !name.starts_with(RESERVED)).collect()
+fn wanted(schema: &Schema) -> Vec<&Field> {
+    schema.fields().iter().map(AsRef::as_ref).filter(|field| !field.name().starts_with(RESERVED)).collect()
 }

@@ -83,16 +83,21 @@ impl Query {
     }
 
     /// The statement that gives each row as JSON and its key as a list of texts, behind a key if there is one.
-    pub(super) fn sql(&self, wanted: &[&str], order_by: &[String], after: &[String]) -> Result<String, Failure> {
+    pub(super) fn sql(&self, wanted: &[&Field], order_by: &[String], after: &[String]) -> Result<String, Failure> {
         let find = |name: &str| self.columns.iter().find(|column| column.name == name);
         let mut picked = Vec::with_capacity(wanted.len());
-        for name in wanted {
+        for field in wanted {
+            let name = field.name();
             let Some(column) = find(name) else {
                 let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
                 return Err(Error::configuration(format!("there is no column {name:?}; there are {}", names.join(", "))).into());
             };
             let place = format!("q.{}", quoted(name));
             let value = match column.form {
+                // The table of conversions knows a midnight as its date, and the text of a time is no date.
+                Form::AsItIs if matches!((&column.arrow, field.data_type()), (DataType::Timestamp(..), DataType::Date32)) => {
+                    format!("CASE WHEN {place} = date_trunc('day', {place}) THEN to_json({place}::date) ELSE to_json({place}) END")
+                }
                 Form::AsItIs => place,
                 Form::Text => format!("{place}::text"),
                 Form::Base64 => format!("translate(encode({place}, 'base64'), E'\\n', '')"),
