@@ -14,7 +14,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use contract::{check_source, read_all};
 use store::Prefix;
-use wasmill_connectors::files::source::OnBadFile;
+use wasmill_connectors::files::source::{LateColumns, NewColumns, OnBadFile};
 use wasmill_connectors::formats::{Format, WriteOptions, record_writer};
 use wasmill_connectors::s3::source::{S3Source, S3SourceConfig, infer_schema, survey};
 use wasmill_engine::{Class, Mode, Progress, Retired, Source, SplitState};
@@ -94,11 +94,14 @@ fn csv_holds_the_contract() {
 fn parquet(rows: std::ops::Range<i64>, group: usize) -> Vec<u8> {
     let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.clone().map(|id| format!("text {id}"))));
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(rows));
-    let batch = RecordBatch::try_from_iter([("id", ids), ("text", texts)]).unwrap();
+    encoded(&RecordBatch::try_from_iter([("id", ids), ("text", texts)]).unwrap(), group)
+}
+
+fn encoded(batch: &RecordBatch, group: usize) -> Vec<u8> {
     let mut options = WriteOptions::default();
     options.parquet.row_group_rows = group;
     let mut writer = record_writer(Format::Parquet, &batch.schema(), Vec::new(), &options).unwrap();
-    writer.write(&batch).unwrap();
+    writer.write(batch).unwrap();
     writer.finish().unwrap()
 }
 
@@ -257,6 +260,38 @@ fn columns_are_told_from_a_sample() {
     assert_eq!(error.class(), Class::Configuration);
 }
 
+fn a_column_that_only_a_later_object_has_is_reported_with_its_count_or_stops_the_reading() {
+    let prefix = Prefix::new();
+    prefix.put("in/a.parquet", parquet(0..2, 10));
+    let texts = |values: &[&str]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![2, 3, 4]));
+    let columns = [("id", ids), ("text", texts(&["a", "b", "c"])), ("late", texts(&["x", "y", "z"]))];
+    prefix.put("in/b.parquet", encoded(&RecordBatch::try_from_iter(columns).unwrap(), 2));
+    let config = config(&prefix, "in/");
+    let told = infer_schema(&config).unwrap();
+    let open = |late| S3Source::with_late_columns("pins", config.clone(), Arc::clone(&told), (Mode::Batch, late)).unwrap();
+
+    let mut reports = open(LateColumns::Report);
+    let (records, _) = read(&mut reports, &Progress::new());
+    let row = |id: i64, text: &str| format!("{{\"id\":{id},\"text\":{text}}}");
+    let expected = [row(0, "\"text 0\""), row(1, "\"text 1\""), row(2, "\"a\""), row(3, "\"b\""), row(4, "\"c\"")];
+    let rows: Vec<&str> = records.iter().map(|record| record.split(" <- ").next().unwrap()).collect();
+    assert_eq!(rows, expected);
+    let notes = reports.notes();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    let note = format!("the column `late` of 3 records was not read: it came up in {}", prefix.uri("in/b.parquet"));
+    assert!(notes[0].starts_with(&note), "{notes:?}");
+
+    let mut fails = open(LateColumns::Fail);
+    let splits = fails.discover(&Progress::new()).unwrap().splits;
+    assert_eq!(splits.len(), 2);
+    let errors = splits.iter().filter_map(|split| fails.opener().open(split).and_then(|mut reader| reader.read(10)).err());
+    let errors: Vec<_> = errors.collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let new = NewColumns::of(&errors[0]).unwrap();
+    assert_eq!((&*new.source, &new.fields[..]), ("pins", &[Field::new("late", DataType::Utf8, true)][..]));
+}
+
 fn a_batch_without_objects_says_so() {
     let prefix = Prefix::new();
     let error = source(&config(&prefix, "none/"), Mode::Batch).discover(&Progress::new()).unwrap_err();
@@ -311,6 +346,7 @@ store::on_each_store![
     large_objects_are_read_by_ranges,
     keys_with_odd_characters_are_read_as_others,
     columns_are_told_from_a_sample,
+    a_column_that_only_a_later_object_has_is_reported_with_its_count_or_stops_the_reading,
     a_batch_without_objects_says_so,
     damaged_objects_are_set_aside_and_empty_ones_have_no_rows,
     the_first_object_tells_which_columns_there_are,

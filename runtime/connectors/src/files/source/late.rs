@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_schema::{Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use wasmill_engine::{Error, Mode, Result};
 
 use super::naming::name_of;
@@ -66,6 +66,8 @@ pub(crate) struct Late {
 struct Seen {
     records: u64,
     file: String,
+    /// It is a field within a column.
+    is_nested: bool,
 }
 
 impl Late {
@@ -81,6 +83,19 @@ impl Late {
         }
     }
 
+    /// Fields within a file's columns that were not asked for, if anybody wants to know: `place.zone`. Lists and maps have no part in a name.
+    pub(super) fn fields_of(&self, asked: &Schema, there: &Schema) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.mode != LateColumns::Ignore {
+            for field in there.fields() {
+                if let Ok(asked) = asked.field_with_name(field.name()) {
+                    add_fields(field.name(), asked.data_type(), field.data_type(), &mut found);
+                }
+            }
+        }
+        found
+    }
+
     /// Says of a value that does not fit its column where the column's type comes from, if a sample told it.
     pub(super) fn explained(&self, mut bad: BadRecord) -> BadRecord {
         if self.mode != LateColumns::Ignore
@@ -92,8 +107,8 @@ impl Late {
         bad
     }
 
-    /// Counts records that have a column which is left out.
-    pub(super) fn count(&self, path: &Path, name: &str, records: u64) {
+    /// Counts records that have a column, or a field within one, which is left out.
+    pub(super) fn count(&self, path: &Path, name: &str, is_nested: bool, records: u64) {
         if records == 0 {
             return;
         }
@@ -107,7 +122,7 @@ impl Late {
                 if self.logs {
                     tracing::warn!(column = name, file, "a column that the sample did not show is not read");
                 }
-                seen.insert(name.to_owned(), Seen { records, file });
+                seen.insert(name.to_owned(), Seen { records, file, is_nested });
             }
         }
     }
@@ -121,14 +136,51 @@ impl Late {
     /// One sentence per column that was left out.
     pub(super) fn notes(&self) -> Vec<String> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let note = |(name, Seen { records, file }): (&String, &Seen)| {
+        let note = |(name, Seen { records, file, is_nested }): (&String, &Seen)| {
+            // A table grows columns, and no fields within them.
+            let other = if *is_nested { "" } else { ", or set `schema_evolution: add_columns` on the Delta sink" };
+            let ending = if *records == 1 { "" } else { "s" };
             format!(
-                "the column `{name}` of {records} record{} was not read: it came up in {file}, and the sample did not show it; \
-                list it in `schema`, or set `schema_evolution: add_columns` on the Delta sink",
-                if *records == 1 { "" } else { "s" }
+                "the column `{name}` of {records} record{ending} was not read: it came up in {file}, and the sample did not show it; \
+                list it in `schema`{other}"
             )
         };
         seen.iter().map(note).collect()
+    }
+}
+
+/// Adds the fields of structs, within lists and maps too, that were not asked for.
+fn add_fields(name: &str, asked: &DataType, there: &DataType, found: &mut Vec<String>) {
+    match (asked, there) {
+        (DataType::Struct(asked), DataType::Struct(there)) => {
+            for field in there {
+                let name = format!("{name}.{}", field.name());
+                match asked.find(field.name()) {
+                    Some((_, asked)) => add_fields(&name, asked.data_type(), field.data_type(), found),
+                    None => found.push(name),
+                }
+            }
+        }
+        _ => {
+            if let (Some(asked), Some(there)) = (item_of(asked), item_of(there)) {
+                add_fields(name, asked, there, found);
+            }
+        }
+    }
+}
+
+/// The type of a list's items or of a map's values.
+fn item_of(data_type: &DataType) -> Option<&DataType> {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
+            Some(item.data_type())
+        }
+        DataType::FixedSizeList(item, _) => Some(item.data_type()),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => fields.get(1).map(|values| values.data_type()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

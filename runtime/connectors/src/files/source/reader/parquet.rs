@@ -100,8 +100,8 @@ pub struct GroupReader {
     builder: Option<Builder>,
     unreadable: Unreadable,
     shared: Arc<Shared>,
-    /// Columns of the file that were not asked for.
-    late: Vec<String>,
+    /// Columns of the file that were not asked for, and whether each is a field within one.
+    late: Vec<(String, bool)>,
 }
 
 /// What makes the reader, once the size of batches is known.
@@ -170,6 +170,8 @@ impl GroupReader {
             let new = fields.fields().iter().filter(|field| late.contains(field.name()));
             fail_with(&shared.name, path, new.map(|field| field.as_ref().clone().with_nullable(true)).collect())?;
         }
+        let fields = shared.late.fields_of(&shared.schema, metadata.schema());
+        let late = late.into_iter().map(|name| (name, false)).chain(fields.into_iter().map(|name| (name, true))).collect();
         let groups = metadata.metadata().row_groups();
         let index = usize::try_from(group).ok().filter(|&index| index < groups.len());
         let Some(index) = index else {
@@ -275,7 +277,8 @@ impl GroupReader {
         self.position.offset += count as u64;
         // Rejected rows count too: the dead letters hold only the columns that were read.
         let records_read = count as u64;
-        self.late.iter().for_each(|name| self.shared.late.count(Path::new(&*self.path), name, records_read));
+        let late = &self.shared.late;
+        self.late.iter().for_each(|(name, is_nested)| late.count(Path::new(&*self.path), name, *is_nested, records_read));
         let rejects = bad.into_iter().map(|(row, bad)| {
             let json = row_to_json(&rows, row as usize)?;
             Ok(self.assembler.reject(self.shared.late.explained(bad), first + u64::from(row), OriginalRecord::Json(json)))

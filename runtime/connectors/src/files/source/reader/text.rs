@@ -335,11 +335,11 @@ impl TextReader {
     /// Configuration, caused by [`NewColumns`](crate::files::source::NewColumns), where that is wanted.
     fn note_late(&mut self, records: u64) -> Result<()> {
         let shared = &self.shared;
-        self.late.iter().for_each(|name| shared.late.count(&self.path, name, records));
+        self.late.iter().for_each(|name| shared.late.count(&self.path, name, false, records));
         let unknown = self.decoder.unknown();
         let (new, left): (Vec<_>, Vec<_>) =
             unknown.into_iter().partition(|unknown| shared.late.mode == LateColumns::Fail && !unknown.is_nested);
-        left.iter().for_each(|unknown| shared.late.count(&self.path, &unknown.name, unknown.records));
+        left.iter().for_each(|unknown| shared.late.count(&self.path, &unknown.name, unknown.is_nested, unknown.records));
         let fields = new.into_iter().map(|unknown| Field::new(unknown.name, type_of(&unknown.values), true));
         fail_with(&shared.name, &self.path, fields.collect())
     }
