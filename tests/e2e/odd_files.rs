@@ -40,7 +40,7 @@ fn codes(workshop: &Workshop) -> Vec<(String, String)> {
     workshop.jsonl_rows("out/dead").iter().map(|row| (text(row, "partition"), text(row, "code"))).collect()
 }
 
-fn gzip(text: &str) -> Vec<u8> {
+pub fn gzip(text: &str) -> Vec<u8> {
     let mut child =
         std::process::Command::new("gzip").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();

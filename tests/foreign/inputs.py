@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import os
 import sys
 from decimal import Decimal
@@ -15,11 +16,12 @@ os.makedirs(folder, exist_ok=True)
 
 
 def write(table, file="a", **options):
+    os.makedirs(os.path.dirname(f"{folder}/{file}"), exist_ok=True)
     pq.write_table(table, f"{folder}/{file}.parquet", **options)
 
 
 def column(values, data_type):
-    write(pa.table({"id": pa.array([1, 2], pa.int64()), "v": pa.array(values, data_type)}))
+    write(pa.table({"id": pa.array(range(1, len(values) + 1), pa.int64()), "v": pa.array(values, data_type)}))
 
 
 def field(name, data_type):
@@ -78,6 +80,52 @@ match name:
     case "int64-later":
         for number, (value, data_type) in enumerate([(1, pa.int32()), (2**40, pa.int64()), (3, pa.int64())], 1):
             write(pa.table({"id": pa.array([value], data_type)}), str(number))
+    case "hive":
+        write(pa.table({"id": [1, 2]}), "year=2024/month=07/a", row_group_size=1)
+        write(pa.table({"id": [3]}), "year=2025/month=__HIVE_DEFAULT_PARTITION__/a")
+        # These have one of the columns themselves.
+        write(pa.table({"id": [4, 5], "month": ["12", None]}), "year=2026/month=01/a")
+        write(pa.table({"year": pa.array([1999], pa.int32()), "id": [6]}), "year=2026/month=02/a")
+    case "late-column":
+        for number, columns in enumerate([{}, {"late": ["x", None]}, {"later": [1.5, 2.5], "late": ["y", "z"]}]):
+            ids = pa.array([2 * number + 1, 2 * number + 2], pa.int64())
+            write(pa.table({"id": ids, **columns}), str(number + 1), row_group_size=1)
+    case "late-field":
+        inner = pa.struct([("a", pa.int64()), ("c", pa.bool_())])
+        types = [("s", inner), ("l", pa.list_(inner)), ("m", pa.map_(pa.string(), inner))]
+        values = {"s": {"a": 1, "c": True}, "l": [{"a": 2, "c": False}], "m": [("k", {"a": 3, "c": None})]}
+        late = pa.table({"id": [2, 3], **{name: pa.array([values[name]] * 2, data_type) for name, data_type in types}})
+        first = pa.struct([("a", pa.int64())])
+        types = [("s", first), ("l", pa.list_(first)), ("m", pa.map_(pa.string(), first))]
+        write(pa.table({"id": [1], **{name: pa.array([None], data_type) for name, data_type in types}}), "1")
+        write(late, "2")
+    case "every-kind":
+        # What a way through CSV and JSON may lose: signs of zero, the ends of the calendar, empty texts and binaries beside nulls, quotes.
+        struct = pa.struct([("k", pa.string()), ("n", pa.list_(pa.int64()))])
+        utc = datetime.timezone.utc
+        columns = {
+            "s": pa.array(["", None, " lead ", "\"", "null", "\r\n"]),
+            "l": pa.array([["a", "b,c"], [], None, ["", None], ['""', "\n"], ["null"]], pa.list_(pa.string())),
+            "o": pa.array([{"k": 'v"q', "n": [1]}, None, {"k": None, "n": None}, {"k": "", "n": []}, {"k": "é😀", "n": [None]}, {"k": "null", "n": [2]}], struct),
+            "f": pa.array([1.0, 1e300, -0.0, 5e-324, 0.1, None]),
+            "b": pa.array([True, False, None, True, False, None]),
+            "ts": pa.array(
+                [
+                    datetime.datetime(2022, 7, 7, 0, 18, 41, 500_000, utc),
+                    datetime.datetime(9999, 12, 31, 23, 59, 59, 999_999, utc),
+                    datetime.datetime(1, 1, 1, tzinfo=utc),
+                    None,
+                    datetime.datetime(1969, 12, 31, 23, 59, 59, 999_999, utc),
+                    datetime.datetime(1970, 1, 1, tzinfo=utc),
+                ],
+                pa.timestamp("us", "UTC"),
+            ),
+            "d": pa.array([datetime.date(2022, 7, 7), datetime.date(1, 1, 1), datetime.date(9999, 12, 31), None, datetime.date(1969, 12, 31), datetime.date(1970, 1, 1)]),
+            "bin": pa.array([b"\0\1\2", b"", None, b"\xff", b"\0", b"a"], pa.binary()),
+        }
+        write(pa.table({"id": range(1, 7), **columns}))
+    case "no-numbers":
+        write(pa.table({"id": range(1, 4), "f": [math.nan, math.inf, -math.inf]}))
     case "pins":
         texts = ["title", "unique_id", "description", "poster_name", "tag_list", "is_image_or_video", "image_src", "save_location", "category"]
         columns = {text: ["x", "y", "z"] for text in texts}
@@ -94,6 +142,10 @@ match name:
         column([datetime.datetime(2024, 1, 1, 1, 2, 3, 456_789), datetime.datetime(2024, 1, 1)], pa.timestamp("us"))
     case "text":
         column(["True", "1e2"], pa.string())
+    case "texts":
+        column(["1,5", "inf", " 7 ", "007", "yes", "off", "1.5", "-12", "FALSE"], pa.string())
+    case "int64-beyond-float32":
+        column([16_777_217, 16_777_216], pa.int64())
     case _:
         sys.exit(f"no input {name}")
 sys.stdout.flush()
