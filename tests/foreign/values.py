@@ -616,7 +616,10 @@ def write(folder, seed, tables):
                 # Types that Delta has; the others lie in Parquet only.
                 kept = [(name, of) for name, of in columns if in_delta(of)]
                 schema = [(name, to) for name, to in wanted if name in dict(kept)]
-                write_deltalake(f"{folder}/{path}", table.select(["id", *(name for name, _ in kept)]))
+                written_table = table.select(["id", *(name for name, _ in kept)])
+                # `deltalake` names the feature that times without a zone need only for a column of them, and not where they are nested.
+                written_table = written_table.append_column("no_zone", pa.array([None] * rows, pa.timestamp("us")))
+                write_deltalake(f"{folder}/{path}", written_table)
             elif form == "csv":
                 kept = [(name, of) for name, of in columns if is_flat(of) and of[0] != "binary"]
                 schema = [(name, to) for name, to in wanted if name in dict(kept) and is_flat(to) and to != ("json",)]
@@ -638,15 +641,15 @@ def write(folder, seed, tables):
         json.dump(manifest, file)
 
 
-def in_delta(of, nested=False):
-    """Whether a table by `deltalake` holds a type: it forgets the feature that times without a zone need where they are nested."""
+def in_delta(of):
+    """Whether a table by `deltalake` holds a type."""
     match of:
         case ("list", item) | ("map", item):
-            return in_delta(item, True)
+            return in_delta(item)
         case ("struct", fields):
-            return all(in_delta(inner, True) for _, inner in fields)
-        case ("timestamp", unit, zone, *_):
-            return unit == "us" and (zone is not None or not nested)
+            return all(in_delta(inner) for _, inner in fields)
+        case ("timestamp", unit, *_):
+            return unit == "us"
         case (name, *_):
             return name[0] != "u"
 
