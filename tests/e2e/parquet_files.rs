@@ -109,3 +109,42 @@ fn a_field_within_a_column_that_only_later_parquet_files_have_is_reported_once_w
         assert_eq!(notes(&ended), [note("l.c"), note("m.c"), note("s.c")]);
     }
 }
+
+/// Files of which only the last one lies in a folder that names a column, behind the sample; the records of the first one, and how to read them.
+fn late_folder(workshop: &Workshop, form: &str) -> i64 {
+    let lines =
+        |ids: std::ops::RangeInclusive<i64>, before: &str, after: &str| ids.map(|id| format!("{before}{id}{after}\n")).collect::<String>();
+    match form {
+        "parquet" => input(workshop, "late-folder"),
+        "csv" => {
+            workshop.write("in/a.csv", &format!("id\n{}", lines(1..=1000, "", "")));
+            workshop.write("in/day=2/b.csv", "id\n1001\n1002\n");
+        }
+        _ => {
+            workshop.write("in/a.jsonl", &lines(1..=1000, "{\"id\":", "}"));
+            workshop.write("in/day=2/b.jsonl", &lines(1001..=1002, "{\"id\":", "}"));
+        }
+    }
+    if form == "parquet" { 1 } else { 1000 }
+}
+
+#[test]
+fn a_column_in_the_names_of_later_folders_is_reported_or_added() {
+    for form in ["parquet", "csv", "jsonl"] {
+        let workshop = Workshop::new();
+        let first = late_folder(&workshop, form);
+        workshop.write("p.yaml", &pipeline("in/**/*", "", ""));
+        let ended = workshop.run_well(&["run", "p.yaml"]);
+        assert_eq!(rows(&workshop), (1..=first + 2).map(|id| json!({"id": id})).collect::<Vec<_>>(), "{form}");
+        let note = "note: a: the column `day` of 2 records was not read: it came up in in/day=2/b.";
+        assert!(notes(&ended).len() == 1 && notes(&ended)[0].starts_with(note), "{form}: {}", ended.stderr);
+
+        let workshop = Workshop::new();
+        late_folder(&workshop, form);
+        workshop.write("p.yaml", &pipeline("in/**/*", "", GROWS));
+        let ended = workshop.run_well(&["run", "p.yaml"]);
+        let row = |id: i64| json!({"id": id, "day": (id > first).then_some(2)});
+        assert_eq!(rows(&workshop), (1..=first + 2).map(row).collect::<Vec<_>>(), "{form}");
+        assert_eq!(notes(&ended), [""; 0], "{form}");
+    }
+}

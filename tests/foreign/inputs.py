@@ -86,6 +86,9 @@ match name:
         # These have one of the columns themselves.
         write(pa.table({"id": [4, 5], "month": ["12", None]}), "year=2026/month=01/a")
         write(pa.table({"year": pa.array([1999], pa.int32()), "id": [6]}), "year=2026/month=02/a")
+    case "late-folder":
+        write(pa.table({"id": [1]}))
+        write(pa.table({"id": [2, 3]}), "day=2/b")
     case "late-column":
         for number, columns in enumerate([{}, {"late": ["x", None]}, {"later": [1.5, 2.5], "late": ["y", "z"]}]):
             ids = pa.array([2 * number + 1, 2 * number + 2], pa.int64())

@@ -44,7 +44,8 @@ def scalar(rng):
         precision = rng.randint(1, 38)
         return ("decimal", precision, rng.randint(0, min(precision, 12)))
     if kind == "timestamp":
-        return ("timestamp", rng.choice(list(UNITS)), rng.choice([None, "UTC"]), None, False)
+        # Delta has microseconds.
+        return ("timestamp", rng.choice([*UNITS, "us", "us"]), rng.choice([None, "UTC"]), None, False)
     return (kind,)
 
 

@@ -128,6 +128,11 @@ fn sampled_folders(config: &FilesConfig, path: &Path) -> Vec<(String, Shape)> {
     columns.map(|(name, value)| (name, value.as_deref().map_or(Shape::Unknown, Shape::of_text))).collect()
 }
 
+/// The columns in the names of a path's folders, with the types that their values show.
+pub(super) fn folder_fields(config: &FilesConfig, path: &Path) -> Vec<Field> {
+    sampled_folders(config, path).into_iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect()
+}
+
 /// The columns of files, and behind them those of their folders that they lack.
 fn with_folders(files: &Schema, folders: Vec<(String, Shape)>) -> Result<SchemaRef> {
     let missing = folders.into_iter().filter(|(name, _)| files.index_of(name).is_err());

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_schema::Field;
 use wasmill_engine::{Error, Mode, Result, Split, SplitReader};
 
 use self::batch::Assembler;
@@ -136,7 +137,25 @@ fn open_format(shared: &Shared, path: &Path, content: &Content, offset: u64) -> 
     if shared.late.mode != LateColumns::Ignore {
         decoder.watch();
     }
-    Ok(OpenedFormat { framer, decoder, assembler, first_record: 0, late: Vec::new() })
+    let late = late_folders(shared, path, &|_| false)?;
+    Ok(OpenedFormat { framer, decoder, assembler, first_record: 0, late })
+}
+
+/// The columns that only the names of a file's folders have, and that were not asked for, if anybody wants to know.
+///
+/// # Errors
+/// Configuration, caused by [`NewColumns`](super::NewColumns), where that is wanted.
+fn late_folders(shared: &Shared, path: &Path, has: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
+    if shared.late.mode == LateColumns::Ignore {
+        return Ok(Vec::new());
+    }
+    let is_late = |field: &Field| shared.schema.index_of(field.name()).is_err() && !has(field.name());
+    let fields: Vec<Field> = infer::folder_fields(&shared.config, path).into_iter().filter(is_late).collect();
+    let names = fields.iter().map(|field| field.name().clone()).collect();
+    match shared.late.mode {
+        LateColumns::Fail => fail_with(&shared.name, path, fields).map(|()| names),
+        LateColumns::Report | LateColumns::Ignore => Ok(names),
+    }
 }
 
 fn open_csv(shared: &Shared, path: &Path, content: &Content, assembler: Assembler) -> Result<OpenedFormat> {
@@ -144,11 +163,12 @@ fn open_csv(shared: &Shared, path: &Path, content: &Content, assembler: Assemble
     let header = header::read(config, path, content)?;
     let assembler = assembler.with_folders(path, Some(&|name: &str| header.names.iter().any(|column| column == name)))?;
     let columns = assembler.decoded_schema();
-    let late = shared.late.of(&shared.schema, header.names.iter().map(String::as_str));
+    let mut late = shared.late.of(&shared.schema, header.names.iter().map(String::as_str));
     if shared.late.mode == LateColumns::Fail && !late.is_empty() {
         let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
         fail_with(&shared.name, path, infer::fields_of(config, path, copy, &late)?)?;
     }
+    late.extend(late_folders(shared, path, &|name| header.names.iter().any(|column| column == name))?);
     // A file without any record has no columns to miss.
     let names = match header.names.is_empty() {
         true => columns.fields().iter().map(|field| field.name().clone()).collect(),

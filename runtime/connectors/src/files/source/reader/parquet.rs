@@ -171,7 +171,8 @@ impl GroupReader {
             fail_with(&shared.name, path, new.map(|field| field.as_ref().clone().with_nullable(true)).collect())?;
         }
         let fields = shared.late.fields_of(&shared.schema, metadata.schema());
-        let late = late.into_iter().map(|name| (name, false)).chain(fields.into_iter().map(|name| (name, true))).collect();
+        let folders = super::late_folders(shared, path, &|name| metadata.schema().index_of(name).is_ok())?;
+        let late = late.into_iter().chain(folders).map(|name| (name, false)).chain(fields.into_iter().map(|name| (name, true))).collect();
         let groups = metadata.metadata().row_groups();
         let index = usize::try_from(group).ok().filter(|&index| index < groups.len());
         let Some(index) = index else {
