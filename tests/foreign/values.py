@@ -187,7 +187,7 @@ def to_arrow(values, of):
             offsets = [0]
             for value, length in zip(values, lengths):
                 offsets.append(offsets[-1] + length)
-            mask = pa.array([value is None for value in values])
+            mask = pa.array([value is None for value in values], pa.bool_())
             items = to_arrow([item for value in values for item in value or []], item)
             return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), items, mask=mask)
         case ("map", inner):
@@ -196,11 +196,11 @@ def to_arrow(values, of):
                 offsets.append(offsets[-1] + len(value or {}))
             keys = pa.array([key for value in values for key in value or {}], pa.string())
             items = to_arrow([item for value in values for item in (value or {}).values()], inner)
-            mask = pa.array([value is None for value in values])
+            mask = pa.array([value is None for value in values], pa.bool_())
             return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), keys, items, mask=mask)
         case ("struct", fields):
             columns = [to_arrow([(value or {}).get(name) for value in values], inner) for name, inner in fields]
-            mask = pa.array([value is None for value in values])
+            mask = pa.array([value is None for value in values], pa.bool_())
             return pa.StructArray.from_arrays(columns, fields=[pa.field(name, arrow(inner)) for name, inner in fields], mask=mask)
     return pa.array(values, arrow(of))
 
