@@ -334,6 +334,12 @@ fn the_first_object_tells_which_columns_there_are() {
     prefix.put("in/day=1/a.jsonl", "{\"id\": 1}\n{\"other\": 2}\n");
     let found = survey(&config(&prefix, "in/")).unwrap().unwrap();
     assert_eq!((found.columns, found.records, found.is_complete), (vec!["day".into(), "id".into(), "other".into()], 2, false));
+    // Parquet says it in its footer, of one object.
+    prefix.put("parquet/day=1/a.parquet", parquet(0..3, 10));
+    let certain = config(&prefix, "parquet/**/*.parquet");
+    let found = survey(&certain).unwrap().unwrap();
+    assert_eq!((found.columns, found.records, found.is_complete), (vec!["day".into(), "id".into(), "text".into()], 0, false));
+    assert!(certain.is_certain() && !config(&prefix, "in/").is_certain());
 }
 
 store::on_each_store![
