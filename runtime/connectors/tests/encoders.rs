@@ -6,7 +6,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Date64Type, Int8Type, Int64Type};
 use arrow_array::*;
 use arrow_schema::{DataType, Field, Schema};
 use proptest::prelude::*;
@@ -152,6 +152,57 @@ fn every_type_is_read_back_from_json_and_csv() {
     let records: Vec<&str> = lines.lines().collect();
     let header: Vec<String> = records[0].split(',').map(str::to_owned).collect();
     assert_eq!(read_back(&mut CsvDecoder::new(batch.schema(), &header, CsvOptions::default()).unwrap(), &records[1..]), batch);
+}
+
+/// Dates of 64 bits, at the top and inside of whatever holds others: milliseconds, the second with a time of day, and the last before 1970.
+fn dates_of_64_bits() -> RecordBatch {
+    let times = [Some(1_657_152_000_000), Some(1_657_153_121_001), None, Some(-1)];
+    let fields = vec![Field::new("d", DataType::Date64, true)].into();
+    let keys = Int8Array::from(vec![Some(0), Some(1), None, Some(2)]);
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), Date64Array::builder(4));
+    for time in times {
+        maps.keys().append_value("k");
+        maps.values().append_option(time);
+        maps.append(true).unwrap();
+    }
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("date", Arc::new(Date64Array::from(times.to_vec()))),
+        ("list", Arc::new(ListArray::from_iter_primitive::<Date64Type, _, _>(times.map(|time| Some(vec![time]))))),
+        ("struct", Arc::new(StructArray::try_new(fields, vec![Arc::new(Date64Array::from(times.to_vec()))], None).unwrap())),
+        ("map", Arc::new(maps.finish())),
+        (
+            "dictionary",
+            Arc::new(DictionaryArray::<Int8Type>::new(keys, Arc::new(Date64Array::from(vec![1_657_152_000_000, 1_657_153_121_001, -1])))),
+        ),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true))).unwrap()
+}
+
+#[test]
+fn a_date_of_64_bits_is_the_same_time_in_every_format() {
+    let batch = dates_of_64_bits();
+    let times = [Some("2022-07-07T00:00:00"), Some("2022-07-07T00:18:41.001"), None, Some("1969-12-31T23:59:59.999")];
+    let of = |time: &Option<&str>| serde_json::json!({"date": time, "list": [time], "struct": {"d": time}, "map": {"k": time}, "dictionary": time});
+    let wanted: Vec<serde_json::Value> = times.iter().map(of).collect();
+    let parsed = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+
+    let lines = text(Format::Jsonl, std::slice::from_ref(&batch));
+    assert_eq!(lines.lines().map(parsed).collect::<Vec<_>>(), wanted);
+    assert_eq!(parsed(&text(Format::Json, std::slice::from_ref(&batch))), serde_json::Value::Array(wanted.clone()));
+    // As dead letters show a row.
+    assert_eq!((0..4).map(|row| parsed(&row_to_json(&batch, row).unwrap())).collect::<Vec<_>>(), wanted);
+
+    let csv = text(Format::Csv, &[batch.project(&[0, 4]).unwrap()]);
+    let cell = |time: &Option<&str>| time.map_or(",".to_owned(), |time| format!("{time},{time}"));
+    assert_eq!(csv.lines().skip(1).collect::<Vec<_>>(), times.iter().map(cell).collect::<Vec<_>>());
+
+    let file = bytes::Bytes::from(written(Format::Parquet, Compression::None, std::slice::from_ref(&batch)));
+    let builder = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let stored: Vec<String> = builder.parquet_schema().columns().iter().map(|column| format!("{:?}", column.logical_type_ref())).collect();
+    let is_time = |kind: &&String| kind.contains("Timestamp") && kind.contains("MILLIS");
+    assert_eq!(stored.iter().filter(is_time).count(), 5, "readers that know nothing of Arrow see times: {stored:?}");
+    let read: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();
+    assert_eq!((0..4).map(|row| parsed(&row_to_json(&read[0], row).unwrap())).collect::<Vec<_>>(), wanted);
 }
 
 #[test]

@@ -7,7 +7,9 @@ mod kafka_broker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::{ArrayRef, BinaryArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, Date64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use base64::Engine as _;
 use kafka_broker::{
     Broker, Producer, Proxy, Seen, address, committed, configuration, create, create_at, create_with, delete, grow, read_at, topic, unique,
@@ -117,6 +119,17 @@ fn rows_become_records_with_keys_partitions_headers_times_and_tombstones() {
     );
     assert!(of(0).time.unwrap() > 1_750_000_000_000, "a row without a time gets the time of its commit");
     assert_eq!((of(2).key.as_deref(), of(2).value.as_deref()), (Some(b"9".as_slice()), None), "a tombstone");
+}
+
+#[test]
+fn a_date_of_64_bits_is_a_time() {
+    let topic = topic(1);
+    let records = batch(vec![("d", Arc::new(Date64Array::from(vec![Some(1_700_000_000_123), None])) as ArrayRef)]);
+    let config = KafkaSinkConfig { timestamp: Some("d".into()), ..config(&topic) };
+    assert_eq!(Mill::new(&config, &records).write(&records), []);
+    let read = committed(&topic);
+    assert_eq!(read.iter().map(Seen::json).collect::<Vec<_>>(), [json!({"d": "2023-11-14T22:13:20.123"}), json!({"d": null})]);
+    assert_eq!(read[0].time, Some(1_700_000_000_123));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
-    Int64Array, NullArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array,
+    Int32Array, Int64Array, NullArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray, TimestampMillisecondArray,
     TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Fields, Schema};
@@ -114,6 +114,22 @@ fn not_a_number_crosses_in_both_encodings() {
     for plugin in [plugin(), json_plugin()] {
         let back = echoed(&plugin, &batch);
         assert!(back.column(0).as_any().downcast_ref::<Float64Array>().unwrap().value(0).is_nan());
+    }
+}
+
+/// The same that every sink writes.
+#[test]
+fn a_date_of_64_bits_crosses_as_a_time() {
+    let times = [Some(1_657_153_121_001), None, Some(-1)];
+    let dates = RecordBatch::try_from_iter([("d", Arc::new(Date64Array::from(times.to_vec())) as ArrayRef)]).unwrap();
+    let crossed = RecordBatch::try_from_iter([("d", Arc::new(TimestampMillisecondArray::from(times.to_vec())) as ArrayRef)]).unwrap();
+    for plugin in [plugin(), json_plugin()] {
+        // It asks for the times, and gives back what it got.
+        let config = echo(plugin.description().encoding, &crossed.schema());
+        let transform = plugin.transform(&config, dates.schema(), &small_limits(), policy()).unwrap();
+        let mut processed = transform.instance().unwrap().process(&dates).unwrap();
+        assert!(processed.rejects.is_empty(), "{:?}", processed.rejects);
+        assert_eq!(processed.outputs.remove(0).records, crossed);
     }
 }
 

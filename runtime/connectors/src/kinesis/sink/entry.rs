@@ -195,7 +195,7 @@ pub(super) fn take(bytes: &mut Bytes) -> Result<Option<Entry>> {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::{BinaryArray, Int64Array, StringArray};
+    use arrow_array::{BinaryArray, Date64Array, Int64Array, StringArray};
     use arrow_schema::Field;
 
     use super::*;
@@ -224,6 +224,18 @@ mod tests {
         assert_eq!(entries[1].key, "\u{fc}");
         let missing = KinesisSinkConfig { partition_key: Some("no".into()), ..config };
         assert!(Encoder::new(&missing, &schema).unwrap_err().to_string().contains("no column `no`"));
+    }
+
+    #[test]
+    fn a_date_of_64_bits_is_a_time() {
+        let schema = Schema::new(vec![Field::new("d", DataType::Date64, true)]);
+        let dates = Date64Array::from(vec![Some(1_657_153_121_001), None]);
+        let records = RecordBatch::try_new(Arc::new(schema.clone()), vec![Arc::new(dates)]).unwrap();
+        let mut out = Vec::new();
+        let config = KinesisSinkConfig::of_stream("s", KinesisConnection::default());
+        assert_eq!(Encoder::new(&config, &schema).unwrap().encode(&records, &mut out).unwrap(), (2, Vec::new()));
+        let data: Vec<Bytes> = entries(out.into()).into_iter().map(|entry| entry.data).collect();
+        assert_eq!(data, [&br#"{"d":"2022-07-07T00:18:41.001"}"#[..], br#"{"d":null}"#]);
     }
 
     #[test]
