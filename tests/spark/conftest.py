@@ -38,7 +38,8 @@ def spark(tmp_path_factory):
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "1g",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        # One tier of compiled code brings a small room for it, which the suite fills; then the JVM compiles nothing more.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "2",
@@ -81,11 +82,22 @@ class Mill:
         self.write("pipeline.yaml", json.dumps(whole, indent=2))
 
     def run(self) -> None:
-        command = [self.binary, "run", "pipeline.yaml"]
-        ended = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=180)
-        assert ended.returncode == 0, ended.stderr
+        self.command("run", "pipeline.yaml")
         dead = [path for path in (self.folder / "dead").glob("*.jsonl")]
         assert not dead, dead[0].read_text()
+
+    def refused(self) -> str:
+        """What a run says that can't be."""
+        ended = self.ended("run", "pipeline.yaml")
+        assert ended.returncode != 0, ended.stdout
+        return ended.stderr
+
+    def command(self, *arguments: str) -> None:
+        ended = self.ended(*arguments)
+        assert ended.returncode == 0, ended.stderr
+
+    def ended(self, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run([self.binary, *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=180)
 
     def stream(self) -> subprocess.Popen:
         command = [self.binary, "run", "pipeline.yaml", "--mode", "stream"]
