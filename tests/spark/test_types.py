@@ -48,6 +48,8 @@ TYPES = {
                 str, lambda v: f"cast('{v}' as decimal(38, 10))", "{}"),
     "date": (["date", DATES], str, lambda v: f"date'{v}'", "{}"),
     "timestamp": (["timestamp(us, UTC)", TIMES], iso, lambda v: f"timestamp'{iso(v)}'", "unix_micros({})"),
+    # The table's times have a zone: those without one are taken as UTC.
+    "zoneless": (["timestamp(us)", TIMES], lambda v: iso(v).rstrip("Z"), lambda v: f"timestamp'{iso(v)}'", "unix_micros({})"),
     "text": (["text", ["plain", "a/b=c%41", "é 😀", "it's \"so\"", "back\\slash", " blank ", "#?&+", "2022-07-07"]],
              str, lambda v: "'" + v.replace("\\", "\\\\").replace("'", "\\'") + "'", "{}"),
 }
@@ -56,7 +58,7 @@ TYPES = {
 def expected(name: str, value):
     if value is None:
         return None
-    return {"timestamp": micros, "float32": float, "decimal": lambda v: v.quantize(Decimal("1e-10"))}.get(name, lambda v: v)(value)
+    return {"timestamp": micros, "zoneless": micros, "float32": float, "decimal": lambda v: v.quantize(Decimal("1e-10"))}.get(name, lambda v: v)(value)
 
 
 @pytest.mark.parametrize("partitioned", [True, False], ids=["partition", "column"])
@@ -80,6 +82,64 @@ def test_every_value_of_a_type_is_read_and_found(spark, mill, name, partitioned)
         assert numbers == [number for number, other in rows if other == value], where
         if partitioned:
             assert files_read(table.where(where)) <= 2, f"{where} reads partitions of other values"
+
+
+# Of each type that is no partition: its name in a pipeline, values as JSON lines write them, and as Spark reads them. A value of None is a row without one.
+INSIDE = {
+    "binary": ("binary", ["AP+A", "", "aGVsbG8=", None], [b"\x00\xff\x80", b"", b"hello", None]),
+    "array": ("list<int64>", [[1, None, -9223372036854775807], [], [None], None], None),
+    "array of arrays": ("list<list<text>>", [[["é 😀", ""], [], None, [None]], [], None], None),
+    "map": ("map<text, int64>", [{"a/b=c%41": 1, "": None, "é 😀": -1}, {}, None], None),
+    "struct": ("struct<a: int64, b: text>", [{"a": 1, "b": "x"}, {"a": None, "b": ""}, {"a": None, "b": None}, None], None),
+    "all in another": (
+        "list<struct<at: timestamp(us, UTC), of: map<text, list<decimal(38, 10)>>, in: struct<day: date, raw: binary>>>",
+        [
+            [
+                {"at": iso(time), "of": {"k": ["0.0000000001", None], "none": None}, "in": {"day": str(day), "raw": "AP+A"}}
+                for time, day in [(TIMES[6], DATES[3]), (TIMES[8], DATES[4])]
+            ],
+            [{"at": None, "of": {}, "in": None}, None],
+            [],
+            None,
+        ],
+        [
+            [
+                {"at": micros(time), "of": {"k": [Decimal("1e-10"), None], "none": None}, "in": {"day": day, "raw": b"\x00\xff\x80"}}
+                for time, day in [(TIMES[6], DATES[3]), (TIMES[8], DATES[4])]
+            ],
+            [{"at": None, "of": {}, "in": None}, None],
+            [],
+            None,
+        ],
+    ),
+}
+# Python's times of Spark depend on the process's own zone.
+WITH_MICROS = "transform(value, one -> if(one is null, null, struct(unix_micros(one.at) as at, one.of as of, one.`in` as `in`)))"
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_bytes_and_nested_values_are_read_as_whole_rows(spark, mill, name):
+    kind, written, read = INSIDE[name]
+    rows = list(enumerate(written * 2))
+    mill.rows("data/a.jsonl", [{"number": number, "value": value} for number, value in rows])
+    mill.pipeline({}, {"number": "int64", "value": kind})
+    mill.run()
+    table = spark.read.format("delta").load(mill.table)
+    value = WITH_MICROS if name == "all in another" else "value"
+    found = sorted((row.asDict(recursive=True) for row in table.selectExpr("number", f"{value} as value").collect()), key=lambda row: row["number"])
+    assert [(row["number"], row["value"]) for row in found] == list(enumerate((read or written) * 2))
+    nulls = sorted(row.number for row in table.where("value is null").collect())
+    assert nulls == [number for number, value in rows if value is None]
+    if name == "binary":
+        assert sorted(row.number for row in table.where("value = X'00ff80'").collect()) == [0, 4]
+        assert sorted(row.number for row in table.where("value = X''").collect()) == [1, 5]
+
+
+def test_a_partition_of_bytes_is_refused(mill):
+    mill.rows("data/a.jsonl", [{"number": 1, "value": "AP+A"}])
+    mill.pipeline({"partition_by": ["value"]}, {"number": "int64", "value": "binary"})
+    said = mill.refused()
+    assert "value" in said and "inary" in said, said
 
 
 def test_timestamps_as_partitions_have_a_zone_in_the_log(spark, mill):
