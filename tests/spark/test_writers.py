@@ -1,4 +1,4 @@
-"""Spark and a stream at one table: its history, and MERGE, DELETE, UPDATE and OPTIMIZE while rows are being added. What conflicts is counted, and nothing is done again."""
+"""Spark and a stream at one table: its history, and MERGE, DELETE, UPDATE and OPTIMIZE while rows are being added. Every conflict is asserted: nothing is retried in silence."""
 
 import json
 import shutil
@@ -109,7 +109,7 @@ def test_the_history_shows_what_was_written(spark, mill):
 
 
 def test_what_spark_does_in_partitions_that_a_stream_leaves_alone_never_conflicts(spark, mill):
-    """Rows come in while each operation is between its read and its commit, and none is done twice. OPTIMIZE moves the stream's own files beside it."""
+    """Rows come in while each operation is between its read and its commit, and none is retried. OPTIMIZE moves the stream's own files."""
     mill.pipeline({"partition_by": ["part"], "checkpoint_every": 5}, SCHEMA, epoch={"every": "100ms"}, lanes=2)
     target = f"delta.`{mill.table}`"
     operations = {
@@ -168,7 +168,7 @@ def append_entry(mill: Mill, actions: list[dict]) -> None:
         entry.writelines(json.dumps(action) + "\n" for action in actions)
 
 
-def append_without_a_word(mill: Mill) -> None:
+def append_unmarked(mill: Mill) -> None:
     """Adds the first file again under another name, as a writer does that does not say whether its append is blind."""
     add = next(action["add"] for action in mill.log() if "add" in action)
     name = "copy.parquet"
@@ -215,7 +215,7 @@ def test_where_spark_reads_what_is_added_its_isolation_decides(spark, mill, leve
             case "spark":
                 spark.createDataFrame(new, SPARK_SCHEMA).coalesce(1).write.format("delta").mode("append").save(mill.table)
             case "another":
-                append_without_a_word(mill)
+                append_unmarked(mill)
 
     new = rows(range(10)) if writer == "another" else rows(range(100, 110))
     refused = None
