@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use wasmill_connectors::formats::Format;
+use wasmill_formats::Format;
 
 use crate::campaign::Target;
 use crate::files::{Outcome, read, written};

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource};
-use wasmill_connectors::formats::{Format, WriteOptions, record_writer};
 use wasmill_engine::{Mode, Progress, Read, Source};
+use wasmill_formats::{Format, WriteOptions, record_writer};
 
 /// What came out of a file.
 #[derive(Default)]

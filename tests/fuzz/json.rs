@@ -9,7 +9,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListA
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use wasmill_connectors::formats::Format;
+use wasmill_formats::Format;
 
 use crate::campaign::Target;
 use crate::files::{read, written};

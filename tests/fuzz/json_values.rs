@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
-use wasmill_connectors::formats::Format;
+use wasmill_formats::Format;
 
 use crate::campaign::Target;
 use crate::files::{Outcome, read, written};

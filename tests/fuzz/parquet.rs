@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Decimal128Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use wasmill_connectors::formats::Format;
+use wasmill_formats::Format;
 
 use crate::campaign::Target;
 use crate::files::{read, written};

@@ -2,7 +2,7 @@
 
 use arrow_schema::TimeUnit;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
-use wasmill_connectors::formats::time::{NotATime, parse_date, parse_timestamp, put_date, put_timestamp};
+use wasmill_formats::time::{NotATime, parse_date, parse_timestamp, put_date, put_timestamp};
 
 use crate::campaign::Target;
 use crate::random::Random;

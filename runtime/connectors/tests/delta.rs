@@ -18,8 +18,8 @@ use bytesize::ByteSize;
 use serde_json::Value;
 use uuid::Uuid;
 use wasmill_connectors::delta::{DeltaConfig, DeltaSink, DiffOptions, TableAddress, WriteMode, check_schema, diff};
-use wasmill_connectors::s3::S3Config;
 use wasmill_engine::{CommitOutcome, RowReject, Sink, Token, WriterContext};
+use wasmill_objects::S3Config;
 
 struct Table {
     _folder: tempfile::TempDir,

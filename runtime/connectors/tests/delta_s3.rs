@@ -17,8 +17,8 @@ use sink_contract::uploads;
 use store::Prefix;
 use uuid::Uuid;
 use wasmill_connectors::delta::{DeltaCompression, DeltaConfig, DeltaSink, check_schema};
-use wasmill_connectors::s3::{S3Config, Secret};
 use wasmill_engine::{Class, CommitOutcome, Sink, Token, WriterContext};
+use wasmill_objects::{S3Config, Secret};
 
 fn config(prefix: &Prefix) -> DeltaConfig {
     DeltaConfig { s3: Some(store::config()), ..DeltaConfig::new(prefix.uri("table")) }

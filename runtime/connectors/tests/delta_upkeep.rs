@@ -21,8 +21,8 @@ use wasmill_connectors::delta::{
     DeltaConfig, DeltaSink, DiffOptions, OptimizeOptions, Optimized, TableAddress, VacuumOptions, Vacuumed, WriteMode, diff, history,
     optimize, vacuum,
 };
-use wasmill_connectors::s3::S3Config;
 use wasmill_engine::{Class, CommitOutcome, Result, Sink, Token, WriterContext};
+use wasmill_objects::S3Config;
 
 const PARTITIONS: i64 = 2;
 

@@ -11,10 +11,10 @@ use arrow_array::*;
 use arrow_schema::{DataType, Field, Schema};
 use proptest::prelude::*;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource};
-use wasmill_connectors::formats::csv::{CsvDecoder, CsvOptions};
-use wasmill_connectors::formats::json::JsonDecoder;
-use wasmill_connectors::formats::{Compression, Format, RecordDecoder, WriteOptions, record_writer, row_to_json, to_plain};
 use wasmill_engine::{Mode, Progress, Read as SplitRead, Source};
+use wasmill_formats::csv::{CsvDecoder, CsvOptions};
+use wasmill_formats::json::JsonDecoder;
+use wasmill_formats::{Compression, Format, RecordDecoder, WriteOptions, record_writer, row_to_json, to_plain};
 
 /// One column of every type on the short list; the second row is all null.
 fn every_type() -> RecordBatch {

@@ -30,9 +30,9 @@ use wasmill_connectors::files::sink::{FilesSink, FilesSinkConfig, FilesSinkForma
 use wasmill_connectors::kafka::{KafkaSink, KafkaSinkConfig};
 use wasmill_connectors::kinesis::{KinesisSink, KinesisSinkConfig};
 use wasmill_connectors::postgres::{PostgresConfig, PostgresSink};
-use wasmill_connectors::s3::S3State;
 use wasmill_connectors::s3::sink::{S3Sink, S3SinkConfig};
 use wasmill_engine::{Checkpoint, CommitOutcome, Depot, LocalState, Sink, StateStore, Token};
+use wasmill_objects::S3State;
 
 /// The rows that were written.
 const IDS: [i64; 4] = [1, 2, 3, 5];

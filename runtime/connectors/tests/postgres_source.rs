@@ -10,9 +10,9 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema as Columns, SchemaRef, TimeUnit};
 use contract::{check_source, read_all};
 use postgres::{Schema, url};
-use wasmill_connectors::formats::row_to_json;
 use wasmill_connectors::postgres::{PostgresSource, PostgresSourceConfig, infer_schema};
 use wasmill_engine::{Class, Mode, Progress, Read, Source, SplitState};
+use wasmill_formats::row_to_json;
 
 fn config(options: serde_json::Value) -> PostgresSourceConfig {
     let mut all = serde_json::json!({ "url": url() });

@@ -17,9 +17,9 @@ use sink_contract::uploads;
 use store::Prefix;
 use uuid::Uuid;
 use wasmill_connectors::files::sink::FilesSinkFormat;
-use wasmill_connectors::formats::Compression;
 use wasmill_connectors::s3::sink::{S3Layout, S3Sink, S3SinkConfig};
 use wasmill_engine::{CommitOutcome, RowReject, Sink, Token, WriterContext};
+use wasmill_formats::Compression;
 
 fn token(previous: u64, epoch: u64) -> Token {
     Token { pipeline: "p".into(), sink: "s".into(), incarnation: Uuid::from_u128(1), epoch, previous }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use sink_contract::uploads;
 use store::Prefix;
 use uuid::Uuid;
-use wasmill_connectors::s3::S3State;
 use wasmill_engine::{Checkpoint, Depot, DepotFile, DepotKey, Error, Result, StateStore};
+use wasmill_objects::S3State;
 
 fn depot(prefix: &Prefix) -> Arc<dyn Depot> {
     S3State::open_with(&prefix.uri("state"), "p", &store::config()).unwrap().depot()

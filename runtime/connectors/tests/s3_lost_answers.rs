@@ -20,8 +20,8 @@ use uuid::Uuid;
 use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
 use wasmill_connectors::files::sink::FilesSinkFormat;
 use wasmill_connectors::s3::sink::{S3Sink, S3SinkConfig};
-use wasmill_connectors::s3::{S3Config, S3State};
 use wasmill_engine::{Checkpoint, CommitOutcome, Put, Sink, StateStore, Token, WriterContext};
+use wasmill_objects::{S3Config, S3State};
 
 fn through(proxy: &Proxy) -> S3Config {
     S3Config { endpoint: Some(proxy.address.clone()), ..store::config() }

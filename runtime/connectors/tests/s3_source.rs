@@ -15,9 +15,9 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use contract::{check_source, read_all};
 use store::Prefix;
 use wasmill_connectors::files::source::{LateColumns, NewColumns, OnBadFile};
-use wasmill_connectors::formats::{Format, WriteOptions, record_writer};
 use wasmill_connectors::s3::source::{S3Source, S3SourceConfig, infer_schema, survey};
 use wasmill_engine::{Class, Mode, Progress, Retired, Source, SplitState};
+use wasmill_formats::{Format, WriteOptions, record_writer};
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![

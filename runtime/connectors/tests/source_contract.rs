@@ -14,8 +14,8 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use contract::{Seen, check_source, read_all};
 use wasmill_connectors::emulator::{Dirt, EmulatorConfig, EmulatorSource, Level, PARTITION_COLUMN, POSITION_COLUMN, Table};
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, OnBadFile};
-use wasmill_connectors::formats::{Format, WriteOptions, record_writer};
 use wasmill_engine::{Mode, Progress, Source, SplitState};
+use wasmill_formats::{Format, WriteOptions, record_writer};
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![

@@ -18,7 +18,6 @@
 mod batch;
 mod counts;
 pub mod disk;
-mod error;
 pub mod failpoint;
 mod observer;
 mod plan;
@@ -33,7 +32,6 @@ mod stop;
 
 pub use batch::{Batch, Lineage, Payload, Records, SourceChunk};
 pub use counts::Counts;
-pub use error::{Class, Error, Result, panic_message};
 pub use observer::{EpochTimes, Event, NodeSummary, Observer, Progression, Summary};
 pub use plan::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, SourceNode, StageNode};
 pub use reject::{OriginalRecord, Reject, dead_letter_schema, dead_letters_batch};
@@ -44,3 +42,4 @@ pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId,
 pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};
 pub use state::{Checkpoint, Depot, DepotFile, DepotKey, DepotWriter, LocalDepot, LocalState, Put, SinkProgress, StateStore, depot};
 pub use stop::StopSignal;
+pub use wasmill_error::{Class, Error, Result, panic_message};

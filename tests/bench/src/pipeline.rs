@@ -8,11 +8,11 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
 use wasmill_connectors::files::source::{FilesConfig, FilesSource};
-use wasmill_connectors::formats::row_to_json;
 use wasmill_engine::{
     EpochPolicy, Error, Event, Input, LocalState, Mode, Observer, Plan, PortOutput, SinkNode, SourceNode, Stage, StageInstance, StageNode,
     StageOutput, StopSignal,
 };
+use wasmill_formats::row_to_json;
 
 use crate::Result;
 use crate::native::Native;

@@ -9,8 +9,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use clean_pin::Column;
 use serde_json::{Value, json};
-use wasmill_connectors::formats::RecordDecoder;
-use wasmill_connectors::formats::json::JsonDecoder;
+use wasmill_formats::RecordDecoder;
+use wasmill_formats::json::JsonDecoder;
 
 use crate::Result;
 

@@ -7,13 +7,13 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use wasmill_connectors::delta::{self, DeltaSink, DeltaSource, DeltaSourceConfig, check_schema};
 use wasmill_connectors::emulator::EmulatorSource;
 use wasmill_connectors::files::source::{FilesConfig, FilesSource, Survey, infer_schema, survey};
-use wasmill_connectors::formats::Format;
 use wasmill_connectors::kafka::{KafkaSink, KafkaSource};
 use wasmill_connectors::kinesis::{KinesisSink, KinesisSource};
 use wasmill_connectors::postgres::{self, PostgresSource, PostgresSourceConfig};
 use wasmill_connectors::s3::sink::S3Sink;
 use wasmill_connectors::s3::source::{self as s3, S3Source};
 use wasmill_engine::{Class, Depot, Error, LocalDepot, Mode, Result};
+use wasmill_formats::Format;
 
 use super::SourceColumns;
 use crate::spec::connectors::is_endless;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use wasmill_connectors::delta::SchemaEvolution;
 use wasmill_connectors::files::source::LateColumns;
-use wasmill_connectors::formats::reading::{AsJson, Reading, without_reading};
 use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
+use wasmill_formats::reading::{AsJson, Reading, without_reading};
 
 use super::columns;
 use super::draft::{Declared, Draft};

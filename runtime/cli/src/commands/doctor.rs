@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use serde_json::json;
-use wasmill_connectors::examine::Finding;
+use wasmill_connect::examine::Finding;
 
 use super::PipelineArguments;
 use super::checked::{checked_by, fail};

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use wasmill_connectors::ColumnsUnknown;
+use wasmill_connect::ColumnsUnknown;
 use wasmill_engine::{Checkpoint, Error, NamedSink, Result, StateStore};
 
 use super::PipelineArguments;

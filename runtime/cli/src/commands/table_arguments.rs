@@ -2,7 +2,7 @@
 
 use clap::Args;
 use wasmill_connectors::delta::TableAddress;
-use wasmill_connectors::s3::S3Config;
+use wasmill_objects::S3Config;
 
 /// How to reach a table in a bucket. What is left out comes from where AWS's own tools take it.
 #[derive(Debug, Args)]

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use arrow_schema::SchemaRef;
-use wasmill_connectors::examine::{Finding, folder_to_write};
-use wasmill_connectors::s3::S3Config;
-use wasmill_connectors::s3::examine::{Use, examine as examine_bucket};
+use wasmill_connect::examine::{Finding, folder_to_write};
 use wasmill_connectors::{delta, files, kafka, kinesis, postgres, s3};
+use wasmill_objects::S3Config;
+use wasmill_objects::examine::{Use, examine as examine_bucket};
 
 use super::connect::{sink_in_words, source_in_words};
 use super::state::{in_bucket, state_of};

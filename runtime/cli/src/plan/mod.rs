@@ -53,7 +53,7 @@ pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
         mode: checked.mode,
         lanes: checked.lanes.unwrap_or_else(default_lanes),
         batch_rows: checked.batch_rows,
-        row_as_json: wasmill_connectors::formats::json::row_to_json,
+        row_as_json: wasmill_formats::json::row_to_json,
         epoch: checked.epoch,
         sources: sources.collect::<Result<_>>()?,
         stages: stages.collect(),

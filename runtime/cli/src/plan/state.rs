@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use wasmill_connectors::s3::{S3State, S3Uri};
 use wasmill_engine::{LocalState, Result, StateStore};
+use wasmill_objects::{S3State, S3Uri};
 
 /// Where the state of a pipeline lies: the place of all states, then the pipeline's name.
 pub fn state_of(states: &Path, pipeline: &str) -> PathBuf {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use schemars::{JsonSchema, Schema as JsonSchemaDocument, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
-use wasmill_connectors::formats::reading::{AsJson, Reading, parse_unit};
+use wasmill_formats::reading::{AsJson, Reading, parse_unit};
 
 /// What may be written, for messages.
 pub(crate) const ALLOWED: &str = "bool, int8 … int64, uint8 … uint64, float32, float64, decimal(precision, scale), text, json, binary, date,\n\
@@ -274,7 +274,7 @@ fn is_zone(zone: &str) -> bool {
 }
 
 /// An Arrow type as people write it. Types that can't be written come out as Arrow prints them.
-pub(crate) use wasmill_connectors::formats::TypeName as Written;
+pub(crate) use wasmill_formats::TypeName as Written;
 
 impl<'de> Deserialize<'de> for ColumnType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -339,7 +339,7 @@ impl JsonSchema for Columns {
 
 #[cfg(test)]
 mod tests {
-    use wasmill_connectors::formats::FieldType;
+    use wasmill_formats::FieldType;
 
     use super::*;
 

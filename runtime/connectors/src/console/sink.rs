@@ -13,7 +13,7 @@ use wasmill_engine::{CommitOutcome, Committed, Error, Result, RowReject, Sink, S
 use super::cell::{cell, format_options, harmless, is_number};
 use super::config::ConsoleConfig;
 use super::table::{Column, grouped, layout};
-use crate::prepared;
+use wasmill_connect::prepared;
 
 /// Shows the first rows of a run, and at its end how many more there were.
 ///

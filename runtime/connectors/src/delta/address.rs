@@ -5,7 +5,7 @@ use wasmill_engine::{Error, Result};
 use super::config::DeltaConfig;
 use super::log::TableLog;
 use super::place::Place;
-use crate::s3::{Patience, S3Config, S3Uri};
+use wasmill_objects::{Patience, S3Config, S3Uri};
 
 /// A table, named on a command line.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,8 +16,8 @@ use super::properties::Properties;
 use super::schema::SchemaDifference;
 use super::staging::Staging;
 use super::state::{MarkNames, Metadata, TableState};
-use crate::staged::StagedMark;
-use crate::token::{Step, compare};
+use wasmill_connect::staged::StagedMark;
+use wasmill_connect::token::{Step, compare};
 
 /// How often a commit tries to get its entry into the log before it gives up. Every failure is another writer's success.
 const ATTEMPTS: u32 = 40;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use wasmill_engine::{Error, Result};
 
-use crate::s3::{S3Config, S3Uri};
+use wasmill_objects::{S3Config, S3Uri};
 
 /// Writes into a Delta table. A table that does not exist is created by the first commit, readable by every Delta reader
 /// (protocol reader 1, writer 2).

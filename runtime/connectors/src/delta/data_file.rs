@@ -16,7 +16,7 @@ use super::prepared::DataFile;
 use super::properties::Indexed;
 use super::staging::{DataOutput, Staging};
 use super::stats::{Nans, stats_json};
-use crate::s3::{UploadEpoch, Uploading};
+use wasmill_objects::{UploadEpoch, Uploading};
 
 /// Encoded bytes that a file may hold back before it must end a row group.
 const ROW_GROUP_BYTES: usize = 8 << 20;

@@ -3,9 +3,9 @@
 use super::config::{DeltaConfig, Location};
 use super::log::TableLog;
 use super::place::Place;
-use crate::examine::{Finding, folder_to_write};
-use crate::s3::Patience;
-use crate::s3::examine::{Use, examine as examine_bucket};
+use wasmill_connect::examine::{Finding, folder_to_write};
+use wasmill_objects::Patience;
+use wasmill_objects::examine::{Use, examine as examine_bucket};
 
 /// Looks at the table of a sink.
 pub fn examine(config: &DeltaConfig) -> Vec<Finding> {

@@ -22,9 +22,9 @@ use super::data_file::now_millis;
 use super::place::Place;
 use super::rows::DataFiles;
 use super::state::{MarkNames, Marks, TableState};
-use crate::memory;
-use crate::s3::{self, Failure, KernelStore, S3Uri};
-use crate::threads;
+use wasmill_connect::memory;
+use wasmill_connect::threads;
+use wasmill_objects::{Failure, KernelStore, S3Uri};
 
 /// After this long without a look, the log is opened anew: entries that a table no longer needs may be gone by then,
 /// and a gap must not be taken for the end.
@@ -313,7 +313,7 @@ impl Followed {
 fn failed(what: &str, place: &Place, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     let what = format!("{what} the Delta table {place}");
     match place {
-        Place::Bucket(..) if let Some(failure) = underneath(&error) => s3::failed(what, failure),
+        Place::Bucket(..) if let Some(failure) = underneath(&error) => wasmill_objects::failed(what, failure),
         _ => Error::environment(format!("cannot {what}: {error}")).caused_by(error),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmill_engine::{Error, Result};
 
 use super::config::{DeltaConfig, Location};
-use crate::s3::{Bucket, Patience, S3Uri};
+use wasmill_objects::{Bucket, Patience, S3Uri};
 
 /// The place of one table, which can be reached.
 #[derive(Debug, Clone)]

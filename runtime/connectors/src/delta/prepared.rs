@@ -5,8 +5,8 @@ use serde_json::Value;
 use wasmill_engine::Result;
 
 use super::config::{SchemaEvolution, WriteMode};
-use crate::prepared;
-use crate::s3::Upload;
+use wasmill_connect::prepared;
+use wasmill_objects::Upload;
 
 /// A data file that is written, and how the table's log will speak of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

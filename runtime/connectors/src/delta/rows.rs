@@ -21,7 +21,7 @@ use wasmill_engine::{Error, Result};
 pub(super) use self::decoder::DataFiles;
 use self::decoder::Decoder;
 use super::log::{KernelEngine, TableLog};
-use crate::formats::with_types;
+use wasmill_formats::with_types;
 
 /// A table at one version, of which some columns are read.
 pub(crate) struct TableRows {

@@ -19,11 +19,11 @@ use super::schema::{SchemaDifference, TableSchema};
 use super::staging::Staging;
 use super::state::MarkNames;
 use super::writer::{DeltaWriter, Writing};
-use crate::columns_unknown::columns_unknown;
-use crate::durable::owner_name;
-use crate::prepared;
-use crate::s3::Patience;
-use crate::staged::Claims;
+use wasmill_connect::columns_unknown;
+use wasmill_connect::durable::owner_name;
+use wasmill_connect::prepared;
+use wasmill_connect::staged::Claims;
+use wasmill_objects::Patience;
 
 /// One sink of one pipeline: what it has not committed yet, and what this process knows of the table on its behalf.
 #[derive(Clone)]

@@ -35,9 +35,9 @@ use self::reader::FileReader;
 use super::log::TableLog;
 use super::rows::TableRows;
 use crate::files::source::check_requested;
-use crate::formats::plain_schema;
-use crate::formats::reading::without_reading;
-use crate::s3::Patience;
+use wasmill_formats::plain_schema;
+use wasmill_formats::reading::without_reading;
+use wasmill_objects::Patience;
 
 /// The columns that a source adds by itself begin with this.
 const RESERVED: &str = "_source.";

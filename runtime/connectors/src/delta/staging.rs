@@ -14,13 +14,13 @@ use wasmill_engine::{Error, Result, Token};
 
 use self::folder::FolderStaging;
 pub(crate) use self::uploads::UploadStaging;
-use super::partition::Limits;
 use super::place::Place;
 use super::prepared::DataFile;
-use crate::durable::{longest_name, owner_name, written};
-use crate::s3::{self, ObjectWriter, UploadEpoch, Uploading};
-use crate::staged::{StagedMark, number};
-use crate::write_behind::WriteBehind;
+use wasmill_connect::durable::{longest_name, owner_name, written};
+use wasmill_connect::staged::{StagedMark, number};
+use wasmill_engine::disk::WriteBehind;
+use wasmill_lake::Limits;
+use wasmill_objects::{ObjectWriter, UploadEpoch, Uploading};
 
 /// The folder of a table in which files wait for their commit. Delta's readers and its vacuum pass over names that begin with `_`.
 pub(super) const STAGING: &str = "_wasmill";
@@ -58,7 +58,7 @@ impl Staging {
             }
             Self::Uploads(uploads) => {
                 let (bucket, table) = uploads.table();
-                Limits { name: bucket.longest_name(), path: s3::longest_folder(table, LONGEST_FILE_NAME), place: "this store" }
+                Limits { name: bucket.longest_name(), path: wasmill_objects::longest_folder(table, LONGEST_FILE_NAME), place: "this store" }
             }
         }
     }

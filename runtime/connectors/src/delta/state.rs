@@ -7,7 +7,7 @@ use uuid::Uuid;
 use wasmill_engine::{Committed, Error, Result, Token};
 
 use super::schema::{SchemaDifference, TableSchema, differences};
-use crate::durable::escape;
+use wasmill_connect::durable::escape;
 
 /// A table at one version, as far as one sink of one pipeline needs it.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,16 +11,16 @@ use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 
 use super::convert::convert;
 use super::data_file::{Destination, OpenFile};
-use super::partition::{Key, Partitioner, Split};
 use super::prepared::{DataFile, Part};
 use super::properties::Indexed;
 use super::schema::{TableSchema, holds_date64};
 use super::staging::Staging;
-use crate::formats::to_plain;
-use crate::gather::{Gather, PartitionFiles};
-use crate::prepared;
-use crate::s3::{UploadEpoch, Uploading};
-use crate::staged::StagedMark;
+use wasmill_connect::prepared;
+use wasmill_connect::staged::StagedMark;
+use wasmill_formats::to_plain;
+use wasmill_lake::{Gather, PartitionFiles};
+use wasmill_lake::{Key, Partitioner, Split};
+use wasmill_objects::{UploadEpoch, Uploading};
 
 /// The most memory that a lane's files hold back together, in bytes. The largest ends its row group when this is passed.
 const MAX_HELD_BACK_BYTES: usize = 48 << 20;

@@ -24,9 +24,9 @@ use wasmill_engine::{
 use super::config::{EmulatorConfig, Table};
 use super::pace::Pace;
 use super::rows::Generator;
-use crate::formats::json::JsonDecoder;
-use crate::formats::reading::without_reading;
-use crate::formats::{BadRecord, RecordDecoder, Utf8Records};
+use wasmill_formats::json::JsonDecoder;
+use wasmill_formats::reading::without_reading;
+use wasmill_formats::{BadRecord, RecordDecoder, Utf8Records};
 
 /// The reserved column that names the split of a record.
 pub const PARTITION_COLUMN: &str = "_source.partition";

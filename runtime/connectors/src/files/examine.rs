@@ -5,7 +5,7 @@ use std::fs::File;
 use wasmill_engine::Error;
 
 use super::source::{FilesConfig, listed};
-use crate::examine::Finding;
+use wasmill_connect::examine::Finding;
 
 /// Looks at the files of a source.
 pub fn examine_source(config: &FilesConfig) -> Vec<Finding> {

@@ -22,9 +22,9 @@ pub use config::{FilesSinkConfig, FilesSinkFormat};
 
 use self::commit::{Committer, Prepared, StagedFile};
 use self::writer::{FilesWriter, record_writer_for};
-use crate::durable::{create_folder, sync_files, sync_folder};
-use crate::prepared;
-use crate::staged::Claims;
+use wasmill_connect::durable::{create_folder, sync_files, sync_folder};
+use wasmill_connect::prepared;
+use wasmill_connect::staged::Claims;
 
 /// Writes into one folder.
 pub struct FilesSink {

@@ -40,8 +40,6 @@ use wasmill_engine::{
     Discovery, Error, Mode, Progress, RecordForm, Result, Retired, Source, Split, SplitId, SplitOpener, SplitReader, SplitState,
 };
 
-use crate::formats::plain_schema;
-use crate::formats::reading::without_reading;
 pub use config::{CsvConfig, FilesConfig, OnBadFile, Paths};
 pub(crate) use content::{Content, ReadAt};
 pub use identity::{Identity, Position};
@@ -53,6 +51,8 @@ pub use late::{LateColumns, NewColumns};
 pub(crate) use reader::batch::Assembler;
 pub(crate) use survey::survey_of;
 pub use survey::{Survey, survey};
+use wasmill_formats::plain_schema;
+use wasmill_formats::reading::without_reading;
 
 /// The files that a configuration means, sorted; none is no mistake.
 pub(super) fn listed(config: &FilesConfig) -> Result<Vec<std::path::PathBuf>> {

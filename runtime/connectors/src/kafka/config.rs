@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use super::security::Security;
-use crate::period;
+use wasmill_connect::period;
 
 /// `kafka: { brokers: "b1:9092,b2:9092", topics: [pin] }`
 ///

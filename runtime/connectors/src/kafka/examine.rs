@@ -13,7 +13,7 @@ use super::cluster::{Cluster, Place, Topic, offsets};
 use super::queue::PartitionQueue;
 use super::sink::{KafkaSinkConfig, topic_findings};
 use super::{KafkaConfig, token::Tokens};
-use crate::examine::Finding;
+use wasmill_connect::examine::Finding;
 
 /// How long the brokers may take for their first answer.
 const PATIENCE: &str = "10s";

@@ -25,6 +25,6 @@ pub use examine::{examine_sink, examine_source};
 pub use position::Position;
 pub use security::{Auth, Aws, Mechanism, Sasl, Security, Tls};
 
-pub use crate::secret::Secret;
 pub use sink::{KafkaCompression, KafkaSink, KafkaSinkConfig};
 pub use source::KafkaSource;
+pub use wasmill_connect::Secret;

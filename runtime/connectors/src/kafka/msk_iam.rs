@@ -13,9 +13,9 @@ use rdkafka::client::OAuthToken;
 use wasmill_engine::{Error, Result};
 
 use super::security::Aws;
-use crate::aws::{self, AssumeRole};
-use crate::causes;
-use crate::threads;
+use wasmill_connect::aws::{self, AssumeRole};
+use wasmill_connect::causes;
+use wasmill_connect::threads;
 
 /// How long a token lets us in, at most: what MSK allows.
 const LIFE: Duration = Duration::from_secs(900);

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
-use crate::secret::Secret;
+use wasmill_connect::Secret;
 
 /// `security: { tls: {}, sasl: { mechanism: scram-sha-512, username: mill, password: "${env:KAFKA_PASSWORD}" } }`
 ///

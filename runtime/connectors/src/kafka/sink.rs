@@ -29,9 +29,9 @@ use self::layout::Layout;
 use self::prepared::Prepared;
 use self::target::{Partitions, Target};
 use self::writer::KafkaWriter;
-use crate::columns_unknown::columns_unknown;
-use crate::prepared as stored;
-use crate::spool::Spool;
+use wasmill_connect::columns_unknown;
+use wasmill_connect::prepared as stored;
+use wasmill_connect::spool::Spool;
 
 /// What a writer has to know of the topic.
 type Topic = (Arc<Target>, Arc<Partitions>);

@@ -27,11 +27,11 @@ use super::cluster::{Cluster, Place, Topic, introduce, offsets};
 use super::config::{KafkaConfig, KafkaFormat};
 use super::position::{Position, parse_split, split_id};
 use super::token::Tokens;
-use crate::formats::reading::without_reading;
 use ahead::{Ahead, Expected};
 pub(crate) use columns::RESERVED;
 pub use columns::{HEADERS_COLUMN, KEY_COLUMN, OFFSET_COLUMN, PARTITION_COLUMN, TIMESTAMP_COLUMN, TOPIC_COLUMN, VALUE_COLUMN};
 use look::Look;
+use wasmill_formats::reading::without_reading;
 
 /// A source of Kafka topics.
 pub struct KafkaSource {

@@ -12,7 +12,7 @@ use super::connection::KinesisConnection;
 use super::failure::{Failure, Kind, judge};
 use super::retry::Troubles;
 use super::source::check_stream;
-use crate::threads;
+use wasmill_connect::threads;
 
 /// How long requests may be refused, and how long a stream may take to be made or to go.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_kinesis::config::Intercept;
 
-use crate::aws::Dates;
+use wasmill_connect::aws::Dates;
 
 /// Clocks that differ by no more are taken as equal: the server tells whole seconds, and an answer takes a while. Milliseconds.
 const EQUAL: i64 = 2_000;

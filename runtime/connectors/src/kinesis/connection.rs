@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use super::clock::Clock;
-use crate::aws::{self, AssumeRole, Key};
-use crate::credentials;
-use crate::secret::Secret;
+use wasmill_connect::Secret;
+use wasmill_connect::aws::{self, AssumeRole, Key};
+use wasmill_connect::credentials;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -7,8 +7,8 @@ use wasmill_engine::Result;
 use super::api::{Api, Beginning};
 use super::connection::KinesisConnection;
 use super::{KinesisConfig, KinesisSinkConfig};
-use crate::examine::{Finding, clock};
-use crate::threads;
+use wasmill_connect::examine::{Finding, clock};
+use wasmill_connect::threads;
 
 /// How long Kinesis may take.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -4,9 +4,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use wasmill_engine::Error;
 
-use crate::aws::NO_CREDENTIALS;
-use crate::causes::{find, in_words, innermost};
-use crate::credentials::NotRenewed;
+use wasmill_connect::aws::NO_CREDENTIALS;
+use wasmill_connect::causes::{find, in_words, innermost};
+use wasmill_connect::credentials::NotRenewed;
 
 /// What to do about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,5 +18,5 @@ pub use examine::{examine_sink, examine_source};
 pub use sink::{Delivery, KinesisSink, KinesisSinkConfig};
 pub use source::{Aggregates, Consumer, FanOut, KinesisConfig, KinesisFormat, KinesisSource, LostRecords, Start};
 
-pub use crate::aws::AssumeRole;
-pub use crate::secret::Secret;
+pub use wasmill_connect::Secret;
+pub use wasmill_connect::aws::AssumeRole;

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn what_passes_is_tried_again_for_a_while_and_counted() {
         let troubles = Troubles::new(Duration::from_millis(300));
-        crate::threads::handle().unwrap().block_on(async {
+        wasmill_connect::threads::handle().unwrap().block_on(async {
             let mut retry = troubles.retry();
             let mut tries = 0;
             let error = loop {

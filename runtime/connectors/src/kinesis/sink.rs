@@ -24,10 +24,10 @@ pub use config::{Delivery, KinesisSinkConfig};
 use entry::Encoder;
 use put::Entries;
 
-use crate::columns_unknown::columns_unknown;
-use crate::durable::owner_name;
-use crate::spool::{LaneFile, Spool, SpoolFile};
-use crate::{prepared, threads};
+use wasmill_connect::columns_unknown;
+use wasmill_connect::durable::owner_name;
+use wasmill_connect::spool::{LaneFile, Spool, SpoolFile};
+use wasmill_connect::{prepared, threads};
 
 /// A sink into one stream.
 pub struct KinesisSink {

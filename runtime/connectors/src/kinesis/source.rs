@@ -33,10 +33,10 @@ use tokio::sync::{Notify, OnceCell, Semaphore};
 use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitOpener, SplitReader};
 
 use super::api::{Api, Shard, Stream, stream_name};
-use crate::formats::VALUE_COLUMN;
-use crate::formats::reading::without_reading;
-use crate::threads;
 pub use columns::{ARRIVAL_COLUMN, PARTITION_KEY_COLUMN, SEQUENCE_NUMBER_COLUMN, SHARD_COLUMN, STREAM_COLUMN, SUB_SEQUENCE_COLUMN};
+use wasmill_connect::threads;
+use wasmill_formats::VALUE_COLUMN;
+use wasmill_formats::reading::without_reading;
 
 pub(crate) use config::check_stream;
 pub use config::{Aggregates, Consumer, FanOut, KinesisConfig, KinesisFormat, LostRecords, Start};

@@ -16,9 +16,9 @@ use super::layout::Layout;
 use super::prepared::Prepared;
 use super::sql::{COMMITS, TableName};
 use super::types::PgType;
-use crate::columns_unknown::columns_unknown;
-use crate::spool::Spool;
-use crate::token::{Step, compare};
+use wasmill_connect::columns_unknown;
+use wasmill_connect::spool::Spool;
+use wasmill_connect::token::{Step, compare};
 
 /// How long the server lets a transaction of a process stand that has stopped between two statements: it holds the token's lock.
 const STOPPED_PROCESS: Duration = Duration::from_secs(10);

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use wasmill_engine::{Error, Result};
 
 use super::sql::TableName;
-use crate::period;
-use crate::secret::Secret;
+use wasmill_connect::Secret;
+use wasmill_connect::period;
 
 /// Writes into a table of a PostgreSQL server. A table that does not exist is made by the first commit; its schema has to be there.
 ///

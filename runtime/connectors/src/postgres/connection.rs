@@ -12,7 +12,7 @@ use wasmill_engine::{Error, Result};
 use super::config::{PostgresConfig, PostgresTlsMode};
 use super::failure::Failure;
 use super::tls;
-use crate::threads;
+use wasmill_connect::threads;
 
 /// How long a server that does not answer at all keeps a connection.
 const DEAD_PEER: Duration = Duration::from_secs(30);

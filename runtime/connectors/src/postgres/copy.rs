@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::layout::ORDINAL;
 use super::prepared::Prepared;
 use super::sql::{list, quoted};
-use crate::spool::Spool;
+use wasmill_connect::spool::Spool;
 
 /// The table that the rows of an upsert pass through. It lives in the session's own schema, and no longer than the transaction.
 const STAGING: &str = "pg_temp.wasmill_rows";
@@ -65,7 +65,7 @@ async fn stream(client: &Client, sql: &str, prepared: &Prepared, spool: &Spool, 
     for file in &prepared.files {
         let mut reader = spool.open(file)?;
         // An error here drops the copy, which the server then takes back with everything else.
-        while let Some(chunk) = reader.next()? {
+        while let Some(chunk) = reader.next_bytes()? {
             send(chunk, &mut copying).await?;
         }
     }

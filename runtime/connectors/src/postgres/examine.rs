@@ -9,7 +9,7 @@ use super::config::{PostgresConfig, PostgresWrite};
 use super::connection::{Server, block_on, within};
 use super::failure::Failure;
 use super::sql::{COMMITS, TableName};
-use crate::examine::{Finding, clock};
+use wasmill_connect::examine::{Finding, clock};
 
 /// How long the server may take to connect, and to answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -27,7 +27,7 @@ mod writer;
 
 pub use config::{PostgresConfig, PostgresTls, PostgresTlsMode, PostgresWrite};
 
-pub use crate::secret::Secret;
 pub use examine::examine;
 pub use sink::{PostgresSink, check_schema};
 pub use source::{PostgresSource, PostgresSourceConfig, infer_schema};
+pub use wasmill_connect::Secret;

@@ -6,8 +6,8 @@ use wasmill_engine::Result;
 
 use super::layout::Layout;
 use super::sql::TableName;
-use crate::prepared;
-use crate::spool::SpoolFile;
+use wasmill_connect::prepared;
+use wasmill_connect::spool::SpoolFile;
 
 /// What all lanes prepared together: a commit that needs nothing else but the files that it names.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

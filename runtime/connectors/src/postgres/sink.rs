@@ -14,9 +14,9 @@ use super::layout::Layout;
 use super::prepared::Prepared;
 use super::sql::TableName;
 use super::writer::PostgresWriter;
-use crate::columns_unknown::columns_unknown;
-use crate::prepared;
-use crate::spool::Spool;
+use wasmill_connect::columns_unknown;
+use wasmill_connect::prepared;
+use wasmill_connect::spool::Spool;
 
 /// How long a start waits for a server at most: it may be starting too, but an address may also be wrong.
 const START_PATIENCE: Duration = Duration::from_secs(30);

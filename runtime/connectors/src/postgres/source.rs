@@ -22,7 +22,7 @@ use self::query::Query;
 use self::reader::RowsReader;
 use super::connection::{Server, block_on, patiently};
 use crate::files::source::check_requested;
-use crate::formats::reading::without_reading;
+use wasmill_formats::reading::without_reading;
 
 /// The name of the only split.
 const SPLIT: &str = "rows";

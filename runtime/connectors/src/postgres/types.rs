@@ -4,7 +4,7 @@ use std::fmt;
 
 use arrow_schema::DataType;
 
-use crate::formats::plain_type;
+use wasmill_formats::plain_type;
 
 /// A type of the server. Its text is what the server's `format_type` says, but for a precision that is the default.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use wasmill_engine::{Error, Result};
 use super::json_text;
 use super::numeric::Decimal;
 use super::types::PgType;
-use crate::formats::json::Cells;
-use crate::formats::plain_type;
+use wasmill_formats::json::Cells;
+use wasmill_formats::plain_type;
 
 /// Days from 1970 to the server's day 0, and the days that its dates can stand for, counted from there.
 const DAYS_TO_2000: i64 = 10_957;

@@ -8,7 +8,7 @@ use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 
 use super::encode::RowEncoder;
 use super::layout::Layout;
-use crate::spool::{LaneFile, Spool};
+use wasmill_connect::spool::{LaneFile, Spool};
 
 /// Writes the rows of one lane.
 pub(super) struct PostgresWriter {

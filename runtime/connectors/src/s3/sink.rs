@@ -23,13 +23,13 @@ pub use self::config::{S3Layout, S3SinkConfig};
 use self::connect::{Columns, ConnectWriter};
 use self::token::TokenObject;
 use self::writer::{S3Writer, encoder};
-use super::upload::gone;
-use super::{Bucket, Completion, Patience, S3Uri, Upload, UploadEpoch, UploadNotes, Uploading};
-use crate::digest::owner;
-use crate::durable::owner_name;
-use crate::prepared;
-use crate::staged::Claims;
-use crate::token::{Step, compare};
+use wasmill_connect::digest::owner;
+use wasmill_connect::durable::owner_name;
+use wasmill_connect::prepared;
+use wasmill_connect::staged::Claims;
+use wasmill_connect::token::{Step, compare};
+use wasmill_objects::gone;
+use wasmill_objects::{Bucket, Completion, Patience, S3Uri, Upload, UploadEpoch, UploadNotes, Uploading};
 
 /// Uploads of lanes that have prepared and whose last parts may still be on their way, by their keys.
 type Pending = Arc<Mutex<HashMap<String, Uploading>>>;

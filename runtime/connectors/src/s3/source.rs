@@ -12,7 +12,6 @@
 mod ahead;
 mod config;
 mod examine;
-mod folder_list;
 mod folders;
 mod object;
 mod pattern;
@@ -37,10 +36,10 @@ use self::object::{Found, Position};
 use self::pattern::Pattern;
 use self::reader::ObjectReader;
 use self::seen::{SEEN, Seen};
-use super::{Bucket, Patience, S3Config};
 use crate::files::source::{Content, FilesSource, LateColumns, Shared, Survey, infer_from, survey_of};
-use crate::formats::Format;
-use crate::formats::reading::without_reading;
+use wasmill_formats::Format;
+use wasmill_formats::reading::without_reading;
+use wasmill_objects::{Bucket, Patience, S3Config};
 
 /// A source of objects.
 pub struct S3Source {
@@ -75,7 +74,7 @@ struct Looks {
 /// What a list beside the pipeline has found, once it has ended.
 fn ended(running: &mut Option<JoinHandle<Result<Listing>>>) -> Result<Option<Listing>> {
     let Some(running) = running.take_if(|running| running.is_finished()) else { return Ok(None) };
-    let listing = crate::threads::handle()?.block_on(running).map_err(|error| Error::bug(format!("a list broke: {error}")))?;
+    let listing = wasmill_connect::threads::handle()?.block_on(running).map_err(|error| Error::bug(format!("a list broke: {error}")))?;
     listing.map(Some)
 }
 
@@ -208,7 +207,7 @@ impl S3Source {
         for (pattern, folders) in self.patterns.iter().zip(folders) {
             lists.push((pattern.clone(), self.bucket(pattern)?, folders));
         }
-        Ok(crate::threads::handle()?.spawn(async move {
+        Ok(wasmill_connect::threads::handle()?.spawn(async move {
             let mut listing = Vec::new();
             for (pattern, bucket, mut folders) in lists {
                 let found = match whole {

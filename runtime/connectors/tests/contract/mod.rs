@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use wasmill_connectors::formats::row_to_json;
 use wasmill_engine::{OriginalRecord, Progress, Read, Source, SourceBatch, Split, SplitReader, SplitState};
+use wasmill_formats::row_to_json;
 
 /// How long a server may take to hand out what it has.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -10,12 +10,12 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
 use wasmill_connectors::files::sink::{FilesSink, FilesSinkConfig, FilesSinkFormat};
-use wasmill_connectors::formats::Compression;
 use wasmill_connectors::kafka::{KafkaSink, KafkaSinkConfig};
 use wasmill_connectors::kinesis::{KinesisSink, KinesisSinkConfig};
 use wasmill_connectors::postgres::{PostgresConfig, PostgresSink, PostgresWrite};
 use wasmill_connectors::s3::sink::{S3Sink, S3SinkConfig};
 use wasmill_engine::{Committed, LocalDepot, Sink, Token, WriterContext};
+use wasmill_formats::Compression;
 
 use super::super::{kafka_broker, kinesis_server, postgres};
 use super::readers;

@@ -13,7 +13,7 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
-use wasmill_connectors::s3::{S3Config, Secret};
+use wasmill_objects::{S3Config, Secret};
 
 /// A variable that the tests' servers set.
 fn variable(name: &str) -> String {

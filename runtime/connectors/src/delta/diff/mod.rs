@@ -24,7 +24,7 @@ use self::digest::Digester;
 pub use self::samples::{Cell, ChangedRow};
 use super::address::TableAddress;
 use super::rows::TableRows;
-use crate::s3::Patience;
+use wasmill_objects::Patience;
 
 /// What to compare, and how much of it to show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

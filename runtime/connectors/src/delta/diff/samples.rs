@@ -13,7 +13,7 @@ use super::buckets::Tally;
 use super::columns::Columns;
 use super::digest::{Digester, Pair, same_cell};
 use crate::delta::rows::TableRows;
-use crate::formats::row_to_json;
+use wasmill_formats::row_to_json;
 
 /// A row with the same key and other values.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -12,8 +12,8 @@ use wasmill_engine::{Error, Result};
 use super::Put;
 use crate::delta::place::Place;
 use crate::delta::staging::STAGING;
-use crate::durable::{create_folder, parent_of, rename_new, sync_folder, write_new};
-use crate::s3::{self, Bucket, Object, S3Uri};
+use wasmill_connect::durable::{create_folder, parent_of, rename_new, sync_folder, write_new};
+use wasmill_objects::{Bucket, Object, S3Uri};
 
 /// A file of a log.
 pub(super) struct Listed {
@@ -87,8 +87,8 @@ impl Storage {
         match self {
             Self::Folder { table, log } => put_file(table, log, name, text, draft),
             Self::Bucket { bucket, log } => match bucket.write_new(&log.below(name), &Bytes::copy_from_slice(text.as_bytes()))? {
-                s3::Put::Done => Ok(Put::Done),
-                s3::Put::Taken => Ok(Put::Taken),
+                wasmill_objects::Put::Done => Ok(Put::Done),
+                wasmill_objects::Put::Taken => Ok(Put::Taken),
             },
         }
     }

@@ -20,7 +20,7 @@ use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use wasmill_engine::panic_message;
 
 use super::super::log::BATCH_ROWS;
-use crate::formats::parquet::int96;
+use wasmill_formats::parquet::int96;
 
 /// The data files of a table.
 #[derive(Clone)]

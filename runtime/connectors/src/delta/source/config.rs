@@ -9,8 +9,8 @@ use wasmill_engine::{Error, Result};
 use crate::delta::address::TableAddress;
 use crate::delta::config::DeltaConfig;
 use crate::delta::log::TableLog;
-use crate::period;
-use crate::s3::S3Config;
+use wasmill_connect::period;
+use wasmill_objects::S3Config;
 
 /// The bounds of `follow`: every look is a request.
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -13,7 +13,7 @@ use super::position::Restored;
 use crate::delta::log::TableLog;
 use crate::delta::rows::{TableFile, TableRows};
 use crate::delta::state::TableState;
-use crate::formats::check_columns;
+use wasmill_formats::check_columns;
 
 /// After this long, a look makes sure that the table is still the one that is followed: the end of its log may be a gap in it.
 const TRUST: Duration = Duration::from_secs(60);

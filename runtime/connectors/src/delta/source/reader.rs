@@ -12,7 +12,7 @@ use wasmill_engine::{Error, OriginalRecord, Payload, Read, Reject, Result, Sourc
 use super::position::Position;
 use crate::delta::rows::{FileChunk, FileRows, TableFile, TableRows};
 use crate::files::source::{Assembler, SKIP_TIME};
-use crate::formats::{Converted, RowConversion, row_to_json};
+use wasmill_formats::{Converted, RowConversion, row_to_json};
 
 /// A file that is opened when its first rows are read.
 pub(super) struct FileReader {

@@ -9,10 +9,10 @@ use wasmill_engine::{Error, Result, failpoint};
 
 use super::{DataOutput, STAGING};
 use crate::delta::prepared::DataFile;
-use crate::durable::{
+use wasmill_connect::durable::{
     create_folder, create_folders, parent_of, remove_file, remove_folder_of_files, rename_new, sync_files, sync_folder, sync_folders,
 };
-use crate::write_behind::WriteBehind;
+use wasmill_engine::disk::WriteBehind;
 
 /// The staging of one sink of one pipeline.
 #[derive(Clone)]

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmill_engine::{Error, Result, Token, failpoint};
 
 use crate::delta::prepared::DataFile;
-use crate::digest::owner;
-use crate::s3::{Bucket, Completion, ObjectWriter, S3Uri, UploadEpoch, UploadNotes, Uploading};
+use wasmill_connect::digest::owner;
+use wasmill_objects::{Bucket, Completion, ObjectWriter, S3Uri, UploadEpoch, UploadNotes, Uploading};
 
 /// The staging of one sink of one pipeline.
 pub(crate) struct UploadStaging {

@@ -8,7 +8,7 @@ use wasmill_engine::Result;
 
 use super::actions::{self, Line};
 use crate::delta::address::TableAddress;
-use crate::s3::Patience;
+use wasmill_objects::Patience;
 
 /// One version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

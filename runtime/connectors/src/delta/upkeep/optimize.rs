@@ -17,7 +17,6 @@ use crate::delta::commit::add_action;
 use crate::delta::config::DeltaCompression;
 use crate::delta::data_file::{Destination, OpenFile, now_millis, writer_properties};
 use crate::delta::log::{Put, TableLog};
-use crate::delta::partition::{Limits, Partitioner};
 use crate::delta::place::Place;
 use crate::delta::prepared::DataFile;
 use crate::delta::properties::Properties;
@@ -25,8 +24,9 @@ use crate::delta::rows::TableRows;
 use crate::delta::schema::TableSchema;
 use crate::delta::staging::Staging;
 use crate::delta::state::TableState;
-use crate::durable::owner_name;
-use crate::s3::{Patience, UploadEpoch};
+use wasmill_connect::durable::owner_name;
+use wasmill_lake::{Limits, Partitioner};
+use wasmill_objects::{Patience, UploadEpoch};
 
 /// How often the files are chosen anew because another writer removed some of them.
 const TRIES: u32 = 5;

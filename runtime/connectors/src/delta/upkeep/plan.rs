@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::delta::Key;
 use crate::delta::rows::TableFile;
+use wasmill_lake::Key;
 
 /// Files of one partition whose rows go into one file.
 #[derive(Debug)]

@@ -17,8 +17,8 @@ use crate::delta::place::Place;
 use crate::delta::rows::TableRows;
 use crate::delta::staging::STAGING;
 use crate::delta::state::TableState;
-use crate::durable::{escape, remove_folder_of_files};
-use crate::s3::Patience;
+use wasmill_connect::durable::{escape, remove_folder_of_files};
+use wasmill_objects::Patience;
 
 /// The shortest time to keep without force: writers and readers may be under way for so long.
 pub const LEAST_KEEP: Duration = Duration::from_secs(3600);

@@ -12,11 +12,11 @@ use serde_json::Value;
 use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
 
-use crate::digest::{Digested, sha256};
-use crate::durable::{create_folder, escape, owner_name, remove_file, rename_new, sync_folder, write_new};
-use crate::prepared;
-use crate::staged::{StagedMark, number};
-use crate::token::{Step, compare};
+use wasmill_connect::digest::{Digested, sha256};
+use wasmill_connect::durable::{create_folder, escape, owner_name, remove_file, rename_new, sync_folder, write_new};
+use wasmill_connect::prepared;
+use wasmill_connect::staged::{StagedMark, number};
+use wasmill_connect::token::{Step, compare};
 
 /// The hidden folder below a target.
 const HIDDEN: &str = ".wasmill";

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
-use crate::formats::{Compression, Format};
+use wasmill_formats::{Compression, Format};
 
 /// Writes files into a folder. A file appears whole and keeps its name; its rows are those of one lane and one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

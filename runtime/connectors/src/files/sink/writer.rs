@@ -13,12 +13,12 @@ use wasmill_engine::{Error, Result, RowReject, SinkWriter, WriterContext};
 
 use super::commit::StagedFile;
 use super::config::FilesSinkConfig;
-use crate::digest::Digested;
-use crate::durable::{escape, written};
-use crate::formats::{RecordWriter, WriteOptions, record_writer};
-use crate::prepared;
-use crate::staged::StagedMark;
-use crate::write_behind::WriteBehind;
+use wasmill_connect::digest::Digested;
+use wasmill_connect::durable::{escape, written};
+use wasmill_connect::prepared;
+use wasmill_connect::staged::StagedMark;
+use wasmill_engine::disk::WriteBehind;
+use wasmill_formats::{RecordWriter, WriteOptions, record_writer};
 
 /// The encoder of a sink's files.
 pub(super) fn record_writer_for<W: Write + Send + 'static>(

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use super::frame::{Csv, CsvShape, Framer, LineEnds, Lines};
-use crate::formats::csv::CsvOptions;
-use crate::formats::{Compression, Format};
-use crate::period;
+use wasmill_connect::period;
+use wasmill_formats::csv::CsvOptions;
+use wasmill_formats::{Compression, Format};
 
 /// `files: { path: "data/*.jsonl" }`
 ///

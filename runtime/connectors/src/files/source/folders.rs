@@ -8,7 +8,7 @@ use wasmill_engine::Result;
 
 use super::damage::damaged;
 use super::naming::name_of;
-use crate::formats::one_value;
+use wasmill_formats::one_value;
 
 /// What Hive writes for a null.
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";

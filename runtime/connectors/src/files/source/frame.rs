@@ -6,7 +6,7 @@ mod lines;
 mod nesting;
 mod objects;
 
-use crate::formats::BadRecord;
+use wasmill_formats::BadRecord;
 
 pub use array::Array;
 pub use csv::Csv;

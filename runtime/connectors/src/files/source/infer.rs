@@ -18,9 +18,9 @@ use super::frame::{Frame, Framer, Lines};
 use super::input::Input;
 use super::listing;
 use super::reader::{header, json_framer, parquet};
-use crate::formats::csv::fields;
-use crate::formats::json::MAX_DEPTH;
-use crate::formats::{Format, is_number, plain_schema};
+use wasmill_formats::csv::fields;
+use wasmill_formats::json::MAX_DEPTH;
+use wasmill_formats::{Format, is_number, plain_schema};
 
 /// At most so many records are looked at.
 const SAMPLE_RECORDS: usize = 1_000;

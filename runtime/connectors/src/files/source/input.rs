@@ -11,7 +11,7 @@ use wasmill_engine::{Error, Result};
 use super::content::{Content, Cursor, Noted, Unreadable};
 use super::damage::damaged;
 use super::gunzip::Gunzip;
-use crate::formats::Compression;
+use wasmill_formats::Compression;
 
 /// So much is read in one go.
 const STEP_BYTES: usize = 1 << 20;

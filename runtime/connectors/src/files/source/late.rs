@@ -9,7 +9,7 @@ use arrow_schema::{DataType, Field, Schema};
 use wasmill_engine::{Error, Mode, Result};
 
 use super::naming::name_of;
-use crate::formats::BadRecord;
+use wasmill_formats::BadRecord;
 
 /// What to do about a column that comes up in a file and was not asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use wasmill_engine::{Error, Result};
 
 use super::config::FilesConfig;
-use crate::formats::{Compression, Format};
+use wasmill_formats::{Compression, Format};
 
 /// So many entries of a folder are looked at for a hint.
 const HINT_ENTRIES: usize = 1_000;

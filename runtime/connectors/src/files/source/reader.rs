@@ -25,9 +25,9 @@ use super::input::Input;
 use super::late::{LateColumns, fail_with};
 use super::naming;
 use super::splits::{self, Part, SPLIT_BYTES};
-use crate::formats::csv::CsvDecoder;
-use crate::formats::json::JsonDecoder;
-use crate::formats::{Compression, Format, RecordDecoder};
+use wasmill_formats::csv::CsvDecoder;
+use wasmill_formats::json::JsonDecoder;
+use wasmill_formats::{Compression, Format, RecordDecoder};
 
 /// Opens a split where it stands.
 pub fn open(shared: &Arc<Shared>, split: &Split) -> Result<Box<dyn SplitReader>> {

@@ -15,7 +15,7 @@ use super::identity::{HEAD_BYTES, Identity, Position, changed};
 use super::naming::{name_of, path_of};
 use super::reader::check_kind;
 use super::record;
-use crate::formats::{Compression, Format};
+use wasmill_formats::{Compression, Format};
 
 /// Files that are read by lines are cut at the multiples of this. It may never change, for splits are known by where they begin.
 /// Larger ones would leave lanes idle at the end of a file, smaller ones would cut batches short and make checkpoints long.

@@ -10,7 +10,7 @@ use super::content::Content;
 use super::infer::Sample;
 use super::reader::{header, parquet};
 use super::{folders, listing};
-use crate::formats::Format;
+use wasmill_formats::Format;
 
 /// At most so many files are looked at: the first ones and the last ones, in the order of their names.
 const MOST_FILES: usize = 100;

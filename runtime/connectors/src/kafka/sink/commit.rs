@@ -23,8 +23,8 @@ use crate::kafka::client::{Health, producing};
 use crate::kafka::cluster::Cluster;
 use crate::kafka::config::KafkaConfig;
 use crate::kafka::token::Tokens as SaslTokens;
-use crate::spool::Spool;
-use crate::token::{Step, compare};
+use wasmill_connect::spool::Spool;
+use wasmill_connect::token::{Step, compare};
 
 /// All records on their way together are at most about so large.
 const QUEUED_KBYTES: usize = 32 << 10;

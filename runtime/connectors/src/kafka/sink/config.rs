@@ -9,7 +9,7 @@ use wasmill_engine::{Error, Result};
 
 use crate::kafka::config::{KafkaConfig, KafkaFormat, Setting, check_options, is_topic};
 use crate::kafka::security::Security;
-use crate::period;
+use wasmill_connect::period;
 
 /// `kafka: { brokers: "b1:9092,b2:9092", topic: clean_pins, key: ind }`
 ///

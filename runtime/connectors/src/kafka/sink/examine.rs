@@ -7,9 +7,9 @@ use wasmill_engine::{Error, Result};
 use super::config::KafkaSinkConfig;
 use super::target::Target;
 use super::tokens::Tokens;
-use crate::examine::Finding;
 use crate::kafka::cluster::{Cluster, Topic};
 use crate::kafka::config::KafkaConfig;
+use wasmill_connect::examine::Finding;
 
 /// What there is to say of the topic of the rows and of that of the token.
 pub(in crate::kafka) fn topic_findings(

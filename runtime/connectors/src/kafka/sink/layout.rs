@@ -10,10 +10,10 @@ use arrow_schema::{DataType, Schema, TimeUnit};
 use wasmill_engine::{Error, Result};
 
 use super::config::KafkaSinkConfig;
-use crate::formats::json::Cells;
-use crate::formats::plain_schema;
 use crate::kafka::config::KafkaFormat;
 use crate::kafka::source::{RESERVED, VALUE_COLUMN};
+use wasmill_formats::json::Cells;
+use wasmill_formats::plain_schema;
 
 /// Columns by what they are for.
 #[derive(Debug, Clone, PartialEq, Eq)]

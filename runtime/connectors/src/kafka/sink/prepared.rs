@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmill_engine::Result;
 
-use crate::prepared;
-use crate::spool::SpoolFile;
+use wasmill_connect::prepared;
+use wasmill_connect::spool::SpoolFile;
 
 /// What all lanes prepared together: a commit that needs nothing else but the files that it names.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

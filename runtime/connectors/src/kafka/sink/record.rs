@@ -8,7 +8,7 @@
 
 use wasmill_engine::{Error, Result};
 
-use crate::spool::SpoolReader;
+use wasmill_connect::spool::SpoolReader;
 
 /// A record as it lies in the spool.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Records {
             }
             self.buffer.drain(..self.next);
             self.next = 0;
-            match self.file.next()? {
+            match self.file.next_bytes()? {
                 Some(bytes) => self.buffer.extend_from_slice(&bytes),
                 None if self.buffer.is_empty() => return Ok(None),
                 None => return Err(malformed()),
@@ -146,7 +146,7 @@ impl<'a> Iterator for Headers<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::Spool;
+    use wasmill_connect::spool::Spool;
 
     #[test]
     fn records_come_back_as_they_were_also_those_longer_than_a_chunk() {

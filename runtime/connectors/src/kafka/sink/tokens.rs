@@ -13,12 +13,12 @@ use wasmill_engine::{Committed, Error, Result, Token};
 
 use super::failure::Failure;
 use super::target::Target;
-use crate::durable::{escape, owner_name};
 use crate::kafka::admin::{self, NewTopic};
 use crate::kafka::client::{Client, fetching};
 use crate::kafka::cluster::{Cluster, Place, is_passing_code};
 use crate::kafka::config::{Isolation, KafkaConfig};
 use crate::kafka::queue::PartitionQueue;
+use wasmill_connect::durable::{escape, owner_name};
 
 const FORMAT: u32 = 1;
 const PARTITION: i32 = 0;

@@ -11,9 +11,9 @@ use wasmill_engine::{Error, Result, RowReject, SinkWriter, WriterContext};
 use super::layout::{Layout, Texts, Value, integer, is_set, millis};
 use super::target::Target;
 use super::{Topic, record};
-use crate::formats::json::JsonEncoder;
-use crate::formats::{TextEncoder, to_plain};
-use crate::spool::{LaneFile, Spool};
+use wasmill_connect::spool::{LaneFile, Spool};
+use wasmill_formats::json::JsonEncoder;
+use wasmill_formats::{TextEncoder, to_plain};
 
 /// What a batch of one record has besides its key, value and headers, at most: the batch's head and the record's own numbers.
 const RECORD_OVERHEAD: usize = 61 + 36;

@@ -11,11 +11,11 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use wasmill_engine::{Error, Result};
 
-pub use crate::formats::VALUE_COLUMN;
-use crate::formats::reading::without_reading;
-use crate::formats::{BadRecord, Step, Values, plain_schema};
 use crate::kafka::config::{KafkaConfig, KafkaFormat, Tombstones};
 use crate::kafka::queue::{Message, Messages};
+pub use wasmill_formats::VALUE_COLUMN;
+use wasmill_formats::reading::without_reading;
+use wasmill_formats::{BadRecord, Step, Values, plain_schema};
 
 /// What the names of reserved columns begin with.
 pub(crate) const RESERVED: &str = "_source.";

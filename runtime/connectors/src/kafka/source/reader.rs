@@ -13,10 +13,10 @@ use wasmill_engine::{
 
 use super::columns::{Columns, Decoded};
 use super::{Handed, Shared, start};
-use crate::formats::BadRecord;
 use crate::kafka::cluster::{Cluster, is_passing_code};
 use crate::kafka::position::{Position, parse_split};
 use crate::kafka::queue::{Message, Messages, PartitionQueue};
+use wasmill_formats::BadRecord;
 
 /// No more messages are taken for a batch once they have so many bytes.
 const BATCH_BYTES: usize = 8 << 20;

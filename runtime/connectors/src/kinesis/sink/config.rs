@@ -8,7 +8,7 @@ use wasmill_engine::{Error, Result};
 
 use crate::kinesis::source::check_stream;
 use crate::kinesis::{KinesisConnection, KinesisFormat};
-use crate::period;
+use wasmill_connect::period;
 
 /// `kinesis: { stream: clean-pin, delivery: at_least_once }`
 ///

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use wasmill_engine::{Error, Result, RowReject};
 
 use super::config::KinesisSinkConfig;
-use crate::formats::{Format, VALUE_COLUMN, WriteOptions, plain_schema, record_writer};
 use crate::kinesis::KinesisFormat;
+use wasmill_formats::{Format, VALUE_COLUMN, WriteOptions, plain_schema, record_writer};
 
 /// The most bytes of a record, its key included.
 const MOST_BYTES: usize = 1 << 20;

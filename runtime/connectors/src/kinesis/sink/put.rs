@@ -9,7 +9,7 @@ use wasmill_engine::{Error, Result};
 use super::entry::{Entry, take};
 use crate::kinesis::api::Api;
 use crate::kinesis::failure::Failure;
-use crate::spool::{Spool, SpoolFile, SpoolReader};
+use wasmill_connect::spool::{Spool, SpoolFile, SpoolReader};
 
 /// The most records of a call.
 const CALL_RECORDS: usize = 500;
@@ -42,7 +42,7 @@ impl<'a> Entries<'a> {
                 self.open = Some(self.spool.open(file)?);
                 continue;
             };
-            match open.next()? {
+            match open.next_bytes()? {
                 Some(more) => {
                     let mut joined = BytesMut::with_capacity(self.bytes.len() + more.len());
                     joined.extend_from_slice(&self.bytes);

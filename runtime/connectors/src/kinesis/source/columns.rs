@@ -11,8 +11,8 @@ use wasmill_engine::{Error, Result};
 
 use super::config::{KinesisConfig, KinesisFormat};
 use super::records::Record;
-use crate::formats::reading::without_reading;
-use crate::formats::{BadRecord, Step, Values, plain_schema};
+use wasmill_formats::reading::without_reading;
+use wasmill_formats::{BadRecord, Step, Values, plain_schema};
 
 /// The reserved column that holds a record's stream: text.
 pub const STREAM_COLUMN: &str = "_source.stream";

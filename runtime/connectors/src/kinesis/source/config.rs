@@ -9,7 +9,7 @@ use wasmill_engine::{Error, Result};
 
 use crate::kinesis::KinesisConnection;
 use crate::kinesis::api::stream_name;
-use crate::period;
+use wasmill_connect::period;
 
 /// `kinesis: { stream: streaming-1-pin }`
 ///

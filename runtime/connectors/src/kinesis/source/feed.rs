@@ -17,7 +17,7 @@ use super::poll::Poller;
 use super::position::Position;
 use super::subscribe::Subscriber;
 use crate::kinesis::api::Api;
-use crate::threads;
+use wasmill_connect::threads;
 
 /// How many answers wait for their reader; one more is with the task and one with the reader. An answer has about 1 MiB, and at most 10.
 const WAITING: usize = 2;

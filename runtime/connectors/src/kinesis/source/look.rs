@@ -9,7 +9,7 @@ use wasmill_engine::{Error, Result};
 use super::Shared;
 use crate::kinesis::api::{Api, Shard, Stream};
 use crate::kinesis::failure::{Failure, Kind};
-use crate::threads;
+use wasmill_connect::threads;
 
 /// A stream is gone when so many looks in a row do not find it.
 const MISSING_LOOKS: u32 = 3;

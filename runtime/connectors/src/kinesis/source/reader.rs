@@ -17,8 +17,8 @@ use super::feed::{Feed, Fetched};
 use super::position::{Place, Position, parse_split};
 use super::records::{Item, Kept, Record, unfold};
 use super::{Handed, Shared};
-use crate::formats::BadRecord;
 use crate::kinesis::api::Api;
+use wasmill_formats::BadRecord;
 
 /// A batch is closed once its records have so many bytes.
 const BATCH_BYTES: usize = 8 << 20;

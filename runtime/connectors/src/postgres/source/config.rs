@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use wasmill_engine::{Error, Result};
 
-use crate::period;
 use crate::postgres::config::{PostgresConfig, PostgresTls};
 use crate::postgres::sql::TableName;
-use crate::secret::Secret;
+use wasmill_connect::Secret;
+use wasmill_connect::period;
 
 /// How long a check waits for a server.
 const LOOK: Duration = Duration::from_secs(5);

@@ -16,10 +16,10 @@ use super::config::PostgresSourceConfig;
 use super::query::{Query, connect};
 use super::{Position, wanted};
 use crate::files::source::Assembler;
-use crate::formats::RecordDecoder;
-use crate::formats::json::JsonDecoder;
 use crate::postgres::connection::{Server, block_on, patiently};
 use crate::postgres::failure::Failure;
+use wasmill_formats::RecordDecoder;
+use wasmill_formats::json::JsonDecoder;
 
 /// How long a call waits for rows.
 const WAIT: Duration = Duration::from_millis(40);

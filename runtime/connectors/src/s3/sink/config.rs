@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use crate::files::sink::FilesSinkFormat;
-use crate::formats::Compression;
-use crate::s3::{S3Config, S3Uri};
+use wasmill_formats::Compression;
+use wasmill_objects::{S3Config, S3Uri};
 
 /// Writes objects below a prefix. An object appears whole and keeps its key; its rows are those of one lane and one epoch. An object is
 /// atomic, the objects of an epoch together are not: a reader that lists them in that moment may see some before the others.

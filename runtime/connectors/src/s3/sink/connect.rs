@@ -21,9 +21,9 @@ use wasmill_engine::{Error, Result, RowReject, SinkWriter};
 use super::objects::{MAX_OPEN_OBJECTS, Objects};
 use super::writer::encoder;
 use super::{Destination, S3SinkConfig};
-use crate::formats::{TextEncoder, text_writer, to_plain};
-use crate::gather::{Gather, PartitionFiles};
 use crate::kafka::source::{OFFSET_COLUMN, PARTITION_COLUMN, RESERVED, TOPIC_COLUMN, VALUE_COLUMN};
+use wasmill_formats::{TextEncoder, text_writer, to_plain};
+use wasmill_lake::{Gather, PartitionFiles};
 
 /// Which column is what.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use serde_json::Value;
 use wasmill_engine::Result;
 
 use super::{Destination, PreparedObject};
-use crate::formats::RecordWriter;
-use crate::prepared;
-use crate::s3::{ObjectWriter, Uploading};
+use wasmill_connect::prepared;
+use wasmill_formats::RecordWriter;
+use wasmill_objects::{ObjectWriter, Uploading};
 
 /// The most objects that a lane opens before the epoch's end: each fills a part in memory.
 pub(super) const MAX_OPEN_OBJECTS: usize = 12;

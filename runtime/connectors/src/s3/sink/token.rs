@@ -9,10 +9,10 @@ use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token};
 
 use super::{FORMAT, PreparedObject};
-use crate::durable::owner_name;
-use crate::s3::object::When;
-use crate::s3::{Bucket, S3Uri, failed};
-use crate::token::Step;
+use wasmill_connect::durable::owner_name;
+use wasmill_connect::token::Step;
+use wasmill_objects::When;
+use wasmill_objects::{Bucket, S3Uri, failed};
 
 /// How often a token is read and put anew when others were quicker or an answer was lost.
 const ATTEMPTS: u32 = 20;

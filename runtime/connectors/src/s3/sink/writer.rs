@@ -9,12 +9,12 @@ use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 
 use super::objects::{MAX_OPEN_OBJECTS, Objects};
 use super::{Destination, S3SinkConfig, owner};
-use crate::delta::{Key, Limits, Partitioner, Split};
-use crate::durable::escape;
-use crate::formats::{RecordWriter, WriteOptions, record_writer, to_plain};
-use crate::gather::{Gather, PartitionFiles};
-use crate::s3::longest_folder;
-use crate::staged::StagedMark;
+use wasmill_connect::durable::escape;
+use wasmill_connect::staged::StagedMark;
+use wasmill_formats::{RecordWriter, WriteOptions, record_writer, to_plain};
+use wasmill_lake::{Gather, PartitionFiles};
+use wasmill_lake::{Key, Limits, Partitioner, Split};
+use wasmill_objects::longest_folder;
 
 /// The encoder of a sink's objects.
 pub(super) fn encoder<W: Write + Send + 'static>(config: &S3SinkConfig, schema: &SchemaRef, output: W) -> Result<Box<dyn RecordWriter<W>>> {

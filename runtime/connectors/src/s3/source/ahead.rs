@@ -9,7 +9,7 @@ use wasmill_engine::{Error, Result, SplitId};
 
 use super::object::{Found, Ranged, Whole, fetch};
 use crate::files::source::Content;
-use crate::s3::Bucket;
+use wasmill_objects::Bucket;
 
 /// Objects up to this size are fetched whole, and ahead.
 const SMALL_BYTES: u64 = 4 << 20;
@@ -74,7 +74,7 @@ impl State {
             if object.size > SMALL_BYTES {
                 continue;
             }
-            let (size, threads) = (object.size, bucket.threads.clone());
+            let (size, threads) = (object.size, bucket.threads().clone());
             let begun = threads.spawn(async move { fetch(&bucket, &object, None).await });
             self.bytes += size;
             self.begun.insert(id, (size, begun));

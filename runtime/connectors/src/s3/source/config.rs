@@ -8,9 +8,9 @@ use wasmill_engine::{Error, Result};
 
 use super::pattern::Pattern;
 use crate::files::source::{CsvConfig, FilesConfig, OnBadFile, Paths};
-use crate::formats::{Compression, Format};
-use crate::period;
-use crate::s3::S3Config;
+use wasmill_connect::period;
+use wasmill_formats::{Compression, Format};
+use wasmill_objects::S3Config;
 
 /// The bounds of `follow` and `relist`: every look is a request.
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -4,9 +4,9 @@ use wasmill_engine::Result;
 
 use super::S3SourceConfig;
 use super::pattern::Pattern;
-use crate::examine::Finding;
-use crate::s3::examine::{Use, examine as examine_bucket};
-use crate::s3::{Bucket, Patience, failed};
+use wasmill_connect::examine::Finding;
+use wasmill_objects::examine::{Use, examine as examine_bucket};
+use wasmill_objects::{Bucket, Patience, failed};
 
 /// How many keys are looked at to find one that matches.
 const KEYS: usize = 10_000;

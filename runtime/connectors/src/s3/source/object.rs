@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 use wasmill_engine::{Error, Result};
 
 use crate::files::source::ReadAt;
-use crate::s3::failure::Kind;
-use crate::s3::{Bucket, Object, failed};
+use wasmill_objects::Kind;
+use wasmill_objects::{Bucket, Object, failed};
 
 /// How much of a large object is fetched at once; one such piece is fetched ahead.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -119,7 +119,7 @@ impl Ranged {
     fn begin(&self, start: u64) -> JoinHandle<Result<Bytes>> {
         let (bucket, object) = (Arc::clone(&self.bucket), Arc::clone(&self.object));
         let range = start..(start + PIECE_BYTES).min(object.size);
-        self.bucket.threads.spawn(async move { fetch(&bucket, &object, Some(range)).await })
+        self.bucket.threads().spawn(async move { fetch(&bucket, &object, Some(range)).await })
     }
 }
 

@@ -6,7 +6,7 @@ use wasmill_engine::{Error, Result};
 
 use super::folders::{Ask, Folders, PAGE};
 use super::object::Found;
-use crate::s3::{Bucket, Failure, S3Uri, failed};
+use wasmill_objects::{Bucket, Failure, S3Uri, failed};
 
 /// How many folders are asked at once.
 const AT_ONCE: usize = 16;

@@ -8,7 +8,7 @@ use wasmill_engine::{Read, Result, SplitId, SplitReader};
 use super::ahead::Ahead;
 use super::object::{Found, Position, place_of};
 use crate::files::source::{Shared, open_remote};
-use crate::s3::Bucket;
+use wasmill_objects::Bucket;
 
 pub(super) struct ObjectReader {
     shared: Arc<Shared>,

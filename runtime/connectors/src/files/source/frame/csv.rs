@@ -3,7 +3,7 @@
 use memchr::{memchr, memchr2};
 
 use super::{Frame, Framer};
-use crate::formats::BadRecord;
+use wasmill_formats::BadRecord;
 
 /// What ends a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,7 +109,7 @@ impl Csv {
         let Some(end) = memchr(self.shape.ends.byte(), bytes) else { return false };
         let line = std::str::from_utf8(&bytes[..end]).unwrap_or_default();
         let line = line.strip_suffix('\r').unwrap_or(line);
-        let fields = crate::formats::csv::fields(line, self.shape.delimiter, self.shape.quote);
+        let fields = wasmill_formats::csv::fields(line, self.shape.delimiter, self.shape.quote);
         fields.filter(Result::is_ok).count() == self.shape.fields
     }
 }

@@ -3,7 +3,7 @@
 use memchr::{memchr, memchr3};
 
 use super::Frame;
-use crate::formats::BadRecord;
+use wasmill_formats::BadRecord;
 
 /// Where the search for the end of a JSON value is.
 ///

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use wasmill_engine::{Batch, Error, Lineage, OriginalRecord, Payload, Reject, Result, SourceChunk};
 
 use crate::files::source::{PATH_COLUMN, POSITION_COLUMN, folders};
-use crate::formats::BadRecord;
-use crate::formats::reading::without_reading;
+use wasmill_formats::BadRecord;
+use wasmill_formats::reading::without_reading;
 
 /// Makes batches of a source's schema for one file.
 pub struct Assembler {

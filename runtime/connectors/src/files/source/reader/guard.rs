@@ -15,7 +15,7 @@ use crate::files::source::config::OnBadFile;
 use crate::files::source::damage::damage;
 use crate::files::source::identity::Position;
 use crate::files::source::naming;
-use crate::formats::BadRecord;
+use wasmill_formats::BadRecord;
 
 /// Reads until the damage, notes it as one reject, and ends.
 struct Guard {

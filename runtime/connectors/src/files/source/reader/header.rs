@@ -9,7 +9,7 @@ use crate::files::source::content::Content;
 use crate::files::source::damage::damaged;
 use crate::files::source::frame::{Frame, LineEnds, line_ends};
 use crate::files::source::input::Input;
-use crate::formats::csv::fields;
+use wasmill_formats::csv::fields;
 
 /// The names of a file's fields.
 pub struct Header {

@@ -23,8 +23,8 @@ use crate::files::source::identity::Position;
 use crate::files::source::input::SKIP_TIME;
 use crate::files::source::late::{LateColumns, fail_with};
 use crate::files::source::naming;
-use crate::formats::parquet::int96;
-use crate::formats::{Converted, RowConversion, plain_schema, row_to_json};
+use wasmill_formats::parquet::int96;
+use wasmill_formats::{Converted, RowConversion, plain_schema, row_to_json};
 
 /// Rows are decoded in batches of at most this many.
 const MOST_ROWS: usize = 65_536;

@@ -21,7 +21,7 @@ use crate::files::source::input::Input;
 use crate::files::source::late::{LateColumns, fail_with};
 use crate::files::source::splits::Part;
 use crate::files::source::window::Window;
-use crate::formats::{BadRecord, Compression, RecordDecoder, Utf8Records};
+use wasmill_formats::{BadRecord, Compression, RecordDecoder, Utf8Records};
 
 /// A batch is closed once its records have so many bytes.
 const BATCH_BYTES: usize = 8 << 20;

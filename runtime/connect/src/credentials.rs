@@ -1,0 +1,208 @@
+//! Credentials for AWS's services: a key that was given, or what AWS's chain finds, kept until it is about to expire.
+//!
+//! The library's own cache gives up what still holds when it can't be renewed, and asks for every request what is about to expire. All clients
+//! share this one instead, and its distinction: credentials that were there once and can't be renewed right now are an outage ([`NotRenewed`]),
+//! those that were never there are a mistake.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use tokio::sync::Mutex;
+use wasmill_engine::{Error, Result};
+
+use crate::aws::{self, AssumeRole, Key};
+use crate::causes;
+
+/// Credentials are renewed so long before they expire: no request that is tried again may outlive them.
+const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+/// Credentials that end sooner than that are looked up again when half of what is left is over, at most after this: who gives them may have no
+/// newer ones yet, and must not be asked for every request.
+const LOOK_SOON: Duration = Duration::from_secs(30);
+/// Credentials that name no end are looked up again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
+/// Where they can't be renewed and still hold, they are asked for again after this.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+
+/// The provider of a configuration. `sdk` is what AWS's own configuration says. Its client must not keep credentials itself.
+pub async fn provider(sdk: &SdkConfig, key: Option<Key<'_>>, role: Option<&AssumeRole>) -> Result<impl ProvideCredentials + use<>> {
+    let found = aws::credentials(sdk, key, role).await;
+    let found = found.ok_or_else(|| Error::environment("there are no AWS credentials").hint(aws::NO_CREDENTIALS))?;
+    Ok(Chain::new(found))
+}
+
+/// Credentials that held can't be renewed: whoever gives them is out of order for now.
+#[derive(Debug)]
+pub struct NotRenewed(String);
+
+impl fmt::Display for NotRenewed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AWS credentials have expired and can't be renewed: {}", self.0)
+    }
+}
+
+impl std::error::Error for NotRenewed {}
+
+/// Credentials of AWS's chain, kept while they last.
+#[derive(Debug)]
+struct Chain {
+    provider: SharedCredentialsProvider,
+    kept: Mutex<Option<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    credentials: Credentials,
+    /// When to look them up again.
+    until: SystemTime,
+    /// That they could not be renewed was told.
+    told: bool,
+}
+
+impl Kept {
+    fn of(credentials: Credentials, now: SystemTime) -> Self {
+        let until = |ends: SystemTime| {
+            let left = ends.duration_since(now).unwrap_or_default();
+            now + left.saturating_sub(RENEW_BEFORE).max(LOOK_SOON.min(left / 2))
+        };
+        let until = credentials.expiry().map_or(now + LOOK_AGAIN, until);
+        Self { credentials, until, told: false }
+    }
+
+    /// Keeps what holds a while longer. False: it holds no more.
+    fn go_on(&mut self, now: SystemTime, error: &CredentialsError) -> bool {
+        let ends = self.credentials.expiry();
+        if ends.is_some_and(|ends| ends <= now) {
+            return false;
+        }
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!("AWS credentials can't be renewed, trying again while those at hand hold: {}", causes::in_words(error));
+        }
+        // What has expired would be refused, and a refusal is final.
+        self.until = ends.map_or(now + TRY_AGAIN, |ends| ends.min(now + TRY_AGAIN));
+        true
+    }
+}
+
+impl ProvideCredentials for Chain {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.current())
+    }
+}
+
+impl Chain {
+    fn new(provider: SharedCredentialsProvider) -> Self {
+        Self { provider, kept: Mutex::new(None) }
+    }
+
+    async fn current(&self) -> Result<Credentials, CredentialsError> {
+        let mut kept = self.kept.lock().await;
+        let now = SystemTime::now();
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.until > now) {
+            return Ok(kept.credentials.clone());
+        }
+        match self.provider.provide_credentials().await {
+            Ok(found) => Ok(kept.insert(Kept::of(found, now)).credentials.clone()),
+            Err(error) => {
+                let Some(kept) = kept.as_mut() else { return Err(error) };
+                match kept.go_on(now, &error) {
+                    true => Ok(kept.credentials.clone()),
+                    false => Err(CredentialsError::provider_error(NotRenewed(causes::in_words(&error)))),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::secret::Secret;
+
+    /// Gives another key each time it is asked, the first `.2` times.
+    #[derive(Debug)]
+    struct Counting(AtomicU32, Option<Duration>, u32);
+
+    impl ProvideCredentials for Counting {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let asked = self.0.fetch_add(1, Ordering::Relaxed);
+            let expiry = self.1.map(|left| SystemTime::now() + left);
+            future::ProvideCredentials::ready(match asked < self.2 {
+                true => Ok(Credentials::new(format!("key-{asked}"), "s", None, expiry, "test")),
+                false => Err(CredentialsError::provider_error("out of order")),
+            })
+        }
+    }
+
+    /// The keys of two requests, the second at the moment at which the first one's are to be looked up again.
+    fn keys(left: Option<Duration>, times: u32) -> [Option<String>; 2] {
+        let chain = Chain::new(SharedCredentialsProvider::new(Counting(AtomicU32::new(0), left, times)));
+        let threads = crate::threads::handle().unwrap();
+        let ask = || threads.block_on(chain.current()).ok().map(|found| found.access_key_id().to_owned());
+        let first = ask();
+        if let Some(kept) = threads.block_on(chain.kept.lock()).as_mut() {
+            kept.until = SystemTime::now();
+        }
+        [first, ask()]
+    }
+
+    fn kept_for(left: Option<Duration>) -> Duration {
+        let now = SystemTime::now();
+        let found = Credentials::new("key", "s", None, left.map(|left| now + left), "test");
+        Kept::of(found, now).until.duration_since(now).unwrap()
+    }
+
+    #[test]
+    fn credentials_are_kept_until_they_are_about_to_expire() {
+        let seconds = Duration::from_secs;
+        assert_eq!(kept_for(None), LOOK_AGAIN);
+        assert_eq!(kept_for(Some(seconds(3600))), seconds(3300));
+        assert_eq!(kept_for(Some(seconds(303))), seconds(30), "their giver may have no newer ones yet");
+        assert_eq!(kept_for(Some(seconds(20))), seconds(10));
+        assert_eq!(kept_for(Some(seconds(0))), seconds(0));
+    }
+
+    #[test]
+    fn what_can_not_be_renewed_is_used_while_it_holds() {
+        let keys_of = |left, times| keys(left, times).map(|key| key.unwrap_or_else(|| "none".to_owned()));
+        let hour = Some(Duration::from_secs(3600));
+        assert_eq!(keys_of(hour, 2), ["key-0", "key-1"]);
+        assert_eq!(keys_of(hour, 1), ["key-0", "key-0"]);
+        assert_eq!(keys_of(Some(Duration::ZERO), 1), ["key-0", "none"]);
+        assert_eq!(keys_of(hour, 0), ["none", "none"]);
+    }
+
+    #[test]
+    fn what_has_expired_and_can_not_be_renewed_is_told_from_what_was_never_there() {
+        let threads = crate::threads::handle().unwrap();
+        let error = |times| {
+            let chain = Chain::new(SharedCredentialsProvider::new(Counting(AtomicU32::new(0), Some(Duration::ZERO), times)));
+            let _ = threads.block_on(chain.current());
+            threads.block_on(chain.current()).unwrap_err()
+        };
+        assert!(causes::find::<NotRenewed>(&error(1)).is_some_and(|error| error.to_string().contains("out of order")));
+        assert!(causes::find::<NotRenewed>(&error(0)).is_none());
+    }
+
+    #[test]
+    fn a_given_key_needs_no_chain() {
+        let secret = Secret::new("hidden");
+        let key = Key { id: "id", secret: &secret, session_token: None };
+        let sdk = SdkConfig::builder().build();
+        let found = async { provider(&sdk, Some(key), None).await.unwrap().provide_credentials().await.unwrap() };
+        let found = crate::threads::handle().unwrap().block_on(found);
+        assert_eq!((found.access_key_id(), found.secret_access_key()), ("id", "hidden"));
+        assert!(!format!("{key:?}").contains("hidden"));
+    }
+}

@@ -1,0 +1,126 @@
+//! What a look at the places of a pipeline finds, before anything runs: whether servers answer, let us in and would take what a run
+//! sends. Looking changes nothing.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{Access, access, statvfs};
+use rustix::io::Errno;
+use wasmill_engine::Error;
+
+/// Clocks that differ by more are worth a word.
+const SKEW_WORTH_A_WORD: Duration = Duration::from_secs(30);
+/// AWS refuses signatures that are older than 15 minutes; before that there is little left for retries.
+const SKEW_TOO_LARGE: Duration = Duration::from_secs(300);
+/// Less free space than this is worth a word.
+const LITTLE_SPACE: u64 = 1 << 30;
+
+/// One thing that was looked at.
+#[derive(Debug)]
+pub enum Finding {
+    /// It is as a run needs it.
+    Good(String),
+    /// A run would begin; something may go wrong later.
+    Doubt {
+        /// What is doubtful.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A run would fail.
+    Bad(Error),
+}
+
+impl Finding {
+    /// Something that is as a run needs it.
+    pub fn good(what: impl Into<String>) -> Self {
+        Self::Good(what.into())
+    }
+
+    /// Something doubtful, and what to do.
+    pub fn doubt(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Doubt { what: what.into(), hint: hint.into() }
+    }
+}
+
+/// How far a server's clock is from ours. `spread` is how long the answer was on its way: the comparison is no more exact than that.
+pub fn clock(server: SystemTime, ours: SystemTime, spread: Duration) -> Finding {
+    let (apart, side) = match server.duration_since(ours) {
+        Ok(ahead) => (ahead, "behind"),
+        Err(error) => (error.duration(), "ahead of"),
+    };
+    let apart = apart.saturating_sub(spread);
+    let shown = humantime::format_duration(Duration::from_secs(apart.as_secs()));
+    let what = format!("this machine's clock is {shown} {side} the server's");
+    let hint = "synchronise the clock (NTP): signed requests are refused when it is 15 minutes off";
+    match apart {
+        _ if apart > SKEW_TOO_LARGE => Finding::Bad(Error::environment(what).hint(hint)),
+        _ if apart > SKEW_WORTH_A_WORD => Finding::doubt(what, hint),
+        _ => Finding::good("the clocks agree"),
+    }
+}
+
+/// Whether files may be made in a folder, which need not exist, and how much fits there.
+pub fn folder_to_write(folder: &Path) -> Vec<Finding> {
+    let there = folder.ancestors().find(|path| path.exists()).filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let shown = folder.display();
+    if !there.is_dir() {
+        return vec![Finding::Bad(
+            Error::environment(format!("{} is a file, and not a folder", there.display())).hint("choose another place"),
+        )];
+    }
+    match access(there, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => {}
+        Err(Errno::ROFS) => {
+            let error = Error::environment(format!("{} lies on a file system that is read-only", there.display()));
+            return vec![Finding::Bad(error.hint("mount it for writing, or choose another place"))];
+        }
+        Err(error) => {
+            let error = Error::environment(format!("cannot write into {}: {error}", there.display()));
+            return vec![Finding::Bad(error.hint("the user of this process needs the right to write there"))];
+        }
+    }
+    match statvfs(there) {
+        Ok(stat) => vec![space(&shown.to_string(), stat.f_bavail.saturating_mul(stat.f_frsize))],
+        Err(error) => vec![Finding::doubt(format!("how much space {shown} has can't be told: {error}"), "look at the mount")],
+    }
+}
+
+fn space(folder: &str, free: u64) -> Finding {
+    let shown = bytesize::ByteSize(free).display().iec();
+    if free < LITTLE_SPACE {
+        return Finding::doubt(
+            format!("{folder} has only {shown} left"),
+            "a full disk stops the run; nothing is lost, and the next one goes on",
+        );
+    }
+    Finding::good(format!("{folder} can be written, {shown} free"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_differ_are_told() {
+        let now = SystemTime::now();
+        let second = Duration::from_secs(1);
+        assert!(matches!(clock(now + 20 * second, now, Duration::ZERO), Finding::Good(_)));
+        assert!(matches!(clock(now + 40 * second, now, 15 * second), Finding::Good(_)), "an answer that took long tells less");
+        let Finding::Doubt { what, .. } = clock(now + 60 * second, now, Duration::ZERO) else { panic!() };
+        assert_eq!(what, "this machine's clock is 1m behind the server's");
+        let Finding::Bad(error) = clock(now - 400 * second, now, Duration::ZERO) else { panic!() };
+        assert!(error.message().contains("6m 40s ahead of"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_can_be_made_is_fine_and_one_that_can_not_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!matches!(folder_to_write(&folder.path().join("a/b"))[..], [Finding::Bad(_)]));
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let [Finding::Bad(error)] = &folder_to_write(&file.join("a"))[..] else { panic!() };
+        assert!(error.message().contains("is a file"), "{error}");
+        assert!(matches!(space("out", 1 << 20), Finding::Doubt { .. }));
+    }
+}

@@ -1,0 +1,26 @@
+//! What connectors are made of: who they are for a server and how they reach it, files that survive a crash, spools, and what a commit may do.
+//!
+//! Knows no connector.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod causes;
+mod columns_unknown;
+#[cfg(feature = "aws")]
+pub mod credentials;
+pub mod digest;
+pub mod durable;
+pub mod examine;
+pub mod memory;
+pub mod period;
+pub mod prepared;
+mod secret;
+pub mod spool;
+pub mod staged;
+pub mod threads;
+pub mod token;
+
+pub use columns_unknown::{ColumnsUnknown, columns_unknown};
+pub use secret::Secret;

@@ -1,0 +1,7 @@
+//! Apache Parquet: how it is written. It is read by `files::source`, for its row groups are a matter of files,
+//! and by `delta`.
+
+mod encode;
+pub mod int96;
+
+pub use encode::{ParquetFileWriter, ParquetWriteOptions, writer_properties};

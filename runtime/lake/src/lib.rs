@@ -1,0 +1,9 @@
+//! What tables of files share, whatever their log: partitions, and rows gathered for each of them.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod gather;
+mod partition;
+
+pub use gather::{Gather, PartitionFiles};
+pub use partition::{Key, Limits, Partitioner, Split};

@@ -1,0 +1,312 @@
+//! The uploads that a sink has begun, noted in the bucket before each begins.
+//!
+//! A process that is killed leaves uploads behind, which cost space and are seen by nobody. Stores differ in how they list them: MinIO does so for a
+//! whole key and not for a prefix. So the keys are noted: what is left over is found by the notes of the processes before, key by key.
+//!
+//! A note is an object below `_wasmill/` with some keys of one epoch; keys that come while another note is written share the next one. It is
+//! removed with the commit that completes its uploads, or by the clean-up of a later start.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use wasmill_engine::{Error, Result, Token, WriterContext};
+
+use super::bucket::AT_ONCE;
+use super::failure::{Failure, Kind};
+use super::listing::PendingUpload;
+use super::object::When;
+use super::{Bucket, Completion, S3Uri, failed};
+use wasmill_connect::durable::owner_name;
+
+const FORMAT: u32 = 1;
+
+/// The epoch that an upload is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadEpoch {
+    /// The life of the pipeline's state.
+    pub incarnation: Uuid,
+    /// The epoch.
+    pub epoch: u64,
+    /// The epoch that the process had claimed which writes it; none where that is not known.
+    pub claim: Option<u64>,
+}
+
+impl UploadEpoch {
+    /// The epoch of a token.
+    pub fn of(token: &Token) -> Self {
+        Self { incarnation: token.incarnation, epoch: token.epoch, claim: None }
+    }
+
+    /// The epoch that a writer writes.
+    pub fn of_writer(context: &WriterContext) -> Self {
+        Self { incarnation: context.incarnation, epoch: context.epoch, claim: None }
+    }
+
+    /// Whether it can't be committed any more once another process has claimed an epoch: it is no later one, or of a process before. Lanes are
+    /// ahead of the epoch that is being committed.
+    fn is_left_over(&self, claim: &Self) -> bool {
+        self.incarnation == claim.incarnation && (self.epoch <= claim.epoch || self.claim.is_some_and(|under| under < claim.epoch))
+    }
+}
+
+/// What a note holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    format: u32,
+    /// Whole keys of the bucket.
+    keys: Vec<String>,
+}
+
+/// Notes by their own keys, with the keys in them.
+type Noted = BTreeMap<String, Vec<String>>;
+
+/// The notes of one sink of one pipeline at one place.
+pub struct UploadNotes {
+    bucket: Arc<Bucket>,
+    folder: S3Uri,
+    /// Held while a note is written.
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<(UploadEpoch, String)>,
+    /// This process's notes by their keys, with the uploads that are neither completed nor aborted.
+    notes: BTreeMap<String, BTreeSet<String>>,
+    /// Keys that may have an upload whose id nobody knows: a store's answer was lost.
+    unclear: BTreeSet<String>,
+}
+
+impl UploadNotes {
+    /// The notes of a sink that writes below a place. Touches nothing.
+    pub fn new(bucket: &Arc<Bucket>, place: &S3Uri, pipeline: &str, sink: &str) -> Arc<Self> {
+        Self::in_folder(bucket, place, &format!("_wasmill/{}", owner_name(pipeline, sink)))
+    }
+
+    /// All notes of whatever writes below a place. Touches nothing.
+    pub(super) fn of_all(bucket: &Arc<Bucket>, place: &S3Uri) -> Arc<Self> {
+        Self::in_folder(bucket, place, "_wasmill")
+    }
+
+    fn in_folder(bucket: &Arc<Bucket>, place: &S3Uri, folder: &str) -> Arc<Self> {
+        let folder = S3Uri { bucket: place.bucket.clone(), key: place.below(folder) };
+        Arc::new(Self { bucket: Arc::clone(bucket), folder, turn: tokio::sync::Mutex::default(), state: Mutex::default() })
+    }
+
+    /// The bucket.
+    pub fn bucket(&self) -> &Arc<Bucket> {
+        &self.bucket
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a key whose upload is about to begin. When this has returned, the note is durable.
+    pub async fn note(&self, epoch: UploadEpoch, key: &str) -> Result<(), Failure> {
+        let own = (epoch, key.to_owned());
+        self.lock().waiting.push(own.clone());
+        let _turn = self.turn.lock().await;
+        let taken = {
+            let mut state = self.lock();
+            if !state.waiting.contains(&own) {
+                // It stands in a note that another one wrote meanwhile.
+                return Ok(());
+            }
+            let (taken, rest) = std::mem::take(&mut state.waiting).into_iter().partition(|(other, _)| *other == epoch);
+            state.waiting = rest;
+            taken
+        };
+        let written = self.write(epoch, &taken).await;
+        if written.is_err() {
+            // Each of the others tries by itself.
+            self.lock().waiting.extend(taken.into_iter().filter(|other| *other != own));
+        }
+        written
+    }
+
+    async fn write(&self, epoch: UploadEpoch, uploads: &[(UploadEpoch, String)]) -> Result<(), Failure> {
+        let UploadEpoch { incarnation, epoch, claim } = epoch;
+        let claim = claim.map(|claim| format!("c{claim}-")).unwrap_or_default();
+        let name = self.folder.below(&format!("{}-{epoch:010}-{claim}{}.json", incarnation.simple(), Uuid::new_v4().simple()));
+        let keys: Vec<String> = uploads.iter().map(|(_, key)| key.clone()).collect();
+        let content = serde_json::to_vec(&Content { format: FORMAT, keys: keys.clone() });
+        let content = content.map_err(|error| Failure::of_nonsense(format!("a note is no JSON: {error}")))?;
+        self.bucket.put(&name, &Bytes::from(content), When::Always).await?;
+        self.lock().notes.insert(name, keys.into_iter().collect());
+        Ok(())
+    }
+
+    /// Whether the note of a key is still there. Another process that took over removes it where it finds no upload: an upload that begins later would be found by
+    /// nobody.
+    pub(super) async fn is_noted(&self, key: &str) -> Result<bool, Failure> {
+        let note = self.lock().notes.iter().find(|(_, keys)| keys.contains(key)).map(|(note, _)| note.clone());
+        match note {
+            Some(note) => Ok(self.bucket.head(&note).await?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// The key may have another upload, of which the store's answer was lost: its note stays for the clean-up of the next start.
+    pub fn doubt(&self, key: &str) {
+        self.lock().unclear.insert(key.to_owned());
+    }
+
+    /// The upload that this process began under a key is completed or aborted.
+    pub(super) fn settled(&self, key: &str) {
+        let mut state = self.lock();
+        if !state.unclear.contains(key) {
+            for keys in state.notes.values_mut() {
+                keys.remove(key);
+            }
+        }
+    }
+
+    /// Makes objects visible, and removes the notes of which nothing is left. Objects that are there already are fine.
+    pub fn complete(&self, uploads: Vec<Completion<'_>>) -> Result<()> {
+        self.bucket.complete_uploads(uploads.iter().copied())?;
+        uploads.iter().for_each(|upload| self.settled(upload.key));
+        self.sweep();
+        Ok(())
+    }
+
+    /// Removes the notes of which nothing is left. Best effort: the clean-up of the next start finds that nothing is left of them.
+    pub(super) fn sweep(&self) {
+        let done: Vec<String> = {
+            let mut state = self.lock();
+            let done: Vec<String> = state.notes.iter().filter(|(_, keys)| keys.is_empty()).map(|(note, _)| note.clone()).collect();
+            done.iter().for_each(|note| drop(state.notes.remove(note)));
+            done
+        };
+        if !done.is_empty()
+            && let Err(error) = self.bucket.remove(done)
+        {
+            tracing::debug!(%error, "notes of uploads that are done were not removed");
+        }
+    }
+
+    /// Aborts what processes of the claim's incarnation began for epochs up to the claimed one, but for what `keeps` names.
+    ///
+    /// A process that sleeps in here does no harm to its successor, even where both use the same keys: a successor notes a key before it begins an
+    /// upload, and the notes are read after the uploads were listed.
+    pub fn clean_up(&self, claim: UploadEpoch, keeps: impl Fn(&PendingUpload) -> bool) -> Result<()> {
+        self.abort(|noted| noted.is_left_over(&claim), keeps)
+    }
+
+    /// Aborts everything that is noted by other incarnations than this one, for a state that is reset.
+    pub(super) fn clear_others(&self, incarnation: Uuid) -> Result<()> {
+        self.abort(|noted| noted.incarnation != incarnation, |_| false)
+    }
+
+    fn abort(&self, is_ours: impl Fn(UploadEpoch) -> bool, keeps: impl Fn(&PendingUpload) -> bool) -> Result<()> {
+        let (ours, _) = self.read(&is_ours)?;
+        let keys: BTreeSet<&String> = ours.values().flatten().collect();
+        let found = self.pending(keys)?;
+        let later = if found.is_empty() { Noted::new() } else { self.read(&is_ours)?.1 };
+        // A key that a successor uses too: whose an upload is can't be told, and a later clean-up will.
+        let shared: BTreeSet<&String> = later.values().flatten().collect();
+        let (kept, left): (Vec<_>, Vec<_>) = found.into_iter().partition(|upload| keeps(upload) || shared.contains(&upload.key));
+        for upload in &left {
+            self.bucket.abort_upload(&upload.key, &upload.id)?;
+        }
+        let stays = |key: &String| shared.contains(key) || kept.iter().any(|upload| upload.key == *key);
+        let done = ours.into_iter().filter(|(_, keys)| !keys.iter().any(stays));
+        let done: Vec<String> = done.map(|(note, _)| note).collect();
+        if !done.is_empty() {
+            self.bucket.remove(done)?;
+        }
+        if !left.is_empty() {
+            tracing::info!(place = %self.folder, aborted = left.len(), "uploads that were never committed were aborted");
+        }
+        Ok(())
+    }
+
+    /// The uploads of these keys.
+    fn pending(&self, keys: BTreeSet<&String>) -> Result<Vec<PendingUpload>> {
+        let list = keys.into_iter().map(|key| async move {
+            let listed = self.bucket.uploads_of(key).await;
+            listed.map_err(|failure| failed(format_args!("list the uploads of {}", self.bucket.shown(key)), &failure))
+        });
+        let lists = self.bucket.wait(futures::stream::iter(list).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>())?;
+        Ok(lists.into_iter().flatten().collect())
+    }
+
+    /// The notes with their keys: those that are ours, and all others.
+    fn read(&self, is_ours: impl Fn(UploadEpoch) -> bool) -> Result<(Noted, Noted)> {
+        let listed = self.bucket.list(&self.folder.key)?;
+        let read = listed.into_iter().map(|note| async move {
+            let found = self.bucket.find(&note.key).await;
+            let found = found.map_err(|failure| failed(format_args!("read {}", self.bucket.shown(&note.key)), &failure))?;
+            Ok::<_, Error>((note, found.map(|(_, bytes)| bytes)))
+        });
+        let read = self.bucket.wait(futures::stream::iter(read).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>())?;
+        let (mut ours, mut others) = (Noted::new(), Noted::new());
+        for (note, bytes) in read {
+            // Its process removed it since it was listed.
+            let Some(bytes) = bytes else { continue };
+            match (epoch_of(note.name()), serde_json::from_slice::<Content>(&bytes)) {
+                (Some(epoch), Ok(content)) if content.format == FORMAT => {
+                    if is_ours(epoch) { &mut ours } else { &mut others }.insert(note.key, content.keys);
+                }
+                _ => tracing::warn!("the note {} of uploads is not understood and stays", self.bucket.shown(&note.key)),
+            }
+        }
+        Ok((ours, others))
+    }
+}
+
+/// The epoch in the name of a note.
+fn epoch_of(name: &str) -> Option<UploadEpoch> {
+    let mut parts = name.strip_suffix(".json")?.split('-');
+    let (incarnation, epoch) = (Uuid::try_parse(parts.next()?).ok()?, parts.next()?.parse().ok()?);
+    let claim = parts.next().and_then(|claim| claim.strip_prefix('c')?.parse().ok()).filter(|_| parts.next().is_some());
+    Some(UploadEpoch { incarnation, epoch, claim })
+}
+
+impl Bucket {
+    /// The first of these uploads of which neither the upload nor its object is there.
+    pub fn find_missing<'a>(&self, uploads: impl IntoIterator<Item = Completion<'a>>) -> Result<Option<&'a str>> {
+        let look = uploads.into_iter().map(|upload| async move {
+            let there = self.has_upload_or_object(upload).await;
+            let there = there.map_err(|failure| failed(format_args!("look at the upload of {}", self.shown(upload.key)), &failure))?;
+            Ok::<_, Error>((!there).then_some(upload.key))
+        });
+        let looked = self.wait(futures::stream::iter(look).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>())?;
+        Ok(looked.into_iter().flatten().next())
+    }
+
+    async fn has_upload_or_object(&self, upload: Completion<'_>) -> Result<bool, Failure> {
+        let request = self.client.list_parts().bucket(&self.name).key(upload.key).upload_id(&upload.upload.id).max_parts(1);
+        match self.ask(|| request.clone().send()).await {
+            Ok(_) => Ok(true),
+            Err(failure) if matches!(failure.kind, Kind::NoUpload | Kind::NoObject) => {
+                Ok(self.head(upload.key).await?.is_some_and(|found| found.size == upload.size))
+            }
+            // Nothing follows for the upload where the store does not say: its completion will tell.
+            Err(failure) if failure.is_refusal() => Ok(true),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_says_in_its_name_which_epoch_it_is_of() {
+        let incarnation = Uuid::from_u128(7);
+        let name = format!("{}-{:010}-{}.json", incarnation.simple(), 42, Uuid::new_v4().simple());
+        assert_eq!(epoch_of(&name), Some(UploadEpoch { incarnation, epoch: 42, claim: None }));
+        let name = format!("{}-{:010}-c41-{}.json", incarnation.simple(), 42, Uuid::new_v4().simple());
+        assert_eq!(epoch_of(&name), Some(UploadEpoch { incarnation, epoch: 42, claim: Some(41) }));
+        for other in ["", "x.json", "p.s.json", "00000000000000000000000000000007-x-y.json"] {
+            assert_eq!(epoch_of(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! One object: what is known of it, its bytes or some of them, put, perhaps on a condition.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types;
+use bytes::{Bytes, BytesMut};
+
+use super::Bucket;
+use super::failure::{Failure, Kind};
+
+/// At most so much room is made before any byte has come: how many will, only the store says.
+const MOST_ROOM: u64 = 16 << 20;
+
+/// What is known of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was put.
+    pub modified: SystemTime,
+    /// What tells this content from others of its key, where the store tells it.
+    pub etag: Option<String>,
+}
+
+impl Object {
+    /// The last part of its key.
+    pub fn name(&self) -> &str {
+        self.key.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// One in a list. None for the mark of an empty folder, which some programs put.
+    pub fn listed(found: types::Object) -> Option<Self> {
+        let key = found.key.filter(|key| !key.ends_with('/'))?;
+        Some(Self { key, size: size(found.size), modified: time(found.last_modified), etag: found.e_tag })
+    }
+
+    fn got(key: &str, answer: &GetObjectOutput) -> Self {
+        // `bytes 5-9/443`
+        let whole = answer.content_range.as_deref().and_then(|range| range.rsplit_once('/')?.1.parse().ok());
+        let size = whole.unwrap_or_else(|| size(answer.content_length));
+        Self { key: key.to_owned(), size, modified: time(answer.last_modified), etag: answer.e_tag.clone() }
+    }
+}
+
+fn size(told: Option<i64>) -> u64 {
+    told.and_then(|size| size.try_into().ok()).unwrap_or_default()
+}
+
+fn time(told: Option<DateTime>) -> SystemTime {
+    told.and_then(|time| time.try_into().ok()).unwrap_or(UNIX_EPOCH)
+}
+
+/// When to put an object.
+#[derive(Debug, Clone, Copy)]
+pub enum When<'a> {
+    /// Whatever is there.
+    Always,
+    /// If there is none.
+    Absent,
+    /// If the one that is there has this ETag.
+    Is(&'a str),
+}
+
+/// What has come of an object.
+#[derive(Default)]
+struct Come {
+    object: Option<Object>,
+    bytes: BytesMut,
+}
+
+impl Bucket {
+    /// What is known of an object; none if there is no such object.
+    pub async fn head(&self, key: &str) -> Result<Option<Object>, Failure> {
+        let request = self.client.head_object().bucket(&self.name).key(key);
+        match self.ask(|| request.clone().send()).await {
+            Ok(found) => {
+                let (size, modified) = (size(found.content_length), time(found.last_modified));
+                Ok(Some(Object { key: key.to_owned(), size, modified, etag: found.e_tag }))
+            }
+            Err(failure) if failure.kind == Kind::NoObject => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// An object and its bytes, or those of a range; with an ETag only if the object still has it.
+    pub async fn get(&self, key: &str, range: Option<Range<u64>>, etag: Option<&str>) -> Result<(Object, Bytes), Failure> {
+        let come = Mutex::new(Come::default());
+        self.ask(|| self.get_on(key, range.clone(), etag, &come)).await?;
+        let Come { object, bytes } = come.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let object = object.ok_or_else(|| Failure::of_nonsense("the store gave nothing"))?;
+        let wanted = range.map_or(object.size, |range| range.end.min(object.size).saturating_sub(range.start));
+        if bytes.len() as u64 != wanted {
+            return Err(Failure::of_nonsense(format!("the store gave {} bytes instead of {wanted}", bytes.len())));
+        }
+        Ok((object, bytes.freeze()))
+    }
+
+    /// Goes on where an answer was cut off before, or begins.
+    async fn get_on(&self, key: &str, range: Option<Range<u64>>, etag: Option<&str>, come: &Mutex<Come>) -> Result<(), Failure> {
+        let lock = || come.lock().unwrap_or_else(PoisonError::into_inner);
+        let (have, known) = {
+            let come = lock();
+            (come.bytes.len() as u64, come.object.as_ref().and_then(|object| object.etag.clone()))
+        };
+        let (from, end) = range.map_or((have, None), |range| (range.start + have, Some(range.end)));
+        let rest = match end {
+            Some(end) if from >= end => return Ok(()),
+            Some(end) => Some(format!("bytes={from}-{}", end - 1)),
+            None => (from > 0).then(|| format!("bytes={from}-")),
+        };
+        let request = self.client.get_object().bucket(&self.name).key(key);
+        let answer = request.set_range(rest).set_if_match(etag.map(str::to_owned).or(known)).send().await?;
+        let object = Object::got(key, &answer);
+        lock().bytes.reserve(size(answer.content_length).min(MOST_ROOM) as usize);
+        lock().object.get_or_insert(object);
+        let mut body = answer.body;
+        while let Some(piece) = body.try_next().await? {
+            lock().bytes.extend_from_slice(&piece);
+        }
+        Ok(())
+    }
+
+    /// Puts an object. Where an answer is lost, a condition that was met may be told to be unmet: read what is there.
+    pub async fn put(&self, key: &str, bytes: &Bytes, when: When<'_>) -> Result<(), Failure> {
+        let put = || {
+            let put = self.client.put_object().bucket(&self.name).key(key).body(bytes.clone().into());
+            match when {
+                When::Always => put,
+                When::Absent => put.if_none_match("*"),
+                When::Is(etag) => put.if_match(etag),
+            }
+            .send()
+        };
+        self.ask(put).await.map(drop)
+    }
+}

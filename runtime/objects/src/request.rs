@@ -1,0 +1,72 @@
+//! Requests, tried again for as long as somebody has patience: the client of the store tries nothing twice by itself.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use super::Bucket;
+use super::failure::{Failure, Kind};
+
+/// The pauses grow from the first to the second.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How long to try again when a store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Patience {
+    /// Somebody waits for an answer: some seconds.
+    Look,
+    /// A pipeline runs and an outage should not end it: up to three minutes.
+    Run,
+}
+
+impl Patience {
+    pub(crate) fn time(self) -> Duration {
+        match self {
+            Self::Look => Duration::from_secs(10),
+            Self::Run => Duration::from_secs(180),
+        }
+    }
+
+    fn pauses(self) -> ExponentialBackoff {
+        let pauses = ExponentialBuilder::new().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1).with_jitter();
+        match self {
+            Self::Look => pauses.with_max_times(2),
+            Self::Run => pauses.without_max_times(),
+        }
+        .build()
+    }
+}
+
+impl Bucket {
+    /// Sends a request, and sends it again while what is wrong may pass. The last failure leaves open what the attempts did.
+    pub async fn ask<T, E, F>(&self, send: impl Fn() -> F) -> Result<T, Failure>
+    where
+        E: Into<Failure>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let begun = Instant::now();
+        let mut pauses = self.patience.pauses();
+        loop {
+            let failure = match send().await {
+                Ok(answer) => {
+                    self.health.went_well();
+                    return Ok(answer);
+                }
+                Err(failure) => failure.into(),
+            };
+            if failure.kind != Kind::Passing {
+                if failure.is_answer {
+                    self.health.went_well();
+                }
+                return Err(failure);
+            }
+            self.health.failed(failure.trouble());
+            let tried = begun.elapsed();
+            match pauses.next() {
+                Some(pause) if tried + pause < self.patience.time() => tokio::time::sleep(pause).await,
+                _ => return Err(failure.after(tried)),
+            }
+        }
+    }
+}
