@@ -47,22 +47,33 @@ fn dead(workshop: &Workshop) -> Vec<(Value, Value)> {
 
 const ASIDE: [&str; 4] = ["run", "p.yaml", "--set", "sources.a.files.on_bad_file=set_aside"];
 
+/// A damaged file and a good one beside it.
+struct Damaged {
+    bad: &'static str,
+    bytes: Vec<u8>,
+    other: &'static str,
+    good: Vec<u8>,
+    readable: &'static [i64],
+}
+
 #[test]
 fn a_damaged_file_that_is_to_tell_the_columns_stops_the_run_or_is_set_aside() {
     let good = parquet(&Workshop::new());
-    // A damaged file before a good one, its name in what is reported, and the ids that can be read.
-    let cases: [(&str, Vec<u8>, &str, Vec<u8>, &str, &[i64]); 5] = [
-        ("a.jsonl.gz", cut(), "b.jsonl", b"{\"id\":3}\n".to_vec(), "in/a.jsonl.gz", &[1, 2, 3]),
-        ("a.jsonl.gz", b"no gzip at all".to_vec(), "b.jsonl", b"{\"id\":3}\n".to_vec(), "in/a.jsonl.gz", &[3]),
-        ("a.csv.gz", gzip("id\n1\n")[..12].to_vec(), "b.csv", b"id\n3\n".to_vec(), "in/a.csv.gz", &[3]),
-        ("a.parquet", b"PAR1 and then nothing".to_vec(), "b.parquet", good.clone(), "in/a.parquet", &[1, 2]),
-        ("a.parquet", good[..good.len() - 20].to_vec(), "b.parquet", good.clone(), "in/a.parquet", &[1, 2]),
+    // A damaged file before a good one, and the ids that can be read.
+    let case = |bad, bytes, other, good, readable| Damaged { bad, bytes, other, good, readable };
+    let cases = [
+        case("a.jsonl.gz", cut(), "b.jsonl", b"{\"id\":3}\n".to_vec(), &[1, 2, 3]),
+        case("a.jsonl.gz", b"no gzip at all".to_vec(), "b.jsonl", b"{\"id\":3}\n".to_vec(), &[3]),
+        case("a.csv.gz", gzip("id\n1\n")[..12].to_vec(), "b.csv", b"id\n3\n".to_vec(), &[3]),
+        case("a.parquet", b"PAR1 and then nothing".to_vec(), "b.parquet", good.clone(), &[1, 2]),
+        case("a.parquet", good[..good.len() - 20].to_vec(), "b.parquet", good.clone(), &[1, 2]),
     ];
-    for (bad, bytes, other, good, named, readable) in cases {
+    for Damaged { bad, bytes, other, good, readable } in cases {
+        let named = format!("in/{bad}");
         let workshop = workshop("files: { path: \"in/*\" }", &[(bad, &bytes), (other, &good)]);
         let ended = workshop.run(&["run", "p.yaml"]);
         assert!(ended.code != Some(0) && !ended.stderr.contains("finished"), "{bad}: {}", ended.stderr);
-        for told in [named, "on_bad_file: set_aside"] {
+        for told in [named.as_str(), "on_bad_file: set_aside"] {
             assert!(ended.stderr.contains(told), "{bad}: {told} in {}", ended.stderr);
         }
         assert_eq!((ids(&workshop), dead(&workshop)), (vec![], vec![]), "{bad}: nothing is written");
