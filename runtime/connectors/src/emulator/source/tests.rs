@@ -175,26 +175,26 @@ fn other_rows_under_an_old_checkpoint_stop_the_run() {
 fn a_rate_is_kept_over_all_splits_without_blocking() {
     let mut config = config(None, Dirt::Level(Level::None));
     config.rate = Some(200.0);
+    let began = Instant::now();
     let mut source = source(&config);
     let splits = source.discover(&Progress::new()).unwrap().splits;
     let mut readers: Vec<_> = splits[..2].iter().map(|split| source.opener().open(split).unwrap()).collect();
-    let (began, mut rows, mut idle) = (Instant::now(), 0, 0);
-    while began.elapsed() < Duration::from_millis(500) {
+    let (mut rows, mut idle) = (0, 0);
+    while rows < 100 {
+        assert!(began.elapsed() < Duration::from_secs(60), "{rows} rows");
         for reader in &mut readers {
-            let asked = Instant::now();
             match reader.read(10_000).unwrap() {
                 Read::Batch(read) => rows += read.batch.records.num_rows(),
-                Read::Idle => {
-                    idle += 1;
-                    assert!(asked.elapsed() < Duration::from_millis(200), "asked without an answer for {:?}", asked.elapsed());
-                }
+                // One that blocks until a row is due never says so.
+                Read::Idle => idle += 1,
                 Read::Skipping | Read::End => panic!("endless, and made where it is read"),
             }
+            let allowed = began.elapsed().as_secs_f64() * 200.0 + 1.0;
+            assert!(rows as f64 <= allowed, "{rows} rows, {allowed} allowed");
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    let allowed = began.elapsed().as_secs_f64() * 200.0 + 1.0;
-    assert!(idle > 0 && rows > 50 && rows as f64 <= allowed, "{rows} rows, {allowed} allowed, {idle} times idle");
+    assert!(idle > 0);
 }
 
 #[test]
