@@ -20,6 +20,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use aws_sdk_s3::primitives::ByteStream;
 use serde_json::{Value, json};
 use sink_contract::{readers, uploads};
@@ -27,11 +28,12 @@ use store::Prefix;
 use tempfile::TempDir;
 use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
 use wasmill_connectors::files::sink::{FilesSink, FilesSinkConfig, FilesSinkFormat};
+use wasmill_connectors::files::source::{FilesConfig, FilesSource, Paths};
 use wasmill_connectors::kafka::{KafkaSink, KafkaSinkConfig};
 use wasmill_connectors::kinesis::{KinesisSink, KinesisSinkConfig};
 use wasmill_connectors::postgres::{PostgresConfig, PostgresSink};
 use wasmill_connectors::s3::sink::{S3Sink, S3SinkConfig};
-use wasmill_engine::{Checkpoint, CommitOutcome, Depot, LocalState, Sink, StateStore, Token};
+use wasmill_engine::{Checkpoint, CommitOutcome, Depot, LocalState, Mode, Progress, Read, Sink, Source, SplitState, StateStore, Token};
 use wasmill_objects::S3State;
 
 /// The rows that were written.
@@ -97,6 +99,37 @@ impl Left {
             assert_eq!((held.incarnation, held.epoch), (token.incarnation, token.epoch), "{name}");
         }
         sink.clean_up(&Token { epoch: token.epoch + 1, previous: token.epoch, ..token }).unwrap();
+    }
+}
+
+#[test]
+fn a_file_is_read_on_in_its_middle() {
+    let left = Left::new();
+    let (id, state) = left.checkpoint.sources["rows"].first_key_value().unwrap();
+    let data = left.folder.path().join("data");
+    copy(&fixtures().join("data"), &data);
+    let text = std::fs::read_to_string(data.join("a.jsonl")).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let path = data.join("a.jsonl").to_str().unwrap().to_owned();
+    let config = FilesConfig { path: Paths::One(path.clone()), ..FilesConfig::default() };
+    let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+    for read in 0..=lines.len() {
+        let mut position = state.position.clone();
+        position["offset"] = lines[..read].concat().len().into();
+        let progress = Progress::from([(id.replace("data/a.jsonl", &path).into(), SplitState { position, done: false })]);
+        let mut source = FilesSource::new("rows", config.clone(), Arc::clone(&schema) as SchemaRef, Mode::Batch).unwrap();
+        let mut rest = 0;
+        for split in source.discover(&progress).unwrap().splits {
+            let mut reader = source.opener().open(&split).unwrap();
+            loop {
+                match reader.read(100).unwrap() {
+                    Read::Batch(batch) => rest += batch.batch.records.num_rows() + batch.rejects.len(),
+                    Read::Idle | Read::Skipping => {}
+                    Read::End => break,
+                }
+            }
+        }
+        assert_eq!(rest, lines.len() - read, "{read} lines were read");
     }
 }
 

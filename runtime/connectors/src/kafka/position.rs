@@ -40,6 +40,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_position_of_the_first_version_is_still_read() {
+        let value = serde_json::json!({"offset": 7, "topic": "lxVTmCxNTYmMB1XEe8P0Yw"});
+        let position = Position::read(&value).unwrap();
+        assert_eq!(position, Position { offset: 7, topic: "lxVTmCxNTYmMB1XEe8P0Yw".into() });
+        assert_eq!(position.to_value(), value);
+    }
+
+    #[test]
     fn a_split_is_named_by_topic_and_partition() {
         assert_eq!(parse_split(&split_id("a.b-c", 12)), Some(("a.b-c", 12)));
         assert_eq!((parse_split("a"), parse_split("a/-1"), parse_split("/1"), parse_split("a/b")), (None, None, None, None));

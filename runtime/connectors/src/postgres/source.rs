@@ -163,3 +163,21 @@ pub fn infer_schema(config: &PostgresSourceConfig) -> Result<SchemaRef> {
 fn wanted(schema: &Schema) -> Vec<&Field> {
     schema.fields().iter().map(AsRef::as_ref).filter(|field| !field.name().starts_with(RESERVED)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands for this table and this order.
+    const STATEMENT: &str = "19af0825a22bdd75";
+
+    #[test]
+    fn a_position_of_the_first_version_is_still_read() {
+        let config = json!({"host": "localhost", "table": "public.pins", "order_by": ["id"]});
+        let config = serde_json::from_value(config).unwrap();
+        let source = PostgresSource::new("pins", config, Arc::new(Schema::empty()), Mode::Batch).unwrap();
+        let statement = source.statement();
+        let position = Position::read(&json!({"rows": 5, "key": ["5"], "statement": STATEMENT}), &statement).unwrap();
+        assert_eq!((position.rows, position.key), (5, vec!["5".to_owned()]));
+    }
+}

@@ -103,3 +103,24 @@ fn not_understood(id: &str, why: &dyn std::fmt::Display) -> Error {
     Error::environment(format!("the checkpoint's position of {id} is not understood: {why}"))
         .hint("has the source been replaced by one of another kind? `wasmill state reset` forgets what was read and begins anew")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn positions_of_the_first_version_are_still_read() {
+        let progress = Progress::from([
+            ("@done".into(), SplitState { position: json!({"table": "t", "base": 3, "through": 5, "files": 2}), done: true }),
+            (split_id(6, "a.parquet"), SplitState { position: json!({"table": "t", "base": 3, "row": 9}), done: false }),
+        ]);
+        let restored = Restored::read(&progress).unwrap();
+        assert_eq!(restored.begun, Some(("t".into(), 3)));
+        assert_eq!(restored.done, Some(Done { table: "t".into(), base: 3, through: Some(5), files: 2 }));
+        assert_eq!(restored.furthest(), Some(6));
+        let position = &progress[&split_id(6, "a.parquet")].position;
+        assert_eq!(Position::read("a", position).unwrap(), Position { table: "t".into(), base: 3, row: 9 });
+    }
+}
