@@ -195,6 +195,40 @@ def bad_lines(bench: Bench, source: Path) -> str:
     )
 
 
+def rejects(bench: Bench, source: Path) -> str:
+    del source
+    folder = bench.scratch / f"rejects-{bench.rows}"
+    none, some = folder / "pin/pin-00000.jsonl", folder / "one-in-800.jsonl"
+    if not some.exists():
+        command = [str(bench.wasmill), "emulate", "--out", str(folder), "--tables", "pin", "--rows", str(bench.rows), "--seed", "1", "--dirt", "none"]
+        once(command, bench.root, bench.log)
+        with none.open() as lines, some.open("w") as out:
+            for number, line in enumerate(lines):
+                out.write(json.dumps({**json.loads(line), "follower_count": "many"}) + "\n" if number % 800 == 0 else line)
+
+    def run(path: Path, name: str, expected: int) -> Sample:
+        sample = bench.pipeline(str(path), name=name)
+        letters = (bench.scratch / "out" / name / "dead_letters").rglob("*.jsonl")
+        found = sum(len(file.read_bytes().splitlines()) for file in letters)
+        if found != expected:
+            raise Failed(f"{path}: {found} rows were rejected, and not {expected}")
+        return sample
+
+    names = ("none is rejected", "one in 800 is rejected")
+    bad = -(-bench.rows // 800)
+    result = compare({names[0]: lambda: run(none, "none", 0), names[1]: lambda: run(some, "some", bad)}, bench.runs)
+    slower = result.ratio(names[1], names[0])
+    lines = ["| rows of which | median, s | fastest–slowest, s | peak memory, MiB |", "|---|---|---|---|"]
+    lines += [f"| {name} | {result.seconds(name):.2f} | {result.spread(name)} | {result.megabytes(name):.0f} |" for name in result.samples]
+    return section(
+        "A row here and there is rejected",
+        "Posts without any dirt, and the same posts of which every 800th has a follower count that the plugin rejects, so that every batch has some rejects and the columns that "
+        "pass the plugin by have to be filtered.",
+        lines,
+        f"Goal: at most 1.1 times the time: {verdict(slower <= 1.1)} ({slower:.3f}).",
+    )
+
+
 def memory(bench: Bench, source: Path) -> str:
     folder = bench.scratch / "tenfold"
     shutil.rmtree(folder, ignore_errors=True)
@@ -296,6 +330,7 @@ ALONE = {
     "boundary": boundary,
     "lanes": lanes,
     "bad-lines": bad_lines,
+    "rejects": rejects,
     "memory": memory,
     "partitions": partitions,
     "start": start,
