@@ -89,7 +89,8 @@ impl S3State {
 
     /// Removes the checkpoints of epochs and their notes.
     fn remove(&self, epochs: impl Iterator<Item = u64>) -> Result<()> {
-        self.bucket.remove(epochs.flat_map(|epoch| [self.checkpoint_key(epoch), self.note_key(epoch)]))
+        // A store may stop in the middle when the process is killed. The checkpoint goes last: only what has one is looked for again.
+        self.bucket.remove(epochs.flat_map(|epoch| [self.note_key(epoch), self.checkpoint_key(epoch)]))
     }
 
     fn last_put(&self) -> std::sync::MutexGuard<'_, Option<(u64, String)>> {
