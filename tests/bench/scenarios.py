@@ -65,12 +65,16 @@ def make_input(bench: Bench) -> Path:
     folder = bench.scratch / f"input-{bench.rows}"
     path = folder / "pin/pin-00000.jsonl"
     if not path.exists():
-        command = [str(bench.wasmill), "emulate", "--out", str(folder), "--tables", "pin", "--rows", str(bench.rows), "--seed", "1", "--dirt", DIRT]
-        once(command, bench.root, bench.log)
+        emulate(bench, folder, DIRT)
     with path.open("rb") as file:  # into the page cache, piece by piece: see measure.once
         while file.read(1 << 20):
             pass
     return path
+
+
+def emulate(bench: Bench, folder: Path, dirt: str) -> None:
+    """Posts of one seed, in pin/pin-00000.jsonl below a folder."""
+    once([str(bench.wasmill), "emulate", "--out", str(folder), "--tables", "pin", "--rows", str(bench.rows), "--seed", "1", "--dirt", dirt], bench.root, bench.log)
 
 
 def verdict(met: bool) -> str:
@@ -120,8 +124,7 @@ def plugin_or_native(bench: Bench, source: Path) -> str:
     differences = [p.seconds - n.seconds for p, n in zip(result.samples["plugin"], result.samples["native"], strict=True)]
     # Lanes work side by side: a second of wall time is a second of every core.
     per_batch = statistics.median(differences) * cores * 1000 / batches
-    lines = ["| cleaning | median, s | fastest–slowest, s | peak memory, MiB |", "|---|---|---|---|"]
-    lines += [f"| {name} | {result.seconds(name):.2f} | {result.spread(name)} | {result.megabytes(name):.0f} |" for name in result.samples]
+    lines = rows_of("cleaning", result)
     goals = (
         f"Goals: WASM adds at most 10 % of the time: {verdict(ratio <= 1.1)} ({(ratio - 1) * 100:+.1f} %); at most 1.3 ms of one core "
         f"a batch of 8,192: {verdict(per_batch <= 1.3)} ({per_batch:+.2f} ms)."
@@ -161,8 +164,7 @@ def lanes(bench: Bench, source: Path) -> str:
         bench.runs,
     )
     faster = 1 / result.ratio("two lanes", "one lane")
-    lines = ["| lanes | median, s | fastest–slowest, s | peak memory, MiB |", "|---|---|---|---|"]
-    lines += [f"| {name} | {result.seconds(name):.2f} | {result.spread(name)} | {result.megabytes(name):.0f} |" for name in result.samples]
+    lines = rows_of("lanes", result)
     return section(
         "One lane against two",
         "The first scenario again. Both use the same processor time in all; what two lanes lose is idle time at the start (check, sandbox, inferring "
@@ -185,8 +187,7 @@ def bad_lines(bench: Bench, source: Path) -> str:
         bench.runs,
     )
     slower = result.ratio("one line in ten lacks its end", "no line is broken")
-    lines = ["| input | median, s | fastest–slowest, s | peak memory, MiB |", "|---|---|---|---|"]
-    lines += [f"| {name} | {result.seconds(name):.2f} | {result.spread(name)} | {result.megabytes(name):.0f} |" for name in result.samples]
+    lines = rows_of("input", result)
     return section(
         "Broken lines",
         "The first scenario, and the same posts with the last brace of every tenth line missing: each of them goes to the dead letters, with its bytes.",
@@ -200,8 +201,7 @@ def rejects(bench: Bench, source: Path) -> str:
     folder = bench.scratch / f"rejects-{bench.rows}"
     none, some = folder / "pin/pin-00000.jsonl", folder / "one-in-800.jsonl"
     if not some.exists():
-        command = [str(bench.wasmill), "emulate", "--out", str(folder), "--tables", "pin", "--rows", str(bench.rows), "--seed", "1", "--dirt", "none"]
-        once(command, bench.root, bench.log)
+        emulate(bench, folder, "none")
         with none.open() as lines, some.open("w") as out:
             for number, line in enumerate(lines):
                 out.write(json.dumps({**json.loads(line), "follower_count": "many"}) + "\n" if number % 800 == 0 else line)
@@ -218,8 +218,7 @@ def rejects(bench: Bench, source: Path) -> str:
     bad = -(-bench.rows // 800)
     result = compare({names[0]: lambda: run(none, "none", 0), names[1]: lambda: run(some, "some", bad)}, bench.runs)
     slower = result.ratio(names[1], names[0])
-    lines = ["| rows of which | median, s | fastest–slowest, s | peak memory, MiB |", "|---|---|---|---|"]
-    lines += [f"| {name} | {result.seconds(name):.2f} | {result.spread(name)} | {result.megabytes(name):.0f} |" for name in result.samples]
+    lines = rows_of("rows of which", result)
     return section(
         "A row here and there is rejected",
         "Posts without any dirt, and the same posts of which every 800th has a follower count that the plugin rejects, so that every batch has some rejects and the columns that "
@@ -318,6 +317,12 @@ def start(bench: Bench, source: Path) -> str:
         lines,
         f"Goal: less than 100 ms: {verdict(median < 100)} ({median:.0f}).",
     )
+
+
+def rows_of(heading: str, result: Compared) -> list[str]:
+    """A table of what was compared, one row each."""
+    lines = [f"| {heading} | median, s | fastest–slowest, s | peak memory, MiB |", "|---|---|---|---|"]
+    return lines + [f"| {name} | {result.seconds(name):.2f} | {result.spread(name)} | {result.megabytes(name):.0f} |" for name in result.samples]
 
 
 def section(title: str, text: str, table: list[str], conclusion: str) -> str:
