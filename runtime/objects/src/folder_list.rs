@@ -3,7 +3,6 @@
 use aws_sdk_s3::types::EncodingType;
 
 use crate::failure::Failure;
-use crate::listing::{behind, decode, decoded};
 use crate::{Bucket, Object};
 
 impl Bucket {
@@ -14,14 +13,10 @@ impl Bucket {
         let request = self.client.list_objects_v2().bucket(&self.name).encoding_type(EncodingType::Url).delimiter("/");
         let mut request = request.prefix(folder).set_start_after(after.map(str::to_owned)).max_keys(page.into());
         loop {
-            let page = self.ask(|| request.clone().send()).await?;
-            let next = behind(request, &page);
-            let is_encoded = page.encoding_type == Some(EncodingType::Url);
-            let found = page.contents.unwrap_or_default().into_iter();
-            objects.extend(found.filter_map(|object| if is_encoded { decoded(object) } else { Some(object) }).filter_map(Object::listed));
-            let found = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|found| found.prefix);
-            folders.extend(found.filter_map(|folder| if is_encoded { decode(&folder) } else { Some(folder) }));
-            let Some(next) = next? else { return Ok((objects, folders)) };
+            let page = self.page(request).await?;
+            objects.extend(page.objects);
+            folders.extend(page.folders);
+            let Some(next) = page.next? else { return Ok((objects, folders)) };
             request = next;
         }
     }

@@ -28,6 +28,15 @@ pub struct PendingUpload {
     pub id: String,
 }
 
+/// A page of a list.
+pub(super) struct Page {
+    pub(super) objects: Vec<Object>,
+    /// The names of folders, where a list asks for them.
+    pub(super) folders: Vec<String>,
+    /// Asks for the page behind it; none if it is the last. An error matters only to a caller that wants it.
+    pub(super) next: Result<Option<ListObjectsV2FluentBuilder>, Failure>,
+}
+
 impl Bucket {
     /// The objects below a prefix, in order of their keys.
     pub fn list(&self, prefix: &str) -> Result<Vec<Object>> {
@@ -64,17 +73,30 @@ impl Bucket {
         let request = self.client.list_objects_v2().bucket(&self.name).encoding_type(EncodingType::Url);
         let mut request = request.set_prefix(folder).set_start_after(after.map(str::to_owned));
         loop {
-            let page = self.ask(|| request.clone().send()).await?;
-            let next = behind(request, &page);
-            let is_encoded = page.encoding_type == Some(EncodingType::Url);
-            let found =
-                page.contents.unwrap_or_default().into_iter().filter_map(|object| if is_encoded { decoded(object) } else { Some(object) });
-            if !found.filter_map(Object::listed).all(&mut wants_more) {
+            let page = self.page(request).await?;
+            if !page.objects.into_iter().all(&mut wants_more) {
                 return Ok(());
             }
-            let Some(next) = next? else { return Ok(()) };
+            let Some(next) = page.next? else { return Ok(()) };
             request = next;
         }
+    }
+
+    /// Asks for a page.
+    pub(super) async fn page(&self, request: ListObjectsV2FluentBuilder) -> Result<Page, Failure> {
+        let page = self.ask(|| request.clone().send()).await?;
+        let next = behind(request, &page);
+        let is_encoded = page.encoding_type == Some(EncodingType::Url);
+        let objects = page.contents.unwrap_or_default().into_iter();
+        let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|found| found.prefix);
+        Ok(Page {
+            objects: objects
+                .filter_map(|object| if is_encoded { decoded(object) } else { Some(object) })
+                .filter_map(Object::listed)
+                .collect(),
+            folders: folders.filter_map(|folder| if is_encoded { decode(&folder) } else { Some(folder) }).collect(),
+            next,
+        })
     }
 
     /// The uploads of one key. Not every store lists them by prefix: MinIO answers for a whole key alone.
@@ -123,7 +145,7 @@ impl Bucket {
 ///
 /// Some stores make their token of the last name, as it is. XML has no way to write most control characters, and a token that comes back with
 /// others in their place leads past objects: behind such a name the next page is asked for by the name.
-pub fn behind(request: ListObjectsV2FluentBuilder, page: &ListObjectsV2Output) -> Result<Option<ListObjectsV2FluentBuilder>, Failure> {
+fn behind(request: ListObjectsV2FluentBuilder, page: &ListObjectsV2Output) -> Result<Option<ListObjectsV2FluentBuilder>, Failure> {
     if page.is_truncated != Some(true) {
         return Ok(None);
     }
@@ -151,7 +173,7 @@ fn survives_xml(text: &str) -> bool {
 }
 
 /// An object of an encoded list with its key as it is. None for a key that is not UTF-8, which no request could name.
-pub fn decoded(mut object: types::Object) -> Option<types::Object> {
+fn decoded(mut object: types::Object) -> Option<types::Object> {
     static TOLD: Once = Once::new();
     let encoded = object.key.take()?;
     object.key = decode(&encoded);
@@ -165,7 +187,7 @@ pub fn decoded(mut object: types::Object) -> Option<types::Object> {
 }
 
 /// A key as a form has it: `+` for a blank, `%XX` for other bytes. None if that is not UTF-8.
-pub fn decode(encoded: &str) -> Option<String> {
+fn decode(encoded: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded.as_bytes();
     while let [first, behind @ ..] = rest {
