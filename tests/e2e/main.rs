@@ -12,7 +12,7 @@ mod delta_tables;
 mod doctor;
 mod identity;
 mod kafka;
-#[path = "../../runtime/connectors/tests/kafka_broker/mod.rs"]
+#[path = "../contract/tests/kafka_broker/mod.rs"]
 mod kafka_broker;
 mod kafka_to_kafka;
 mod kafka_to_postgres;

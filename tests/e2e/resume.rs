@@ -7,8 +7,8 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::process::Signal;
-use wasmill_connectors::files::source::{Identity, Position};
 use wasmill_engine::{Checkpoint, LocalState, Progress, SplitState, StateStore};
+use wasmill_reading::{Identity, Position};
 
 use crate::support::{Running, Workshop, until};
 

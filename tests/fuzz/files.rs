@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use wasmill_connectors::files::source::{FilesConfig, FilesSource};
+use files::{FilesConfig, FilesSource};
 use wasmill_engine::{Mode, Progress, Read, Source};
 use wasmill_formats::{Format, WriteOptions, record_writer};
 

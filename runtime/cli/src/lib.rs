@@ -2,6 +2,7 @@
 //!
 //! * [`document`]: YAML as a tree that knows where everything was written.
 //! * [`spec`]: what the file may say, as types; the JSON Schema and the reference page come from them.
+//! * [`registry`]: the connectors of this binary.
 //! * [`check`]: everything that is wrong, at once; the result is a [`check::Checked`].
 //! * [`plugins`]: plugins as the check sees them.
 //! * [`diagnostics`]: findings, for people and for programs.
@@ -21,6 +22,7 @@ pub mod logging;
 pub mod plan;
 pub mod plugins;
 pub mod reference;
+pub mod registry;
 pub mod run;
 pub mod spec;
 pub mod terminal;

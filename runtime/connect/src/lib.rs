@@ -4,9 +4,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-#[cfg(feature = "aws")]
 pub mod aws;
 pub mod causes;
+mod columns;
 mod columns_unknown;
 #[cfg(feature = "aws")]
 pub mod credentials;
@@ -16,11 +16,14 @@ pub mod examine;
 pub mod memory;
 pub mod period;
 pub mod prepared;
+pub mod record_columns;
+pub mod registry;
 mod secret;
 pub mod spool;
 pub mod staged;
 pub mod threads;
 pub mod token;
 
+pub use columns::{LateColumns, NewColumns, Survey};
 pub use columns_unknown::{ColumnsUnknown, columns_unknown};
 pub use secret::Secret;

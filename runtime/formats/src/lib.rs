@@ -74,6 +74,29 @@ impl Format {
     }
 }
 
+/// A format of files that sinks write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SinkFormat {
+    /// One JSON object a line.
+    Jsonl,
+    /// Text with a header row.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl SinkFormat {
+    /// The format among all formats.
+    pub fn format(self) -> Format {
+        match self {
+            Self::Jsonl => Format::Jsonl,
+            Self::Csv => Format::Csv,
+            Self::Parquet => Format::Parquet,
+        }
+    }
+}
+
 /// How a whole file is compressed. Parquet compresses inside and takes `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]

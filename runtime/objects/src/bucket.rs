@@ -15,7 +15,7 @@ use super::client::connect;
 use super::failure::{Failure, Kind};
 use super::health::Health;
 use super::object::When;
-use super::{Object, Patience, S3Config, failed};
+use super::{Object, Patience, Put, S3Config, failed};
 use wasmill_connect::threads;
 
 /// How often a conditional put whose outcome is unclear is looked at and tried again.
@@ -24,15 +24,6 @@ const UNCLEAR_ATTEMPTS: u32 = 4;
 const LONGEST_FILE_NAME: usize = 255;
 /// How many requests of one call run at once.
 pub const AT_ONCE: usize = 16;
-
-/// How a conditional put went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Put {
-    /// The object is there with these bytes, put by this call.
-    Done,
-    /// Another one has its name.
-    Taken,
-}
 
 /// A bucket that can be reached. Cheap to share; a process has one for each configuration.
 pub struct Bucket {

@@ -10,18 +10,9 @@ use wasmill_engine::Error;
 
 use super::failure::Kind;
 use super::object::When;
-use super::{Bucket, Patience, S3Config, S3Uri, failed};
+use super::{Bucket, Patience, S3Config, S3Uri, Use, failed};
 use wasmill_connect::aws::Dates;
 use wasmill_connect::examine::{Finding, clock};
-
-/// What a run does in a bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
-    /// Lists and reads.
-    Read,
-    /// Lists, reads and writes, with conditions.
-    Write,
-}
 
 /// Looks at a prefix of a bucket.
 pub fn examine(uri: &str, config: &S3Config, use_: Use) -> Vec<Finding> {

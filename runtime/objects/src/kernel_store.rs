@@ -18,7 +18,14 @@ use super::{Bucket, Completion, Object, Put, Upload};
 
 /// A bucket for the Delta kernel. Its paths are whole keys.
 #[derive(Debug, Clone)]
-pub struct KernelStore(pub Arc<Bucket>);
+struct KernelStore(Arc<Bucket>);
+
+impl Bucket {
+    /// The bucket as the Delta kernel wants one.
+    pub fn for_kernel(self: &Arc<Self>) -> Arc<dyn ObjectStore> {
+        Arc::new(KernelStore(Arc::clone(self)))
+    }
+}
 
 impl fmt::Display for KernelStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

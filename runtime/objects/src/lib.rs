@@ -2,35 +2,62 @@
 //!
 //! One client serves the tables of `delta`, the checkpoints of a pipeline and the objects of sources and sinks: a [`Bucket`], with one
 //! retry policy and conditional puts. What an attempt did whose answer was lost is found out by reading before anything is tried again.
+//!
+//! The client is the feature `aws`. Without it there is no [`Bucket`], and opening one is an error that says so; what says where objects lie is
+//! there all the same, so that a pipeline file is read alike by every binary.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod bucket;
-mod client;
 mod config;
-mod depot;
-pub mod examine;
-mod failure;
-mod folder_list;
-mod health;
-mod kernel_store;
-mod listing;
-mod notes;
-mod object;
-mod request;
-mod state;
-mod upload;
+mod plain;
 mod uri;
 
-pub use bucket::{AT_ONCE, Bucket, Put};
+#[cfg(feature = "aws")]
+mod bucket;
+#[cfg(feature = "aws")]
+mod client;
+#[cfg(feature = "aws")]
+mod depot;
+#[cfg(feature = "aws")]
+mod examine;
+#[cfg(feature = "aws")]
+mod failure;
+#[cfg(feature = "aws")]
+mod folder_list;
+#[cfg(feature = "aws")]
+mod health;
+#[cfg(feature = "aws")]
+mod kernel_store;
+#[cfg(feature = "aws")]
+mod listing;
+#[cfg(feature = "aws")]
+mod notes;
+#[cfg(feature = "aws")]
+mod object;
+#[cfg(feature = "aws")]
+mod request;
+#[cfg(feature = "aws")]
+mod state;
+#[cfg(feature = "aws")]
+mod upload;
+#[cfg(not(feature = "aws"))]
+mod without_client;
+
 pub use config::S3Config;
-pub use failure::{Failure, Kind, failed};
-pub use kernel_store::KernelStore;
-pub use notes::{UploadEpoch, UploadNotes};
-pub use object::{Object, When};
-pub use request::Patience;
-pub use state::S3State;
-pub use upload::{Completion, ObjectWriter, Upload, Uploading, gone};
+pub use plain::{Completion, Object, Patience, Put, Upload, UploadEpoch, Use};
 pub use uri::{S3Uri, longest_folder};
 pub use wasmill_connect::Secret;
 pub use wasmill_connect::aws::AssumeRole;
+
+#[cfg(not(feature = "aws"))]
+pub use without_client::{Bucket, Failure, ObjectWriter, UploadNotes, Uploading, examine, failed, open_state};
+#[cfg(feature = "aws")]
+pub use {
+    bucket::{AT_ONCE, Bucket},
+    examine::examine,
+    failure::{Failure, Kind, failed},
+    notes::UploadNotes,
+    object::When,
+    state::{S3State, open_state},
+    upload::{ObjectWriter, Uploading, gone},
+};

@@ -13,45 +13,16 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use wasmill_engine::{Error, Result, Token, WriterContext};
+use wasmill_engine::{Error, Result};
 
 use super::bucket::AT_ONCE;
 use super::failure::{Failure, Kind};
 use super::listing::PendingUpload;
 use super::object::When;
-use super::{Bucket, Completion, S3Uri, failed};
+use super::{Bucket, Completion, S3Uri, UploadEpoch, failed};
 use wasmill_connect::durable::owner_name;
 
 const FORMAT: u32 = 1;
-
-/// The epoch that an upload is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UploadEpoch {
-    /// The life of the pipeline's state.
-    pub incarnation: Uuid,
-    /// The epoch.
-    pub epoch: u64,
-    /// The epoch that the process had claimed which writes it; none where that is not known.
-    pub claim: Option<u64>,
-}
-
-impl UploadEpoch {
-    /// The epoch of a token.
-    pub fn of(token: &Token) -> Self {
-        Self { incarnation: token.incarnation, epoch: token.epoch, claim: None }
-    }
-
-    /// The epoch that a writer writes.
-    pub fn of_writer(context: &WriterContext) -> Self {
-        Self { incarnation: context.incarnation, epoch: context.epoch, claim: None }
-    }
-
-    /// Whether it can't be committed any more once another process has claimed an epoch: it is no later one, or of a process before. Lanes are
-    /// ahead of the epoch that is being committed.
-    fn is_left_over(&self, claim: &Self) -> bool {
-        self.incarnation == claim.incarnation && (self.epoch <= claim.epoch || self.claim.is_some_and(|under| under < claim.epoch))
-    }
-}
 
 /// What a note holds.
 #[derive(Debug, Serialize, Deserialize)]

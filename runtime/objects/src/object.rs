@@ -9,31 +9,13 @@ use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types;
 use bytes::{Bytes, BytesMut};
 
-use super::Bucket;
 use super::failure::{Failure, Kind};
+use super::{Bucket, Object};
 
 /// At most so much room is made before any byte has come: how many will, only the store says.
 const MOST_ROOM: u64 = 16 << 20;
 
-/// What is known of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
-    /// Its key.
-    pub key: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// When it was put.
-    pub modified: SystemTime,
-    /// What tells this content from others of its key, where the store tells it.
-    pub etag: Option<String>,
-}
-
 impl Object {
-    /// The last part of its key.
-    pub fn name(&self) -> &str {
-        self.key.rsplit('/').next().unwrap_or_default()
-    }
-
     /// One in a list. None for the mark of an empty folder, which some programs put.
     pub fn listed(found: types::Object) -> Option<Self> {
         let key = found.key.filter(|key| !key.ends_with('/'))?;

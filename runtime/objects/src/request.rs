@@ -5,20 +5,11 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use super::Bucket;
 use super::failure::{Failure, Kind};
+use super::{Bucket, Patience};
 
 /// The pauses grow from the first to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// How long to try again when a store does not answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Patience {
-    /// Somebody waits for an answer: some seconds.
-    Look,
-    /// A pipeline runs and an outage should not end it: up to three minutes.
-    Run,
-}
 
 impl Patience {
     pub(crate) fn time(self) -> Duration {

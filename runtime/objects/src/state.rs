@@ -28,6 +28,14 @@ pub struct S3State {
     writer: Uuid,
 }
 
+/// Opens the state of a pipeline below an address, as [`S3State::open`] does.
+///
+/// # Errors
+/// As [`S3State::open`].
+pub fn open_state(state: &str, pipeline: &str) -> Result<Box<dyn StateStore>> {
+    Ok(Box::new(S3State::open(state, pipeline)?))
+}
+
 const KEPT_CHECKPOINTS: u64 = 3;
 /// The beginning of the name of a checkpoint.
 const CHECKPOINT: &str = "epoch-";

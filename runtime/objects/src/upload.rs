@@ -11,15 +11,14 @@ use std::time::Duration;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use wasmill_engine::{Error, Result};
 
 use super::bucket::AT_ONCE;
 use super::failure::{Failure, Kind};
-use super::notes::{UploadEpoch, UploadNotes};
-use super::{Bucket, failed};
+use super::notes::UploadNotes;
+use super::{Bucket, Completion, Upload, UploadEpoch, failed};
 
 /// The size of a part; the last one may be smaller. S3 takes at most 10,000 of them, 78 GiB, and none but the last below 5 MiB.
 const PART_BYTES: usize = 8 << 20;
@@ -29,15 +28,6 @@ const PARTS_AHEAD: usize = 2;
 const SENDS_AT_ONCE: usize = 16;
 /// How often an upload that is neither there nor completed is looked for again: another process may be completing it right now.
 const LOOKS: u32 = 6;
-
-/// An upload that has all of its parts and waits to be completed. A prepared commit holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upload {
-    /// Its id.
-    pub id: String,
-    /// What the store answered for each part, in order.
-    pub parts: Vec<String>,
-}
 
 /// What the last parts of ended objects may have together until they are sent, in KiB: their writers are gone and bound them no more.
 const MAX_LAST_PARTS_KIB: usize = 64 << 10;
@@ -248,17 +238,6 @@ pub struct Begun {
     pub id: String,
     /// It is the only one of its key: no answer of the store was lost.
     is_only: bool,
-}
-
-/// An upload to complete.
-#[derive(Debug, Clone, Copy)]
-pub struct Completion<'a> {
-    /// The object's key.
-    pub key: &'a str,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its parts.
-    pub upload: &'a Upload,
 }
 
 impl Bucket {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use wasmill_connectors::delta::{DeltaConfig, DeltaSink};
-use wasmill_connectors::files::source::{FilesConfig, FilesSource};
+use wasmill_delta::{DeltaConfig, DeltaSink};
 use wasmill_engine::{
     EpochPolicy, Error, Event, Input, LocalState, Mode, Observer, Plan, PortOutput, SinkNode, SourceNode, Stage, StageInstance, StageNode,
     StageOutput, StopSignal,
 };
+use wasmill_files::{FilesConfig, FilesSource};
 use wasmill_formats::row_to_json;
 
 use crate::Result;

@@ -13,7 +13,7 @@ pub struct Store {
     endpoint: String,
 }
 
-const UPLOADS: &str = include_str!("../../../runtime/connectors/tests/store/uploads.py");
+const UPLOADS: &str = include_str!("../../contract/tests/store/uploads.py");
 
 impl Store {
     /// In the store that the tests share.

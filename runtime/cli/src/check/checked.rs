@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use serde_json::Value;
-use wasmill_connectors::files::source::LateColumns;
+use wasmill_connect::LateColumns;
+use wasmill_connect::registry::{SinkConnector, SourceColumns, SourceConnector};
 use wasmill_engine::{EpochPolicy, Input, Mode};
 
 use crate::document::Redactor;
 use crate::plugins::{Needs, OpenedPlugin, PluginInfo, StageBounds};
-use crate::spec::{SinkKind, SourceKind};
 
 /// A checked pipeline.
 pub struct Checked {
@@ -33,7 +33,7 @@ pub struct Checked {
     /// In the order of the file.
     pub sinks: Vec<CheckedSink>,
     /// Where rejects go.
-    pub dead_letters: Option<SinkKind>,
+    pub dead_letters: Option<Arc<dyn SinkConnector>>,
     /// What must not be shown.
     pub redactor: Redactor,
 }
@@ -43,7 +43,7 @@ pub struct CheckedSource {
     /// Its name.
     pub name: Arc<str>,
     /// Its connector.
-    pub kind: SourceKind,
+    pub connector: Arc<dyn SourceConnector>,
     /// What was asked of it.
     pub columns: SourceColumns,
     /// What it gives.
@@ -52,20 +52,6 @@ pub struct CheckedSource {
     pub late_columns: LateColumns,
     /// The share of its records that may be rejected, 0 to 1.
     pub max_reject_share: f64,
-}
-
-/// Where the columns of a source come from.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SourceColumns {
-    /// The file lists them.
-    Declared(SchemaRef),
-    /// Only stages read it: the union of what they need.
-    Needed(SchemaRef),
-    /// A sink takes all that there is: a sample shows what. Those that stages need have the types that they need.
-    Sampled {
-        /// What stages need.
-        needed: SchemaRef,
-    },
 }
 
 /// A stage whose plugin was asked and agreed.
@@ -95,7 +81,7 @@ pub struct CheckedSink {
     /// Its name.
     pub name: Arc<str>,
     /// Its connector.
-    pub kind: SinkKind,
+    pub connector: Arc<dyn SinkConnector>,
     /// What it takes; all of one schema.
     pub inputs: Vec<Input>,
     /// The columns that it gets.

@@ -1,13 +1,14 @@
 //! Compares the columns that a pipeline asks of a source with those that the source has.
 
 use arrow_schema::{Field, Schema};
-use wasmill_connectors::files::source::Survey;
+use wasmill_connect::Survey;
+use wasmill_connect::registry::SourceConnector;
 
 use super::draft::Declared;
 use super::{Connectors, SourceColumns};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
 use crate::document::Span;
-use crate::spec::{SourceKind, SourceSpec, Written};
+use crate::spec::{SourceSpec, Written};
 
 /// How many columns of a sample are named.
 const MOST_NAMES: usize = 40;
@@ -15,13 +16,13 @@ const MOST_NAMES: usize = 40;
 /// Reports columns that are asked for and not there, and columns that come from a sample.
 pub fn check(
     source: &Declared<'_, SourceSpec>,
-    kind: &SourceKind,
+    connector: &dyn SourceConnector,
     (columns, schema): (&SourceColumns, &Schema),
     connectors: &dyn Connectors,
     diagnostics: &mut Diagnostics,
 ) {
     // What can't be read stops the run, which says why.
-    let survey = || connectors.survey(kind).ok().flatten();
+    let survey = || connectors.survey(connector).ok().flatten();
     match columns {
         SourceColumns::Declared(wanted) => {
             if let Some(survey) = survey() {
@@ -35,14 +36,9 @@ pub fn check(
                 needed_of_sample(source, needed, &survey, diagnostics);
             }
         }
-        SourceColumns::Sampled { .. } if is_sampled(kind) => sampled(source, schema, diagnostics),
+        SourceColumns::Sampled { .. } if connector.is_sampled() => sampled(source, schema, diagnostics),
         SourceColumns::Sampled { .. } => {}
     }
-}
-
-/// Whether the columns of such a source come from a sample where nobody says them.
-fn is_sampled(kind: &SourceKind) -> bool {
-    matches!(kind, SourceKind::Files(_) | SourceKind::S3(_))
 }
 
 fn is_asked(field: &Field) -> bool {
@@ -123,5 +119,6 @@ fn sampled(source: &Declared<'_, SourceSpec>, schema: &Schema, diagnostics: &mut
 }
 
 fn connector_span(source: &Declared<'_, SourceSpec>) -> Span {
-    ["files", "s3", "delta"].iter().find_map(|name| source.node.get(name)).map_or(source.name_span, |node| node.span)
+    let node = source.spec.as_ref().and_then(|spec| source.node.get(spec.connector_name));
+    node.map_or(source.name_span, |node| node.span)
 }

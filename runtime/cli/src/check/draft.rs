@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::shape::{Shape, Spot, join};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::document::{Node, Span, Value, read};
-use crate::spec::{DeadLettersSpec, EpochSpec, Mode, SinkSpec, SourceSpec, StageSpec};
+use crate::spec::{DeadLettersSpec, EpochSpec, Mode, SinkSpec, SourceSpec, SpecEntry, StageSpec};
 
 /// Something that the file declares.
 pub struct Declared<'t, T> {
@@ -85,14 +85,14 @@ pub fn draft<'t>(tree: &'t Node, schema: &Json, mode: Option<Mode>, diagnostics:
     tree.entries()?;
     let mut reader = Reader { schema, diagnostics };
     let dead_letters = reader.dead_letters(tree);
-    let epoch = tree.entry("epoch").and_then(|entry| reader.entry("EpochSpec", "epoch", entry.key_span, &entry.node));
+    let epoch = tree.entry("epoch").and_then(|entry| reader.entry::<EpochSpec>("epoch", entry.key_span, &entry.node));
     Some(Draft {
         name: tree.entry("name").and_then(|entry| Some((entry.node.text()?, entry.node.span))),
         top,
         mode: mode.or_else(|| scalar(tree, "mode")).unwrap_or_default(),
-        sources: reader.section(tree, "sources", "SourceSpec"),
-        stages: reader.section(tree, "stages", "StageSpec"),
-        sinks: reader.section(tree, "sinks", "SinkSpec"),
+        sources: reader.section(tree, "sources"),
+        stages: reader.section(tree, "stages"),
+        sinks: reader.section(tree, "sinks"),
         dead_letters,
         epoch: epoch.unwrap_or_default(),
         lanes: scalar(tree, "lanes"),
@@ -113,7 +113,7 @@ pub fn draft_sinks<'t>(
     diagnostics: &mut Diagnostics,
 ) -> (Vec<Declared<'t, SinkSpec>>, Option<Declared<'t, DeadLettersSpec>>) {
     let mut reader = Reader { schema, diagnostics };
-    let sinks = reader.section(tree, "sinks", "SinkSpec");
+    let sinks = reader.section(tree, "sinks");
     (sinks, reader.dead_letters(tree))
 }
 
@@ -125,11 +125,11 @@ struct Reader<'a, 'd> {
 impl Reader<'_, '_> {
     fn dead_letters<'t>(&mut self, tree: &'t Node) -> Option<Declared<'t, DeadLettersSpec>> {
         let entry = tree.entry("dead_letters")?;
-        let spec = self.entry("DeadLettersSpec", "dead_letters", entry.key_span, &entry.node);
+        let spec = self.entry("dead_letters", entry.key_span, &entry.node);
         Some(Declared { name: "dead_letters", name_span: entry.key_span, node: &entry.node, spec })
     }
 
-    fn section<'t, T: DeserializeOwned>(&mut self, tree: &'t Node, section: &'t str, kind: &str) -> Vec<Declared<'t, T>> {
+    fn section<'t, T: SpecEntry>(&mut self, tree: &'t Node, section: &'t str) -> Vec<Declared<'t, T>> {
         let Some(entry) = tree.entry(section) else { return Vec::new() };
         let Some(entries) = entry.node.entries() else {
             let message = format!("`{section}` has to be a map of names, found {}", entry.node.describe());
@@ -138,20 +138,21 @@ impl Reader<'_, '_> {
         };
         let declared = entries.iter().map(|entry| {
             let path = join(section, &entry.key);
-            let spec = self.entry(kind, &path, entry.key_span, &entry.node);
+            let spec = self.entry(&path, entry.key_span, &entry.node);
             Declared { name: &entry.key, name_span: entry.key_span, node: &entry.node, spec }
         });
         declared.collect()
     }
 
-    fn entry<T: DeserializeOwned>(&mut self, kind: &str, path: &str, key: Span, node: &Node) -> Option<T> {
+    fn entry<T: SpecEntry>(&mut self, path: &str, key: Span, node: &Node) -> Option<T> {
+        let kind = T::NAME;
         let schema = self.schema.pointer(&format!("/$defs/{kind}"))?;
         let shaped = Shape::new(self.schema, self.diagnostics).check(node, schema, Spot { path, key });
         let connected = self.one_connector(kind, path, key, node);
         if !shaped || !connected || node.has_unknown() {
             return None;
         }
-        read(node)
+        T::read(node)
             .map_err(|error| self.diagnostics.push(Diagnostic::error("wrong-value", error.message).at(error.span.unwrap_or(key))))
             .ok()
     }

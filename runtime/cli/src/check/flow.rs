@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use wasmill_connectors::delta::SchemaEvolution;
-use wasmill_connectors::files::source::LateColumns;
+use wasmill_connect::LateColumns;
+use wasmill_connect::registry::{SinkConnector, Writes};
 use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
 use wasmill_formats::reading::{AsJson, Reading, without_reading};
 
@@ -20,7 +20,7 @@ use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, NewCo
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
 use crate::document::{Node, Redactor};
 use crate::plugins::OpenedPlugin;
-use crate::spec::{Mode, SinkKind, SourceSpec, StageSpec, Written};
+use crate::spec::{Mode, SourceSpec, StageSpec, Written};
 
 /// The share of rejects that stops a pipeline, where the file does not say.
 const MAX_REJECT_SHARE: f64 = 0.1;
@@ -45,9 +45,9 @@ pub fn flow(
     let stages = wiring.order.iter().map(|&index| run.stage(index)).collect();
     let sinks = (0..draft.sinks.len()).map(|index| run.sink(index)).collect();
     if let Some(sink) = &draft.dead_letters
-        && let Some(kind) = sink.spec.as_ref().and_then(|spec| spec.kind())
+        && let Some(spec) = &sink.spec
     {
-        run.fits(sink, &kind, &dead_letter_schema());
+        run.fits(sink, &*spec.connector, spec.connector_name, &dead_letter_schema());
     }
     Flowed { sources, stages, sinks }
 }
@@ -58,9 +58,9 @@ pub fn assemble(request: &Request<'_>, draft: &Draft<'_>, flowed: Flowed, redact
     let sources = flowed.sources.into_iter().collect::<Option<Vec<_>>>()?;
     let stages = flowed.stages.into_iter().collect::<Option<Vec<_>>>()?;
     let sinks = flowed.sinks.into_iter().collect::<Option<Vec<_>>>()?;
-    let overwrite = sinks.iter().any(|sink| crate::spec::connectors::is_overwrite(&sink.kind) == Some(true));
+    let overwrite = sinks.iter().any(|sink| sink.connector.writes() == Writes::Overwrite);
     let dead_letters = match &draft.dead_letters {
-        Some(sink) => Some(sink.spec.as_ref()?.kind()?),
+        Some(sink) => Some(Arc::clone(&sink.spec.as_ref()?.connector)),
         None => None,
     };
     let written = draft.state.as_ref().map(PathBuf::from);
@@ -102,20 +102,20 @@ impl<'a> Run<'a, '_> {
     fn source(&mut self, index: usize) -> Option<CheckedSource> {
         let source = &self.draft.sources[index];
         let spec = source.spec.as_ref()?;
-        let kind = spec.kind()?;
+        let connector = Arc::clone(&spec.connector);
         let columns = self.columns(index, source, spec)?;
-        let schema = match self.connectors.source_schema(source.name, &kind, &columns, engine_mode(self.draft.mode)) {
+        let schema = match self.connectors.source_schema(source.name, &*connector, &columns, engine_mode(self.draft.mode)) {
             Ok(schema) => schema,
             Err(error) => {
-                self.diagnostics.push(of_connector(source, &error));
+                self.diagnostics.push(of_connector(source, spec.connector_name, &error));
                 return None;
             }
         };
         let (schema, late_columns) = self.late_columns(index, &columns, schema);
-        columns::check(source, &kind, (&columns, &schema), self.connectors, self.diagnostics);
+        columns::check(source, &*connector, (&columns, &schema), self.connectors, self.diagnostics);
         self.schemas.insert(Producer::Source(index), Outputs::Source(without_reading(&schema)));
         let max_reject_share = spec.max_reject_share.map_or(MAX_REJECT_SHARE, |share| share.0);
-        Some(CheckedSource { name: source.name.into(), kind, columns, schema, late_columns, max_reject_share })
+        Some(CheckedSource { name: source.name.into(), connector, columns, schema, late_columns, max_reject_share })
     }
 
     /// The columns of a source with those that came up after its sample, and what is to be done about others that come up.
@@ -124,10 +124,12 @@ impl<'a> Run<'a, '_> {
             return (schema, LateColumns::Ignore);
         }
         let reads = |edges: &[Edge]| edges.iter().any(|edge| edge.producer == Producer::Source(index));
-        let grows = self.draft.sinks.iter().zip(&self.wiring.sink_inputs).any(|(sink, edges)| {
-            let kind = sink.spec.as_ref().and_then(|spec| spec.kind());
-            reads(edges) && matches!(kind, Some(SinkKind::Delta(delta)) if delta.schema_evolution == SchemaEvolution::AddColumns)
-        });
+        let grows = self
+            .draft
+            .sinks
+            .iter()
+            .zip(&self.wiring.sink_inputs)
+            .any(|(sink, edges)| reads(edges) && sink.spec.as_ref().is_some_and(|spec| spec.connector.adds_columns()));
         let new = self.new_columns.iter().filter(|(source, _)| source == self.draft.sources[index].name);
         let new = new.filter(|(_, field)| schema.index_of(field.name()).is_err()).map(|(_, field)| Arc::new(field.clone()));
         let schema = Arc::new(Schema::new(schema.fields().iter().cloned().chain(new).collect::<Vec<_>>()));
@@ -213,32 +215,28 @@ impl<'a> Run<'a, '_> {
             return None;
         }
         let (inputs, schema) = self.inputs(sink.name, &self.wiring.sink_inputs[index])?;
-        let kind = sink.spec.as_ref()?.kind()?;
-        self.fits(sink, &kind, &schema).then(|| CheckedSink { name: sink.name.into(), kind, inputs, schema })
+        let spec = sink.spec.as_ref()?;
+        let connector = Arc::clone(&spec.connector);
+        let fits = self.fits(sink, &*connector, spec.connector_name, &schema);
+        fits.then(|| CheckedSink { name: sink.name.into(), connector, inputs, schema })
     }
 
     /// Whether a sink takes these columns; why not is reported.
-    fn fits<T>(&mut self, sink: &Declared<'_, T>, kind: &SinkKind, schema: &SchemaRef) -> bool {
-        let differences = match self.connectors.check_sink(kind, schema) {
+    fn fits<T>(&mut self, sink: &Declared<'_, T>, connector: &dyn SinkConnector, name: &str, schema: &SchemaRef) -> bool {
+        let differences = match self.connectors.check_sink(connector, schema) {
             Ok(differences) => differences,
             Err(error) => {
-                self.diagnostics.push(of_connector(sink, &error));
+                self.diagnostics.push(of_connector(sink, name, &error));
                 return false;
             }
         };
-        let place = connector_node(sink.node).and_then(|node| node.get("uri").or_else(|| node.get("table")));
+        let place = sink.node.get(name).and_then(|node| node.get("uri").or_else(|| node.get("table")));
         let span = place.map_or(sink.name_span, |node| node.span);
         if !differences.is_empty() {
             let message = format!("`{}` does not fit the table that is there", sink.name);
             let lines: Vec<String> = differences.iter().map(|difference| shorten(difference, 300)).collect();
             let diagnostic = Diagnostic::error("table-differs", message).at(span).help(lines.join("\n"));
-            let help = match kind {
-                SinkKind::Postgres(_) => "write into another table, or change this one",
-                _ => {
-                    "write into another table, let this one grow new columns (schema_evolution: add_columns), or replace it (write: overwrite)"
-                }
-            };
-            self.diagnostics.push(diagnostic.help(help));
+            self.diagnostics.push(diagnostic.help(connector.remedy()));
         }
         differences.is_empty()
     }
@@ -334,18 +332,13 @@ fn with_json_of(declared: &SchemaRef, needs: &Schema) -> SchemaRef {
 }
 
 /// What a connector's error says, in the shape of a finding, at the key that it names first, if it names one.
-fn of_connector<T>(declared: &Declared<'_, T>, error: &wasmill_engine::Error) -> Diagnostic {
+fn of_connector<T>(declared: &Declared<'_, T>, connector: &str, error: &wasmill_engine::Error) -> Diagnostic {
     let text = error.to_string();
-    let node = connector_node(declared.node);
+    let node = declared.node.get(connector);
     let named = text.split('`').skip(1).step_by(2).filter_map(|quoted| node?.get(quoted.split(':').next()?)).next();
     let span = named.or(node).map_or(declared.name_span, |node| node.span);
     let diagnostic = Diagnostic::error("connector", format!("`{}`: {}", declared.name, shorten(&text, 1000))).class(error.class());
     error.hint_text().into_iter().fold(diagnostic.at(span), |diagnostic, hint| diagnostic.help(hint))
-}
-
-/// The configuration of the connector of a source or sink.
-fn connector_node(node: &Node) -> Option<&Node> {
-    ["files", "s3", "emulator", "kafka", "kinesis", "delta", "postgres", "console"].iter().find_map(|name| node.get(name))
 }
 
 fn engine_mode(mode: Mode) -> wasmill_engine::Mode {

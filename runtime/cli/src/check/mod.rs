@@ -2,6 +2,7 @@
 
 mod checked;
 mod columns;
+mod connector_keys;
 mod connectors;
 mod draft;
 mod flow;
@@ -19,9 +20,10 @@ use std::path::{Path, PathBuf};
 
 use arrow_schema::Field;
 
-pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, SourceColumns};
+pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage};
 pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors};
 pub use outline::Outline;
+pub use wasmill_connect::registry::SourceColumns;
 
 use crate::diagnostics::Diagnostics;
 use crate::document::{Redactor, SourceFiles, World};

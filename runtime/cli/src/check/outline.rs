@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use wasmill_connect::registry::SinkConnector;
+
 use super::Request;
 use super::draft::{complete_connectors, draft_sinks};
 use super::load::load_as_written;
@@ -12,7 +14,7 @@ use super::secrets::Secrets;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::document::{Node, Redactor, SourceFiles, Value, World, interpolate};
 use crate::plan::DEAD_LETTERS;
-use crate::spec::{SinkKind, is_pipeline_name, json_schema};
+use crate::spec::{is_pipeline_name, json_schema};
 
 /// A pipeline as far as its state is concerned.
 pub struct Outline {
@@ -63,7 +65,7 @@ impl Outline {
         world: &dyn World,
         (files, redactor): (&mut SourceFiles, &Redactor),
         diagnostics: &mut Diagnostics,
-    ) -> Option<Vec<(Arc<str>, SinkKind)>> {
+    ) -> Option<Vec<(Arc<str>, Arc<dyn SinkConnector>)>> {
         let mut tree = self.tree.clone();
         if let Value::Map(entries) = &mut tree.value {
             entries.retain(|entry| entry.key == "sinks" || (entry.key == DEAD_LETTERS && !left_out.contains(&entry.key)));
@@ -78,9 +80,9 @@ impl Outline {
         let nodes = sinks.iter().map(|sink| sink.node).chain(dead_letters.iter().map(|sink| sink.node));
         let mut secrets = Secrets { files, redactor, diagnostics };
         nodes.for_each(|node| secrets.connector(node));
-        let kinds = sinks.iter().map(|sink| Some((Arc::from(sink.name), sink.spec.as_ref()?.kind()?)));
-        let dead_letters = dead_letters.iter().map(|sink| Some((Arc::from(DEAD_LETTERS), sink.spec.as_ref()?.kind()?)));
-        kinds.chain(dead_letters).collect()
+        let sinks = sinks.iter().map(|sink| Some((Arc::from(sink.name), Arc::clone(&sink.spec.as_ref()?.connector))));
+        let dead_letters = dead_letters.iter().map(|sink| Some((Arc::from(DEAD_LETTERS), Arc::clone(&sink.spec.as_ref()?.connector))));
+        sinks.chain(dead_letters).collect()
     }
 }
 

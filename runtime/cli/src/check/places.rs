@@ -2,26 +2,22 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use wasmill_connectors::kafka::source::{OFFSET_COLUMN, PARTITION_COLUMN, TOPIC_COLUMN};
+use arrow_schema::{Field, Schema, SchemaRef};
 
 use super::draft::{Declared, Draft};
 use super::wiring::{Edge, Producer, Wiring};
 use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::spec::connectors::wants_places;
-use crate::spec::{SinkSpec, SourceKind};
+use crate::spec::SinkSpec;
 
 /// Adds the columns that tell a record's place, if a sink that reads from this source wants them and they are not there.
 pub fn with_places(schema: &SchemaRef, source: usize, draft: &Draft<'_>, wiring: &Wiring) -> SchemaRef {
     let reads = |edges: &[Edge]| edges.iter().any(|edge| edge.producer == Producer::Source(source));
-    let is_kafka = matches!(draft.sources[source].spec.as_ref().and_then(|spec| spec.kind()), Some(SourceKind::Kafka(_)));
-    let wanted = is_kafka && draft.sinks.iter().zip(&wiring.sink_inputs).any(|(sink, edges)| reads(edges) && wants(sink));
+    let places = places_of(source, draft).unwrap_or_default();
+    let wanted = !places.is_empty() && draft.sinks.iter().zip(&wiring.sink_inputs).any(|(sink, edges)| reads(edges) && wants(sink));
     if !wanted {
         return Arc::clone(schema);
     }
-    let places = [(TOPIC_COLUMN, DataType::Utf8), (PARTITION_COLUMN, DataType::Int32), (OFFSET_COLUMN, DataType::Int64)];
-    let missing = places.into_iter().filter(|(name, _)| schema.field_with_name(name).is_err());
-    let missing = missing.map(|(name, kind)| Arc::new(Field::new(name, kind, false)));
+    let missing = places.into_iter().filter(|place| schema.field_with_name(place.name()).is_err()).map(Arc::new);
     Arc::new(Schema::new(schema.fields().iter().cloned().chain(missing).collect::<Vec<_>>()))
 }
 
@@ -30,16 +26,15 @@ pub fn check_inputs(sink: &Declared<'_, SinkSpec>, edges: &[Edge], draft: &Draft
     if !wants(sink) {
         return true;
     }
-    let is_kafka = |edge: &Edge| match edge.producer {
-        Producer::Source(source) => {
-            matches!(draft.sources[source].spec.as_ref().and_then(|spec| spec.kind()), Some(SourceKind::Kafka(_)) | None)
-        }
+    let has_places = |edge: &Edge| match edge.producer {
+        // Of a broken source that was reported nothing is known.
+        Producer::Source(source) => places_of(source, draft).is_none_or(|places| !places.is_empty()),
         Producer::Stage(_) => false,
     };
     let wrong = match edges {
-        [edge] if is_kafka(edge) => return true,
+        [edge] if has_places(edge) => return true,
         [edge] => edge,
-        edges => match edges.iter().find(|edge| !is_kafka(edge)).or(edges.get(1)) {
+        edges => match edges.iter().find(|edge| !has_places(edge)).or(edges.get(1)) {
             Some(edge) => edge,
             None => return true,
         },
@@ -52,5 +47,10 @@ pub fn check_inputs(sink: &Declared<'_, SinkSpec>, edges: &[Edge], draft: &Draft
 }
 
 fn wants(sink: &Declared<'_, SinkSpec>) -> bool {
-    sink.spec.as_ref().and_then(|spec| spec.kind()).is_some_and(|kind| wants_places(&kind))
+    sink.spec.as_ref().is_some_and(|spec| spec.connector.wants_places())
+}
+
+/// The columns that tell the places of a source's records; `None` if the source is broken.
+fn places_of(source: usize, draft: &Draft<'_>) -> Option<Vec<Field>> {
+    draft.sources[source].spec.as_ref().map(|spec| spec.connector.place_columns())
 }

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
+
+use wasmill_connect::registry::{SinkConnector, Writes};
 
 use super::draft::{Declared, Draft};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::document::{Node, Span, read};
-use crate::spec::connectors::{is_endless, is_overwrite, place};
-use crate::spec::{Mode, Period, SinkKind, Size, SourceKind};
+use crate::spec::{Mode, Period, Size};
 
 /// Reports all of it.
 pub fn check(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
@@ -31,35 +33,32 @@ pub fn check(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
 
 struct Writer<'t> {
     name: &'t str,
-    kind: SinkKind,
+    connector: Arc<dyn SinkConnector>,
     span: Span,
 }
 
 fn writers<'t>(draft: &Draft<'t>) -> Vec<Writer<'t>> {
-    let sinks = draft.sinks.iter().filter_map(|sink| writer(sink, sink.spec.as_ref()?.kind()?));
-    let dead_letters = draft.dead_letters.iter().filter_map(|sink| writer(sink, sink.spec.as_ref()?.kind()?));
+    let sinks = draft.sinks.iter().filter_map(|sink| {
+        let spec = sink.spec.as_ref()?;
+        writer(sink, &spec.connector, spec.connector_name)
+    });
+    let dead_letters = draft.dead_letters.iter().filter_map(|sink| {
+        let spec = sink.spec.as_ref()?;
+        writer(sink, &spec.connector, spec.connector_name)
+    });
     sinks.chain(dead_letters).collect()
 }
 
-fn writer<'t, T>(sink: &Declared<'t, T>, kind: SinkKind) -> Option<Writer<'t>> {
-    let connector = match &kind {
-        SinkKind::Delta(_) => "delta",
-        SinkKind::Files(_) => "files",
-        SinkKind::Postgres(_) => "postgres",
-        SinkKind::Kafka(_) => "kafka",
-        SinkKind::S3(_) => "s3",
-        SinkKind::Kinesis(_) => "kinesis",
-        SinkKind::Console(_) => "console",
-    };
-    let entry = sink.node.entry(connector)?;
+fn writer<'t, T>(sink: &Declared<'t, T>, connector: &Arc<dyn SinkConnector>, name: &str) -> Option<Writer<'t>> {
+    let entry = sink.node.entry(name)?;
     let span = entry.node.get("write").map_or(entry.key_span, |write| write.span);
-    Some(Writer { name: sink.name, kind, span })
+    Some(Writer { name: sink.name, connector: Arc::clone(connector), span })
 }
 
 /// A run that overwrites commits once, at its end; one that appends commits every epoch. They can't share a run, and a stream never ends.
 fn writes(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     let writers = writers(draft);
-    let overwriting: Vec<&Writer<'_>> = writers.iter().filter(|writer| is_overwrite(&writer.kind) == Some(true)).collect();
+    let overwriting: Vec<&Writer<'_>> = writers.iter().filter(|writer| writer.connector.writes() == Writes::Overwrite).collect();
     if draft.mode == Mode::Stream {
         for writer in &overwriting {
             let message = format!("`{}` overwrites, which a stream can't: it never comes to the end at which it would", writer.name);
@@ -70,7 +69,7 @@ fn writes(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     let (dead_letters, sinks): (Vec<&Writer<'_>>, Vec<&Writer<'_>>) =
         overwriting.into_iter().partition(|writer| writer.name == "dead_letters");
     if let Some(first) = sinks.first() {
-        for writer in writers.iter().filter(|writer| is_overwrite(&writer.kind) == Some(false) && writer.name != "dead_letters") {
+        for writer in writers.iter().filter(|writer| writer.connector.writes() == Writes::Append && writer.name != "dead_letters") {
             let message =
                 format!("`{}` appends and `{}` overwrites: a run that overwrites reads everything again", writer.name, first.name);
             let help = "let all sinks append, or all overwrite, or split the pipeline";
@@ -88,14 +87,14 @@ fn endless(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
         return;
     }
     for source in &draft.sources {
-        if let Some(SourceKind::Emulator(emulator)) = source.spec.as_ref().and_then(|spec| spec.kind())
-            && is_endless(&emulator)
+        if let Some(spec) = &source.spec
+            && let Some(bound) = spec.connector.endless()
         {
-            let span = source.node.entry("emulator").map_or(source.name_span, |entry| entry.key_span);
+            let span = source.node.entry(spec.connector_name).map_or(source.name_span, |entry| entry.key_span);
             let mut diagnostic =
                 Diagnostic::error("endless-batch", format!("`{}` is endless, and a batch ends with its input", source.name))
                     .at(span)
-                    .help("bound it with `rows`, or run as a stream (mode: stream)");
+                    .help(format!("bound it with `{bound}`, or run as a stream (mode: stream)"));
             if let Some(mode) = tree.entry("mode") {
                 diagnostic = diagnostic.related(mode.node.span, "the mode");
             }
@@ -108,7 +107,7 @@ fn endless(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
 fn places(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     let mut seen: HashMap<String, Writer<'_>> = HashMap::new();
     for writer in writers(draft) {
-        let Some(place) = place(&writer.kind) else { continue };
+        let Some(place) = writer.connector.place() else { continue };
         let key = place.trim_end_matches('/').trim_start_matches("./").to_owned();
         if let Some(first) = seen.get(&key) {
             let message = format!("`{}` and `{}` write to the same place", first.name, writer.name);

@@ -4,8 +4,9 @@
 
 use serde_json::Value as Json;
 
+use super::connector_keys::unknown_connector;
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest};
-use crate::document::{Kind, Node, Span, Value};
+use crate::document::{Entry, Kind, Node, Span, Value};
 use crate::spec::{ColumnType, Period, PluginReference, Share, Size};
 
 /// Walks trees against parts of one schema.
@@ -91,7 +92,7 @@ impl<'a> Shape<'a> {
                 Some(_) if except.contains(&entry.key.as_str()) || entry.node.is_null() => {}
                 Some(property) => self.node(&entry.node, property, inner),
                 None => match schema.get("additionalProperties") {
-                    Some(Json::Bool(false)) => self.unknown_key(&entry.key, entry.key_span, schema, spot),
+                    Some(Json::Bool(false)) => self.unknown_key(entry, schema, spot),
                     Some(rest) => self.node(&entry.node, rest, inner),
                     None => {}
                 },
@@ -119,7 +120,11 @@ impl<'a> Shape<'a> {
         }
     }
 
-    fn unknown_key(&mut self, key: &str, span: Span, schema: &'a Json, spot: Spot<'_>) {
+    fn unknown_key(&mut self, entry: &Entry, schema: &'a Json, spot: Spot<'_>) {
+        let (key, span) = (entry.key.as_str(), entry.key_span);
+        if let Some(diagnostic) = unknown_connector(entry, schema, spot.path) {
+            return self.diagnostics.push(diagnostic);
+        }
         let properties = schema.get("properties").and_then(Json::as_object);
         let known: Vec<&str> = properties.into_iter().flat_map(|known| known.keys().map(String::as_str)).collect();
         let mut diagnostic = Diagnostic::error("unknown-key", format!("unknown key `{}`{}", shown(key), inside(spot.path)))

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use delta::{ChangedRow, DiffOptions, Difference, Side, diff};
 use indicatif::HumanCount;
 use serde_json::Value;
-use wasmill_connectors::delta::{ChangedRow, DiffOptions, Difference, Side, diff};
 
 use super::checked::fail;
 use super::table_arguments::{Output, TableArguments};

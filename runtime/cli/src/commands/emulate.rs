@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use wasmill_connectors::emulator::{Destination, Dirt, Emulation, Table, emulate};
+use emulator::{Destination, Dirt, Emulation, Table, emulate};
 use wasmill_engine::{Error, Result};
 
 use super::checked::fail;
@@ -75,7 +75,7 @@ impl Emulate {
 
 #[cfg(test)]
 mod tests {
-    use wasmill_connectors::emulator::Level;
+    use emulator::Level;
 
     use super::*;
 

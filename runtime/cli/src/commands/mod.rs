@@ -4,8 +4,10 @@ mod check;
 mod checked;
 mod compile_plugin;
 mod completions;
+#[cfg(feature = "delta")]
 mod diff;
 mod doctor;
+#[cfg(feature = "emulator")]
 mod emulate;
 mod pipeline_arguments;
 mod plan;
@@ -13,9 +15,13 @@ mod plugin;
 mod run;
 mod schema;
 mod state;
+#[cfg(feature = "kinesis")]
 mod streams;
+#[cfg(feature = "delta")]
 mod table;
+#[cfg(feature = "delta")]
 mod table_arguments;
+#[cfg(feature = "kafka")]
 mod topics;
 
 use std::io::Write;
@@ -39,10 +45,15 @@ enum Command {
     Plan(plan::Plan),
     Doctor(doctor::Doctor),
     State(state::State),
+    #[cfg(feature = "kinesis")]
     Streams(streams::Streams),
+    #[cfg(feature = "kafka")]
     Topics(topics::TopicsCommand),
+    #[cfg(feature = "delta")]
     Diff(diff::Diff),
+    #[cfg(feature = "delta")]
     Table(table::Table),
+    #[cfg(feature = "emulator")]
     Emulate(emulate::Emulate),
     Plugin(plugin::Plugin),
     Schema(schema::Schema),
@@ -59,10 +70,15 @@ pub fn main() -> ExitCode {
         Command::Plan(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::State(command) => command.run(),
+        #[cfg(feature = "kinesis")]
         Command::Streams(command) => command.run(),
+        #[cfg(feature = "kafka")]
         Command::Topics(command) => command.run(),
+        #[cfg(feature = "delta")]
         Command::Diff(command) => command.run(),
+        #[cfg(feature = "delta")]
         Command::Table(command) => command.run(),
+        #[cfg(feature = "emulator")]
         Command::Emulate(command) => command.run(),
         Command::Plugin(command) => command.run(),
         Command::CompilePlugin(command) => command.run(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
-use wasmill_connectors::files::source::NewColumns as LateColumns;
+use wasmill_connect::NewColumns as LateColumns;
 use wasmill_engine::{Result, StateStore, StopSignal};
 
 use super::PipelineArguments;

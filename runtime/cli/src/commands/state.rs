@@ -15,7 +15,7 @@ use crate::check::{Outline, Request};
 use crate::diagnostics::{Diagnostics, Style, render, shorten};
 use crate::document::{ProcessWorld, Redactor, SourceFiles};
 use crate::exit;
-use crate::plan::{look_at_state, open_state, sink_without_columns, state_of};
+use crate::plan::{look_at_state, open_state, state_of};
 
 /// Shows or mends what a pipeline remembers
 ///
@@ -136,15 +136,15 @@ impl Mended {
                 .hint(format!("its sinks: {}", known.join(", "))));
         }
         let mut diagnostics = Diagnostics::default();
-        let kinds = self.outline.sinks(without, &ProcessWorld, (&mut self.files, &self.redactor), &mut diagnostics);
-        let kinds = kinds.filter(|_| show_diagnostics(diagnostics, &self.files, &self.redactor).is_ok());
-        let kinds = kinds.ok_or_else(|| {
+        let sinks = self.outline.sinks(without, &ProcessWorld, (&mut self.files, &self.redactor), &mut diagnostics);
+        let sinks = sinks.filter(|_| show_diagnostics(diagnostics, &self.files, &self.redactor).is_ok());
+        let connectors = sinks.ok_or_else(|| {
             Error::configuration("the sinks of the pipeline have mistakes").hint("mend them, or leave a sink out with `--without`")
         })?;
         let depot = state.depot();
         let mut sinks = Vec::new();
-        for (name, kind) in kinds {
-            let sink = sink_without_columns(&kind, &depot).map_err(|error| error.at(format!("sink {name}")))?;
+        for (name, connector) in connectors {
+            let sink = connector.build_without_columns(&depot).map_err(|error| error.at(format!("sink {name}")))?;
             sinks.extend(sink.map(|sink| (name, sink)));
         }
         Ok(sinks)

@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
-use wasmill_connectors::kinesis::KinesisConnection;
-use wasmill_connectors::kinesis::admin::{Capacity, StreamReport, Streams as Kinesis};
+use kinesis::KinesisConnection;
+use kinesis::admin::{Capacity, StreamReport, Streams as Kinesis};
 use wasmill_engine::{Error, Result};
 
 use super::checked::fail;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table as TextTable, presets};
+use delta::{HistoryEntry, OptimizeOptions, Optimized, VacuumOptions, Vacuumed, history, optimize, vacuum};
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
-use wasmill_connectors::delta::{HistoryEntry, OptimizeOptions, Optimized, VacuumOptions, Vacuumed, history, optimize, vacuum};
 use wasmill_engine::Result;
 
 use super::checked::fail;

@@ -1,7 +1,7 @@
 //! How commands reach a Delta table.
 
 use clap::Args;
-use wasmill_connectors::delta::TableAddress;
+use delta::TableAddress;
 use wasmill_objects::S3Config;
 
 /// How to reach a table in a bucket. What is left out comes from where AWS's own tools take it.

@@ -1,19 +1,19 @@
 //! `wasmill topics list|describe|create|delete`.
 
+use std::any::Any;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use wasmill_connectors::kafka::topics::{Described, Listed, Topics, Wanted};
-use wasmill_connectors::kafka::{KafkaConfig, KafkaSinkConfig};
+use kafka::topics::{Described, Listed, Topics, Wanted};
+use kafka::{KafkaConfig, KafkaSinkConfig};
 use wasmill_engine::{Error, Result};
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
 use crate::check::Checked;
 use crate::document::Redactor;
-use crate::spec::{SinkKind, SourceKind};
 
 /// Lists, describes, makes and removes topics of Apache Kafka
 #[derive(Debug, Args)]
@@ -153,15 +153,15 @@ impl ClusterArguments {
             client: sink.client.clone(),
             ..KafkaConfig::default()
         };
-        let sources = checked.sources.iter().filter_map(|source| match &source.kind {
-            SourceKind::Kafka(config) => Some((source.name.to_string(), config.clone())),
-            _ => None,
+        let sources = checked.sources.iter().filter_map(|source| {
+            let config = (&*source.connector as &dyn Any).downcast_ref::<KafkaConfig>()?;
+            Some((source.name.to_string(), config.clone()))
         });
-        let sinks = checked.sinks.iter().map(|sink| (&*sink.name, &sink.kind));
-        let sinks = sinks.chain(checked.dead_letters.iter().map(|kind| ("dead_letters", kind)));
-        let sinks = sinks.filter_map(|(name, kind)| match kind {
-            SinkKind::Kafka(config) => Some((name.to_owned(), of_sink(config))),
-            _ => None,
+        let sinks = checked.sinks.iter().map(|sink| (&*sink.name, &sink.connector));
+        let sinks = sinks.chain(checked.dead_letters.iter().map(|connector| ("dead_letters", connector)));
+        let sinks = sinks.filter_map(|(name, connector)| {
+            let config = (&**connector as &dyn Any).downcast_ref::<KafkaSinkConfig>()?;
+            Some((name.to_owned(), of_sink(config)))
         });
         let found: Vec<(String, KafkaConfig)> = sources.chain(sinks).collect();
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();

@@ -1,5 +1,6 @@
 //! Typed values from a tree: serde's data model over nodes, with the place of whatever does not fit.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
@@ -18,8 +19,45 @@ pub struct ReadError {
 }
 
 /// Reads a value. Null entries of a map count as absent.
+///
+/// # Errors
+/// It is not one of this type.
 pub fn read<T: DeserializeOwned>(node: &Node) -> Result<T, ReadError> {
-    T::deserialize(node).map_err(|error| error.at(node.span))
+    let innermost = Cell::new(None);
+    T::deserialize(Reader { node, innermost: &innermost }).map_err(|error| error.at(innermost.get().unwrap_or(node.span)))
+}
+
+/// Reads a value of a type that only the caller's function knows.
+///
+/// # Errors
+/// It is not one of that type.
+pub fn read_erased<T>(
+    node: &Node,
+    read: impl FnOnce(&mut dyn erased_serde::Deserializer<'_>) -> Result<T, erased_serde::Error>,
+) -> Result<T, ReadError> {
+    let innermost = Cell::new(None);
+    let mut reader = <dyn erased_serde::Deserializer<'_>>::erase(Reader { node, innermost: &innermost });
+    read(&mut reader).map_err(|error| ReadError { message: error.to_string(), span: Some(innermost.get().unwrap_or(node.span)) })
+}
+
+/// A node that is read, and the innermost node so far that did not fit: errors of types that are erased lose their places.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    node: &'a Node,
+    innermost: &'a Cell<Option<Span>>,
+}
+
+impl<'a> Reader<'a> {
+    fn of(self, node: &'a Node) -> Self {
+        Self { node, ..self }
+    }
+
+    fn failed(self, error: ReadError, span: Span) -> ReadError {
+        if self.innermost.get().is_none() {
+            self.innermost.set(Some(error.span.unwrap_or(span)));
+        }
+        error.at(span)
+    }
 }
 
 impl ReadError {
@@ -43,21 +81,21 @@ impl de::Error for ReadError {
     }
 }
 
-impl<'de> de::Deserializer<'de> for &'de Node {
+impl<'de> de::Deserializer<'de> for Reader<'de> {
     type Error = ReadError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        let result = match &self.value {
-            Value::Map(entries) => visitor.visit_map(Entries { rest: entries.iter(), value: None }),
-            Value::List(items) => visitor.visit_seq(Items(items.iter())),
+        let result = match &self.node.value {
+            Value::Map(entries) => visitor.visit_map(Entries { reader: self, rest: entries.iter(), value: None }),
+            Value::List(items) => visitor.visit_seq(Items { reader: self, rest: items.iter() }),
             Value::Scalar(scalar) => visit_scalar(scalar, visitor),
         };
-        result.map_err(|error| error.at(self.span))
+        result.map_err(|error| self.failed(error, self.node.span))
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.text() {
-            Some(text) => visitor.visit_str(text).map_err(|error: ReadError| error.at(self.span)),
+        match self.node.text() {
+            Some(text) => visitor.visit_str(text).map_err(|error: ReadError| self.failed(error, self.node.span)),
             None => self.deserialize_any(visitor),
         }
     }
@@ -67,22 +105,23 @@ impl<'de> de::Deserializer<'de> for &'de Node {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+        if self.node.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ReadError> {
-        visitor.visit_newtype_struct(self).map_err(|error| error.at(self.span))
+        visitor.visit_newtype_struct(self).map_err(|error| self.failed(error, self.node.span))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
-        let result = match &self.value {
+        let result = match &self.node.value {
             Value::Scalar(scalar) => visitor.visit_enum(StrDeserializer::<ReadError>::new(&scalar.text)),
             _ => visitor.visit_enum(de::value::MapAccessDeserializer::new(Entries {
-                rest: self.entries().unwrap_or_default().iter(),
+                reader: self,
+                rest: self.node.entries().unwrap_or_default().iter(),
                 value: None,
             })),
         };
-        result.map_err(|error| error.at(self.span))
+        result.map_err(|error| self.failed(error, self.node.span))
     }
 
     forward_to_deserialize_any! {
@@ -111,21 +150,26 @@ fn visit_scalar<'a, V: Visitor<'a>>(scalar: &Scalar, visitor: V) -> Result<V::Va
     )
 }
 
-struct Items<'a>(std::slice::Iter<'a, Node>);
+struct Items<'a> {
+    reader: Reader<'a>,
+    rest: std::slice::Iter<'a, Node>,
+}
 
 impl<'a> SeqAccess<'a> for Items<'a> {
     type Error = ReadError;
 
     fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
-        self.0.next().map(|node| seed.deserialize(node).map_err(|error| error.at(node.span))).transpose()
+        let Some(node) = self.rest.next() else { return Ok(None) };
+        seed.deserialize(self.reader.of(node)).map(Some).map_err(|error| self.reader.failed(error, node.span))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.0.len())
+        Some(self.rest.len())
     }
 }
 
 struct Entries<'a> {
+    reader: Reader<'a>,
     rest: std::slice::Iter<'a, Entry>,
     value: Option<&'a Entry>,
 }
@@ -137,11 +181,11 @@ impl<'a> MapAccess<'a> for Entries<'a> {
         let Some(entry) = self.rest.find(|entry| !entry.node.is_null()) else { return Ok(None) };
         self.value = Some(entry);
         let key: StrDeserializer<'_, ReadError> = entry.key.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|error| error.at(entry.key_span))
+        seed.deserialize(key).map(Some).map_err(|error| self.reader.failed(error, entry.key_span))
     }
 
     fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         let Some(entry) = self.value.take() else { return Err(de::Error::custom("a value before its key")) };
-        seed.deserialize(&entry.node).map_err(|error| error.at(entry.node.span))
+        seed.deserialize(self.reader.of(&entry.node)).map_err(|error| self.reader.failed(error, entry.node.span))
     }
 }

@@ -12,7 +12,7 @@ mod place;
 mod redactor;
 mod scalar;
 
-pub use deserialize::{ReadError, read};
+pub use deserialize::{ReadError, read, read_erased};
 pub use interpolate::{ProcessWorld, World, interpolate};
 pub use node::{Entry, Node, Value};
 pub use overlay::{Override, overlay};

@@ -1,18 +1,19 @@
 //! From a checked pipeline to a plan that the engine runs.
 
-mod connect;
 mod examine;
 mod show;
 mod state;
 
-use wasmill_engine::{Plan, Result, SinkNode, SourceNode, StageNode, StateStore, dead_letter_schema};
+use std::sync::Arc;
 
-pub use connect::sink_without_columns;
+use wasmill_connect::registry::SourceRequest;
+use wasmill_engine::{Mode, Plan, Result, SinkNode, Source, SourceNode, StageNode, StateStore, dead_letter_schema};
+
 pub use examine::{Examined, examine};
 pub use show::show;
 pub use state::{look_at_state, open_state, state_of};
 
-use crate::check::Checked;
+use crate::check::{Checked, CheckedSource};
 
 /// The name of the dead letters where a sink has a name: in tokens and tables. No sink of a pipeline may have it.
 pub const DEAD_LETTERS: &str = "dead_letters";
@@ -29,7 +30,7 @@ pub fn default_lanes() -> usize {
 /// A connector that can't be built.
 pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
     let sources = checked.sources.iter().map(|source| {
-        let built = connect::source(source, &checked.name, checked.mode).map_err(|error| error.at(format!("source {}", source.name)))?;
+        let built = source_of(source, &checked.name, checked.mode).map_err(|error| error.at(format!("source {}", source.name)))?;
         Ok(SourceNode { name: source.name.clone(), source: built, max_reject_share: source.max_reject_share })
     });
     let stages = checked.stages.iter().map(|stage| StageNode {
@@ -41,11 +42,11 @@ pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
     });
     let depot = state.depot();
     let sinks = checked.sinks.iter().map(|sink| {
-        let built = connect::sink(&sink.kind, &sink.schema, &depot).map_err(|error| error.at(format!("sink {}", sink.name)))?;
+        let built = sink.connector.build(&sink.schema, &depot).map_err(|error| error.at(format!("sink {}", sink.name)))?;
         Ok(SinkNode { name: sink.name.clone(), sink: built, inputs: sink.inputs.clone(), schema: sink.schema.clone() })
     });
-    let dead_letters = checked.dead_letters.as_ref().map(|kind| {
-        let built = connect::sink(kind, &dead_letter_schema(), &depot).map_err(|error| error.at("dead letters"))?;
+    let dead_letters = checked.dead_letters.as_ref().map(|connector| {
+        let built = connector.build(&dead_letter_schema(), &depot).map_err(|error| error.at("dead letters"))?;
         Ok(SinkNode { name: DEAD_LETTERS.into(), sink: built, inputs: Vec::new(), schema: dead_letter_schema() })
     });
     Ok(Plan {
@@ -60,4 +61,9 @@ pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
         sinks: sinks.collect::<Result<_>>()?,
         dead_letters: dead_letters.transpose()?,
     })
+}
+
+fn source_of(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box<dyn Source>> {
+    let (name, schema) = (&*checked.name, Arc::clone(&checked.schema));
+    checked.connector.build(SourceRequest { pipeline, name, schema, mode, late_columns: checked.late_columns })
 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use arrow_schema::Schema;
 use wasmill_engine::{Input, Mode};
 
-use super::connect::{sink_in_words, source_in_words};
 use super::{DEAD_LETTERS, default_lanes, state_of};
 use crate::check::{Checked, CheckedStage, SourceColumns};
 use crate::spec::Written;
@@ -23,7 +22,7 @@ pub fn show(checked: &Checked) -> String {
     line(&mut text, 1, &format!("epochs   {}", epochs(checked)));
     line(&mut text, 1, &format!("state    {}", state_of(&checked.state, &checked.name).display()));
     for source in &checked.sources {
-        line(&mut text, 0, &format!("source {} ({})", source.name, source_in_words(&source.kind)));
+        line(&mut text, 0, &format!("source {} ({})", source.name, source.connector.describe()));
         let why = match source.columns {
             SourceColumns::Declared(_) => "as the file declares them",
             SourceColumns::Needed(_) => "what its stages need",
@@ -33,12 +32,12 @@ pub fn show(checked: &Checked) -> String {
     }
     checked.stages.iter().for_each(|stage| show_stage(&mut text, checked, stage));
     for sink in &checked.sinks {
-        line(&mut text, 0, &format!("sink {} ({})", sink.name, sink_in_words(&sink.kind)));
+        line(&mut text, 0, &format!("sink {} ({})", sink.name, sink.connector.describe()));
         line(&mut text, 1, &format!("from     {}", inputs(checked, &sink.inputs)));
         line(&mut text, 1, &format!("writes   {} columns: {}", sink.schema.fields().len(), columns(&sink.schema)));
     }
     match &checked.dead_letters {
-        Some(kind) => line(&mut text, 0, &format!("{DEAD_LETTERS} ({})", sink_in_words(kind))),
+        Some(sink) => line(&mut text, 0, &format!("{DEAD_LETTERS} ({})", sink.describe())),
         None => line(&mut text, 0, "no dead letters: the first reject stops the pipeline"),
     }
     text

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use wasmill_connect::examine::{Finding, folder_to_write};
 use wasmill_engine::{LocalState, Result, StateStore};
-use wasmill_objects::{S3State, S3Uri};
+use wasmill_objects::{S3Config, S3Uri, Use, examine as examine_bucket, open_state as open_bucket_state};
 
 /// Where the state of a pipeline lies: the place of all states, then the pipeline's name.
 pub fn state_of(states: &Path, pipeline: &str) -> PathBuf {
@@ -16,7 +17,7 @@ pub fn state_of(states: &Path, pipeline: &str) -> PathBuf {
 /// Another process has the folder, or the place can't be used.
 pub fn open_state(states: &Path, pipeline: &str) -> Result<Box<dyn StateStore>> {
     Ok(match in_bucket(states) {
-        Some(states) => Box::new(S3State::open(states, pipeline)?),
+        Some(states) => open_bucket_state(states, pipeline)?,
         None => Box::new(LocalState::open(states, pipeline)?),
     })
 }
@@ -27,12 +28,20 @@ pub fn open_state(states: &Path, pipeline: &str) -> Result<Box<dyn StateStore>> 
 /// The place can't be used.
 pub fn look_at_state(states: &Path, pipeline: &str) -> Result<Option<Box<dyn StateStore>>> {
     Ok(match in_bucket(states) {
-        Some(states) => Some(Box::new(S3State::open(states, pipeline)?)),
+        Some(states) => Some(open_bucket_state(states, pipeline)?),
         None => LocalState::look(states, pipeline).map(|state| Box::new(state) as _),
     })
 }
 
+/// Looks at the place of a pipeline's state, which lies among others. Changes nothing.
+pub(super) fn examine_state(states: &Path, state: &Path) -> Vec<Finding> {
+    match in_bucket(states) {
+        Some(_) => examine_bucket(&state.to_string_lossy(), &S3Config::default(), Use::Write),
+        None => folder_to_write(state),
+    }
+}
+
 /// The address of states that lie in a bucket.
-pub(super) fn in_bucket(states: &Path) -> Option<&str> {
+fn in_bucket(states: &Path) -> Option<&str> {
     states.to_str().filter(|states| S3Uri::is_one(states))
 }

@@ -11,7 +11,7 @@ use super::{DeadLettersSpec, Period, SinkSpec, SourceSpec, StageSpec};
 ///
 /// Paths are relative to the working directory. Any value may hold `${env:NAME}` and `${file:path}`; what they stand for never shows in
 /// plans, logs or errors. `--set sources.pins.files.path=…` overrides any value on the command line.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Wasmill pipeline")]
 pub struct PipelineSpec {

@@ -1,0 +1,73 @@
+//! What is known of a source's columns before and while it is read.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_schema::Field;
+use wasmill_engine::Error;
+
+/// What to do about a column that comes up in a file and was not asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LateColumns {
+    /// Nothing: what to read was said.
+    #[default]
+    Ignore,
+    /// Leave it out, and report it with the number of its records.
+    Report,
+    /// Fail with [`NewColumns`], before a record that has it is returned.
+    Fail,
+}
+
+/// The cause of an error: columns that the source was not asked for have come up. Nothing that has them was read.
+#[derive(Debug)]
+pub struct NewColumns {
+    /// The source.
+    pub source: Arc<str>,
+    /// The file in which they came up first.
+    pub file: String,
+    /// The columns, nullable, with the types that their first values show.
+    pub fields: Vec<Field>,
+}
+
+impl NewColumns {
+    /// The cause of an error, if it is this one.
+    pub fn of(error: &Error) -> Option<&Self> {
+        std::error::Error::source(error)?.downcast_ref()
+    }
+}
+
+impl fmt::Display for NewColumns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.fields.iter().map(|field| field.name().as_str()).collect();
+        write!(f, "new columns in {}: {}", self.file, names.join(", "))
+    }
+}
+
+impl std::error::Error for NewColumns {}
+
+/// What a look at some files found.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The names of all columns that were seen, those of folders included.
+    pub columns: Vec<String>,
+    /// No other column can come up: every file says which ones it has, and all of them were looked at.
+    pub is_complete: bool,
+    /// How many records of files that say nothing themselves were looked at.
+    pub records: usize,
+    /// A column of those records that holds arrays of objects: perhaps these are the records that are meant.
+    pub wrapped: Option<String>,
+    /// A file whose header names a column twice, and that column.
+    pub doubled: Option<(PathBuf, String)>,
+}
+
+impl Survey {
+    /// Adds the names of columns that were seen.
+    pub fn add(&mut self, names: impl IntoIterator<Item = String>) {
+        for name in names {
+            if !self.columns.contains(&name) {
+                self.columns.push(name);
+            }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What a connector tells the rest of Wasmill about itself: the one way in which the command line knows it.
+//!
+//! A connector is a crate with a constant of type [`Connector`]. Its parts are the configurations of a source and of a sink, which implement
+//! [`SourceConnector`] and [`SinkConnector`]. The pipeline file's schema, the reference, the check, the plan, `doctor` and `list` are made from these.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_schema::{Field, Schema as ArrowSchema, SchemaRef};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use wasmill_engine::{Depot, LocalDepot, Mode, Result, Sink, Source};
+
+use crate::columns::{LateColumns, Survey};
+use crate::examine::Finding;
+
+/// A connector: its name in pipeline files, and what it can be there.
+#[derive(Debug)]
+pub struct Connector {
+    /// The key in pipeline files: `kafka`.
+    pub name: &'static str,
+    /// It as a source, if it can be one.
+    pub source: Option<SourceEntry>,
+    /// It as a sink, if it can be one.
+    pub sink: Option<SinkEntry>,
+}
+
+/// What people read of a key: its line in a pipeline file, and a sentence.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// The smallest line that works: `kafka: { brokers: "b1:9092", topics: [pin] }`.
+    pub example: &'static str,
+    /// What it does: `Reads topics of Apache Kafka: JSON, or values as they are.`
+    pub summary: &'static str,
+}
+
+/// A connector as a source.
+#[derive(Debug)]
+pub struct SourceEntry {
+    /// What people read of it.
+    pub usage: Usage,
+    /// The JSON Schema of its configuration.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Reads its configuration.
+    pub read: fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Arc<dyn SourceConnector>, erased_serde::Error>,
+}
+
+/// A connector as a sink.
+#[derive(Debug)]
+pub struct SinkEntry {
+    /// What people read of it.
+    pub usage: Usage,
+    /// The JSON Schema of its configuration.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Reads its configuration.
+    pub read: fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Arc<dyn SinkConnector>, erased_serde::Error>,
+    /// Whether dead letters may go there.
+    pub dead_letters: DeadLetters,
+}
+
+/// Whether a sink takes dead letters.
+#[derive(Debug, Clone, Copy)]
+pub enum DeadLetters {
+    /// It does, and what people read of it there.
+    Taken(Usage),
+    /// It can't: a sentence that says why.
+    Refused(&'static str),
+}
+
+impl Connector {
+    /// A connector that can be nothing yet.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, source: None, sink: None }
+    }
+
+    /// The same, which can be a source with the configuration `C`.
+    #[must_use]
+    pub const fn with_source<C: SourceConnector + DeserializeOwned + JsonSchema + 'static>(mut self, usage: Usage) -> Self {
+        self.source = Some(SourceEntry {
+            usage,
+            schema: |generator| generator.subschema_for::<Option<C>>(),
+            read: |node| Ok(Arc::new(erased_serde::deserialize::<C>(node)?)),
+        });
+        self
+    }
+
+    /// The same, which can be a sink with the configuration `C`.
+    #[must_use]
+    pub const fn with_sink<C: SinkConnector + DeserializeOwned + JsonSchema + 'static>(
+        mut self,
+        usage: Usage,
+        dead_letters: DeadLetters,
+    ) -> Self {
+        self.sink = Some(SinkEntry {
+            usage,
+            schema: |generator| generator.subschema_for::<Option<C>>(),
+            read: |node| Ok(Arc::new(erased_serde::deserialize::<C>(node)?)),
+            dead_letters,
+        });
+        self
+    }
+}
+
+/// Which columns a pipeline wants of a source.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceColumns {
+    /// The file lists them.
+    Declared(SchemaRef),
+    /// Only stages read it: the union of what they need.
+    Needed(SchemaRef),
+    /// A sink takes all that there is: a sample shows what. Those that stages need have the types that they need.
+    Sampled {
+        /// What stages need.
+        needed: SchemaRef,
+    },
+}
+
+/// What a source is built for.
+#[derive(Debug, Clone)]
+pub struct SourceRequest<'a> {
+    /// The name of the pipeline.
+    pub pipeline: &'a str,
+    /// The name of the source in it.
+    pub name: &'a str,
+    /// Every column that its batches have, reserved `_source.` columns included.
+    pub schema: SchemaRef,
+    /// Whether the run ends with its input.
+    pub mode: Mode,
+    /// What to do about columns that come up and are not among these.
+    pub late_columns: LateColumns,
+}
+
+/// The configuration of a source.
+pub trait SourceConnector: Any + fmt::Debug + Send + Sync {
+    /// The connector and what it reads, in words and without secrets: `kafka pin of b1:9092`.
+    fn describe(&self) -> String;
+
+    /// The columns that it has, where that is certain or has to be found out because nobody else says it; `None`: it gives what is asked of it.
+    ///
+    /// # Errors
+    /// Configuration: nothing says which columns there are. Environment: what is read can't be reached.
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>>;
+
+    /// Which columns it has, as far as a quick look tells; `None` where it does not.
+    ///
+    /// # Errors
+    /// Environment: what is read can't be reached.
+    fn survey(&self) -> Result<Option<Survey>> {
+        Ok(None)
+    }
+
+    /// Whether its columns come from a sample of its records where nobody says them.
+    fn is_sampled(&self) -> bool {
+        false
+    }
+
+    /// Whether it never ends, also in a batch, and what bounds it: the key that does.
+    fn endless(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The columns that tell a record's place in a log of topics, partitions and offsets, if its records have one.
+    fn place_columns(&self) -> Vec<Field> {
+        Vec::new()
+    }
+
+    /// The source. Touches nothing yet.
+    ///
+    /// # Errors
+    /// Configuration: bad options, or columns that it can't give.
+    fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>>;
+
+    /// Looks at what it reads, without changing anything.
+    fn examine(&self) -> Vec<Finding>;
+}
+
+/// What a sink does with what is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// It adds to it.
+    Append,
+    /// It replaces it, once, at the end of a run.
+    Overwrite,
+    /// It shows rows, and nothing is kept.
+    Show,
+}
+
+/// How often a row ends in a sink whatever happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Once.
+    ExactlyOnce,
+    /// Once, and more than once after a crash.
+    AtLeastOnce,
+}
+
+/// The configuration of a sink.
+pub trait SinkConnector: Any + fmt::Debug + Send + Sync {
+    /// The connector and where it writes, in words and without secrets: `delta out/pin_table`.
+    fn describe(&self) -> String;
+
+    /// Where it writes; `None` where two sinks may write.
+    fn place(&self) -> Option<&str> {
+        None
+    }
+
+    /// What it does with what is there already.
+    fn writes(&self) -> Writes {
+        Writes::Append
+    }
+
+    /// What it can hold.
+    fn delivery(&self) -> Delivery {
+        Delivery::ExactlyOnce
+    }
+
+    /// Whether columns that come up later are added to what is there.
+    fn adds_columns(&self) -> bool {
+        false
+    }
+
+    /// Whether it writes a source's records one by one by their places in it, so that nothing may stand between them.
+    fn wants_places(&self) -> bool {
+        false
+    }
+
+    /// How these columns differ from those of a table that is there already.
+    ///
+    /// # Errors
+    /// Configuration: bad options, or columns that it can't hold. Environment: the table can't be reached.
+    fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>>;
+
+    /// What to do about such differences.
+    fn remedy(&self) -> &'static str {
+        "write into another table, or change this one"
+    }
+
+    /// The sink for these columns. What has to wait for its commit in files does so in the depot of the pipeline's state.
+    ///
+    /// # Errors
+    /// As [`Self::differences`].
+    fn build(&self, schema: &ArrowSchema, depot: &Arc<dyn Depot>) -> Result<Arc<dyn Sink>>;
+
+    /// The sink for a command that only moves its token and commits what was prepared. `None`: it has no token and nothing that could wait.
+    ///
+    /// # Errors
+    /// Configuration: bad options.
+    fn build_without_columns(&self, depot: &Arc<dyn Depot>) -> Result<Option<Arc<dyn Sink>>>;
+
+    /// Looks at where it writes, without changing anything.
+    fn examine(&self) -> Vec<Finding>;
+}
+
+/// A depot for sinks that are built only to be checked, and never write.
+pub fn no_depot() -> Arc<dyn Depot> {
+    Arc::new(LocalDepot::new(""))
+}
+
+/// What a look at a source finds that answers, lets us in and can be read: its columns.
+pub fn examine_columns(place: &str, found: Result<SchemaRef>) -> Vec<Finding> {
+    vec![match found {
+        Ok(schema) => Finding::Good(format!("{place} can be read: {} columns", schema.fields().len())),
+        Err(error) => Finding::Bad(error),
+    }]
+}
+
+/// The columns of records of which a check reads none: certain for raw values, and otherwise what is asked.
+///
+/// # Errors
+/// Configuration: a sink takes all columns, and nothing says which there are.
+pub fn columns_of_records(known: Option<SchemaRef>, wanted: &SourceColumns, connector: &str) -> Result<Option<SchemaRef>> {
+    match (known, wanted) {
+        (None, SourceColumns::Sampled { .. }) => {
+            Err(wasmill_engine::Error::configuration("a sink takes all columns of these records, and nothing says which they have")
+                .hint(format!("list them: `schema: {{ index: int64, title: text }}`, beside `{connector}`")))
+        }
+        (known, _) => Ok(known),
+    }
+}
+
+/// The columns of a table or query that says itself which it has.
+///
+/// # Errors
+/// Environment: it can't be reached.
+pub fn columns_of_table(wanted: &SourceColumns, infer: impl FnOnce() -> Result<SchemaRef>) -> Result<Option<SchemaRef>> {
+    match wanted {
+        SourceColumns::Declared(_) => Ok(None),
+        SourceColumns::Sampled { .. } | SourceColumns::Needed(_) => infer().map(Some),
+    }
+}

@@ -1,0 +1,41 @@
+//! The sink `delta`: rows into a Delta table, exactly once; the source `delta`; and what commands do with tables.
+//!
+//! A lane writes Parquet files where no reader sees them: into a hidden folder of the table, or as uploads that are not completed. A
+//! commit moves them to their place and then puts one entry into the table's log, which adds the files and sets the sink's token together. Whoever puts an entry for a version
+//! first has it; everyone else reads the log again and decides anew, so that two processes can't both commit an epoch.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod address;
+mod commit;
+mod config;
+mod connector;
+mod convert;
+mod data_file;
+mod diff;
+mod evolution;
+mod examine;
+mod log;
+mod place;
+mod prepared;
+mod properties;
+mod rows;
+mod schema;
+mod sink;
+mod source;
+mod staging;
+mod state;
+mod stats;
+mod text;
+mod upkeep;
+mod writer;
+
+pub use address::TableAddress;
+pub use config::{DeltaCompression, DeltaConfig, SchemaEvolution, WriteMode};
+pub use connector::CONNECTOR;
+pub use diff::{Cell, ChangedRow, ColumnDifference, DiffOptions, Difference, Side, diff};
+pub use examine::examine;
+pub use schema::SchemaDifference;
+pub use sink::{DeltaSink, check_schema};
+pub use source::{DeltaSource, DeltaSourceConfig, OnChange, infer_schema};
+pub use upkeep::{HistoryEntry, LEAST_KEEP, OptimizeOptions, Optimized, VacuumOptions, Vacuumed, history, optimize, vacuum};

@@ -1,0 +1,36 @@
+//! What Wasmill knows of the connector `emulator`.
+
+use arrow_schema::SchemaRef;
+use wasmill_connect::examine::Finding;
+use wasmill_connect::registry::{Connector, SourceColumns, SourceConnector, SourceRequest, Usage};
+use wasmill_engine::{Result, Source};
+
+use crate::{EmulatorConfig, EmulatorSource};
+
+/// The rows of a Pinterest data pipeline, made up.
+pub const CONNECTOR: Connector = Connector::new("emulator").with_source::<EmulatorConfig>(Usage {
+    example: "emulator: { table: pin, rows: 1000 }",
+    summary: "Makes the rows of a Pinterest table, with their dirt.",
+});
+
+impl SourceConnector for EmulatorConfig {
+    fn describe(&self) -> String {
+        format!("emulator of the table {}", self.table.name())
+    }
+
+    fn columns(&self, _: &SourceColumns) -> Result<Option<SchemaRef>> {
+        Ok(Some(self.table.schema()))
+    }
+
+    fn endless(&self) -> Option<&'static str> {
+        self.rows.is_none().then_some("rows")
+    }
+
+    fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {
+        Ok(Box::new(EmulatorSource::new(request.name, self, request.schema, request.mode)?))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        vec![Finding::Good("makes its rows itself".to_owned())]
+    }
+}

@@ -1,0 +1,30 @@
+//! Emulator: posts, places and users as a Pinterest data pipeline sees them, made up row by row from a seed.
+//!
+//! * [`EmulatorConfig`] is what a pipeline says under `emulator:`.
+//! * [`Generator`] makes row `n` of a table as JSON: a pure function, so any part can be made without the rest.
+//! * [`EmulatorSource`] gives them to a pipeline, decoded like any other JSON, with the bytes kept for dead letters.
+//! * [`emulate`] writes the same rows to files or to a console.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod config;
+mod connector;
+mod names;
+mod pace;
+mod people;
+mod pin;
+mod random;
+mod rows;
+mod source;
+mod text;
+mod words;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{Dirt, DirtShares, EmulatorConfig, Level, Shares, Table};
+pub use connector::CONNECTOR;
+pub use rows::Generator;
+pub use source::{EmulatorSource, PARTITION_COLUMN, POSITION_COLUMN};
+pub use write::{Destination, Emulated, Emulation, emulate};

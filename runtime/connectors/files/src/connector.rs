@@ -1,0 +1,97 @@
+//! What Wasmill knows of the connector `files`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+use wasmill_connect::Survey;
+use wasmill_connect::examine::{Finding, folder_to_write};
+use wasmill_connect::registry::{Connector, DeadLetters, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage};
+use wasmill_engine::{Class, Depot, Result, Sink, Source};
+use wasmill_formats::Format;
+
+use crate::{FilesConfig, FilesSink, FilesSinkConfig, FilesSource, examine_source, infer_schema, survey};
+
+/// Files on a disk.
+pub const CONNECTOR: Connector = Connector::new("files")
+    .with_source::<FilesConfig>(Usage {
+        example: r#"files: { path: "data/pin/*.jsonl" }"#,
+        summary: "Reads files: JSON lines, JSON arrays, CSV or Parquet, plain or compressed.",
+    })
+    .with_sink::<FilesSinkConfig>(
+        Usage { example: "files: { path: out/pins, format: parquet }", summary: "Writes files: JSON lines, CSV or Parquet." },
+        DeadLetters::Taken(Usage {
+            example: "files: { path: out/dead_letters, format: jsonl }",
+            summary: "Writes files: JSON lines, CSV or Parquet.",
+        }),
+    );
+
+impl SourceConnector for FilesConfig {
+    fn describe(&self) -> String {
+        format!("files {}", self.path.all().join(", "))
+    }
+
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
+        match wanted {
+            SourceColumns::Declared(_) => Ok(None),
+            SourceColumns::Sampled { .. } => infer_schema(self).map(Some),
+            SourceColumns::Needed(_) => {
+                let options = self.reading();
+                let format = |path: &String| options.format_of(Path::new(path)).ok();
+                let formats: Vec<Option<Format>> = self.path.all().iter().map(format).collect();
+                // Parquet and CSV say which columns they have.
+                let is_certain = formats.iter().all(|format| matches!(format, Some(Format::Parquet | Format::Csv)));
+                match infer_schema(self) {
+                    _ if !is_certain => Ok(None),
+                    Ok(schema) => Ok(Some(schema)),
+                    // No files yet: nothing to compare with.
+                    Err(error) if error.class() == Class::Configuration => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    fn survey(&self) -> Result<Option<Survey>> {
+        survey(self)
+    }
+
+    fn is_sampled(&self) -> bool {
+        true
+    }
+
+    fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {
+        let source = FilesSource::new(request.name, self.clone(), request.schema, request.mode)?;
+        Ok(Box::new(source.with_late_columns(request.late_columns, request.mode)))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        examine_source(self)
+    }
+}
+
+impl SinkConnector for FilesSinkConfig {
+    fn describe(&self) -> String {
+        format!("files {}", self.path)
+    }
+
+    fn place(&self) -> Option<&str> {
+        Some(&self.path)
+    }
+
+    fn differences(&self, _: &SchemaRef) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn build(&self, schema: &Schema, _: &Arc<dyn Depot>) -> Result<Arc<dyn Sink>> {
+        Ok(Arc::new(FilesSink::new(self.clone(), schema)?))
+    }
+
+    fn build_without_columns(&self, _: &Arc<dyn Depot>) -> Result<Option<Arc<dyn Sink>>> {
+        Ok(Some(Arc::new(FilesSink::without_columns(self.clone())?)))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        folder_to_write(Path::new(&self.path))
+    }
+}

@@ -1,0 +1,94 @@
+//! The configuration of a files sink.
+
+use bytesize::ByteSize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wasmill_engine::{Error, Result};
+
+use wasmill_formats::{Compression, SinkFormat};
+
+/// Writes files into a folder. A file appears whole and keeps its name; its rows are those of one lane and one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilesSinkConfig {
+    /// `path: out/dead_letters`
+    ///
+    /// The folder, relative to the working directory. It is created by the first rows; a hidden folder `.wasmill` in it
+    /// holds what is not committed yet.
+    pub path: String,
+    /// `format: jsonl`
+    ///
+    /// `jsonl` (one JSON object a line), `csv` (with a header row) or `parquet`.
+    pub format: SinkFormat,
+    /// `compression: none`
+    ///
+    /// `none`, `gzip` or `zstd` for the whole file. Parquet files are compressed inside and take `none`.
+    #[serde(default)]
+    pub compression: Compression,
+    /// `target_file_size: 256MiB`
+    ///
+    /// Begins a new file when the current one has grown to about this size. An epoch always ends its files, so they may be smaller.
+    #[serde(default = "default_target_file_size")]
+    #[schemars(with = "String")]
+    pub target_file_size: ByteSize,
+}
+
+fn default_target_file_size() -> ByteSize {
+    ByteSize::mib(256)
+}
+
+impl FilesSinkConfig {
+    /// The configuration that has nothing but a folder and a format.
+    pub fn new(path: impl Into<String>, format: SinkFormat) -> Self {
+        Self { path: path.into(), format, compression: Compression::None, target_file_size: default_target_file_size() }
+    }
+
+    /// What is wrong with the values, apart from any schema.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.path.is_empty() {
+            return Err(Error::configuration("`path` is empty").hint("name a folder, as in `path: out/rows`"));
+        }
+        if self.path.contains("://") {
+            return Err(Error::configuration(format!("`path: {}` is no path of a folder", self.path)).hint("this sink writes local files"));
+        }
+        if self.format == SinkFormat::Parquet && self.compression != Compression::None {
+            return Err(Error::configuration("Parquet files are compressed inside").hint("leave `compression` out"));
+        }
+        if self.target_file_size < ByteSize::kib(4) {
+            return Err(
+                Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size)).hint("use at least 4KiB")
+            );
+        }
+        Ok(())
+    }
+
+    /// What a file's name ends with, dot included.
+    pub(crate) fn extension(&self) -> String {
+        format!(".{}{}", self.format.format().extension(), self.compression.suffix())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_and_a_format_do() {
+        let config: FilesSinkConfig = serde_json::from_str(r#"{"path": "out", "format": "jsonl"}"#).unwrap();
+        assert_eq!(config, FilesSinkConfig::new("out", SinkFormat::Jsonl));
+        let gzip: FilesSinkConfig = serde_json::from_str(r#"{"path": "out", "format": "csv", "compression": "gzip"}"#).unwrap();
+        assert_eq!(gzip.extension(), ".csv.gz");
+        assert!(serde_json::from_str::<FilesSinkConfig>(r#"{"path": "out", "format": "json"}"#).is_err());
+        let parquet = FilesSinkConfig { compression: Compression::Zstd, ..FilesSinkConfig::new("out", SinkFormat::Parquet) };
+        assert!(parquet.check().is_err());
+    }
+
+    #[test]
+    fn every_field_opens_with_its_own_line() {
+        let schema = serde_json::to_value(schemars::schema_for!(FilesSinkConfig)).unwrap();
+        for (name, field) in schema["properties"].as_object().unwrap() {
+            let described = field["description"].as_str().unwrap_or_default();
+            assert!(described.starts_with(&format!("`{name}: ")), "{name}: {described}");
+        }
+    }
+}

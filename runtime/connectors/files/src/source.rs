@@ -1,0 +1,144 @@
+//! The source `files`: records of files that match a path, read once, or followed as they come and grow.
+//!
+//! # Splits
+//! A plain file of JSON lines (or of CSV that says `splittable: true`) is cut at every 16 MiB; a split owns the records that *start* in
+//! its range, and is named `path@start`. Parquet is cut by row groups, `path@group0`. Everything else is one split, `path@all`. Names are stable for ever: they stand in checkpoints.
+//!
+//! # What a checkpoint knows of a file
+//! How far it was read, its size and a digest of its first 4 KiB; of one that was read up, this is a record of 51 bytes beside the checkpoints. A file
+//! that changed since stops the run. What may happen to a file
+//! that is read by lines is that it grows: the new lines are read by the next run (batch) or at once (stream). A batch takes a last line
+//! without a line feed as whole; if more bytes are glued to it later, that counts as changed. A stream waits for the line feed.
+//! Times of modification are not looked at, and a change behind the first 4 KiB that keeps the size is not noticed.
+
+mod columns;
+pub(crate) mod listing;
+mod record;
+mod splits;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_schema::SchemaRef;
+use wasmill_connect::LateColumns;
+use wasmill_engine::{
+    Discovery, Mode, Progress, RecordForm, Result, Retired, Source, Split, SplitId, SplitOpener, SplitReader, SplitState,
+};
+use wasmill_formats::reading::without_reading;
+use wasmill_reading::{Late, Position, ReadContext, check_requested, open_local};
+
+pub use self::columns::{infer_schema, survey};
+use crate::config::FilesConfig;
+
+/// A source of files.
+pub struct FilesSource {
+    config: FilesConfig,
+    context: Arc<ReadContext>,
+    /// How long a stream waits before it looks for new files again.
+    follow: Duration,
+    known: HashMap<PathBuf, splits::Known>,
+    /// Files that earlier runs have begun and this run has not found yet.
+    missing: BTreeMap<PathBuf, splits::Entries>,
+    /// What earlier runs have read and the checkpoint does not name any more.
+    retired: Option<Retired>,
+    found: splits::Found,
+    looked: Option<Instant>,
+}
+
+impl FilesSource {
+    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included.
+    ///
+    /// # Errors
+    /// Configuration: bad options, or a requested type that files can't give.
+    pub fn new(name: &str, config: FilesConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
+        config.check()?;
+        check_requested(&requested)?;
+        let follow = config.follow_interval()?;
+        let context = Arc::new(ReadContext::new(name, config.reading(), requested, mode));
+        Ok(Self {
+            config,
+            context,
+            follow,
+            known: HashMap::new(),
+            missing: BTreeMap::new(),
+            retired: None,
+            found: splits::Found::default(),
+            looked: None,
+        })
+    }
+
+    /// The same, with something to do about columns that come up and were not asked for.
+    #[must_use]
+    pub fn with_late_columns(mut self, late: LateColumns, mode: Mode) -> Self {
+        if let Some(context) = Arc::get_mut(&mut self.context) {
+            context.late = Late::new(late, mode);
+        }
+        self
+    }
+}
+
+impl Source for FilesSource {
+    fn schema(&self) -> SchemaRef {
+        without_reading(&self.context.schema)
+    }
+
+    fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
+        let first = self.looked.is_none();
+        let batch = self.context.mode == Mode::Batch;
+        if !first && (batch || self.looked.is_some_and(|looked| looked.elapsed() < self.follow)) {
+            return Ok(Discovery { splits: Vec::new(), complete: batch });
+        }
+        let paths = listing::list(&self.config, first && batch)?;
+        if first {
+            self.missing = splits::by_file(restored)?;
+        }
+        for path in paths {
+            let begun = splits::Begun { entries: self.missing.remove(&path).unwrap_or_default(), retired: self.retired.as_ref() };
+            splits::of_file(&self.context, &path, &begun, &mut self.known, &mut self.found)?;
+        }
+        for (path, begun) in &self.missing {
+            splits::check_vanished(path, begun)?;
+        }
+        self.looked = Some(Instant::now());
+        Ok(Discovery { splits: std::mem::take(&mut self.found.splits), complete: batch })
+    }
+
+    fn known_bytes(&self) -> Option<u64> {
+        Some(self.found.bytes)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.context.notes()
+    }
+
+    fn record_form(&self) -> Option<RecordForm> {
+        Some(record::FORM)
+    }
+
+    fn retire(&self, id: &SplitId, state: &SplitState, records: &mut Vec<u8>) -> Result<bool> {
+        let (_, part) = splits::parse_name(id)?;
+        record::add(id, part, state, records).map_err(|error| error.at(format!("split {id}")))
+    }
+
+    fn restore(&mut self, retired: Retired) {
+        self.retired = Some(retired);
+    }
+
+    fn opener(&self) -> Arc<dyn SplitOpener> {
+        Arc::new(Opener(Arc::clone(&self.context)))
+    }
+}
+
+struct Opener(Arc<ReadContext>);
+
+impl SplitOpener for Opener {
+    fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
+        let open = || {
+            let (path, part) = splits::parse_name(&split.id)?;
+            open_local(&self.0, &path, part, Position::from_value(&split.position)?)
+        };
+        open().map_err(|error| error.at(format!("split {}", split.id)))
+    }
+}

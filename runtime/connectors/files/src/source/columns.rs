@@ -1,0 +1,54 @@
+//! Which columns files have, told by a look at them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow_schema::SchemaRef;
+use wasmill_connect::Survey;
+use wasmill_engine::{Error, Result};
+use wasmill_reading::{Content, infer_from, survey_of};
+
+use super::listing;
+use crate::config::FilesConfig;
+
+/// At most so many files are looked at: the first ones and the last ones, in the order of their names.
+const MOST_FILES: usize = 100;
+
+/// The columns of the files that a configuration names, as [`infer_from`] tells them.
+///
+/// # Errors
+/// Configuration: no file matches, or no record can be read. Environment: a file can't be read.
+pub fn infer_schema(config: &FilesConfig) -> Result<SchemaRef> {
+    config.check()?;
+    let paths = listing::list(config, false)?;
+    if let (true, Some(folder)) = (paths.is_empty(), config.path.all().iter().find(|path| Path::new(path).is_dir()))
+        && let Some(hint) = listing::no_match(folder).hint_text()
+    {
+        let names = config.path.all().join(", ");
+        return Err(Error::configuration(format!("the columns can't be told: no file matches {names}")).hint(hint));
+    }
+    infer_from(&config.reading(), paths.into_iter().map(open))
+}
+
+/// Which columns files have, as far as a look at some of them tells. `None`: there are no files, or nothing is in them.
+///
+/// # Errors
+/// Configuration: a bad pattern. Environment: a file can't be read.
+pub fn survey(config: &FilesConfig) -> Result<Option<Survey>> {
+    config.check()?;
+    let mut paths = listing::list(config, false)?;
+    let is_all = paths.len() <= MOST_FILES;
+    if !is_all {
+        let last = paths.split_off(paths.len() - MOST_FILES / 2);
+        paths.truncate(MOST_FILES / 2);
+        paths.extend(last);
+    }
+    survey_of(&config.reading(), paths.into_iter().map(open), is_all)
+}
+
+fn open(path: PathBuf) -> Result<(PathBuf, Content)> {
+    match File::open(&path) {
+        Ok(file) => Ok((path, Content::File(file))),
+        Err(error) => Err(Error::io(format_args!("read {}", path.display()), error)),
+    }
+}

@@ -1,0 +1,333 @@
+//! Cuts files into splits, and goes on with those that an earlier run began.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use wasmill_engine::{Error, Mode, Progress, Result, Retired, Split};
+
+use wasmill_reading::damage::damage;
+use wasmill_reading::naming::{name_of, path_of};
+use wasmill_reading::{
+    Content, HEAD_BYTES, Identity, OnBadFile, Part, Position, ReadContext, SPLIT_BYTES, changed, check_kind, row_groups,
+};
+
+use super::record;
+use wasmill_formats::{Compression, Format};
+
+/// What looks have found in this run.
+#[derive(Default)]
+pub struct Found {
+    /// What is to be read, until it is taken.
+    pub splits: Vec<Split>,
+    /// How many bytes there were to read when they were found, counted as readers count them: before decompression, and
+    /// only the columns that are read.
+    pub bytes: u64,
+}
+
+impl Found {
+    fn push(&mut self, split: Split, bytes: u64) {
+        self.splits.push(split);
+        self.bytes += bytes;
+    }
+}
+
+/// A file that has been looked at in this run.
+pub struct Known {
+    /// As it was at the last look that found new splits.
+    identity: Identity,
+    /// Its size at the last look.
+    size: u64,
+    /// Where the next split begins, once the file is so long; `None`: it is not read by lines.
+    next: Option<u64>,
+}
+
+/// The entries of one file in a checkpoint: positions of splits, and whether they were done.
+pub type Entries = BTreeMap<Part, (Position, bool)>;
+
+/// The splits of one file that were begun: by their entries, or by the records of those that have none any more.
+pub struct Begun<'a> {
+    pub entries: Entries,
+    pub retired: Option<&'a Retired>,
+}
+
+/// The name of a split. Each ends in its part, so that no file's name can look like another's split.
+pub fn name(path: &Path, part: Part) -> String {
+    match part {
+        Part::Whole => format!("{}@all", name_of(path)),
+        Part::From(start) => format!("{}@{start}", name_of(path)),
+        Part::RowGroup(group) => format!("{}@group{group}", name_of(path)),
+    }
+}
+
+/// The file and the part that a split's name names.
+///
+/// # Errors
+/// Environment: it is not a name of ours.
+pub fn parse_name(name: &str) -> Result<(PathBuf, Part)> {
+    let part = |part: &str| match part.strip_prefix("group") {
+        _ if part == "all" => Some(Part::Whole),
+        Some(group) => Some(Part::RowGroup(group.parse().ok()?)),
+        None => Some(Part::From(part.parse().ok()?)),
+    };
+    name.rsplit_once('@').and_then(|(path, suffix)| Some((path_of(path), part(suffix)?))).ok_or_else(|| {
+        Error::environment(format!("{name:?} in the checkpoint is not a split of files"))
+            .hint("has the source been replaced by one of another kind?")
+    })
+}
+
+/// A checkpoint's splits by file.
+///
+/// # Errors
+/// Environment: the checkpoint is of another source.
+pub fn by_file(progress: &Progress) -> Result<BTreeMap<PathBuf, Entries>> {
+    let mut files: BTreeMap<PathBuf, Entries> = BTreeMap::new();
+    for (id, state) in progress {
+        let (path, part) = parse_name(id)?;
+        let position = Position::from_value(&state.position).map_err(|error| error.at(format!("split {id}")))?;
+        files.entry(path).or_default().insert(part, (position, state.done));
+    }
+    Ok(files)
+}
+
+/// Adds the splits of a file that are to be read and have not been handed out in this run.
+pub fn of_file(
+    context: &ReadContext,
+    path: &Path,
+    begun: &Begun<'_>,
+    known: &mut HashMap<PathBuf, Known>,
+    found: &mut Found,
+) -> Result<()> {
+    let next = match known.get_mut(path) {
+        Some(known) => {
+            let size = std::fs::metadata(path).map_err(|error| Error::io(format_args!("read {}", path.display()), error))?.len();
+            let Some(next) = known.next else {
+                return unchanged_size(path, size, known.identity.size);
+            };
+            if size < known.identity.size {
+                return Err(changed(path, &format!("it had {} bytes and has {size}", known.identity.size)));
+            }
+            // What the last split has grown by; the splits behind it are counted when they are cut.
+            found.bytes += size.min(next).saturating_sub(known.size);
+            known.size = size;
+            if size <= next {
+                return Ok(());
+            }
+            next
+        }
+        None => 0,
+    };
+    let (file, identity) = Identity::open(path)?;
+    if let Some(known) = known.get(path)
+        && !known.identity.is_start_of(&file, path)?
+    {
+        return Err(changed(path, "its beginning is another"));
+    }
+    let cut = Cut { context, path, file: &file, identity: &identity, begun };
+    let next = match cut.way(next)? {
+        Way::None => return Ok(()),
+        Way::Lines => Some(cut.by_lines(next, found)?),
+        Way::Whole => {
+            cut.whole_or_groups(found)?;
+            None
+        }
+    };
+    known.insert(path.to_owned(), Known { size: identity.size, identity, next });
+    Ok(())
+}
+
+fn unchanged_size(path: &Path, size: u64, before: u64) -> Result<()> {
+    if size == before {
+        return Ok(());
+    }
+    Err(changed(path, &format!("it had {before} bytes and has {size}, and only plain files that are read by lines may grow")))
+}
+
+/// A file that a checkpoint knows and that is no longer there.
+pub fn check_vanished(path: &Path, begun: &Entries) -> Result<()> {
+    for (part, (position, done)) in begun {
+        // A followed file is never done, but may have been read to its end.
+        let read_up = *part != Part::Whole && !matches!(part, Part::RowGroup(_)) && position.offset >= position.file.size;
+        if !done && !read_up {
+            return Err(Error::environment(format!(
+                "{} has been read up to {} of {} bytes and is no longer there",
+                path.display(),
+                position.offset,
+                position.file.size
+            ))
+            .hint("put the file back until it has been read, or `wasmill state reset` to forget what was read"));
+        }
+    }
+    Ok(())
+}
+
+struct Cut<'a> {
+    context: &'a ReadContext,
+    path: &'a Path,
+    file: &'a File,
+    identity: &'a Identity,
+    begun: &'a Begun<'a>,
+}
+
+/// How a file is read.
+enum Way {
+    /// Not yet: there is nothing in it.
+    None,
+    /// By lines.
+    Lines,
+    /// Whole, or by row groups.
+    Whole,
+}
+
+impl Cut<'_> {
+    /// How the file is read, of which `known` bytes have been cut in this run.
+    ///
+    /// # Errors
+    /// Environment: it is of another kind than its name says.
+    fn way(&self, known: u64) -> Result<Way> {
+        let config = &self.context.options;
+        let lines = config.by_lines(self.path)?;
+        let was_begun = |part: Part| self.begun(part).is_some();
+        // One that was set aside was read whole, whatever its name says.
+        if known == 0 && was_begun(Part::Whole) {
+            return Ok(Way::Whole);
+        }
+        if known > 0 || !self.begun.entries.is_empty() || was_begun(Part::From(0)) || was_begun(Part::RowGroup(0)) {
+            return Ok(if lines { Way::Lines } else { Way::Whole });
+        }
+        let format = config.format_of(self.path)?;
+        if format != Format::Parquet
+            && let Err(error) = check_kind(config, self.path, &self.content()?)
+        {
+            return match config.on_bad_file {
+                OnBadFile::SetAside if damage(&error).is_some() => Ok(Way::Whole),
+                _ => Err(error),
+            };
+        }
+        if lines && format != Format::Csv {
+            return Ok(Way::Lines);
+        }
+        if self.identity.size == 0 || (config.compression_of(self.path) == Compression::None && !self.has_begun(format, lines)?) {
+            return Ok(Way::None);
+        }
+        Ok(if lines { Way::Lines } else { Way::Whole })
+    }
+
+    /// Whether a plain file has something to read: CSV its header, JSON anything but white space. What is still empty is waited for, by a
+    /// stream or by the next run.
+    fn has_begun(&self, format: Format, lines: bool) -> Result<bool> {
+        if self.identity.size > HEAD_BYTES || format == Format::Parquet {
+            return Ok(true);
+        }
+        let mut head = vec![0; self.identity.size as usize];
+        self.file.read_exact_at(&mut head, 0).map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        Ok(match (format, text.iter().position(|byte| !is_line_end(byte))) {
+            (_, None) => false,
+            // Of a file that grows, the whole line of the header has to be there.
+            (Format::Csv, Some(first)) => !(lines && self.context.mode == Mode::Stream) || text[first..].contains(&b'\n'),
+            _ => !text.iter().all(u8::is_ascii_whitespace),
+        })
+    }
+
+    fn split(&self, part: Part, offset: u64, ended: bool) -> Split {
+        let position = Position { offset, file: self.identity.clone(), ended };
+        Split { id: name(self.path, part).into(), position: position.to_value() }
+    }
+
+    /// How far a part was read, if it was begun.
+    fn begun(&self, part: Part) -> Option<(Position, bool)> {
+        let entry = self.begun.entries.get(&part).cloned();
+        entry.or_else(|| record::find(self.begun.retired?, &name(self.path, part)))
+    }
+
+    fn content(&self) -> Result<Content> {
+        let copy = self.file.try_clone().map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+        Ok(Content::File(copy))
+    }
+
+    /// Adds the splits from `start` on; says where the one after them begins.
+    fn by_lines(&self, start: u64, found: &mut Found) -> Result<u64> {
+        let check = |position: &Position| match position.file.is_start_of(self.file, self.path)? {
+            true => Ok(()),
+            false => Err(changed(self.path, "it is shorter, or its beginning is another")),
+        };
+        self.begun.entries.values().try_for_each(|(position, _)| check(position))?;
+        let follows = self.context.mode == Mode::Stream;
+        let size = self.identity.size;
+        let mut start = start;
+        // An empty file is followed too.
+        while start < size || (follows && start == 0) {
+            let end = start + SPLIT_BYTES;
+            let left = |offset: u64| size.min(end).saturating_sub(offset);
+            match self.begun(Part::From(start)) {
+                None => found.push(self.split(Part::From(start), start, false), left(start)),
+                Some((position, _)) => {
+                    check(&position)?;
+                    if position.offset < size {
+                        self.check_seam(&position)?;
+                    }
+                    if position.offset < size.min(end) || (follows && size < end) {
+                        found.push(self.split(Part::From(start), position.offset, false), left(position.offset));
+                    }
+                }
+            }
+            start = end;
+        }
+        // A split behind the end was read when the file was longer.
+        self.begun(Part::From(start)).map_or(Ok(()), |(position, _)| check(&position))?;
+        Ok(start)
+    }
+
+    /// Where a file has grown, the last record must have ended, or end now: else bytes were glued to it.
+    fn check_seam(&self, position: &Position) -> Result<()> {
+        if position.offset == 0 || position.offset != position.file.size {
+            return Ok(());
+        }
+        let mut seam = [0; 2];
+        self.file
+            .read_exact_at(&mut seam, position.offset - 1)
+            .map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+        if seam[0] == b'\n' || matches!(seam[1], b'\n' | b'\r') {
+            return Ok(());
+        }
+        Err(changed(self.path, "its last line had no line feed and was read as whole, and bytes have been added to it"))
+    }
+
+    fn whole_or_groups(&self, found: &mut Found) -> Result<()> {
+        let check = |position: &Position| {
+            if position.file == *self.identity {
+                return Ok(());
+            }
+            unchanged_size(self.path, self.identity.size, position.file.size)?;
+            Err(changed(self.path, "its beginning is another"))
+        };
+        self.begun.entries.values().try_for_each(|(position, _)| check(position))?;
+        // What is no file of this format any more was changed, and is not read as one.
+        [Part::Whole, Part::RowGroup(0)].into_iter().filter_map(|part| self.begun(part)).try_for_each(|(position, _)| check(&position))?;
+        let parts: Vec<(Part, u64)> = match self.context.options.format_of(self.path)? {
+            Format::Parquet => {
+                match row_groups(&self.content()?, self.path, &self.context.schema) {
+                    Ok(groups) => (0..).map(Part::RowGroup).zip(groups).collect(),
+                    // Its reader meets the damage again, and sets it aside.
+                    Err(error) if self.context.options.on_bad_file == OnBadFile::SetAside && damage(&error).is_some() => {
+                        vec![(Part::Whole, self.identity.size)]
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            _ => vec![(Part::Whole, self.identity.size)],
+        };
+        // How much of a part is left is not known from a position in it, which counts rows or unpacked bytes: all of it is counted.
+        for (part, bytes) in parts {
+            match self.begun(part) {
+                Some((_, true)) => {}
+                Some((position, false)) => found.push(self.split(part, position.offset, position.ended), bytes),
+                None => found.push(self.split(part, 0, false), bytes),
+            }
+        }
+        Ok(())
+    }
+}

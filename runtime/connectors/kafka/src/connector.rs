@@ -1,0 +1,75 @@
+//! What Wasmill knows of the connector `kafka`.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use wasmill_connect::examine::Finding;
+use wasmill_connect::record_columns::{OFFSET_COLUMN, PARTITION_COLUMN, TOPIC_COLUMN};
+use wasmill_connect::registry::{
+    Connector, DeadLetters, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_records, no_depot,
+};
+use wasmill_engine::{Depot, Result, Sink, Source};
+
+use crate::{KafkaConfig, KafkaSink, KafkaSinkConfig, KafkaSource, examine_sink, examine_source};
+
+/// Topics of Apache Kafka.
+pub const CONNECTOR: Connector = Connector::new("kafka")
+    .with_source::<KafkaConfig>(Usage {
+        example: r#"kafka: { brokers: "b1:9092", topics: [pin] }"#,
+        summary: "Reads topics of Apache Kafka: JSON, or values as they are.",
+    })
+    .with_sink::<KafkaSinkConfig>(
+        Usage {
+            example: r#"kafka: { brokers: "b1:9092", topic: clean_pins, key: ind }"#,
+            summary: "Writes records into a topic of Apache Kafka.",
+        },
+        DeadLetters::Taken(Usage {
+            example: r#"kafka: { brokers: "b1:9092", topic: dead_letters }"#,
+            summary: "Writes records into a topic of Apache Kafka.",
+        }),
+    );
+
+impl SourceConnector for KafkaConfig {
+    fn describe(&self) -> String {
+        format!("kafka {} of {}", self.topics_in_words(), self.brokers)
+    }
+
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
+        columns_of_records(KafkaSource::known_schema(self), wanted, "kafka")
+    }
+
+    fn place_columns(&self) -> Vec<Field> {
+        let places = [(TOPIC_COLUMN, DataType::Utf8), (PARTITION_COLUMN, DataType::Int32), (OFFSET_COLUMN, DataType::Int64)];
+        places.into_iter().map(|(name, kind)| Field::new(name, kind, false)).collect()
+    }
+
+    fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {
+        Ok(Box::new(KafkaSource::new(request.name, request.pipeline, self.clone(), request.schema, request.mode)?))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        examine_source(self)
+    }
+}
+
+impl SinkConnector for KafkaSinkConfig {
+    fn describe(&self) -> String {
+        format!("kafka {} of {}", self.topic, self.brokers)
+    }
+
+    fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {
+        KafkaSink::new(self, schema, no_depot()).map(|_| Vec::new())
+    }
+
+    fn build(&self, schema: &Schema, depot: &Arc<dyn Depot>) -> Result<Arc<dyn Sink>> {
+        Ok(Arc::new(KafkaSink::new(self, schema, Arc::clone(depot))?))
+    }
+
+    fn build_without_columns(&self, depot: &Arc<dyn Depot>) -> Result<Option<Arc<dyn Sink>>> {
+        Ok(Some(Arc::new(KafkaSink::without_columns(self, Arc::clone(depot))?)))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        examine_sink(self)
+    }
+}

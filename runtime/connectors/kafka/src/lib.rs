@@ -1,0 +1,34 @@
+//! Apache Kafka, through librdkafka.
+//!
+//! Partitions are assigned by the engine: every one is a split, and is read from its own queue of librdkafka, straight from the
+//! messages into columns. The consumer group is only told how far the checkpoints have come; it decides nothing.
+//!
+//! The sink spools an epoch's records beside the state and produces them in one transaction when the epoch commits.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod admin;
+mod client;
+mod cluster;
+mod config;
+mod connector;
+mod examine;
+mod msk_iam;
+mod position;
+mod queue;
+mod security;
+mod shared_queue;
+pub mod sink;
+pub mod source;
+mod token;
+pub mod topics;
+
+pub use config::{Isolation, KafkaConfig, KafkaFormat, LostOffsets, Setting, Start, Tombstones};
+pub use connector::CONNECTOR;
+pub use examine::{examine_sink, examine_source};
+pub use position::Position;
+pub use security::{Auth, Aws, Mechanism, Sasl, Security, Tls};
+
+pub use sink::{KafkaCompression, KafkaSink, KafkaSinkConfig};
+pub use source::KafkaSource;
+pub use wasmill_connect::Secret;

@@ -1,0 +1,70 @@
+//! What Wasmill knows of the connector `kinesis`.
+
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+use wasmill_connect::examine::Finding;
+use wasmill_connect::registry::{
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_records, no_depot,
+};
+use wasmill_engine::{Depot, Result, Sink, Source};
+
+use crate::{KinesisConfig, KinesisSink, KinesisSinkConfig, KinesisSource, examine_sink, examine_source};
+
+/// Streams of Amazon Kinesis.
+pub const CONNECTOR: Connector = Connector::new("kinesis")
+    .with_source::<KinesisConfig>(Usage {
+        example: "kinesis: { stream: streaming-1-pin }",
+        summary: "Reads a stream of Amazon Kinesis: JSON, or records as they are.",
+    })
+    .with_sink::<KinesisSinkConfig>(
+        Usage {
+            example: "kinesis: { stream: clean-pin, delivery: at_least_once }",
+            summary: "Puts rows into a stream of Amazon Kinesis, at least once.",
+        },
+        DeadLetters::Refused("a stream of Kinesis can hold a record twice, and a dead letter is one record that was rejected once"),
+    );
+
+impl SourceConnector for KinesisConfig {
+    fn describe(&self) -> String {
+        format!("kinesis {}", self.stream)
+    }
+
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
+        columns_of_records(KinesisSource::known_schema(self), wanted, "kinesis")
+    }
+
+    fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {
+        Ok(Box::new(KinesisSource::new(request.name, self.clone(), request.schema, request.mode)?))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        examine_source(self)
+    }
+}
+
+impl SinkConnector for KinesisSinkConfig {
+    fn describe(&self) -> String {
+        format!("kinesis {} (at least once)", self.stream)
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery::AtLeastOnce
+    }
+
+    fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {
+        KinesisSink::new(self.clone(), schema, no_depot()).map(|_| Vec::new())
+    }
+
+    fn build(&self, schema: &Schema, depot: &Arc<dyn Depot>) -> Result<Arc<dyn Sink>> {
+        Ok(Arc::new(KinesisSink::new(self.clone(), schema, Arc::clone(depot))?))
+    }
+
+    fn build_without_columns(&self, depot: &Arc<dyn Depot>) -> Result<Option<Arc<dyn Sink>>> {
+        Ok(Some(Arc::new(KinesisSink::without_columns(self.clone(), Arc::clone(depot))?)))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        examine_sink(self)
+    }
+}

@@ -1,0 +1,69 @@
+//! What Wasmill knows of the connector `postgres`.
+
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+use wasmill_connect::examine::Finding;
+use wasmill_connect::registry::{
+    Connector, DeadLetters, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_table, examine_columns,
+};
+use wasmill_engine::{Depot, Result, Sink, Source};
+
+use crate::{PostgresConfig, PostgresSink, PostgresSource, PostgresSourceConfig, check_schema, examine as examine_table, infer_schema};
+
+/// Tables and queries of PostgreSQL.
+pub const CONNECTOR: Connector = Connector::new("postgres")
+    .with_source::<PostgresSourceConfig>(Usage {
+        example: r#"postgres: { url: "${env:PG_URL}", table: public.pin_table }"#,
+        summary: "Reads a table or a query of a PostgreSQL server, in batch.",
+    })
+    .with_sink::<PostgresConfig>(
+        Usage {
+            example: r#"postgres: { url: "${env:PG_URL}", table: public.pin_table }"#,
+            summary: "Writes into a table of a PostgreSQL server.",
+        },
+        DeadLetters::Taken(Usage {
+            example: r#"postgres: { url: "${env:PG_URL}", table: public.dead_letters }"#,
+            summary: "Writes into a table of a PostgreSQL server.",
+        }),
+    );
+
+impl SourceConnector for PostgresSourceConfig {
+    fn describe(&self) -> String {
+        format!("postgres {}", self.shown())
+    }
+
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
+        columns_of_table(wanted, || infer_schema(self))
+    }
+
+    fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {
+        Ok(Box::new(PostgresSource::new(request.name, self.clone(), request.schema, request.mode)?))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        examine_columns(self.shown(), infer_schema(self))
+    }
+}
+
+impl SinkConnector for PostgresConfig {
+    fn describe(&self) -> String {
+        format!("postgres {}", self.table)
+    }
+
+    fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {
+        check_schema(self, schema)
+    }
+
+    fn build(&self, schema: &Schema, depot: &Arc<dyn Depot>) -> Result<Arc<dyn Sink>> {
+        Ok(Arc::new(PostgresSink::new(self, schema, Arc::clone(depot))?))
+    }
+
+    fn build_without_columns(&self, depot: &Arc<dyn Depot>) -> Result<Option<Arc<dyn Sink>>> {
+        Ok(Some(Arc::new(PostgresSink::without_columns(self, Arc::clone(depot))?)))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        examine_table(self)
+    }
+}

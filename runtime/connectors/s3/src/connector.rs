@@ -1,0 +1,97 @@
+//! What Wasmill knows of the connector `s3`.
+
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+use wasmill_connect::Survey;
+use wasmill_connect::examine::Finding;
+use wasmill_connect::registry::{Connector, DeadLetters, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage};
+use wasmill_engine::{Class, Depot, Result, Sink, Source};
+use wasmill_objects::{Use, examine as examine_bucket};
+
+use crate::sink::{S3Layout, S3Sink, S3SinkConfig};
+use crate::source::{self, S3Source, S3SourceConfig};
+
+/// Objects of a bucket.
+pub const CONNECTOR: Connector = Connector::new("s3")
+    .with_source::<S3SourceConfig>(Usage {
+        example: r#"s3: { uri: "s3://lake/pins/" }"#,
+        summary: "Reads objects of a bucket: JSON lines, JSON, CSV or Parquet, plain or compressed.",
+    })
+    .with_sink::<S3SinkConfig>(
+        Usage {
+            example: r#"s3: { uri: "s3://lake/clean/pins", format: parquet }"#,
+            summary: "Writes objects of a bucket: JSON lines, CSV or Parquet.",
+        },
+        DeadLetters::Taken(Usage {
+            example: r#"s3: { uri: "s3://lake/dead_letters", format: jsonl }"#,
+            summary: "Writes objects of a bucket: JSON lines, CSV or Parquet.",
+        }),
+    );
+
+impl SourceConnector for S3SourceConfig {
+    fn describe(&self) -> String {
+        format!("s3 {}", self.uri.all().join(", "))
+    }
+
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
+        match wanted {
+            SourceColumns::Sampled { .. } => source::infer_schema(self).map(Some),
+            SourceColumns::Needed(_) if self.is_certain() => match source::infer_schema(self) {
+                Ok(schema) => Ok(Some(schema)),
+                // No objects yet: nothing to compare with.
+                Err(error) if error.class() == Class::Configuration => Ok(None),
+                Err(error) => Err(error),
+            },
+            SourceColumns::Declared(_) | SourceColumns::Needed(_) => Ok(None),
+        }
+    }
+
+    fn survey(&self) -> Result<Option<Survey>> {
+        // Of others a look would tell less than it costs: a bucket may be far away.
+        if self.is_certain() { source::survey(self) } else { Ok(None) }
+    }
+
+    fn is_sampled(&self) -> bool {
+        true
+    }
+
+    fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {
+        let how = (request.mode, request.late_columns);
+        Ok(Box::new(S3Source::with_late_columns(request.name, self.clone(), request.schema, how)?))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        source::examine(self)
+    }
+}
+
+impl SinkConnector for S3SinkConfig {
+    fn describe(&self) -> String {
+        format!("s3 {}", self.uri)
+    }
+
+    fn place(&self) -> Option<&str> {
+        Some(&self.uri)
+    }
+
+    fn wants_places(&self) -> bool {
+        self.layout == S3Layout::Connect
+    }
+
+    fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {
+        S3Sink::new(self.clone(), schema).map(|_| Vec::new())
+    }
+
+    fn build(&self, schema: &Schema, _: &Arc<dyn Depot>) -> Result<Arc<dyn Sink>> {
+        Ok(Arc::new(S3Sink::new(self.clone(), schema)?))
+    }
+
+    fn build_without_columns(&self, _: &Arc<dyn Depot>) -> Result<Option<Arc<dyn Sink>>> {
+        Ok(Some(Arc::new(S3Sink::without_columns(self.clone())?)))
+    }
+
+    fn examine(&self) -> Vec<Finding> {
+        examine_bucket(&self.uri, &self.connection, Use::Write)
+    }
+}

@@ -1,0 +1,9 @@
+//! Objects in S3 and in stores that speak its language: as a source and as a sink.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod connector;
+pub mod sink;
+pub mod source;
+
+pub use connector::CONNECTOR;

@@ -1,0 +1,84 @@
+//! Fetches small objects before they are asked for, in the order in which they will be.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+use wasmill_engine::{Error, Result, SplitId};
+
+use super::object::{Found, Ranged, Whole, fetch};
+use wasmill_objects::Bucket;
+use wasmill_reading::Content;
+
+/// Objects up to this size are fetched whole, and ahead.
+const SMALL_BYTES: u64 = 4 << 20;
+/// At most so many objects are ahead.
+const MOST_OBJECTS: usize = 64;
+/// At most so many bytes are ahead.
+const MOST_BYTES: u64 = 32 << 20;
+
+/// What is expected, in order, and what is on its way.
+#[derive(Default)]
+pub(super) struct Ahead {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Objects that nobody has asked for and that have not been begun, in order.
+    expected: VecDeque<(SplitId, Arc<Bucket>, Found)>,
+    begun: HashMap<SplitId, (u64, JoinHandle<Result<Bytes>>)>,
+    /// The bytes of all that is begun.
+    bytes: u64,
+}
+
+impl Ahead {
+    /// Tells of an object that will be asked for after those told before.
+    pub(super) fn expect(&self, id: &SplitId, bucket: Arc<Bucket>, object: Found) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).expected.push_back((Arc::clone(id), bucket, object));
+    }
+
+    /// The bytes of an object. Waits for them if it is small; begins to fetch those behind it.
+    pub(super) fn take(&self, id: &SplitId, bucket: &Arc<Bucket>, object: &Found) -> Result<Content> {
+        let begun = self.state.lock().unwrap_or_else(PoisonError::into_inner).ask(id);
+        if object.size > SMALL_BYTES {
+            return Ok(Content::Remote(Arc::new(Ranged::new(Arc::clone(bucket), object.clone()))));
+        }
+        let bytes = match begun {
+            Some(begun) => bucket.wait(begun).map_err(|error| Error::bug(format!("fetching {id} broke: {error}")))??,
+            None => bucket.wait(fetch(bucket, object, None))?,
+        };
+        if bytes.len() as u64 != object.size {
+            return Err(Error::environment(format!("the store gave {} bytes of {id}, which has {}", bytes.len(), object.size)));
+        }
+        Ok(Content::Remote(Arc::new(Whole(bytes))))
+    }
+}
+
+impl State {
+    /// Takes an object out, if it is on its way, and begins others.
+    fn ask(&mut self, id: &SplitId) -> Option<JoinHandle<Result<Bytes>>> {
+        let begun = self.begun.remove(id).map(|(size, begun)| {
+            self.bytes -= size;
+            begun
+        });
+        // Objects are asked for in about their order: it stands near the front.
+        if begun.is_none()
+            && let Some(at) = self.expected.iter().position(|(expected, ..)| expected == id)
+        {
+            self.expected.remove(at);
+        }
+        while self.begun.len() < MOST_OBJECTS && self.bytes < MOST_BYTES {
+            let Some((id, bucket, object)) = self.expected.pop_front() else { break };
+            if object.size > SMALL_BYTES {
+                continue;
+            }
+            let (size, threads) = (object.size, bucket.threads().clone());
+            let begun = threads.spawn(async move { fetch(&bucket, &object, None).await });
+            self.bytes += size;
+            self.begun.insert(id, (size, begun));
+        }
+        begun
+    }
+}

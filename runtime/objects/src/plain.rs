@@ -1,0 +1,104 @@
+//! What is said of objects and uploads, whether or not a bucket can be reached.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use wasmill_engine::{Token, WriterContext};
+
+/// What is known of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was put.
+    pub modified: SystemTime,
+    /// What tells this content from others of its key, where the store tells it.
+    pub etag: Option<String>,
+}
+
+impl Object {
+    /// The last part of its key.
+    pub fn name(&self) -> &str {
+        self.key.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// How a conditional put went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The object is there with these bytes, put by this call.
+    Done,
+    /// Another one has its name.
+    Taken,
+}
+
+/// How long to try again when a store does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Patience {
+    /// Somebody waits for an answer: some seconds.
+    Look,
+    /// A pipeline runs and an outage should not end it: up to three minutes.
+    Run,
+}
+
+/// What a run does in a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Lists and reads.
+    Read,
+    /// Lists, reads and writes, with conditions.
+    Write,
+}
+
+/// An upload that has all of its parts and waits to be completed. A prepared commit holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Its id.
+    pub id: String,
+    /// What the store answered for each part, in order.
+    pub parts: Vec<String>,
+}
+
+/// An upload to complete.
+#[derive(Debug, Clone, Copy)]
+pub struct Completion<'a> {
+    /// The object's key.
+    pub key: &'a str,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its parts.
+    pub upload: &'a Upload,
+}
+
+/// The epoch that an upload is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadEpoch {
+    /// The life of the pipeline's state.
+    pub incarnation: Uuid,
+    /// The epoch.
+    pub epoch: u64,
+    /// The epoch that the process had claimed which writes it; none where that is not known.
+    pub claim: Option<u64>,
+}
+
+impl UploadEpoch {
+    /// The epoch of a token.
+    pub fn of(token: &Token) -> Self {
+        Self { incarnation: token.incarnation, epoch: token.epoch, claim: None }
+    }
+
+    /// The epoch that a writer writes.
+    pub fn of_writer(context: &WriterContext) -> Self {
+        Self { incarnation: context.incarnation, epoch: context.epoch, claim: None }
+    }
+
+    /// Whether it can't be committed any more once another process has claimed an epoch: it is no later one, or of a process before. Lanes are
+    /// ahead of the epoch that is being committed.
+    #[cfg_attr(not(feature = "aws"), allow(dead_code))]
+    pub(crate) fn is_left_over(&self, claim: &Self) -> bool {
+        self.incarnation == claim.incarnation && (self.epoch <= claim.epoch || self.claim.is_some_and(|under| under < claim.epoch))
+    }
+}

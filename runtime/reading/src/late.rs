@@ -1,0 +1,152 @@
+//! Columns that come up in files whose columns were told from a sample: they are counted, or stop the reading so that they can be added.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_schema::{DataType, Field, Schema};
+use wasmill_engine::{Error, Mode, Result};
+
+use super::naming::name_of;
+use wasmill_connect::{LateColumns, NewColumns};
+use wasmill_formats::BadRecord;
+
+/// So many columns are counted by name.
+const MOST_COLUMNS: usize = 1_000;
+
+/// What came up in the files of one source.
+#[derive(Debug, Default)]
+pub struct Late {
+    pub(crate) mode: LateColumns,
+    /// Whether to log a column when it comes up: a stream has no end at which it would be reported.
+    logs: bool,
+    seen: Mutex<BTreeMap<String, Seen>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    records: u64,
+    file: String,
+    /// It is a field within a column.
+    is_nested: bool,
+}
+
+impl Late {
+    /// Of a run in this mode.
+    pub fn new(mode: LateColumns, run: Mode) -> Self {
+        Self { mode, logs: run == Mode::Stream, seen: Mutex::default() }
+    }
+
+    /// Those of a file's columns that were not asked for, if anybody wants to know.
+    pub(crate) fn of<'a>(&self, asked: &Schema, there: impl Iterator<Item = &'a str>) -> Vec<String> {
+        match self.mode {
+            LateColumns::Ignore => Vec::new(),
+            _ => there.filter(|name| asked.index_of(name).is_err()).map(str::to_owned).collect(),
+        }
+    }
+
+    /// Fields within a file's columns that were not asked for, if anybody wants to know: `place.zone`. Lists and maps have no part in a name.
+    pub(crate) fn fields_of(&self, asked: &Schema, there: &Schema) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.mode != LateColumns::Ignore {
+            for field in there.fields() {
+                if let Ok(asked) = asked.field_with_name(field.name()) {
+                    add_fields(field.name(), asked.data_type(), field.data_type(), &mut found);
+                }
+            }
+        }
+        found
+    }
+
+    /// Says of a value that does not fit its column where the column's type comes from, if a sample told it.
+    pub(crate) fn explained(&self, mut bad: BadRecord) -> BadRecord {
+        if self.mode != LateColumns::Ignore
+            && matches!(bad.code, "bad-value" | "wrong-type" | "out-of-range")
+            && let Some(column) = &bad.column
+        {
+            bad.message = format!("{}; the type comes from a sample: name another one in `schema: {{ {column}: … }}`", bad.message);
+        }
+        bad
+    }
+
+    /// Counts records that have a column, or a field within one, which is left out.
+    pub(crate) fn count(&self, path: &Path, name: &str, is_nested: bool, records: u64) {
+        if records == 0 {
+            return;
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = seen.len() >= MOST_COLUMNS;
+        match seen.get_mut(name) {
+            Some(known) => known.records += records,
+            None if is_full => {}
+            None => {
+                let file = name_of(path);
+                if self.logs {
+                    tracing::warn!(column = name, file, "a column that the sample did not show is not read");
+                }
+                seen.insert(name.to_owned(), Seen { records, file, is_nested });
+            }
+        }
+    }
+
+    /// The error of new columns.
+    pub(crate) fn error(source: &Arc<str>, path: &Path, fields: Vec<Field>) -> Error {
+        let new = NewColumns { source: Arc::clone(source), file: name_of(path), fields };
+        Error::configuration(new.to_string()).hint("list the columns of the source in `schema`").caused_by(new)
+    }
+
+    /// One sentence per column that was left out.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let note = |(name, Seen { records, file, is_nested }): (&String, &Seen)| {
+            // A table grows columns, and no fields within them.
+            let other = if *is_nested { "" } else { ", or set `schema_evolution: add_columns` on the Delta sink" };
+            let ending = if *records == 1 { "" } else { "s" };
+            format!(
+                "the column `{name}` of {records} record{ending} was not read: it came up in {file}, and the sample did not show it; \
+                list it in `schema`{other}"
+            )
+        };
+        seen.iter().map(note).collect()
+    }
+}
+
+/// Adds the fields of structs, within lists and maps too, that were not asked for.
+fn add_fields(name: &str, asked: &DataType, there: &DataType, found: &mut Vec<String>) {
+    match (asked, there) {
+        (DataType::Struct(asked), DataType::Struct(there)) => {
+            for field in there {
+                let name = format!("{name}.{}", field.name());
+                match asked.find(field.name()) {
+                    Some((_, asked)) => add_fields(&name, asked.data_type(), field.data_type(), found),
+                    None => found.push(name),
+                }
+            }
+        }
+        _ => {
+            if let (Some(asked), Some(there)) = (item_of(asked), item_of(there)) {
+                add_fields(name, asked, there, found);
+            }
+        }
+    }
+}
+
+/// The type of a list's items or of a map's values.
+fn item_of(data_type: &DataType) -> Option<&DataType> {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
+            Some(item.data_type())
+        }
+        DataType::FixedSizeList(item, _) => Some(item.data_type()),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => fields.get(1).map(|values| values.data_type()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Fails with these columns if there are any.
+pub(crate) fn fail_with(source: &Arc<str>, path: &Path, fields: Vec<Field>) -> Result<()> {
+    if fields.is_empty() { Ok(()) } else { Err(Late::error(source, path, fields)) }
+}

@@ -1,0 +1,105 @@
+//! The records of files, wherever their bytes lie: what the sources of files, objects and tables read with.
+//!
+//! A file is found and named by its connector. Here its bytes are read by ranges, unpacked, cut into records and decoded into batches; damage is an error that
+//! says where. Knows no connector.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod content;
+pub mod damage;
+mod folders;
+mod frame;
+mod gunzip;
+mod identity;
+mod infer;
+mod input;
+mod late;
+pub mod naming;
+mod options;
+mod part;
+mod reader;
+mod survey;
+mod window;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_schema::{DataType, SchemaRef};
+use wasmill_engine::{Error, Mode, Result};
+use wasmill_formats::plain_schema;
+
+pub use content::{Content, ReadAt};
+pub use identity::{HEAD_BYTES, Identity, Position, changed};
+pub use infer::infer_from;
+pub use input::SKIP_TIME;
+pub use late::Late;
+pub use options::{CsvConfig, OnBadFile, Paths, ReadOptions};
+pub use part::{Part, SPLIT_BYTES};
+pub use reader::batch::Assembler;
+pub use reader::parquet::row_groups;
+pub use reader::{RemoteStart, check_kind, open_local, open_remote};
+pub use survey::survey_of;
+
+/// The reserved column that holds the path of a record's file.
+pub const PATH_COLUMN: &str = "_source.path";
+/// The reserved column that holds a record's position in its file.
+pub const POSITION_COLUMN: &str = "_source.position";
+
+/// What readers need to know.
+pub struct ReadContext {
+    /// The name of the source.
+    pub name: Arc<str>,
+    /// How files are read.
+    pub options: ReadOptions,
+    /// Whether files may still grow.
+    pub mode: Mode,
+    /// Every column of the batches.
+    pub schema: SchemaRef,
+    /// Columns that come up and were not asked for.
+    pub late: Late,
+    /// How many files were set aside.
+    set_aside: AtomicU64,
+}
+
+impl ReadContext {
+    /// What readers of a source need to know that gives the columns of `schema` and asks for no others.
+    pub fn new(source: &str, options: ReadOptions, schema: SchemaRef, mode: Mode) -> Self {
+        Self { name: source.into(), options, mode, schema, late: Late::default(), set_aside: AtomicU64::new(0) }
+    }
+
+    /// What a person should learn at the end of a run.
+    pub fn notes(&self) -> Vec<String> {
+        let set_aside = match self.set_aside.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some("1 damaged file was set aside: the dead letters say which, with code `bad-file`".to_owned()),
+            count => Some(format!("{count} damaged files were set aside: the dead letters say which, with code `bad-file`")),
+        };
+        set_aside.into_iter().chain(self.late.notes()).collect()
+    }
+}
+
+/// What files can give: reserved columns of their own types, and plain types.
+///
+/// # Errors
+/// Configuration: a requested column or type that files can't give.
+pub fn check_requested(requested: &SchemaRef) -> Result<()> {
+    for field in requested.fields() {
+        let expected = match field.name().as_str() {
+            PATH_COLUMN => DataType::Utf8,
+            POSITION_COLUMN => DataType::Int64,
+            other if other.starts_with("_source.") => {
+                return Err(Error::configuration(format!("files have no column {other}"))
+                    .hint(format!("they have {PATH_COLUMN} and {POSITION_COLUMN}")));
+            }
+            _ => continue,
+        };
+        if *field.data_type() != expected {
+            return Err(Error::configuration(format!("the column {} is of type {expected}, not {}", field.name(), field.data_type())));
+        }
+    }
+    if plain_schema(requested)?.fields() != requested.fields() {
+        return Err(Error::configuration("the requested schema has types that files do not give")
+            .hint("use plain types: text instead of views and dictionaries, list instead of LargeList"));
+    }
+    Ok(())
+}
