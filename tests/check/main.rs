@@ -9,6 +9,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod new_connector;
 #[path = "../hostile/binary.rs"]
 mod hostile;
 

@@ -12,13 +12,13 @@ use wasmill_engine::{Error, Result};
 pub fn read(key: &str, text: Option<&str>, default: Duration, least: Duration, most: Duration) -> Result<Duration> {
     let Some(text) = text else { return Ok(default) };
     let time = humantime::parse_duration(text.trim()).map_err(|error| {
-        Error::configuration(format!("`{key}`: {text:?} is not a time: {error}")).hint("write a number and ms, s, min or h, as in `10s`")
+        Error::configuration(format!("`{key}`: {text:?} is not a time: {error}")).key([key]).hint("write a number and ms, s, min or h, as in `10s`")
     })?;
     if (least..=most).contains(&time) {
         return Ok(time);
     }
     let shown = humantime::format_duration;
-    Err(Error::configuration(format!("`{key}` is {text}: it must be {} to {}", shown(least), shown(most))))
+    Err(Error::configuration(format!("`{key}` is {text}: it must be {} to {}", shown(least), shown(most))).key([key]))
 }
 
 /// The same while a configuration is read, without bounds.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow_schema::{Field, Schema as ArrowSchema, SchemaRef};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
-use wasmill_engine::{Depot, LocalDepot, Mode, Result, Sink, Source};
+use wasmill_engine::{Code, Depot, LocalDepot, Mode, Result, Sink, Source};
 
 use crate::columns::{LateColumns, Survey};
 use crate::examine::Finding;
@@ -24,6 +24,8 @@ pub struct Connector {
     pub source: Option<SourceEntry>,
     /// It as a sink, if it can be one.
     pub sink: Option<SinkEntry>,
+    /// The kinds of errors that only it has.
+    pub codes: &'static [&'static Code],
 }
 
 /// What people read of a key: its line in a pipeline file, and a sentence.
@@ -55,6 +57,8 @@ pub struct SinkEntry {
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads its configuration.
     pub read: fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Arc<dyn SinkConnector>, erased_serde::Error>,
+    /// How often a row ends in it, whatever happens.
+    pub delivery: Delivery,
     /// Whether dead letters may go there.
     pub dead_letters: DeadLetters,
 }
@@ -71,7 +75,14 @@ pub enum DeadLetters {
 impl Connector {
     /// A connector that can be nothing yet.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, source: None, sink: None }
+        Self { name, source: None, sink: None, codes: &[] }
+    }
+
+    /// The same, with the kinds of errors that only it has.
+    #[must_use]
+    pub const fn with_codes(mut self, codes: &'static [&'static Code]) -> Self {
+        self.codes = codes;
+        self
     }
 
     /// The same, which can be a source with the configuration `C`.
@@ -90,12 +101,14 @@ impl Connector {
     pub const fn with_sink<C: SinkConnector + DeserializeOwned + JsonSchema + 'static>(
         mut self,
         usage: Usage,
+        delivery: Delivery,
         dead_letters: DeadLetters,
     ) -> Self {
         self.sink = Some(SinkEntry {
             usage,
             schema: |generator| generator.subschema_for::<Option<C>>(),
             read: |node| Ok(Arc::new(erased_serde::deserialize::<C>(node)?)),
+            delivery,
             dead_letters,
         });
         self
@@ -208,11 +221,6 @@ pub trait SinkConnector: Any + fmt::Debug + Send + Sync {
     /// What it does with what is there already.
     fn writes(&self) -> Writes {
         Writes::Append
-    }
-
-    /// What it can hold.
-    fn delivery(&self) -> Delivery {
-        Delivery::ExactlyOnce
     }
 
     /// Whether columns that come up later are added to what is there.

@@ -42,4 +42,4 @@ pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId,
 pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};
 pub use state::{Checkpoint, Depot, DepotFile, DepotKey, DepotWriter, LocalDepot, LocalState, Put, SinkProgress, StateStore, depot};
 pub use stop::StopSignal;
-pub use wasmill_error::{Class, Error, Result, panic_message};
+pub use wasmill_error::{Class, Code, Error, Result, panic_message};

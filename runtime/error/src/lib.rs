@@ -21,13 +21,27 @@ pub enum Class {
     Bug,
 }
 
+/// A kind of error that has a name, and what `wasmill explain` says of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// Its name, stable across versions: `kafka/no-such-topic`. Those of connectors begin with the connector's name.
+    pub name: &'static str,
+    /// How it comes about.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub cure: &'static str,
+}
+
 /// What went wrong, where, and what to do about it.
 ///
 /// `Display` gives one line, without the details and the hint. Messages must not hold secrets.
 #[derive(Debug)]
 pub struct Error {
     class: Class,
+    code: Option<&'static Code>,
     message: String,
+    /// The path of the key in the pipeline file that is to blame, below the configuration of its connector.
+    key: Vec<String>,
     /// From the innermost place outwards.
     places: Vec<String>,
     details: Vec<String>,
@@ -41,7 +55,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the given class.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), places: Vec::new(), details: Vec::new(), hint: None, source: None }
+        Self { class, code: None, message: message.into(), key: Vec::new(), places: Vec::new(), details: Vec::new(), hint: None, source: None }
     }
 
     /// The pipeline file or the command line is wrong.
@@ -66,6 +80,27 @@ impl Error {
     /// Wasmill itself is wrong.
     pub fn bug(message: impl Into<String>) -> Self {
         Self::new(Class::Bug, message)
+    }
+
+    /// Names the kind of error.
+    #[must_use]
+    pub fn code(mut self, code: &'static Code) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// Blames a key of the pipeline file, by its path below the configuration of the connector: `["client", "auto.offset.reset"]`.
+    #[must_use]
+    pub fn key<K: Into<String>>(mut self, path: impl IntoIterator<Item = K>) -> Self {
+        self.key = path.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says that the blamed key lies below another one, or blames that one where none is blamed.
+    #[must_use]
+    pub fn below(mut self, key: impl Into<String>) -> Self {
+        self.key.insert(0, key.into());
+        self
     }
 
     /// Says what a person can do about it.
@@ -99,6 +134,16 @@ impl Error {
     /// Whose turn it is.
     pub fn class(&self) -> Class {
         self.class
+    }
+
+    /// The kind of error, where it has a name.
+    pub fn kind(&self) -> Option<&'static Code> {
+        self.code
+    }
+
+    /// The path of the key that is to blame; empty where none is.
+    pub fn key_path(&self) -> &[String] {
+        &self.key
     }
 
     /// What is wrong, without where.

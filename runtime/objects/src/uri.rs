@@ -24,7 +24,7 @@ impl S3Uri {
     /// # Errors
     /// Configuration: it is not one.
     pub fn parse(text: &str) -> Result<Self> {
-        let bad = |why: &str| Error::configuration(format!("`{text}` {why}")).hint("write it as s3://bucket/prefix");
+        let bad = |why: &str| Error::configuration(format!("`{text}` {why}")).key([text]).hint("write it as s3://bucket/prefix");
         let Some(rest) = text.strip_prefix("s3://").or_else(|| text.strip_prefix("s3a://")) else {
             return Err(bad("is not an address in S3"));
         };

@@ -122,15 +122,15 @@ impl ReadOptions {
     pub fn check(&self) -> Result<()> {
         for (name, character) in [("delimiter", self.csv.delimiter), ("quote", self.csv.quote)] {
             if !character.is_ascii() || matches!(character, '\n' | '\r' | '\0') {
-                return Err(Error::configuration(format!("csv {name} {character:?} is not one ASCII character")));
+                return Err(Error::configuration(format!("csv {name} {character:?} is not one ASCII character")).key(["csv", name]));
             }
         }
         if self.csv.delimiter == self.csv.quote {
-            return Err(Error::configuration("csv delimiter and quote are the same character"));
+            return Err(Error::configuration("csv delimiter and quote are the same character").key(["csv", "quote"]));
         }
         let bounds = 1 << 10..=1 << 30;
         if !bounds.contains(&self.max_record_bytes()) {
-            return Err(Error::configuration("max_record must be between 1 KiB and 1 GiB"));
+            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").key(["max_record"]));
         }
         Ok(())
     }

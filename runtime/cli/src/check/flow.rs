@@ -331,14 +331,22 @@ fn with_json_of(declared: &SchemaRef, needs: &Schema) -> SchemaRef {
     Arc::new(Schema::new(declared.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
-/// What a connector's error says, in the shape of a finding, at the key that it names first, if it names one.
+/// What a connector's error says, in the shape of a finding, at the key that it blames.
 fn of_connector<T>(declared: &Declared<'_, T>, connector: &str, error: &wasmill_engine::Error) -> Diagnostic {
     let text = error.to_string();
-    let node = declared.node.get(connector);
-    let named = text.split('`').skip(1).step_by(2).filter_map(|quoted| node?.get(quoted.split(':').next()?)).next();
-    let span = named.or(node).map_or(declared.name_span, |node| node.span);
+    let entry = declared.node.entry(connector);
+    let mut span = entry.map_or(declared.name_span, |entry| entry.key_span);
+    let mut node = entry.map(|entry| &entry.node);
+    // A key that is not there has a default: what it belongs to is blamed.
+    for key in error.key_path() {
+        let Some(entry) = node.and_then(|node| node.entry(key)) else { break };
+        span = entry.key_span;
+        node = Some(&entry.node);
+    }
+    let code = error.kind().map_or("connector", |code| code.name);
     let diagnostic = Diagnostic::error("connector", format!("`{}`: {}", declared.name, shorten(&text, 1000))).class(error.class());
-    error.hint_text().into_iter().fold(diagnostic.at(span), |diagnostic, hint| diagnostic.help(hint))
+    let diagnostic = Diagnostic { code, ..diagnostic.at(span) };
+    error.hint_text().into_iter().fold(diagnostic, |diagnostic, hint| diagnostic.help(hint))
 }
 
 fn engine_mode(mode: Mode) -> wasmill_engine::Mode {

@@ -53,13 +53,15 @@ pub fn fail(error: &Error, redactor: &Redactor, json: bool) -> u8 {
         let value = serde_json::json!({
             "event": "failed",
             "class": error.class(),
+            "code": error.kind().map(|code| code.name),
             "message": redactor.clean(&error.to_string()),
             "details": error.details().iter().map(|detail| redactor.clean(detail)).collect::<Vec<_>>(),
             "hint": error.hint_text().map(|hint| redactor.clean(hint)),
         });
         super::print(&format!("{value}\n"));
     }
-    let mut text = format!("error: {error}\n");
+    let code = error.kind().map(|code| format!("[{}]", code.name)).unwrap_or_default();
+    let mut text = format!("error{code}: {error}\n");
     for detail in error.details() {
         text += &format!("  {}\n", detail.replace('\n', "\n  "));
     }

@@ -9,6 +9,8 @@ mod diff;
 mod doctor;
 #[cfg(feature = "emulator")]
 mod emulate;
+mod explain;
+mod list;
 mod pipeline_arguments;
 mod plan;
 mod plugin;
@@ -55,6 +57,8 @@ enum Command {
     Table(table::Table),
     #[cfg(feature = "emulator")]
     Emulate(emulate::Emulate),
+    Explain(explain::Explain),
+    List(list::List),
     Plugin(plugin::Plugin),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -80,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Table(command) => command.run(),
         #[cfg(feature = "emulator")]
         Command::Emulate(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::List(command) => command.run(),
         Command::Plugin(command) => command.run(),
         Command::CompilePlugin(command) => command.run(),
         Command::Schema(command) => command.run(),

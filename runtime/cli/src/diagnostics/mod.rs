@@ -1,9 +1,11 @@
 //! What is wrong with a pipeline, where, and what to do about it.
 
+mod codes;
 mod human;
 mod json;
 mod suggest;
 
+pub use codes::CODES;
 pub use human::{Style, render};
 pub use json::to_json;
 pub use suggest::nearest;

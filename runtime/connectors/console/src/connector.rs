@@ -15,7 +15,8 @@ pub const CONNECTOR: Connector = Connector::new("console").with_sink::<ConsoleCo
         example: "console: {}",
         summary: "Prints rows as a table. It can't take back what it printed: after a crash rows may be printed twice.",
     },
-    DeadLetters::Taken(Usage { example: "console: {}", summary: "Prints rejects as a table." }),
+    Delivery::AtLeastOnce,
+        DeadLetters::Taken(Usage { example: "console: {}", summary: "Prints rejects as a table." }),
 );
 
 impl SinkConnector for ConsoleConfig {
@@ -25,10 +26,6 @@ impl SinkConnector for ConsoleConfig {
 
     fn writes(&self) -> Writes {
         Writes::Show
-    }
-
-    fn delivery(&self) -> Delivery {
-        Delivery::AtLeastOnce
     }
 
     fn differences(&self, _: &SchemaRef) -> Result<Vec<String>> {

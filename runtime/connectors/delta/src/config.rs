@@ -140,30 +140,30 @@ impl DeltaConfig {
     /// Where the table lies. The one place that decides what a `uri` may be.
     pub(crate) fn location(&self) -> Result<Location> {
         if self.uri.is_empty() {
-            return Err(Error::configuration("`uri` is empty").hint("name the table's folder, as in `uri: out/my_table`"));
+            return Err(Error::configuration("`uri` is empty").key(["uri"]).hint("name the table's folder, as in `uri: out/my_table`"));
         }
         if S3Uri::is_one(&self.uri) {
-            self.s3.as_ref().map_or(Ok(()), S3Config::check)?;
+            self.s3.as_ref().map_or(Ok(()), S3Config::check).map_err(|error| error.below("s3"))?;
             let uri = S3Uri::parse(&self.uri)?;
             return match uri.key.is_empty() {
-                true => Err(Error::configuration(format!("`uri: {}` names a bucket and no table in it", self.uri))
+                true => Err(Error::configuration(format!("`uri: {}` names a bucket and no table in it", self.uri)).key(["uri"])
                     .hint("write it as s3://bucket/prefix")),
                 false => Ok(Location::S3(uri)),
             };
         }
         if self.s3.is_some() {
-            return Err(Error::configuration(format!("`s3` says how to reach a bucket, and `uri: {}` is in none", self.uri))
+            return Err(Error::configuration(format!("`s3` says how to reach a bucket, and `uri: {}` is in none", self.uri)).key(["s3"])
                 .hint("write uri: s3://bucket/prefix, or leave `s3` out"));
         }
         if !self.uri.contains("://") {
             return Ok(Location::Folder(PathBuf::from(&self.uri)));
         }
-        let url = Url::parse(&self.uri).map_err(|error| Error::configuration(format!("`uri: {}` is not a URL: {error}", self.uri)))?;
+        let url = Url::parse(&self.uri).map_err(|error| Error::configuration(format!("`uri: {}` is not a URL: {error}", self.uri)).key(["uri"]))?;
         if url.scheme() != "file" {
-            return Err(Error::configuration(format!("`uri: {}`: a Delta table can't lie in `{}://`", self.uri, url.scheme()))
+            return Err(Error::configuration(format!("`uri: {}`: a Delta table can't lie in `{}://`", self.uri, url.scheme())).key(["uri"])
                 .hint("use a path, a file:// URL or s3://bucket/prefix"));
         }
-        let folder = url.to_file_path().map_err(|()| Error::configuration(format!("`uri: {}` names no local path", self.uri)))?;
+        let folder = url.to_file_path().map_err(|()| Error::configuration(format!("`uri: {}` names no local path", self.uri)).key(["uri"]))?;
         Ok(Location::Folder(folder))
     }
 
@@ -171,12 +171,12 @@ impl DeltaConfig {
     pub(crate) fn check(&self) -> Result<()> {
         self.location()?;
         if self.target_file_size < ByteSize::kib(64) {
-            return Err(Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size))
+            return Err(Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size)).key(["target_file_size"])
                 .hint("use at least 64KiB; 128MiB suits most readers"));
         }
         for (index, column) in self.partition_by.iter().enumerate() {
             if self.partition_by[..index].contains(column) {
-                return Err(Error::configuration(format!("`partition_by` names the column `{column}` twice")));
+                return Err(Error::configuration(format!("`partition_by` names the column `{column}` twice")).key(["partition_by"]));
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use arrow_schema::{Schema, SchemaRef};
 use wasmill_connect::Survey;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
-    Connector, DeadLetters, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, Writes, columns_of_table, examine_columns,
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, Writes, columns_of_table, examine_columns,
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 
@@ -23,6 +23,7 @@ pub const CONNECTOR: Connector = Connector::new("delta")
     })
     .with_sink::<DeltaConfig>(
         Usage { example: "delta: { uri: out/pin_table, write: append }", summary: "Writes a Delta table." },
+        Delivery::ExactlyOnce,
         DeadLetters::Taken(Usage { example: "delta: { uri: out/dead_letters }", summary: "Writes a Delta table." }),
     );
 

@@ -46,13 +46,13 @@ impl EmulatorConfig {
     /// A configuration error that names the key.
     pub fn check(&self, mode: Mode) -> Result<()> {
         if self.rows.is_none() && mode == Mode::Batch {
-            return Err(Error::configuration("`rows` is missing: an endless emulator never ends a batch")
+            return Err(Error::configuration("`rows` is missing: an endless emulator never ends a batch").key(["rows"])
                 .hint("set `rows`, or run with `mode: stream`"));
         }
         if let Some(rate) = self.rate
             && !(rate.is_finite() && rate > 0.0)
         {
-            return Err(Error::configuration(format!("`rate` is {rate}: it must be more than 0 rows a second")));
+            return Err(Error::configuration(format!("`rate` is {rate}: it must be more than 0 rows a second")).key(["rate"]));
         }
         self.dirt.shares().check()
     }
@@ -293,14 +293,15 @@ impl Shares {
     fn check(&self) -> Result<()> {
         for (kind, share) in self.named() {
             if !(0.0..=1.0).contains(&share) {
-                return Err(Error::configuration(format!("`dirt.{kind}` is {share}: a share lies between 0 and 1")));
+                return Err(Error::configuration(format!("`dirt.{kind}` is {share}: a share lies between 0 and 1")).key(["dirt", kind]));
             }
         }
         if self.duplicates > MAX_DUPLICATES {
             return Err(Error::configuration(format!(
                 "`dirt.duplicates` is {}: at most {MAX_DUPLICATES} of the rows can be repeats",
                 self.duplicates
-            )));
+            ))
+            .key(["dirt", "duplicates"]));
         }
         Ok(())
     }

@@ -88,7 +88,7 @@ impl FilesConfig {
 
     pub(crate) fn check(&self) -> Result<()> {
         if self.path.all().is_empty() {
-            return Err(Error::configuration("`path` names no files"));
+            return Err(Error::configuration("`path` names no files").key(["path"]));
         }
         self.reading().check()
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::{Schema, SchemaRef};
 use wasmill_connect::Survey;
 use wasmill_connect::examine::{Finding, folder_to_write};
-use wasmill_connect::registry::{Connector, DeadLetters, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage};
+use wasmill_connect::registry::{Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage};
 use wasmill_engine::{Class, Depot, Result, Sink, Source};
 use wasmill_formats::Format;
 
@@ -20,6 +20,7 @@ pub const CONNECTOR: Connector = Connector::new("files")
     })
     .with_sink::<FilesSinkConfig>(
         Usage { example: "files: { path: out/pins, format: parquet }", summary: "Writes files: JSON lines, CSV or Parquet." },
+        Delivery::ExactlyOnce,
         DeadLetters::Taken(Usage {
             example: "files: { path: out/dead_letters, format: jsonl }",
             summary: "Writes files: JSON lines, CSV or Parquet.",

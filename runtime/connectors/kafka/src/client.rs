@@ -335,7 +335,7 @@ pub(super) fn fetching(config: &KafkaConfig, name: &str, partitions: usize) -> C
 pub(super) fn check(client: &ClientConfig) -> Result<()> {
     match client.create_native_config() {
         Ok(_) => Ok(()),
-        Err(error) => Err(Error::configuration(format!("`client`: {}", without_value(&error)))
+        Err(error) => Err(Error::configuration(format!("`client`: {}", without_value(&error))).key(["client"])
             .hint("the options are those of librdkafka 2: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md")),
     }
 }

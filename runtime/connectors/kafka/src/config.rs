@@ -231,10 +231,10 @@ const REFUSED_BY_SOURCES: [(&str, &str); 9] = [
 pub(super) fn check_options(client: &BTreeMap<String, Setting>, more: &[(&str, &str)]) -> Result<()> {
     for key in client.keys() {
         if let Some((_, why)) = REFUSED.iter().chain(more).find(|(name, _)| name == key) {
-            return Err(Error::configuration(format!("`client: {key}` can't be set: {why}")));
+            return Err(Error::configuration(format!("`client: {key}` can't be set: {why}")).key(["client", key]));
         }
         if ["sasl.", "ssl."].iter().any(|prefix| key.starts_with(prefix)) && key != "ssl.cipher.suites" && key != "ssl.curves.list" {
-            return Err(Error::configuration(format!("`client: {key}` can't be set: `security` does, where secrets are kept out of logs")));
+            return Err(Error::configuration(format!("`client: {key}` can't be set: `security` does, where secrets are kept out of logs")).key(["client", key]));
         }
     }
     Ok(())
@@ -252,26 +252,26 @@ impl KafkaConfig {
     /// A configuration error that names the key.
     pub fn check(&self) -> Result<()> {
         if self.brokers.split(',').all(|broker| broker.trim().is_empty()) {
-            return Err(Error::configuration("`brokers` names none").hint("for example: brokers: \"b1:9092,b2:9092\""));
+            return Err(Error::configuration("`brokers` names none").key(["brokers"]).hint("for example: brokers: \"b1:9092,b2:9092\""));
         }
         match (&self.pattern, self.topics.is_empty()) {
             (None, true) => return Err(Error::configuration("neither `topics` nor `pattern` says what to read").hint("topics: [pin]")),
-            (Some(_), false) => return Err(Error::configuration("`pattern` and `topics` exclude each other")),
+            (Some(_), false) => return Err(Error::configuration("`pattern` and `topics` exclude each other").key(["pattern"])),
             _ => {}
         }
         if let Some(topic) = self.topics.iter().find(|topic| !is_topic(topic)) {
-            return Err(Error::configuration(format!("`topics`: {topic:?} can't be the name of a topic"))
+            return Err(Error::configuration(format!("`topics`: {topic:?} can't be the name of a topic")).key(["topics"])
                 .hint("1 to 249 letters, digits, `.`, `_` and `-`; use `pattern` for a regular expression"));
         }
         self.regex()?;
         if self.partitions.as_ref().is_some_and(|partitions| partitions.is_empty() || partitions.iter().any(|one| *one < 0)) {
-            return Err(Error::configuration("`partitions` must be numbers from 0 on, at least one"));
+            return Err(Error::configuration("`partitions` must be numbers from 0 on, at least one").key(["partitions"]));
         }
         if !(1 << 10..=1 << 30).contains(&self.max_record_bytes()) {
-            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB"));
+            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").key(["max_record"]));
         }
         if self.clients.is_some_and(|clients| !(1..=16).contains(&clients)) {
-            return Err(Error::configuration("`clients` must be 1 to 16"));
+            return Err(Error::configuration("`clients` must be 1 to 16").key(["clients"]));
         }
         self.follow()?;
         self.patience()?;
@@ -279,7 +279,7 @@ impl KafkaConfig {
         if let Start::Offsets(offsets) = &self.start
             && let Some((place, _)) = offsets.iter().find(|(place, offset)| super::position::parse_split(place).is_none() || **offset < 0)
         {
-            return Err(Error::configuration(format!("`start: offsets`: {place:?} is not `topic/partition` with an offset from 0 on"))
+            return Err(Error::configuration(format!("`start: offsets`: {place:?} is not `topic/partition` with an offset from 0 on")).key(["start", "offsets"])
                 .hint("start: { offsets: { \"pin/0\": 17 } }"));
         }
         check_options(&self.client, &REFUSED_BY_SOURCES)?;
@@ -288,7 +288,7 @@ impl KafkaConfig {
 
     pub(super) fn regex(&self) -> Result<Option<Regex>> {
         let compile = |pattern: &String| {
-            Regex::new(pattern).map_err(|error| Error::configuration(format!("`pattern` is not a regular expression: {error}")))
+            Regex::new(pattern).map_err(|error| Error::configuration(format!("`pattern` is not a regular expression: {error}")).key(["pattern"]))
         };
         self.pattern.as_ref().map(compile).transpose()
     }
@@ -305,7 +305,7 @@ impl KafkaConfig {
     pub(super) fn start_time(&self) -> Result<Option<i64>> {
         let Start::Timestamp(text) = &self.start else { return Ok(None) };
         let wrong =
-            || Error::configuration(format!("`start: timestamp`: {text:?} is not a time")).hint("write it as \"2026-01-31T00:00:00Z\"");
+            || Error::configuration(format!("`start: timestamp`: {text:?} is not a time")).key(["start", "timestamp"]).hint("write it as \"2026-01-31T00:00:00Z\"");
         let time = humantime::parse_rfc3339_weak(text).map_err(|_| wrong())?;
         let since = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| wrong())?;
         i64::try_from(since.as_millis()).map(Some).map_err(|_| wrong())

@@ -6,7 +6,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use wasmill_connect::examine::Finding;
 use wasmill_connect::record_columns::{OFFSET_COLUMN, PARTITION_COLUMN, TOPIC_COLUMN};
 use wasmill_connect::registry::{
-    Connector, DeadLetters, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_records, no_depot,
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_records, no_depot,
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 
@@ -23,6 +23,7 @@ pub const CONNECTOR: Connector = Connector::new("kafka")
             example: r#"kafka: { brokers: "b1:9092", topic: clean_pins, key: ind }"#,
             summary: "Writes records into a topic of Apache Kafka.",
         },
+        Delivery::ExactlyOnce,
         DeadLetters::Taken(Usage {
             example: r#"kafka: { brokers: "b1:9092", topic: dead_letters }"#,
             summary: "Writes records into a topic of Apache Kafka.",

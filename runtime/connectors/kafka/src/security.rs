@@ -160,24 +160,24 @@ impl Security {
         if let Some(tls) = &self.tls
             && tls.certificate.is_some() != tls.key.is_some()
         {
-            return Err(Error::configuration("`security: tls`: `certificate` and `key` belong together"));
+            return Err(Error::configuration("`security: tls`: `certificate` and `key` belong together").key(["security", "tls"]));
         }
         if self.aws.is_some() && self.auth.is_none() {
-            return Err(Error::configuration("`security: aws` belongs to `auth: msk_iam`"));
+            return Err(Error::configuration("`security: aws` belongs to `auth: msk_iam`").key(["security", "aws"]));
         }
         if self.auth.is_some() && self.sasl.is_some() {
-            return Err(Error::configuration("`security`: `auth` and `sasl` exclude each other"));
+            return Err(Error::configuration("`security`: `auth` and `sasl` exclude each other").key(["security"]));
         }
         let Some(sasl) = &self.sasl else { return Ok(()) };
         let with_password = sasl.mechanism != Mechanism::Oauthbearer;
         if with_password && (sasl.username.is_none() || sasl.password.is_none()) {
-            return Err(Error::configuration("`security: sasl`: `username` and `password` are missing"));
+            return Err(Error::configuration("`security: sasl`: `username` and `password` are missing").key(["security", "sasl"]));
         }
         if with_password != sasl.token_file.is_none() {
-            return Err(Error::configuration("`security: sasl`: `token_file` belongs to the mechanism oauthbearer, and to no other"));
+            return Err(Error::configuration("`security: sasl`: `token_file` belongs to the mechanism oauthbearer, and to no other").key(["security", "sasl"]));
         }
         if sasl.mechanism == Mechanism::Plain && self.tls.is_none() {
-            return Err(Error::configuration("`security: sasl`: the mechanism plain would send the password in plain text")
+            return Err(Error::configuration("`security: sasl`: the mechanism plain would send the password in plain text").key(["security", "sasl"])
                 .hint("add `tls: {}`, or use scram-sha-512"));
         }
         Ok(())

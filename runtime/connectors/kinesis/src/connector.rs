@@ -22,6 +22,7 @@ pub const CONNECTOR: Connector = Connector::new("kinesis")
             example: "kinesis: { stream: clean-pin, delivery: at_least_once }",
             summary: "Puts rows into a stream of Amazon Kinesis, at least once.",
         },
+        Delivery::AtLeastOnce,
         DeadLetters::Refused("a stream of Kinesis can hold a record twice, and a dead letter is one record that was rejected once"),
     );
 
@@ -46,10 +47,6 @@ impl SourceConnector for KinesisConfig {
 impl SinkConnector for KinesisSinkConfig {
     fn describe(&self) -> String {
         format!("kinesis {} (at least once)", self.stream)
-    }
-
-    fn delivery(&self) -> Delivery {
-        Delivery::AtLeastOnce
     }
 
     fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {

@@ -173,12 +173,12 @@ impl PostgresConfig {
         TableName::parse(&self.table)?;
         if self.write == PostgresWrite::Upsert && self.key.is_empty() {
             return Err(
-                Error::configuration("`write: upsert` needs a `key`").hint("name the columns that tell one row from another: `key: [id]`")
+                Error::configuration("`write: upsert` needs a `key`").key(["write", "upsert"]).hint("name the columns that tell one row from another: `key: [id]`")
             );
         }
         for (index, column) in self.key.iter().enumerate() {
             if self.key[..index].contains(column) {
-                return Err(Error::configuration(format!("`key` names the column `{column}` twice")));
+                return Err(Error::configuration(format!("`key` names the column `{column}` twice")).key(["key"]));
             }
         }
         let (day, second) = (Duration::from_secs(86_400), Duration::from_secs(1));
@@ -193,7 +193,7 @@ fn within(name: &str, value: Duration, least: Duration, most: Duration) -> Resul
         return Ok(());
     }
     let shown = humantime::format_duration;
-    Err(Error::configuration(format!("`{name}: {}` is out of range", shown(value))).hint(format!("{} to {}", shown(least), shown(most))))
+    Err(Error::configuration(format!("`{name}: {}` is out of range", shown(value))).key([name]).hint(format!("{} to {}", shown(least), shown(most))))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl Server {
         if config.get_application_name().is_none() {
             config.application_name("wasmill");
         }
-        Ok(Self { config, tls: tls::connector(&given.tls, mode)?, connect_timeout: given.connect_timeout })
+        Ok(Self { config, tls: tls::connector(&given.tls, mode).map_err(|error| error.below("tls"))?, connect_timeout: given.connect_timeout })
     }
 
     /// `host:port/database`, for people.
@@ -105,15 +105,15 @@ fn from_url(given: &PostgresConfig, url: &str) -> Result<(Config, Option<Postgre
     if parts.contains(&true) {
         return Err(Error::configuration(
             "`url` says where the server is: `host`, `port`, `user`, `password` and `database` go without it",
-        ));
+        ).key(["url"]));
     }
     let (rest, mode) = without_ssl_mode(url)?;
     // What the library says may repeat a part of the URL, and with it a password.
     let wrong =
-        |_| Error::configuration("`url` is not the address of a PostgreSQL server").hint("postgres://user:password@host:port/database");
+        |_| Error::configuration("`url` is not the address of a PostgreSQL server").key(["url"]).hint("postgres://user:password@host:port/database");
     let config: Config = rest.parse().map_err(wrong)?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        return Err(Error::configuration("`url` names no host").hint("postgres://user:password@host:port/database"));
+        return Err(Error::configuration("`url` names no host").key(["url"]).hint("postgres://user:password@host:port/database"));
     }
     Ok((config, mode))
 }
@@ -127,7 +127,7 @@ fn without_ssl_mode(url: &str) -> Result<(String, Option<PostgresTlsMode>)> {
     };
     let (ssl, others): (Vec<&str>, Vec<&str>) = pairs.into_iter().partition(|pair| pair.starts_with("sslmode="));
     if others.iter().any(|pair| ["sslrootcert=", "sslcert=", "sslkey="].iter().any(|key| pair.starts_with(key))) {
-        return Err(Error::configuration("`url` names files of certificates").hint("write them as `tls: { ca, certificate, key }`"));
+        return Err(Error::configuration("`url` names files of certificates").key(["url"]).hint("write them as `tls: { ca, certificate, key }`"));
     }
     let mode = match ssl.last().map(|pair| &pair["sslmode=".len()..]) {
         None => None,
@@ -137,7 +137,7 @@ fn without_ssl_mode(url: &str) -> Result<(String, Option<PostgresTlsMode>)> {
         Some("verify-ca") => Some(PostgresTlsMode::VerifyCa),
         Some("verify-full") => Some(PostgresTlsMode::VerifyFull),
         Some(_) => {
-            return Err(Error::configuration("`url` has an unknown `sslmode`").hint("disable, prefer, require, verify-ca or verify-full"));
+            return Err(Error::configuration("`url` has an unknown `sslmode`").key(["url"]).hint("disable, prefer, require, verify-ca or verify-full"));
         }
     };
     let rest = format!("{base}{}", others.join(separator));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_schema::{Schema, SchemaRef};
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
-    Connector, DeadLetters, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_table, examine_columns,
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_table, examine_columns,
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 
@@ -22,6 +22,7 @@ pub const CONNECTOR: Connector = Connector::new("postgres")
             example: r#"postgres: { url: "${env:PG_URL}", table: public.pin_table }"#,
             summary: "Writes into a table of a PostgreSQL server.",
         },
+        Delivery::ExactlyOnce,
         DeadLetters::Taken(Usage {
             example: r#"postgres: { url: "${env:PG_URL}", table: public.dead_letters }"#,
             summary: "Writes into a table of a PostgreSQL server.",

@@ -22,7 +22,7 @@ impl TableName {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let (schema, name) = text.split_once('.').unwrap_or(("public", text));
         let wrong = |what: String| {
-            Err(Error::configuration(format!("`table: {text}`: {what}")).hint(
+            Err(Error::configuration(format!("`table: {text}`: {what}")).key(["table"]).hint(
                 "write `table: schema.table`, or `table: table` for the schema `public`; names are taken as they are written, capitals too",
             ))
         };

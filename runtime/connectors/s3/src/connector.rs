@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_schema::{Schema, SchemaRef};
 use wasmill_connect::Survey;
 use wasmill_connect::examine::Finding;
-use wasmill_connect::registry::{Connector, DeadLetters, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage};
+use wasmill_connect::registry::{Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage};
 use wasmill_engine::{Class, Depot, Result, Sink, Source};
 use wasmill_objects::{Use, examine as examine_bucket};
 
@@ -23,6 +23,7 @@ pub const CONNECTOR: Connector = Connector::new("s3")
             example: r#"s3: { uri: "s3://lake/clean/pins", format: parquet }"#,
             summary: "Writes objects of a bucket: JSON lines, CSV or Parquet.",
         },
+        Delivery::ExactlyOnce,
         DeadLetters::Taken(Usage {
             example: r#"s3: { uri: "s3://lake/dead_letters", format: jsonl }"#,
             summary: "Writes objects of a bucket: JSON lines, CSV or Parquet.",

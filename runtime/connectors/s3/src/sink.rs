@@ -92,17 +92,17 @@ impl S3Sink {
                     | DataType::Date32,
                 ) => {}
                 Ok(other) => {
-                    return Err(Error::configuration(format!("`partition_by` names `{name}`, which is {other}"))
+                    return Err(Error::configuration(format!("`partition_by` names `{name}`, which is {other}")).key(["partition_by"])
                         .hint("texts, booleans, whole numbers and dates can name folders"));
                 }
-                Err(_) => return Err(Error::configuration(format!("`partition_by` names `{name}`, which is not among the columns"))),
+                Err(_) => return Err(Error::configuration(format!("`partition_by` names `{name}`, which is not among the columns")).key(["partition_by"])),
             }
         }
         if config.layout == S3Layout::Connect {
             Columns::new(schema)?;
         }
         if config.partition_by.len() == schema.fields().len() {
-            return Err(Error::configuration("`partition_by` names every column: nothing is left for the objects"));
+            return Err(Error::configuration("`partition_by` names every column: nothing is left for the objects").key(["partition_by"]));
         }
         let schema = Arc::new(schema.clone());
         encoder(&config, &config.object_schema(&schema), std::io::sink())?;

@@ -151,7 +151,7 @@ impl S3Source {
         }
         let found = self.list_all()?;
         if found.iter().all(|(found, _)| found.is_empty()) && self.mode == Mode::Batch && !self.config.allow_empty {
-            return Err(Error::configuration(format!("no object matches {}", self.config.uri.all().join(", ")))
+            return Err(Error::configuration(format!("no object matches {}", self.config.uri.all().join(", "))).key(["uri"])
                 .hint("a prefix ends with `/`; `allow_empty: true` lets a batch run without objects"));
         }
         let splits = self.take(found, &mut begun)?;

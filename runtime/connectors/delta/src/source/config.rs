@@ -70,7 +70,7 @@ impl DeltaSourceConfig {
     pub(super) fn check(&self) -> Result<()> {
         DeltaConfig { s3: self.s3.clone(), ..DeltaConfig::new(&self.uri) }.location()?;
         if self.version.is_some() && self.timestamp.is_some() {
-            return Err(Error::configuration("`version` and `timestamp` both say where to begin").hint("leave one of them out"));
+            return Err(Error::configuration("`version` and `timestamp` both say where to begin").key(["version"]).hint("leave one of them out"));
         }
         self.millis()?;
         self.follow_interval().map(drop)
@@ -88,7 +88,7 @@ impl DeltaSourceConfig {
     fn millis(&self) -> Result<Option<i64>> {
         let Some(text) = &self.timestamp else { return Ok(None) };
         let time: SystemTime = humantime::parse_rfc3339_weak(text.trim()).map_err(|error| {
-            Error::configuration(format!("`timestamp: {text}` is not a time: {error}")).hint("write it in UTC, as in 2026-11-21T08:00:00Z")
+            Error::configuration(format!("`timestamp: {text}` is not a time: {error}")).key(["timestamp"]).hint("write it in UTC, as in 2026-11-21T08:00:00Z")
         })?;
         let since = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         Ok(Some(i64::try_from(since).unwrap_or(i64::MAX)))

@@ -25,7 +25,7 @@ pub fn infer_schema(config: &FilesConfig) -> Result<SchemaRef> {
         && let Some(hint) = listing::no_match(folder).hint_text()
     {
         let names = config.path.all().join(", ");
-        return Err(Error::configuration(format!("the columns can't be told: no file matches {names}")).hint(hint));
+        return Err(Error::configuration(format!("the columns can't be told: no file matches {names}")).key(["path"]).hint(hint));
     }
     infer_from(&config.reading(), paths.into_iter().map(open))
 }

@@ -32,7 +32,7 @@ pub fn list(config: &FilesConfig, must_exist: bool) -> Result<Vec<PathBuf>> {
 
 /// The error of a path that matches no file.
 pub fn no_match(pattern: &str) -> Error {
-    let error = Error::configuration(format!("no file matches {pattern}"));
+    let error = Error::configuration(format!("no file matches {pattern}")).key(["path"]);
     if Path::new(pattern).is_dir() {
         return error.hint(of_folder(pattern.trim_end_matches('/')));
     }
@@ -74,7 +74,7 @@ fn matches(pattern: &str, files: &mut BTreeSet<PathBuf>) -> Result<bool> {
         return Ok(true);
     }
     let bad =
-        |error: glob::PatternError| Error::configuration(format!("path {pattern:?} is not a pattern: {}", error.msg)).caused_by(error);
+        |error: glob::PatternError| Error::configuration(format!("path {pattern:?} is not a pattern: {}", error.msg)).key(["path"]).caused_by(error);
     Pattern::new(pattern).map_err(bad)?;
     let parts = pattern.split('/').filter(|part| !part.is_empty()).map(Part::parse);
     let mut parts = parts.collect::<Result<Vec<_>, _>>().map_err(bad)?;

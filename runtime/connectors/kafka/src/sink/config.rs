@@ -192,22 +192,22 @@ impl KafkaSinkConfig {
     /// A configuration error that names the key.
     pub fn check(&self) -> Result<()> {
         if self.brokers.split(',').all(|broker| broker.trim().is_empty()) {
-            return Err(Error::configuration("`brokers` names none").hint("for example: brokers: \"b1:9092,b2:9092\""));
+            return Err(Error::configuration("`brokers` names none").key(["brokers"]).hint("for example: brokers: \"b1:9092,b2:9092\""));
         }
         for (key, topic) in [("topic", &self.topic), ("commits_topic", &self.commits_topic)] {
             if !is_topic(topic) {
-                return Err(Error::configuration(format!("`{key}`: {topic:?} can't be the name of a topic"))
+                return Err(Error::configuration(format!("`{key}`: {topic:?} can't be the name of a topic")).key([key])
                     .hint("1 to 249 letters, digits, `.`, `_` and `-`"));
             }
         }
         if self.topic == self.commits_topic {
-            return Err(Error::configuration("`commits_topic` is the topic that the rows go to").hint("leave it out, or name another one"));
+            return Err(Error::configuration("`commits_topic` is the topic that the rows go to").key(["commits_topic"]).hint("leave it out, or name another one"));
         }
         if self.max_record.is_some_and(|size| !(1 << 10..=1 << 30).contains(&size.as_u64())) {
-            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB"));
+            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").key(["max_record"]));
         }
         if let Some(name) = self.headers.keys().find(|name| name.is_empty() || name.contains('\0') || name.len() > 1000) {
-            return Err(Error::configuration(format!("`headers`: {name:?} can't be the name of a header")).hint("1 to 1,000 bytes"));
+            return Err(Error::configuration(format!("`headers`: {name:?} can't be the name of a header")).key(["headers"]).hint("1 to 1,000 bytes"));
         }
         self.patience()?;
         self.transaction_timeout()?;

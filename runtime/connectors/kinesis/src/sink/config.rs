@@ -83,11 +83,12 @@ impl KinesisSinkConfig {
             Some(Delivery::AtLeastOnce) => Ok(()),
             Some(Delivery::ExactlyOnce) => Err(Error::configuration(
                 "`delivery: exactly_once` is more than a stream of Kinesis can hold: after a crash rows may be put a second time",
-            )
+            ).key(["delivery", "exactly_once"])
             .hint("write `delivery: at_least_once` if its readers can bear that, or choose another sink: delta, postgres, s3, files")),
             None => Err(Error::configuration(
                 "a stream of Kinesis gets rows at least once, not exactly once, and the file does not say that it knows",
             )
+            .key(["delivery"])
             .hint("write `delivery: at_least_once`: after a crash some rows may come twice")),
         }
     }

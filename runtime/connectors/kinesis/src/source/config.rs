@@ -172,11 +172,11 @@ impl KinesisConfig {
         if let Consumer::FanOut(fan_out) = &self.consumer
             && !is_name(&fan_out.name)
         {
-            return Err(Error::configuration(format!("`consumer`: {:?} can't be the name of a consumer", fan_out.name))
+            return Err(Error::configuration(format!("`consumer`: {:?} can't be the name of a consumer", fan_out.name)).key(["consumer"])
                 .hint("1 to 128 letters, digits, `.`, `_` and `-`"));
         }
         if !(1 << 10..=1 << 30).contains(&self.max_record_bytes()) {
-            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB"));
+            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").key(["max_record"]));
         }
         self.poll()?;
         self.follow()?;
@@ -186,7 +186,7 @@ impl KinesisConfig {
             && let Some((shard, _)) =
                 numbers.iter().find(|(_, number)| number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()))
         {
-            return Err(Error::configuration(format!("`start: sequence_numbers`: that of {shard} is not a number"))
+            return Err(Error::configuration(format!("`start: sequence_numbers`: that of {shard} is not a number")).key(["start", "sequence_numbers"])
                 .hint("write it in quotes: \"49590338271490256608559692538361571095921575989136588898\""));
         }
         Ok(())
@@ -208,7 +208,7 @@ impl KinesisConfig {
     pub(super) fn start_time(&self) -> Result<Option<i64>> {
         let Start::Timestamp(text) = &self.start else { return Ok(None) };
         let wrong =
-            || Error::configuration(format!("`start: timestamp`: {text:?} is not a time")).hint("write it as \"2026-01-31T00:00:00Z\"");
+            || Error::configuration(format!("`start: timestamp`: {text:?} is not a time")).key(["start", "timestamp"]).hint("write it as \"2026-01-31T00:00:00Z\"");
         let time = humantime::parse_rfc3339_weak(text).map_err(|_| wrong())?;
         let since = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| wrong())?;
         i64::try_from(since.as_millis()).map(Some).map_err(|_| wrong())
@@ -224,7 +224,7 @@ pub(crate) fn check_stream(stream: &str) -> Result<()> {
     if is_name(stream_name(stream)) {
         return Ok(());
     }
-    Err(Error::configuration(format!("`stream`: {stream:?} can't be the name or the ARN of a stream"))
+    Err(Error::configuration(format!("`stream`: {stream:?} can't be the name or the ARN of a stream")).key(["stream"])
         .hint("a name has 1 to 128 letters, digits, `.`, `_` and `-`"))
 }
 

@@ -93,17 +93,17 @@ impl PostgresSourceConfig {
     pub(super) fn check(&self) -> Result<()> {
         match (&self.table, &self.query) {
             (Some(table), None) => drop(TableName::parse(table)?),
-            (None, Some(query)) if query.trim().is_empty() => return Err(Error::configuration("`query` is empty")),
+            (None, Some(query)) if query.trim().is_empty() => return Err(Error::configuration("`query` is empty").key(["query"])),
             (None, Some(_)) => {}
             _ => {
                 return Err(Error::configuration("it needs either `table` or `query`").hint("for example: table: public.pin_table"));
             }
         }
         if let Some(column) = self.order_by.iter().enumerate().find(|(index, column)| self.order_by[..*index].contains(column)) {
-            return Err(Error::configuration(format!("`order_by` names the column `{}` twice", column.1)));
+            return Err(Error::configuration(format!("`order_by` names the column `{}` twice", column.1)).key(["order_by"]));
         }
         if self.retry_for > LONGEST {
-            return Err(Error::configuration("`retry_for` is longer than a day"));
+            return Err(Error::configuration("`retry_for` is longer than a day").key(["retry_for"]));
         }
         self.as_sink().check()
     }

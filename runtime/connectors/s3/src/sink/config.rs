@@ -91,23 +91,23 @@ impl S3SinkConfig {
 
     /// What is wrong with the values, apart from any schema.
     pub(super) fn check(&self) -> Result<()> {
-        self.connection.check()?;
+        self.connection.check().map_err(|error| error.below("connection"))?;
         if S3Uri::parse(&self.uri)?.key.is_empty() {
-            return Err(Error::configuration(format!("`uri: {}` names a bucket and no prefix in it", self.uri))
+            return Err(Error::configuration(format!("`uri: {}` names a bucket and no prefix in it", self.uri)).key(["uri"])
                 .hint("write it as s3://bucket/prefix"));
         }
         if self.format == SinkFormat::Parquet && self.compression != Compression::None {
-            return Err(Error::configuration("Parquet is compressed inside").hint("leave `compression` out"));
+            return Err(Error::configuration("Parquet is compressed inside").key(["compression"]).hint("leave `compression` out"));
         }
         if !(ByteSize::kib(4)..=ByteSize::gib(64)).contains(&self.target_file_size) {
             return Err(
-                Error::configuration(format!("`target_file_size: {}` is out of range", self.target_file_size)).hint("use 4KiB to 64GiB")
+                Error::configuration(format!("`target_file_size: {}` is out of range", self.target_file_size)).key(["target_file_size"]).hint("use 4KiB to 64GiB")
             );
         }
         self.check_layout()?;
         for (index, column) in self.partition_by.iter().enumerate() {
             if self.partition_by[..index].contains(column) {
-                return Err(Error::configuration(format!("`partition_by` names the column `{column}` twice")));
+                return Err(Error::configuration(format!("`partition_by` names the column `{column}` twice")).key(["partition_by"]));
             }
         }
         Ok(())
@@ -117,22 +117,22 @@ impl S3SinkConfig {
         if self.layout == S3Layout::Hive {
             return match self.flush_size {
                 Some(_) => {
-                    Err(Error::configuration("`flush_size` belongs to `layout: connect`")
+                    Err(Error::configuration("`flush_size` belongs to `layout: connect`").key(["flush_size"])
                         .hint("`target_file_size` ends objects by their size"))
                 }
                 None => Ok(()),
             };
         }
         if self.format != SinkFormat::Jsonl {
-            return Err(Error::configuration("`layout: connect` has a record a line").hint("format: jsonl"));
+            return Err(Error::configuration("`layout: connect` has a record a line").key(["layout", "connect"]).hint("format: jsonl"));
         }
         if !self.partition_by.is_empty() {
             return Err(Error::configuration(
                 "`partition_by` and `layout: connect` exclude each other: its folders are the topic's partitions",
-            ));
+            ).key(["partition_by"]));
         }
         if !(1..=1_000_000_000).contains(&self.flush_size()) {
-            return Err(Error::configuration("`flush_size` must be 1 to 1,000,000,000"));
+            return Err(Error::configuration("`flush_size` must be 1 to 1,000,000,000").key(["flush_size"]));
         }
         Ok(())
     }

@@ -104,10 +104,10 @@ impl S3SourceConfig {
 
     pub(super) fn check(&self) -> Result<()> {
         if self.uri.all().is_empty() {
-            return Err(Error::configuration("`uri` names no objects"));
+            return Err(Error::configuration("`uri` names no objects").key(["uri"]));
         }
         self.uri.all().iter().try_for_each(|uri| Pattern::parse(uri).map(drop))?;
-        self.connection.check()?;
+        self.connection.check().map_err(|error| error.below("connection"))?;
         self.follow_interval()?;
         self.relist_interval().map(drop)
     }

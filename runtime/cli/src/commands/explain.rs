@@ -1,0 +1,45 @@
+//! `wasmill explain`.
+
+use clap::Args;
+use wasmill_engine::Code;
+
+use crate::diagnostics::{CODES, nearest};
+use crate::exit;
+use crate::registry::connectors;
+
+/// Explains a kind of error by its code: how it comes about and what to do
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  wasmill explain column-missing\n  wasmill explain kafka/no-topics\n  wasmill explain")]
+pub struct Explain {
+    /// The code, as an error shows it in brackets; without it, all codes are listed
+    #[arg(value_name = "CODE")]
+    code: Option<String>,
+}
+
+impl Explain {
+    /// Runs it; gives the exit status.
+    pub fn run(self) -> u8 {
+        let Some(wanted) = &self.code else {
+            let names: Vec<&str> = codes().map(|code| code.name).collect();
+            return super::print(&format!("{}\n", names.join("\n")));
+        };
+        // Errors show codes in brackets, and these are easily copied along.
+        let wanted = wanted.trim_matches(['[', ']']);
+        if let Some(code) = codes().find(|code| code.name == wanted) {
+            return super::print(&explained(code));
+        }
+        let near = nearest(wanted, codes().map(|code| code.name)).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        eprintln!("error: there is no code `{}`{near}", crate::diagnostics::shorten(wanted, 80));
+        eprintln!("  help: `wasmill explain` lists all codes");
+        exit::CONFIGURATION
+    }
+}
+
+fn explained(code: &Code) -> String {
+    format!("{}\n\nCause: {}\n\nCure: {}\n", code.name, code.cause, code.cure)
+}
+
+/// The codes of the check and of the connectors that are built in.
+fn codes() -> impl Iterator<Item = &'static Code> {
+    CODES.iter().chain(connectors().iter().flat_map(|connector| connector.codes.iter().copied()))
+}

@@ -1,0 +1,283 @@
+//! The kinds of findings of the check, as `wasmill explain` tells them.
+
+use wasmill_engine::Code;
+
+/// All of them, by name.
+pub static CODES: &[Code] = &[
+    Code {
+        name: "append-beside-overwrite",
+        cause: "One sink replaces what is there and another one adds to it. A run that overwrites reads its sources from the start, so the appending sink would get its rows again.",
+        cure: "Let all sinks append, or all overwrite, or split the pipeline in two.",
+    },
+    Code {
+        name: "bug",
+        cause: "Wasmill itself did something wrong.",
+        cure: "Report it with the pipeline file and the log. The state is left as it was: the next run resumes.",
+    },
+    Code {
+        name: "column-conflict",
+        cause: "Two stages read one source and need the same column with different types.",
+        cure: "Give the column one type in `schema`, or let each stage read a source of its own.",
+    },
+    Code {
+        name: "column-missing",
+        cause: "A column is asked for that the source or the stage before does not have, or that no record of a sample had.",
+        cure: "Correct the name, or remove the column. The finding lists the columns that are there.",
+    },
+    Code {
+        name: "column-twice",
+        cause: "The header of a CSV file names a column twice, so that nothing says which one is meant.",
+        cure: "Rename one of them in the file.",
+    },
+    Code {
+        name: "column-type",
+        cause: "A stage needs a column with a type that its input does not convert to without loss.",
+        cure: "Declare the column with the needed type in `schema` of the source, or change the stage before.",
+    },
+    Code {
+        name: "connector",
+        cause: "A connector refuses its configuration, or what it names can't be read.",
+        cure: "Follow the finding: it names the key or the place.",
+    },
+    Code {
+        name: "connector-left-out",
+        cause: "The connector exists, but this binary was built without it.",
+        cure: "Use a build with default features, or add the feature of that name.",
+    },
+    Code {
+        name: "connector-misplaced",
+        cause: "The connector exists, but can't be used as a source, as a sink or for dead letters.",
+        cure: "Choose one of those that the finding lists; `wasmill list` shows what each can be.",
+    },
+    Code {
+        name: "cycle",
+        cause: "Stages read from each other in a circle.",
+        cure: "Break the circle: a stage reads from sources and from stages before it.",
+    },
+    Code {
+        name: "duplicate-key",
+        cause: "A map of the file has a key twice, and YAML does not say which one counts.",
+        cure: "Remove one of them.",
+    },
+    Code {
+        name: "empty",
+        cause: "A text, list or map is empty where something has to be.",
+        cure: "Write a value, or remove the key.",
+    },
+    Code {
+        name: "endless-batch",
+        cause: "A batch ends with its input, and this source never ends.",
+        cure: "Bound the source, or run the pipeline with `mode: stream`.",
+    },
+    Code {
+        name: "input-mismatch",
+        cause: "A node takes several inputs whose columns differ.",
+        cure: "Give them the same columns, or use a node per input.",
+    },
+    Code {
+        name: "input-twice",
+        cause: "A `from` names one input twice, so that its rows would come twice.",
+        cure: "Remove one of them.",
+    },
+    Code {
+        name: "interpolation",
+        cause: "A `${…}` can't be filled in: the variable is not set, the file can't be read, or the text is not of that form.",
+        cure: "Set the variable or correct the reference; `$${` is a literal `${`.",
+    },
+    Code {
+        name: "missing-key",
+        cause: "A key that is required is not there.",
+        cure: "Add it; the finding shows an example.",
+    },
+    Code {
+        name: "name",
+        cause: "A name has characters that names can't have, is taken, or is reserved.",
+        cure: "Rename it as the finding says. A pipeline's name also names its state.",
+    },
+    Code {
+        name: "no-connector",
+        cause: "A source, sink or `dead_letters` does not say which connector it is.",
+        cure: "Add exactly one connector; `wasmill list` shows them.",
+    },
+    Code {
+        name: "no-dead-letters",
+        cause: "The pipeline has no place for records that are rejected: the first one stops it.",
+        cure: "Add `dead_letters`.",
+    },
+    Code {
+        name: "not-a-plugin",
+        cause: "The file is no WebAssembly component with the interface of a Wasmill plugin.",
+        cure: "Build the plugin for `wasm32-wasip2` with the SDK, and name the `.wasm` file.",
+    },
+    Code {
+        name: "out-of-range",
+        cause: "A number, time or size is outside of the allowed range.",
+        cure: "Use a value in the range that the finding shows.",
+    },
+    Code {
+        name: "overwrite-in-stream",
+        cause: "A sink that overwrites does so at the end of a run, and a stream has no end.",
+        cure: "Use `write: append`, or run as a batch.",
+    },
+    Code {
+        name: "pipeline-file",
+        cause: "The pipeline file can't be read.",
+        cure: "Check its path and its permissions.",
+    },
+    Code {
+        name: "places",
+        cause: "The sink names its objects by the offsets of a topic, so that its input has to be one source of Kafka with nothing between.",
+        cure: "Read from a source of Kafka, or use another layout.",
+    },
+    Code {
+        name: "plain-secret",
+        cause: "A password, key or token is written in the file, from where it is copied with it.",
+        cure: "Take it from the environment or a file: `${env:NAME}`, `${file:path}`.",
+    },
+    Code {
+        name: "plugin-config",
+        cause: "The configuration of a plugin does not have the form that the plugin's schema asks for.",
+        cure: "Correct it; `wasmill plugin inspect` prints what the plugin takes.",
+    },
+    Code {
+        name: "plugin-digest",
+        cause: "The plugin that was found is another one than the digest in the file pins.",
+        cure: "Pin the digest that was found, if that is the plugin that you want.",
+    },
+    Code {
+        name: "plugin-environment",
+        cause: "The plugin could not be loaded for a reason of this machine: memory, disk, permissions.",
+        cure: "Follow the finding.",
+    },
+    Code {
+        name: "plugin-fault",
+        cause: "The plugin crashed, looped or answered nonsense when it was asked what it needs.",
+        cure: "It is a bug of the plugin: test it with `wasmill plugin test`.",
+    },
+    Code {
+        name: "plugin-not-found",
+        cause: "No plugin of that name lies in the folders that are searched.",
+        cure: "Check the name, or name the folder with `--plugins` or `WASMILL_PLUGINS`.",
+    },
+    Code {
+        name: "plugin-refusal",
+        cause: "The plugin works and refuses its configuration or its input.",
+        cure: "Its message says why: correct the configuration or the columns before it.",
+    },
+    Code {
+        name: "port",
+        cause: "A `from` names a port that the stage does not have, or does not say which of several.",
+        cure: "Write `stage.port` with one of the ports that the finding lists.",
+    },
+    Code {
+        name: "same-place",
+        cause: "Two sinks write into one place: their commits would fence each other.",
+        cure: "Give each a place of its own, or let one sink take both inputs.",
+    },
+    Code {
+        name: "sampled-columns",
+        cause: "Nothing in the file says which columns the source has, so that a sample of its records did.",
+        cure: "Nothing has to be done. Declare `schema` for columns that the sample lacks.",
+    },
+    Code {
+        name: "set",
+        cause: "A `--set` argument is not `path=value`, or its path leads nowhere.",
+        cure: "Write for example `--set sources.pins.files.path=data/*.jsonl`.",
+    },
+    Code {
+        name: "table-differs",
+        cause: "The table that the sink writes into has other columns.",
+        cure: "Write into another table, change that one, or let it grow where the sink can.",
+    },
+    Code {
+        name: "too-large",
+        cause: "The file is nested too deeply or holds too many values to be a pipeline.",
+        cure: "Check for aliases that multiply.",
+    },
+    Code {
+        name: "too-long",
+        cause: "A text is longer than allowed.",
+        cure: "Shorten it.",
+    },
+    Code {
+        name: "two-connectors",
+        cause: "An entry names two connectors, and it can be only one.",
+        cure: "Make two entries of it.",
+    },
+    Code {
+        name: "unknown-connector",
+        cause: "There is no connector of that name.",
+        cure: "`wasmill list` shows those that there are.",
+    },
+    Code {
+        name: "unknown-input",
+        cause: "A `from` names no source and no stage of this pipeline.",
+        cure: "Correct the name.",
+    },
+    Code {
+        name: "unknown-key",
+        cause: "There is no such key at this place.",
+        cure: "Correct or remove it; the finding lists the keys that are known here.",
+    },
+    Code {
+        name: "unused",
+        cause: "Nothing reads from a source or stage, so that its rows would go nowhere.",
+        cure: "Name it in the `from` of a stage or sink, or remove it.",
+    },
+    Code {
+        name: "unused-port",
+        cause: "Nothing reads from one port of a stage, so that its rows go nowhere.",
+        cure: "Add a sink or stage that reads from it, if its rows matter.",
+    },
+    Code {
+        name: "wrong-type",
+        cause: "A map, list, text or number stands where something else has to be.",
+        cure: "Use the type that the finding names.",
+    },
+    Code {
+        name: "wrong-value",
+        cause: "A value is of the right type but not one that means something here.",
+        cure: "Use one of the values or the form that the finding names.",
+    },
+    Code {
+        name: "yaml",
+        cause: "The file is not YAML, or uses something of YAML that a pipeline can't have.",
+        cure: "Correct it at the place that the finding shows.",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    fn sources(folder: &Path, found: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match entry.is_dir() {
+                true => sources(&entry, found),
+                false => found.push_str(&std::fs::read_to_string(entry).unwrap()),
+            }
+        }
+    }
+
+    #[test]
+    fn every_finding_is_explained_and_nothing_else() {
+        let mut text = String::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
+        let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut used = BTreeSet::new();
+        for level in ["error", "warning", "note"] {
+            // Where the name of a kind follows is where one is made.
+            for made in text.split(&format!("Diagnostic::{level}(")).skip(1) {
+                if let Some((name, _)) = made.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"')) {
+                    used.insert(name.to_owned());
+                }
+            }
+        }
+        let explained: BTreeSet<String> = CODES.iter().map(|code| code.name.to_owned()).collect();
+        assert_eq!(used, explained);
+        assert!(CODES.is_sorted_by(|one, next| one.name < next.name));
+    }
+}
