@@ -54,7 +54,7 @@ def command(bench: Bench, pipeline: str, out: Path, settings: list[str], *more: 
 
 
 def from_topic(name: str) -> list[str]:
-    return [f"sources.pins.kafka.brokers={variable('WASMILL_TEST_KAFKA')}", f"sources.pins.kafka.topics=[{name}]"]
+    return [f"sources.pins.kafka.connection.brokers={variable('WASMILL_TEST_KAFKA')}", f"sources.pins.kafka.topics=[{name}]"]
 
 
 def into_delta(bench: Bench, name: str, folder: str, expected: int) -> Sample:

@@ -9,9 +9,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod new_connector;
 #[path = "../hostile/binary.rs"]
 mod hostile;
+mod new_connector;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

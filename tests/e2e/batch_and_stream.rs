@@ -19,7 +19,7 @@ lanes: 2
 batch_rows: 500
 sources:
   pins:
-    kafka: {{ brokers: "{}", topics: [{topic}] }}
+    kafka: {{ connection: {{ brokers: "{}" }}, topics: [{topic}] }}
     max_reject_share: 60%
 stages:
   clean_pins: {{ from: pins, plugin: clean-pin, max_reject_share: 60% }}
@@ -40,7 +40,7 @@ fn landing(topic: &str, prefix: &str) -> String {
 name: landing
 lanes: 2
 sources:
-  pins: {{ kafka: {{ brokers: "{}", topics: [{topic}], format: raw }} }}
+  pins: {{ kafka: {{ connection: {{ brokers: "{}" }}, topics: [{topic}], format: raw }} }}
 sinks:
   raw: {{ from: pins, s3: {{ uri: "{prefix}/topics", connection: {}, format: jsonl, layout: connect, flush_size: 300 }} }}
 "#,

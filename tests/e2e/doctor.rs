@@ -11,15 +11,15 @@ fn pipeline(store: &Store, topic: &str) -> String {
 name: visit
 mode: stream
 sources:
-  posts: {{ kafka: {{ brokers: "{brokers}", topics: [{topic}] }}, schema: {{ index: int64 }} }}
+  posts: {{ kafka: {{ connection: {{ brokers: "{brokers}" }}, topics: [{topic}] }}, schema: {{ index: int64 }} }}
   files: {{ files: {{ path: pins/*.jsonl }}, schema: {{ index: int64 }} }}
   objects: {{ s3: {{ uri: "{prefix}/in/*.jsonl", connection: {s3} }}, schema: {{ index: int64 }} }}
 sinks:
-  lake: {{ from: posts, delta: {{ uri: "{prefix}/table", s3: {s3} }} }}
+  lake: {{ from: posts, delta: {{ uri: "{prefix}/table", connection: {s3} }} }}
   store: {{ from: files, s3: {{ uri: "{prefix}/objects", connection: {s3}, format: jsonl }} }}
-  database: {{ from: posts, postgres: {{ url: "${{env:PG_URL}}", table: posts }} }}
+  database: {{ from: posts, postgres: {{ connection: {{ url: "${{env:PG_URL}}" }}, table: posts }} }}
   disk: {{ from: objects, delta: {{ uri: out/table }} }}
-  topic: {{ from: posts, kafka: {{ brokers: "{brokers}", topic: {topic}, commits_topic: {topic}-commits }} }}
+  topic: {{ from: posts, kafka: {{ connection: {{ brokers: "{brokers}" }}, topic: {topic}, commits_topic: {topic}-commits }} }}
 dead_letters: {{ files: {{ path: dead, format: jsonl }} }}
 "#
     )
@@ -110,7 +110,8 @@ fn brokers_and_servers_that_are_away_are_told_within_seconds() {
     let (workshop, store) = (Workshop::new(), Store::new());
     workshop.write("visit.yaml", &pipeline(&store, "posts"));
     workshop.write("pins/a.jsonl", &Pins(0..10).lines());
-    let ended = doctor(&workshop, "postgres://nobody@127.0.0.1:9/none", &["--json", "--set", "sources.posts.kafka.brokers=127.0.0.1:9"]);
+    let ended =
+        doctor(&workshop, "postgres://nobody@127.0.0.1:9/none", &["--json", "--set", "sources.posts.kafka.connection.brokers=127.0.0.1:9"]);
     assert_eq!(ended.code, Some(5), "{}\n{}", ended.stdout, ended.stderr);
     let findings: Vec<serde_json::Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let bad = |role: &str, what: &str| {

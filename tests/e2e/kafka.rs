@@ -17,7 +17,7 @@ lanes: 2
 batch_rows: 500
 sources:
   pins:
-    kafka: {{ brokers: "{brokers}", topics: [{topic}], group: "{topic}" }}
+    kafka: {{ connection: {{ brokers: "{brokers}" }}, topics: [{topic}], group: "{topic}" }}
 stages:
   clean_pins:
     from: pins

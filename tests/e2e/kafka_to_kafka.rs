@@ -47,13 +47,13 @@ mode: stream
 lanes: 2
 batch_rows: 500
 sources:
-  pins: {{ kafka: {{ brokers: "{brokers}", topics: [{posts}] }} }}
+  pins: {{ kafka: {{ connection: {{ brokers: "{brokers}" }}, topics: [{posts}] }} }}
 stages:
   clean_pins: {{ from: pins, plugin: clean-pin, max_reject_share: 50% }}
 sinks:
-  pin_topic: {{ from: clean_pins, kafka: {{ brokers: "{brokers}", topic: {clean}, key: unique_id, commits_topic: {name}.commits }} }}
+  pin_topic: {{ from: clean_pins, kafka: {{ connection: {{ brokers: "{brokers}" }}, topic: {clean}, key: unique_id, commits_topic: {name}.commits }} }}
 dead_letters:
-  kafka: {{ brokers: "{brokers}", topic: {dead}, commits_topic: {name}.commits }}
+  kafka: {{ connection: {{ brokers: "{brokers}" }}, topic: {dead}, commits_topic: {name}.commits }}
 epoch: {{ every: 200ms, rows: 2000 }}
 "#,
                 name = mill.name
@@ -160,7 +160,7 @@ fn commits_whose_answers_are_lost_count_once() {
     // Nobody answers any more: the epoch waits for the next start.
     mill.send(6_000..8_000);
     let yaml = std::fs::read_to_string(mill.workshop.path("pipeline.yaml")).unwrap();
-    mill.workshop.write("pipeline.yaml", &yaml.replace(", commits_topic", ", patience: 3s, commits_topic"));
+    mill.workshop.write("pipeline.yaml", &yaml.replace(", commits_topic", ", retry: { for: 3s }, commits_topic"));
     proxy.lose_ends_of_transactions(1, true);
     let ended = mill.start("batch", "").wait();
     assert_eq!(ended.code, Some(5), "{}", ended.stderr);
@@ -212,12 +212,12 @@ fn a_topic_is_copied_as_it_is() {
 name: copy
 sources:
   old:
-    kafka: {{ brokers: "{brokers}", topics: [{from}], format: raw, tombstones: row }}
+    kafka: {{ connection: {{ brokers: "{brokers}" }}, topics: [{from}], format: raw, tombstones: row }}
     schema: {{ value: binary, "_source.key": binary, "_source.partition": int32, "_source.timestamp": "timestamp(ms, UTC)" }}
 sinks:
   new:
     from: old
-    kafka: {{ brokers: "{brokers}", topic: {to}, format: raw, key: _source.key, partition: _source.partition, timestamp: _source.timestamp }}
+    kafka: {{ connection: {{ brokers: "{brokers}" }}, topic: {to}, format: raw, key: _source.key, partition: _source.partition, timestamp: _source.timestamp }}
 dead_letters:
   files: {{ path: dead, format: jsonl }}
 "#,

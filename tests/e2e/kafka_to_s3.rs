@@ -36,7 +36,7 @@ mode: stream
 lanes: 2
 batch_rows: 500
 sources:
-  pins: {{ kafka: {{ brokers: "{brokers}", topics: [{topic}], format: raw }} }}
+  pins: {{ kafka: {{ connection: {{ brokers: "{brokers}" }}, topics: [{topic}], format: raw }} }}
 sinks:
   raw: {{ from: pins, s3: {{ uri: {prefix}/topics, connection: {connection}, format: jsonl, layout: connect, flush_size: 300 }} }}
 dead_letters:
@@ -63,7 +63,8 @@ dead_letters:
             )
         };
         mill.workshop.write("land.yaml", &land);
-        mill.workshop.write("live.yaml", &clean("live", &format!("kafka: {{ brokers: \"{brokers}\", topics: [{topic}] }}")));
+        mill.workshop
+            .write("live.yaml", &clean("live", &format!("kafka: {{ connection: {{ brokers: \"{brokers}\" }}, topics: [{topic}] }}")));
         let replay = format!("s3: {{ uri: \"{}/topics/{topic}/\", connection: {connection}, format: jsonl }}", mill.store.prefix);
         mill.workshop.write("replay.yaml", &clean("replay", &replay));
         mill

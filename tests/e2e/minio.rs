@@ -44,7 +44,7 @@ sources:
 stages:
   clean_pins: {{ from: pins, plugin: clean-pin }}
 sinks:
-  pin_table: {{ from: clean_pins, delta: {{ uri: "{prefix}/pin_table", s3: {options} }} }}
+  pin_table: {{ from: clean_pins, delta: {{ uri: "{prefix}/pin_table", connection: {options} }} }}
   pin_objects: {{ from: clean_pins, s3: {{ uri: "{prefix}/pins", format: jsonl, connection: {options} }} }}
 dead_letters:
   s3: {{ uri: "{prefix}/dead_letters", format: jsonl, connection: {options} }}

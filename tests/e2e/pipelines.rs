@@ -54,7 +54,7 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
 fn kafka_topics(workshop: &Workshop) -> Vec<String> {
     static FILLED: std::sync::Once = std::sync::Once::new();
     FILLED.call_once(|| fill_topics(workshop));
-    ["pins", "geos", "users"].map(|source| format!("sources.{source}.kafka.brokers={}", address())).into()
+    ["pins", "geos", "users"].map(|source| format!("sources.{source}.kafka.connection.brokers={}", address())).into()
 }
 
 fn fill_topics(workshop: &Workshop) {

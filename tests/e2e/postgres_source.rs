@@ -7,7 +7,7 @@ name: copy
 lanes: 2
 batch_rows: 300
 sources:
-  rows: { postgres: { url: "${env:PG_URL}", query: "SELECT ind, title, ind % 2 = 0 AS even FROM posts", order_by: [ind] } }
+  rows: { postgres: { connection: { url: "${env:PG_URL}" }, query: "SELECT ind, title, ind % 2 = 0 AS even FROM posts", order_by: [ind] } }
 sinks:
   copy: { from: rows, delta: { uri: out/copy } }
 dead_letters:
@@ -52,7 +52,7 @@ fn a_check_finds_a_schema_that_is_missing_on_the_server() {
     workshop.write(
         "p.yaml",
         "name: there\nsources:\n  rows: { files: { path: \"in/*\" }, schema: { id: int64 } }\nsinks:\n\
-         \x20 t: { from: rows, postgres: { url: \"${env:PG_URL}\", table: archive.posts } }\n\
+         \x20 t: { from: rows, postgres: { connection: { url: \"${env:PG_URL}\" }, table: archive.posts } }\n\
          dead_letters: { files: { path: out/dead, format: jsonl } }\n",
     );
     let run = |command: &str| {

@@ -26,7 +26,7 @@ sources:
 stages:
   clean_pins: {{ from: pins, plugin: clean-pin }}
 sinks:
-  pin_table: {{ from: clean_pins, delta: {{ uri: "{}/pin_table", s3: {} }} }}
+  pin_table: {{ from: clean_pins, delta: {{ uri: "{}/pin_table", connection: {} }} }}
 dead_letters:
   files: {{ path: out/dead_letters, format: jsonl }}
 epoch: {{ rows: 3000 }}

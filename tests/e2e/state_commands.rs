@@ -23,7 +23,7 @@ const BROKEN: &str = r#"
 name: mended
 mode: batch
 sources:
-  pins: { postgres: { url: "${env:NOT_SET_ANYWHERE}", table: pins, order_by: id } }
+  pins: { postgres: { connection: { url: "${env:NOT_SET_ANYWHERE}" }, table: pins, order_by: id } }
 stages:
   clean_pins: { from: pins, plugin: no-such-plugin, config: { file: "${file:/no/such/file}" } }
 sinks:
@@ -33,7 +33,7 @@ dead_letters:
 "#;
 
 /// Beside them a sink whose server is away.
-const AWAY: &str = r#"  archive: { from: clean_pins, postgres: { url: "postgres://u@127.0.0.1:1/d", table: pins, retry_for: 1s } }
+const AWAY: &str = r#"  archive: { from: clean_pins, postgres: { connection: { url: "postgres://u@127.0.0.1:1/d" }, table: pins, retry_for: 1s } }
 dead_letters:"#;
 
 fn workshop() -> Workshop {

@@ -79,7 +79,7 @@ sources:
   pins: {{ files: {{ path: "data/*.jsonl" }}, schema: {{ index: int64 }} }}
 sinks:
   table: {{ from: pins, files: {{ path: out, format: jsonl }} }}
-  pin_topic: {{ from: pins, kafka: {{ brokers: "{secure}", topic: {name}, key: index, security: {security} }} }}
+  pin_topic: {{ from: pins, kafka: {{ connection: {{ brokers: "{secure}", security: {security} }}, topic: {name}, key: index }} }}
 dead_letters:
   files: {{ path: dead, format: jsonl }}
 "#

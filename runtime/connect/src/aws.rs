@@ -61,18 +61,23 @@ pub struct Key<'a> {
 /// Fails unless a key is given as a whole, or not at all.
 pub fn check_key(has_id: bool, has_secret: bool, has_token: bool) -> Result<()> {
     if has_id != has_secret {
-        return Err(Error::configuration("`access_key_id` and `secret_access_key` belong together, and one of them is missing").key(["access_key_id"])
+        return Err(Error::configuration("`access_key_id` and `secret_access_key` belong together, and one of them is missing")
+            .key(["access_key_id"])
             .hint("leave both out to take credentials from the environment, a profile or the instance"));
     }
     if has_token && !has_id {
-        return Err(Error::configuration("`session_token` is of no use without `access_key_id` and `secret_access_key`").key(["session_token"]));
+        return Err(
+            Error::configuration("`session_token` is of no use without `access_key_id` and `secret_access_key`").key(["session_token"])
+        );
     }
     Ok(())
 }
 
 /// Fails unless it is the address of a server.
 pub fn check_endpoint(endpoint: &str) -> Result<Url> {
-    let bad = |why: String| Error::configuration(format!("`endpoint` {why}")).key(["endpoint"]).hint("write it as https://host or http://host:port");
+    let bad = |why: String| {
+        Error::configuration(format!("`endpoint` {why}")).key(["endpoint"]).hint("write it as https://host or http://host:port")
+    };
     let url = Url::parse(endpoint).map_err(|error| bad(format!("is not an address: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(bad("is not an address of http or https".to_owned()));

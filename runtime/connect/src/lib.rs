@@ -18,6 +18,7 @@ pub mod period;
 pub mod prepared;
 pub mod record_columns;
 pub mod registry;
+mod retry;
 mod secret;
 pub mod spool;
 pub mod staged;
@@ -26,4 +27,5 @@ pub mod token;
 
 pub use columns::{LateColumns, NewColumns, Survey};
 pub use columns_unknown::{ColumnsUnknown, columns_unknown};
+pub use retry::Retry;
 pub use secret::Secret;

@@ -12,7 +12,9 @@ use wasmill_engine::{Error, Result};
 pub fn read(key: &str, text: Option<&str>, default: Duration, least: Duration, most: Duration) -> Result<Duration> {
     let Some(text) = text else { return Ok(default) };
     let time = humantime::parse_duration(text.trim()).map_err(|error| {
-        Error::configuration(format!("`{key}`: {text:?} is not a time: {error}")).key([key]).hint("write a number and ms, s, min or h, as in `10s`")
+        Error::configuration(format!("`{key}`: {text:?} is not a time: {error}"))
+            .key([key])
+            .hint("write a number and ms, s, min or h, as in `10s`")
     })?;
     if (least..=most).contains(&time) {
         return Ok(time);

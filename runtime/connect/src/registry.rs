@@ -31,7 +31,7 @@ pub struct Connector {
 /// What people read of a key: its line in a pipeline file, and a sentence.
 #[derive(Debug, Clone, Copy)]
 pub struct Usage {
-    /// The smallest line that works: `kafka: { brokers: "b1:9092", topics: [pin] }`.
+    /// The smallest line that works: `kafka: { connection: { brokers: "b1:9092" }, topics: [pin] }`.
     pub example: &'static str,
     /// What it does: `Reads topics of Apache Kafka: JSON, or values as they are.`
     pub summary: &'static str,

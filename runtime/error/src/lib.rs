@@ -55,7 +55,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the given class.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, code: None, message: message.into(), key: Vec::new(), places: Vec::new(), details: Vec::new(), hint: None, source: None }
+        Self {
+            class,
+            code: None,
+            message: message.into(),
+            key: Vec::new(),
+            places: Vec::new(),
+            details: Vec::new(),
+            hint: None,
+            source: None,
+        }
     }
 
     /// The pipeline file or the command line is wrong.

@@ -133,7 +133,7 @@ impl Bucket {
             match self.find(key).await? {
                 Some((_, found)) if found == *bytes => return Ok(Put::Done),
                 Some(_) => return Ok(Put::Taken),
-                None if attempt >= UNCLEAR_ATTEMPTS || begun.elapsed() > Patience::Run.time() => return Err(failure),
+                None if attempt >= UNCLEAR_ATTEMPTS || begun.elapsed() > Patience::RUN.time() => return Err(failure),
                 None => tokio::time::sleep(Duration::from_millis(50 << attempt)).await,
             }
         }

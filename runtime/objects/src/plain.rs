@@ -1,6 +1,6 @@
 //! What is said of objects and uploads, whether or not a bucket can be reached.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -40,8 +40,13 @@ pub enum Put {
 pub enum Patience {
     /// Somebody waits for an answer: some seconds.
     Look,
-    /// A pipeline runs and an outage should not end it: up to three minutes.
-    Run,
+    /// A pipeline runs and an outage should not end it: for so long.
+    Run(Duration),
+}
+
+impl Patience {
+    /// Where nothing else is said: five minutes.
+    pub const RUN: Self = Self::Run(Duration::from_secs(300));
 }
 
 /// What a run does in a bucket.

@@ -15,7 +15,7 @@ impl Patience {
     pub(crate) fn time(self) -> Duration {
         match self {
             Self::Look => Duration::from_secs(10),
-            Self::Run => Duration::from_secs(180),
+            Self::Run(time) => time,
         }
     }
 
@@ -23,7 +23,7 @@ impl Patience {
         let pauses = ExponentialBuilder::new().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1).with_jitter();
         match self {
             Self::Look => pauses.with_max_times(2),
-            Self::Run => pauses.without_max_times(),
+            Self::Run(_) => pauses.without_max_times(),
         }
         .build()
     }

@@ -59,7 +59,7 @@ impl S3State {
         // Wasmill 0.1 took the address of the state for a folder of the disk, where sinks kept what waits for its commit.
         let left_behind = Path::new(state).join(pipeline);
         let state = S3Uri::parse(state)?;
-        let bucket = Bucket::open(&state.bucket, config, Patience::Run)?;
+        let bucket = Bucket::open(&state.bucket, config, Patience::RUN)?;
         let key = state.below(pipeline);
         let folder = S3Uri { key, ..state };
         let depot = S3Depot::new(Arc::clone(&bucket), folder.clone(), left_behind);

@@ -172,7 +172,7 @@ fn partition_values_of_earlier_versions_are_still_read() {
     let (value, before) = (r#""seen":"2022-07-07T00:18:41.000001Z""#, r#""seen":"2022-07-07 00:18:41.000001""#);
     assert!(text.contains(value), "{text}");
     std::fs::write(&entry, text.replace(value, before)).unwrap();
-    let address = |table: &Table| TableAddress { uri: table.path.to_str().unwrap().to_owned(), s3: S3Config::default() };
+    let address = |table: &Table| TableAddress { uri: table.path.to_str().unwrap().to_owned(), connection: S3Config::default() };
     let options = DiffOptions { key: Vec::new(), ignore: Vec::new(), limit: 10, versions: [None, None] };
     let found = diff(&address(&old), &address(&new), &options).unwrap();
     assert!(found.equal && found.rows_in_both == 2, "{found:?}");

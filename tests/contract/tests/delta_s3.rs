@@ -21,7 +21,7 @@ use wasmill_engine::{Class, CommitOutcome, Sink, Token, WriterContext};
 use wasmill_objects::{S3Config, Secret};
 
 fn config(prefix: &Prefix) -> DeltaConfig {
-    DeltaConfig { s3: Some(store::config()), ..DeltaConfig::new(prefix.uri("table")) }
+    DeltaConfig { connection: Some(store::config()), ..DeltaConfig::new(prefix.uri("table")) }
 }
 
 fn token(pipeline: &str, epoch: u64) -> Token {
@@ -157,7 +157,9 @@ fn columns_are_compared_before_anything_is_written() {
 
 fn what_is_wrong_with_a_store_is_told_without_its_secrets() {
     let prefix = Prefix::new();
-    let look = |s3: S3Config, uri: String| check_schema(&DeltaConfig { s3: Some(s3), ..DeltaConfig::new(uri) }, &schema()).unwrap_err();
+    let look = |connection: S3Config, uri: String| {
+        check_schema(&DeltaConfig { connection: Some(connection), ..DeltaConfig::new(uri) }, &schema()).unwrap_err()
+    };
     let wrong = S3Config { secret_access_key: Some(Secret::new("never-shown")), ..store::config() };
     let error = look(wrong, prefix.uri("table"));
     assert_eq!(error.class(), Class::Environment);

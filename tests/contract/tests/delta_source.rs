@@ -78,7 +78,7 @@ impl Table {
     fn source_config(&self) -> DeltaSourceConfig {
         DeltaSourceConfig {
             uri: self.config.uri.clone(),
-            s3: self.config.s3.clone(),
+            connection: self.config.connection.clone(),
             follow: Some("100ms".into()),
             ..DeltaSourceConfig::default()
         }
@@ -176,7 +176,7 @@ fn a_table_on_disk_holds_the_contract() {
 #[test]
 fn a_table_in_a_bucket_holds_the_contract() {
     let prefix = Prefix::new();
-    let mut table = Table::at(DeltaConfig { s3: Some(store::config()), ..DeltaConfig::new(prefix.uri("table")) });
+    let mut table = Table::at(DeltaConfig { connection: Some(store::config()), ..DeltaConfig::new(prefix.uri("table")) });
     table.write(0..40);
     table.write(40..60);
     let all = check_source(|| table.batch());

@@ -46,7 +46,7 @@ impl Table {
     }
 
     fn in_bucket(prefix: &Prefix) -> Self {
-        Self::at(DeltaConfig { s3: Some(store::config()), ..DeltaConfig::new(prefix.uri("table")) })
+        Self::at(DeltaConfig { connection: Some(store::config()), ..DeltaConfig::new(prefix.uri("table")) })
     }
 
     fn at(config: DeltaConfig) -> Self {
@@ -54,7 +54,7 @@ impl Table {
     }
 
     fn address(&self) -> TableAddress {
-        TableAddress { uri: self.config.uri.clone(), s3: self.config.s3.clone().unwrap_or_default() }
+        TableAddress { uri: self.config.uri.clone(), connection: self.config.connection.clone().unwrap_or_default() }
     }
 
     fn token(&self) -> Token {
@@ -222,7 +222,7 @@ fn rows_that_are_replaced_meanwhile_do_not_come_back() {
 fn a_rewrite_whose_answers_are_lost_is_done_once() {
     let (prefix, proxy) = (Prefix::new(), store::proxy::Proxy::start());
     let table = Table::in_bucket(&prefix);
-    let through = TableAddress { s3: S3Config { endpoint: Some(proxy.address.clone()), ..store::config() }, ..table.address() };
+    let through = TableAddress { connection: S3Config { endpoint: Some(proxy.address.clone()), ..store::config() }, ..table.address() };
     for (round, texts) in [&["PUT ", "_delta_log"][..], &["POST ", "uploadId="]].into_iter().enumerate() {
         let start = round as i64 * 40;
         (0..4).for_each(|epoch| table.write(start + epoch * 10..start + epoch * 10 + 10));

@@ -285,7 +285,7 @@ fn uploads_of_objects_are_completed() {
 fn uploads_of_a_delta_table_are_completed() {
     let (left, prefix) = (Left::new(), Prefix::new());
     let prepared = upload_again(&prefix, "table", &left.prepared("bucket_table"));
-    let config = DeltaConfig { s3: Some(store::config()), ..DeltaConfig::new(prefix.uri("table")) };
+    let config = DeltaConfig { connection: Some(store::config()), ..DeltaConfig::new(prefix.uri("table")) };
     left.commit("bucket_table", &prepared, &DeltaSink::without_columns(config).unwrap());
     let there = tempfile::tempdir().unwrap();
     for name in prefix.names() {

@@ -18,7 +18,7 @@ use kafka_broker::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, LocalDepot, RowReject, Sink, Token, WriterContext};
-use wasmill_kafka::{KafkaCompression, KafkaFormat, KafkaSink, KafkaSinkConfig, Mechanism, Sasl, Security, Tls};
+use wasmill_kafka::{KafkaCompression, KafkaConnection, KafkaFormat, KafkaSink, KafkaSinkConfig, Mechanism, Sasl, Security, Tls};
 
 fn token(previous: u64, epoch: u64) -> Token {
     Token { pipeline: "p".into(), sink: "s".into(), incarnation: Uuid::from_u128(1), epoch, previous }
@@ -64,7 +64,11 @@ impl Mill {
 }
 
 fn config(topic: &str) -> KafkaSinkConfig {
-    KafkaSinkConfig { patience: Some("60s".into()), commits_topic: unique("commits"), ..KafkaSinkConfig::of_topic(address(), topic) }
+    KafkaSinkConfig {
+        retry: wasmill_connect::Retry::of("60s"),
+        commits_topic: unique("commits"),
+        ..KafkaSinkConfig::of_topic(address(), topic)
+    }
 }
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
@@ -296,8 +300,8 @@ fn a_producer_of_the_same_name_that_hangs_is_fenced_with_its_rows() {
 
 #[test]
 fn open_transactions_of_others_hold_up_a_token_only_where_they_leave_it_unclear() {
-    let config = KafkaSinkConfig { patience: Some("30s".into()), ..config(&topic(1)) };
-    let impatient = KafkaSinkConfig { patience: Some("4s".into()), ..config.clone() };
+    let config = KafkaSinkConfig { retry: wasmill_connect::Retry::of("30s"), ..config(&topic(1)) };
+    let impatient = KafkaSinkConfig { retry: wasmill_connect::Retry::of("4s"), ..config.clone() };
     let commit = |mill: &Mill, epoch: u64| {
         let first = epoch as i64 * 10;
         let (prepared, _) = mill.prepare(&token(epoch - 1, epoch), &numbers(first - 10..first));
@@ -348,7 +352,8 @@ fn open_transactions_of_others_hold_up_a_token_only_where_they_leave_it_unclear(
 
 #[test]
 fn a_topic_that_is_deleted_stops_the_commit_which_goes_on_when_it_is_made_again() {
-    let config = KafkaSinkConfig { patience: Some("100s".into()), transaction_timeout: Some("10s".into()), ..config(&topic(2)) };
+    let config =
+        KafkaSinkConfig { retry: wasmill_connect::Retry::of("100s"), transaction_timeout: Some("10s".into()), ..config(&topic(2)) };
     let mill = Mill::new(&config, &numbers(0..1));
     mill.write(&numbers(0..10));
     let (prepared, _) = mill.prepare(&token(1, 2), &numbers(10..20));
@@ -373,8 +378,10 @@ fn a_sink_shows_a_token_where_the_brokers_want_one() {
     let tls = Tls { ca: Some(format!("{}/ca.pem", variable("WASMILL_TEST_KAFKA_TLS"))), ..Tls::default() };
     let topic = topic(1);
     let config = KafkaSinkConfig {
-        brokers: variable("WASMILL_TEST_KAFKA_SASL_SSL"),
-        security: Some(Security { tls: Some(tls), sasl: Some(sasl), ..Security::default() }),
+        connection: KafkaConnection {
+            brokers: variable("WASMILL_TEST_KAFKA_SASL_SSL"),
+            security: Some(Security { tls: Some(tls), sasl: Some(sasl), ..Security::default() }),
+        },
         ..config(&topic)
     };
     Mill::new(&config, &numbers(0..1)).write(&numbers(0..10));
@@ -386,7 +393,7 @@ fn behind_a_proxy() -> (Broker, Proxy, KafkaSinkConfig) {
     let mut proxy = None;
     let broker = Broker::behind(|own| proxy.insert(Proxy::before_kafka(own)).address());
     create_at(&broker.address(), "rows", 2);
-    let config = KafkaSinkConfig { patience: Some("60s".into()), ..KafkaSinkConfig::of_topic(broker.address(), "rows") };
+    let config = KafkaSinkConfig { retry: wasmill_connect::Retry::of("60s"), ..KafkaSinkConfig::of_topic(broker.address(), "rows") };
     (broker, proxy.unwrap(), config)
 }
 
@@ -403,7 +410,7 @@ fn a_commit_whose_answer_is_lost_counts_once() {
     }
     assert_eq!(proxy.lost(), 6, "the proxy lost what it should");
     // Never answered: the process gives up, and the next one finds the commit done.
-    let impatient = KafkaSinkConfig { patience: Some("3s".into()), ..config.clone() };
+    let impatient = KafkaSinkConfig { retry: wasmill_connect::Retry::of("3s"), ..config.clone() };
     let given_up = Mill::again(&impatient, &numbers(0..1), Arc::clone(&mill.folder));
     drop(mill);
     let (prepared, _) = given_up.prepare(&token(3, 4), &numbers(400..500));
@@ -422,7 +429,7 @@ fn a_commit_whose_answer_is_lost_counts_once() {
 fn a_broker_that_is_killed_while_an_epoch_commits_has_it_once() {
     let mut broker = Broker::start();
     create_at(&broker.address(), "rows", 2);
-    let config = KafkaSinkConfig { patience: Some("120s".into()), ..KafkaSinkConfig::of_topic(broker.address(), "rows") };
+    let config = KafkaSinkConfig { retry: wasmill_connect::Retry::of("120s"), ..KafkaSinkConfig::of_topic(broker.address(), "rows") };
     let mill = Mill::new(&config, &numbers(0..1));
     for epoch in 1..=3_u64 {
         let token = token(epoch - 1, epoch);

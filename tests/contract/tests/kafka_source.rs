@@ -16,7 +16,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use contract::{Seen, check_source, read_all, seen};
 use kafka_broker::{PATIENCE, Producer, address, create, delete, grow, remove_before, topic, unique, until};
 use wasmill_engine::{Discovery, Mode, Progress, Read, Result, Source, Split, SplitState};
-use wasmill_kafka::{Isolation, KafkaConfig, KafkaFormat, KafkaSource, LostOffsets, Start, Tombstones};
+use wasmill_kafka::{Isolation, KafkaConfig, KafkaConnection, KafkaFormat, KafkaSource, LostOffsets, Start, Tombstones};
 
 fn schema(columns: &[(&str, DataType, bool)]) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(|(name, kind, null)| Field::new(*name, kind.clone(), *null)).collect::<Vec<_>>()))
@@ -415,7 +415,11 @@ fn what_is_not_there_is_said_clearly() {
     let error = batch(&missing, &ids(), &Progress::new()).unwrap_err();
     assert!(error.to_string().contains("does not exist") && error.hint_text().is_some(), "{error}");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let nobody = KafkaConfig { patience: Some("1s".into()), brokers: format!("127.0.0.1:{port}"), ..missing };
+    let nobody = KafkaConfig {
+        retry: wasmill_connect::Retry::of("1s"),
+        connection: KafkaConnection::of_brokers(format!("127.0.0.1:{port}")),
+        ..missing
+    };
     let error = batch(&nobody, &ids(), &Progress::new()).unwrap_err().to_string();
     assert!(error.contains(&format!("no Kafka broker of 127.0.0.1:{port} answered within 1 s")) && error.contains("refused"), "{error}");
 }

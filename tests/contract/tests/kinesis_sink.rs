@@ -156,7 +156,7 @@ fn a_commit_that_is_given_up_is_finished_by_a_later_one() {
     let proxy = Proxy::start();
     let config = KinesisSinkConfig {
         connection: connection_to(&proxy.address),
-        patience: Some("1s".into()),
+        retry: wasmill_connect::Retry::of("1s"),
         ordered: Some(false),
         ..config(&stream)
     };

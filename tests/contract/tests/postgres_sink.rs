@@ -227,10 +227,8 @@ fn what_can_not_be_cured_by_waiting_stops_at_once_with_what_to_do() {
 #[test]
 fn a_server_that_is_away_is_waited_for_and_then_named() {
     let mill = Mill::new();
-    let config = PostgresConfig {
-        retry_for: std::time::Duration::from_millis(300),
-        ..PostgresConfig::new("postgres://u:hunter2@127.0.0.1:1/d", "t")
-    };
+    let config =
+        PostgresConfig { retry: wasmill_connect::Retry::of("300ms"), ..PostgresConfig::new("postgres://u:hunter2@127.0.0.1:1/d", "t") };
     let error = mill.sink(&config, &pairs(&[]).schema()).unwrap().committed("p", "s").unwrap_err();
     assert!(error.to_string().contains("127.0.0.1:1/d") && !format!("{error:?}").contains("hunter2"), "{error:?}");
     assert!(error.hint_text().unwrap().contains("nothing is lost"), "{error:?}");

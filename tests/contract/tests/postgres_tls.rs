@@ -13,7 +13,7 @@ use postgres::url;
 use proxy::Proxy;
 use uuid::Uuid;
 use wasmill_engine::{Class, Error, Sink};
-use wasmill_postgres::{PostgresConfig, PostgresTls, PostgresTlsMode};
+use wasmill_postgres::{PostgresConfig, PostgresConnection, PostgresTls, PostgresTlsMode};
 
 /// A file that the server's certificates lie beside.
 fn certificate(name: &str) -> Option<String> {
@@ -26,7 +26,8 @@ fn certificate(name: &str) -> Option<String> {
 fn ask(mill: &Mill, user: &str, tls: PostgresTls) -> Result<bool, Error> {
     let url = url().replace("//postgres@", &format!("//{user}@"));
     let name = format!("{}_{}", user.split(':').next().unwrap(), Uuid::new_v4().simple());
-    let config = PostgresConfig { tls, ..PostgresConfig::new(format!("{url}?application_name={name}"), mill.server.table("t")) };
+    let connection = PostgresConnection { tls, ..PostgresConnection::of_url(format!("{url}?application_name={name}")) };
+    let config = PostgresConfig { connection, ..PostgresConfig::new("", mill.server.table("t")) };
     let sink = mill.sink(&config, &pairs(&[]).schema())?;
     sink.committed("p", "s")?;
     let query = format!("SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = '{name}'");
@@ -66,7 +67,8 @@ fn a_server_of_another_name_is_only_taken_where_names_are_not_verified() {
         let tls = PostgresTls { mode: Some(mode), ca: certificate("ca.pem"), ..PostgresTls::default() };
         // Another name of the same machine, which does not stand in the certificate.
         let url = url().replace(&server.to_string(), &proxy.address().to_string());
-        mill.sink(&PostgresConfig { tls, ..PostgresConfig::new(url, mill.server.table("t")) }, &pairs(&[]).schema())
+        let connection = PostgresConnection { tls, ..PostgresConnection::of_url(url) };
+        mill.sink(&PostgresConfig { connection, ..PostgresConfig::new("", mill.server.table("t")) }, &pairs(&[]).schema())
             .unwrap()
             .committed("p", "s")
     };

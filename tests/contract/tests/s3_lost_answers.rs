@@ -59,7 +59,7 @@ fn commit_with(sink: &dyn Sink, proxy: &Proxy, losses: &[&'static [&'static str]
 
 fn delta_commits_once_whichever_answer_is_lost() {
     let (prefix, proxy) = (Prefix::new(), Proxy::start());
-    let config = DeltaConfig { s3: Some(through(&proxy)), ..DeltaConfig::new(prefix.uri("table")) };
+    let config = DeltaConfig { connection: Some(through(&proxy)), ..DeltaConfig::new(prefix.uri("table")) };
     let sink = DeltaSink::new(config, &schema()).unwrap();
     let epochs =
         commit_with(&sink, &proxy, &[&["PUT ", "_delta_log"], &["POST ", "uploadId="], &["PUT ", "_delta_log"], &["GET ", "_delta_log"]]);

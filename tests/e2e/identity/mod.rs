@@ -36,7 +36,7 @@ sources:
 stages:
   clean_pins: {{ from: pins, plugin: clean-pin }}
 sinks:
-  pin_table: {{ from: clean_pins, delta: {{ uri: "{}/pin_table", s3: {{ endpoint: "${{env:WASMILL_TEST_S3}}"{more} }} }} }}
+  pin_table: {{ from: clean_pins, delta: {{ uri: "{}/pin_table", connection: {{ endpoint: "${{env:WASMILL_TEST_S3}}"{more} }} }} }}
 dead_letters:
   files: {{ path: out/dead_letters, format: jsonl }}
 epoch: {{ every: 200ms, rows: 1500 }}
@@ -242,9 +242,10 @@ name: msk
 sources:
   pins:
     kafka:
-      brokers: "{}"
       topics: [{topic}]
-      security: {{ tls: {{ ca: "{}/ca.pem" }}, auth: msk_iam, aws: {{ region: eu-west-1, role: "{ROLE}" }} }}
+      connection:
+        brokers: "{}"
+        security: {{ tls: {{ ca: "{}/ca.pem" }}, auth: msk_iam, aws: {{ region: eu-west-1, role: "{ROLE}" }} }}
 stages:
   clean_pins: {{ from: pins, plugin: clean-pin }}
 sinks:

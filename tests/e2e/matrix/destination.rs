@@ -115,7 +115,7 @@ impl Destination for DeltaOnS3 {
     }
 
     fn sink(&self) -> String {
-        format!(r#"delta: {{ uri: "{}/pin_table", checkpoint_every: 5, s3: {} }}"#, self.0.prefix, Store::options())
+        format!(r#"delta: {{ uri: "{}/pin_table", checkpoint_every: 5, connection: {} }}"#, self.0.prefix, Store::options())
     }
 
     fn dead_letters(&self) -> String {
@@ -196,11 +196,11 @@ impl Destination for Postgres {
     }
 
     fn sink(&self) -> String {
-        r#"postgres: { url: "${env:PG_URL}", table: pin_table }"#.to_owned()
+        r#"postgres: { connection: { url: "${env:PG_URL}" }, table: pin_table }"#.to_owned()
     }
 
     fn dead_letters(&self) -> String {
-        r#"postgres: { url: "${env:PG_URL}", table: dead_letters }"#.to_owned()
+        r#"postgres: { connection: { url: "${env:PG_URL}" }, table: dead_letters }"#.to_owned()
     }
 
     fn environment(&self, command: &mut Command) {
@@ -247,12 +247,14 @@ impl Destination for Kafka {
 
     fn sink(&self) -> String {
         let (brokers, name) = ("${env:WASMILL_TEST_KAFKA}", &self.name);
-        format!(r#"kafka: {{ brokers: "{brokers}", topic: {name}.clean, key: unique_id, commits_topic: {name}.commits }}"#)
+        format!(
+            r#"kafka: {{ connection: {{ brokers: "{brokers}" }}, topic: {name}.clean, key: unique_id, commits_topic: {name}.commits }}"#
+        )
     }
 
     fn dead_letters(&self) -> String {
         let (brokers, name) = ("${env:WASMILL_TEST_KAFKA}", &self.name);
-        format!(r#"kafka: {{ brokers: "{brokers}", topic: {name}.dead, commits_topic: {name}.commits }}"#)
+        format!(r#"kafka: {{ connection: {{ brokers: "{brokers}" }}, topic: {name}.dead, commits_topic: {name}.commits }}"#)
     }
 
     fn rows(&self, _: &Workshop) -> (Vec<Value>, Vec<Value>) {

@@ -90,7 +90,10 @@ impl Origin for Topic {
     fn source(&self) -> String {
         // An address that a test may replace by a proxy's.
         let brokers = "${env:WASMILL_TEST_KAFKA}";
-        format!(r#"kafka: {{ brokers: "{brokers}", topics: [{name}], group: "{name}", follow: 500ms }}"#, name = self.name)
+        format!(
+            r#"kafka: {{ connection: {{ brokers: "{brokers}" }}, topics: [{name}], group: "{name}", follow: 500ms }}"#,
+            name = self.name
+        )
     }
 
     fn add(&mut self, _: &Workshop, posts: Range<u64>) {

@@ -57,11 +57,12 @@ name: secured
 sources:
   pins:
     kafka:
-      brokers: "{}"
       topics: [{topic}]
-      security:
-        tls: {{ ca: "{}/ca.pem" }}
-        sasl: {{ mechanism: scram-sha-512, username: "{}", password: "${{env:KAFKA_PASSWORD}}" }}
+      connection:
+        brokers: "{}"
+        security:
+          tls: {{ ca: "{}/ca.pem" }}
+          sasl: {{ mechanism: scram-sha-512, username: "{}", password: "${{env:KAFKA_PASSWORD}}" }}
 stages:
   clean_pins: {{ from: pins, plugin: clean-pin }}
 sinks:

@@ -100,14 +100,14 @@ fn an_outage_beyond_the_bound_stops_the_run_and_a_later_start_goes_on() {
     let (workshop, database) = (workshop(6), Database::new());
     let proxy = Proxy::before(database.server());
     let url = database.url_through(proxy.address());
-    let arguments = ["--set", "sinks.pin_table.postgres.retry_for=1s", "--set", "dead_letters.postgres.retry_for=1s"];
+    let arguments = ["--set", "sinks.pin_table.postgres.retry.for=1s", "--set", "dead_letters.postgres.retry.for=1s"];
     let sleeper = start(&workshop, &url, &arguments, "postgres-commit-before-copy=2*off->1*return(stop)");
     sleeper.wait_until_stopped();
     proxy.refuse(true);
     sleeper.signal(Signal::CONT);
     let ended = sleeper.wait();
     assert_eq!(ended.code, Some(5), "{}", ended.stderr);
-    assert!(ended.stderr.contains("nothing is lost") && ended.stderr.contains("retry_for"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("nothing is lost") && ended.stderr.contains("retry: { for"), "{}", ended.stderr);
     proxy.refuse(false);
     well(&start(&workshop, &url, &arguments, "").wait());
     check(&database, 6);

@@ -18,9 +18,9 @@ stages:
 sinks:
   pin_table:
     from: clean_pins
-    postgres: { url: "${env:PG_URL}", table: pin_table }
+    postgres: { connection: { url: "${env:PG_URL}" }, table: pin_table }
 dead_letters:
-  postgres: { url: "${env:PG_URL}", table: dead_letters }
+  postgres: { connection: { url: "${env:PG_URL}" }, table: dead_letters }
 epoch: { every: 200ms, rows: 3000 }
 "#;
 

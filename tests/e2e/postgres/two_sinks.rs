@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{add_file, check, workshop};
 use crate::support::{Database, Running, Store, Workshop, expected};
 
-const DEAD_LETTERS: &str = "dead_letters:\n  postgres: { url: \"${env:PG_URL}\", table: dead_letters }";
+const DEAD_LETTERS: &str = "dead_letters:\n  postgres: { connection: { url: \"${env:PG_URL}\" }, table: dead_letters }";
 
 fn start(workshop: &Workshop, database: &Database, failpoints: &str) -> Running {
     let mut command = workshop.wasmill(&["run", "pipeline.yaml"]);
@@ -17,7 +17,7 @@ fn start(workshop: &Workshop, database: &Database, failpoints: &str) -> Running 
 fn sinks_killed_between_their_commits_agree_in_the_end() {
     let (workshop, database, store) = (workshop(4), Database::new(), Store::new());
     let lakes = format!(
-        "  a_lake: {{ from: clean_pins, delta: {{ uri: \"{}/lake\", s3: {} }} }}\n  the_lake: {{ from: clean_pins, delta: {{ uri: out/lake }} }}\n",
+        "  a_lake: {{ from: clean_pins, delta: {{ uri: \"{}/lake\", connection: {} }} }}\n  the_lake: {{ from: clean_pins, delta: {{ uri: out/lake }} }}\n",
         store.prefix,
         Store::options()
     );

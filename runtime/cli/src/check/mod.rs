@@ -2,6 +2,7 @@
 
 mod checked;
 mod columns;
+mod connections;
 mod connector_keys;
 mod connectors;
 mod draft;
@@ -94,6 +95,8 @@ fn run(request: &Request<'_>, surroundings: Surroundings<'_>, report: &mut Repor
     let Report { diagnostics, files, redactor, .. } = report;
     let schema = json_schema();
     let mut tree = load::load(request.path, request.sets, surroundings.world, files, redactor, diagnostics)?;
+    let used = connections::resolve(&mut tree, diagnostics);
+    connections::report_unused(&tree, &used, diagnostics);
     draft::complete_connectors(&mut tree, &schema);
     let draft = draft::draft(&tree, &schema, request.mode, diagnostics)?;
     let wiring = wiring::wire(&draft, diagnostics);

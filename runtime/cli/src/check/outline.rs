@@ -68,12 +68,15 @@ impl Outline {
     ) -> Option<Vec<(Arc<str>, Arc<dyn SinkConnector>)>> {
         let mut tree = self.tree.clone();
         if let Value::Map(entries) = &mut tree.value {
-            entries.retain(|entry| entry.key == "sinks" || (entry.key == DEAD_LETTERS && !left_out.contains(&entry.key)));
+            entries.retain(|entry| {
+                ["sinks", "connections"].contains(&entry.key.as_str()) || (entry.key == DEAD_LETTERS && !left_out.contains(&entry.key))
+            });
         }
         if let Some(Value::Map(entries)) = part(&mut tree, "sinks").map(|sinks| &mut sinks.value) {
             entries.retain(|entry| !left_out.contains(&entry.key));
         }
         interpolate(&mut tree, world, redactor, diagnostics);
+        super::connections::resolve(&mut tree, diagnostics);
         let schema = json_schema();
         complete_connectors(&mut tree, &schema);
         let (sinks, dead_letters) = draft_sinks(&tree, &schema, diagnostics);

@@ -20,7 +20,7 @@ use crate::plan::{Examined, examine};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     wasmill doctor pipelines/kafka-to-delta.yaml\n  \
-    wasmill doctor pipelines/kafka-to-delta.yaml --set sources.pins.kafka.brokers=b1:9092 --json")]
+    wasmill doctor pipelines/kafka-to-delta.yaml --set sources.pins.kafka.connection.brokers=b1:9092 --json")]
 pub struct Doctor {
     #[command(flatten)]
     pipeline: PipelineArguments,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::spec::json_schema;
+use crate::spec::{json_schema, json_schema_for_editors};
 
 /// Prints the JSON Schema of pipeline files, for editors
 #[derive(Debug, Args)]
@@ -18,10 +18,9 @@ pub struct Schema {
 impl Schema {
     /// Runs it; gives the exit status.
     pub fn run(self) -> u8 {
-        let schema = json_schema();
-        if self.markdown {
-            return super::print(&crate::reference::markdown(&schema));
+        match self.markdown {
+            true => super::print(&crate::reference::markdown(&json_schema())),
+            false => super::print(&format!("{:#}\n", json_schema_for_editors())),
         }
-        super::print(&format!("{schema:#}\n"))
     }
 }

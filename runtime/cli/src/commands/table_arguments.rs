@@ -26,14 +26,14 @@ impl TableArguments {
     /// The table at an address.
     pub fn table(&self, uri: &str) -> TableAddress {
         let Self { endpoint, region, profile, path_style } = self;
-        let s3 = S3Config {
+        let connection = S3Config {
             endpoint: endpoint.clone(),
             region: region.clone(),
             profile: profile.clone(),
             path_style: *path_style,
             ..S3Config::default()
         };
-        TableAddress { uri: uri.to_owned(), s3 }
+        TableAddress { uri: uri.to_owned(), connection }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use kafka::topics::{Described, Listed, Topics, Wanted};
-use kafka::{KafkaConfig, KafkaSinkConfig};
+use kafka::{KafkaConfig, KafkaConnection, KafkaSinkConfig};
 use wasmill_engine::{Error, Result};
 
 use super::PipelineArguments;
@@ -138,7 +138,10 @@ impl ClusterArguments {
         let Some(path) = &self.pipeline else {
             crate::logging::install(Redactor::default());
             let brokers = self.brokers.clone().unwrap_or_default();
-            return Ok((Ok(KafkaConfig { brokers, ..KafkaConfig::default() }), Redactor::default()));
+            return Ok((
+                Ok(KafkaConfig { connection: KafkaConnection::of_brokers(brokers), ..KafkaConfig::default() }),
+                Redactor::default(),
+            ));
         };
         let arguments = PipelineArguments { path: path.clone(), sets: Vec::new(), mode: None, state: None, plugins: Vec::new() };
         let checked = check_or_exit(&arguments)?;
@@ -148,8 +151,7 @@ impl ClusterArguments {
 
     fn of(&self, checked: &Checked) -> Result<KafkaConfig> {
         let of_sink = |sink: &KafkaSinkConfig| KafkaConfig {
-            brokers: sink.brokers.clone(),
-            security: sink.security.clone(),
+            connection: sink.connection.clone(),
             client: sink.client.clone(),
             ..KafkaConfig::default()
         };

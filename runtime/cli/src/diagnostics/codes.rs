@@ -59,11 +59,7 @@ pub static CODES: &[Code] = &[
         cause: "A map of the file has a key twice, and YAML does not say which one counts.",
         cure: "Remove one of them.",
     },
-    Code {
-        name: "empty",
-        cause: "A text, list or map is empty where something has to be.",
-        cure: "Write a value, or remove the key.",
-    },
+    Code { name: "empty", cause: "A text, list or map is empty where something has to be.", cure: "Write a value, or remove the key." },
     Code {
         name: "endless-batch",
         cause: "A batch ends with its input, and this source never ends.",
@@ -74,21 +70,13 @@ pub static CODES: &[Code] = &[
         cause: "A node takes several inputs whose columns differ.",
         cure: "Give them the same columns, or use a node per input.",
     },
-    Code {
-        name: "input-twice",
-        cause: "A `from` names one input twice, so that its rows would come twice.",
-        cure: "Remove one of them.",
-    },
+    Code { name: "input-twice", cause: "A `from` names one input twice, so that its rows would come twice.", cure: "Remove one of them." },
     Code {
         name: "interpolation",
         cause: "A `${…}` can't be filled in: the variable is not set, the file can't be read, or the text is not of that form.",
         cure: "Set the variable or correct the reference; `$${` is a literal `${`.",
     },
-    Code {
-        name: "missing-key",
-        cause: "A key that is required is not there.",
-        cure: "Add it; the finding shows an example.",
-    },
+    Code { name: "missing-key", cause: "A key that is required is not there.", cure: "Add it; the finding shows an example." },
     Code {
         name: "name",
         cause: "A name has characters that names can't have, is taken, or is reserved.",
@@ -119,11 +107,7 @@ pub static CODES: &[Code] = &[
         cause: "A sink that overwrites does so at the end of a run, and a stream has no end.",
         cure: "Use `write: append`, or run as a batch.",
     },
-    Code {
-        name: "pipeline-file",
-        cause: "The pipeline file can't be read.",
-        cure: "Check its path and its permissions.",
-    },
+    Code { name: "pipeline-file", cause: "The pipeline file can't be read.", cure: "Check its path and its permissions." },
     Code {
         name: "places",
         cause: "The sink names its objects by the offsets of a topic, so that its input has to be one source of Kafka with nothing between.",
@@ -194,26 +178,15 @@ pub static CODES: &[Code] = &[
         cause: "The file is nested too deeply or holds too many values to be a pipeline.",
         cure: "Check for aliases that multiply.",
     },
+    Code { name: "too-long", cause: "A text is longer than allowed.", cure: "Shorten it." },
+    Code { name: "two-connectors", cause: "An entry names two connectors, and it can be only one.", cure: "Make two entries of it." },
     Code {
-        name: "too-long",
-        cause: "A text is longer than allowed.",
-        cure: "Shorten it.",
+        name: "unknown-connection",
+        cause: "A connector names a connection that the file does not have under `connections`.",
+        cure: "Correct the name, add the connection, or write it out where it is used.",
     },
-    Code {
-        name: "two-connectors",
-        cause: "An entry names two connectors, and it can be only one.",
-        cure: "Make two entries of it.",
-    },
-    Code {
-        name: "unknown-connector",
-        cause: "There is no connector of that name.",
-        cure: "`wasmill list` shows those that there are.",
-    },
-    Code {
-        name: "unknown-input",
-        cause: "A `from` names no source and no stage of this pipeline.",
-        cure: "Correct the name.",
-    },
+    Code { name: "unknown-connector", cause: "There is no connector of that name.", cure: "`wasmill list` shows those that there are." },
+    Code { name: "unknown-input", cause: "A `from` names no source and no stage of this pipeline.", cure: "Correct the name." },
     Code {
         name: "unknown-key",
         cause: "There is no such key at this place.",
@@ -223,6 +196,11 @@ pub static CODES: &[Code] = &[
         name: "unused",
         cause: "Nothing reads from a source or stage, so that its rows would go nowhere.",
         cure: "Name it in the `from` of a stage or sink, or remove it.",
+    },
+    Code {
+        name: "unused-connection",
+        cause: "The file has a connection that no connector names.",
+        cure: "Remove it, or name it: `connection: NAME`.",
     },
     Code {
         name: "unused-port",

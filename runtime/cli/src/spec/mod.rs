@@ -25,3 +25,17 @@ pub fn json_schema() -> serde_json::Value {
     let schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<PipelineSpec>();
     schema.to_value()
 }
+
+/// The same for editors, which see a file before the names of connections are replaced by what they stand for.
+pub fn json_schema_for_editors() -> serde_json::Value {
+    let mut schema = json_schema();
+    let definitions = schema.get_mut("$defs").and_then(serde_json::Value::as_object_mut);
+    for definition in definitions.into_iter().flat_map(|definitions| definitions.values_mut()) {
+        let Some(serde_json::Value::Object(connection)) = definition.pointer_mut("/properties/connection") else { continue };
+        let description = connection.remove("description");
+        let whole = serde_json::Value::Object(std::mem::take(connection));
+        connection.extend(description.map(|description| ("description".to_owned(), description)));
+        connection.insert("anyOf".to_owned(), serde_json::json!([whole, { "type": "string" }]));
+    }
+    schema
+}

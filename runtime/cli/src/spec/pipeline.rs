@@ -26,6 +26,12 @@ pub struct PipelineSpec {
     /// Whether the pipeline ends with its input. `--mode` overrides it.
     #[serde(default)]
     pub mode: Mode,
+    /// `connections: { lake: { endpoint: "http://127.0.0.1:9000" } }`
+    ///
+    /// Connections by name, for those that several connectors share: each names it by `connection: lake`. Their keys are those of the connectors
+    /// that use them.
+    #[serde(default)]
+    pub connections: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
     /// `sources: { pins: { files: { path: "data/pin/*.jsonl" } } }`
     ///
     /// Where records come from, by name. At least one.

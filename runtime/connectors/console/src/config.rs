@@ -33,7 +33,8 @@ impl ConsoleConfig {
     /// What is wrong with the values.
     pub(crate) fn check(&self) -> Result<()> {
         if self.rows > MAX_ROWS {
-            return Err(Error::configuration(format!("`rows: {}` is more than a console shows", self.rows)).key(["rows"])
+            return Err(Error::configuration(format!("`rows: {}` is more than a console shows", self.rows))
+                .key(["rows"])
                 .hint(format!("use at most {MAX_ROWS}, or the sink `files` for all rows")));
         }
         Ok(())

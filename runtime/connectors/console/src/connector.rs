@@ -16,7 +16,7 @@ pub const CONNECTOR: Connector = Connector::new("console").with_sink::<ConsoleCo
         summary: "Prints rows as a table. It can't take back what it printed: after a crash rows may be printed twice.",
     },
     Delivery::AtLeastOnce,
-        DeadLetters::Taken(Usage { example: "console: {}", summary: "Prints rejects as a table." }),
+    DeadLetters::Taken(Usage { example: "console: {}", summary: "Prints rejects as a table." }),
 );
 
 impl SinkConnector for ConsoleConfig {

@@ -13,7 +13,7 @@ pub struct TableAddress {
     /// A path, a `file://` URL or `s3://bucket/prefix`.
     pub uri: String,
     /// How to reach the bucket of an `s3://` table. Of no meaning for others.
-    pub s3: S3Config,
+    pub connection: S3Config,
 }
 
 impl TableAddress {
@@ -27,8 +27,8 @@ impl TableAddress {
 
     /// Where it lies.
     pub(crate) fn place(&self, patience: Patience) -> Result<Place> {
-        let s3 = S3Uri::is_one(&self.uri).then(|| self.s3.clone());
-        Place::open(&DeltaConfig { s3, ..DeltaConfig::new(&self.uri) }, patience)
+        let connection = S3Uri::is_one(&self.uri).then(|| self.connection.clone());
+        Place::open(&DeltaConfig { connection, ..DeltaConfig::new(&self.uri) }, patience)
     }
 
     /// The error of an address without a table.

@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
+use wasmill_connect::Retry;
 use wasmill_engine::{Error, Result};
 
 use wasmill_objects::{S3Config, S3Uri};
@@ -20,11 +21,16 @@ pub struct DeltaConfig {
     /// The table's folder: a path, relative to the working directory, a `file://` URL, or `s3://bucket/prefix`. In S3 commits are
     /// conditional puts; no lock table is needed, but the store must know `If-None-Match`.
     pub uri: String,
-    /// `s3: { endpoint: "http://127.0.0.1:9000" }`
+    /// `connection: { endpoint: "http://127.0.0.1:9000" }`
     ///
     /// How to reach the bucket of an `s3://` table, and who to be there. Default: as AWS's own tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub s3: Option<S3Config>,
+    pub connection: Option<S3Config>,
+    /// `retry: { for: 5m }`
+    ///
+    /// How long to retry when the bucket of an `s3://` table does not answer, before the run stops. Default: 5m.
+    #[serde(default)]
+    pub retry: Retry,
     /// `write: append`
     ///
     /// `append` adds rows. `overwrite` replaces all rows of the table in one step at the end of a batch; the schema may change by it.
@@ -127,7 +133,8 @@ impl DeltaConfig {
     pub fn new(uri: impl Into<String>) -> Self {
         Self {
             uri: uri.into(),
-            s3: None,
+            connection: None,
+            retry: Retry::default(),
             write: WriteMode::default(),
             partition_by: Vec::new(),
             schema_evolution: SchemaEvolution::default(),
@@ -143,35 +150,42 @@ impl DeltaConfig {
             return Err(Error::configuration("`uri` is empty").key(["uri"]).hint("name the table's folder, as in `uri: out/my_table`"));
         }
         if S3Uri::is_one(&self.uri) {
-            self.s3.as_ref().map_or(Ok(()), S3Config::check).map_err(|error| error.below("s3"))?;
+            self.connection.as_ref().map_or(Ok(()), S3Config::check).map_err(|error| error.below("connection"))?;
             let uri = S3Uri::parse(&self.uri)?;
             return match uri.key.is_empty() {
-                true => Err(Error::configuration(format!("`uri: {}` names a bucket and no table in it", self.uri)).key(["uri"])
+                true => Err(Error::configuration(format!("`uri: {}` names a bucket and no table in it", self.uri))
+                    .key(["uri"])
                     .hint("write it as s3://bucket/prefix")),
                 false => Ok(Location::S3(uri)),
             };
         }
-        if self.s3.is_some() {
-            return Err(Error::configuration(format!("`s3` says how to reach a bucket, and `uri: {}` is in none", self.uri)).key(["s3"])
+        if self.connection.is_some() {
+            return Err(Error::configuration(format!("`connection` says how to reach a bucket, and `uri: {}` is in none", self.uri))
+                .key(["connection"])
                 .hint("write uri: s3://bucket/prefix, or leave `s3` out"));
         }
         if !self.uri.contains("://") {
             return Ok(Location::Folder(PathBuf::from(&self.uri)));
         }
-        let url = Url::parse(&self.uri).map_err(|error| Error::configuration(format!("`uri: {}` is not a URL: {error}", self.uri)).key(["uri"]))?;
+        let url = Url::parse(&self.uri)
+            .map_err(|error| Error::configuration(format!("`uri: {}` is not a URL: {error}", self.uri)).key(["uri"]))?;
         if url.scheme() != "file" {
-            return Err(Error::configuration(format!("`uri: {}`: a Delta table can't lie in `{}://`", self.uri, url.scheme())).key(["uri"])
+            return Err(Error::configuration(format!("`uri: {}`: a Delta table can't lie in `{}://`", self.uri, url.scheme()))
+                .key(["uri"])
                 .hint("use a path, a file:// URL or s3://bucket/prefix"));
         }
-        let folder = url.to_file_path().map_err(|()| Error::configuration(format!("`uri: {}` names no local path", self.uri)).key(["uri"]))?;
+        let folder =
+            url.to_file_path().map_err(|()| Error::configuration(format!("`uri: {}` names no local path", self.uri)).key(["uri"]))?;
         Ok(Location::Folder(folder))
     }
 
     /// What is wrong with the values, apart from any schema.
     pub(crate) fn check(&self) -> Result<()> {
         self.location()?;
+        self.retry.time()?;
         if self.target_file_size < ByteSize::kib(64) {
-            return Err(Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size)).key(["target_file_size"])
+            return Err(Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size))
+                .key(["target_file_size"])
                 .hint("use at least 64KiB; 128MiB suits most readers"));
         }
         for (index, column) in self.partition_by.iter().enumerate() {
@@ -210,7 +224,7 @@ mod tests {
             let error = location(uri).unwrap_err();
             assert!(error.message().contains(why), "{error}");
         }
-        let local = DeltaConfig { s3: Some(S3Config::default()), ..DeltaConfig::new("out/t") };
+        let local = DeltaConfig { connection: Some(S3Config::default()), ..DeltaConfig::new("out/t") };
         assert!(local.location().unwrap_err().message().contains("is in none"));
     }
 

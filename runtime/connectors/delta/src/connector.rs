@@ -6,7 +6,8 @@ use arrow_schema::{Schema, SchemaRef};
 use wasmill_connect::Survey;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
-    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, Writes, columns_of_table, examine_columns,
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, Writes, columns_of_table,
+    examine_columns,
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 

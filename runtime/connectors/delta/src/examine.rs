@@ -11,7 +11,7 @@ use wasmill_objects::{Use, examine as examine_bucket};
 pub fn examine(config: &DeltaConfig) -> Vec<Finding> {
     let mut findings = match config.location() {
         Ok(Location::Folder(folder)) => folder_to_write(&folder),
-        Ok(Location::S3(uri)) => examine_bucket(&uri.to_string(), &config.s3.clone().unwrap_or_default(), Use::Write),
+        Ok(Location::S3(uri)) => examine_bucket(&uri.to_string(), &config.connection.clone().unwrap_or_default(), Use::Write),
         Err(error) => vec![Finding::Bad(error)],
     };
     if !findings.iter().any(|finding| matches!(finding, Finding::Bad(_))) {

@@ -23,7 +23,9 @@ impl Place {
     pub(crate) fn open(config: &DeltaConfig, patience: Patience) -> Result<Self> {
         match config.location()? {
             Location::Folder(folder) => Self::folder(&folder),
-            Location::S3(uri) => Ok(Self::Bucket(Bucket::open(&uri.bucket, &config.s3.clone().unwrap_or_default(), patience)?, uri)),
+            Location::S3(uri) => {
+                Ok(Self::Bucket(Bucket::open(&uri.bucket, &config.connection.clone().unwrap_or_default(), patience)?, uri))
+            }
         }
     }
 

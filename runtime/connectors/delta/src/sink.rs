@@ -71,7 +71,7 @@ impl DeltaSink {
         if let Some(owner) = owners.get(&key) {
             return Ok(owner.clone());
         }
-        let place = Place::open(&self.config, Patience::Run)?;
+        let place = Place::open(&self.config, Patience::Run(self.config.retry.time()?))?;
         let (staging, names) = (Staging::new(&place, pipeline, sink), MarkNames::new(pipeline, sink));
         let committer = Committer::new(TableLog::new(place)?, names, staging.clone(), owner_name(pipeline, sink));
         let owner = Owner { staging, properties: committer.properties(), committer: Arc::new(Mutex::new(committer)) };

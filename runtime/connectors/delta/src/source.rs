@@ -81,7 +81,7 @@ impl DeltaSource {
     /// The first look of a run: what a checkpoint knows, and everything up to now.
     fn first_look(&mut self, restored: &Progress) -> Result<(Box<Follow>, Vec<Found>)> {
         let restored = Restored::read(restored)?;
-        let log = TableLog::new(self.config.table().place(Patience::Run)?)?;
+        let log = TableLog::new(self.config.table().place(Patience::Run(self.config.retry.time()?))?)?;
         let Some(state) = log.open(None)? else { return Err(self.config.table().no_table()) };
         // What was chosen once stands in the checkpoint; the log of that time may have expired since.
         let chosen = match restored.begun.is_none() || self.mode == Mode::Batch {

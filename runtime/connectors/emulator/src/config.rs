@@ -46,7 +46,8 @@ impl EmulatorConfig {
     /// A configuration error that names the key.
     pub fn check(&self, mode: Mode) -> Result<()> {
         if self.rows.is_none() && mode == Mode::Batch {
-            return Err(Error::configuration("`rows` is missing: an endless emulator never ends a batch").key(["rows"])
+            return Err(Error::configuration("`rows` is missing: an endless emulator never ends a batch")
+                .key(["rows"])
                 .hint("set `rows`, or run with `mode: stream`"));
         }
         if let Some(rate) = self.rate

@@ -55,7 +55,9 @@ pub struct Emulated {
 /// A configuration error for values that make no sense together, an environment error where a file can't be written.
 pub fn emulate(emulation: &Emulation, destination: Destination<'_>) -> Result<Emulated> {
     if emulation.rows.is_none() && matches!(destination, Destination::Folder { .. }) {
-        return Err(Error::configuration("`rows` is missing: files can't hold endless rows").key(["rows"]).hint("say how many rows each table has"));
+        return Err(Error::configuration("`rows` is missing: files can't hold endless rows")
+            .key(["rows"])
+            .hint("say how many rows each table has"));
     }
     for &table in &emulation.tables {
         let Emulation { rows, rate, seed, ref dirt, .. } = *emulation;

@@ -266,7 +266,7 @@ pub(super) fn without_value(error: &KafkaError) -> String {
 /// What every client is told, before what it is told for its own work.
 fn base(config: &KafkaConfig, name: &str) -> ClientConfig {
     let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", &config.brokers).set("client.id", format!("wasmill-{name}"));
+    client.set("bootstrap.servers", &config.connection.brokers).set("client.id", format!("wasmill-{name}"));
     client.set("socket.keepalive.enable", "true").set("reconnect.backoff.max.ms", "2000");
     client
 }
@@ -276,7 +276,7 @@ fn with_file(mut client: ClientConfig, config: &KafkaConfig) -> ClientConfig {
     for (key, value) in &config.client {
         client.set(key, value.text());
     }
-    config.security.as_ref().inspect(|security| security.apply(&mut client));
+    config.connection.security.as_ref().inspect(|security| security.apply(&mut client));
     client
 }
 
@@ -335,7 +335,8 @@ pub(super) fn fetching(config: &KafkaConfig, name: &str, partitions: usize) -> C
 pub(super) fn check(client: &ClientConfig) -> Result<()> {
     match client.create_native_config() {
         Ok(_) => Ok(()),
-        Err(error) => Err(Error::configuration(format!("`client`: {}", without_value(&error))).key(["client"])
+        Err(error) => Err(Error::configuration(format!("`client`: {}", without_value(&error)))
+            .key(["client"])
             .hint("the options are those of librdkafka 2: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md")),
     }
 }

@@ -60,11 +60,11 @@ impl Cluster {
             client,
             health: Arc::clone(health),
             tokens: tokens.cloned(),
-            brokers: config.brokers.clone(),
+            brokers: config.connection.brokers.clone(),
             topics,
             pattern,
             connected: AtomicBool::new(false),
-            patience: config.patience()?,
+            patience: config.retry.time()?,
         })
     }
 

@@ -8,21 +8,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
-use super::security::Security;
-use wasmill_connect::period;
+use super::connection::KafkaConnection;
+use wasmill_connect::{Retry, period};
 
-/// `kafka: { brokers: "b1:9092,b2:9092", topics: [pin] }`
+/// `kafka: { connection: { brokers: "b1:9092,b2:9092" }, topics: [pin] }`
 ///
 /// Reads topics of Apache Kafka (or of what speaks its protocol). Every partition is read in order, exactly once; the checkpoint decides where
 /// a run goes on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
-    /// `brokers: "b1:9092,b2:9092"`
+    /// `connection: { brokers: "b1:9092,b2:9092" }`
     ///
-    /// Some brokers of the cluster, `host:port`, with commas between them; the others are found through them.
-    #[schemars(length(min = 1))]
-    pub brokers: String,
+    /// How to reach the cluster, and who to be there.
+    pub connection: KafkaConnection,
     /// `topics: [pin, geo]`
     ///
     /// The topics by name. They must exist. Either this or `pattern`.
@@ -84,22 +83,17 @@ pub struct KafkaConfig {
     /// In stream mode, how often to look for new topics and partitions, and whether the topics are still the same. 100ms to 1h. Default: 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
-    /// `patience: 5min`
+    /// `retry: { for: 5m }`
     ///
-    /// How long brokers may be out of reach before the run stops. 1s to 1day. Default: 5min; at the start of a run at most 30s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patience: Option<String>,
+    /// How long brokers may be out of reach before the run stops. Default: 5m; at the start of a run at most 30s.
+    #[serde(default)]
+    pub retry: Retry,
     /// `clients: 2`
     ///
     /// How many clients fetch and decompress, each with threads of its own; partitions are dealt out to them. 1 to 16. Default: one a core, at most 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 16))]
     pub clients: Option<u16>,
-    /// `security: { tls: { ca: ca.pem }, sasl: { mechanism: scram-sha-512, username: …, password: "${env:KAFKA_PASSWORD}" } }`
-    ///
-    /// How to encrypt, and who we are. Default: neither.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub security: Option<Security>,
     /// `client: { fetch.wait.max.ms: 100 }`
     ///
     /// Any other option of librdkafka, as its CONFIGURATION.md documents them. Those that would break what Wasmill promises are refused.
@@ -234,7 +228,8 @@ pub(super) fn check_options(client: &BTreeMap<String, Setting>, more: &[(&str, &
             return Err(Error::configuration(format!("`client: {key}` can't be set: {why}")).key(["client", key]));
         }
         if ["sasl.", "ssl."].iter().any(|prefix| key.starts_with(prefix)) && key != "ssl.cipher.suites" && key != "ssl.curves.list" {
-            return Err(Error::configuration(format!("`client: {key}` can't be set: `security` does, where secrets are kept out of logs")).key(["client", key]));
+            return Err(Error::configuration(format!("`client: {key}` can't be set: `security` does, where secrets are kept out of logs"))
+                .key(["client", key]));
         }
     }
     Ok(())
@@ -243,7 +238,7 @@ pub(super) fn check_options(client: &BTreeMap<String, Setting>, more: &[(&str, &
 impl KafkaConfig {
     /// A configuration of one topic and defaults.
     pub fn of_topic(brokers: impl Into<String>, topic: impl Into<String>) -> Self {
-        Self { brokers: brokers.into(), topics: vec![topic.into()], ..Self::default() }
+        Self { connection: KafkaConnection::of_brokers(brokers), topics: vec![topic.into()], ..Self::default() }
     }
 
     /// Checks what the types can't say.
@@ -251,16 +246,15 @@ impl KafkaConfig {
     /// # Errors
     /// A configuration error that names the key.
     pub fn check(&self) -> Result<()> {
-        if self.brokers.split(',').all(|broker| broker.trim().is_empty()) {
-            return Err(Error::configuration("`brokers` names none").key(["brokers"]).hint("for example: brokers: \"b1:9092,b2:9092\""));
-        }
+        self.connection.check().map_err(|error| error.below("connection"))?;
         match (&self.pattern, self.topics.is_empty()) {
             (None, true) => return Err(Error::configuration("neither `topics` nor `pattern` says what to read").hint("topics: [pin]")),
             (Some(_), false) => return Err(Error::configuration("`pattern` and `topics` exclude each other").key(["pattern"])),
             _ => {}
         }
         if let Some(topic) = self.topics.iter().find(|topic| !is_topic(topic)) {
-            return Err(Error::configuration(format!("`topics`: {topic:?} can't be the name of a topic")).key(["topics"])
+            return Err(Error::configuration(format!("`topics`: {topic:?} can't be the name of a topic"))
+                .key(["topics"])
                 .hint("1 to 249 letters, digits, `.`, `_` and `-`; use `pattern` for a regular expression"));
         }
         self.regex()?;
@@ -274,21 +268,23 @@ impl KafkaConfig {
             return Err(Error::configuration("`clients` must be 1 to 16").key(["clients"]));
         }
         self.follow()?;
-        self.patience()?;
+        self.retry.time()?;
         self.start_time()?;
         if let Start::Offsets(offsets) = &self.start
             && let Some((place, _)) = offsets.iter().find(|(place, offset)| super::position::parse_split(place).is_none() || **offset < 0)
         {
-            return Err(Error::configuration(format!("`start: offsets`: {place:?} is not `topic/partition` with an offset from 0 on")).key(["start", "offsets"])
+            return Err(Error::configuration(format!("`start: offsets`: {place:?} is not `topic/partition` with an offset from 0 on"))
+                .key(["start", "offsets"])
                 .hint("start: { offsets: { \"pin/0\": 17 } }"));
         }
         check_options(&self.client, &REFUSED_BY_SOURCES)?;
-        self.security.as_ref().map_or(Ok(()), Security::check)
+        Ok(())
     }
 
     pub(super) fn regex(&self) -> Result<Option<Regex>> {
         let compile = |pattern: &String| {
-            Regex::new(pattern).map_err(|error| Error::configuration(format!("`pattern` is not a regular expression: {error}")).key(["pattern"]))
+            Regex::new(pattern)
+                .map_err(|error| Error::configuration(format!("`pattern` is not a regular expression: {error}")).key(["pattern"]))
         };
         self.pattern.as_ref().map(compile).transpose()
     }
@@ -297,15 +293,14 @@ impl KafkaConfig {
         period::read("follow", self.follow.as_deref(), Duration::from_secs(5), Duration::from_millis(100), Duration::from_secs(3600))
     }
 
-    pub(super) fn patience(&self) -> Result<Duration> {
-        period::read("patience", self.patience.as_deref(), Duration::from_secs(300), Duration::from_secs(1), Duration::from_secs(86_400))
-    }
-
     /// The time to start at, in milliseconds since 1970.
     pub(super) fn start_time(&self) -> Result<Option<i64>> {
         let Start::Timestamp(text) = &self.start else { return Ok(None) };
-        let wrong =
-            || Error::configuration(format!("`start: timestamp`: {text:?} is not a time")).key(["start", "timestamp"]).hint("write it as \"2026-01-31T00:00:00Z\"");
+        let wrong = || {
+            Error::configuration(format!("`start: timestamp`: {text:?} is not a time"))
+                .key(["start", "timestamp"])
+                .hint("write it as \"2026-01-31T00:00:00Z\"")
+        };
         let time = humantime::parse_rfc3339_weak(text).map_err(|_| wrong())?;
         let since = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| wrong())?;
         i64::try_from(since.as_millis()).map(Some).map_err(|_| wrong())
@@ -349,7 +344,7 @@ mod tests {
         assert!(refused(|config| config.topics.clear()).contains("`topics`"));
         assert!(refused(|config| config.pattern = Some("p".into())).contains("exclude"));
         assert!(refused(|config| config.topics = vec!["a b".into()]).contains("\"a b\""));
-        assert!(refused(|config| config.brokers = " ,".into()).contains("`brokers`"));
+        assert!(refused(|config| config.connection.brokers = " ,".into()).contains("`brokers`"));
         assert!(refused(|config| config.follow = Some("1ms".into())).contains("`follow`"));
         assert!(refused(|config| config.start = Start::Timestamp("today".into())).contains("today"));
         assert!(refused(|config| config.start = Start::Offsets([("pin".to_owned(), 3)].into())).contains("topic/partition"));

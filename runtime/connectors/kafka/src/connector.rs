@@ -15,24 +15,24 @@ use crate::{KafkaConfig, KafkaSink, KafkaSinkConfig, KafkaSource, examine_sink, 
 /// Topics of Apache Kafka.
 pub const CONNECTOR: Connector = Connector::new("kafka")
     .with_source::<KafkaConfig>(Usage {
-        example: r#"kafka: { brokers: "b1:9092", topics: [pin] }"#,
+        example: r#"kafka: { connection: { brokers: "b1:9092" }, topics: [pin] }"#,
         summary: "Reads topics of Apache Kafka: JSON, or values as they are.",
     })
     .with_sink::<KafkaSinkConfig>(
         Usage {
-            example: r#"kafka: { brokers: "b1:9092", topic: clean_pins, key: ind }"#,
+            example: r#"kafka: { connection: { brokers: "b1:9092" }, topic: clean_pins, key: ind }"#,
             summary: "Writes records into a topic of Apache Kafka.",
         },
         Delivery::ExactlyOnce,
         DeadLetters::Taken(Usage {
-            example: r#"kafka: { brokers: "b1:9092", topic: dead_letters }"#,
+            example: r#"kafka: { connection: { brokers: "b1:9092" }, topic: dead_letters }"#,
             summary: "Writes records into a topic of Apache Kafka.",
         }),
     );
 
 impl SourceConnector for KafkaConfig {
     fn describe(&self) -> String {
-        format!("kafka {} of {}", self.topics_in_words(), self.brokers)
+        format!("kafka {} of {}", self.topics_in_words(), self.connection.brokers)
     }
 
     fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
@@ -55,7 +55,7 @@ impl SourceConnector for KafkaConfig {
 
 impl SinkConnector for KafkaSinkConfig {
     fn describe(&self) -> String {
-        format!("kafka {} of {}", self.topic, self.brokers)
+        format!("kafka {} of {}", self.topic, self.connection.brokers)
     }
 
     fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
 use rdkafka::error::RDKafkaErrorCode as Code;
+use wasmill_connect::Retry;
 use wasmill_engine::{Error, Result};
 
 use super::client::{Client, Health, fetching};
@@ -32,11 +33,12 @@ pub fn examine_source(config: &KafkaConfig) -> Vec<Finding> {
 pub fn examine_sink(config: &KafkaSinkConfig) -> Vec<Finding> {
     let look = || {
         config.check()?;
-        let (reading, begun) = (KafkaConfig { patience: Some(PATIENCE.to_owned()), ..config.reading() }, Instant::now());
-        let tokens = Tokens::of(reading.security.as_ref()).map(Arc::new);
+        let (reading, begun) = (KafkaConfig { retry: Retry::of(PATIENCE), ..config.reading() }, Instant::now());
+        let tokens = Tokens::of(reading.connection.security.as_ref()).map(Arc::new);
         let cluster = Cluster::start(&reading, "doctor", "wasmill-doctor", &Arc::default(), tokens.as_ref())?;
         let topics = cluster.topics()?;
-        let mut findings = vec![Finding::good(format!("the brokers {} answer ({} ms)", config.brokers, begun.elapsed().as_millis()))];
+        let mut findings =
+            vec![Finding::good(format!("the brokers {} answer ({} ms)", config.connection.brokers, begun.elapsed().as_millis()))];
         findings.extend(topic_findings(config, &reading, &cluster, &topics)?);
         Ok(findings)
     };
@@ -45,17 +47,17 @@ pub fn examine_sink(config: &KafkaSinkConfig) -> Vec<Finding> {
 
 fn look(config: &KafkaConfig, findings: &mut Vec<Finding>) -> Result<()> {
     config.check()?;
-    let quick = KafkaConfig { patience: Some(PATIENCE.to_owned()), ..config.clone() };
+    let quick = KafkaConfig { retry: Retry::of(PATIENCE), ..config.clone() };
     let health: Arc<Health> = Arc::default();
-    let tokens = Tokens::of(config.security.as_ref()).map(Arc::new);
+    let tokens = Tokens::of(config.connection.security.as_ref()).map(Arc::new);
     let begun = Instant::now();
     let cluster = Cluster::start(&quick, "doctor", "wasmill-doctor", &health, tokens.as_ref())?;
     let topics = cluster.topics()?;
-    findings.push(Finding::good(format!("the brokers {} answer ({} ms)", config.brokers, begun.elapsed().as_millis())));
+    findings.push(Finding::good(format!("the brokers {} answer ({} ms)", config.connection.brokers, begun.elapsed().as_millis())));
     for missing in config.topics.iter().filter(|name| !topics.contains_key(*name)) {
         findings.push(Finding::Bad(
             Error::environment(format!("the topic {missing} does not exist"))
-                .hint(format!("correct the name, or make it: wasmill topics create {missing} --brokers {}", config.brokers)),
+                .hint(format!("correct the name, or make it: wasmill topics create {missing} --brokers {}", config.connection.brokers)),
         ));
     }
     if topics.is_empty() && config.pattern.is_some() {

@@ -11,6 +11,7 @@ mod admin;
 mod client;
 mod cluster;
 mod config;
+mod connection;
 mod connector;
 mod examine;
 mod msk_iam;
@@ -24,6 +25,7 @@ mod token;
 pub mod topics;
 
 pub use config::{Isolation, KafkaConfig, KafkaFormat, LostOffsets, Setting, Start, Tombstones};
+pub use connection::KafkaConnection;
 pub use connector::CONNECTOR;
 pub use examine::{examine_sink, examine_source};
 pub use position::Position;

@@ -174,10 +174,12 @@ impl Security {
             return Err(Error::configuration("`security: sasl`: `username` and `password` are missing").key(["security", "sasl"]));
         }
         if with_password != sasl.token_file.is_none() {
-            return Err(Error::configuration("`security: sasl`: `token_file` belongs to the mechanism oauthbearer, and to no other").key(["security", "sasl"]));
+            return Err(Error::configuration("`security: sasl`: `token_file` belongs to the mechanism oauthbearer, and to no other")
+                .key(["security", "sasl"]));
         }
         if sasl.mechanism == Mechanism::Plain && self.tls.is_none() {
-            return Err(Error::configuration("`security: sasl`: the mechanism plain would send the password in plain text").key(["security", "sasl"])
+            return Err(Error::configuration("`security: sasl`: the mechanism plain would send the password in plain text")
+                .key(["security", "sasl"])
                 .hint("add `tls: {}`, or use scram-sha-512"));
         }
         Ok(())

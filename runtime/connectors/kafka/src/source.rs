@@ -118,13 +118,13 @@ impl KafkaSource {
             name: name.into(),
             mode,
             schema: requested,
-            patience: config.patience()?,
+            patience: config.retry.time()?,
             health: Arc::default(),
             behind: Mutex::default(),
             config,
         };
         let group = shared.config.group.clone().unwrap_or_else(|| pipeline.to_owned());
-        let tokens = Tokens::of(shared.config.security.as_ref()).map(Arc::new);
+        let tokens = Tokens::of(shared.config.connection.security.as_ref()).map(Arc::new);
         let shared = Arc::new(shared);
         let opener = Arc::new(Opener { shared: Arc::clone(&shared), link: OnceLock::new() });
         Ok(Self { shared, group, tokens, connected: None, opener })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
+use wasmill_connect::Retry;
 use wasmill_engine::{Error, Result};
 
 use super::admin::{self, NewTopic, Refusal};
@@ -78,12 +79,12 @@ impl Topics {
     /// # Errors
     /// Configuration: brokers or options that can't be used.
     pub fn connect(config: &KafkaConfig) -> Result<Self> {
-        let config = KafkaConfig { topics: Vec::new(), pattern: Some(".".to_owned()), patience: Some("10s".to_owned()), ..config.clone() };
+        let config = KafkaConfig { topics: Vec::new(), pattern: Some(".".to_owned()), retry: Retry::of("10s"), ..config.clone() };
         config.check()?;
         client::check(&options(&config, "topics"))?;
-        let (health, tokens) = (Arc::new(Health::default()), Tokens::of(config.security.as_ref()).map(Arc::new));
+        let (health, tokens) = (Arc::new(Health::default()), Tokens::of(config.connection.security.as_ref()).map(Arc::new));
         let cluster = Cluster::start(&config, "topics", "wasmill-topics", &health, tokens.as_ref())?;
-        Ok(Self { cluster, brokers: config.brokers })
+        Ok(Self { cluster, brokers: config.connection.brokers })
     }
 
     /// All topics, in the order of their names.

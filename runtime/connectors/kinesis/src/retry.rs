@@ -81,7 +81,7 @@ impl Retry<'_> {
         if since.elapsed() >= self.patience {
             let text = format!("{}; it was tried for {:.0} s", failure.error.message(), since.elapsed().as_secs_f64());
             return Err(Error::environment(text)
-                .hint("start again when it works: the run goes on where its last checkpoint was; `patience` sets how long to try"));
+                .hint("start again when it works: the run goes on where its last checkpoint was; `retry: { for: … }` sets how long"));
         }
         self.troubles.note(&failure);
         let pauses = self.pauses.get_or_insert_with(|| {

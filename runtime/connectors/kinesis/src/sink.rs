@@ -80,7 +80,7 @@ impl KinesisSink {
     }
 
     async fn put(&self, spool: &Spool, files: &[SpoolFile]) -> Result<()> {
-        let patience = self.config.patience()?;
+        let patience = self.config.retry.time()?;
         let api = self.api.get_or_try_init(|| Api::new(&self.config.connection, &self.config.stream, patience)).await?;
         put::put(api, Entries::new(spool, files), self.config.is_ordered()).await
     }

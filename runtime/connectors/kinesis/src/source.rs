@@ -109,7 +109,7 @@ impl Shared {
             schema: requested,
             poll: config.poll()?,
             follow: config.follow()?,
-            patience: config.patience()?,
+            patience: config.retry.time()?,
             refresh: REFRESH,
             retention: AtomicI64::new(i64::MAX / 2),
             behind: Mutex::default(),

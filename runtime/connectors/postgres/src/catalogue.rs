@@ -84,7 +84,8 @@ pub(super) async fn look(client: &Client, name: &TableName, upserts: bool) -> Re
         let row = client.query_typed_one(SCHEMA, &[(&name.schema, Type::TEXT)]).await.map_err(failed)?;
         return match row.try_get(0).map_err(failed)? {
             true => Ok(None),
-            false => Err(Error::configuration(format!("`table`: the schema {} does not exist", name.schema)).key(["table"])
+            false => Err(Error::configuration(format!("`table`: the schema {} does not exist", name.schema))
+                .key(["table"])
                 .hint(format!("CREATE SCHEMA {}; it is the one thing that a run does not make", name.schema))
                 .into()),
         };

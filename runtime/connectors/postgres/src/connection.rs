@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use wasmill_engine::{Error, Result};
 
-use super::config::{PostgresConfig, PostgresTlsMode};
+use super::address::{PostgresConnection, PostgresTlsMode};
 use super::failure::Failure;
 use super::tls;
 use wasmill_connect::threads;
@@ -30,7 +30,11 @@ pub(super) struct Server {
 
 impl Server {
     /// Reads the configuration, and the files that it names. Connects to nothing.
-    pub(super) fn new(given: &PostgresConfig) -> Result<Self> {
+    pub(super) fn new(given: &PostgresConnection) -> Result<Self> {
+        Self::of(given).map_err(|error| error.below("connection"))
+    }
+
+    fn of(given: &PostgresConnection) -> Result<Self> {
         let (mut config, url_mode) = match &given.url {
             Some(url) => from_url(given, url.reveal())?,
             None => (from_parts(given)?, None),
@@ -42,7 +46,11 @@ impl Server {
         if config.get_application_name().is_none() {
             config.application_name("wasmill");
         }
-        Ok(Self { config, tls: tls::connector(&given.tls, mode).map_err(|error| error.below("tls"))?, connect_timeout: given.connect_timeout })
+        Ok(Self {
+            config,
+            tls: tls::connector(&given.tls, mode).map_err(|error| error.below("tls"))?,
+            connect_timeout: given.connect_timeout,
+        })
     }
 
     /// `host:port/database`, for people.
@@ -82,7 +90,7 @@ impl Server {
     }
 }
 
-fn from_parts(given: &PostgresConfig) -> Result<Config> {
+fn from_parts(given: &PostgresConnection) -> Result<Config> {
     let Some(host) = &given.host else {
         return Err(Error::configuration("it has neither `url` nor `host`").hint("for example: url: \"${env:PG_URL}\""));
     };
@@ -100,17 +108,21 @@ fn from_parts(given: &PostgresConfig) -> Result<Config> {
     Ok(config)
 }
 
-fn from_url(given: &PostgresConfig, url: &str) -> Result<(Config, Option<PostgresTlsMode>)> {
+fn from_url(given: &PostgresConnection, url: &str) -> Result<(Config, Option<PostgresTlsMode>)> {
     let parts = [given.host.is_some(), given.port.is_some(), given.user.is_some(), given.password.is_some(), given.database.is_some()];
     if parts.contains(&true) {
         return Err(Error::configuration(
             "`url` says where the server is: `host`, `port`, `user`, `password` and `database` go without it",
-        ).key(["url"]));
+        )
+        .key(["url"]));
     }
     let (rest, mode) = without_ssl_mode(url)?;
     // What the library says may repeat a part of the URL, and with it a password.
-    let wrong =
-        |_| Error::configuration("`url` is not the address of a PostgreSQL server").key(["url"]).hint("postgres://user:password@host:port/database");
+    let wrong = |_| {
+        Error::configuration("`url` is not the address of a PostgreSQL server")
+            .key(["url"])
+            .hint("postgres://user:password@host:port/database")
+    };
     let config: Config = rest.parse().map_err(wrong)?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(Error::configuration("`url` names no host").key(["url"]).hint("postgres://user:password@host:port/database"));
@@ -127,7 +139,9 @@ fn without_ssl_mode(url: &str) -> Result<(String, Option<PostgresTlsMode>)> {
     };
     let (ssl, others): (Vec<&str>, Vec<&str>) = pairs.into_iter().partition(|pair| pair.starts_with("sslmode="));
     if others.iter().any(|pair| ["sslrootcert=", "sslcert=", "sslkey="].iter().any(|key| pair.starts_with(key))) {
-        return Err(Error::configuration("`url` names files of certificates").key(["url"]).hint("write them as `tls: { ca, certificate, key }`"));
+        return Err(Error::configuration("`url` names files of certificates")
+            .key(["url"])
+            .hint("write them as `tls: { ca, certificate, key }`"));
     }
     let mode = match ssl.last().map(|pair| &pair["sslmode=".len()..]) {
         None => None,
@@ -137,7 +151,9 @@ fn without_ssl_mode(url: &str) -> Result<(String, Option<PostgresTlsMode>)> {
         Some("verify-ca") => Some(PostgresTlsMode::VerifyCa),
         Some("verify-full") => Some(PostgresTlsMode::VerifyFull),
         Some(_) => {
-            return Err(Error::configuration("`url` has an unknown `sslmode`").key(["url"]).hint("disable, prefer, require, verify-ca or verify-full"));
+            return Err(Error::configuration("`url` has an unknown `sslmode`")
+                .key(["url"])
+                .hint("disable, prefer, require, verify-ca or verify-full"));
         }
     };
     let rest = format!("{base}{}", others.join(separator));
@@ -177,7 +193,7 @@ pub(super) fn patiently<T>(patience: Duration, server: &str, attempt: impl FnMut
             Ok(value)
         }
         Err(failure) if failure.transient => Err(failure.error.hint(format!(
-            "tried for {}; nothing is lost, and a later start goes on where this one stopped. `retry_for` says how long to wait for the server",
+            "tried for {}; nothing is lost, and a later start goes on where this one stopped. `retry: {{ for: … }}` says how long to wait for the server",
             humantime::format_duration(Duration::from_millis(begun.elapsed().as_millis() as u64))
         ))),
         Err(failure) => Err(failure.error),
@@ -201,7 +217,7 @@ mod tests {
 
     #[test]
     fn an_address_without_its_password_is_shown() {
-        let shown = |url: &str| Server::new(&PostgresConfig::new(url, "t")).unwrap().shown();
+        let shown = |url: &str| Server::new(&PostgresConnection::of_url(url)).unwrap().shown();
         assert_eq!(shown("postgres://u:hunter2@db.example.org:5433/pins"), "db.example.org:5433/pins");
         assert_eq!(shown("host=h password=hunter2"), "h:5432");
     }
@@ -209,7 +225,7 @@ mod tests {
     #[test]
     fn an_address_that_is_none_is_refused_without_repeating_it() {
         for url in ["hunter2", "postgres://u:hunter2@h:port/d", "postgres://u:hunter2@h/d?hunter2=x", "user=hunter2"] {
-            let error = Server::new(&PostgresConfig::new(url, "t")).err().unwrap();
+            let error = Server::new(&PostgresConnection::of_url(url)).err().unwrap();
             assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
         }
     }

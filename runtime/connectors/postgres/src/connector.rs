@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow_schema::{Schema, SchemaRef};
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
-    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_table, examine_columns,
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_table,
+    examine_columns,
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 
@@ -14,17 +15,17 @@ use crate::{PostgresConfig, PostgresSink, PostgresSource, PostgresSourceConfig, 
 /// Tables and queries of PostgreSQL.
 pub const CONNECTOR: Connector = Connector::new("postgres")
     .with_source::<PostgresSourceConfig>(Usage {
-        example: r#"postgres: { url: "${env:PG_URL}", table: public.pin_table }"#,
+        example: r#"postgres: { connection: { url: "${env:PG_URL}" }, table: public.pin_table }"#,
         summary: "Reads a table or a query of a PostgreSQL server, in batch.",
     })
     .with_sink::<PostgresConfig>(
         Usage {
-            example: r#"postgres: { url: "${env:PG_URL}", table: public.pin_table }"#,
+            example: r#"postgres: { connection: { url: "${env:PG_URL}" }, table: public.pin_table }"#,
             summary: "Writes into a table of a PostgreSQL server.",
         },
         Delivery::ExactlyOnce,
         DeadLetters::Taken(Usage {
-            example: r#"postgres: { url: "${env:PG_URL}", table: public.dead_letters }"#,
+            example: r#"postgres: { connection: { url: "${env:PG_URL}" }, table: public.dead_letters }"#,
             summary: "Writes into a table of a PostgreSQL server.",
         }),
     );

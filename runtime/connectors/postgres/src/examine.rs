@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::types::Type;
 use wasmill_engine::{Error, Result};
 
+use super::address::PostgresConnection;
 use super::config::{PostgresConfig, PostgresWrite};
 use super::connection::{Server, block_on, within};
 use super::failure::Failure;
@@ -49,7 +50,8 @@ struct Seen {
 fn look(config: &PostgresConfig) -> Result<Vec<Finding>> {
     config.check()?;
     let table = TableName::parse(&config.table)?;
-    let server = Server::new(&PostgresConfig { connect_timeout: config.connect_timeout.min(PATIENCE), ..config.clone() })?;
+    let server =
+        Server::new(&PostgresConnection { connect_timeout: config.connection.connect_timeout.min(PATIENCE), ..config.connection.clone() })?;
     let begun = Instant::now();
     let (seen, asked) = block_on(async {
         let client = server.connect().await?;

@@ -70,7 +70,8 @@ impl Layout {
         }
         if let Some(missing) = config.key.iter().find(|key| schema.field_with_name(key).is_err()) {
             let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-            return Err(Error::configuration(format!("`key: {missing}`: there is no such column")).key(["key"])
+            return Err(Error::configuration(format!("`key: {missing}`: there is no such column"))
+                .key(["key"])
                 .hint(format!("the sink gets: {}", names.join(", "))));
         }
         Ok(Self { columns, upserts })

@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod address;
 mod catalogue;
 mod commit;
 mod config;
@@ -28,7 +29,8 @@ mod types;
 mod values;
 mod writer;
 
-pub use config::{PostgresConfig, PostgresTls, PostgresTlsMode, PostgresWrite};
+pub use address::{PostgresConnection, PostgresTls, PostgresTlsMode};
+pub use config::{PostgresConfig, PostgresWrite};
 pub use connector::CONNECTOR;
 
 pub use examine::examine;

@@ -7,6 +7,7 @@ use arrow_schema::{Schema, SchemaRef};
 use serde_json::Value;
 use wasmill_engine::{CommitOutcome, Committed, Depot, Error, Result, Sink, SinkWriter, Token, WriterContext};
 
+use super::address::PostgresConnection;
 use super::commit::Committer;
 use super::config::PostgresConfig;
 use super::connection::Server;
@@ -55,7 +56,7 @@ impl PostgresSink {
         Ok(Self {
             planned,
             depot,
-            start_patience: config.retry_for.min(START_PATIENCE),
+            start_patience: config.retry.time()?.min(START_PATIENCE),
             committer: Mutex::new(committer(config)?),
             layout: Mutex::default(),
         })
@@ -88,7 +89,7 @@ impl PostgresSink {
 
 fn committer(config: &PostgresConfig) -> Result<Committer> {
     let table = TableName::parse(&config.table)?;
-    Ok(Committer::new(Server::new(config)?, table, (config.timeout, config.retry_for)))
+    Ok(Committer::new(Server::new(&config.connection)?, table, (config.timeout, config.retry.time()?)))
 }
 
 /// A panic in another thread leaves at worst a connection, which its next use finds out about.
@@ -143,7 +144,9 @@ impl Sink for PostgresSink {
 /// Fails with class configuration where no table could hold the columns, and with class environment where the server says no.
 pub fn check_schema(config: &PostgresConfig, schema: &Schema) -> Result<Vec<String>> {
     config.check()?;
-    let quick = PostgresConfig { connect_timeout: config.connect_timeout.min(CHECK_PATIENCE), ..config.clone() };
+    let connection =
+        PostgresConnection { connect_timeout: config.connection.connect_timeout.min(CHECK_PATIENCE), ..config.connection.clone() };
+    let quick = PostgresConfig { connection, ..config.clone() };
     let mut committer = committer(&quick)?;
     let planned = Layout::plan(config, schema)?;
     match committer.look_once(planned.upserts) {

@@ -77,7 +77,7 @@ impl PostgresSource {
         if mode == Mode::Stream {
             return Err(Error::configuration("a query ends: the source `postgres` has no stream").hint("run it with `mode: batch`"));
         }
-        let server = Arc::new(Server::new(&config.as_sink())?);
+        let server = Arc::new(Server::new(&config.connection)?);
         Ok(Self { name: name.into(), config: Arc::new(config), server, schema: requested, found: false })
     }
 
@@ -148,14 +148,14 @@ impl SplitOpener for Opener {
 /// Environment: the server can't be reached, or refuses the query.
 pub fn infer_schema(config: &PostgresSourceConfig) -> Result<SchemaRef> {
     config.check()?;
-    let server = Server::new(&config.as_sink())?;
+    let server = Server::new(&config.connection)?;
     let look = || {
         block_on(async {
             let client = query::connect(&server).await?;
             Query::describe(&client, config).await
         })?
     };
-    let query = patiently(config.look_for(), &server.shown(), look)?;
+    let query = patiently(config.look_for()?, &server.shown(), look)?;
     Ok(query.schema())
 }
 
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_position_of_the_first_version_is_still_read() {
-        let config = json!({"host": "localhost", "table": "public.pins", "order_by": ["id"]});
+        let config = json!({"connection": {"host": "localhost"}, "table": "public.pins", "order_by": ["id"]});
         let config = serde_json::from_value(config).unwrap();
         let source = PostgresSource::new("pins", config, Arc::new(Schema::empty()), Mode::Batch).unwrap();
         let statement = source.statement();

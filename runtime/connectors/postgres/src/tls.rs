@@ -12,7 +12,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use wasmill_engine::{Error, Result};
 
-use super::config::{PostgresTls, PostgresTlsMode};
+use super::address::{PostgresTls, PostgresTlsMode};
 
 /// The mode that is meant, where the URL says nothing.
 pub(super) fn mode(tls: &PostgresTls, url: Option<PostgresTlsMode>) -> Result<PostgresTlsMode> {
@@ -54,9 +54,11 @@ pub(super) fn connector(tls: &PostgresTls, mode: PostgresTlsMode) -> Result<Make
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     let config = match (&tls.certificate, &tls.key) {
-        (Some(certificate), Some(key)) => builder
-            .with_client_auth_cert(certificates(certificate, "certificate")?, private_key(key)?)
-            .map_err(|error| Error::configuration(format!("`certificate: {certificate}` and `key: {key}`: {error}")).key(["certificate"]))?,
+        (Some(certificate), Some(key)) => {
+            builder.with_client_auth_cert(certificates(certificate, "certificate")?, private_key(key)?).map_err(|error| {
+                Error::configuration(format!("`certificate: {certificate}` and `key: {key}`: {error}")).key(["certificate"])
+            })?
+        }
         (None, None) => builder.with_no_client_auth(),
         _ => return Err(Error::configuration("`certificate` and `key` go together: one of them is missing").key(["certificate"])),
     };
@@ -71,7 +73,9 @@ fn system_roots(tls: &PostgresTls, mode: PostgresTlsMode, provider: &Arc<CryptoP
         ));
     }
     if tls.certificate.is_some() || tls.key.is_some() {
-        return Err(Error::configuration("`certificate` needs a `ca` as well").key(["certificate"]).hint("name the file with the authorities to trust"));
+        return Err(Error::configuration("`certificate` needs a `ca` as well")
+            .key(["certificate"])
+            .hint("name the file with the authorities to trust"));
     }
     // Whoever was first has it; all of this program is built on the same provider.
     let _ = CryptoProvider::install_default(provider.as_ref().clone());
@@ -102,7 +106,9 @@ fn certificates(path: &str, key: &str) -> Result<Vec<CertificateDer<'static>>> {
 
 fn private_key(path: &str) -> Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_file(path).map_err(|error| {
-        Error::configuration(format!("`key: {path}`: {error}")).key(["key"]).hint("it has to be a PEM file with a private key without a password")
+        Error::configuration(format!("`key: {path}`: {error}"))
+            .key(["key"])
+            .hint("it has to be a PEM file with a private key without a password")
     })
 }
 

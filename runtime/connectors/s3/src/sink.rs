@@ -92,10 +92,14 @@ impl S3Sink {
                     | DataType::Date32,
                 ) => {}
                 Ok(other) => {
-                    return Err(Error::configuration(format!("`partition_by` names `{name}`, which is {other}")).key(["partition_by"])
+                    return Err(Error::configuration(format!("`partition_by` names `{name}`, which is {other}"))
+                        .key(["partition_by"])
                         .hint("texts, booleans, whole numbers and dates can name folders"));
                 }
-                Err(_) => return Err(Error::configuration(format!("`partition_by` names `{name}`, which is not among the columns")).key(["partition_by"])),
+                Err(_) => {
+                    return Err(Error::configuration(format!("`partition_by` names `{name}`, which is not among the columns"))
+                        .key(["partition_by"]));
+                }
             }
         }
         if config.layout == S3Layout::Connect {
@@ -124,7 +128,7 @@ impl S3Sink {
     }
 
     fn bucket(&self) -> Result<Arc<Bucket>> {
-        Bucket::open(&self.place.bucket, &self.config.connection, Patience::Run)
+        Bucket::open(&self.place.bucket, &self.config.connection, Patience::Run(self.config.retry.time()?))
     }
 
     fn token(&self, pipeline: &str, sink: &str) -> Result<TokenObject> {

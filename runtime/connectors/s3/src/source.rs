@@ -46,6 +46,7 @@ use wasmill_reading::{Content, Late, ReadContext, check_requested, infer_from, s
 pub struct S3Source {
     context: Arc<ReadContext>,
     config: S3SourceConfig,
+    patience: Patience,
     mode: Mode,
     patterns: Vec<Pattern>,
     /// What is done or was handed out in this run.
@@ -101,10 +102,11 @@ impl S3Source {
         // An object never grows: its reader needs to know nothing of streams.
         let mut context = ReadContext::new(name, options, requested, Mode::Batch);
         context.late = Late::new(late, mode);
-        let seen = Seen::default();
+        let (seen, patience) = (Seen::default(), Patience::Run(config.retry.time()?));
         Ok(Self {
             context: Arc::new(context),
             config,
+            patience,
             mode,
             patterns,
             seen,
@@ -122,7 +124,7 @@ impl S3Source {
     }
 
     fn bucket(&self, pattern: &Pattern) -> Result<Arc<Bucket>> {
-        Bucket::open(&pattern.bucket, &self.config.connection, Patience::Run)
+        Bucket::open(&pattern.bucket, &self.config.connection, self.patience)
     }
 
     /// Lists everything that matches, in order.
@@ -151,7 +153,8 @@ impl S3Source {
         }
         let found = self.list_all()?;
         if found.iter().all(|(found, _)| found.is_empty()) && self.mode == Mode::Batch && !self.config.allow_empty {
-            return Err(Error::configuration(format!("no object matches {}", self.config.uri.all().join(", "))).key(["uri"])
+            return Err(Error::configuration(format!("no object matches {}", self.config.uri.all().join(", ")))
+                .key(["uri"])
                 .hint("a prefix ends with `/`; `allow_empty: true` lets a batch run without objects"));
         }
         let splits = self.take(found, &mut begun)?;
@@ -267,7 +270,7 @@ impl Source for S3Source {
 
     fn opener(&self) -> Arc<dyn SplitOpener> {
         let (context, ahead) = (Arc::clone(&self.context), Arc::clone(&self.ahead));
-        Arc::new(Opener { context, ahead, connection: self.config.connection.clone() })
+        Arc::new(Opener { context, ahead, connection: self.config.connection.clone(), patience: self.patience })
     }
 
     fn record_form(&self) -> Option<RecordForm> {
@@ -287,12 +290,13 @@ struct Opener {
     context: Arc<ReadContext>,
     ahead: Arc<Ahead>,
     connection: S3Config,
+    patience: Patience,
 }
 
 impl SplitOpener for Opener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
         let position = Position::read(&split.id, &split.position)?;
-        let bucket = Bucket::open(object::place_of(&split.id)?.0, &self.connection, Patience::Run)?;
+        let bucket = Bucket::open(object::place_of(&split.id)?.0, &self.connection, self.patience)?;
         Ok(Box::new(ObjectReader::new(&self.context, &self.ahead, (Arc::clone(&split.id), bucket), position)?))
     }
 }

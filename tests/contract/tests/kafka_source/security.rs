@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use wasmill_engine::Progress;
-use wasmill_kafka::{KafkaConfig, Mechanism, Sasl, Secret, Security, Tls};
+use wasmill_kafka::{KafkaConfig, KafkaConnection, Mechanism, Sasl, Secret, Security, Tls};
 
 use crate::kafka_broker::{topic, variable};
 use crate::{batch, config, ids, names, numbers, records, send};
@@ -19,7 +19,7 @@ fn with_password(mechanism: Mechanism, password: &str) -> Security {
 }
 
 fn secured(topic: &str, listener: &str, security: Security) -> KafkaConfig {
-    KafkaConfig { brokers: variable(listener), security: Some(security), ..config(topic) }
+    KafkaConfig { connection: KafkaConnection { brokers: variable(listener), security: Some(security) }, ..config(topic) }
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn what_does_not_pass_stops_the_run_with_what_to_do() {
     let stream = Stream::new(1);
     stream.put_ids(0..10);
     let proxy = Proxy::start();
-    let config = KinesisConfig { connection: connection_to(&proxy.address), patience: Some("1s".into()), ..config(&stream) };
+    let config = KinesisConfig { connection: connection_to(&proxy.address), retry: wasmill_connect::Retry::of("1s"), ..config(&stream) };
     let failed = |operation, status, name| {
         proxy.every(operation, 1, usize::MAX, Fate::Refuse(status, name));
         batch(&config, &Progress::new()).unwrap_err()

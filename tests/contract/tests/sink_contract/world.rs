@@ -126,8 +126,8 @@ impl World {
                 Box::new(DeltaSink::new(config, &schema()).unwrap())
             }
             Kind::DeltaOnS3 { partition_by } => {
-                let (uri, s3) = (self.bucket().uri("place"), Some(store::config_of(self.bucket().store)));
-                let config = DeltaConfig { partition_by: partition_by.clone(), checkpoint_every: 3, s3, ..DeltaConfig::new(uri) };
+                let (uri, connection) = (self.bucket().uri("place"), Some(store::config_of(self.bucket().store)));
+                let config = DeltaConfig { partition_by: partition_by.clone(), checkpoint_every: 3, connection, ..DeltaConfig::new(uri) };
                 Box::new(DeltaSink::new(config, &schema()).unwrap())
             }
             Kind::Files(format, compression) => {

@@ -88,7 +88,7 @@ pub fn diff(left: &TableAddress, right: &TableAddress, options: &DiffOptions) ->
     let addresses = [left, right];
     let mut opened = Vec::with_capacity(2);
     for (address, version) in addresses.into_iter().zip(options.versions) {
-        let log = address.log(Patience::Run)?;
+        let log = address.log(Patience::RUN)?;
         let Some(state) = log.open(None)? else { return Err(address.no_table()) };
         opened.push((log, version.unwrap_or(state.version)));
     }

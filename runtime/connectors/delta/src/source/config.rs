@@ -9,7 +9,7 @@ use wasmill_engine::{Error, Result};
 use crate::address::TableAddress;
 use crate::config::DeltaConfig;
 use crate::log::TableLog;
-use wasmill_connect::period;
+use wasmill_connect::{Retry, period};
 use wasmill_objects::S3Config;
 
 /// The bounds of `follow`: every look is a request.
@@ -26,11 +26,16 @@ pub struct DeltaSourceConfig {
     ///
     /// The table's folder: a path, a `file://` URL, or `s3://bucket/prefix`.
     pub uri: String,
-    /// `s3: { endpoint: "http://127.0.0.1:9000" }`
+    /// `connection: { endpoint: "http://127.0.0.1:9000" }`
     ///
     /// How to reach the bucket of an `s3://` table, and who to be there. Default: as AWS's own tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub s3: Option<S3Config>,
+    pub connection: Option<S3Config>,
+    /// `retry: { for: 5m }`
+    ///
+    /// How long to retry when the bucket of an `s3://` table does not answer, before the run stops. Default: 5m.
+    #[serde(default)]
+    pub retry: Retry,
     /// `version: 12`
     ///
     /// The version that is read whole at the beginning. A batch reads nothing behind it; a stream goes on from it. Default: the newest.
@@ -68,16 +73,19 @@ pub enum OnChange {
 impl DeltaSourceConfig {
     /// What is wrong with the values.
     pub(super) fn check(&self) -> Result<()> {
-        DeltaConfig { s3: self.s3.clone(), ..DeltaConfig::new(&self.uri) }.location()?;
+        DeltaConfig { connection: self.connection.clone(), ..DeltaConfig::new(&self.uri) }.location()?;
         if self.version.is_some() && self.timestamp.is_some() {
-            return Err(Error::configuration("`version` and `timestamp` both say where to begin").key(["version"]).hint("leave one of them out"));
+            return Err(Error::configuration("`version` and `timestamp` both say where to begin")
+                .key(["version"])
+                .hint("leave one of them out"));
         }
         self.millis()?;
+        self.retry.time()?;
         self.follow_interval().map(drop)
     }
 
     pub(super) fn table(&self) -> TableAddress {
-        TableAddress { uri: self.uri.clone(), s3: self.s3.clone().unwrap_or_default() }
+        TableAddress { uri: self.uri.clone(), connection: self.connection.clone().unwrap_or_default() }
     }
 
     pub(super) fn follow_interval(&self) -> Result<Duration> {
@@ -88,7 +96,9 @@ impl DeltaSourceConfig {
     fn millis(&self) -> Result<Option<i64>> {
         let Some(text) = &self.timestamp else { return Ok(None) };
         let time: SystemTime = humantime::parse_rfc3339_weak(text.trim()).map_err(|error| {
-            Error::configuration(format!("`timestamp: {text}` is not a time: {error}")).key(["timestamp"]).hint("write it in UTC, as in 2026-11-21T08:00:00Z")
+            Error::configuration(format!("`timestamp: {text}` is not a time: {error}"))
+                .key(["timestamp"])
+                .hint("write it in UTC, as in 2026-11-21T08:00:00Z")
         })?;
         let since = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         Ok(Some(i64::try_from(since).unwrap_or(i64::MAX)))
@@ -120,7 +130,7 @@ mod tests {
             (r#"{"uri": "t", "version": 1, "timestamp": "2026-11-21T08:00:00Z"}"#, "both"),
             (r#"{"uri": "t", "timestamp": "yesterday"}"#, "not a time"),
             (r#"{"uri": "t", "follow": "1ms"}"#, "`follow`"),
-            (r#"{"uri": "t", "s3": {}}"#, "in none"),
+            (r#"{"uri": "t", "connection": {}}"#, "in none"),
         ] {
             let error = check(bad).unwrap_err();
             assert!(error.message().contains(why), "{error}");

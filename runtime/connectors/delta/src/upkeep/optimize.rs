@@ -72,7 +72,7 @@ pub struct Optimized {
 /// # Errors
 /// Environment: there is no table, it asks for more of its writers than Wasmill does, it can't be read or written, or other writers were quicker again and again.
 pub fn optimize(table: &TableAddress, options: &OptimizeOptions) -> Result<Optimized> {
-    let place = table.place(Patience::Run)?;
+    let place = table.place(Patience::RUN)?;
     let log = TableLog::new(place.clone())?;
     for conflicts in 0..TRIES {
         let Some(state) = log.open(None)? else { return Err(table.no_table()) };

@@ -63,7 +63,7 @@ pub fn vacuum(table: &TableAddress, options: &VacuumOptions) -> Result<Vacuumed>
         return Err(Error::configuration(format!("files of the last {} are to be removed", humantime::format_duration(LEAST_KEEP)))
             .hint("writers and readers may be using them: keep at least 1h, or force it where nobody uses the table"));
     }
-    let place = table.place(Patience::Run)?;
+    let place = table.place(Patience::RUN)?;
     let log = TableLog::new(place.clone())?;
     let begun = SystemTime::now();
     let expiry = begun.checked_sub(options.keep).unwrap_or(SystemTime::UNIX_EPOCH);

@@ -49,15 +49,17 @@ impl FilesSinkConfig {
             return Err(Error::configuration("`path` is empty").key(["path"]).hint("name a folder, as in `path: out/rows`"));
         }
         if self.path.contains("://") {
-            return Err(Error::configuration(format!("`path: {}` is no path of a folder", self.path)).key(["path"]).hint("this sink writes local files"));
+            return Err(Error::configuration(format!("`path: {}` is no path of a folder", self.path))
+                .key(["path"])
+                .hint("this sink writes local files"));
         }
         if self.format == SinkFormat::Parquet && self.compression != Compression::None {
             return Err(Error::configuration("Parquet files are compressed inside").key(["compression"]).hint("leave `compression` out"));
         }
         if self.target_file_size < ByteSize::kib(4) {
-            return Err(
-                Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size)).key(["target_file_size"]).hint("use at least 4KiB")
-            );
+            return Err(Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size))
+                .key(["target_file_size"])
+                .hint("use at least 4KiB"));
         }
         Ok(())
     }

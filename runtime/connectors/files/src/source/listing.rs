@@ -73,8 +73,9 @@ fn matches(pattern: &str, files: &mut BTreeSet<PathBuf>) -> Result<bool> {
         files.insert(normal(Path::new(pattern)));
         return Ok(true);
     }
-    let bad =
-        |error: glob::PatternError| Error::configuration(format!("path {pattern:?} is not a pattern: {}", error.msg)).key(["path"]).caused_by(error);
+    let bad = |error: glob::PatternError| {
+        Error::configuration(format!("path {pattern:?} is not a pattern: {}", error.msg)).key(["path"]).caused_by(error)
+    };
     Pattern::new(pattern).map_err(bad)?;
     let parts = pattern.split('/').filter(|part| !part.is_empty()).map(Part::parse);
     let mut parts = parts.collect::<Result<Vec<_>, _>>().map_err(bad)?;

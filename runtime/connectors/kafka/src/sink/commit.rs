@@ -70,8 +70,8 @@ impl Committer {
         let reading = config.reading();
         Ok(Self {
             config: config.clone(),
-            sasl: SaslTokens::of(config.security.as_ref()).map(Arc::new),
-            patience: config.patience()?,
+            sasl: SaslTokens::of(config.connection.security.as_ref()).map(Arc::new),
+            patience: config.retry.time()?,
             transaction_timeout: config.transaction_timeout()?,
             name: format!("to-{}", config.topic),
             reading,

@@ -8,21 +8,20 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use crate::config::{KafkaConfig, KafkaFormat, Setting, check_options, is_topic};
-use crate::security::Security;
-use wasmill_connect::period;
+use crate::connection::KafkaConnection;
+use wasmill_connect::{Retry, period};
 
-/// `kafka: { brokers: "b1:9092,b2:9092", topic: clean_pins, key: ind }`
+/// `kafka: { connection: { brokers: "b1:9092,b2:9092" }, topic: clean_pins, key: ind }`
 ///
 /// Writes records into a topic of Apache Kafka, exactly once for readers with `isolation.level=read_committed`: an epoch is one transaction, which is
 /// open only while it commits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaSinkConfig {
-    /// `brokers: "b1:9092,b2:9092"`
+    /// `connection: { brokers: "b1:9092,b2:9092" }`
     ///
-    /// Some brokers of the cluster, `host:port`, with commas between them; the others are found through them.
-    #[schemars(length(min = 1))]
-    pub brokers: String,
+    /// How to reach the cluster, and who to be there.
+    pub connection: KafkaConnection,
     /// `topic: clean_pins`
     ///
     /// The topic. It must exist: `wasmill topics create` makes one.
@@ -85,16 +84,11 @@ pub struct KafkaSinkConfig {
     /// leaves open holds up readers so long at most, and until the pipeline's next start. 10s to 15min (the brokers' own limit). Default: 1min.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction_timeout: Option<String>,
-    /// `patience: 5min`
+    /// `retry: { for: 5m }`
     ///
-    /// How long a commit is tried again while the brokers are out of reach before the run stops. 1s to 1day. Default: 5min; at the start of a run at most 30s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patience: Option<String>,
-    /// `security: { tls: { ca: ca.pem }, sasl: { mechanism: scram-sha-512, username: …, password: "${env:KAFKA_PASSWORD}" } }`
-    ///
-    /// How to encrypt, and who we are. Default: neither.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub security: Option<Security>,
+    /// How long a commit is retried while the brokers are out of reach before the run stops. Default: 5m; at the start of a run at most 30s.
+    #[serde(default)]
+    pub retry: Retry,
     /// `client: { linger.ms: 20 }`
     ///
     /// Any other option of librdkafka, as its CONFIGURATION.md documents them. Those that would break what Wasmill promises are refused.
@@ -168,7 +162,7 @@ impl KafkaSinkConfig {
     /// A configuration of one topic and defaults.
     pub fn of_topic(brokers: impl Into<String>, topic: impl Into<String>) -> Self {
         Self {
-            brokers: brokers.into(),
+            connection: KafkaConnection::of_brokers(brokers),
             topic: topic.into(),
             format: KafkaFormat::default(),
             key: None,
@@ -180,8 +174,7 @@ impl KafkaSinkConfig {
             max_record: None,
             commits_topic: default_commits_topic(),
             transaction_timeout: None,
-            patience: None,
-            security: None,
+            retry: Retry::default(),
             client: BTreeMap::new(),
         }
     }
@@ -191,32 +184,31 @@ impl KafkaSinkConfig {
     /// # Errors
     /// A configuration error that names the key.
     pub fn check(&self) -> Result<()> {
-        if self.brokers.split(',').all(|broker| broker.trim().is_empty()) {
-            return Err(Error::configuration("`brokers` names none").key(["brokers"]).hint("for example: brokers: \"b1:9092,b2:9092\""));
-        }
+        self.connection.check().map_err(|error| error.below("connection"))?;
         for (key, topic) in [("topic", &self.topic), ("commits_topic", &self.commits_topic)] {
             if !is_topic(topic) {
-                return Err(Error::configuration(format!("`{key}`: {topic:?} can't be the name of a topic")).key([key])
+                return Err(Error::configuration(format!("`{key}`: {topic:?} can't be the name of a topic"))
+                    .key([key])
                     .hint("1 to 249 letters, digits, `.`, `_` and `-`"));
             }
         }
         if self.topic == self.commits_topic {
-            return Err(Error::configuration("`commits_topic` is the topic that the rows go to").key(["commits_topic"]).hint("leave it out, or name another one"));
+            return Err(Error::configuration("`commits_topic` is the topic that the rows go to")
+                .key(["commits_topic"])
+                .hint("leave it out, or name another one"));
         }
         if self.max_record.is_some_and(|size| !(1 << 10..=1 << 30).contains(&size.as_u64())) {
             return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").key(["max_record"]));
         }
         if let Some(name) = self.headers.keys().find(|name| name.is_empty() || name.contains('\0') || name.len() > 1000) {
-            return Err(Error::configuration(format!("`headers`: {name:?} can't be the name of a header")).key(["headers"]).hint("1 to 1,000 bytes"));
+            return Err(Error::configuration(format!("`headers`: {name:?} can't be the name of a header"))
+                .key(["headers"])
+                .hint("1 to 1,000 bytes"));
         }
-        self.patience()?;
+        self.retry.time()?;
         self.transaction_timeout()?;
         check_options(&self.client, &REFUSED)?;
-        self.security.as_ref().map_or(Ok(()), Security::check)
-    }
-
-    pub(super) fn patience(&self) -> Result<Duration> {
-        period::read("patience", self.patience.as_deref(), Duration::from_secs(300), Duration::from_secs(1), Duration::from_secs(86_400))
+        Ok(())
     }
 
     pub(super) fn transaction_timeout(&self) -> Result<Duration> {
@@ -228,10 +220,10 @@ impl KafkaSinkConfig {
     pub(crate) fn reading(&self) -> KafkaConfig {
         KafkaConfig {
             topics: vec![self.topic.clone(), self.commits_topic.clone()],
-            patience: self.patience.clone(),
-            security: self.security.clone(),
+            connection: self.connection.clone(),
+            retry: self.retry.clone(),
             client: self.client.clone(),
-            ..KafkaConfig::of_topic(self.brokers.clone(), self.topic.clone())
+            ..KafkaConfig::default()
         }
     }
 }
@@ -249,10 +241,10 @@ mod tests {
 
     #[test]
     fn mistakes_name_their_key() {
-        assert!(refused(|config| config.brokers = " ,".into()).contains("`brokers`"));
+        assert!(refused(|config| config.connection.brokers = " ,".into()).contains("`brokers`"));
         assert!(refused(|config| config.topic = "a b".into()).contains("`topic`"));
         assert!(refused(|config| config.commits_topic = "pin".into()).contains("`commits_topic`"));
-        assert!(refused(|config| config.patience = Some("1ms".into())).contains("`patience`"));
+        assert!(refused(|config| config.retry = Retry::of("2days")).contains("`for`"));
         assert!(refused(|config| config.transaction_timeout = Some("1h".into())).contains("`transaction_timeout`"));
         assert!(refused(|config| config.max_record = Some(bytesize::ByteSize::b(5))).contains("`max_record`"));
         assert!(refused(|config| drop(config.headers.insert(String::new(), "x".into()))).contains("`headers`"));

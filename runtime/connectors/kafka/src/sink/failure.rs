@@ -154,7 +154,7 @@ pub(super) fn patiently<T>(deadline: Instant, health: &Health, attempt: impl FnM
             let why = health.refused().map_or_else(|| health.last(), |refused| format!("the brokers do not let us in: {refused}"));
             let waited = humantime::format_duration(Duration::from_millis(begun.elapsed().as_millis() as u64));
             Err(Error::environment(format!("{} ({why})", failure.error.message())).hint(format!(
-                "tried for {waited}; nothing is lost, and a later start goes on where this one stopped. `patience` says how long to wait for the brokers, \
+                "tried for {waited}; nothing is lost, and a later start goes on where this one stopped. `retry: {{ for: … }}` says how long to wait for the brokers, \
                  and `transaction_timeout` how long they let an epoch be written"
             )))
         }

@@ -74,7 +74,8 @@ impl Layout {
                     return Err(Error::configuration(format!(
                         "`format: raw` writes the column `{VALUE_COLUMN}` and nothing else: `{}` would be lost",
                         schema.field(lost).name()
-                    )).key(["format", "raw"])
+                    ))
+                    .key(["format", "raw"])
                     .hint("write it with `format: json`, or name it as `key` or in `headers`"));
                 }
                 Value::Raw(value)
@@ -97,7 +98,8 @@ fn is_time(kind: &DataType) -> bool {
 fn column(schema: &Schema, role: &str, name: &str, fits: fn(&DataType) -> bool, wanted: &str) -> Result<usize> {
     let Ok(index) = schema.index_of(name) else {
         let all: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        return Err(Error::configuration(format!("`{role}`: there is no column `{name}`")).key([role])
+        return Err(Error::configuration(format!("`{role}`: there is no column `{name}`"))
+            .key([role])
             .hint(format!("the sink gets: {}", if all.is_empty() { "no columns".to_owned() } else { all.join(", ") })));
     };
     match schema.field(index).data_type() {

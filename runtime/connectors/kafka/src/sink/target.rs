@@ -52,7 +52,7 @@ impl Target {
         let Some(topic) = topics.get(&config.topic) else {
             return Err(Error::environment(format!("the topic {} does not exist", config.topic)).hint(format!(
                 "make it first: `wasmill topics create {} --brokers {}`; wasmill makes no topics by itself",
-                config.topic, config.brokers
+                config.topic, config.connection.brokers
             )));
         };
         let entries = match admin::configuration(cluster.client(), &config.topic, ANSWER)? {
@@ -117,7 +117,7 @@ impl Partitions {
     /// As many as a look at the topic has found.
     pub(super) fn new(cluster: Arc<Cluster>, config: &KafkaSinkConfig, target: &Target) -> Result<Self> {
         let count = AtomicI32::new(target.partitions);
-        Ok(Self { cluster, topic: config.topic.clone(), patience: config.patience()?, count })
+        Ok(Self { cluster, topic: config.topic.clone(), patience: config.retry.time()?, count })
     }
 
     /// As many as were last seen.

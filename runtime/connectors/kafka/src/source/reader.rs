@@ -129,7 +129,7 @@ impl Reader {
             return Ok(());
         }
         Err(Error::environment(format!("the partition {} gave nothing for {} s: {}", self.id, down.as_secs(), health.last()))
-            .hint("start again when the brokers are back: the run goes on where its last checkpoint was; `patience` sets how long to wait"))
+            .hint("start again when the brokers are back: the run goes on where its last checkpoint was; `retry: { for: … }` sets how long to wait"))
     }
 
     /// Decodes what is pending, up to a batch.

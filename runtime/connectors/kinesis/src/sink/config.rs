@@ -1,14 +1,12 @@
 //! The configuration of the sink `kinesis`.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use crate::source::check_stream;
 use crate::{KinesisConnection, KinesisFormat};
-use wasmill_connect::period;
+use wasmill_connect::Retry;
 
 /// `kinesis: { stream: clean-pin, delivery: at_least_once }`
 ///
@@ -48,11 +46,11 @@ pub struct KinesisSinkConfig {
     /// `json`: a row is one JSON object. `raw`: the bytes of the one column `value` (binary or text).
     #[serde(default)]
     pub format: KinesisFormat,
-    /// `patience: 5min`
+    /// `retry: { for: 5m }`
     ///
-    /// How long records may be refused before the run stops; the epoch waits beside the state, and the next start puts it. 1s to 1day. Default: 5min.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patience: Option<String>,
+    /// How long to retry when the service does not answer, is busy or refuses for now. Default: 5m.
+    #[serde(default)]
+    pub retry: Retry,
 }
 
 /// What a sink promises.
@@ -77,13 +75,14 @@ impl KinesisSinkConfig {
     /// A configuration error that names the key.
     pub fn check(&self) -> Result<()> {
         check_stream(&self.stream)?;
-        self.connection.check()?;
-        self.patience()?;
+        self.connection.check().map_err(|error| error.below("connection"))?;
+        self.retry.time()?;
         match self.delivery {
             Some(Delivery::AtLeastOnce) => Ok(()),
             Some(Delivery::ExactlyOnce) => Err(Error::configuration(
                 "`delivery: exactly_once` is more than a stream of Kinesis can hold: after a crash rows may be put a second time",
-            ).key(["delivery", "exactly_once"])
+            )
+            .key(["delivery", "exactly_once"])
             .hint("write `delivery: at_least_once` if its readers can bear that, or choose another sink: delta, postgres, s3, files")),
             None => Err(Error::configuration(
                 "a stream of Kinesis gets rows at least once, not exactly once, and the file does not say that it knows",
@@ -91,10 +90,6 @@ impl KinesisSinkConfig {
             .key(["delivery"])
             .hint("write `delivery: at_least_once`: after a crash some rows may come twice")),
         }
-    }
-
-    pub(super) fn patience(&self) -> Result<Duration> {
-        period::read("patience", self.patience.as_deref(), Duration::from_secs(300), Duration::from_secs(1), Duration::from_secs(86_400))
     }
 
     /// Whether a call holds one row of each key at most.

@@ -53,7 +53,8 @@ impl Encoder {
             if !schema.fields().iter().any(|field| is_value(field.name(), field.data_type())) {
                 return Err(Error::configuration(format!(
                     "`format: raw` takes the column `{VALUE_COLUMN}` of binary or text, and there is none"
-                )).key(["format", "raw"])
+                ))
+                .key(["format", "raw"])
                 .hint("write `format: json`, or let a stage make the column"));
             }
         } else {
@@ -110,13 +111,16 @@ impl Encoder {
 fn key_column(schema: &Schema, name: &str) -> Result<usize> {
     let index = schema.index_of(name).map_err(|_| {
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        Error::configuration(format!("`partition_key`: there is no column `{name}`")).key(["partition_key"]).hint(format!("there are {}", names.join(", ")))
+        Error::configuration(format!("`partition_key`: there is no column `{name}`"))
+            .key(["partition_key"])
+            .hint(format!("there are {}", names.join(", ")))
     })?;
     let kind = schema.field(index).data_type();
     if kind.is_integer() || matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
         return Ok(index);
     }
-    Err(Error::configuration(format!("`partition_key`: the column `{name}` is {kind}, and a key is text or a whole number")).key(["partition_key"]))
+    Err(Error::configuration(format!("`partition_key`: the column `{name}` is {kind}, and a key is text or a whole number"))
+        .key(["partition_key"]))
 }
 
 fn texts(column: &ArrayRef, what: &str) -> Result<ArrayRef> {

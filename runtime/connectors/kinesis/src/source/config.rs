@@ -9,7 +9,7 @@ use wasmill_engine::{Error, Result};
 
 use crate::KinesisConnection;
 use crate::api::stream_name;
-use wasmill_connect::period;
+use wasmill_connect::{Retry, period};
 
 /// `kinesis: { stream: streaming-1-pin }`
 ///
@@ -75,11 +75,11 @@ pub struct KinesisConfig {
     /// In stream mode, how often to look for new shards, and whether the stream is still the same; also when a shard has come to its end. 100ms to 1h. Default: 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
-    /// `patience: 5min`
+    /// `retry: { for: 5m }`
     ///
-    /// How long requests may fail or be throttled before the run stops. 1s to 1day. Default: 5min; at the start of a run at most 30s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patience: Option<String>,
+    /// How long to retry when the service does not answer, is busy or refuses for now. Default: 5m.
+    #[serde(default)]
+    pub retry: Retry,
 }
 
 /// Where a shard begins that no checkpoint knows.
@@ -168,11 +168,12 @@ impl KinesisConfig {
     /// A configuration error that names the key.
     pub fn check(&self) -> Result<()> {
         check_stream(&self.stream)?;
-        self.connection.check()?;
+        self.connection.check().map_err(|error| error.below("connection"))?;
         if let Consumer::FanOut(fan_out) = &self.consumer
             && !is_name(&fan_out.name)
         {
-            return Err(Error::configuration(format!("`consumer`: {:?} can't be the name of a consumer", fan_out.name)).key(["consumer"])
+            return Err(Error::configuration(format!("`consumer`: {:?} can't be the name of a consumer", fan_out.name))
+                .key(["consumer"])
                 .hint("1 to 128 letters, digits, `.`, `_` and `-`"));
         }
         if !(1 << 10..=1 << 30).contains(&self.max_record_bytes()) {
@@ -180,13 +181,14 @@ impl KinesisConfig {
         }
         self.poll()?;
         self.follow()?;
-        self.patience()?;
+        self.retry.time()?;
         self.start_time()?;
         if let Start::SequenceNumbers(numbers) = &self.start
             && let Some((shard, _)) =
                 numbers.iter().find(|(_, number)| number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()))
         {
-            return Err(Error::configuration(format!("`start: sequence_numbers`: that of {shard} is not a number")).key(["start", "sequence_numbers"])
+            return Err(Error::configuration(format!("`start: sequence_numbers`: that of {shard} is not a number"))
+                .key(["start", "sequence_numbers"])
                 .hint("write it in quotes: \"49590338271490256608559692538361571095921575989136588898\""));
         }
         Ok(())
@@ -200,15 +202,14 @@ impl KinesisConfig {
         period::read("follow", self.follow.as_deref(), Duration::from_secs(10), Duration::from_millis(100), Duration::from_secs(3600))
     }
 
-    pub(super) fn patience(&self) -> Result<Duration> {
-        period::read("patience", self.patience.as_deref(), Duration::from_secs(300), Duration::from_secs(1), Duration::from_secs(86_400))
-    }
-
     /// The time to start at, in milliseconds since 1970.
     pub(super) fn start_time(&self) -> Result<Option<i64>> {
         let Start::Timestamp(text) = &self.start else { return Ok(None) };
-        let wrong =
-            || Error::configuration(format!("`start: timestamp`: {text:?} is not a time")).key(["start", "timestamp"]).hint("write it as \"2026-01-31T00:00:00Z\"");
+        let wrong = || {
+            Error::configuration(format!("`start: timestamp`: {text:?} is not a time"))
+                .key(["start", "timestamp"])
+                .hint("write it as \"2026-01-31T00:00:00Z\"")
+        };
         let time = humantime::parse_rfc3339_weak(text).map_err(|_| wrong())?;
         let since = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| wrong())?;
         i64::try_from(since.as_millis()).map(Some).map_err(|_| wrong())
@@ -224,7 +225,8 @@ pub(crate) fn check_stream(stream: &str) -> Result<()> {
     if is_name(stream_name(stream)) {
         return Ok(());
     }
-    Err(Error::configuration(format!("`stream`: {stream:?} can't be the name or the ARN of a stream")).key(["stream"])
+    Err(Error::configuration(format!("`stream`: {stream:?} can't be the name or the ARN of a stream"))
+        .key(["stream"])
         .hint("a name has 1 to 128 letters, digits, `.`, `_` and `-`"))
 }
 

@@ -6,46 +6,25 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use wasmill_engine::{Error, Result};
 
-use crate::config::{PostgresConfig, PostgresTls};
+use crate::address::PostgresConnection;
+use crate::config::PostgresConfig;
 use crate::sql::TableName;
-use wasmill_connect::Secret;
-use wasmill_connect::period;
+use wasmill_connect::Retry;
 
 /// How long a check waits for a server.
 const LOOK: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// `postgres: { url: "${env:PG_URL}", table: public.pin_table }`
+/// `postgres: { connection: { url: "${env:PG_URL}" }, table: public.pin_table }`
 ///
 /// Reads a table or a query of a PostgreSQL server, in batch: one statement, and so one state of the server. Numerics without a precision, times of day, UUIDs, JSON and types that
 /// Wasmill does not know come as text.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresSourceConfig {
-    /// `url: "${env:PG_URL}"`
+    /// `connection: { url: "${env:PG_URL}" }`
     ///
-    /// Where the server is: `postgres://user:password@host:port/database`, or `host=… user=…`. In its place, `host`, `port`, `user`, `password` and `database`.
-    pub url: Option<Secret>,
-    /// `host: db.example.org`
-    ///
-    /// The server's name or address, or the folder of its socket.
-    pub host: Option<String>,
-    /// `port: 5432`
-    ///
-    /// Its port. Default: 5432.
-    pub port: Option<u16>,
-    /// `user: wasmill`
-    ///
-    /// Default: the user of this process.
-    pub user: Option<String>,
-    /// `password: "${env:PG_PASSWORD}"`
-    ///
-    /// Never shown.
-    pub password: Option<Secret>,
-    /// `database: pins`
-    ///
-    /// Default: the one that is called like the user.
-    pub database: Option<String>,
+    /// How to reach the server, and who to be there.
+    pub connection: PostgresConnection,
     /// `table: public.pin_table`
     ///
     /// The table or view, with its schema (default: `public`). Names are taken as they are written, capitals too. Or a `query`.
@@ -60,32 +39,12 @@ pub struct PostgresSourceConfig {
     /// it, a run that was cut off after its first epoch can't go on.
     #[serde(default)]
     pub order_by: Vec<String>,
-    /// `tls: { mode: verify-full, ca: ca.pem }`
+    /// `retry: { for: 5m }`
     ///
-    /// How the connection is protected.
+    /// How long to retry when the server can't be reached. A statement that was cut off begins again behind the last row, where there is
+    /// an `order_by`. Default: 5m.
     #[serde(default)]
-    pub tls: PostgresTls,
-    /// `connect_timeout: 10s`
-    ///
-    /// How long one attempt to connect may take, 100ms to 10min. Default: 10s.
-    #[serde(default = "ten_seconds", deserialize_with = "period::deserialize")]
-    #[schemars(with = "String")]
-    pub connect_timeout: Duration,
-    /// `retry_for: 5min`
-    ///
-    /// How long a server that can't be reached is asked again, 0s to 1day. A statement that was cut off begins anew behind the last row, where there is
-    /// an `order_by`. Default: 5min.
-    #[serde(default = "five_minutes", deserialize_with = "period::deserialize")]
-    #[schemars(with = "String")]
-    pub retry_for: Duration,
-}
-
-fn ten_seconds() -> Duration {
-    Duration::from_secs(10)
-}
-
-fn five_minutes() -> Duration {
-    Duration::from_secs(300)
+    pub retry: Retry,
 }
 
 impl PostgresSourceConfig {
@@ -102,16 +61,13 @@ impl PostgresSourceConfig {
         if let Some(column) = self.order_by.iter().enumerate().find(|(index, column)| self.order_by[..*index].contains(column)) {
             return Err(Error::configuration(format!("`order_by` names the column `{}` twice", column.1)).key(["order_by"]));
         }
-        if self.retry_for > LONGEST {
-            return Err(Error::configuration("`retry_for` is longer than a day").key(["retry_for"]));
-        }
+        self.retry.time()?;
         self.as_sink().check()
     }
 
     /// How the same server is told to a sink.
     pub(super) fn as_sink(&self) -> PostgresConfig {
-        let Self { url, host, port, user, password, database, tls, connect_timeout, .. } = self.clone();
-        PostgresConfig { url, host, port, user, password, database, tls, connect_timeout, ..PostgresConfig::new("", "rows") }
+        PostgresConfig { connection: self.connection.clone(), ..PostgresConfig::new("", "rows") }
     }
 
     /// All rows, as SQL that may stand in `FROM`.
@@ -124,8 +80,8 @@ impl PostgresSourceConfig {
         }
     }
 
-    pub(super) fn look_for(&self) -> Duration {
-        self.retry_for.min(LOOK)
+    pub(super) fn look_for(&self) -> Result<Duration> {
+        Ok(self.retry.time()?.min(LOOK))
     }
 
     /// What is read, for people.
@@ -141,14 +97,14 @@ mod tests {
     #[test]
     fn a_table_or_a_query() {
         let check = |json: &str| serde_json::from_str::<PostgresSourceConfig>(json).unwrap().check();
-        assert!(check(r#"{"url": "postgres://h/d", "table": "s.t", "order_by": ["a", "b"]}"#).is_ok());
-        assert!(check(r#"{"host": "h", "query": "SELECT 1"}"#).is_ok());
+        assert!(check(r#"{"connection": {"url": "postgres://h/d"}, "table": "s.t", "order_by": ["a", "b"]}"#).is_ok());
+        assert!(check(r#"{"connection": {"host": "h"}, "query": "SELECT 1"}"#).is_ok());
         for bad in [
-            r#"{"url": "postgres://h/d"}"#,
-            r#"{"url": "postgres://h/d", "table": "t", "query": "SELECT 1"}"#,
-            r#"{"url": "postgres://h/d", "query": " "}"#,
-            r#"{"url": "postgres://h/d", "table": "a.b.c"}"#,
-            r#"{"url": "postgres://h/d", "table": "t", "order_by": ["a", "a"]}"#,
+            r#"{"connection": {"url": "postgres://h/d"}}"#,
+            r#"{"connection": {"url": "postgres://h/d"}, "table": "t", "query": "SELECT 1"}"#,
+            r#"{"connection": {"url": "postgres://h/d"}, "query": " "}"#,
+            r#"{"connection": {"url": "postgres://h/d"}, "table": "a.b.c"}"#,
+            r#"{"connection": {"url": "postgres://h/d"}, "table": "t", "order_by": ["a", "a"]}"#,
         ] {
             assert_eq!(check(bad).unwrap_err().class(), wasmill_engine::Class::Configuration, "{bad}");
         }

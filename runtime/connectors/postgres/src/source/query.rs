@@ -71,7 +71,9 @@ impl Query {
             }
         }
         if let Some(missing) = config.order_by.iter().find(|name| !columns.iter().any(|column| column.name == **name)) {
-            return Err(Error::configuration(format!("`order_by` names `{missing}`, which is not among the columns")).key(["order_by"]).into());
+            return Err(Error::configuration(format!("`order_by` names `{missing}`, which is not among the columns"))
+                .key(["order_by"])
+                .into());
         }
         Ok(Self { from, columns })
     }

@@ -84,7 +84,7 @@ impl RowsReader {
                 Ok(Running { rows: Box::pin(rows), _client: client })
             })?
         };
-        patiently(self.config.retry_for, &self.server.shown(), begin)
+        patiently(self.config.retry.time()?, &self.server.shown(), begin)
     }
 
     /// The rows that come within a moment.

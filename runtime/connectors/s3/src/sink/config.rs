@@ -6,6 +6,7 @@ use arrow_schema::{Schema, SchemaRef};
 use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wasmill_connect::Retry;
 use wasmill_engine::{Error, Result};
 
 use wasmill_formats::Compression;
@@ -26,6 +27,11 @@ pub struct S3SinkConfig {
     /// How to reach the bucket, and who to be there. Default: as AWS's own tools.
     #[serde(default)]
     pub connection: S3Config,
+    /// `retry: { for: 5m }`
+    ///
+    /// How long to retry when the bucket does not answer, before the run stops. Default: 5m.
+    #[serde(default)]
+    pub retry: Retry,
     /// `format: jsonl`
     ///
     /// `jsonl` (one JSON object a line), `csv` (with a header row) or `parquet`.
@@ -86,23 +92,26 @@ impl S3SinkConfig {
     pub fn new(uri: impl Into<String>, connection: S3Config, format: SinkFormat) -> Self {
         let (compression, target_file_size) = (Compression::None, default_target_file_size());
         let (layout, flush_size, partition_by) = (S3Layout::Hive, None, Vec::new());
-        Self { uri: uri.into(), connection, format, compression, layout, flush_size, partition_by, target_file_size }
+        let retry = Retry::default();
+        Self { uri: uri.into(), connection, retry, format, compression, layout, flush_size, partition_by, target_file_size }
     }
 
     /// What is wrong with the values, apart from any schema.
     pub(super) fn check(&self) -> Result<()> {
         self.connection.check().map_err(|error| error.below("connection"))?;
+        self.retry.time()?;
         if S3Uri::parse(&self.uri)?.key.is_empty() {
-            return Err(Error::configuration(format!("`uri: {}` names a bucket and no prefix in it", self.uri)).key(["uri"])
+            return Err(Error::configuration(format!("`uri: {}` names a bucket and no prefix in it", self.uri))
+                .key(["uri"])
                 .hint("write it as s3://bucket/prefix"));
         }
         if self.format == SinkFormat::Parquet && self.compression != Compression::None {
             return Err(Error::configuration("Parquet is compressed inside").key(["compression"]).hint("leave `compression` out"));
         }
         if !(ByteSize::kib(4)..=ByteSize::gib(64)).contains(&self.target_file_size) {
-            return Err(
-                Error::configuration(format!("`target_file_size: {}` is out of range", self.target_file_size)).key(["target_file_size"]).hint("use 4KiB to 64GiB")
-            );
+            return Err(Error::configuration(format!("`target_file_size: {}` is out of range", self.target_file_size))
+                .key(["target_file_size"])
+                .hint("use 4KiB to 64GiB"));
         }
         self.check_layout()?;
         for (index, column) in self.partition_by.iter().enumerate() {
@@ -116,10 +125,9 @@ impl S3SinkConfig {
     fn check_layout(&self) -> Result<()> {
         if self.layout == S3Layout::Hive {
             return match self.flush_size {
-                Some(_) => {
-                    Err(Error::configuration("`flush_size` belongs to `layout: connect`").key(["flush_size"])
-                        .hint("`target_file_size` ends objects by their size"))
-                }
+                Some(_) => Err(Error::configuration("`flush_size` belongs to `layout: connect`")
+                    .key(["flush_size"])
+                    .hint("`target_file_size` ends objects by their size")),
                 None => Ok(()),
             };
         }
@@ -129,7 +137,8 @@ impl S3SinkConfig {
         if !self.partition_by.is_empty() {
             return Err(Error::configuration(
                 "`partition_by` and `layout: connect` exclude each other: its folders are the topic's partitions",
-            ).key(["partition_by"]));
+            )
+            .key(["partition_by"]));
         }
         if !(1..=1_000_000_000).contains(&self.flush_size()) {
             return Err(Error::configuration("`flush_size` must be 1 to 1,000,000,000").key(["flush_size"]));

@@ -46,7 +46,8 @@ impl Columns {
         let find = |name: &str, kind: &DataType| {
             let found = schema.column_with_name(name).filter(|(_, field)| field.data_type() == kind);
             found.map(|(index, _)| index).ok_or_else(|| {
-                Error::configuration(format!("`layout: connect` needs the column {name} of a source `kafka`")).key(["layout", "connect"])
+                Error::configuration(format!("`layout: connect` needs the column {name} of a source `kafka`"))
+                    .key(["layout", "connect"])
                     .hint("read straight from the source, with no stage between")
             })
         };
@@ -54,7 +55,10 @@ impl Columns {
             (find(TOPIC_COLUMN, &DataType::Utf8)?, find(PARTITION_COLUMN, &DataType::Int32)?, find(OFFSET_COLUMN, &DataType::Int64)?);
         let values: Vec<usize> = (0..schema.fields().len()).filter(|index| !schema.field(*index).name().starts_with(RESERVED)).collect();
         let raw = match values.as_slice() {
-            [] => return Err(Error::configuration("`layout: connect` has no column to write: the source gives none but reserved ones").key(["layout", "connect"])),
+            [] => {
+                return Err(Error::configuration("`layout: connect` has no column to write: the source gives none but reserved ones")
+                    .key(["layout", "connect"]));
+            }
             [value] => schema.field(*value).name() == VALUE_COLUMN && *schema.field(*value).data_type() == DataType::Binary,
             _ => false,
         };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use super::pattern::Pattern;
-use wasmill_connect::period;
+use wasmill_connect::{Retry, period};
 use wasmill_formats::{Compression, Format};
 use wasmill_objects::S3Config;
 use wasmill_reading::{CsvConfig, OnBadFile, Paths, ReadOptions};
@@ -34,6 +34,11 @@ pub struct S3SourceConfig {
     /// How to reach the bucket, and who to be there. Default: as AWS's own tools.
     #[serde(default)]
     pub connection: S3Config,
+    /// `retry: { for: 5m }`
+    ///
+    /// How long to retry when the bucket does not answer, before the run stops. Default: 5m.
+    #[serde(default)]
+    pub retry: Retry,
     /// `format: json`
     ///
     /// `jsonl` (one object a line), `json` (one array of objects, or objects one after the other on any number of lines, as Kafka
@@ -108,6 +113,7 @@ impl S3SourceConfig {
         }
         self.uri.all().iter().try_for_each(|uri| Pattern::parse(uri).map(drop))?;
         self.connection.check().map_err(|error| error.below("connection"))?;
+        self.retry.time()?;
         self.follow_interval()?;
         self.relist_interval().map(drop)
     }

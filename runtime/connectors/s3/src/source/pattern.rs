@@ -42,8 +42,9 @@ impl Pattern {
             None => (key.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default(), Keys::One(key)),
             Some(at) => {
                 let pattern = if below { format!("{key}/**/*") } else { key.clone() };
-                let pattern = glob::Pattern::new(&pattern)
-                    .map_err(|error| Error::configuration(format!("`{uri}` is not a pattern: {}", error.msg)).key([uri]).caused_by(error))?;
+                let pattern = glob::Pattern::new(&pattern).map_err(|error| {
+                    Error::configuration(format!("`{uri}` is not a pattern: {}", error.msg)).key([uri]).caused_by(error)
+                })?;
                 (key[..at].rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default(), Keys::Matching(pattern))
             }
         };

@@ -1,0 +1,41 @@
+//! How to reach a cluster.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wasmill_engine::{Error, Result};
+
+use super::security::Security;
+
+/// How to reach a cluster of Kafka, and who to be there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaConnection {
+    /// `brokers: "b1:9092,b2:9092"`
+    ///
+    /// Some brokers of the cluster, `host:port`, with commas between them; the others are found through them.
+    #[schemars(length(min = 1))]
+    pub brokers: String,
+    /// `security: { tls: { ca: ca.pem }, sasl: { mechanism: scram-sha-512, username: …, password: "${env:KAFKA_PASSWORD}" } }`
+    ///
+    /// How to encrypt, and who we are. Default: neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<Security>,
+}
+
+impl KafkaConnection {
+    /// Brokers that ask for nothing.
+    pub fn of_brokers(brokers: impl Into<String>) -> Self {
+        Self { brokers: brokers.into(), security: None }
+    }
+
+    /// Checks what the types can't say.
+    ///
+    /// # Errors
+    /// A configuration error that names the key below the connection.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.brokers.split(',').all(|broker| broker.trim().is_empty()) {
+            return Err(Error::configuration("`brokers` names none").key(["brokers"]).hint("for example: brokers: \"b1:9092,b2:9092\""));
+        }
+        self.security.as_ref().map_or(Ok(()), Security::check)
+    }
+}
