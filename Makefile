@@ -44,13 +44,21 @@ plugins: setup ## Builds every plugin
 	@echo "==> plugins"
 	cargo build --locked $(PLUGIN_FLAGS)
 
+# What the demo needs: a part of the connectors, so that the first run comes soon.
+DEMO_FEATURES := files,emulator,delta,console
+
+.PHONY: demo-binary
+demo-binary: setup
+	@echo "==> wasmill with $(DEMO_FEATURES); \`make build\` builds all connectors"
+	cargo build --release --locked -p wasmill --no-default-features --features $(DEMO_FEATURES)
+
 .PHONY: demo-plugin
 demo-plugin: setup
 	@echo "==> the plugin of the demo"
 	cargo build --locked $(PLUGIN_BUILD) -p clean-pin
 
 run: setup ## Sets up, builds what the demo pipeline needs, runs it and shows what came out
-	@$(MAKE) --no-print-directory -j2 binary demo-plugin
+	@$(MAKE) --no-print-directory -j2 demo-binary demo-plugin
 	@tools/demo
 
 TEST_ENVIRONMENT := CARGO_TARGET_DIR=$(WASMILL_BUILD_CACHE)/target
@@ -85,7 +93,7 @@ $(SPARK)/ready: tests/spark/requirements.txt tests/spark/pom.xml
 test-spark: setup $(SPARK)/ready ## Tables of ours read and changed by real Spark with Delta Lake; the first time downloads 400 MB
 	$(TEST_ENVIRONMENT) tools/own-artefacts
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
-	$(TEST_ENVIRONMENT) $(TESTS) --test e2e --no-run
+	$(TEST_ENVIRONMENT) cargo build --locked --workspace --features wasmill/failpoints --bin wasmill
 	WASMILL_BINARY=$(WASMILL_BUILD_CACHE)/target/debug/wasmill WASMILL_SPARK_JARS=$(SPARK)/jars \
 	WASMILL_PLUGIN_FOLDER=$(WASMILL_BUILD_CACHE)/target/wasm32-wasip2/plugin \
 	$(SPARK)/venv/bin/python -m pytest -c tests/spark/pytest.ini -p no:cacheprovider tests/spark $(PYTEST)
@@ -104,6 +112,7 @@ crash: setup $(VENV)/ready ## 50 kills for every source into every sink, outages
 	$(SERVERS) install
 	$(TEST_ENVIRONMENT) tools/own-artefacts
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
+	$(TEST_ENVIRONMENT) cargo build --locked --workspace --features wasmill/failpoints --bin wasmill
 	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-50} WASMILL_OUTAGE_SECONDS=$${WASMILL_OUTAGE_SECONDS:-120} \
 	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test e2e -- matrix network::outage --nocapture
 

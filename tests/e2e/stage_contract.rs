@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use emulator::{EmulatorConfig, EmulatorSource};
 use wasmill_cli::plugins::{HostedPlugins, OpenRequest, PluginCatalog, PluginFolders, StageBounds};
 use wasmill_cli::spec::{LimitsSpec, OnFault};
+use wasmill_emulator::{EmulatorConfig, EmulatorSource};
 use wasmill_engine::{Mode, Progress, Read, Source, Stage, StageOutput};
 
 use crate::support::plugin_folder;

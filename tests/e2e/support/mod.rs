@@ -21,6 +21,7 @@ pub use s3::Store;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// A folder that a test works in; it is removed with the test.
@@ -43,6 +44,26 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
+/// The binary under test, which lies beside the folder of this test's own.
+pub fn binary() -> &'static Path {
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let test = std::env::current_exe().unwrap();
+        let binary = test.ancestors().nth(2).unwrap().join("wasmill");
+        let built = std::fs::metadata(&binary).and_then(|metadata| metadata.modified());
+        let how = "`cargo build --workspace --features wasmill/failpoints --bin wasmill` builds it";
+        let built = built.unwrap_or_else(|error| panic!("{}: {error}; {how}", binary.display()));
+        // Cargo lists beside it what it was made of.
+        let sources = std::fs::read_to_string(binary.with_extension("d")).unwrap();
+        let (_, sources) = sources.split_once(": ").unwrap();
+        for source in sources.split_whitespace() {
+            let changed = std::fs::metadata(source).and_then(|metadata| metadata.modified());
+            assert!(changed.is_ok_and(|changed| changed <= built), "{} is older than {source}; {how}", binary.display());
+        }
+        binary
+    });
+    &BINARY
+}
+
 impl Workshop {
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
@@ -61,7 +82,7 @@ impl Workshop {
 
     /// The binary with arguments, in this folder, with the shipped plugins.
     pub fn wasmill(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wasmill"));
+        let mut command = Command::new(binary());
         command.args(arguments).current_dir(self.folder.path()).stdin(std::process::Stdio::null());
         command.env("WASMILL_PLUGINS", plugin_folder()).env("NO_COLOR", "1").env("COLUMNS", "120");
         command.env_remove("FAILPOINTS").env_remove("WASMILL_REAL_DATA");
@@ -86,7 +107,7 @@ pub fn plugin_folder() -> PathBuf {
     let target = match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => PathBuf::from(folder),
         // The binary lies in <target>/<profile>/.
-        None => Path::new(env!("CARGO_BIN_EXE_wasmill")).ancestors().nth(2).unwrap().to_path_buf(),
+        None => binary().ancestors().nth(2).unwrap().to_path_buf(),
     };
     let folder = target.join("wasm32-wasip2/plugin");
     assert!(folder.join("clean_pin.wasm").exists(), "no plugins in {}: run `make plugins`", folder.display());
