@@ -54,7 +54,7 @@ fn what_does_not_pass_stops_the_run_with_what_to_do() {
         batch(&config, &Progress::new()).unwrap_err()
     };
     let error = failed("GetRecords", 400, "ExpiredIteratorException");
-    assert!(error.to_string().contains("it was tried for ") && error.hint_text().unwrap().contains("patience"), "{error}");
+    assert!(error.to_string().contains("it was tried for ") && error.hint_text().unwrap().contains("retry: { for"), "{error}");
     let error = failed("DescribeStreamSummary", 400, "UnrecognizedClientException");
     assert!(error.hint_text().unwrap().contains("credentials are wrong"), "{error}");
     let error = failed("GetRecords", 400, "AccessDeniedException");
