@@ -58,6 +58,7 @@ dead_letters:
         let killed = run(&workshop, &store, Some(point));
         assert!(killed.stderr.contains(&format!("failpoint {point}: ")), "{point} was never met: {}", killed.stderr);
     }
+    store.age_notes();
     let ended = run(&workshop, &store, None);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     store.copy_to("dead_letters", &workshop.path("dead"));

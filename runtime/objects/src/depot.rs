@@ -148,7 +148,8 @@ impl Depot for S3Depot {
         failpoint::hit("sink-clean-up");
         self.bucket.remove(names.iter().map(|name| self.key(name)))?;
         let (incarnation, epoch) = claim;
-        let keeps_upload = |key: &str| !self.name_of(key).is_some_and(goes);
+        // A note that is left over may name a file of an earlier life.
+        let keeps_upload = |key: &str| self.name_of(key).is_none_or(keeps);
         self.notes(folder).clean_up(UploadEpoch { incarnation, epoch, claim: None }, |upload| keeps_upload(&upload.key))?;
         self.left_behind.clean(folder, claim, keeps)
     }

@@ -32,6 +32,8 @@ pub enum Kind {
     Unmet,
     /// We may not.
     Refused,
+    /// The time that the request is signed with is not the store's.
+    Skewed,
     /// The store does not know such requests.
     Unable,
     /// Trying again does not help.
@@ -62,6 +64,7 @@ impl Failure {
             ("NoSuchBucket" | "PermanentRedirect", _) | (_, 301) => Kind::NoBucket,
             ("NoSuchUpload" | "InvalidPart", _) => Kind::NoUpload,
             ("NotImplemented", _) | (_, 501) => Kind::Unable,
+            ("RequestTimeTooSkewed", _) => Kind::Skewed,
             ("SlowDown" | "RequestTimeout" | "InternalError" | "ServiceUnavailable", _) | (_, 408 | 429 | 500..) => Kind::Passing,
             ("AccessDenied" | "ExpiredToken" | "InvalidToken", _) | (_, 401 | 403) => Kind::Refused,
             ("NoSuchKey", _) | (_, 404) => Kind::NoObject,
@@ -89,7 +92,7 @@ impl Failure {
 
     /// Whether it surely changed nothing.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.kind, Kind::Refused | Kind::Unable)
+        matches!(self.kind, Kind::Refused | Kind::Skewed | Kind::Unable)
     }
 
     /// Whether what was asked for is not there.
@@ -164,6 +167,7 @@ pub fn failed(what: impl fmt::Display, failure: &Failure) -> Error {
             "check the credentials, their rights to this bucket, and this machine's clock; nothing is lost, the next run goes on where this one \
              stopped"
         }
+        Kind::Skewed => "set this machine's clock: the store refuses what is signed with another time than its own",
         Kind::Unable => "the store must know conditional puts (If-None-Match)",
         Kind::Passing | Kind::Unmet | Kind::Final => {
             "is the store there, and can it be reached from here? The next run goes on where this one stopped"
@@ -222,6 +226,7 @@ mod tests {
             [Kind::NoObject, Kind::NoBucket, Kind::NoUpload]
         );
         assert_eq!([kind(403, "Any"), kind(400, "ExpiredToken"), kind(401, "Any")], [Kind::Refused; 3]);
+        assert_eq!(kind(403, "RequestTimeTooSkewed"), Kind::Skewed);
         assert_eq!([kind(412, "PreconditionFailed"), kind(501, "NotImplemented")], [Kind::Unmet, Kind::Unable]);
         assert_eq!([kind(400, "InvalidRequest"), kind(409, "ConditionalRequestConflict")], [Kind::Final; 2]);
         let refused = io::Error::from(ErrorKind::ConnectionRefused);

@@ -69,7 +69,7 @@ impl ObjectStore for KernelStore {
 
     async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let key = location.to_string();
-        let begun = self.0.begin_upload(&key).await.map_err(|failure| failed(&key, failure))?;
+        let begun = self.0.begin_upload(&key, None).await.map_err(|failure| failed(&key, failure))?;
         Ok(Box::new(KernelUpload { bucket: Arc::clone(&self.0), key, id: begun.id, size: 0, answers: Vec::new() }))
     }
 

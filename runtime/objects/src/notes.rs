@@ -5,9 +5,15 @@
 //!
 //! A note is an object below `_wasmill/` with some keys of one epoch; keys that come while another note is written share the next one. It is
 //! removed with the commit that completes its uploads, or by the clean-up of a later start.
+//!
+//! # When a later start may remove a note
+//! A process may be stopped between its note and the request for the upload, and wake up at any time. So the request is signed with the time that the
+//! note holds: stores refuse what was signed more than a quarter of an hour ago. Once a note is older than [`KEPT`], no upload of it can begin any more, and
+//! whatever has begun is in the store's list. A younger note stays, even if nothing is found for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -24,16 +30,45 @@ use wasmill_connect::durable::owner_name;
 
 const FORMAT: u32 = 1;
 
+/// A note that is older may be removed by another process. Stores take requests whose signature is up to 15 minutes old; the rest is for clocks that
+/// differ.
+const KEPT: Duration = Duration::from_secs(60 * 60);
+
 /// What a note holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     format: u32,
     /// Whole keys of the bucket.
     keys: Vec<String>,
+    /// When it was written, in seconds since 1970, by the clock of its process. Notes of earlier versions do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written_unix_seconds: Option<u64>,
 }
 
-/// Notes by their own keys, with the keys in them.
-type Noted = BTreeMap<String, Vec<String>>;
+/// A note that was found.
+struct Found {
+    keys: Vec<String>,
+    /// When it was written.
+    written: SystemTime,
+}
+
+impl Found {
+    /// Whether an upload of it may still begin. A time that lies ahead is of a clock that is wrong.
+    fn is_young(&self, now: SystemTime) -> bool {
+        now.duration_since(self.written).map_or(true, |age| age < KEPT)
+    }
+}
+
+/// Notes by their own keys.
+type Noted = BTreeMap<String, Found>;
+
+/// A note of this process.
+struct Own {
+    /// Keys of uploads that are neither completed nor aborted.
+    keys: BTreeSet<String>,
+    /// When it was written, in whole seconds.
+    written: SystemTime,
+}
 
 /// The notes of one sink of one pipeline at one place.
 pub struct UploadNotes {
@@ -47,8 +82,8 @@ pub struct UploadNotes {
 #[derive(Default)]
 struct State {
     waiting: Vec<(UploadEpoch, String)>,
-    /// This process's notes by their keys, with the uploads that are neither completed nor aborted.
-    notes: BTreeMap<String, BTreeSet<String>>,
+    /// This process's notes by their keys.
+    notes: BTreeMap<String, Own>,
     /// Keys that may have an upload whose id nobody knows: a store's answer was lost.
     unclear: BTreeSet<String>,
 }
@@ -78,8 +113,9 @@ impl UploadNotes {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a key whose upload is about to begin. When this has returned, the note is durable.
-    pub async fn note(&self, epoch: UploadEpoch, key: &str) -> Result<(), Failure> {
+    /// Notes a key whose upload is about to begin. When this has returned, the note is durable. Returns the time that it holds, with which the request for
+    /// the upload has to be signed.
+    pub async fn note(&self, epoch: UploadEpoch, key: &str) -> Result<SystemTime, Failure> {
         let own = (epoch, key.to_owned());
         self.lock().waiting.push(own.clone());
         let _turn = self.turn.lock().await;
@@ -87,7 +123,10 @@ impl UploadNotes {
             let mut state = self.lock();
             if !state.waiting.contains(&own) {
                 // It stands in a note that another one wrote meanwhile.
-                return Ok(());
+                if let Some(written) = state.newest(key) {
+                    return Ok(written);
+                }
+                state.waiting.push(own.clone());
             }
             let (taken, rest) = std::mem::take(&mut state.waiting).into_iter().partition(|(other, _)| *other == epoch);
             state.waiting = rest;
@@ -101,26 +140,13 @@ impl UploadNotes {
         written
     }
 
-    async fn write(&self, epoch: UploadEpoch, uploads: &[(UploadEpoch, String)]) -> Result<(), Failure> {
-        let UploadEpoch { incarnation, epoch, claim } = epoch;
-        let claim = claim.map(|claim| format!("c{claim}-")).unwrap_or_default();
-        let name = self.folder.below(&format!("{}-{epoch:010}-{claim}{}.json", incarnation.simple(), Uuid::new_v4().simple()));
+    async fn write(&self, epoch: UploadEpoch, uploads: &[(UploadEpoch, String)]) -> Result<SystemTime, Failure> {
+        let name = self.folder.below(&name_of(epoch));
         let keys: Vec<String> = uploads.iter().map(|(_, key)| key.clone()).collect();
-        let content = serde_json::to_vec(&Content { format: FORMAT, keys: keys.clone() });
-        let content = content.map_err(|error| Failure::of_nonsense(format!("a note is no JSON: {error}")))?;
-        self.bucket.put(&name, &Bytes::from(content), When::Always).await?;
-        self.lock().notes.insert(name, keys.into_iter().collect());
-        Ok(())
-    }
-
-    /// Whether the note of a key is still there. Another process that took over removes it where it finds no upload: an upload that begins later would be found by
-    /// nobody.
-    pub(super) async fn is_noted(&self, key: &str) -> Result<bool, Failure> {
-        let note = self.lock().notes.iter().find(|(_, keys)| keys.contains(key)).map(|(note, _)| note.clone());
-        match note {
-            Some(note) => Ok(self.bucket.head(&note).await?.is_some()),
-            None => Ok(false),
-        }
+        let (written, content) = content(keys.clone())?;
+        self.bucket.put(&name, &content, When::Always).await?;
+        self.lock().notes.insert(name, Own { keys: keys.into_iter().collect(), written });
+        Ok(written)
     }
 
     /// The key may have another upload, of which the store's answer was lost: its note stays for the clean-up of the next start.
@@ -132,8 +158,8 @@ impl UploadNotes {
     pub(super) fn settled(&self, key: &str) {
         let mut state = self.lock();
         if !state.unclear.contains(key) {
-            for keys in state.notes.values_mut() {
-                keys.remove(key);
+            for note in state.notes.values_mut() {
+                note.keys.remove(key);
             }
         }
     }
@@ -150,7 +176,7 @@ impl UploadNotes {
     pub(super) fn sweep(&self) {
         let done: Vec<String> = {
             let mut state = self.lock();
-            let done: Vec<String> = state.notes.iter().filter(|(_, keys)| keys.is_empty()).map(|(note, _)| note.clone()).collect();
+            let done: Vec<String> = state.notes.iter().filter(|(_, own)| own.keys.is_empty()).map(|(note, _)| note.clone()).collect();
             done.iter().for_each(|note| drop(state.notes.remove(note)));
             done
         };
@@ -161,32 +187,50 @@ impl UploadNotes {
         }
     }
 
-    /// Aborts what processes of the claim's incarnation began for epochs up to the claimed one, but for what `keeps` names.
+    /// Aborts what processes of the claim's incarnation began for epochs up to the claimed one, but for what `keeps` names. Notes under which an upload may
+    /// still begin stay for a later start.
     ///
     /// A process that sleeps in here does no harm to its successor, even where both use the same keys: a successor notes a key before it begins an
     /// upload, and the notes are read after the uploads were listed.
     pub fn clean_up(&self, claim: UploadEpoch, keeps: impl Fn(&PendingUpload) -> bool) -> Result<()> {
-        self.abort(|noted| noted.is_left_over(&claim), keeps)
+        self.abort(|noted| noted.is_left_over(&claim), keeps).map(drop)
     }
 
-    /// Aborts everything that is noted by other incarnations than this one, for a state that is reset.
+    /// Aborts everything that is noted by other incarnations than this one, for a state that is reset. Notes under which an upload may still begin become
+    /// this incarnation's: its starts look for no others.
     pub(super) fn clear_others(&self, incarnation: Uuid) -> Result<()> {
-        self.abort(|noted| noted.incarnation != incarnation, |_| false)
+        let young = self.abort(|noted| noted.incarnation != incarnation, |_| false)?;
+        let epoch = UploadEpoch { incarnation, epoch: 0, claim: None };
+        let taken_over = young.into_iter().map(|(note, found)| async move {
+            let folder = note.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let (_, content) = content(found.keys)?;
+            self.bucket.put(&format!("{folder}/{}", name_of(epoch)), &content, When::Always).await?;
+            Ok::<_, Failure>(note)
+        });
+        let taken_over = futures::stream::iter(taken_over).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>();
+        let taken_over = self.bucket.wait(taken_over);
+        let taken_over = taken_over
+            .map_err(|failure| failed(format_args!("take over the notes in {}", self.bucket.shown(&self.folder.key)), &failure))?;
+        if taken_over.is_empty() { Ok(()) } else { self.bucket.remove(taken_over) }
     }
 
-    fn abort(&self, is_ours: impl Fn(UploadEpoch) -> bool, keeps: impl Fn(&PendingUpload) -> bool) -> Result<()> {
+    /// Returns the notes that stay because an upload of them may still begin.
+    fn abort(&self, is_ours: impl Fn(UploadEpoch) -> bool, keeps: impl Fn(&PendingUpload) -> bool) -> Result<Noted> {
+        // Before the lists: what is too old now was too old then.
+        let now = SystemTime::now();
         let (ours, _) = self.read(&is_ours)?;
-        let keys: BTreeSet<&String> = ours.values().flatten().collect();
+        let keys: BTreeSet<&String> = ours.values().flat_map(|note| &note.keys).collect();
         let found = self.pending(keys)?;
         let later = if found.is_empty() { Noted::new() } else { self.read(&is_ours)?.1 };
         // A key that a successor uses too: whose an upload is can't be told, and a later clean-up will.
-        let shared: BTreeSet<&String> = later.values().flatten().collect();
+        let shared: BTreeSet<&String> = later.values().flat_map(|note| &note.keys).collect();
         let (kept, left): (Vec<_>, Vec<_>) = found.into_iter().partition(|upload| keeps(upload) || shared.contains(&upload.key));
         for upload in &left {
             self.bucket.abort_upload(&upload.key, &upload.id)?;
         }
         let stays = |key: &String| shared.contains(key) || kept.iter().any(|upload| upload.key == *key);
-        let done = ours.into_iter().filter(|(_, keys)| !keys.iter().any(stays));
+        let (young, old): (Noted, Noted) = ours.into_iter().partition(|(_, note)| note.is_young(now));
+        let done = old.into_iter().filter(|(_, note)| !note.keys.iter().any(stays));
         let done: Vec<String> = done.map(|(note, _)| note).collect();
         if !done.is_empty() {
             self.bucket.remove(done)?;
@@ -194,7 +238,7 @@ impl UploadNotes {
         if !left.is_empty() {
             tracing::info!(place = %self.folder, aborted = left.len(), "uploads that were never committed were aborted");
         }
-        Ok(())
+        Ok(young)
     }
 
     /// The uploads of these keys.
@@ -222,13 +266,37 @@ impl UploadNotes {
             let Some(bytes) = bytes else { continue };
             match (epoch_of(note.name()), serde_json::from_slice::<Content>(&bytes)) {
                 (Some(epoch), Ok(content)) if content.format == FORMAT => {
-                    if is_ours(epoch) { &mut ours } else { &mut others }.insert(note.key, content.keys);
+                    let written = content.written_unix_seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+                    let found = Found { keys: content.keys, written: written.unwrap_or(note.modified) };
+                    if is_ours(epoch) { &mut ours } else { &mut others }.insert(note.key, found);
                 }
                 _ => tracing::warn!("the note {} of uploads is not understood and stays", self.bucket.shown(&note.key)),
             }
         }
         Ok((ours, others))
     }
+}
+
+impl State {
+    /// The time of the newest note that holds a key.
+    fn newest(&self, key: &str) -> Option<SystemTime> {
+        self.notes.values().filter(|note| note.keys.contains(key)).map(|note| note.written).max()
+    }
+}
+
+/// The content of a note that is written now, and its time.
+fn content(keys: Vec<String>) -> Result<(SystemTime, Bytes), Failure> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let content = serde_json::to_vec(&Content { format: FORMAT, keys, written_unix_seconds: Some(seconds) });
+    let content = content.map_err(|error| Failure::of_nonsense(format!("a note is no JSON: {error}")))?;
+    Ok((UNIX_EPOCH + Duration::from_secs(seconds), Bytes::from(content)))
+}
+
+/// A new name for a note of an epoch.
+fn name_of(epoch: UploadEpoch) -> String {
+    let UploadEpoch { incarnation, epoch, claim } = epoch;
+    let claim = claim.map(|claim| format!("c{claim}-")).unwrap_or_default();
+    format!("{}-{epoch:010}-{claim}{}.json", incarnation.simple(), Uuid::new_v4().simple())
 }
 
 /// The epoch in the name of a note.
@@ -276,8 +344,26 @@ mod tests {
         assert_eq!(epoch_of(&name), Some(UploadEpoch { incarnation, epoch: 42, claim: None }));
         let name = format!("{}-{:010}-c41-{}.json", incarnation.simple(), 42, Uuid::new_v4().simple());
         assert_eq!(epoch_of(&name), Some(UploadEpoch { incarnation, epoch: 42, claim: Some(41) }));
+        assert_eq!(epoch_of(&name_of(UploadEpoch { incarnation, epoch: 3, claim: Some(2) })).unwrap().claim, Some(2));
         for other in ["", "x.json", "p.s.json", "00000000000000000000000000000007-x-y.json"] {
             assert_eq!(epoch_of(other), None, "{other}");
         }
+    }
+    #[test]
+    fn a_note_is_young_while_a_request_that_is_signed_with_its_time_may_be_taken() {
+        let now = SystemTime::now();
+        let note = |written| Found { keys: Vec::new(), written };
+        assert!(note(now).is_young(now) && note(now - Duration::from_secs(45 * 60)).is_young(now));
+        assert!(!note(now - KEPT).is_young(now) && !note(UNIX_EPOCH).is_young(now));
+        assert!(note(now + KEPT).is_young(now), "a clock that is wrong must not make a note old");
+    }
+
+    #[test]
+    fn notes_of_earlier_versions_have_no_time() {
+        let old: Content = serde_json::from_str(r#"{"format":1,"keys":["a/b"]}"#).unwrap();
+        assert_eq!((old.keys, old.written_unix_seconds), (vec!["a/b".to_owned()], None));
+        let (written, bytes) = content(vec!["a".to_owned()]).unwrap();
+        let new: Content = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(written, UNIX_EPOCH + Duration::from_secs(new.written_unix_seconds.unwrap()));
     }
 }

@@ -6,9 +6,11 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_smithy_async::time::StaticTimeSource;
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
@@ -28,6 +30,8 @@ const PARTS_AHEAD: usize = 2;
 const SENDS_AT_ONCE: usize = 16;
 /// How often an upload that is neither there nor completed is looked for again: another process may be completing it right now.
 const LOOKS: u32 = 6;
+/// How often a key is noted whose upload the store refuses to begin because the note is too old.
+const NOTES_OF_A_KEY: u32 = 3;
 
 /// What the last parts of ended objects may have together until they are sent, in KiB: their writers are gone and bound them no more.
 const MAX_LAST_PARTS_KIB: usize = 64 << 10;
@@ -173,26 +177,39 @@ impl Uploading {
     }
 }
 
+static SENDS: Semaphore = Semaphore::const_new(SENDS_AT_ONCE);
+
+/// Notes a key and begins its upload. Where the process was stopped between the two for so long that another one may have removed the note, the store
+/// refuses the request, and the key is noted again.
+async fn begin(notes: &UploadNotes, epoch: UploadEpoch, key: &str) -> Result<String, Failure> {
+    let mut noted = 0;
+    loop {
+        let written = notes.note(epoch, key).await?;
+        noted += 1;
+        let begun = {
+            let _permit = SENDS.acquire().await;
+            notes.bucket().begin_upload(key, Some(written)).await
+        };
+        match begun {
+            Ok(begun) => {
+                if !begun.is_only {
+                    notes.doubt(key);
+                }
+                return Ok(begun.id);
+            }
+            // An attempt before the refused one may have begun an upload.
+            Err(failure) if failure.kind == Kind::Skewed && noted < NOTES_OF_A_KEY => notes.doubt(key),
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
 /// Sends the parts of one object as they come; aborts its upload if they end without their end.
 async fn send(notes: Arc<UploadNotes>, epoch: UploadEpoch, key: String, mut parts: mpsc::Receiver<Message>) -> Result<Option<Upload>> {
-    static SENDS: Semaphore = Semaphore::const_new(SENDS_AT_ONCE);
     let bucket = notes.bucket();
     let failed = |failure: Failure| failed(format_args!("write {}", bucket.shown(&key)), &failure);
     let Some(Message::Part(first, share)) = parts.recv().await else { return Ok(None) };
-    notes.note(epoch, &key).await.map_err(failed)?;
-    let begun = {
-        let _permit = SENDS.acquire().await;
-        bucket.begin_upload(&key).await.map_err(failed)?
-    };
-    if !begun.is_only {
-        notes.doubt(&key);
-    }
-    let id = begun.id;
-    if !notes.is_noted(&key).await.map_err(failed)? {
-        let _ = bucket.drop_upload(&key, &id).await;
-        return Err(Error::environment(format!("the note of the upload of {} is gone", bucket.shown(&key)))
-            .hint("another process has taken over this pipeline; leave it running, or stop both and start one"));
-    }
+    let id = begin(&notes, epoch, &key).await.map_err(failed)?;
     let put = |index: usize, part: Bytes, share: Option<SemaphorePermit<'static>>| {
         let (key, id) = (&key, &id);
         async move {
@@ -267,12 +284,21 @@ impl Bucket {
         }
     }
 
-    pub(super) async fn begin_upload(&self, key: &str) -> Result<Begun, Failure> {
+    /// Begins an upload. With a time, every attempt is signed with it: the store takes none that comes a quarter of an hour later.
+    pub(super) async fn begin_upload(&self, key: &str, signed: Option<SystemTime>) -> Result<Begun, Failure> {
         let request = self.client.create_multipart_upload().bucket(&self.name).key(key);
         let attempts = AtomicU32::new(0);
         let begin = || {
             attempts.fetch_add(1, Ordering::Relaxed);
-            request.clone().send()
+            let request = request.clone().customize();
+            match signed {
+                // The client would correct the time by what it has learned of the store's clock.
+                Some(time) => {
+                    request.config_override(Builder::new().time_source(StaticTimeSource::new(time)).disable_clock_skew_correction(true))
+                }
+                None => request,
+            }
+            .send()
         };
         let id = self.ask(begin).await?.upload_id;
         let id = id.ok_or_else(|| Failure::of_nonsense("the store's answer has no id of an upload"))?;

@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use sink_contract::uploads;
 use store::Prefix;
+use store::proxy::Proxy;
 use uuid::Uuid;
 use wasmill_engine::{Checkpoint, Depot, DepotFile, DepotKey, Error, Result, StateStore};
-use wasmill_objects::S3State;
+use wasmill_objects::{S3Config, S3State};
 
 fn depot(prefix: &Prefix) -> Arc<dyn Depot> {
     S3State::open_with(&prefix.uri("state"), "p", &store::config()).unwrap().depot()
@@ -112,6 +113,28 @@ fn clearing_the_state_takes_its_files_and_nothing_of_others() {
     assert_eq!(prefix.names(), ["state/p/inner/epoch-0000000001.json", "state/pq/epoch-0000000001.json"]);
 }
 
+/// A process is stopped before it begins the upload of a large file, and the state is reset: what it begins when it wakes up is found by the new life.
+fn notes_of_uploads_pass_to_the_life_that_a_reset_begins() {
+    let (prefix, proxy) = (Prefix::new(), Proxy::start());
+    let through = S3Config { endpoint: Some(proxy.address.clone()), ..store::config() };
+    let stopped = S3State::open_with(&prefix.uri("state"), "p", &through).unwrap().depot();
+    proxy.keep(&["POST ", "?uploads"]);
+    let mut writer = stopped.create(&DepotKey { folder: "spool/p.s", incarnation: Uuid::now_v7(), epoch: 4, kind: "rows" }).unwrap();
+    let written = writer.write_all(&numbered(9 << 20));
+    let sealed = written.map_err(|error| Error::io("write", error)).and_then(|()| stopped.seal(&[writer.finish()?]));
+    assert!(sealed.unwrap_err().message().contains("AccessDenied"));
+
+    let state = S3State::open_with(&prefix.uri("state"), "p", &store::config()).unwrap();
+    let next = Uuid::now_v7();
+    let first = Checkpoint { pipeline: "p".into(), incarnation: next, epoch: 10, sources: Default::default(), sinks: Default::default() };
+    state.forget_before(&first).unwrap();
+    let answer = proxy.deliver();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(uploads::pending(&prefix).len(), 1);
+    state.depot().clean("spool/p.s", (next, 11), &|_| false).unwrap();
+    assert_eq!(uploads::pending(&prefix).len(), 0);
+}
+
 /// A note counts for the very checkpoint that it was written for: its digest says which.
 fn a_note_says_nothing_if_it_is_damaged_or_of_another_checkpoint() {
     let prefix = Prefix::new();
@@ -156,5 +179,6 @@ store::on_each_store![
     a_file_that_was_touched_is_never_taken_for_whole,
     cleaning_takes_objects_and_uploads_of_processes_that_ended_and_spares_all_others,
     clearing_the_state_takes_its_files_and_nothing_of_others,
+    notes_of_uploads_pass_to_the_life_that_a_reset_begins,
     a_note_says_nothing_if_it_is_damaged_or_of_another_checkpoint,
 ];

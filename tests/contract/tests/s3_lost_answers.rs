@@ -10,15 +10,18 @@ mod store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_smithy_async::time::StaticTimeSource;
 use sink_contract::uploads;
 use store::Prefix;
 use store::proxy::Proxy;
 use uuid::Uuid;
 use wasmill_delta::{DeltaConfig, DeltaSink};
-use wasmill_engine::{Checkpoint, CommitOutcome, Put, Sink, StateStore, Token, WriterContext};
+use wasmill_engine::{Checkpoint, CommitOutcome, Put, Result, Sink, StateStore, Token, WriterContext};
 use wasmill_formats::SinkFormat;
 use wasmill_objects::{S3Config, S3State};
 use wasmill_s3::sink::{S3Sink, S3SinkConfig};
@@ -36,11 +39,15 @@ fn schema() -> SchemaRef {
 }
 
 fn prepare(sink: &dyn Sink, epoch: u64) -> serde_json::Value {
+    try_prepare(sink, epoch).unwrap()
+}
+
+fn try_prepare(sink: &dyn Sink, epoch: u64) -> Result<serde_json::Value> {
     let Token { pipeline, sink: name, incarnation, .. } = token(epoch);
-    let mut writer = sink.writer(WriterContext { pipeline, sink: name, incarnation, epoch, lane: 0, schema: schema() }).unwrap();
+    let mut writer = sink.writer(WriterContext { pipeline, sink: name, incarnation, epoch, lane: 0, schema: schema() })?;
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![epoch as i64]));
-    writer.write(&RecordBatch::try_new(schema(), vec![numbers]).unwrap()).unwrap();
-    sink.prepare(&token(epoch), vec![writer.prepare().unwrap()]).unwrap()
+    writer.write(&RecordBatch::try_new(schema(), vec![numbers]).unwrap())?;
+    sink.prepare(&token(epoch), vec![writer.prepare()?])
 }
 
 /// Commits with the answers to some requests lost; every commit was done by this process, and says so.
@@ -93,9 +100,82 @@ fn an_upload_whose_beginning_was_not_heard_of_is_aborted_by_the_next_start() {
     assert_eq!((proxy.lost(), uploads::pending(&prefix).len()), (1, 2), "the first of the two is nobody's");
     assert_eq!(sink.commit(&token(1), &prepared).unwrap(), CommitOutcome::Done);
     assert_eq!((uploads::pending(&prefix).len(), notes(&prefix).len()), (1, 1));
-    S3Sink::new(config(store::config()), &schema()).unwrap().clean_up(&token(2)).unwrap();
+    let next = S3Sink::new(config(store::config()), &schema()).unwrap();
+    next.clean_up(&token(2)).unwrap();
+    assert_eq!((uploads::pending(&prefix).len(), notes(&prefix).len()), (0, 1), "the lost request might come once more");
+    age_notes(&prefix);
+    next.clean_up(&token(2)).unwrap();
     assert_eq!((uploads::pending(&prefix).len(), notes(&prefix).len()), (0, 0));
     assert_eq!(uploads::object_numbers(&prefix, "place"), [1]);
+}
+
+/// Makes the notes of uploads two hours older.
+fn age_notes(prefix: &Prefix) {
+    for name in notes(prefix) {
+        let mut note: serde_json::Value = serde_json::from_slice(&prefix.get(&name)).unwrap();
+        let written = note["written_unix_seconds"].as_u64().unwrap();
+        note["written_unix_seconds"] = (written - 2 * 60 * 60).into();
+        prefix.put(&name, note.to_string());
+    }
+}
+
+/// The sinks whose objects are uploads. Each has rows that it can write.
+fn sinks(prefix: &Prefix, s3: S3Config) -> [Box<dyn Sink>; 2] {
+    let objects = S3SinkConfig::new(prefix.uri("objects"), s3.clone(), SinkFormat::Jsonl);
+    let table = DeltaConfig { connection: Some(s3), ..DeltaConfig::new(prefix.uri("table")) };
+    [Box::new(S3Sink::new(objects, &schema()).unwrap()), Box::new(DeltaSink::new(table, &schema()).unwrap())]
+}
+
+/// A process is stopped when its key is noted. Another one takes over and cleans up. Then the request for the upload arrives, and the process ends before it
+/// does anything else.
+fn an_upload_that_begins_behind_a_takeover_is_aborted_by_the_next_start() {
+    for index in 0..2 {
+        let (prefix, proxy) = (Prefix::new(), Proxy::start());
+        let [stopped, successor] = [through(&proxy), store::config()].map(|s3| sinks(&prefix, s3).into_iter().nth(index).unwrap());
+        proxy.keep(&["POST ", "?uploads"]);
+        let refused = try_prepare(&*stopped, 1).unwrap_err();
+        assert!(refused.message().contains("AccessDenied"), "{refused}");
+        successor.clean_up(&token(2)).unwrap();
+        assert_eq!(uploads::pending(&prefix).len(), 0);
+        let answer = proxy.deliver();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(uploads::pending(&prefix).len(), 1, "of a process that knows nothing of it");
+        successor.clean_up(&token(3)).unwrap();
+        assert_eq!((uploads::pending(&prefix).len(), notes(&prefix).len()), (0, 1));
+        age_notes(&prefix);
+        successor.clean_up(&token(4)).unwrap();
+        assert_eq!(notes(&prefix).len(), 0, "nothing can begin under it any more");
+    }
+}
+
+/// What the one above rests on: a note is removed when it is so old that the store refuses the request that is signed with its time.
+fn what_was_signed_long_ago_is_refused() {
+    let prefix = Prefix::new();
+    let begin = |minutes: u64| {
+        let signed = StaticTimeSource::new(SystemTime::now() - Duration::from_secs(minutes * 60));
+        let config = aws_sdk_s3::config::Builder::new().time_source(signed).disable_clock_skew_correction(true);
+        let request = prefix.client.create_multipart_upload().bucket(&prefix.bucket).key(prefix.path("x"));
+        prefix.wait(request.customize().config_override(config).send())
+    };
+    let upload = begin(5).unwrap().upload_id.unwrap();
+    let refused = begin(16).unwrap_err();
+    assert_eq!(refused.code(), Some("RequestTimeTooSkewed"), "{refused:?}");
+    let abort = prefix.client.abort_multipart_upload().bucket(&prefix.bucket).key(prefix.path("x")).upload_id(upload);
+    prefix.wait(abort.send()).unwrap();
+}
+
+fn a_process_that_slept_until_its_note_was_too_old_notes_its_key_again() {
+    let (prefix, proxy) = (Prefix::new(), Proxy::start());
+    let sink = S3Sink::new(S3SinkConfig::new(prefix.uri("place"), through(&proxy), SinkFormat::Jsonl), &schema()).unwrap();
+    proxy.refuse(&["POST ", "?uploads"], 1, "RequestTimeTooSkewed");
+    let prepared = prepare(&sink, 1);
+    assert_eq!((uploads::pending(&prefix).len(), notes(&prefix).len()), (1, 2));
+    assert_eq!(sink.commit(&token(1), &prepared).unwrap(), CommitOutcome::Done);
+    assert_eq!(uploads::object_numbers(&prefix, "place"), [1]);
+    // A clock that is wrong is no sleep.
+    proxy.refuse(&["POST ", "?uploads"], 9, "RequestTimeTooSkewed");
+    let error = try_prepare(&sink, 2).unwrap_err();
+    assert!(error.hint_text().unwrap().contains("clock"), "{error:?}");
 }
 
 fn a_note_whose_answer_is_lost_is_written_again() {
@@ -156,6 +236,9 @@ store::on_each_store![
     delta_commits_once_whichever_answer_is_lost,
     objects_are_committed_once_whichever_answer_is_lost,
     an_upload_whose_beginning_was_not_heard_of_is_aborted_by_the_next_start,
+    an_upload_that_begins_behind_a_takeover_is_aborted_by_the_next_start,
+    what_was_signed_long_ago_is_refused,
+    a_process_that_slept_until_its_note_was_too_old_notes_its_key_again,
     a_note_whose_answer_is_lost_is_written_again,
     parts_whose_answers_are_lost_are_sent_again,
     a_checkpoint_whose_answer_is_lost_is_ours_and_nobody_elses,

@@ -45,6 +45,11 @@ pub trait Destination {
         false
     }
 
+    /// The bucket of its sinks, if they write into one.
+    fn store(&self) -> Option<&Store> {
+        None
+    }
+
     /// What lies at the places of its sinks and is neither rows that readers see nor what the next commit needs: anything that is not known.
     fn left_over(&self, workshop: &Workshop) -> Vec<String>;
 }
@@ -126,6 +131,10 @@ impl Destination for DeltaOnS3 {
         (self.0.delta_rows("pin_table"), workshop.jsonl_rows(&copied(&self.0, workshop, "dead_letters")))
     }
 
+    fn store(&self) -> Option<&Store> {
+        Some(&self.0)
+    }
+
     fn rows_of_another_reader(&self, workshop: &Workshop) -> Option<Vec<Value>> {
         let folder = fresh(workshop, "pin_table");
         self.0.copy_all("pin_table", &workshop.path(&folder));
@@ -164,6 +173,10 @@ impl Destination for S3 {
 
     fn dead_letters(&self) -> String {
         format!(r#"s3: {{ uri: "{}/dead_letters", format: jsonl, connection: {} }}"#, self.0.prefix, Store::options())
+    }
+
+    fn store(&self) -> Option<&Store> {
+        Some(&self.0)
     }
 
     fn rows(&self, workshop: &Workshop) -> (Vec<Value>, Vec<Value>) {
@@ -299,6 +312,10 @@ impl Destination for Kinesis {
     fn rows(&self, workshop: &Workshop) -> (Vec<Value>, Vec<Value>) {
         let rows = self.stream.datas().into_iter().flatten().map(|data| serde_json::from_str(&data).unwrap());
         (rows.collect(), workshop.jsonl_rows(&copied(&self.store, workshop, "dead_letters")))
+    }
+
+    fn store(&self) -> Option<&Store> {
+        Some(&self.store)
     }
 
     /// That the last epoch was put.

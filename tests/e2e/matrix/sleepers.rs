@@ -27,8 +27,8 @@ fn sleep_at<D: Destination>(state: State, point: &str) {
         assert!(refused.stderr.contains("is running pipeline `matrix`"), "{}", refused.stderr);
         std::fs::remove_file(mill.workshop.path(".wasmill/state/matrix/lock")).unwrap();
     }
-    mill.finish();
-    mill.check();
+    mill.take_over();
+    mill.check_beside_a_sleeper();
 
     sleeper.signal(Signal::CONT);
     let woken = sleeper.wait();

@@ -106,6 +106,7 @@ fn a_store_that_is_killed_around_a_commit_has_every_row_once() {
         assert_eq!(ended.code, Some(0), "{point}: {}", ended.stderr);
         // What was cut off while it began may lie around until the next start.
         mill.add(100);
+        mill.age_notes();
         let ended = store.run(&mill, "batch", "").wait();
         assert_eq!(ended.code, Some(0), "{point}: {}", ended.stderr);
         mill.check();
@@ -129,6 +130,7 @@ fn a_store_that_is_killed_in_full_flow_keeps_every_row_once() {
     let ended = running.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     mill.add(100);
+    mill.age_notes();
     let ended = store.run(&mill, "batch", "").wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     mill.check();

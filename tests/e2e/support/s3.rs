@@ -100,6 +100,11 @@ impl Store {
         found.as_array().unwrap().iter().map(|upload| upload[0].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Makes the notes of uploads below the prefix two hours older: a start then removes those under which it finds nothing.
+    pub fn age_notes(&self) {
+        self.python(include_str!("../../foreign/s3_age_notes.py"), &[&self.prefix]);
+    }
+
     /// The keys of all objects below the prefix, hidden ones too, without it.
     pub fn keys(&self) -> Vec<String> {
         let found = self.python(include_str!("../../foreign/s3_keys.py"), &[&self.prefix]);
