@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use uuid::Uuid;
-use wasmill_engine::{Token, WriterContext};
+use wasmill_engine::{EpochId, Token, WriterContext};
 
 /// What a staged file's name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,22 +75,30 @@ pub fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// The epochs that this process has claimed, by pipeline and sink.
+/// The epochs that this process has claimed, by sink.
 #[derive(Debug, Default)]
-pub struct Claims(Mutex<HashMap<(String, String), (Uuid, u64)>>);
+pub struct Claims(Mutex<HashMap<PipelineSink, EpochId>>);
+
+/// A sink of a pipeline.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct PipelineSink {
+    pipeline: String,
+    sink: String,
+}
 
 impl Claims {
     /// Remembers a claim.
     pub fn set(&self, claim: &Token) {
         let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.insert((claim.pipeline.clone(), claim.sink.clone()), (claim.incarnation, claim.epoch));
+        let Token { pipeline, sink, incarnation, epoch, .. } = claim.clone();
+        claims.insert(PipelineSink { pipeline, sink }, EpochId { incarnation, epoch });
     }
 
     /// The claim under which a writer writes; none if this process has made none.
     pub fn of(&self, context: &WriterContext) -> Option<u64> {
         let claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (incarnation, epoch) = claims.get(&(context.pipeline.clone(), context.sink.clone()))?;
-        (*incarnation == context.incarnation).then_some(*epoch)
+        let claim = claims.get(&PipelineSink { pipeline: context.pipeline.clone(), sink: context.sink.clone() })?;
+        (claim.incarnation == context.incarnation).then_some(claim.epoch)
     }
 }
 

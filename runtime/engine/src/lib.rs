@@ -36,10 +36,12 @@ pub use observer::{EpochTimes, Event, NodeSummary, Observer, Progression, Summar
 pub use plan::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, SourceNode, StageNode};
 pub use reject::{OriginalRecord, Reject, dead_letter_schema, dead_letters_batch};
 pub use retired::{RecordForm, Retired};
-pub use run::{NamedSink, RETIRED, adopt, drop_source, rename_source, reset, retired_pieces, run};
+pub use run::{NamedSink, RETIRED, SourceRename, adopt, drop_source, rename_source, reset, retired_pieces, run};
 pub use sink::{CommitOutcome, Committed, Sink, SinkWriter, Token, WriterContext};
 pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId, SplitOpener, SplitReader, SplitState};
 pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};
-pub use state::{Checkpoint, Depot, DepotFile, DepotKey, DepotWriter, LocalDepot, LocalState, Put, SinkProgress, StateStore, depot};
+pub use state::{
+    Checkpoint, Depot, DepotFile, DepotKey, DepotWriter, EpochId, LocalDepot, LocalState, Put, SinkProgress, StateStore, depot,
+};
 pub use stop::StopSignal;
 pub use wasmill_error::{Class, Code, Error, Result, panic_message};

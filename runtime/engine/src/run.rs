@@ -5,6 +5,7 @@ mod board;
 mod commit;
 mod committer;
 mod coordinator;
+mod epochs;
 mod graph;
 mod judge;
 mod lane;
@@ -14,6 +15,7 @@ mod reasons;
 mod recovery;
 mod renamed;
 mod shape;
+mod splits;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use crate::{Error, Observer, Plan, Result, StateStore, StopSignal, Summary, panic_message};
 
 pub use ledger::{RETIRED, retired_pieces};
-pub use mending::{NamedSink, adopt, drop_source, rename_source, reset};
+pub use mending::{NamedSink, SourceRename, adopt, drop_source, rename_source, reset};
 
 /// Runs a plan until its sources end or `stop` is set; either way the epoch that is open is finished and committed.
 ///

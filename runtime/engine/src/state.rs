@@ -8,7 +8,7 @@ mod local_depot;
 use std::sync::Arc;
 
 pub use checkpoint::{Checkpoint, SinkProgress};
-pub use depot::{Depot, DepotFile, DepotKey, DepotWriter};
+pub use depot::{Depot, DepotFile, DepotKey, DepotWriter, EpochId};
 pub use local::LocalState;
 pub use local_depot::LocalDepot;
 

@@ -47,6 +47,12 @@ pub struct RowReject {
     pub message: String,
 }
 
+/// What a plugin answered to a batch, unchecked.
+pub(crate) struct RawAnswer {
+    pub outputs: Vec<contract::Output>,
+    pub rejects: Vec<contract::Reject>,
+}
+
 /// A checked answer. The rejects are in increasing order of row.
 pub(crate) struct Answer {
     pub outputs: Vec<PortAnswer>,
@@ -60,13 +66,14 @@ fn bad(message: String) -> Fault {
 }
 
 pub(crate) fn check(
-    (outputs, rejects): (Vec<contract::Output>, Vec<contract::Reject>),
+    answer: RawAnswer,
     ports: &[Port],
     rows: usize,
     encoding: Encoding,
     limits: &Limits,
     budget: &Budget,
 ) -> Result<Answer, Fault> {
+    let RawAnswer { outputs, rejects } = answer;
     let rejects = check_rejects(rejects, rows)?;
     let kept = kept_rows(&rejects, rows)?;
     let mut seen = vec![false; ports.len()];
@@ -211,7 +218,8 @@ mod tests {
         ) {
             let ports = [port("a"), port("b")];
             let given = (outputs.len(), rejects.len());
-            let Ok(answer) = check((outputs, rejects), &ports, ROWS, Encoding::ArrowIpc, &Limits::default(), &Budget::new(1 << 20)) else { return Ok(()) };
+            let answer = RawAnswer { outputs, rejects };
+            let Ok(answer) = check(answer, &ports, ROWS, Encoding::ArrowIpc, &Limits::default(), &Budget::new(1 << 20)) else { return Ok(()) };
             prop_assert_eq!((answer.outputs.len(), answer.rejects.len()), given);
             prop_assert!(answer.rejects.windows(2).all(|pair| pair[0].row < pair[1].row));
             prop_assert!(answer.rejects.iter().all(|reject| (reject.row as usize) < ROWS && is_kebab(&reject.code)));

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, Trap};
 
-use crate::contract::{Description, Guest, Needs, Output, Port, Refusal, Reject, TransformPlugin, TransformPluginPre};
+use crate::answer::RawAnswer;
+use crate::contract::{Description, Guest, Needs, Port, Refusal, TransformPlugin, TransformPluginPre};
 use crate::error::{Fault, FaultKind, Phase};
 use crate::limits::Limits;
 use crate::linker::Forbidden;
@@ -79,9 +80,9 @@ impl Sandbox {
         self.call(Phase::Open, self.deadline, |guest, store| guest.call_open(store, config, input))
     }
 
-    pub fn process(&mut self, batch: &[u8], deadline: Duration) -> Result<(Vec<Output>, Vec<Reject>), Fault> {
+    pub fn process(&mut self, batch: &[u8], deadline: Duration) -> Result<RawAnswer, Fault> {
         let answer = self.call(Phase::Process, deadline, |guest, store| guest.call_process(store, batch))?;
-        answer.map_err(|refusal| {
+        answer.map(|(outputs, rejects)| RawAnswer { outputs, rejects }).map_err(|refusal| {
             Fault::new(
                 Phase::Process,
                 FaultKind::Refused,

@@ -285,7 +285,7 @@ impl Instance {
         }
         let row_time = sandbox.stats.time.saturating_sub(before) / u32::try_from(range.len()).unwrap_or(u32::MAX).max(1);
         self.slowest_row = self.slowest_row.max(row_time);
-        let handed_over = bytes_of(&raw.0);
+        let handed_over = bytes_of(&raw.outputs);
         let budget = Budget::new(shared.limits.output_bytes);
         let answer = answer::check(raw, &shared.ports, range.len(), shared.encoding, &shared.limits, &budget).map_err(Trouble::Fault)?;
         let kept = answer.kept.map(Selected::new);

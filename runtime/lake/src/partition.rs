@@ -52,9 +52,16 @@ impl Limits {
 
 /// Splits batches of one schema.
 pub struct Partitioner {
-    columns: Vec<(String, usize, bool)>,
+    columns: Vec<PartitionColumn>,
     data: Vec<usize>,
     limits: Limits,
+}
+
+struct PartitionColumn {
+    name: String,
+    /// Where it is in a batch.
+    index: usize,
+    is_nullable: bool,
 }
 
 impl Partitioner {
@@ -63,16 +70,16 @@ impl Partitioner {
         let find = |name: &String| {
             let (index, field) =
                 schema.column_with_name(name).ok_or_else(|| Error::bug(format!("the partition column `{name}` is not in the schema")))?;
-            Ok((name.clone(), index, field.is_nullable()))
+            Ok(PartitionColumn { name: name.clone(), index, is_nullable: field.is_nullable() })
         };
-        let columns: Vec<(String, usize, bool)> = partition_by.iter().map(find).collect::<Result<_>>()?;
-        let data = (0..schema.fields().len()).filter(|index| columns.iter().all(|(_, column, _)| column != index)).collect();
+        let columns: Vec<PartitionColumn> = partition_by.iter().map(find).collect::<Result<_>>()?;
+        let data = (0..schema.fields().len()).filter(|index| columns.iter().all(|column| column.index != *index)).collect();
         Ok(Self { columns, data, limits })
     }
 
     /// The batch's rows by partition. Rows of one partition keep their order.
     pub fn split(&self, records: &RecordBatch) -> Result<Split> {
-        let written: Vec<Written> = self.columns.iter().map(|(_, index, _)| Written::of(records.column(*index))).collect::<Result<_>>()?;
+        let written: Vec<Written> = self.columns.iter().map(|column| Written::of(records.column(column.index))).collect::<Result<_>>()?;
         let texts: Vec<_> = written.iter().map(|column| column.texts.as_string::<i32>()).collect();
         let mut found: HashMap<Vec<Option<&str>>, Result<usize, RowReject>> = HashMap::new();
         let mut groups: Vec<(Key, Vec<u32>)> = Vec::new();
@@ -80,7 +87,7 @@ impl Partitioner {
         let mut key: Vec<Option<&str>> = Vec::with_capacity(texts.len());
         for row in 0..records.num_rows() {
             if let Some(column) = written.iter().position(|column| column.unwritable.binary_search(&row).is_ok()) {
-                rejects.push(unwritable(row, &self.columns[column].0));
+                rejects.push(unwritable(row, &self.columns[column].name));
                 continue;
             }
             key.clear();
@@ -126,9 +133,9 @@ impl Partitioner {
     }
 
     fn too_long(&self, key: &[Option<&str>]) -> Option<RowReject> {
-        let lengths = self.columns.iter().zip(key).map(|((name, ..), value)| {
+        let lengths = self.columns.iter().zip(key).map(|(column, value)| {
             let value = value.map_or(NO_VALUE.len(), |value| escape_path(value).len());
-            (name.as_str(), escape_path(name).len() + 1 + value)
+            (column.name.as_str(), escape_path(&column.name).len() + 1 + value)
         });
         let lengths: Vec<(&str, usize)> = lengths.collect();
         let (column, longest) = lengths.iter().max_by_key(|(_, length)| *length).copied()?;
@@ -145,15 +152,15 @@ impl Partitioner {
     }
 
     fn lacking(&self, key: &[Option<&str>]) -> Option<&str> {
-        let lacking = self.columns.iter().zip(key).find(|((_, _, nullable), value)| value.is_none() && !nullable);
-        lacking.map(|((name, ..), _)| name.as_str())
+        let lacking = self.columns.iter().zip(key).find(|(column, value)| value.is_none() && !column.is_nullable);
+        lacking.map(|(column, _)| column.name.as_str())
     }
 
     /// The folder of a partition, relative to the table: `category=art/year=2022/`; empty without partition columns.
     pub fn folder(&self, key: &Key) -> String {
         let mut folder = String::new();
-        for ((name, ..), value) in self.columns.iter().zip(key) {
-            folder.push_str(&escape_path(name));
+        for (column, value) in self.columns.iter().zip(key) {
+            folder.push_str(&escape_path(&column.name));
             folder.push('=');
             folder.push_str(&value.as_deref().map_or_else(|| NO_VALUE.to_owned(), escape_path));
             folder.push('/');
@@ -164,7 +171,7 @@ impl Partitioner {
     /// A partition as the table's log writes it.
     pub fn values(&self, key: &Key) -> serde_json::Map<String, Value> {
         let json = |value: &Option<String>| value.as_ref().map_or(Value::Null, |value| Value::String(value.clone()));
-        self.columns.iter().zip(key).map(|((name, ..), value)| (name.clone(), json(value))).collect()
+        self.columns.iter().zip(key).map(|(column, value)| (column.name.clone(), json(value))).collect()
     }
 }
 

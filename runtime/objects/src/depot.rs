@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use uuid::Uuid;
 use wasmill_engine::depot::{Verified, damaged, gone, is_left_over, is_of_another};
 use wasmill_engine::disk::Digested;
-use wasmill_engine::{Depot, DepotFile, DepotKey, DepotWriter, Error, LocalDepot, Result, failpoint};
+use wasmill_engine::{Depot, DepotFile, DepotKey, DepotWriter, EpochId, Error, LocalDepot, Result, failpoint};
 
 use super::failure::Failure;
 use super::object::When;
@@ -142,12 +142,12 @@ impl Depot for S3Depot {
         self.left_behind.remove(names)
     }
 
-    fn clean(&self, folder: &str, claim: (Uuid, u64), keeps: &dyn Fn(&str) -> bool) -> Result<()> {
+    fn clean(&self, folder: &str, claim: EpochId, keeps: &dyn Fn(&str) -> bool) -> Result<()> {
         let goes = |name: &str| is_left_over(name, claim) && !keeps(name);
         let names: Vec<String> = self.names(folder)?.into_iter().filter(|name| goes(name)).collect();
         failpoint::hit("sink-clean-up");
         self.bucket.remove(names.iter().map(|name| self.key(name)))?;
-        let (incarnation, epoch) = claim;
+        let EpochId { incarnation, epoch } = claim;
         // A note that is left over may name a file of an earlier life.
         let keeps_upload = |key: &str| self.name_of(key).is_none_or(keeps);
         self.notes(folder).clean_up(UploadEpoch { incarnation, epoch, claim: None }, |upload| keeps_upload(&upload.key))?;

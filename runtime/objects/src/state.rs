@@ -22,8 +22,8 @@ pub struct S3State {
     bucket: Arc<Bucket>,
     folder: S3Uri,
     depot: S3Depot,
-    /// The epoch that this process put last, and its checkpoint's digest.
-    put: Mutex<Option<(u64, String)>>,
+    /// The checkpoint that this process put last.
+    put: Mutex<Option<LastPut>>,
     /// Tells this process's checkpoints from others': two that claim the same epoch would write the same bytes.
     writer: Uuid,
 }
@@ -34,6 +34,11 @@ pub struct S3State {
 /// As [`S3State::open`].
 pub fn open_state(state: &str, pipeline: &str) -> Result<Box<dyn StateStore>> {
     Ok(Box::new(S3State::open(state, pipeline)?))
+}
+
+struct LastPut {
+    epoch: u64,
+    digest: String,
 }
 
 const KEPT_CHECKPOINTS: u64 = 3;
@@ -101,7 +106,7 @@ impl S3State {
         self.bucket.remove(epochs.flat_map(|epoch| [self.note_key(epoch), self.checkpoint_key(epoch)]))
     }
 
-    fn last_put(&self) -> std::sync::MutexGuard<'_, Option<(u64, String)>> {
+    fn last_put(&self) -> std::sync::MutexGuard<'_, Option<LastPut>> {
         self.put.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -158,12 +163,13 @@ impl StateStore for S3State {
         }
         // Best effort: an old checkpoint that stays does no harm.
         let _ = self.remove(epochs.into_iter().filter(|old| old + KEPT_CHECKPOINTS <= epoch));
-        *self.last_put() = digest.map(|digest| (epoch, digest));
+        *self.last_put() = digest.map(|digest| LastPut { epoch, digest });
         Ok(CheckpointPut::Done)
     }
 
     fn note_committed(&self, epoch: u64) {
-        let Some((_, digest)) = self.last_put().clone().filter(|(put, _)| *put == epoch) else { return };
+        let digest = self.last_put().as_ref().filter(|put| put.epoch == epoch).map(|put| put.digest.clone());
+        let Some(digest) = digest else { return };
         if let Err(error) = self.bucket.write(&self.note_key(epoch), &Bytes::from(digest)) {
             tracing::debug!(epoch, %error, "the note that an epoch is committed was not written");
         }

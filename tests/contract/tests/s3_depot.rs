@@ -15,7 +15,7 @@ use sink_contract::uploads;
 use store::Prefix;
 use store::proxy::Proxy;
 use uuid::Uuid;
-use wasmill_engine::{Checkpoint, Depot, DepotFile, DepotKey, Error, Result, StateStore};
+use wasmill_engine::{Checkpoint, Depot, DepotFile, DepotKey, EpochId, Error, Result, StateStore};
 use wasmill_objects::{S3Config, S3State};
 
 fn depot(prefix: &Prefix) -> Arc<dyn Depot> {
@@ -92,7 +92,7 @@ fn cleaning_takes_objects_and_uploads_of_processes_that_ended_and_spares_all_oth
     while uploads::pending(&prefix).len() < 2 {
         assert!(begun.elapsed() < std::time::Duration::from_secs(30), "both uploads are on their way");
     }
-    next.clean("spool/p.s", (mine, 5), &|_| false).unwrap();
+    next.clean("spool/p.s", EpochId { incarnation: mine, epoch: 5 }, &|_| false).unwrap();
     next.seal(std::slice::from_ref(&large)).unwrap();
     let mut stay: Vec<String> = spared.iter().chain([&large]).map(|file| file.name.clone()).collect();
     stay.sort();
@@ -131,7 +131,7 @@ fn notes_of_uploads_pass_to_the_life_that_a_reset_begins() {
     let answer = proxy.deliver();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(uploads::pending(&prefix).len(), 1);
-    state.depot().clean("spool/p.s", (next, 11), &|_| false).unwrap();
+    state.depot().clean("spool/p.s", EpochId { incarnation: next, epoch: 11 }, &|_| false).unwrap();
     assert_eq!(uploads::pending(&prefix).len(), 0);
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use wasmill_connect::ColumnsUnknown;
-use wasmill_engine::{Checkpoint, Error, NamedSink, Result, StateStore};
+use wasmill_engine::{Checkpoint, Error, NamedSink, Result, SourceRename, StateStore};
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
@@ -209,7 +209,7 @@ impl Mended {
                 .hint(format!("rename it in the file first; its sources: {}", self.outline.sources.join(", "))));
         }
         let (state, name) = (self.open()?, self.outline.name.clone());
-        wasmill_engine::rename_source(&name, (old, new), || self.sinks(&[], &*state), &*state)?;
+        wasmill_engine::rename_source(&name, SourceRename { old, new }, || self.sinks(&[], &*state), &*state)?;
         Ok(format!("{name}: source {old} is called {new} now; the next run goes on with it\n"))
     }
 

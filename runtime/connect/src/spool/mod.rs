@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use wasmill_engine::{Depot, DepotFile, DepotKey, Result, Token};
+use wasmill_engine::{Depot, DepotFile, DepotKey, EpochId, Result, Token};
 
 use crate::durable::owner_name;
 
@@ -108,7 +108,7 @@ impl Spool {
     /// Removes what processes left that ended before they committed it. No process writes for an epoch before the one behind its claim, so
     /// that the epoch behind `claim` is not yet a successor's: that one claims it at the earliest.
     pub fn clean_up(&self, claim: &Token) -> Result<()> {
-        self.depot.clean(&self.folder, (claim.incarnation, claim.epoch + 1), &|_| false)
+        self.depot.clean(&self.folder, EpochId { incarnation: claim.incarnation, epoch: claim.epoch + 1 }, &|_| false)
     }
 
     fn name(&self, file: &SpoolFile) -> String {

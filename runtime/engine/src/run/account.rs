@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use crate::{Batch, Counts, Error, OriginalRecord, Reject, Result, RowAsJson, RowReject, StageOutput};
 
+/// Who rejected rows.
+#[derive(Clone, Copy)]
+pub(crate) struct RejectedBy<'a> {
+    /// The stage or sink.
+    pub node: &'a Arc<str>,
+    pub plugin: Option<&'a Arc<str>>,
+}
+
 /// Turns rows that a stage or sink rejected into rejects that know where they came from.
-pub(crate) fn resolve(
-    batch: &Batch,
-    rejects: Vec<RowReject>,
-    (node, plugin): (&Arc<str>, Option<&Arc<str>>),
-    row_as_json: RowAsJson,
-) -> Result<Vec<Reject>> {
+pub(crate) fn resolve(batch: &Batch, rejects: Vec<RowReject>, by: RejectedBy<'_>, row_as_json: RowAsJson) -> Result<Vec<Reject>> {
     let chunk = batch.lineage.chunk();
     let resolve = |reject: RowReject| {
         let row = reject.row as usize;
@@ -26,8 +29,8 @@ pub(crate) fn resolve(
             partition: batch.lineage.partition(row),
             position: batch.lineage.position(row),
             record,
-            stage: Some(Arc::clone(node)),
-            plugin: plugin.cloned(),
+            stage: Some(Arc::clone(by.node)),
+            plugin: by.plugin.cloned(),
             code: reject.code,
             column: reject.column,
             message: reject.message,

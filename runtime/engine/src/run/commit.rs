@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::lane::LaneEpoch;
+use super::lane::{LaneEpoch, MovedSplit};
 use super::ledger::Ledger;
 use super::shape::{Shape, Sources};
 use crate::{Checkpoint, CommitOutcome, EpochTimes, Error, Put, Result, SinkProgress, SplitId, StateStore, failpoint};
@@ -89,10 +89,10 @@ impl Commits {
                     parts[index].extend(part);
                 }
             }
-            for (source, split, state) in lane.progress.into_iter().filter(|_| extent == Extent::Whole) {
-                moved.insert((source, Arc::clone(&split)));
-                let source = self.shape.sources[source].0.to_string();
-                next.sources.entry(source).or_default().insert(split, state);
+            for MovedSplit { source, id, state } in lane.progress.into_iter().filter(|_| extent == Extent::Whole) {
+                moved.insert((source, Arc::clone(&id)));
+                let source = self.shape.sources[source].name.to_string();
+                next.sources.entry(source).or_default().insert(id, state);
             }
         }
         (parts, moved)
@@ -109,10 +109,10 @@ impl Commits {
     }
 
     fn compact(&self, next: &mut Checkpoint) -> Result<()> {
-        for ((name, _), source) in self.shape.sources.iter().zip(&*self.sources) {
-            if let Some(progress) = next.sources.get_mut(&**name) {
+        for (shape, source) in self.shape.sources.iter().zip(&*self.sources) {
+            if let Some(progress) = next.sources.get_mut(&*shape.name) {
                 let source = source.lock().unwrap_or_else(PoisonError::into_inner);
-                source.compact(progress).map_err(|error| error.at(format!("source {name}")))?;
+                source.compact(progress).map_err(|error| error.at(shape.place()))?;
             }
         }
         Ok(())

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use super::board::Board;
+use super::board::{Board, Snapshot};
 use super::commit::{Commits, fenced};
 use super::committer::{ClosedEpoch, Committed, Committer};
 use super::judge::Judge;
-use super::lane::{Lane, LaneEpoch, Report};
+use super::lane::{Lane, LaneEpoch, LaneStart, Report, Shared};
 use super::ledger::entries;
-use super::shape::{Shape, Sources};
+use super::shape::{Shape, SourceShape, Sources};
+use super::splits::SourceSplit;
 use crate::counts::NodeCounts;
 use crate::{
     Checkpoint, Counts, Error, Event, Mode, NodeSummary, Observer, Progress, Progression, Result, StateStore, StopSignal, Summary,
@@ -70,9 +70,9 @@ impl<'p> Coordinator<'p> {
         checkpoint: Checkpoint,
     ) -> Self {
         let epoch = checkpoint.epoch + 1;
-        let restore = |(name, _): &(Arc<str>, f64)| match shape.epoch.whole_run {
+        let restore = |source: &SourceShape| match shape.epoch.whole_run {
             true => Progress::new(),
-            false => checkpoint.sources.get(&**name).map(entries).unwrap_or_default(),
+            false => checkpoint.sources.get(&*source.name).map(entries).unwrap_or_default(),
         };
         let now = Instant::now();
         Self {
@@ -110,8 +110,8 @@ impl<'p> Coordinator<'p> {
         std::thread::scope(|scope| -> Result<()> {
             let _lanes_end = AbortOnDrop(&board);
             for index in 0..shape.lanes {
-                let (reports, at) = (sender.clone(), (&*shape, &board));
-                let body = move || lane_body((index, first, incarnation), at, &reports);
+                let (reports, shared) = (sender.clone(), Shared { shape: &shape, board: &board });
+                let body = move || lane_body(LaneStart { index, incarnation, epoch: first }, shared, &reports);
                 let spawned = std::thread::Builder::new().name(format!("lane-{index}")).spawn_scoped(scope, body);
                 spawned.map_err(|error| Error::io("start a lane's thread", error))?;
             }
@@ -171,14 +171,14 @@ impl<'p> Coordinator<'p> {
         let mut found = Vec::new();
         let mut complete = true;
         for (index, source) in self.sources.iter().enumerate() {
-            let here = |error: Error| error.at(format!("source {}", self.shape.sources[index].0));
+            let here = |error: Error| error.at(self.shape.sources[index].place());
             let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
             let discovery = source.discover(&self.restored[index]).map_err(here)?;
             complete &= discovery.complete;
-            found.extend(discovery.splits.into_iter().enumerate().map(|(turn, split)| (turn, (index, split))));
+            found.extend(discovery.splits.into_iter().enumerate().map(|(turn, split)| (turn, SourceSplit { source: index, split })));
         }
-        found.sort_by_key(|(turn, (index, _))| (*turn, *index));
-        board.offer(found.into_iter().map(|(_, split)| split), |source| self.shape.endless[source], complete);
+        found.sort_by_key(|(turn, split)| (*turn, split.source));
+        board.offer(found.into_iter().map(|(_, split)| split), |source| self.shape.sources[source].is_endless, complete);
         Ok(())
     }
 
@@ -228,8 +228,8 @@ impl<'p> Coordinator<'p> {
 
     /// Tells each source how far the epochs go that every sink has.
     fn tell_sources(&self) {
-        for (source, (name, _)) in self.sources.iter().zip(&self.shape.sources) {
-            if let Some(progress) = self.checkpoint.sources.get(&**name) {
+        for (source, shape) in self.sources.iter().zip(&self.shape.sources) {
+            if let Some(progress) = self.checkpoint.sources.get(&*shape.name) {
                 source.lock().unwrap_or_else(PoisonError::into_inner).committed(progress);
             }
         }
@@ -240,9 +240,7 @@ impl<'p> Coordinator<'p> {
             return;
         }
         self.told = Instant::now();
-        let (epoch, committed_epoch, splits_waiting, splits_open) = board.figures();
-        let figure = |figure: &std::sync::atomic::AtomicU64| figure.load(Ordering::Relaxed);
-        let (rows, bytes, rejects) = (figure(&board.rows), figure(&board.bytes), figure(&board.rejects));
+        let Snapshot { read, epoch, committed_epoch, splits_waiting, splits_open } = board.snapshot();
         let known = |source: &std::sync::Mutex<Box<dyn crate::Source>>| source.lock().unwrap_or_else(PoisonError::into_inner).known_bytes();
         let bytes_known = self.sources.iter().map(known).sum();
         let behind = |source: &std::sync::Mutex<Box<dyn crate::Source>>| {
@@ -254,12 +252,12 @@ impl<'p> Coordinator<'p> {
         let longest = behind.iter().filter_map(|(_, time)| *time).max();
         let milliseconds_behind = longest.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         self.observer.on(Event::Progress(&Progression {
-            rows,
-            bytes,
+            rows: read.rows,
+            bytes: read.bytes,
             bytes_known,
             rows_behind,
             milliseconds_behind,
-            rejects,
+            rejects: read.rejects,
             epoch,
             committed_epoch,
             splits_waiting,
@@ -270,15 +268,15 @@ impl<'p> Coordinator<'p> {
     fn summary(&self) -> Summary {
         let node = |kind, name: &std::sync::Arc<str>, counts: &Counts| NodeSummary { kind, name: name.clone(), counts: *counts };
         let mut nodes: Vec<NodeSummary> = Vec::new();
-        nodes.extend(self.shape.sources.iter().zip(&self.counts.sources).map(|((name, _), counts)| node("source", name, counts)));
+        nodes.extend(self.shape.sources.iter().zip(&self.counts.sources).map(|(source, counts)| node("source", &source.name, counts)));
         nodes.extend(self.shape.stages.iter().zip(&self.counts.stages).map(|(stage, counts)| node("stage", &stage.name, counts)));
         nodes.extend(self.shape.sinks.iter().zip(&self.counts.sinks).enumerate().map(|(index, (sink, counts))| {
             let kind = if self.shape.dead_letters == Some(index) { "dead letters" } else { "sink" };
             node(kind, &sink.name, counts)
         }));
-        let notes = self.shape.sources.iter().zip(self.sources.iter()).flat_map(|((name, _), source)| {
+        let notes = self.shape.sources.iter().zip(self.sources.iter()).flat_map(|(shape, source)| {
             let notes = source.lock().unwrap_or_else(PoisonError::into_inner).notes();
-            notes.into_iter().map(|note| (std::sync::Arc::clone(name), note))
+            notes.into_iter().map(|note| (Arc::clone(&shape.name), note))
         });
         let notes = notes.collect();
         let (mode, stopped, epochs) = (self.shape.mode, self.stopped, self.epochs);
@@ -287,12 +285,12 @@ impl<'p> Coordinator<'p> {
 }
 
 /// What a lane's thread does: errors and panics become reports, because nobody looks at the thread itself.
-fn lane_body(start: (usize, u64, uuid::Uuid), at: (&Shape, &Board), reports: &Sender<Report>) {
-    let work = || Lane::open(start, at, reports.clone()).and_then(Lane::run);
+fn lane_body(start: LaneStart, shared: Shared<'_>, reports: &Sender<Report>) {
+    let work = || Lane::open(start, shared, reports.clone()).and_then(Lane::run);
     let failed = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
-        Err(panic) => super::panicked(&format!("lane {}", start.0), &*panic)
+        Err(panic) => super::panicked(&format!("lane {}", start.index), &*panic)
             .hint("this is a bug in wasmill; nothing of the open epoch was committed, the next run repeats it"),
     };
     let _ = reports.send(Report::Failed(failed));

@@ -7,7 +7,8 @@ use arrow_array::RecordBatch;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::account::{account, kept_rows, resolve};
+use super::account::{RejectedBy, account, kept_rows, resolve};
+use super::lane::LaneStart;
 use super::reasons::Reasons;
 use super::shape::{Consumer, Shape};
 use crate::counts::NodeCounts;
@@ -37,7 +38,8 @@ pub(crate) struct Graph<'p> {
 }
 
 impl<'p> Graph<'p> {
-    pub fn open(shape: &'p Shape, lane: usize, incarnation: Uuid, epoch: u64) -> Result<Self> {
+    pub fn open(shape: &'p Shape, start: LaneStart) -> Result<Self> {
+        let LaneStart { index: lane, incarnation, epoch } = start;
         let open = |node: &StageNode| node.stage.open(lane).map_err(|error| error.at(format!("stage {}", node.name)));
         let stages = shape.stages.iter().map(open).collect::<Result<_>>()?;
         let writers = shape.sinks.iter().map(|_| None).collect();
@@ -123,7 +125,8 @@ impl<'p> Graph<'p> {
         counts.time = begun.elapsed();
         self.counts.stages[index] += counts;
         let kept = kept_rows(batch.records.num_rows(), &output.rejects);
-        let rejects = resolve(batch, output.rejects, (&node.name, node.plugin.as_ref()), self.shape.row_as_json).map_err(here)?;
+        let rejects = resolve(batch, output.rejects, RejectedBy { node: &node.name, plugin: node.plugin.as_ref() }, self.shape.row_as_json)
+            .map_err(here)?;
         self.bury(&rejects)?;
         for port in output.outputs {
             let lineage = batch.lineage.through(port.origins.as_deref().or(kept.as_deref()));
@@ -138,7 +141,8 @@ impl<'p> Graph<'p> {
             return Ok(());
         }
         let name = &self.shape.sinks[index].name;
-        let rejects = resolve(batch, rejects, (name, None), self.shape.row_as_json).map_err(|error| error.at(format!("sink {name}")))?;
+        let by = RejectedBy { node: name, plugin: None };
+        let rejects = resolve(batch, rejects, by, self.shape.row_as_json).map_err(|error| error.at(format!("sink {name}")))?;
         self.bury(&rejects)
     }
 

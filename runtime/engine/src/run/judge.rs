@@ -17,7 +17,7 @@ pub(crate) struct Judge {
 impl Judge {
     pub fn new(shape: &Shape) -> Self {
         Self {
-            sources: shape.sources.iter().map(|(_, share)| Breaker::new(*share)).collect(),
+            sources: shape.sources.iter().map(|source| Breaker::new(source.max_reject_share)).collect(),
             stages: shape.stages.iter().map(|node| Breaker::new(node.max_reject_share)).collect(),
             reasons: Reasons::default(),
         }
@@ -31,7 +31,8 @@ impl Judge {
     /// Judges an epoch. Returns why it is refused, if it is. `at_end`: it is the last one of a batch.
     pub fn judge(&mut self, shape: &Shape, counts: &NodeCounts, epoch: u64, at_end: bool) -> Option<Error> {
         let sources = self.sources.iter_mut().zip(&counts.sources).zip(&shape.sources);
-        let sources = sources.map(|((breaker, counts), (name, share))| (breaker, counts, Node::Source(Arc::clone(name)), *share));
+        let sources =
+            sources.map(|((breaker, counts), source)| (breaker, counts, Node::Source(Arc::clone(&source.name)), source.max_reject_share));
         let stages = self.stages.iter_mut().zip(&counts.stages).zip(&shape.stages);
         let stages = stages.map(|((breaker, counts), node)| (breaker, counts, Node::Stage(Arc::clone(&node.name)), node.max_reject_share));
         for (breaker, counts, node, limit) in sources.chain(stages) {

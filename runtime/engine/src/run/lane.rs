@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use uuid::Uuid;
 
-use super::board::{Board, Directive};
+use super::board::{Board, Figures};
 use super::committer::Committed;
+use super::epochs::Directive;
 use super::graph::{EpochPart, Graph};
 use super::shape::Shape;
+use super::splits::SourceSplit;
 use crate::{Error, Mode, Read, Result, SourceBatch, SplitId, SplitReader, SplitState, failpoint};
 
 /// Readers with data that one lane of a stream keeps open before it leaves further splits to others. Splits that never end do not count: none of them
@@ -39,8 +41,34 @@ pub(crate) struct LaneEpoch {
     /// The lane has ended with it.
     pub last: bool,
     pub part: EpochPart,
-    /// Splits that moved, with the index of their source.
-    pub progress: Vec<(usize, SplitId, SplitState)>,
+    pub progress: Vec<MovedSplit>,
+}
+
+/// A split that moved in an epoch.
+pub(crate) struct MovedSplit {
+    /// The index of its source.
+    pub source: usize,
+    pub id: SplitId,
+    /// Where it stands at the epoch's end.
+    pub state: SplitState,
+}
+
+/// Where a lane begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaneStart {
+    /// Which lane it is.
+    pub index: usize,
+    /// The life of the pipeline's state.
+    pub incarnation: Uuid,
+    /// The first epoch of the run.
+    pub epoch: u64,
+}
+
+/// What all lanes of a run share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'p> {
+    pub shape: &'p Shape,
+    pub board: &'p Board,
 }
 
 struct OpenReader {
@@ -62,19 +90,16 @@ pub(crate) struct Lane<'p> {
     /// The one whose turn is next comes first.
     readers: VecDeque<OpenReader>,
     /// Splits that ended in this epoch.
-    done: Vec<(usize, SplitId, SplitState)>,
+    done: Vec<MovedSplit>,
     reports: Sender<Report>,
     /// It has reported that it has nothing to read, and has read nothing since.
     reported_idle: bool,
 }
 
 impl<'p> Lane<'p> {
-    pub fn open(
-        (index, epoch, incarnation): (usize, u64, Uuid),
-        (shape, board): (&'p Shape, &'p Board),
-        reports: Sender<Report>,
-    ) -> Result<Self> {
-        let graph = Graph::open(shape, index, incarnation, epoch)?;
+    pub fn open(start: LaneStart, shared: Shared<'p>, reports: Sender<Report>) -> Result<Self> {
+        let (LaneStart { index, epoch, .. }, Shared { shape, board }) = (start, shared);
+        let graph = Graph::open(shape, start)?;
         Ok(Self { index, epoch, board, shape, graph, readers: VecDeque::new(), done: Vec::new(), reports, reported_idle: false })
     }
 
@@ -124,14 +149,14 @@ impl<'p> Lane<'p> {
 
     fn take_splits(&mut self) -> Result<()> {
         loop {
-            let busy = self.readers.iter().filter(|open| !open.idle && !self.shape.endless[open.source]).count();
+            let busy = self.readers.iter().filter(|open| !open.idle && !self.shape.sources[open.source].is_endless).count();
             let room = match self.shape.mode {
                 Mode::Batch => busy == 0,
                 Mode::Stream => busy < BUSY_READERS,
             };
-            let Some((source, split)) = self.board.take(self.index, self.readers.len(), room) else { return Ok(()) };
-            let here = |error: Error| error.at(format!("source {}", self.shape.sources[source].0));
-            let reader = self.shape.openers[source].open(&split).map_err(here)?;
+            let Some(SourceSplit { source, split }) = self.board.take(self.index, self.readers.len(), room) else { return Ok(()) };
+            let shape = &self.shape.sources[source];
+            let reader = shape.opener.open(&split).map_err(|error| error.at(shape.place()))?;
             let moved = reader.begins_here();
             self.readers.push_front(OpenReader { source, id: split.id, reader, idle: false, moved });
         }
@@ -141,8 +166,8 @@ impl<'p> Lane<'p> {
     fn read_first(&mut self) -> Result<bool> {
         let begun = Instant::now();
         let Some(mut open) = self.readers.pop_front() else { return Ok(false) };
-        let here = |error: Error| error.at(format!("source {}", self.shape.sources[open.source].0));
-        let read = open.reader.read(self.shape.batch_rows).map_err(here)?;
+        let shape = &self.shape.sources[open.source];
+        let read = open.reader.read(self.shape.batch_rows).map_err(|error| error.at(shape.place()))?;
         self.graph.spent(open.source, begun);
         match read {
             Read::Batch(read) => {
@@ -164,8 +189,8 @@ impl<'p> Lane<'p> {
             }
             Read::End => {
                 let state = SplitState { position: open.reader.position(), done: true };
-                self.done.push((open.source, open.id, state));
-                self.board.finished_split(self.index, self.shape.endless[open.source]);
+                self.done.push(MovedSplit { source: open.source, id: open.id, state });
+                self.board.finished_split(self.index, shape.is_endless);
                 Ok(true)
             }
         }
@@ -175,7 +200,7 @@ impl<'p> Lane<'p> {
         let (rows, bytes) = (read.batch.records.num_rows() as u64 + read.rejects.len() as u64, read.bytes);
         let rejects = self.graph.push(source, read)?;
         failpoint::hit("lane-after-batch");
-        self.board.add(self.epoch, rows, rejects, bytes);
+        self.board.add(self.epoch, Figures { rows, rejects, bytes });
         Ok(())
     }
 
@@ -185,7 +210,8 @@ impl<'p> Lane<'p> {
         let mut progress = std::mem::take(&mut self.done);
         for open in self.readers.iter_mut().filter(|open| open.moved) {
             open.moved = false;
-            progress.push((open.source, Arc::clone(&open.id), SplitState { position: open.reader.position(), done: false }));
+            let state = SplitState { position: open.reader.position(), done: false };
+            progress.push(MovedSplit { source: open.source, id: Arc::clone(&open.id), state });
         }
         self.send(Report::Epoch(LaneEpoch { lane: self.index, epoch: self.epoch, last, part, progress }));
         self.epoch += 1;

@@ -11,10 +11,9 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::shape::{Shape, Sources};
-use crate::depot::is_left_over;
+use crate::depot::{EpochId, is_left_over};
 use crate::{Checkpoint, Depot, DepotFile, DepotKey, Error, Progress, RecordForm, Result, Retired, SplitId, SplitState, StateStore};
 
 /// The entry of a source's progress that names the pieces of what it does not name itself. No split has such a name.
@@ -35,10 +34,16 @@ pub(crate) struct Ledger {
     depot: Arc<dyn Depot>,
     /// The merge of each source's pieces that is under way.
     merging: Vec<Option<JoinHandle<Result<Merged>>>>,
-    /// Pieces that the checkpoints up to an epoch may name, and none after it.
-    obsolete: VecDeque<(u64, Vec<String>)>,
+    /// In the order of their epochs.
+    obsolete: VecDeque<Obsolete>,
     /// Nothing was retired in this run yet.
     first: bool,
+}
+
+/// Pieces that the checkpoints up to an epoch may name, and none after it.
+struct Obsolete {
+    named_until: u64,
+    names: Vec<String>,
 }
 
 /// Pieces, and the one that holds the same.
@@ -72,12 +77,12 @@ pub(crate) fn entries(progress: &Progress) -> Progress {
 /// # Errors
 /// Environment: a piece is gone or damaged, or of another source.
 pub(crate) fn restore(shape: &Shape, sources: &Sources, store: &dyn StateStore, checkpoint: &Checkpoint) -> Result<()> {
-    for ((name, _), source) in shape.sources.iter().zip(sources) {
-        let pieces = checkpoint.sources.get(&**name).map(pieces).transpose()?.unwrap_or_default();
+    for (shape_of, source) in shape.sources.iter().zip(sources) {
+        let pieces = checkpoint.sources.get(&*shape_of.name).map(pieces).transpose()?.unwrap_or_default();
         if pieces.is_empty() || shape.epoch.whole_run {
             continue;
         }
-        let here = |error: Error| error.at(format!("source {name}"));
+        let here = |error: Error| error.at(shape_of.place());
         let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(form) = source.record_form() else {
             return Err(here(
@@ -124,8 +129,8 @@ pub(super) fn read_all(depot: &dyn Depot, form: RecordForm, pieces: &[DepotFile]
     Retired::new(form, &records)
 }
 
-fn write(depot: &dyn Depot, of: (Uuid, u64), form: RecordForm, records: &Retired) -> Result<DepotFile> {
-    let mut file = depot.create(&DepotKey { folder: FOLDER, incarnation: of.0, epoch: of.1, kind: "splits" })?;
+fn write(depot: &dyn Depot, of: EpochId, form: RecordForm, records: &Retired) -> Result<DepotFile> {
+    let mut file = depot.create(&DepotKey { folder: FOLDER, incarnation: of.incarnation, epoch: of.epoch, kind: "splits" })?;
     let header = Header { wasmill_retired: 1, key_bytes: form.key_bytes, record_bytes: form.record_bytes };
     let mut line = serde_json::to_vec(&header).map_err(|error| Error::bug(format!("a header can't be written as JSON: {error}")))?;
     line.push(b'\n');
@@ -145,11 +150,11 @@ impl Ledger {
         for progress in claim.sources.values() {
             named.extend(pieces(progress)?.into_iter().map(|piece| piece.name));
         }
-        let of = (claim.incarnation, claim.epoch);
+        let of = EpochId { incarnation: claim.incarnation, epoch: claim.epoch };
         // The checkpoints before the claim may name some of them.
         let left: Vec<String> = depot.list(FOLDER)?.into_iter().filter(|name| is_left_over(name, of) && !named.contains(name)).collect();
         let merging = shape.sources.iter().map(|_| None).collect();
-        Ok(Self { depot, merging, obsolete: VecDeque::from([(claim.epoch, left)]), first: true })
+        Ok(Self { depot, merging, obsolete: VecDeque::from([Obsolete { named_until: claim.epoch, names: left }]), first: true })
     }
 
     /// Takes entries that need not stay out of the checkpoint that is made. Those of `moved` splits that are not done stay: they move again soon.
@@ -157,10 +162,10 @@ impl Ledger {
     /// # Errors
     /// A piece can't be written, or the source does not understand an entry.
     pub fn retire(&mut self, shape: &Shape, sources: &Sources, next: &mut Checkpoint, moved: &HashSet<(usize, SplitId)>) -> Result<()> {
-        let of = (next.incarnation, next.epoch);
-        for (index, ((name, _), source)) in shape.sources.iter().zip(sources).enumerate() {
-            let Some(progress) = next.sources.get_mut(&**name) else { continue };
-            let here = |error: Error| error.at(format!("source {name}"));
+        let of = EpochId { incarnation: next.incarnation, epoch: next.epoch };
+        for (index, (shape, source)) in shape.sources.iter().zip(sources).enumerate() {
+            let Some(progress) = next.sources.get_mut(&*shape.name) else { continue };
+            let here = |error: Error| error.at(shape.place());
             let (form, candidates) = {
                 let source = source.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(form) = source.record_form() else { continue };
@@ -170,7 +175,7 @@ impl Ledger {
             };
             let mut pieces = pieces(progress).map_err(here)?;
             let before = pieces.len();
-            let was_merged = self.take_merged(index, of.1, &mut pieces);
+            let was_merged = self.take_merged(index, of.epoch, &mut pieces);
             if candidates.records.len() >= PIECE_RECORDS * form.record_bytes {
                 let records = Retired::new(form, &candidates.records).map_err(here)?;
                 pieces.push(write(&*self.depot, of, form, &records).map_err(here)?);
@@ -196,12 +201,13 @@ impl Ledger {
             Ok(Ok(Merged { inputs, output })) if inputs.iter().all(|input| pieces.contains(input)) => {
                 pieces.retain(|piece| !inputs.contains(piece));
                 pieces.push(output);
-                self.obsolete.push_back((epoch, inputs.into_iter().map(|input| input.name).collect()));
+                let names = inputs.into_iter().map(|input| input.name).collect();
+                self.obsolete.push_back(Obsolete { named_until: epoch, names });
                 true
             }
             // An overwriting run has forgotten them.
             Ok(Ok(Merged { output, .. })) => {
-                self.obsolete.push_back((epoch, vec![output.name]));
+                self.obsolete.push_back(Obsolete { named_until: epoch, names: vec![output.name] });
                 false
             }
             // The pieces are still there: it is tried again.
@@ -218,8 +224,8 @@ impl Ledger {
 
     /// An epoch's checkpoint has been put. Best effort: a piece that stays does no harm.
     pub fn noted(&mut self, epoch: u64) {
-        while self.obsolete.front().is_some_and(|(named, _)| named + KEPT_CHECKPOINTS <= epoch) {
-            let Some((_, names)) = self.obsolete.pop_front() else { return };
+        while self.obsolete.front().is_some_and(|pieces| pieces.named_until + KEPT_CHECKPOINTS <= epoch) {
+            let Some(Obsolete { names, .. }) = self.obsolete.pop_front() else { return };
             if let Err(error) = self.depot.remove(&names) {
                 tracing::warn!(%error, "lists of splits that nobody needs any more could not be removed");
             }
@@ -257,12 +263,7 @@ fn full_tier(form: RecordForm, pieces: &[DepotFile]) -> Option<Vec<DepotFile>> {
     tiers.into_iter().map(of).find(|pieces| pieces.len() >= TIER)
 }
 
-fn begin_merge(
-    depot: &Arc<dyn Depot>,
-    of: (Uuid, u64),
-    form: RecordForm,
-    pieces: &[DepotFile],
-) -> Result<Option<JoinHandle<Result<Merged>>>> {
+fn begin_merge(depot: &Arc<dyn Depot>, of: EpochId, form: RecordForm, pieces: &[DepotFile]) -> Result<Option<JoinHandle<Result<Merged>>>> {
     let Some(inputs) = full_tier(form, pieces) else { return Ok(None) };
     let depot = Arc::clone(depot);
     let merge = move || {

@@ -70,16 +70,26 @@ pub fn reset(pipeline: &str, sinks: &[NamedSink], store: &dyn StateStore) -> Res
     Ok(first)
 }
 
+/// Another name for a source.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceRename<'a> {
+    /// The name that the state knows.
+    pub old: &'a str,
+    /// The name in the pipeline.
+    pub new: &'a str,
+}
+
 /// Gives the progress of a source another name. `sinks` is asked for only where commits may be pending.
 ///
 /// # Errors
 /// The state does not know the old name, has progress under the new one, or can't be written; a pending commit failed.
 pub fn rename_source(
     pipeline: &str,
-    (old, new): (&str, &str),
+    rename: SourceRename<'_>,
     sinks: impl FnOnce() -> Result<Vec<NamedSink>>,
     store: &dyn StateStore,
 ) -> Result<Checkpoint> {
+    let SourceRename { old, new } = rename;
     change_sources(pipeline, sinks, store, |sources| {
         if sources.get(new).is_some_and(|progress| !progress.is_empty()) {
             return Err(Error::environment(format!("the state knows how far source `{new}` was read: `{old}` can't get its name"))

@@ -10,10 +10,10 @@ pub(super) fn check_sources(shape: &Shape, checkpoint: &Checkpoint) -> Result<()
         // Everything is read again whatever the state says.
         return Ok(());
     }
-    let is_present = |name: &str| shape.sources.iter().any(|(present, _)| **present == *name);
+    let is_present = |name: &str| shape.sources.iter().any(|source| *source.name == *name);
     let gone: Vec<&str> = checkpoint.sources.iter().filter(|(_, progress)| !progress.is_empty()).map(|(name, _)| name.as_str()).collect();
     let gone: Vec<&str> = gone.into_iter().filter(|name| !is_present(name)).collect();
-    let new: Vec<&str> = shape.sources.iter().map(|(name, _)| &**name).filter(|name| !checkpoint.sources.contains_key(*name)).collect();
+    let new: Vec<&str> = shape.sources.iter().map(|source| &*source.name).filter(|name| !checkpoint.sources.contains_key(*name)).collect();
     let (Some(first_gone), Some(first_new)) = (gone.first(), new.first()) else { return Ok(()) };
     Err(Error::environment(format!(
         "the state knows how far {} was read, which the pipeline does not have, and knows nothing of {}",
@@ -29,8 +29,8 @@ pub(super) fn check_sources(shape: &Shape, checkpoint: &Checkpoint) -> Result<()
 
 /// Lets the checkpoint know every source of the pipeline, also those that give nothing for now.
 pub(super) fn note_sources(shape: &Shape, checkpoint: &mut Checkpoint) {
-    for (name, _) in &shape.sources {
-        checkpoint.sources.entry(name.to_string()).or_default();
+    for source in &shape.sources {
+        checkpoint.sources.entry(source.name.to_string()).or_default();
     }
 }
 

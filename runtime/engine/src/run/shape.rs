@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use crate::counts::NodeCounts;
-use crate::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, Source, SplitOpener, StageNode};
+use crate::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, Source, SourceNode, SplitOpener, StageNode};
 
 pub(crate) struct Shape {
     pub name: String,
@@ -13,17 +13,35 @@ pub(crate) struct Shape {
     pub batch_rows: usize,
     pub row_as_json: RowAsJson,
     pub epoch: EpochPolicy,
-    /// Names, and the share of rejects that each may have.
-    pub sources: Vec<(Arc<str>, f64)>,
-    /// What opens the splits of each source.
-    pub openers: Vec<Arc<dyn SplitOpener>>,
-    /// Whether the splits of each source never end.
-    pub endless: Vec<bool>,
+    pub sources: Vec<SourceShape>,
     pub stages: Vec<StageNode>,
     /// The dead letters, where there are any, are the last one.
     pub sinks: Vec<SinkNode>,
     pub dead_letters: Option<usize>,
     consumers: HashMap<Input, Vec<Consumer>>,
+}
+
+/// What is known of a source without asking it.
+pub(crate) struct SourceShape {
+    pub name: Arc<str>,
+    /// The share of rejects that it may have.
+    pub max_reject_share: f64,
+    /// Opens its splits.
+    pub opener: Arc<dyn SplitOpener>,
+    /// Its splits never end.
+    pub is_endless: bool,
+}
+
+impl SourceShape {
+    fn of(node: &SourceNode) -> Self {
+        let SourceNode { name, source, max_reject_share } = node;
+        Self { name: Arc::clone(name), max_reject_share: *max_reject_share, opener: source.opener(), is_endless: source.is_endless() }
+    }
+
+    /// The place of an error that is this source's.
+    pub fn place(&self) -> String {
+        format!("source {}", self.name)
+    }
 }
 
 /// The sources of a plan. Lanes never touch them: they have openers.
@@ -53,9 +71,7 @@ impl Shape {
             batch_rows: plan.batch_rows.max(1),
             row_as_json: plan.row_as_json,
             epoch: plan.epoch,
-            sources: plan.sources.iter().map(|node| (Arc::clone(&node.name), node.max_reject_share)).collect(),
-            openers: plan.sources.iter().map(|node| node.source.opener()).collect(),
-            endless: plan.sources.iter().map(|node| node.source.is_endless()).collect(),
+            sources: plan.sources.iter().map(SourceShape::of).collect(),
             stages: plan.stages,
             sinks,
             dead_letters,

@@ -43,6 +43,15 @@ impl DepotKey<'_> {
     }
 }
 
+/// An epoch in one life of a pipeline's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpochId {
+    /// The life.
+    pub incarnation: Uuid,
+    /// The number of the epoch.
+    pub epoch: u64,
+}
+
 /// The epoch that a file belongs to, and the incarnation where its name holds one: files of Wasmill 0.1 have names without.
 pub fn epoch_of(name: &str) -> Option<(u64, Option<Uuid>)> {
     let mut parts = name.rsplit('/').next()?.splitn(3, '-');
@@ -95,12 +104,12 @@ pub trait Depot: Send + Sync {
     /// One could not be removed.
     fn remove(&self, names: &[String]) -> Result<()>;
 
-    /// Removes files of a folder that processes have left which ended before they sealed or committed them: those of `incarnation` up to and
-    /// including `epoch`, unless `keeps`.
+    /// Removes files of a folder that processes have left which ended before they sealed or committed them: those of the claim's incarnation up to and
+    /// including its epoch, unless `keeps`.
     ///
     /// # Errors
     /// The folder can't be listed, or a file can't be removed.
-    fn clean(&self, folder: &str, claim: (Uuid, u64), keeps: &dyn Fn(&str) -> bool) -> Result<()>;
+    fn clean(&self, folder: &str, claim: EpochId, keeps: &dyn Fn(&str) -> bool) -> Result<()>;
 
     /// Removes all files but those of an incarnation, for `wasmill state reset`: a process of the new incarnation may run already.
     ///
@@ -158,8 +167,8 @@ impl<R: Read> Read for Verified<R> {
 }
 
 /// Whether a file may be left of a process that ended, as [`Depot::clean`] means it.
-pub fn is_left_over(name: &str, (incarnation, epoch): (Uuid, u64)) -> bool {
-    epoch_of(name).is_some_and(|(of, by)| of <= epoch && by.is_none_or(|by| by == incarnation))
+pub fn is_left_over(name: &str, claim: EpochId) -> bool {
+    epoch_of(name).is_some_and(|(epoch, by)| epoch <= claim.epoch && by.is_none_or(|by| by == claim.incarnation))
 }
 
 /// Whether a file's name is one of a depot. What else lies in its folders is left alone.
@@ -210,10 +219,11 @@ mod tests {
     fn only_files_of_the_same_incarnation_up_to_an_epoch_are_left_over() {
         let (mine, other) = (Uuid::now_v7(), Uuid::now_v7());
         let name = |incarnation, epoch| DepotKey { folder: "f", incarnation, epoch, kind: "rows" }.name();
-        assert!(is_left_over(&name(mine, 5), (mine, 5)));
-        assert!(!is_left_over(&name(mine, 6), (mine, 5)));
-        assert!(!is_left_over(&name(other, 4), (mine, 5)));
-        assert!(is_left_over("f/0000000005-0-x.rows", (mine, 5)), "0.1 had no incarnation in its names");
-        assert!(!is_left_over("f/notes.txt", (mine, 5)));
+        let claim = EpochId { incarnation: mine, epoch: 5 };
+        assert!(is_left_over(&name(mine, 5), claim));
+        assert!(!is_left_over(&name(mine, 6), claim));
+        assert!(!is_left_over(&name(other, 4), claim));
+        assert!(is_left_over("f/0000000005-0-x.rows", claim), "0.1 had no incarnation in its names");
+        assert!(!is_left_over("f/notes.txt", claim));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tempfile::TempPath;
 use uuid::Uuid;
 
-use super::depot::{Depot, DepotFile, DepotKey, DepotWriter, Verified, damaged, gone, is_left_over, is_of_another};
+use super::depot::{Depot, DepotFile, DepotKey, DepotWriter, EpochId, Verified, damaged, gone, is_left_over, is_of_another};
 use crate::disk::{Digested, Unsynced, WriteBehind, create_folder, sync_folder};
 use crate::{Error, Result, failpoint};
 
@@ -122,7 +122,7 @@ impl Depot for LocalDepot {
         Ok(())
     }
 
-    fn clean(&self, folder: &str, claim: (Uuid, u64), keeps: &dyn Fn(&str) -> bool) -> Result<()> {
+    fn clean(&self, folder: &str, claim: EpochId, keeps: &dyn Fn(&str) -> bool) -> Result<()> {
         let names: Vec<String> = self.list(folder)?.into_iter().filter(|name| is_left_over(name, claim) && !keeps(name)).collect();
         failpoint::hit("sink-clean-up");
         self.remove(&names)
@@ -263,7 +263,7 @@ mod tests {
         let left = write(&depot, &key(mine, 5), b"left").name;
         let kept = write(&depot, &key(mine, 4), b"named by a checkpoint").name;
         let spared = [write(&depot, &key(mine, 6), b"a successor's").name, write(&depot, &key(other, 1), b"after a reset").name];
-        depot.clean("spool/p.s", (mine, 5), &|name| name == kept).unwrap();
+        depot.clean("spool/p.s", EpochId { incarnation: mine, epoch: 5 }, &|name| name == kept).unwrap();
         let stays = depot.list("spool/p.s").unwrap();
         assert!(!stays.contains(&left) && stays.contains(&kept) && spared.iter().all(|name| stays.contains(name)), "{stays:?}");
         fs::write(folder.path().join("epoch-1.json"), "a checkpoint").unwrap();

@@ -80,7 +80,8 @@ impl RowConversion {
                 Planned::Found(conversion) => conversion.apply(named(rows, field)?, None)?,
                 Planned::Twice { micros, nanos, beyond } => {
                     let again = again.ok_or_else(|| Error::bug("times were to be read twice"))?;
-                    one_of_both((micros, named(rows, field)?), (nanos, named(again, field)?), beyond)?
+                    let micros = Times { conversion: micros, column: named(rows, field)? };
+                    one_of_both(micros, Times { conversion: nanos, column: named(again, field)? }, beyond)?
                 }
             };
             for (row, misfit) in misfits {
@@ -106,18 +107,27 @@ fn named<'a>(rows: &'a RecordBatch, field: &Field) -> Result<&'a ArrayRef> {
     rows.column_by_name(field.name()).ok_or_else(|| Error::bug(format!("the column {} was not read", field.name())))
 }
 
+/// Times that were read in one unit, and what makes the wanted ones of them.
+#[derive(Clone, Copy)]
+struct Times<'a> {
+    conversion: &'a Conversion,
+    column: &'a ArrayRef,
+}
+
+impl Times<'_> {
+    fn convert(self) -> Result<(ArrayRef, Misfits)> {
+        self.conversion.apply(self.column, None)
+    }
+}
+
 /// Rows with a time that nanoseconds can't hold come from the microseconds, all others keep their nanoseconds.
-fn one_of_both(
-    (micros, in_micros): (&Conversion, &ArrayRef),
-    (nanos, in_nanos): (&Conversion, &ArrayRef),
-    beyond: &Conversion,
-) -> Result<(ArrayRef, Misfits)> {
-    let (_, outside) = beyond.apply(in_micros, None)?;
-    let (exact, misfits) = nanos.apply(in_nanos, None)?;
+fn one_of_both(micros: Times<'_>, nanos: Times<'_>, beyond: &Conversion) -> Result<(ArrayRef, Misfits)> {
+    let (_, outside) = beyond.apply(micros.column, None)?;
+    let (exact, misfits) = nanos.convert()?;
     if outside.is_empty() {
         return Ok((exact, misfits));
     }
-    let (wide, wide_misfits) = micros.apply(in_micros, None)?;
+    let (wide, wide_misfits) = micros.convert()?;
     let mut is_outside = vec![false; wide.len()];
     outside.iter().for_each(|(row, _)| is_outside[*row] = true);
     let mut all: Misfits = misfits.into_iter().filter(|(row, _)| !is_outside[*row]).collect();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::doubles::{Pipeline, ids};
 use super::{Store, go, state};
-use crate::{Checkpoint, NamedSink, Result, drop_source, rename_source};
+use crate::{Checkpoint, NamedSink, Result, SourceRename, drop_source, rename_source};
+
+const NUMBERS_TO_POSTS: SourceRename<'static> = SourceRename { old: "numbers", new: "posts" };
 
 fn pipeline() -> Pipeline {
     Pipeline { rows: 500, epoch_rows: 100, ..Pipeline::default() }
@@ -35,7 +37,7 @@ fn a_renamed_source_is_refused_before_anything_runs_and_goes_on_under_its_new_na
     let hint = error.hint_text().unwrap();
     assert!(hint.contains("rename-source PIPELINE numbers posts") && hint.contains("drop-source PIPELINE numbers"), "{hint}");
     assert_eq!(newest(&state), before, "nothing was touched");
-    rename_source("p", ("numbers", "posts"), no_sinks, &*state).unwrap();
+    rename_source("p", NUMBERS_TO_POSTS, no_sinks, &*state).unwrap();
     go(&renamed, &state).unwrap();
     assert_eq!(pipeline.sink.rows(), ids(0..500), "no row twice");
 }
@@ -57,9 +59,9 @@ fn what_is_pending_is_committed_before_a_source_is_renamed() {
     pipeline.sink.fail_commit_at(3);
     go(&pipeline, &state).unwrap_err();
     let before = pipeline.sink.rows().len();
-    let missing = rename_source("p", ("numbers", "posts"), || Ok(Vec::new()), &*state).unwrap_err();
+    let missing = rename_source("p", NUMBERS_TO_POSTS, || Ok(Vec::new()), &*state).unwrap_err();
     assert!(missing.message().contains("may not be committed to sink `table` yet"), "{missing}");
-    rename_source("p", ("numbers", "posts"), || Ok(pipeline.named_sinks()), &*state).unwrap();
+    rename_source("p", NUMBERS_TO_POSTS, || Ok(pipeline.named_sinks()), &*state).unwrap();
     assert!(pipeline.sink.rows().len() > before);
     go(&renamed(&pipeline), &state).unwrap();
     assert_eq!(pipeline.sink.rows(), ids(0..500));
@@ -70,9 +72,9 @@ fn a_name_that_is_taken_or_unknown_changes_nothing() {
     let (_folder, state) = state();
     go(&pipeline(), &state).unwrap();
     let before = newest(&state);
-    let unknown = rename_source("p", ("number", "posts"), no_sinks, &*state).unwrap_err();
+    let unknown = rename_source("p", SourceRename { old: "number", new: "posts" }, no_sinks, &*state).unwrap_err();
     assert!(unknown.hint_text().unwrap().contains("`numbers`"), "{unknown:?}");
-    let taken = rename_source("p", ("posts", "numbers"), no_sinks, &*state).unwrap_err();
+    let taken = rename_source("p", SourceRename { old: "posts", new: "numbers" }, no_sinks, &*state).unwrap_err();
     assert!(taken.message().contains("can't get its name"), "{taken}");
     assert!(drop_source("q", "numbers", no_sinks, &*state).unwrap_err().message().contains("of pipeline `p`"));
     assert_eq!(newest(&state), before);
