@@ -3,15 +3,15 @@
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, RecordBatch};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
+use wasmill_boundary::Encoding;
+use wasmill_boundary::budget::Budget;
+use wasmill_boundary::text::{MAX_LINE_BYTES, printable, shown};
 
-use crate::budget::Budget;
-use crate::codec::Encoding;
 use crate::contract;
 use crate::description::is_kebab;
 use crate::error::{Fault, FaultKind, Phase};
 use crate::limits::Limits;
 use crate::ports::{ColumnSource, Port};
-use crate::text::{MAX_LINE_BYTES, printable, shown};
 
 /// What one call sends out by one port, checked.
 pub(crate) struct PortAnswer {

@@ -6,9 +6,9 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_select::nullif::nullif;
 use arrow_select::take::take;
+use wasmill_boundary::budget::{Budget, OverBudget};
 
 use crate::answer::{PortAnswer, Rows};
-use crate::budget::{Budget, OverBudget};
 use crate::error::{Fault, FaultKind, HostError, Phase};
 use crate::needs::cast_exactly;
 use crate::ports::{ColumnSource, Port};

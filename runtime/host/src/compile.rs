@@ -8,11 +8,11 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use wasmill_boundary::text::printable;
 use wasmtime::Engine;
 
 use crate::artifact;
 use crate::error::HostError;
-use crate::text::printable;
 
 /// Where plugins are compiled.
 #[derive(Debug, Clone, Default)]

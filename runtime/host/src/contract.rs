@@ -1,10 +1,10 @@
 //! The contract in `wit/`, as Rust types, and the check that a component speaks it.
 
+use wasmill_boundary::text::shown;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::error::HostError;
-use crate::text::shown;
 
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::undocumented_unsafe_blocks)]
 mod bindings {

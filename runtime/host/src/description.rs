@@ -2,11 +2,11 @@
 
 use jsonschema::Validator;
 use serde_json::Value;
+use wasmill_boundary::Encoding;
+use wasmill_boundary::text::{printable, shown};
 
-use crate::codec::Encoding;
 use crate::contract;
 use crate::error::{ConfigError, Fault, FaultKind, Phase};
-use crate::text::{printable, shown};
 
 /// The longest configuration schema and documentation.
 const MAX_SCHEMA_BYTES: usize = 1 << 20;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmill_boundary::text::printable;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -17,7 +18,6 @@ use crate::limits::Limits;
 use crate::linker;
 use crate::plugin::{Plugin, PluginParts};
 use crate::sandbox::SandboxMaker;
-use crate::text::printable;
 use crate::ticker::Ticker;
 
 /// How long a child may compile.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wasmill_boundary::DEFAULT_ANSWER_BYTES;
+
 /// Bounds on one plugin instance and on each call into it. Every bound has a default and is always on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -32,7 +34,7 @@ impl Default for Limits {
             call_floor: Duration::from_millis(20),
             memory_bytes: 256 << 20,
             table_elements: 100_000,
-            output_bytes: 128 << 20,
+            output_bytes: DEFAULT_ANSWER_BYTES,
             output_rows: 4_000_000,
             log_bytes: 64 << 10,
         }

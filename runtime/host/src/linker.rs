@@ -1,5 +1,6 @@
 //! Answers a component's imports: the log, an empty WASI, and a trap with a clear name for everything else of WASI.
 
+use wasmill_boundary::text::{MAX_LINE_BYTES, shown};
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, WasmStr};
@@ -30,12 +31,12 @@ pub(crate) fn linker(name: &str, component: &Component, engine: &Engine) -> Resu
     for (import, item) in component_type.imports(engine) {
         contract::check_import(name, import)?;
         let ComponentItem::ComponentInstance(instance_type) = item.ty else {
-            return Err(HostError::not_a_plugin(name, format!("it imports `{}`, which is no interface", crate::text::shown(import))));
+            return Err(HostError::not_a_plugin(name, format!("it imports `{}`, which is no interface", shown(import))));
         };
         let mut instance =
-            linker.instance(import).map_err(|error| HostError::bug(format!("cannot link `{}`: {error:#}", crate::text::shown(import))))?;
+            linker.instance(import).map_err(|error| HostError::bug(format!("cannot link `{}`: {error:#}", shown(import))))?;
         define(&mut instance, import, &instance_type, engine)
-            .map_err(|error| HostError::not_a_plugin(name, format!("its import `{}` is unusual: {error:#}", crate::text::shown(import))))?;
+            .map_err(|error| HostError::not_a_plugin(name, format!("its import `{}` is unusual: {error:#}", shown(import))))?;
     }
     Ok(linker)
 }
@@ -70,7 +71,7 @@ fn define(
 fn log(instance: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
     instance.func_wrap("log", |mut store, (level, message): (Level, WasmStr)| {
         // Only the start of the message is copied: a line is short, whatever the plugin claims.
-        let message = message.to_str(&store)?.chars().take(crate::text::MAX_LINE_BYTES + 1).collect::<String>();
+        let message = message.to_str(&store)?.chars().take(MAX_LINE_BYTES + 1).collect::<String>();
         let severity = match level {
             Level::Debug => Severity::Debug,
             Level::Info => Severity::Info,

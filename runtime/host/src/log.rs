@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::text::{MAX_LINE_BYTES, printable};
+use wasmill_boundary::text::{MAX_LINE_BYTES, printable};
 
 /// How urgent a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

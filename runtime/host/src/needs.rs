@@ -5,11 +5,11 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use wasmill_boundary::types::{boundary_type, same_layout, widens};
+use wasmill_boundary::{Encoding, MAX_COLUMNS};
 
-use crate::codec::{Encoding, MAX_COLUMNS};
 use crate::contract;
 use crate::error::{Fault, HostError, Phase};
-use crate::types::{boundary_type, same_layout, widens};
 
 /// The input that a plugin asks for under a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Opens an instance: configuration and schema in, ports out.
 
-use crate::codec::Encoding;
+use wasmill_boundary::Encoding;
+
 use crate::contract::Refusal;
 use crate::error::{Fault, HostError};
 use crate::needs::InputPlan;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use jsonschema::Validator;
 use serde_json::Value;
+use wasmill_boundary::text::printable;
 
 use crate::contract::Refusal;
 use crate::description::{self, Description};
@@ -12,7 +13,6 @@ use crate::error::{ConfigError, HostError};
 use crate::limits::{FaultPolicy, Limits};
 use crate::needs::{self, InputPlan, Needs};
 use crate::sandbox::{Sandbox, SandboxMaker};
-use crate::text::printable;
 use crate::transform::Transform;
 
 /// The longest message of a refusal.

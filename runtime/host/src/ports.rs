@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use wasmill_boundary::Encoding;
+use wasmill_boundary::text::shown;
+use wasmill_boundary::types::same_layout;
 
-use crate::codec::Encoding;
 use crate::contract;
 use crate::description::is_snake;
 use crate::error::{Fault, Phase};
-use crate::text::shown;
-use crate::types::same_layout;
 
 /// The most ports that a plugin may have.
 const MAX_PORTS: usize = 64;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use wasmill_boundary::text::printable;
 use wasmtime::{Store, Trap};
 
 use crate::answer::RawAnswer;
@@ -12,7 +13,6 @@ use crate::limits::Limits;
 use crate::linker::Forbidden;
 use crate::log::{Log, last_words};
 use crate::store::{Breach, Limiter, Random, StoreData};
-use crate::text::printable;
 use crate::ticker::Ticker;
 
 /// The longest message of a fault.

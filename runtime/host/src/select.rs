@@ -9,8 +9,8 @@ use arrow_array::{Array, ArrayRef, BooleanArray, GenericByteArray};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType};
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
+use wasmill_boundary::budget::{Budget, OverBudget};
 
-use crate::budget::{Budget, OverBudget};
 use crate::sizes::range_bytes;
 
 /// Runs of rows are copied whole while they are at least this long on average.

@@ -8,11 +8,11 @@ use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch};
 use arrow_buffer::BooleanBufferBuilder;
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
+use wasmill_boundary::Encoding;
+use wasmill_boundary::budget::Budget;
 
 use crate::answer::{self, RowReject};
 use crate::assemble::{Called, Trouble, assemble};
-use crate::budget::Budget;
-use crate::codec::Encoding;
 use crate::contract;
 use crate::error::{Fault, FaultKind, HostError, Phase};
 use crate::faults::Faults;

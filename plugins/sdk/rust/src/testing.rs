@@ -5,11 +5,9 @@
 //! the case files beside a plugin. Everything here is for tests.
 
 mod assemble;
-mod case;
 mod cases;
 mod driver;
 mod rows;
-mod yaml;
 
 pub use cases::cases;
 pub use driver::{Outcome, PortRows, RowReject, crossing_columns, describe, input_schema, transform, transform_batch};

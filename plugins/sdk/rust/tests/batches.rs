@@ -185,5 +185,5 @@ fn a_wrong_case_fails() {
     let panic = std::panic::catch_unwind(|| testing::cases::<Chosen>(&folder)).unwrap_err();
     std::fs::remove_dir_all(&folder).unwrap();
     let message = panic.downcast_ref::<String>().unwrap();
-    assert!(message.contains("port even, row 0, n: expected 5, found 4"), "{message}");
+    assert!(message.contains("port even, row 0 (from input row 0)\n    - n: 5\n    + n: 4\n"), "{message}");
 }

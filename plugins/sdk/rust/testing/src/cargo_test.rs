@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use wasmill_host::Host;
+use wasmill_plugin_cases::verdict;
 
 use crate::{build_component, read_cases, run_case};
 
@@ -19,13 +20,8 @@ pub fn run_cases_of_crate(folder: &Path, cache: Option<&Path>) -> Result<usize, 
         builder = builder.cache_dir(cache.join("compiled-plugins"));
     }
     let plugin = builder.build().and_then(|host| host.load(&component)).map_err(|error| error.to_string())?;
-    let reports: Vec<_> = cases.iter().map(|case| (case, run_case(&plugin, case))).collect();
-    let failed: Vec<_> = reports.iter().filter(|(_, report)| !report.passed()).collect();
-    if failed.is_empty() {
-        return Ok(reports.len());
-    }
-    let shown = failed.iter().map(|(case, report)| format!("{} ({})\n{}", report.name, case.place(), report.render(false)));
-    Err(format!("{} of {} cases fail (- expected, + found)\n\n{}", failed.len(), reports.len(), shown.collect::<Vec<_>>().join("\n")))
+    let reports: Vec<_> = cases.iter().map(|case| run_case(&plugin, case)).collect();
+    verdict(&reports)
 }
 
 /// A test that runs the cases kept beside a plugin (`cases/*.yaml`, `*.jsonl`) on its component, in the host that pipelines use.

@@ -6,23 +6,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod answer;
 mod cargo_test;
-mod case;
-mod compare;
 mod component;
-mod conform;
-mod difference;
-mod files;
-mod node;
-mod report;
-mod rows;
-mod yaml;
+mod run;
 
-pub use answer::ROWS_PER_CALL;
 pub use cargo_test::run_cases_of_crate;
-pub use case::Case;
 pub use component::{BuildError, build_component};
-pub use difference::{Difference, Line};
-pub use files::{CasesError, read_cases};
-pub use report::{CaseReport, Failure, run_case};
+pub use run::run_case;
+pub use wasmill_plugin_cases::{Case, CaseReport, CasesError, Difference, Failure, Line, ROWS_PER_CALL, read_cases};

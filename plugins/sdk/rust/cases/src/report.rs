@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use wasmill_host::Plugin;
 
-use crate::answer::{self, Answer};
+use crate::answer::{Answer, ROWS_PER_CALL};
 use crate::case::Case;
 use crate::compare::{compare, compare_answers};
 use crate::difference::{Difference, Line};
@@ -38,9 +37,9 @@ pub struct Failure {
     pub differences: Vec<Difference>,
 }
 
-/// Runs a case on a plugin with each of [`ROWS_PER_CALL`](crate::ROWS_PER_CALL), under the limits that pipelines have by default.
-pub fn run_case(plugin: &Plugin, case: &Case) -> CaseReport {
-    let answers = answer::ask(plugin, case);
+/// Has a case answered with each of [`ROWS_PER_CALL`].
+pub fn run_case(case: &Case, ask: impl FnMut(usize) -> Answer) -> CaseReport {
+    let answers = answers(ask);
     let mut failures: Vec<Failure> = answers.iter().filter_map(|(sizes, answer)| against_case(case, sizes, answer)).collect();
     if let (true, Some(((first_sizes, first), others))) = (failures.is_empty(), answers.split_first()) {
         failures.extend(others.iter().map(|(sizes, answer)| Failure {
@@ -50,6 +49,33 @@ pub fn run_case(plugin: &Plugin, case: &Case) -> CaseReport {
         }));
     }
     CaseReport { name: case.name.clone(), file: case.file.clone(), line: case.line, failures }
+}
+
+/// The answers; those that are the same stand together.
+fn answers(mut ask: impl FnMut(usize) -> Answer) -> Vec<(Vec<usize>, Answer)> {
+    let mut answers: Vec<(Vec<usize>, Answer)> = Vec::new();
+    for rows_per_call in ROWS_PER_CALL {
+        let answer = ask(rows_per_call);
+        match answers.iter_mut().find(|(_, other)| answer.agrees_with(other)) {
+            Some((sizes, _)) => sizes.push(rows_per_call),
+            None => answers.push((vec![rows_per_call], answer)),
+        }
+    }
+    answers
+}
+
+/// How many cases there were.
+///
+/// # Errors
+/// Some fail: a text with all that is wrong.
+pub fn verdict(reports: &[CaseReport]) -> Result<usize, String> {
+    let failed: Vec<_> = reports.iter().filter(|report| !report.passed()).collect();
+    if failed.is_empty() {
+        return Ok(reports.len());
+    }
+    let shown =
+        failed.iter().map(|report| format!("{} ({}:{})\n{}", report.name, report.file.display(), report.line, report.render(false)));
+    Err(format!("{} of {} cases fail (- expected, + found)\n\n{}", failed.len(), reports.len(), shown.collect::<Vec<_>>().join("\n")))
 }
 
 fn against_case(case: &Case, sizes: &[usize], answer: &Answer) -> Option<Failure> {
@@ -72,7 +98,7 @@ impl CaseReport {
             let mut line = |text: String| {
                 let _ = writeln!(out, "{text}");
             };
-            let everywhere = failure.rows_per_call.len() == answer::ROWS_PER_CALL.len();
+            let everywhere = failure.rows_per_call.len() == ROWS_PER_CALL.len();
             match failure.unlike {
                 Some(other) => line(format!("  with {}, unlike with {other} (-):", calls(&failure.rows_per_call))),
                 None if !everywhere => line(format!("  with {}:", calls(&failure.rows_per_call))),

@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::DecodeError;
-use super::json_values::{Scalars, scalars};
+use crate::DecodeError;
 use crate::budget::Budget;
+use crate::json_values::{Scalars, scalars};
 use crate::text::shown;
 
 /// What a list or a map takes besides its items: an offset, and its share of the mask of nulls.

@@ -6,16 +6,22 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Fields, Schema, SchemaRef};
 use serde_json::value::RawValue;
-use wasmill_host::{Encoding, boundary as codec};
+use serde_json::{Map, Value};
+use wasmill_boundary::{Encoding, boundary};
 
-use crate::case::Row;
 use crate::conform::object;
 
-/// The values of a row as JSON text, in the order of the columns: all digits of every number are there.
-pub(crate) type TextRow = Vec<String>;
+/// A row as a case says it: column to value.
+pub type Row = Map<String, Value>;
 
-/// Reads rows with the types of a schema. The message of an error names the row.
-pub(crate) fn to_batch(rows: &[Row], schema: &SchemaRef) -> Result<RecordBatch, String> {
+/// The values of a row as JSON text, in the order of the columns: all digits of every number are there.
+pub type TextRow = Vec<String>;
+
+/// Reads rows with the types of a schema; a column that a row does not have is null.
+///
+/// # Errors
+/// A value does not fit, or a row has a column that the schema does not have. The message names the row.
+pub fn to_batch(rows: &[Row], schema: &SchemaRef) -> Result<RecordBatch, String> {
     decode(rows, schema).map_err(|error| {
         // Each row alone shows which one is to blame; it is then the first line.
         let guilty = rows.iter().enumerate().find_map(|(index, row)| Some((index, decode(std::slice::from_ref(row), schema).err()?)));
@@ -29,12 +35,15 @@ fn decode(rows: &[Row], schema: &SchemaRef) -> Result<RecordBatch, String> {
         serde_json::to_writer(&mut lines, &object(row, schema.fields())?).map_err(|error| error.to_string())?;
         lines.push(b'\n');
     }
-    codec::decode_table(Encoding::JsonLines, lines, schema, rows.len()).map_err(|error| error.to_string())
+    boundary::decode_table(Encoding::JsonLines, lines, schema, rows.len()).map_err(|error| error.to_string())
 }
 
 /// Writes rows.
-pub(crate) fn to_text(batch: &RecordBatch) -> Result<Vec<TextRow>, String> {
-    let lines = codec::encode_table(Encoding::JsonLines, batch)?;
+///
+/// # Errors
+/// A column can't be written as JSON.
+pub fn to_text(batch: &RecordBatch) -> Result<Vec<TextRow>, String> {
+    let lines = boundary::encode_table(Encoding::JsonLines, batch)?;
     let schema = batch.schema();
     let row = |line: &[u8]| {
         let mut values: HashMap<String, Box<RawValue>> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
@@ -45,14 +54,14 @@ pub(crate) fn to_text(batch: &RecordBatch) -> Result<Vec<TextRow>, String> {
 }
 
 /// The same columns, all of which may hold nulls.
-pub(crate) fn nullable(schema: &Schema) -> SchemaRef {
+pub fn nullable(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Fields>()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn schema(columns: &[(&str, &str)]) -> SchemaRef {
         let field = |(name, text): &(&str, &str)| arrow_schema::Field::new(*name, text.parse().unwrap(), true);

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 /// The bytes that one answer may take once the host has read and completed it.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     limit: u64,
     left: Cell<u64>,
     spent: Cell<bool>,
@@ -12,7 +12,8 @@ pub(crate) struct Budget {
 
 /// The answer takes more than its budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OverBudget {
+pub struct OverBudget {
+    /// The budget.
     pub limit: u64,
 }
 

@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::DecodeError;
+use crate::DecodeError;
 use crate::budget::Budget;
 use crate::text::shown;
 

@@ -7,9 +7,9 @@ use arrow_ipc as ipc;
 use arrow_ipc::MessageHeader;
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 
-use super::{DecodeError, ipc_message};
 use crate::text::shown;
 use crate::types::MAX_TYPE_DEPTH;
+use crate::{DecodeError, ipc_message};
 
 pub(super) fn read(bytes: &[u8]) -> Result<Schema, DecodeError> {
     let (message, _) = ipc_message::open(bytes)?;

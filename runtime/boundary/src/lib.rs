@@ -1,5 +1,11 @@
-//! Schemas and tables as bytes, in the encoding that a plugin chose. What is decoded here comes from a plugin and is not trusted.
+//! What crosses between the host and a plugin: schemas and tables as bytes, in the encoding that the plugin chose, and the column types that can.
+//!
+//! The host decodes with an [`Encoding`] under a [`Budget`](budget::Budget): what comes from a plugin is not trusted. Tools and tests of plugins, and
+//! fuzzers, which may call every decoder with any bytes, use the functions of [`boundary`].
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod budget;
 mod ipc_encode;
 mod ipc_message;
 mod ipc_schema;
@@ -8,6 +14,8 @@ mod json_read;
 mod json_schema;
 mod json_values;
 mod json_write;
+pub mod text;
+pub mod types;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
@@ -20,7 +28,8 @@ use crate::budget::{Budget, OverBudget};
 pub struct DecodeError(String);
 
 impl DecodeError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    /// An error with a message.
+    pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 }
@@ -42,14 +51,15 @@ pub enum Encoding {
 
 impl Encoding {
     /// Whether every column of the schema can be written in this encoding; the message says which can't.
-    pub(crate) fn check(self, schema: &Schema) -> Result<(), String> {
+    pub fn check(self, schema: &Schema) -> Result<(), String> {
         match self {
             Self::ArrowIpc => Ok(()),
             Self::JsonLines => json_schema::check(schema),
         }
     }
 
-    pub(crate) fn encode_schema(self, schema: &Schema) -> Vec<u8> {
+    /// Writes a schema.
+    pub fn encode_schema(self, schema: &Schema) -> Vec<u8> {
         match self {
             Self::ArrowIpc => ipc_encode::schema(schema),
             Self::JsonLines => json_schema::write(schema),
@@ -57,7 +67,7 @@ impl Encoding {
     }
 
     /// The schema that a plugin wrote: of boundary types only, without dictionaries, with unique names.
-    pub(crate) fn decode_schema(self, bytes: &[u8]) -> Result<Schema, DecodeError> {
+    pub fn decode_schema(self, bytes: &[u8]) -> Result<Schema, DecodeError> {
         let schema = match self {
             Self::ArrowIpc => guarded(|| ipc_schema::read(bytes)),
             Self::JsonLines => guarded(|| json_schema::read(bytes)),
@@ -68,7 +78,7 @@ impl Encoding {
     }
 
     /// Writes a table over what `bytes` held.
-    pub(crate) fn encode_table(self, table: &RecordBatch, bytes: &mut Vec<u8>) -> Result<(), String> {
+    pub fn encode_table(self, table: &RecordBatch, bytes: &mut Vec<u8>) -> Result<(), String> {
         match self {
             Self::ArrowIpc => ipc_encode::table(table, bytes),
             Self::JsonLines => json_write::table(table).map(|written| *bytes = written),
@@ -77,7 +87,7 @@ impl Encoding {
 
     /// The table that a plugin wrote. It has exactly `rows` rows of `schema` (whose types are boundary types), fully validated.
     /// What it takes beyond the bytes themselves is charged to `budget`.
-    pub(crate) fn decode_table(self, bytes: Vec<u8>, schema: &SchemaRef, rows: usize, budget: &Budget) -> Result<RecordBatch, DecodeError> {
+    pub fn decode_table(self, bytes: Vec<u8>, schema: &SchemaRef, rows: usize, budget: &Budget) -> Result<RecordBatch, DecodeError> {
         match self {
             Self::ArrowIpc => guarded(|| ipc_table::read(bytes, schema, rows)),
             Self::JsonLines => guarded(|| json_read::table(&bytes, schema, rows, budget)),
@@ -85,8 +95,11 @@ impl Encoding {
     }
 }
 
+/// The bytes that one answer may take by default: 128 MiB.
+pub const DEFAULT_ANSWER_BYTES: u64 = 128 << 20;
+
 /// The most columns that one schema may have.
-pub(crate) const MAX_COLUMNS: usize = 4096;
+pub const MAX_COLUMNS: usize = 4096;
 
 fn check_columns(schema: &Schema) -> Result<(), DecodeError> {
     if schema.fields().len() > MAX_COLUMNS {
@@ -118,8 +131,7 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, Deco
 /// The contract's encodings by themselves: what crosses the boundary, as bytes and back, without a plugin. For tools and tests
 /// of plugins, and for fuzzers, which may call every decoder with any bytes.
 pub mod boundary {
-    use super::{DecodeError, Encoding};
-    use crate::Limits;
+    use super::{DEFAULT_ANSWER_BYTES, DecodeError, Encoding};
     use crate::budget::Budget;
     use arrow_array::RecordBatch;
     use arrow_schema::{Schema, SchemaRef};
@@ -137,7 +149,7 @@ pub mod boundary {
     /// # Errors
     /// What is wrong with the bytes, and where; also where they hold another schema or number of rows, or take too much memory.
     pub fn decode_table(encoding: Encoding, bytes: Vec<u8>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DecodeError> {
-        encoding.decode_table(bytes, schema, rows, &Budget::new(Limits::default().output_bytes))
+        encoding.decode_table(bytes, schema, rows, &Budget::new(DEFAULT_ANSWER_BYTES))
     }
 
     /// Encodes a schema.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, FieldRef, Fields, TimeUnit};
 
 /// How deeply types may nest. Deeper schemas are refused: every walk over a type is recursive.
-pub(crate) const MAX_TYPE_DEPTH: usize = 32;
+pub const MAX_TYPE_DEPTH: usize = 32;
 
-/// The type as which a column of the given type crosses, or `None` if it can't: the table in the crate's documentation.
-pub(crate) fn boundary_type(data_type: &DataType) -> Option<DataType> {
+/// The type as which a column of the given type crosses, or `None` if it can't: the table in the documentation of `wasmill-host`.
+pub fn boundary_type(data_type: &DataType) -> Option<DataType> {
     boundary_type_within(data_type, MAX_TYPE_DEPTH)
 }
 
@@ -61,7 +61,7 @@ fn boundary_field(field: &FieldRef, depth: usize) -> Option<FieldRef> {
 }
 
 /// Whether a type is one of those that cross as they are.
-pub(crate) fn is_boundary_type(data_type: &DataType) -> bool {
+pub fn is_boundary_type(data_type: &DataType) -> bool {
     boundary_type(data_type).is_some_and(|boundary| boundary == *data_type) && is_well_formed(data_type)
 }
 
@@ -87,7 +87,7 @@ fn is_well_formed(data_type: &DataType) -> bool {
 }
 
 /// Whether values of the boundary type `from` become `to` without loss: the widenings that a plugin's needs are served with.
-pub(crate) fn widens(from: &DataType, to: &DataType) -> bool {
+pub fn widens(from: &DataType, to: &DataType) -> bool {
     use DataType::{Float32, Float64, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
     if same_layout(from, to) {
         return true;
@@ -121,7 +121,7 @@ fn is_utc(zone: &str) -> bool {
 
 /// Whether two types have the same layout: field names of list items and map entries don't matter, nor does a nullability that
 /// only becomes wider.
-pub(crate) fn same_layout(from: &DataType, to: &DataType) -> bool {
+pub fn same_layout(from: &DataType, to: &DataType) -> bool {
     let field = |from: &FieldRef, to: &FieldRef| (to.is_nullable() || !from.is_nullable()) && same_layout(from.data_type(), to.data_type());
     match (from, to) {
         (DataType::List(from), DataType::List(to)) => field(from, to),

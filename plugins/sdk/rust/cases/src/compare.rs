@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
-use wasmill_host::RowReject;
 
-use crate::answer::{Answer, PortRows, Rows};
-use crate::case::{Expected, ExpectedOutput, ExpectedRefusal, ExpectedReject, Row};
+use crate::answer::{Answer, FAULT_CODE, PortRows, Reject, Rows};
+use crate::case::{Expected, ExpectedOutput, ExpectedRefusal, ExpectedReject};
 use crate::difference::{Difference, Line};
-use crate::rows::{self, TextRow};
+use crate::rows::{self, Row, TextRow};
 
 /// All that differs.
 pub(crate) fn compare(expected: &Expected, answer: &Answer) -> Vec<Difference> {
@@ -175,17 +174,17 @@ fn whole_row(names: &[&str], row: &TextRow) -> String {
     format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
 }
 
-fn as_expected(reject: &RowReject) -> ExpectedReject {
+fn as_expected(reject: &Reject) -> ExpectedReject {
     // The words of a fault may differ from run to run.
-    let message = (reject.code != crate::answer::FAULT_CODE).then(|| reject.message.clone());
-    ExpectedReject { row: reject.row as usize, code: reject.code.clone(), column: reject.column.clone(), message, message_contains: None }
+    let message = (reject.code != FAULT_CODE).then(|| reject.message.clone());
+    ExpectedReject { row: reject.row, code: reject.code.clone(), column: reject.column.clone(), message, message_contains: None }
 }
 
-fn compare_rejects(expected: &[ExpectedReject], found: &[RowReject]) -> Vec<Difference> {
-    let rows: BTreeSet<usize> = expected.iter().map(|reject| reject.row).chain(found.iter().map(|reject| reject.row as usize)).collect();
+fn compare_rejects(expected: &[ExpectedReject], found: &[Reject]) -> Vec<Difference> {
+    let rows: BTreeSet<usize> = expected.iter().map(|reject| reject.row).chain(found.iter().map(|reject| reject.row)).collect();
     let difference = |row: usize| {
         let expected = expected.iter().find(|reject| reject.row == row);
-        let found = found.iter().find(|reject| reject.row as usize == row);
+        let found = found.iter().find(|reject| reject.row == row);
         let lines = match (expected, found) {
             (Some(expected), Some(found)) => changed_reject(expected, found),
             (Some(expected), None) => vec![Line::Expected(expected_reject(expected))],
@@ -202,12 +201,12 @@ fn expected_reject(reject: &ExpectedReject) -> String {
     parts([("code", reject.code.as_str())].into_iter().chain(column))
 }
 
-fn shown_reject(reject: &RowReject) -> String {
+fn shown_reject(reject: &Reject) -> String {
     let column = reject.column.as_deref().map(|column| ("column", column));
     parts([("code", reject.code.as_str())].into_iter().chain(column).chain([("message", reject.message.as_str())]))
 }
 
-fn changed_reject(expected: &ExpectedReject, found: &RowReject) -> Vec<Line> {
+fn changed_reject(expected: &ExpectedReject, found: &Reject) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut pair = |name: &str, expected: &str, found: &str| {
         lines.extend([
@@ -239,11 +238,11 @@ mod tests {
 
     use super::*;
 
-    fn answer(rows: &[&str], rejects: &[(u32, &str, &str)]) -> Answer {
+    fn answer(rows: &[&str], rejects: &[(usize, &str, &str)]) -> Answer {
         let schema = Arc::new(Schema::new(vec![Field::new("ind", DataType::Int64, true)]));
         let rows: Vec<TextRow> = rows.iter().map(|value| vec![(*value).to_owned()]).collect();
         let reject =
-            |&(row, code, message): &(u32, &str, &str)| RowReject { row, code: code.to_owned(), column: None, message: message.to_owned() };
+            |&(row, code, message): &(usize, &str, &str)| Reject { row, code: code.to_owned(), column: None, message: message.to_owned() };
         let origins = (0..rows.len()).collect();
         let ports = vec![PortRows { name: "out".to_owned(), schema, rows, origins }];
         Answer::Rows(Rows { ports, rejects: rejects.iter().map(reject).collect() })

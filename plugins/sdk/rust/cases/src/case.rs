@@ -1,14 +1,14 @@
 //! One case: rows in; rows and rejects, or a refusal, out.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow_schema::DataType;
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use serde_json::{Map, Value};
 
 use crate::node::{Entry, Mistake, Node};
-
-/// A row as a case says it: column to value.
-pub(crate) type Row = Map<String, Value>;
+use crate::rows::{self, Row};
 
 /// A case, as its file says it.
 #[derive(Debug, Clone)]
@@ -19,7 +19,8 @@ pub struct Case {
     pub file: PathBuf,
     /// The line where it begins, from 1.
     pub line: usize,
-    pub(crate) config: Value,
+    /// The configuration that the plugin gets.
+    pub config: Value,
     /// Columns of the input with types that the plugin's needs don't say.
     pub(crate) schema: Vec<(String, DataType)>,
     pub(crate) input: Vec<Row>,
@@ -79,6 +80,27 @@ impl Case {
             expected: Expected::read(&parts, input.len())?,
             input,
         })
+    }
+
+    /// The columns of the input: those that the plugin needs, with the types that the case says otherwise, and others of the case.
+    pub fn input_schema(&self, needs: &Schema) -> SchemaRef {
+        let mut fields: Vec<FieldRef> = needs.fields().iter().cloned().collect();
+        for (name, data_type) in &self.schema {
+            let field = Arc::new(Field::new(name, data_type.clone(), true));
+            match fields.iter_mut().find(|field| field.name() == name) {
+                Some(known) => *known = field,
+                None => fields.push(field),
+            }
+        }
+        Arc::new(Schema::new(fields))
+    }
+
+    /// The input, with these columns.
+    ///
+    /// # Errors
+    /// A row does not fit them.
+    pub fn input(&self, schema: &SchemaRef) -> Result<RecordBatch, String> {
+        rows::to_batch(&self.input, schema)
     }
 
     /// `cases/nulls.yaml:12`.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use arrow_ipc::{Message, MetadataVersion, root_as_message};
 
-use super::DecodeError;
+use crate::DecodeError;
 
 const CONTINUATION: [u8; 4] = [0xff; 4];
 const PREFIX_BYTES: usize = 8;

@@ -1,18 +1,18 @@
 //! Text from outside, made fit to be shown: without control characters and not too long.
 
 /// The most bytes of a line in the log or of a plugin's text in a message.
-pub(crate) const MAX_LINE_BYTES: usize = 4096;
+pub const MAX_LINE_BYTES: usize = 4096;
 
 /// The most bytes of a name or value that is quoted in a message.
 const MAX_SHOWN_BYTES: usize = 256;
 
 /// A name or a value of a plugin as it may stand in a message.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     printable(text, MAX_SHOWN_BYTES)
 }
 
 /// Escapes control characters (so that no terminal obeys them) and cuts what is longer than `max_bytes` once escaped.
-pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
+pub fn printable(text: &str, max_bytes: usize) -> String {
     let mut line = String::with_capacity(text.len().min(max_bytes));
     for character in text.chars() {
         let before = line.len();

@@ -7,8 +7,8 @@ use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_ipc::{FieldNode, MessageHeader};
 use arrow_schema::{DataType, Field, SchemaRef};
 
-use super::{DecodeError, ipc_message, ipc_schema};
 use crate::text::shown;
+use crate::{DecodeError, ipc_message, ipc_schema};
 
 pub(super) fn read(bytes: Vec<u8>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DecodeError> {
     let all = Buffer::from_vec(bytes);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use arrow_schema::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::DecodeError;
+use crate::DecodeError;
 use crate::text::shown;
 use crate::types::MAX_TYPE_DEPTH;
 
