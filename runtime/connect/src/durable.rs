@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use wasmill_engine::disk::Unsynced;
@@ -21,14 +22,8 @@ pub fn owner_name(pipeline: &str, sink: &str) -> String {
 
 /// `text` with everything but ASCII letters, digits, `-` and `_` written as `%XX`.
 pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(byte as char),
-            other => escaped.push_str(&format!("%{other:02X}")),
-        }
-    }
-    escaped
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+    utf8_percent_encode(text, ESCAPED).to_string()
 }
 
 /// The longest name, in bytes, that a file or a folder may have below a place, which need not exist.

@@ -4,8 +4,11 @@
 //! (none, 3, 6 or 9) and `Z` where its type has a zone. Years before 0 and after 9999 have a sign and at least four digits.
 
 use arrow_schema::TimeUnit;
+use chrono::{Datelike, NaiveDate};
 
-/// Days in 400 years.
+/// The calendar repeats itself after so many years. Arrow has days that are further away than the calendar library counts.
+const YEARS_OF_ERA: i64 = 400;
+/// Days in them.
 const DAYS_OF_ERA: i64 = 146_097;
 
 /// How many units of `unit` a second has.
@@ -30,7 +33,7 @@ pub fn unit_digits(unit: TimeUnit) -> i32 {
 
 /// Appends a date, given in days since 1970-01-01.
 pub fn put_date(days: i64, text: &mut Vec<u8>) {
-    let (year, month, day) = civil_from_days(days);
+    let Civil { year, month, day } = Civil::of_days(days);
     match year {
         0..=9999 => put_padded(year.unsigned_abs(), 4, text),
         _ => {
@@ -39,9 +42,9 @@ pub fn put_date(days: i64, text: &mut Vec<u8>) {
         }
     }
     text.push(b'-');
-    put_padded(month.unsigned_abs(), 2, text);
+    put_padded(u64::from(month), 2, text);
     text.push(b'-');
-    put_padded(day.unsigned_abs(), 2, text);
+    put_padded(u64::from(day), 2, text);
 }
 
 /// Appends a timestamp, given in `unit`s since 1970-01-01T00:00:00 UTC; `zoned` adds the `Z`.
@@ -80,29 +83,33 @@ fn put_padded(value: u64, width: usize, text: &mut Vec<u8>) {
     text.extend_from_slice(&digits[at.min(digits.len() - width)..]);
 }
 
-/// Year, month and day of a day since 1970-01-01. The algorithm counts years from March, so that the leap day comes last.
-pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(DAYS_OF_ERA);
-    let day_of_era = shifted.rem_euclid(DAYS_OF_ERA);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
+/// A date of the proleptic Gregorian calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Civil {
+    /// Any year; that before year 1 is 0.
+    pub year: i64,
+    /// From 1.
+    pub month: u32,
+    /// From 1.
+    pub day: u32,
 }
 
-/// The day since 1970-01-01 of a date that exists.
-pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * DAYS_OF_ERA + day_of_era - 719_468
+impl Civil {
+    /// The date of a day since 1970-01-01.
+    pub fn of_days(days: i64) -> Self {
+        let (era, day) = (days.div_euclid(DAYS_OF_ERA), days.rem_euclid(DAYS_OF_ERA));
+        // One era's days are well within what the library counts.
+        let date = NaiveDate::from_epoch_days(day as i32).unwrap_or_default();
+        Self { year: era * YEARS_OF_ERA + i64::from(date.year()), month: date.month(), day: date.day() }
+    }
+
+    /// The day since 1970-01-01; `None`: there is no such date.
+    #[inline]
+    pub fn days(self) -> Option<i64> {
+        let (era, year) = (self.year.div_euclid(YEARS_OF_ERA), self.year.rem_euclid(YEARS_OF_ERA));
+        let date = NaiveDate::from_ymd_opt(year as i32, self.month, self.day)?;
+        Some(era * DAYS_OF_ERA + i64::from(date.to_epoch_days()))
+    }
 }
 
 /// Why a text is no date or timestamp of a type.
@@ -157,13 +164,10 @@ impl Parts<'_> {
             _ => self.digits(4)?,
         };
         self.expect(b'-')?;
-        let month = self.digits(2)?;
+        let month = self.digits(2)? as u32;
         self.expect(b'-')?;
-        let day = self.digits(2)?;
-        if !(1..=12).contains(&month) || day < 1 || day > days_of_month(year, month) {
-            return Err(NotATime::Malformed);
-        }
-        Ok(days_from_civil(year, month, day))
+        let day = self.digits(2)? as u32;
+        Civil { year, month, day }.days().ok_or(NotATime::Malformed)
     }
 
     /// A sign and four digits or more.
@@ -242,15 +246,6 @@ impl Parts<'_> {
     }
 }
 
-fn days_of_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
 /// Days since 1970-01-01 of a date: `2022-07-07`.
 pub fn parse_date(text: &str) -> Result<i32, NotATime> {
     let mut parts = Parts(text.as_bytes());
@@ -315,13 +310,24 @@ mod tests {
 
     #[test]
     fn days_and_dates_agree_over_thousands_of_years() {
-        let mut previous = civil_from_days(-1_000_001);
+        let mut previous = Civil::of_days(-1_000_001);
         for days in -1_000_000..1_000_000 {
-            let (year, month, day) = civil_from_days(days);
-            assert_eq!(days_from_civil(year, month, day), days);
-            assert!((year, month, day) > previous && (1..=12).contains(&month) && (1..=31).contains(&day));
-            previous = (year, month, day);
+            let date = Civil::of_days(days);
+            assert_eq!(date.days(), Some(days));
+            assert!(date > previous && (1..=12).contains(&date.month) && (1..=31).contains(&date.day));
+            previous = date;
         }
+    }
+
+    #[test]
+    fn days_that_no_calendar_library_counts_have_dates() {
+        // 14,700 and some eras away, where the calendar is the same again.
+        let far = Civil { year: 5_881_580, month: 7, day: 11 };
+        assert_eq!((Civil::of_days(i64::from(i32::MAX)), far.days()), (far, Some(i64::from(i32::MAX))));
+        let far = Civil { year: -5_877_641, month: 6, day: 23 };
+        assert_eq!((Civil::of_days(i64::from(i32::MIN)), far.days()), (far, Some(i64::from(i32::MIN))));
+        assert_eq!(Civil { year: -100, month: 2, day: 29 }.days(), None);
+        assert_eq!(Civil { year: -400, month: 2, day: 29 }.days(), Some(-865_566));
     }
 
     #[test]

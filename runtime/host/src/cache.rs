@@ -12,7 +12,6 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 
@@ -91,7 +90,7 @@ impl Cache {
         }
         // Closing the folder gives the lock back, also when this process is killed.
         let lock = File::open(&self.folder)?;
-        flock(&lock, FlockOperation::LockExclusive)?;
+        lock.lock()?;
         let path = self.path(key);
         self.make_room(&path, needed)?;
         let mut file = tempfile::Builder::new().prefix(WRITING[0]).tempfile_in(&self.folder)?;

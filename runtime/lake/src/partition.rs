@@ -15,6 +15,7 @@ use arrow_select::take::take_record_batch;
 use delta_kernel::expressions::{DecimalData, Scalar};
 use delta_kernel::partition::serialization::serialize_partition_value;
 use delta_kernel::schema::{DataType as DeltaType, DecimalType, PrimitiveType};
+use percent_encoding::percent_encode_byte;
 use serde_json::Value;
 use wasmill_engine::{Error, Result, RowReject};
 
@@ -251,7 +252,7 @@ fn escape_path(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_ascii_control() || "\"#%'*/:=?\\{[]^<>|".contains(c) || c == '\u{7f}' {
-            escaped.push_str(&format!("%{:02X}", c as u32));
+            escaped.push_str(percent_encode_byte(c as u8));
         } else {
             escaped.push(c);
         }

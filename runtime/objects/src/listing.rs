@@ -1,5 +1,6 @@
 //! What a bucket holds: objects, and uploads that it waits for. And the removal of many objects at once, which takes such lists.
 
+use std::borrow::Cow;
 use std::sync::Once;
 
 use aws_sdk_s3::config::http::HttpRequest;
@@ -10,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::{StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
+use percent_encoding::percent_decode_str;
 use wasmill_engine::Result;
 
 use super::bucket::AT_ONCE;
@@ -188,19 +190,8 @@ fn decoded(mut object: types::Object) -> Option<types::Object> {
 
 /// A key as a form has it: `+` for a blank, `%XX` for other bytes. None if that is not UTF-8.
 fn decode(encoded: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let escaped = behind.get(..2).filter(|_| *first == b'%').and_then(|two| hex::decode(two).ok());
-        if let Some(byte) = escaped {
-            bytes.extend(byte);
-            rest = &behind[2..];
-        } else {
-            bytes.push(if *first == b'+' { b' ' } else { *first });
-            rest = behind;
-        }
-    }
-    String::from_utf8(bytes).ok()
+    let blanks = encoded.replace('+', " ");
+    percent_decode_str(&blanks).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// The digest that S3 asked for before there were others, and that some stores still ask for.

@@ -1,9 +1,11 @@
 //! Columns that stand in the names of folders: `category=a/year=2024/…`, as Hive and Spark write them.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{Field, FieldRef};
+use percent_encoding::percent_decode_str;
 use wasmill_engine::Result;
 
 use super::damage::damaged;
@@ -31,23 +33,7 @@ pub fn columns_of(path: &Path) -> Vec<(String, Option<String>)> {
 
 /// `%3D` and the like become the characters that they stand for; what is no such escape, or would not be UTF-8, stays as it is.
 fn unescape(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let digits = text.get(at + 1..at + 3).filter(|digits| bytes[at] == b'%' && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                plain.push(byte);
-                at += 3;
-            }
-            None => {
-                plain.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(plain).unwrap_or_else(|_| text.to_owned())
+    percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 
 /// The value of a wanted column that stands in the names of a path's folders, as an array of one; `None`: it does not stand there.

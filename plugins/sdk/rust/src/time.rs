@@ -1,4 +1,6 @@
-//! Times as texts: ISO 8601 in the forms that producers send, as microseconds since 1970, without a calendar library.
+//! Times as texts: ISO 8601 in the forms that producers send, as microseconds since 1970.
+
+use chrono::NaiveDate;
 
 /// The Arrow type of a time in UTC with microseconds, which every table format knows.
 pub fn timestamp_type() -> arrow_schema::DataType {
@@ -41,25 +43,7 @@ fn parse_date(date: &[u8]) -> Option<i64> {
         return None;
     }
     let (year, month, day) = (number(&date[..4])?, number(&date[5..7])?, number(&date[8..])?);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let longest = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + i64::from(leap),
-        _ => return None,
-    };
-    (1..=longest).contains(&day).then(|| days_since_1970(year, month, day))
-}
-
-/// Days by the proleptic Gregorian calendar, with years that begin in March so that the leap day comes last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    // From 0000-03-01, the first day of era 0, to 1970-01-01.
-    era * 146_097 + day_of_era - 719_468
+    NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32).map(|date| i64::from(date.to_epoch_days()))
 }
 
 /// A fraction of a second in microseconds, and what follows it.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
@@ -272,18 +273,23 @@ pub(crate) fn add_action(file: &DataFile, data_change: bool) -> Value {
     }})
 }
 
+const ESCAPED_IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'/')
+    .remove(b'=')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b'!')
+    .remove(b'@')
+    .remove(b'&')
+    .remove(b'$');
+
 /// A path as the log has it: a relative URI, in which what a folder's name escaped is escaped once more.
 fn escape_uri(path: &str) -> String {
-    let mut escaped = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b'=' | b'+' | b',' | b'!' | b'@' | b'&' | b'$' => {
-                escaped.push(byte as char);
-            }
-            other => escaped.push_str(&format!("%{other:02X}")),
-        }
-    }
-    escaped
+    utf8_percent_encode(path, ESCAPED_IN_PATHS).to_string()
 }
 
 fn join(lines: &[Value]) -> String {

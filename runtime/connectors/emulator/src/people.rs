@@ -4,6 +4,7 @@ use super::names::{COUNTRIES, FIRST_NAMES, LAST_NAMES};
 use super::random::Random;
 use super::rows::{Transport, field, number, text};
 use super::text::decimal;
+use wasmill_formats::time::Civil;
 
 /// Posts are made between these times, in seconds since 1970: 2017-10-20 to 2022-10-18.
 const POSTED: std::ops::Range<u64> = 1_508_457_600..1_666_051_200;
@@ -49,24 +50,17 @@ pub(super) fn write_user(out: &mut Vec<u8>, row: u64, mut random: Random, transp
 /// Writes seconds since 1970 as `2022-07-07 00:18:41`, or with a `T` in the middle.
 fn timestamp(out: &mut Vec<u8>, seconds: u64, with_t: bool) {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    decimal(out, year);
-    for (before, value) in
-        [(b'-', month), (b'-', day), (if with_t { b'T' } else { b' ' }, second / 3_600), (b':', second / 60 % 60), (b':', second % 60)]
-    {
+    let date = Civil::of_days(days as i64);
+    decimal(out, date.year.unsigned_abs());
+    for (before, value) in [
+        (b'-', date.month.into()),
+        (b'-', date.day.into()),
+        (if with_t { b'T' } else { b' ' }, second / 3_600),
+        (b':', second / 60 % 60),
+        (b':', second % 60),
+    ] {
         out.extend_from_slice(&[before, b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]);
     }
-}
-
-/// Year, month and day of a number of days since 1970, by counting in years that begin in March.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day_of_year - (153 * march_month + 2) / 5 + 1)
 }
 
 /// Writes degrees with six significant digits: `-88.8298`, `9.88473`, `-179.689`.

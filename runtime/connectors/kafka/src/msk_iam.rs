@@ -9,6 +9,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, 
 use aws_sigv4::sign::v4;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rdkafka::client::OAuthToken;
 use wasmill_engine::{Error, Result};
 
@@ -74,16 +75,8 @@ fn signed(credentials: Credentials, region: &str, time: SystemTime) -> Result<St
 
 /// Percent-encodes all but what RFC 3986 calls unreserved, as the signature was computed.
 fn encoded(text: &str) -> String {
-    use std::fmt::Write;
-    let mut all = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            all.push(byte.into());
-        } else {
-            let _ = write!(all, "%{byte:02X}");
-        }
-    }
-    all
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 #[cfg(test)]

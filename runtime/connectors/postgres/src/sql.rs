@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+/// A name in quotes: it is taken as it is, whatever is in it.
+pub(super) use postgres_protocol::escape::escape_identifier as quoted;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
@@ -65,11 +67,6 @@ pub(super) fn name_problem(name: &str) -> Option<String> {
         _ if name.contains('\0') => Some("a name holds U+0000".to_owned()),
         _ => None,
     }
-}
-
-/// A name in quotes: it is taken as it is, whatever is in it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Names in quotes, with commas between them.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use url::Url;
 use wasmill_engine::{Error, Result};
@@ -121,25 +122,7 @@ fn relative(root: &Url, path: &str) -> Result<Option<String>> {
         return Ok(None);
     }
     let Some(escaped) = address.path().strip_prefix(root.path()) else { return Ok(None) };
-    unescape(escaped).map(Some).ok_or_else(bad)
-}
-
-/// A text with every `%XX` as the byte that it stands for.
-fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, more @ ..] = rest {
-        rest = more;
-        let digits = more.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match (first, digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &more[2..];
-            }
-            _ => bytes.push(*first),
-        }
-    }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(escaped).decode_utf8().map(|path| Some(path.into_owned())).map_err(|_| bad())
 }
 
 /// Whether a part of a path begins with `_` or `.`, unless it is the folder of a partition.

@@ -1,12 +1,10 @@
 //! Commits files into a folder: the token by compare-and-set, then the names.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -236,14 +234,15 @@ impl Committer {
         let file = File::options().create(true).truncate(false).write(true).open(&self.lock).map_err(failed)?;
         let begun = Instant::now();
         loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < LOCK_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
-                Err(Errno::WOULDBLOCK) => {
+                Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+                Err(TryLockError::WouldBlock) => {
                     return Err(Error::environment(format!("another process holds {} for too long", self.lock.display()))
                         .hint("is a process of this pipeline paused in the middle of its commit? Let it go on, or end it"));
                 }
-                Err(error) => return Err(failed(error.into())),
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use postgres_protocol::escape::escape_literal;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use wasmill_engine::Error;
@@ -117,7 +118,7 @@ impl Query {
         let texts: Vec<String> = places.iter().map(|place| format!("{place}::text")).collect();
         let literal = |(name, text): (&String, &String)| {
             let type_name = find(name).map_or("text", |column| column.type_name.as_str());
-            format!("{}::{type_name}", literal(text))
+            format!("{}::{type_name}", escape_literal(text))
         };
         let condition = match after.is_empty() {
             true => String::new(),
@@ -129,11 +130,6 @@ impl Query {
         let (texts, order) = (texts.join(", "), places.join(", "));
         Ok(format!("SELECT {row}, json_build_array({texts})::text FROM {} AS q{condition} ORDER BY {order}", self.from))
     }
-}
-
-/// A text as SQL writes it, whatever is in it.
-fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// The Arrow type of a type of the server, and how its values are asked for.
@@ -185,6 +181,6 @@ mod tests {
 
     #[test]
     fn a_key_can_not_break_out_of_its_literal() {
-        assert_eq!(literal(r"a'; DROP TABLE x; --\"), r"E'a''; DROP TABLE x; --\\'");
+        assert_eq!(escape_literal(r"a'; DROP TABLE x; --\"), r" E'a''; DROP TABLE x; --\\'");
     }
 }
