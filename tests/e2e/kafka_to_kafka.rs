@@ -108,7 +108,7 @@ epoch: {{ every: 200ms, rows: 2000 }}
 fn a_stream_into_kafka_that_is_killed_again_and_again_loses_and_doubles_nothing() {
     let seed = number_from_environment("WASMILL_CRASH_SEED", u64::from(std::process::id()));
     println!("WASMILL_CRASH_SEED={seed}");
-    let (mut random, mut killed) = (Random(seed), BTreeMap::<String, u32>::new());
+    let (mut random, mut killed) = (Random::with_seed(seed), BTreeMap::<String, u32>::new());
     let mill = Mill::new(&address());
     let flow = mill.flow();
     for kill in 0..number_from_environment("WASMILL_CRASH_KILLS", 2 * POINTS.len() as u64) {

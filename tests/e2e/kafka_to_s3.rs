@@ -109,7 +109,7 @@ dead_letters:
 fn raw_records_land_once_however_often_the_process_is_killed_and_replay_to_the_same_table() {
     let seed = number_from_environment("WASMILL_CRASH_SEED", u64::from(std::process::id()));
     println!("WASMILL_CRASH_SEED={seed}");
-    let (mut random, mut killed) = (Random(seed), BTreeMap::<String, u32>::new());
+    let (mut random, mut killed) = (Random::with_seed(seed), BTreeMap::<String, u32>::new());
     let mill = Mill::new();
     let flow = flow(address(), mill.topic.clone());
     for kill in 0..number_from_environment("WASMILL_CRASH_KILLS", 2 * POINTS.len() as u64) {

@@ -90,7 +90,7 @@ fn flow(name: &str, seed: u64) -> (Flow, Arc<AtomicU64>) {
     let changes = Arc::<AtomicU64>::default();
     let count = Arc::clone(&changes);
     let stream = std::mem::ManuallyDrop::new(KinesisStream::of(name));
-    let (mut random, mut changed) = (Random(seed), Instant::now());
+    let (mut random, mut changed) = (Random::with_seed(seed), Instant::now());
     let send = move |posts: Range<u64>| {
         put(&stream, posts);
         if changed.elapsed() > Duration::from_secs(4) {
@@ -111,7 +111,7 @@ fn flow(name: &str, seed: u64) -> (Flow, Arc<AtomicU64>) {
 fn a_stream_that_is_killed_again_and_again_while_shards_split_and_merge_loses_and_doubles_nothing() {
     let seed = number_from_environment("WASMILL_CRASH_SEED", u64::from(std::process::id()));
     println!("WASMILL_CRASH_SEED={seed}");
-    let (mut random, mut killed) = (Random(seed), BTreeMap::<String, u32>::new());
+    let (mut random, mut killed) = (Random::with_seed(seed), BTreeMap::<String, u32>::new());
     let stream = KinesisStream::new(2);
     let workshop = workshop(&stream.name);
     let (flow, changes) = flow(&stream.name, seed);

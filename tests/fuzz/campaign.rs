@@ -49,7 +49,7 @@ pub fn run<T: Target>() {
     let nanos = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
     let seed = number_from_environment("WASMILL_FUZZ_SEED", if endless { nanos() } else { 1 });
     println!("{}: WASMILL_FUZZ_SEED={seed}", T::NAME);
-    let mut random = Random(seed);
+    let mut random = Random::with_seed(seed);
     let at = watched(T::NAME);
     let (mut pool, mut outcomes) = (Vec::new(), BTreeSet::new());
     for path in ["corpus", "cases"].iter().flat_map(|kind| files_of(&folder(kind, T::NAME))) {
@@ -91,7 +91,7 @@ pub fn run<T: Target>() {
 }
 
 fn made<T: Target>(random: &mut Random, at: &At) -> Vec<u8> {
-    let seed = random.0;
+    let seed = random.0.get_seed();
     *at.lock().unwrap() = Some((Instant::now(), Vec::new()));
     let made = catch_unwind(AssertUnwindSafe(|| T::generate(random)));
     *at.lock().unwrap() = None;

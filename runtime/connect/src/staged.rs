@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 use wasmill_engine::{EpochId, Token, WriterContext};
 
@@ -89,14 +89,14 @@ struct PipelineSink {
 impl Claims {
     /// Remembers a claim.
     pub fn set(&self, claim: &Token) {
-        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut claims = self.0.lock();
         let Token { pipeline, sink, incarnation, epoch, .. } = claim.clone();
         claims.insert(PipelineSink { pipeline, sink }, EpochId { incarnation, epoch });
     }
 
     /// The claim under which a writer writes; none if this process has made none.
     pub fn of(&self, context: &WriterContext) -> Option<u64> {
-        let claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let claims = self.0.lock();
         let claim = claims.get(&PipelineSink { pipeline: context.pipeline.clone(), sink: context.sink.clone() })?;
         (claim.incarnation == context.incarnation).then_some(claim.epoch)
     }

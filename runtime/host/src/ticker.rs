@@ -1,9 +1,10 @@
 //! The clock behind deadlines: a thread that ticks the engine's epoch while calls are under way, and sleeps otherwise.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use wasmtime::Engine;
 
 /// The length of a tick. Deadlines are counted in ticks, so a call is never cut short by a machine that stalls.
@@ -30,7 +31,7 @@ struct State {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -41,7 +42,7 @@ impl Ticker {
 
     /// Keeps the clock ticking until the guard is dropped. The first call starts the thread.
     pub fn run(&self) -> std::io::Result<Running<'_>> {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut thread = self.thread.lock();
         if thread.is_none() {
             let (shared, engine) = (Arc::clone(&self.shared), self.engine.clone());
             *thread = Some(std::thread::Builder::new().name("wasmill-ticker".to_owned()).spawn(move || tick(&shared, &engine))?);
@@ -66,7 +67,7 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         self.shared.state().stopped = true;
         self.shared.changed.notify_one();
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(thread) = self.thread.lock().take() {
             // A thread that panicked has nothing to say that a drop could pass on.
             let _ = thread.join();
         }
@@ -77,7 +78,7 @@ fn tick(shared: &Shared, engine: &Engine) {
     loop {
         let mut state = shared.state();
         while state.calls == 0 && !state.stopped {
-            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            shared.changed.wait(&mut state);
         }
         if state.stopped {
             return;

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use aws_sdk_s3::Client;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use wasmill_engine::Result;
 
@@ -15,11 +16,12 @@ use super::client::connect;
 use super::failure::{Failure, Kind};
 use super::health::Health;
 use super::object::When;
+use super::request::pauses_between_looks;
 use super::{Object, Patience, Put, S3Config, failed};
 use wasmill_connect::threads;
 
 /// How often a conditional put whose outcome is unclear is looked at and tried again.
-const UNCLEAR_ATTEMPTS: u32 = 4;
+const UNCLEAR_ATTEMPTS: usize = 4;
 /// The longest name of a file on most systems, in bytes.
 const LONGEST_FILE_NAME: usize = 255;
 /// How many requests of one call run at once.
@@ -57,7 +59,7 @@ impl Bucket {
         let secrets =
             [&config.secret_access_key, &config.session_token].map(|secret| secret.as_ref().map(|secret| secret.reveal().to_owned()));
         let key = format!("{name} {config:?} {secrets:?} {patience:?}");
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = OPEN.lock();
         let open = open.get_or_insert_default();
         if let Some(bucket) = open.get(&key) {
             return Ok(Arc::clone(bucket));
@@ -122,9 +124,8 @@ impl Bucket {
 
     pub(crate) async fn put_new(&self, key: &str, bytes: &Bytes) -> Result<Put, Failure> {
         let begun = Instant::now();
-        let mut attempt = 0;
+        let mut pauses = pauses_between_looks(UNCLEAR_ATTEMPTS - 1);
         loop {
-            attempt += 1;
             let failure = match self.put(key, bytes, When::Absent).await {
                 Ok(()) => return Ok(Put::Done),
                 Err(failure) if failure.is_refusal() => return Err(failure),
@@ -133,8 +134,10 @@ impl Bucket {
             match self.find(key).await? {
                 Some((_, found)) if found == *bytes => return Ok(Put::Done),
                 Some(_) => return Ok(Put::Taken),
-                None if attempt >= UNCLEAR_ATTEMPTS || begun.elapsed() > Patience::RUN.time() => return Err(failure),
-                None => tokio::time::sleep(Duration::from_millis(50 << attempt)).await,
+                None => match pauses.next() {
+                    Some(pause) if begun.elapsed() <= Patience::RUN.time() => tokio::time::sleep(pause).await,
+                    _ => return Err(failure),
+                },
             }
         }
     }

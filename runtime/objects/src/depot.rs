@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
+use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 use wasmill_engine::depot::{Verified, damaged, gone, is_left_over, is_of_another};
 use wasmill_engine::disk::Digested;
@@ -55,7 +56,7 @@ impl S3Depot {
     }
 
     fn unsealed(&self) -> MutexGuard<'_, HashMap<String, Unsealed>> {
-        self.unsealed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unsealed.lock()
     }
 
     /// The names of the objects below a folder, in increasing order.
@@ -69,7 +70,7 @@ impl S3Depot {
     }
 
     fn notes(&self, folder: &str) -> Arc<UploadNotes> {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes.lock();
         let own = notes.entry(folder.to_owned()).or_insert_with(|| UploadNotes::new(&self.bucket, &self.folder, "depot", folder));
         Arc::clone(own)
     }

@@ -1,8 +1,9 @@
 //! How a store is: requests that fail are tried again without a word, and what goes on is told here, once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// A store that fails now and then is told of once in this time.
 const QUIET: Duration = Duration::from_secs(60);
@@ -54,7 +55,7 @@ impl Health {
     /// A request was answered.
     pub(super) fn went_well(&self) {
         let now = Instant::now();
-        let since = self.state.lock().unwrap_or_else(PoisonError::into_inner).down_since;
+        let since = self.state.lock().down_since;
         if let Tell::Up(failures) = self.note(true, now) {
             let seconds = since.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
             tracing::warn!("the store at {} answers again, after {seconds:.1} s and {failures} failed requests", self.address);
@@ -62,7 +63,7 @@ impl Health {
     }
 
     fn note(&self, well: bool, now: Instant) -> Tell {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if well {
             let Some(since) = state.down_since.take() else { return Tell::Nothing };
             let failures = self.failures.load(Ordering::Relaxed) - state.failures_before;

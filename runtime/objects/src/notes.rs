@@ -12,11 +12,12 @@
 //! whatever has begun is in the store's list. A younger note stays, even if nothing is found for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use wasmill_engine::{Error, Result};
@@ -110,7 +111,7 @@ impl UploadNotes {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Notes a key whose upload is about to begin. When this has returned, the note is durable. Returns the time that it holds, with which the request for

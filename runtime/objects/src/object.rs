@@ -1,13 +1,13 @@
 //! One object: what is known of it, its bytes or some of them, put, perhaps on a condition.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types;
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 
 use super::failure::{Failure, Kind};
 use super::{Bucket, Object};
@@ -74,7 +74,7 @@ impl Bucket {
     pub async fn get(&self, key: &str, range: Option<Range<u64>>, etag: Option<&str>) -> Result<(Object, Bytes), Failure> {
         let come = Mutex::new(Come::default());
         self.ask(|| self.get_on(key, range.clone(), etag, &come)).await?;
-        let Come { object, bytes } = come.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Come { object, bytes } = come.into_inner();
         let object = object.ok_or_else(|| Failure::of_nonsense("the store gave nothing"))?;
         let wanted = range.map_or(object.size, |range| range.end.min(object.size).saturating_sub(range.start));
         if bytes.len() as u64 != wanted {
@@ -85,7 +85,7 @@ impl Bucket {
 
     /// Goes on where an answer was cut off before, or begins.
     async fn get_on(&self, key: &str, range: Option<Range<u64>>, etag: Option<&str>, come: &Mutex<Come>) -> Result<(), Failure> {
-        let lock = || come.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || come.lock();
         let (have, known) = {
             let come = lock();
             (come.bytes.len() as u64, come.object.as_ref().and_then(|object| object.etag.clone()))

@@ -29,6 +29,11 @@ impl Patience {
     }
 }
 
+/// The pauses between looks at what an attempt may have done, so many of them.
+pub(super) fn pauses_between_looks(times: usize) -> ExponentialBackoff {
+    ExponentialBuilder::new().with_min_delay(PAUSES.0).with_max_times(times).build()
+}
+
 impl Bucket {
     /// Sends a request, and sends it again while what is wrong may pass. The last failure leaves open what the attempts did.
     pub async fn ask<T, E, F>(&self, send: impl Fn() -> F) -> Result<T, Failure>

@@ -3,9 +3,10 @@
 //! There is no lock: the process that started last has claimed the newest epoch, and every other one finds its next epoch taken.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde_json::json;
 use uuid::Uuid;
 use wasmill_engine::{Checkpoint, Depot, Error, Put as CheckpointPut, Result, StateStore};
@@ -106,8 +107,8 @@ impl S3State {
         self.bucket.remove(epochs.flat_map(|epoch| [self.note_key(epoch), self.checkpoint_key(epoch)]))
     }
 
-    fn last_put(&self) -> std::sync::MutexGuard<'_, Option<LastPut>> {
-        self.put.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_put(&self) -> parking_lot::MutexGuard<'_, Option<LastPut>> {
+        self.put.lock()
     }
 
     /// Whether a note is of the checkpoint that is there. Notes of Wasmill 0.1 are empty: such a one is if it was written after it.

@@ -20,6 +20,7 @@ use wasmill_engine::{Error, Result};
 use super::bucket::AT_ONCE;
 use super::failure::{Failure, Kind};
 use super::notes::UploadNotes;
+use super::request::pauses_between_looks;
 use super::{Bucket, Completion, Upload, UploadEpoch, failed};
 
 /// The size of a part; the last one may be smaller. S3 takes at most 10,000 of them, 78 GiB, and none but the last below 5 MiB.
@@ -29,7 +30,7 @@ const PARTS_AHEAD: usize = 2;
 /// How many parts a process sends at once.
 const SENDS_AT_ONCE: usize = 16;
 /// How often an upload that is neither there nor completed is looked for again: another process may be completing it right now.
-const LOOKS: u32 = 6;
+const LOOKS: usize = 6;
 /// How often a key is noted whose upload the store refuses to begin because the note is too old.
 const NOTES_OF_A_KEY: u32 = 3;
 
@@ -267,9 +268,8 @@ impl Bucket {
 
     pub(crate) async fn complete(&self, Completion { key, size, upload }: Completion<'_>) -> Result<()> {
         let failed = |failure: Failure| failed(format_args!("complete {}", self.shown(key)), &failure);
-        let mut look = 0;
+        let mut pauses = pauses_between_looks(LOOKS - 1);
         loop {
-            look += 1;
             let Err(failure) = self.end_upload(key, upload).await else { return Ok(()) };
             match self.head(key).await.map_err(failed)? {
                 Some(found) if found.size == size => return Ok(()),
@@ -277,9 +277,11 @@ impl Bucket {
                     return Err(Error::environment(format!("{} has {} bytes instead of {size}", self.shown(key), found.size))
                         .hint("somebody else wrote an object of that name; nothing was removed"));
                 }
-                None if look < LOOKS => tokio::time::sleep(Duration::from_millis(50 << look)).await,
-                None if failure.kind == Kind::NoUpload => return Err(gone(&self.shown(key))),
-                None => return Err(failed(failure)),
+                None => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None if failure.kind == Kind::NoUpload => return Err(gone(&self.shown(key))),
+                    None => return Err(failed(failure)),
+                },
             }
         }
     }

@@ -1,9 +1,14 @@
 //! Chance that a seed repeats.
 
-/// Small, seeded and the same everywhere (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
-pub struct Random(pub u64);
+/// Numbers that a seed repeats.
+pub struct Random(pub fastrand::Rng);
 
 impl Random {
+    /// The numbers of a seed.
+    pub fn with_seed(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed))
+    }
+
     /// The chance of `WASMILL_CRASH_SEED`, different for each name; without the variable, of this process. The seed is printed, so that a test that
     /// fails says how it is repeated.
     pub fn of(name: &str) -> Self {
@@ -11,15 +16,12 @@ impl Random {
         println!("{name}: WASMILL_CRASH_SEED={seed}");
         // FNV-1a: the standard library's hash may change with its version.
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-        Self(hash ^ seed)
+        Self::with_seed(hash ^ seed)
     }
 
     /// A number below another one.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (value ^ (value >> 31)) % bound
+        self.0.u64(..bound)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the lanes and the coordinator of a run share: its epochs, its splits, and the figures of the progress line.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::epochs::{Directive, Epochs};
 use super::splits::{SourceSplit, Splits};
@@ -74,8 +75,8 @@ impl Board {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A lane that panicked left plain numbers behind; its panic is reported by itself.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        // A lane that panics leaves plain numbers behind; its panic is reported by itself.
+        self.state.lock()
     }
 
     /// What the lane that is in `epoch` should do now. Also closes the open epoch when its policy says so.
@@ -119,15 +120,15 @@ impl Board {
     pub fn wait_to_begin(&self, epoch: u64) {
         let mut state = self.lock();
         while !state.epochs.is_aborted() && !state.epochs.may_begin(epoch) {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(&mut state);
         }
     }
 
     /// Waits a little for something new.
     pub fn wait_for_work(&self, lane: usize, epoch: u64) {
-        let state = self.lock();
+        let mut state = self.lock();
         if !state.splits.wait_for(lane) && state.epochs.open() == epoch && !state.epochs.is_aborted() {
-            let _ = self.changed.wait_timeout(state, IDLE_WAIT);
+            self.changed.wait_for(&mut state, IDLE_WAIT);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The two-phase commit of an epoch: prepare every sink, note it in the checkpoint, commit every sink.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -111,7 +111,7 @@ impl Commits {
     fn compact(&self, next: &mut Checkpoint) -> Result<()> {
         for (shape, source) in self.shape.sources.iter().zip(&*self.sources) {
             if let Some(progress) = next.sources.get_mut(&*shape.name) {
-                let source = source.lock().unwrap_or_else(PoisonError::into_inner);
+                let source = source.lock();
                 source.compact(progress).map_err(|error| error.at(shape.place()))?;
             }
         }
@@ -147,7 +147,7 @@ impl Commits {
 
 /// Whether splits of some source leave the checkpoint.
 fn any_retires(sources: &Sources) -> bool {
-    sources.iter().any(|source| source.lock().unwrap_or_else(PoisonError::into_inner).record_form().is_some())
+    sources.iter().any(|source| source.lock().record_form().is_some())
 }
 
 pub(crate) fn fenced(pipeline: &str, epoch: u64) -> Error {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -172,7 +172,7 @@ impl<'p> Coordinator<'p> {
         let mut complete = true;
         for (index, source) in self.sources.iter().enumerate() {
             let here = |error: Error| error.at(self.shape.sources[index].place());
-            let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut source = source.lock();
             let discovery = source.discover(&self.restored[index]).map_err(here)?;
             complete &= discovery.complete;
             found.extend(discovery.splits.into_iter().enumerate().map(|(turn, split)| (turn, SourceSplit { source: index, split })));
@@ -230,7 +230,7 @@ impl<'p> Coordinator<'p> {
     fn tell_sources(&self) {
         for (source, shape) in self.sources.iter().zip(&self.shape.sources) {
             if let Some(progress) = self.checkpoint.sources.get(&*shape.name) {
-                source.lock().unwrap_or_else(PoisonError::into_inner).committed(progress);
+                source.lock().committed(progress);
             }
         }
     }
@@ -241,10 +241,10 @@ impl<'p> Coordinator<'p> {
         }
         self.told = Instant::now();
         let Snapshot { read, epoch, committed_epoch, splits_waiting, splits_open } = board.snapshot();
-        let known = |source: &std::sync::Mutex<Box<dyn crate::Source>>| source.lock().unwrap_or_else(PoisonError::into_inner).known_bytes();
+        let known = |source: &parking_lot::Mutex<Box<dyn crate::Source>>| source.lock().known_bytes();
         let bytes_known = self.sources.iter().map(known).sum();
-        let behind = |source: &std::sync::Mutex<Box<dyn crate::Source>>| {
-            let source = source.lock().unwrap_or_else(PoisonError::into_inner);
+        let behind = |source: &parking_lot::Mutex<Box<dyn crate::Source>>| {
+            let source = source.lock();
             (source.rows_behind(), source.behind())
         };
         let behind: Vec<_> = self.sources.iter().map(behind).collect();
@@ -275,7 +275,7 @@ impl<'p> Coordinator<'p> {
             node(kind, &sink.name, counts)
         }));
         let notes = self.shape.sources.iter().zip(self.sources.iter()).flat_map(|(shape, source)| {
-            let notes = source.lock().unwrap_or_else(PoisonError::into_inner).notes();
+            let notes = source.lock().notes();
             notes.into_iter().map(|note| (Arc::clone(&shape.name), note))
         });
         let notes = notes.collect();

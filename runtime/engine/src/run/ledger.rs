@@ -7,7 +7,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io::{Read, Write};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
@@ -83,7 +83,7 @@ pub(crate) fn restore(shape: &Shape, sources: &Sources, store: &dyn StateStore, 
             continue;
         }
         let here = |error: Error| error.at(shape_of.place());
-        let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut source = source.lock();
         let Some(form) = source.record_form() else {
             return Err(here(
                 Error::environment("the state is of a source of another kind")
@@ -167,7 +167,7 @@ impl Ledger {
             let Some(progress) = next.sources.get_mut(&*shape.name) else { continue };
             let here = |error: Error| error.at(shape.place());
             let (form, candidates) = {
-                let source = source.lock().unwrap_or_else(PoisonError::into_inner);
+                let source = source.lock();
                 let Some(form) = source.record_form() else { continue };
                 let is_due = self.first || progress.len() > MOST_ENTRIES;
                 let stays = |id: &SplitId| moved.contains(&(index, SplitId::clone(id)));

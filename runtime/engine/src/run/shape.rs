@@ -1,7 +1,9 @@
 //! The part of a plan that all lanes share, and who consumes what.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::counts::NodeCounts;
 use crate::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, Source, SourceNode, SplitOpener, StageNode};
