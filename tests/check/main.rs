@@ -45,11 +45,14 @@ fn every_case_prints_what_stands_beside_it() {
 }
 
 #[test]
-fn the_reference_page_and_the_schema_for_editors_are_fresh() {
+fn the_reference_pages_and_the_schema_for_editors_are_fresh() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for (arguments, file) in
-        [(&["schema", "--markdown"][..], "docs/pipeline-reference.md"), (&["schema"][..], "pipelines/pipeline.schema.json")]
-    {
+    let pages = [
+        (&["schema", "--markdown"][..], "docs/pipeline-reference.md"),
+        (&["schema"], "pipelines/pipeline.schema.json"),
+        (&["completions", "--markdown"], "docs/cli-reference.md"),
+    ];
+    for (arguments, file) in pages {
         let output = Command::new(WASMILL).args(arguments).output().unwrap();
         assert!(output.status.success());
         let printed = String::from_utf8(output.stdout).unwrap();

@@ -12,7 +12,7 @@ pub const DIFFERENT: u8 = 1;
 pub const CONFIGURATION: u8 = 2;
 /// A plugin works and says no.
 pub const PLUGIN_REFUSAL: u8 = 3;
-/// A plugin crashed, broke a limit or answered nonsense.
+/// A plugin crashed, broke a limit or returned nonsense.
 pub const PLUGIN_FAULT: u8 = 4;
 /// A file, disk, server or permission.
 pub const ENVIRONMENT: u8 = 5;
@@ -39,7 +39,7 @@ pub const HELP: &str = "Exit status:\n  \
     1   a case of `wasmill plugin test` fails, or `wasmill diff` found a difference\n  \
     2   the pipeline file or the command line is wrong\n  \
     3   a plugin refused its configuration or its input\n  \
-    4   a plugin crashed, broke a limit or answered nonsense\n  \
+    4   a plugin crashed, broke a limit or returned nonsense\n  \
     5   a file, disk, server or permission\n  \
     6   a source or stage rejected more of its rows than max_reject_share allows\n  \
     70  a bug in Wasmill";

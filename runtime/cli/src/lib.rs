@@ -9,7 +9,7 @@
 //! * [`plan`]: from a checked pipeline to the engine's plan.
 //! * [`run`]: what a run shows, and how it is stopped.
 //! * [`terminal`]: texts from outside, made fit to be shown.
-//! * [`commands`]: one file a command.
+//! * [`commands`]: one file per command.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

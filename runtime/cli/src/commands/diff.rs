@@ -33,7 +33,7 @@ pub struct Diff {
     /// The second table
     #[arg(value_name = "RIGHT", value_hint = clap::ValueHint::DirPath)]
     right: String,
-    /// The columns that tell rows apart, separated by commas: rows of the same key are compared cell by cell
+    /// The columns that identify rows, separated by commas: rows of the same key are compared cell by cell
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     key: Vec<String>,
     /// A column that is not compared. May be given more than once

@@ -14,9 +14,9 @@ use crate::document::Redactor;
 use crate::exit;
 use crate::plan::{Examined, examine};
 
-/// Looks at every place that a pipeline names: do the servers answer, do they let us in, may we read and write, do the clocks agree
+/// Examines every place that a pipeline names: whether servers respond, credentials suffice, reading and writing are permitted, clocks agree
 ///
-/// Changes nothing: no topic is read for a group, no table is made, no object is left behind. One line says what each look found.
+/// Changes nothing: no group's offsets move, no table is created, no object is left behind. Each finding is one line.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     wasmill doctor pipelines/kafka-to-delta.yaml\n  \
@@ -24,7 +24,7 @@ use crate::plan::{Examined, examine};
 pub struct Doctor {
     #[command(flatten)]
     pipeline: PipelineArguments,
-    /// Prints one JSON object a finding
+    /// Prints one JSON object per finding
     #[arg(long)]
     json: bool,
 }

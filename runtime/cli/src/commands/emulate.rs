@@ -10,7 +10,7 @@ use super::checked::fail;
 use crate::document::Redactor;
 use crate::exit;
 
-/// Makes up posts, places and users: the rows of the source `emulator`, as JSON lines
+/// Generates posts, places and users: the rows of the source `emulator`, as JSON lines
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     wasmill emulate --out data --rows 50000\n  \
@@ -23,10 +23,10 @@ pub struct Emulate {
     /// The folder to write to; without it, standard output
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Rows of each table, duplicates included; without it, endless, which only standard output takes
+    /// Rows of each table, duplicates included; without it the output is endless, which needs standard output
     #[arg(long, value_name = "N")]
     rows: Option<u64>,
-    /// Rows of each table a second; without it, at full speed
+    /// Rows of each table per second; without it, at full speed
     #[arg(long, value_name = "ROWS/S")]
     rate: Option<f64>,
     /// Another seed gives other rows

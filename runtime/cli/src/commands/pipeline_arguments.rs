@@ -33,7 +33,7 @@ pub struct PipelineArguments {
 pub enum ModeArgument {
     /// Reads what is there, commits, ends
     Batch,
-    /// Goes on until it is stopped
+    /// Runs until it is stopped
     Stream,
 }
 

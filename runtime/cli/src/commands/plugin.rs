@@ -6,7 +6,7 @@ mod test;
 
 use clap::{Args, Subcommand};
 
-/// Looks at plugins, and tests them
+/// Inspects and tests plugins
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wasmill plugin inspect clean-pin\n  wasmill plugin test plugins/clean-pin")]
 pub struct Plugin {

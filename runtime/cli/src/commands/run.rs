@@ -22,11 +22,11 @@ use crate::spec::Written;
     wasmill run pipelines/pin-to-delta.yaml --set sources.pins.files.path=other/*.jsonl --state /var/lib/wasmill\n  \
     wasmill run pipelines/pin-to-delta.yaml --state s3://bucket/checkpoints\n\n\
     SIGINT (Ctrl-C) and SIGTERM finish the epoch and exit with 0; a second one ends the process at once. Either way \
-    the next run goes on where this one was.")]
+    the next run resumes where this one ended.")]
 pub struct Run {
     #[command(flatten)]
     pipeline: PipelineArguments,
-    /// Prints what happens as JSON objects on standard output, one a line
+    /// Prints events as JSON objects on standard output, one per line
     #[arg(long)]
     json: bool,
     /// Prints nothing but errors and what a console sink writes

@@ -17,7 +17,7 @@ use crate::document::{ProcessWorld, Redactor, SourceFiles};
 use crate::exit;
 use crate::plan::{look_at_state, open_state, state_of};
 
-/// Shows or mends what a pipeline remembers
+/// Shows or repairs the state of a pipeline
 ///
 /// These commands need the pipeline's name, its state, and the sinks that they touch. Sources are not contacted and plugins not opened.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ enum Action {
     /// Shows the newest checkpoint: how far each source was read, what each sink holds
     #[command(after_help = "Example:\n  wasmill state show pipelines/pin-to-delta.yaml")]
     Show(PipelineArguments),
-    /// Accepts the sinks as they are and goes on from the state: for a sink that was replaced or restored
+    /// Accepts the sinks as they are and resumes from the state: for a sink that was replaced or restored
     ///
     /// The sinks' tokens are set to what the state says. Rows that a replaced sink no longer holds are not written again; rows that it holds
     /// beyond the state come twice.
@@ -40,7 +40,7 @@ enum Action {
     Adopt(WithSinks),
     /// Forgets how far the sources were read: the next run starts over
     ///
-    /// The sinks keep their rows, so that what is read again comes twice unless a sink is emptied first.
+    /// The sinks keep their rows, so what is read again is written twice unless a sink is emptied first.
     #[command(after_help = "Example:\n  wasmill state reset pipelines/pin-to-delta.yaml")]
     Reset(WithSinks),
     /// Gives the progress of a source that was renamed in the pipeline its new name
@@ -67,7 +67,7 @@ enum Action {
 struct WithSinks {
     #[command(flatten)]
     pipeline: PipelineArguments,
-    /// Leaves a sink out that can't be reached; `dead_letters` is one, too. The next run needs it adopted. May be given more than once
+    /// Leaves out a sink that can't be reached, or `dead_letters`. It has to be adopted before the next run. May be given more than once
     #[arg(long = "without", value_name = "SINK")]
     without: Vec<String>,
 }

@@ -12,7 +12,7 @@ use wasmill_engine::{Error, Result};
 use super::checked::fail;
 use crate::document::Redactor;
 
-/// Makes, shows and removes streams of Amazon Kinesis
+/// Creates, shows and deletes streams of Amazon Kinesis
 #[derive(Debug, Args)]
 pub struct Streams {
     #[command(subcommand)]
@@ -21,7 +21,7 @@ pub struct Streams {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Makes a stream and waits until it is ready
+    /// Creates a stream and waits until it is ready
     #[command(after_help = "Example:\n  wasmill streams create streaming-1-pin --shards 2 --retention 48h --region eu-central-1")]
     Create {
         /// Its name
@@ -52,12 +52,12 @@ enum Action {
         #[command(flatten)]
         place: Place,
     },
-    /// Removes a stream with all its records and its consumers, and waits until it is gone
+    /// Deletes a stream with all its records and its consumers, and waits until it is gone
     #[command(after_help = "Example:\n  wasmill streams delete streaming-1-pin --yes")]
     Delete {
         /// Its name
         name: String,
-        /// Really
+        /// Confirms it: nothing brings the records back
         #[arg(long)]
         yes: bool,
         #[command(flatten)]

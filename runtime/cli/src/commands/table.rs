@@ -16,7 +16,7 @@ use super::table_arguments::{Output, TableArguments};
 use crate::diagnostics::shorten;
 use crate::document::Redactor;
 
-/// Shows a Delta table's history, rewrites its small files, removes files that nobody needs
+/// Shows a Delta table's history, rewrites its small files, removes files that no version needs
 #[derive(Debug, Args)]
 pub struct Table {
     #[command(subcommand)]
@@ -25,7 +25,7 @@ pub struct Table {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Shows the versions of a table: when, what, files, rows, who
+    /// Shows the versions of a table: time, operation, files, rows, writer
     #[command(after_help = "Example:\n  wasmill table history s3://lake/pin_table --limit 5")]
     History {
         #[command(flatten)]
@@ -36,8 +36,8 @@ enum Action {
     },
     /// Rewrites small files into larger ones, in one version that changes no row
     ///
-    /// Pipelines may go on writing and reading meanwhile: if another writer removes one of the files, they are chosen anew. Files with deleted rows (deletion vectors) stay as they
-    /// are. The old files stay until a vacuum.
+    /// Pipelines may write and read meanwhile: if another writer removes one of the files, the files are chosen again. Files with deleted rows (deletion
+    /// vectors) are left alone. The old files stay until a vacuum.
     #[command(after_help = "Example:\n  wasmill table optimize out/pin_table --target-size 128MiB")]
     Optimize {
         #[command(flatten)]
@@ -45,7 +45,7 @@ enum Action {
         /// About how large files should be; those smaller than three quarters of it are rewritten
         #[arg(long, default_value = "256MiB", value_name = "SIZE", value_parser = target_size)]
         target_size: ByteSize,
-        /// Tells what would be done, and does nothing
+        /// Reports what would be done, and does nothing
         #[arg(long)]
         dry_run: bool,
     },
@@ -60,10 +60,10 @@ enum Action {
         /// How long versions stay readable after a newer one came; less than 1h needs --force
         #[arg(long, default_value = "7d", value_name = "TIME", value_parser = humantime::parse_duration)]
         keep: Duration,
-        /// Allows less than 1h, where nobody writes or reads the table now
+        /// Allows less than 1h. Use it only where no process writes or reads the table
         #[arg(long)]
         force: bool,
-        /// Tells what would be removed, and removes nothing
+        /// Reports what would be removed, and removes nothing
         #[arg(long)]
         dry_run: bool,
     },
@@ -74,7 +74,7 @@ struct Named {
     /// The table: a path or s3://bucket/prefix
     #[arg(value_name = "TABLE", value_hint = clap::ValueHint::DirPath)]
     table: String,
-    /// How to print the answer
+    /// How to print the result
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
     #[command(flatten)]

@@ -17,7 +17,7 @@ pub struct TableArguments {
     /// The profile in AWS's configuration files; else AWS_PROFILE
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// Whether the bucket stands in the path of an address; else only where there is an endpoint
+    /// Puts the bucket into the path of an address; by default only where there is an endpoint
     #[arg(long, value_name = "BOOL")]
     path_style: Option<bool>,
 }

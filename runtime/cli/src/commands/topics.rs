@@ -15,7 +15,7 @@ use super::checked::{check_or_exit, fail};
 use crate::check::Checked;
 use crate::document::Redactor;
 
-/// Lists, describes, makes and removes topics of Apache Kafka
+/// Lists, describes, creates and deletes topics of Apache Kafka
 #[derive(Debug, Args)]
 pub struct TopicsCommand {
     #[command(subcommand)]
@@ -31,7 +31,7 @@ enum Action {
     List {
         #[command(flatten)]
         cluster: ClusterArguments,
-        /// Lists those in which Kafka keeps something of its own, too
+        /// Lists Kafka's internal topics too
         #[arg(long)]
         internal: bool,
     },
@@ -43,7 +43,7 @@ enum Action {
         #[command(flatten)]
         cluster: ClusterArguments,
     },
-    /// Makes a topic
+    /// Creates a topic
     #[command(after_help = "Examples:\n  \
         wasmill topics create pin --brokers b1:9092 --partitions 6 --replicas 3\n  \
         wasmill topics create clean_pins --pipeline pipeline.yaml --node pin_topic --config cleanup.policy=compact")]
@@ -52,24 +52,24 @@ enum Action {
         topic: String,
         #[command(flatten)]
         cluster: ClusterArguments,
-        /// How many partitions; without it, as many as the brokers' default says
+        /// How many partitions; by default the brokers' default
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=100_000))]
         partitions: Option<i32>,
-        /// On how many brokers each partition is; without it, as the brokers' default says
+        /// How many replicas each partition has; by default the brokers' default
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1_000))]
         replicas: Option<i32>,
         /// A value of the topic's configuration. May be given more than once
         #[arg(long = "config", value_name = "NAME=VALUE", value_parser = pair)]
         config: Vec<(String, String)>,
     },
-    /// Removes a topic with all of its records
+    /// Deletes a topic with all of its records
     #[command(after_help = "Example:\n  wasmill topics delete pin --brokers b1:9092 --yes")]
     Delete {
         /// The topic
         topic: String,
         #[command(flatten)]
         cluster: ClusterArguments,
-        /// Really: nothing brings the records back
+        /// Confirms it: nothing brings the records back
         #[arg(long)]
         yes: bool,
     },
@@ -78,13 +78,13 @@ enum Action {
 /// Which brokers, and how to get in.
 #[derive(Debug, Args)]
 struct ClusterArguments {
-    /// Some brokers, host:port, with commas between them; with neither encryption nor passwords
+    /// Some brokers, host:port, separated by commas; without encryption and passwords
     #[arg(long, value_name = "BROKERS", required_unless_present = "pipeline", conflicts_with = "pipeline")]
     brokers: Option<String>,
     /// A pipeline file: brokers and security are those of a source or sink `kafka` in it
     #[arg(long, value_name = "PIPELINE", value_hint = clap::ValueHint::FilePath)]
     pipeline: Option<PathBuf>,
-    /// Which source or sink of the pipeline; without it, the first one of Kafka
+    /// Which source or sink of the pipeline; by default the first one of Kafka
     #[arg(long, value_name = "NAME", requires = "pipeline")]
     node: Option<String>,
 }

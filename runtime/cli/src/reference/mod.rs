@@ -1,7 +1,10 @@
-//! The reference page of pipeline files, written from their JSON Schema.
+//! The reference page of pipeline files, written from their JSON Schema, and that of the command line.
+
+mod commands;
 
 use std::fmt::Write;
 
+pub use commands::markdown as commands_markdown;
 use serde_json::Value as Json;
 
 const HEAD: &str =
@@ -49,7 +52,7 @@ impl Page<'_> {
             let (example, text) = example(description(property));
             let _ = writeln!(self.text, "{} `{name}`{must}\n", "#".repeat(level + 1));
             if let Some(example) = example {
-                let _ = writeln!(self.text, "```yaml\n{example}\n```\n");
+                let _ = writeln!(self.text, "```yaml key\n{example}\n```\n");
             }
             if !text.is_empty() {
                 self.prose(text);

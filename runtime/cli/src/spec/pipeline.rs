@@ -17,7 +17,7 @@ use super::{DeadLettersSpec, Period, SinkSpec, SourceSpec, StageSpec};
 pub struct PipelineSpec {
     /// `name: pin-to-delta`
     ///
-    /// The name of the pipeline. It names its state and what it has committed into each sink: a pipeline that is renamed begins anew.
+    /// The name of the pipeline. It identifies its state and what it has committed into each sink: a pipeline that is renamed starts over.
     /// Lower-case letters, digits, `-` and `_`; at most 64.
     #[schemars(length(min = 1, max = 64))]
     pub name: String,
@@ -56,7 +56,7 @@ pub struct PipelineSpec {
     pub epoch: EpochSpec,
     /// `lanes: 2`
     ///
-    /// How many lanes work in parallel, 1 to 256. Default: one a core.
+    /// How many lanes work in parallel, 1 to 256. Default: one per core.
     #[schemars(range(min = 1, max = 256))]
     pub lanes: Option<u16>,
     /// `batch_rows: 8192`
@@ -71,7 +71,7 @@ pub struct PipelineSpec {
     ///
     /// `s3://bucket/prefix` keeps them in a bucket whose store knows conditional puts, for machines that come and go. Endpoint, region and
     /// credentials come from where AWS's own tools take them: `AWS_ENDPOINT_URL_S3`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, a profile, the
-    /// instance. There is no lock: of two processes with one pipeline the one that started last goes on, and the other stops.
+    /// instance. There is no lock: of two processes with one pipeline the one that started last continues, and the other stops.
     #[schemars(length(min = 1))]
     pub state: Option<String>,
 }
@@ -83,7 +83,7 @@ pub enum Mode {
     /// Reads what is there, commits, ends.
     #[default]
     Batch,
-    /// Goes on until it is stopped.
+    /// Runs until it is stopped.
     Stream,
 }
 
@@ -93,7 +93,7 @@ pub enum Mode {
 pub struct EpochSpec {
     /// `every: 10s`
     ///
-    /// The longest time, 100ms to 1day. While the epoch before it is being committed, an epoch goes on for longer, up to its rows. Default: 10s.
+    /// The longest time, 100ms to 1day. While the epoch before it is being committed, an epoch lasts longer, up to its rows. Default: 10s.
     pub every: Period,
     /// `rows: 500000`
     ///
