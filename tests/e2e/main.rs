@@ -9,6 +9,7 @@ mod connect_layout;
 mod damage;
 mod delta_diff;
 mod delta_tables;
+mod docs;
 mod doctor;
 mod identity;
 mod kafka;
