@@ -51,6 +51,7 @@ fn the_reference_pages_and_the_schema_for_editors_are_fresh() {
         (&["schema", "--markdown"][..], "docs/pipeline-reference.md"),
         (&["schema"], "pipelines/pipeline.schema.json"),
         (&["completions", "--markdown"], "docs/cli-reference.md"),
+        (&["explain", "--markdown"], "docs/error-codes.md"),
     ];
     for (arguments, file) in pages {
         let output = Command::new(WASMILL).args(arguments).output().unwrap();

@@ -132,12 +132,23 @@ impl Run {
         self.shipped();
         let blocks = blocks(Path::new(self.path), &self.text).unwrap_or_else(|why| panic!("{why}"));
         assert!(!blocks.is_empty(), "{}: there is nothing to run", self.path);
-        for block in &blocks {
-            if let Err(why) = self.block(block) {
-                panic!("{}:{}: {why}\n\n{}", self.path, block.line, block.text);
-            }
+        let failed = blocks.iter().find_map(|block| Some((block, self.block(block).err()?)));
+        self.remove_topics();
+        if let Some((block, why)) = failed {
+            panic!("{}:{}: {why}\n\n{}", self.path, block.line, block.text);
         }
         self.workshop
+    }
+
+    /// Topics have the names that the page gives them: the next run on these brokers begins without them.
+    fn remove_topics(&self) {
+        for word in ["topics create ", "commits_topic: "] {
+            let names = self.text.split(word).skip(1).filter_map(|rest| rest.split([' ', '`', '\n']).find(|name| !name.is_empty()));
+            for name in names.filter(|name| name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter))) {
+                // Some are not there any more, or were never created.
+                let _ = self.shell(&format!("wasmill topics delete {name} --brokers {} --yes", self.places.fill("b1:9092")));
+            }
+        }
     }
 
     /// What a clone has: the pipelines, and the emulator's rows where these read them.

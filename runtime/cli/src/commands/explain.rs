@@ -14,11 +14,17 @@ pub struct Explain {
     /// The code, as an error shows it in brackets; without it, all codes are listed
     #[arg(value_name = "CODE")]
     code: Option<String>,
+    /// Prints the reference page of all codes instead, in Markdown
+    #[arg(long, conflicts_with = "code")]
+    markdown: bool,
 }
 
 impl Explain {
     /// Runs it; gives the exit status.
     pub fn run(self) -> u8 {
+        if self.markdown {
+            return super::print(&crate::reference::codes_markdown(codes()));
+        }
         let Some(wanted) = &self.code else {
             let names: Vec<&str> = codes().map(|code| code.name).collect();
             return super::print(&format!("{}\n", names.join("\n")));

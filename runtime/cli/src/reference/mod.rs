@@ -1,9 +1,11 @@
-//! The reference page of pipeline files, written from their JSON Schema, and that of the command line.
+//! The reference pages: of pipeline files, written from their JSON Schema, of the command line, and of error codes.
 
+mod codes;
 mod commands;
 
 use std::fmt::Write;
 
+pub use codes::markdown as codes_markdown;
 pub use commands::markdown as commands_markdown;
 use serde_json::Value as Json;
 
