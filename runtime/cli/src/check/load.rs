@@ -3,13 +3,14 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::secrets::hide_secrets;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::document::{Node, Override, Redactor, SourceFiles, World, interpolate, overlay, parse};
 
 /// The largest pipeline file.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Reads the file, lays the `--set` arguments over it and fills in what it refers to.
+/// Reads the file, lays the `--set` arguments over it and fills in what it refers to. Secrets are hidden from then on.
 pub fn load(
     path: &Path,
     sets: &[String],
@@ -20,6 +21,7 @@ pub fn load(
 ) -> Option<Node> {
     let mut tree = load_as_written(path, sets, files, diagnostics)?;
     interpolate(&mut tree, world, redactor, diagnostics);
+    hide_secrets(&mut tree, files, redactor);
     Some(tree)
 }
 

@@ -1,5 +1,7 @@
 //! Finds everything that is wrong with a pipeline before anything is touched.
 
+mod addresses;
+mod built_in;
 mod checked;
 mod columns;
 mod connections;

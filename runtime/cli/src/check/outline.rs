@@ -10,7 +10,7 @@ use wasmill_connect::registry::SinkConnector;
 use super::Request;
 use super::draft::{complete_connectors, draft_sinks};
 use super::load::load_as_written;
-use super::secrets::Secrets;
+use super::secrets::{Secrets, hide_secrets};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::document::{Node, Redactor, SourceFiles, Value, World, interpolate};
 use crate::plan::DEAD_LETTERS;
@@ -76,6 +76,7 @@ impl Outline {
             entries.retain(|entry| !left_out.contains(&entry.key));
         }
         interpolate(&mut tree, world, redactor, diagnostics);
+        hide_secrets(&mut tree, files, redactor);
         super::connections::resolve(&mut tree, diagnostics);
         let schema = json_schema();
         complete_connectors(&mut tree, &schema);

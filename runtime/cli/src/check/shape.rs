@@ -171,7 +171,7 @@ impl<'a> Shape<'a> {
             _ => None,
         };
         if let Some(problem) = problem {
-            let problem = if scalar.secret { "the interpolated value does not fit here".into() } else { problem };
+            let problem = if scalar.secret { "the secret value does not fit here".into() } else { problem };
             let mut diagnostic = Diagnostic::error("wrong-value", problem).at(node.span);
             if schema.get("format").and_then(Json::as_str) == Some("column-type") {
                 diagnostic = diagnostic.allowed(crate::spec::COLUMN_TYPES);
@@ -223,7 +223,7 @@ impl<'a> Shape<'a> {
         let place = if spot.path.is_empty() { "a pipeline".into() } else { format!("`{}`", spot.path) };
         let message = format!("{place} has to be {wanted}, found {}", node.describe());
         let mut diagnostic = Diagnostic::error("wrong-type", message).at(if node.is_null() { spot.key } else { node.span });
-        if let Some(scalar) = node.scalar().filter(|scalar| !scalar.secret) {
+        if let Some(scalar) = node.scalar().filter(|scalar| !scalar.secret && !scalar.interpolated) {
             let texts = ["yes", "no", "on", "off"];
             if names == ["text"] && !node.is_null() {
                 diagnostic = diagnostic.help(format!("put it in quotes: \"{}\"", shown(&scalar.text)));

@@ -116,7 +116,7 @@ pub static CODES: &[Code] = &[
     Code {
         name: "plain-secret",
         cause: "A password, key or token is written in the file, from where it is copied with it.",
-        cure: "Take it from the environment or a file: `${env:NAME}`, `${file:path}`.",
+        cure: "Take it from the environment or a file: `${env:NAME}`, `${secret:NAME}`, `${file:path}`. Where all servers of the connection are this machine, it is only a warning.",
     },
     Code {
         name: "plugin-config",

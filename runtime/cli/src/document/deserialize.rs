@@ -145,7 +145,7 @@ fn visit_scalar<'a, V: Visitor<'a>>(scalar: &Scalar, visitor: V) -> Result<V::Va
     // serde's own messages quote the value.
     result.map_err(
         |error: ReadError| {
-            if scalar.secret { ReadError { message: "the interpolated value does not fit here".into(), ..error } } else { error }
+            if scalar.secret { ReadError { message: "the secret value does not fit here".into(), ..error } } else { error }
         },
     )
 }

@@ -1,6 +1,7 @@
-//! Fills in `${env:NAME}` and `${file:path}`.
+//! Fills in `${env:NAME}`, `${env:NAME:-default}`, `${secret:NAME}` and `${file:path}`.
 
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use super::{Node, Redactor, Span, Value};
@@ -11,8 +12,8 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// Where interpolated values come from.
 pub trait World {
-    /// An environment variable; `Err` says what is wrong with it.
-    fn env(&self, name: &str) -> Result<String, String>;
+    /// An environment variable, `None` if it is not set; `Err` says what is wrong with it.
+    fn env(&self, name: &str) -> Result<Option<String>, String>;
     /// The names of all environment variables, for suggestions.
     fn env_names(&self) -> Vec<String>;
     /// The text of a file.
@@ -24,10 +25,10 @@ pub trait World {
 pub struct ProcessWorld;
 
 impl World for ProcessWorld {
-    fn env(&self, name: &str) -> Result<String, String> {
+    fn env(&self, name: &str) -> Result<Option<String>, String> {
         match std::env::var(name) {
-            Ok(value) => Ok(value),
-            Err(std::env::VarError::NotPresent) => Err(format!("the environment variable `{name}` is not set")),
+            Ok(value) => Ok(Some(value)),
+            Err(std::env::VarError::NotPresent) => Ok(None),
             Err(std::env::VarError::NotUnicode(_)) => Err(format!("the environment variable `{name}` is not valid UTF-8")),
         }
     }
@@ -52,36 +53,69 @@ impl World for ProcessWorld {
     }
 }
 
-/// Fills in every scalar of a tree. What was filled in is secret from then on; `$${` stands for `${`.
+/// Fills in every scalar of a tree; `$${` stands for `${`. What `${secret:…}` and `${file:…}` stand for must not be shown from then on.
 pub fn interpolate(node: &mut Node, world: &dyn World, redactor: &Redactor, diagnostics: &mut Diagnostics) {
     let span = node.span;
     match &mut node.value {
         Value::Map(entries) => entries.iter_mut().for_each(|entry| interpolate(&mut entry.node, world, redactor, diagnostics)),
         Value::List(items) => items.iter_mut().for_each(|item| interpolate(item, world, redactor, diagnostics)),
-        Value::Scalar(scalar) if scalar.text.contains("${") => {
-            let filled = fill(&scalar.text, span, scalar.plain, world, redactor);
-            match filled {
-                Ok(Filled { text, secret }) => {
-                    scalar.text = text;
-                    scalar.secret |= secret;
-                }
-                Err(found) => {
-                    (scalar.secret, scalar.unknown) = (true, true);
-                    found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
-                }
+        Value::Scalar(scalar) if scalar.text.contains("${") => match fill(&scalar.text, span, scalar.plain, world) {
+            Ok(Filled { text, interpolated, outside, secrets }) => {
+                secrets.iter().for_each(|secret| redactor.add(secret));
+                scalar.text = text;
+                scalar.interpolated |= interpolated;
+                scalar.outside = outside;
+                scalar.secret |= !secrets.is_empty();
             }
-        }
+            Err(found) => {
+                (scalar.interpolated, scalar.unknown) = (true, true);
+                found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
+            }
+        },
         Value::Scalar(_) => {}
     }
 }
 
+#[derive(Default)]
 struct Filled {
     text: String,
-    secret: bool,
+    interpolated: bool,
+    outside: Vec<Range<usize>>,
+    secrets: Vec<String>,
 }
 
-fn fill(text: &str, span: Span, plain: bool, world: &dyn World, redactor: &Redactor) -> Result<Filled, Vec<Diagnostic>> {
-    let mut filled = Filled { text: String::with_capacity(text.len()), secret: false };
+impl Filled {
+    fn add(&mut self, value: Referred) {
+        let start = self.text.len();
+        self.text.push_str(&value.text);
+        self.interpolated = true;
+        if value.origin != Origin::Default {
+            self.outside.push(start..self.text.len());
+        }
+        if value.origin == Origin::Secret && !value.text.is_empty() {
+            self.secrets.push(value.text);
+        }
+    }
+}
+
+/// What a reference stands for.
+struct Referred {
+    text: String,
+    origin: Origin,
+}
+
+#[derive(PartialEq, Eq)]
+enum Origin {
+    /// Written in the reference itself.
+    Default,
+    /// The environment.
+    Environment,
+    /// The environment or a file, by a reference whose value must not be shown.
+    Secret,
+}
+
+fn fill(text: &str, span: Span, plain: bool, world: &dyn World) -> Result<Filled, Vec<Diagnostic>> {
+    let mut filled = Filled::default();
     let mut errors = Vec::new();
     let mut rest = text;
     let quote = usize::from(!plain);
@@ -104,11 +138,7 @@ fn fill(text: &str, span: Span, plain: bool, world: &dyn World, redactor: &Redac
         };
         let here = span.part(chars_before, inner[..end].chars().count() + 3);
         match look_up(&inner[..end], here, world) {
-            Ok(value) => {
-                redactor.add(&value);
-                filled.secret = true;
-                filled.text.push_str(&value);
-            }
+            Ok(value) => filled.add(value),
             Err(diagnostic) => errors.push(diagnostic),
         }
         rest = &inner[end + 1..];
@@ -117,35 +147,65 @@ fn fill(text: &str, span: Span, plain: bool, world: &dyn World, redactor: &Redac
     if errors.is_empty() { Ok(filled) } else { Err(errors) }
 }
 
-fn look_up(reference: &str, span: Span, world: &dyn World) -> Result<String, Diagnostic> {
+fn look_up(reference: &str, span: Span, world: &dyn World) -> Result<Referred, Diagnostic> {
     let failed = |message: String| Diagnostic::error("interpolation", message).at(span);
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['=', '\0', ':', '$', '{']);
     match reference.split_once(':') {
-        Some(("env", name)) if !name.is_empty() && !name.contains(['=', '\0']) => world.env(name).map_err(|message| {
-            let names = world.env_names();
-            let near = nearest(name, names.iter().map(String::as_str));
-            failed(message).suggest(near)
-        }),
+        Some(("env", rest)) => {
+            let (name, default) = rest.split_once(":-").map_or((rest, None), |(name, default)| (name, Some(default)));
+            if !is_name(name) {
+                return Err(not_a_reference(reference, span));
+            }
+            // As in a shell, a variable that is set to nothing has no value.
+            match (world.env(name).map_err(failed)?, default) {
+                (Some(text), _) if !text.is_empty() || default.is_none() => Ok(Referred { text, origin: Origin::Environment }),
+                (_, Some(default)) => Ok(Referred { text: default.to_owned(), origin: Origin::Default }),
+                (_, None) => Err(not_set(name, span, world)),
+            }
+        }
+        Some(("secret", name)) if is_name(name) => match world.env(name).map_err(failed)? {
+            Some(text) => Ok(Referred { text, origin: Origin::Secret }),
+            None => Err(not_set(name, span, world)),
+        },
+        Some(("secret", rest)) if rest.split_once(":-").is_some_and(|(name, _)| is_name(name)) => {
+            Err(failed("a `${secret:…}` has no default: it would be a secret in the file".into())
+                .help("write `${secret:NAME}`, or `${env:NAME:-default}` for what is no secret"))
+        }
         Some(("file", path)) if !path.is_empty() => {
             let text = world.file(path).map_err(failed)?;
             let text = text.strip_suffix('\n').unwrap_or(&text);
-            Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+            Ok(Referred { text: text.strip_suffix('\r').unwrap_or(text).to_owned(), origin: Origin::Secret })
         }
-        _ => Err(failed(format!("`${{{reference}}}` is not a reference"))
-            .allowed("${env:NAME}, ${file:path}")
-            .help("write `$${` for a literal `${`")),
+        _ => Err(not_a_reference(reference, span)),
     }
+}
+
+fn not_a_reference(reference: &str, span: Span) -> Diagnostic {
+    Diagnostic::error("interpolation", format!("`${{{reference}}}` is not a reference"))
+        .at(span)
+        .allowed("${env:NAME}, ${env:NAME:-default}, ${secret:NAME}, ${file:path}")
+        .help("write `$${` for a literal `${`")
+}
+
+fn not_set(name: &str, span: Span, world: &dyn World) -> Diagnostic {
+    let names = world.env_names();
+    let near = nearest(name, names.iter().map(String::as_str));
+    Diagnostic::error("interpolation", format!("the environment variable `{name}` is not set"))
+        .at(span)
+        .suggest(near)
+        .help(format!("set it, or give a default: ${{env:{name}:-…}}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{SourceFiles, parse};
+    use super::super::{Scalar, SourceFiles, parse};
     use super::*;
 
     struct Fixed;
 
     impl World for Fixed {
-        fn env(&self, name: &str) -> Result<String, String> {
-            if name == "NAME" { Ok("value".into()) } else { Err(format!("no {name}")) }
+        fn env(&self, name: &str) -> Result<Option<String>, String> {
+            Ok([("NAME", "value"), ("EMPTY", "")].into_iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
         }
         fn env_names(&self) -> Vec<String> {
             vec!["NAME".into()]
@@ -155,25 +215,62 @@ mod tests {
         }
     }
 
-    fn filled(yaml: &str) -> (String, bool, Vec<String>) {
+    fn filled_with(yaml: &str, redactor: &Redactor) -> (Scalar, Vec<String>) {
         let mut files = SourceFiles::default();
         let file = files.add("f", yaml);
         let mut diagnostics = Diagnostics::default();
         let mut node = parse(&files, file, &mut diagnostics).unwrap();
-        interpolate(&mut node, &Fixed, &Redactor::default(), &mut diagnostics);
+        interpolate(&mut node, &Fixed, redactor, &mut diagnostics);
         let scalar = node.get("a").and_then(Node::scalar).unwrap().clone();
-        (scalar.text, scalar.secret, diagnostics.iter().map(|diagnostic| diagnostic.message.clone()).collect())
+        (scalar, diagnostics.iter().map(|diagnostic| diagnostic.message.clone()).collect())
+    }
+
+    /// The text, what of it came from outside, and whether it is secret.
+    fn filled(yaml: &str) -> (String, Vec<String>, bool) {
+        let (scalar, messages) = filled_with(yaml, &Redactor::default());
+        assert_eq!(messages, [""; 0]);
+        let outside = scalar.outside.iter().map(|range| scalar.text[range.clone()].to_owned()).collect();
+        (scalar.text, outside, scalar.secret)
+    }
+
+    fn messages(yaml: &str) -> Vec<String> {
+        filled_with(yaml, &Redactor::default()).1
     }
 
     #[test]
-    fn fills_in_and_marks_secrets() {
-        assert_eq!(filled("a: x-${env:NAME}/${file:f}!"), ("x-value/line!".into(), true, vec![]));
-        assert_eq!(filled("a: $${env:NAME}"), ("${env:NAME}".into(), false, vec![]));
+    fn fills_in_and_knows_what_came_from_outside_and_what_is_secret() {
+        assert_eq!(filled("a: x-${env:NAME}/${env:NAME}!"), ("x-value/value!".into(), vec!["value".into(), "value".into()], false));
+        assert_eq!(filled("a: x-${secret:NAME}"), ("x-value".into(), vec!["value".into()], true));
+        assert_eq!(filled("a: ${file:f}"), ("line".into(), vec!["line".into()], true));
+        assert_eq!(filled("a: $${env:NAME}"), ("${env:NAME}".into(), vec![], false));
+    }
+
+    #[test]
+    fn a_default_stands_for_what_is_unset_or_empty() {
+        assert_eq!(filled("a: ${env:NAME:-other}").0, "value");
+        for unset in ["OTHER", "EMPTY"] {
+            assert_eq!(filled(&format!("a: ${{env:{unset}:-http://h:1/x-y}}")), ("http://h:1/x-y".into(), vec![], false));
+        }
+        assert_eq!(filled("a: 'x${env:OTHER:-}'").0, "x", "nothing is a default, too");
+        assert_eq!(filled("a: ${env:EMPTY}").0, "", "without one, a variable may be empty");
+        let (scalar, _) = filled_with("a: ${env:OTHER:-12}", &Redactor::default());
+        assert!(scalar.is_text() && scalar.kind() == super::super::Kind::Integer(12), "it is read as what is asked for");
+    }
+
+    #[test]
+    fn only_secrets_are_kept_from_texts() {
+        let redactor = Redactor::default();
+        filled_with("a: ${env:NAME}", &redactor);
+        assert_eq!(redactor.clean("value"), "value");
+        filled_with("a: ${secret:NAME}", &redactor);
+        assert_eq!(redactor.clean("value"), "(redacted)");
     }
 
     #[test]
     fn reports_every_failure_of_a_scalar() {
-        let (_, _, messages) = filled("a: '${env:OTHER} ${what} ${env:'");
-        assert_eq!(messages, ["no OTHER", "`${what}` is not a reference", "`${` without `}`"]);
+        let found = messages("a: '${env:OTHER} ${what} ${env:'");
+        assert_eq!(found, ["the environment variable `OTHER` is not set", "`${what}` is not a reference", "`${` without `}`"]);
+        assert_eq!(messages("a: ${env:A:+b}"), ["`${env:A:+b}` is not a reference"]);
+        assert_eq!(messages("a: ${secret:A:-b}"), ["a `${secret:…}` has no default: it would be a secret in the file"]);
     }
 }

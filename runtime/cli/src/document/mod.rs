@@ -1,6 +1,6 @@
 //! The pipeline file as a tree in which every node knows where it was written.
 //!
-//! Text becomes a tree ([`parse`]), `--set` arguments are laid over it ([`overlay`]), `${env:NAME}` and `${file:path}` are filled in
+//! Text becomes a tree ([`parse`]), `--set` arguments are laid over it ([`overlay`]), references such as `${env:NAME}` are filled in
 //! ([`interpolate`]), and typed values are read from it ([`read`]).
 
 mod deserialize;

@@ -80,7 +80,7 @@ impl Node {
 
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(&self.value, Value::Scalar(scalar) if scalar.kind() == Kind::Null && !scalar.secret)
+        matches!(&self.value, Value::Scalar(scalar) if scalar.kind() == Kind::Null && !scalar.interpolated)
     }
 
     /// Whether there is a scalar in it of which nothing is known: then it is no use to judge values.

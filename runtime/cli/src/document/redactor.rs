@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Values that came from `${…}`, and a way to take them out of a text. Cloning shares them.
+/// The values of secret keys, `${secret:…}` and `${file:…}`, and a way to take them out of a text. Cloning shares them.
 ///
-/// The tree marks interpolated values, so that Wasmill's own messages leave them out; this is for texts that others write
+/// The tree marks secret values, so that Wasmill's own messages leave them out; this is for texts that others write
 /// (a plugin's refusal, a library's error, a plan) and that may repeat what they were given.
 #[derive(Clone, Default)]
 pub struct Redactor {

@@ -1,6 +1,7 @@
 //! A scalar of YAML, and what it means by the core schema of YAML 1.2.
 
 use std::fmt;
+use std::ops::Range;
 
 /// A scalar as it was written.
 #[derive(Clone)]
@@ -9,7 +10,11 @@ pub struct Scalar {
     pub text: String,
     /// Whether it was written without quotes, so that `12` is a number.
     pub plain: bool,
-    /// Whether a part of it was interpolated: it must never be shown.
+    /// Whether a part of it was interpolated: it may then be read as text, whatever it looks like.
+    pub interpolated: bool,
+    /// The parts of the text that came from outside of the file, in bytes. Defaults are in the file.
+    pub outside: Vec<Range<usize>>,
+    /// Whether it must never be shown.
     pub secret: bool,
     /// Whether a part of it could not be interpolated: nothing is known of its value.
     pub unknown: bool,
@@ -33,7 +38,7 @@ pub enum Kind {
 impl Scalar {
     /// A scalar as it stands in a file.
     pub fn new(text: impl Into<String>, plain: bool) -> Self {
-        Self { text: text.into(), plain, secret: false, unknown: false }
+        Self { text: text.into(), plain, interpolated: false, outside: Vec::new(), secret: false, unknown: false }
     }
 
     /// What it means.
@@ -41,15 +46,15 @@ impl Scalar {
         if self.plain { kind_of(&self.text) } else { Kind::Text }
     }
 
-    /// Whether it may be read as text: secrets always may, since `${env:PASSWORD}` is one even when it is `12345`.
+    /// Whether it may be read as text: what was interpolated always may, since `${env:PASSWORD}` is one even when it is `12345`.
     pub fn is_text(&self) -> bool {
-        self.secret || self.kind() == Kind::Text
+        self.interpolated || self.kind() == Kind::Text
     }
 
     /// How to name it in a message: its value, unless that is secret.
     pub fn describe(&self) -> String {
         if self.secret {
-            return "an interpolated value".into();
+            return "a secret value".into();
         }
         let text = crate::diagnostics::shorten(&self.text, 60);
         match self.kind() {

@@ -9,7 +9,7 @@ use super::{DEAD_LETTERS, default_lanes, state_of};
 use crate::check::{Checked, CheckedStage, SourceColumns};
 use crate::spec::Written;
 
-/// The running shape of a checked pipeline, for people. Values that came from `${env:…}` or `${file:…}` are redacted by the caller.
+/// The running shape of a checked pipeline, for people. Secrets are redacted by the caller.
 pub fn show(checked: &Checked) -> String {
     let mut text = String::new();
     let lanes = checked.lanes.unwrap_or_else(default_lanes);

@@ -9,8 +9,18 @@ use super::{DeadLettersSpec, Period, SinkSpec, SourceSpec, StageSpec};
 
 /// A pipeline: records flow from sources through stages into sinks.
 ///
-/// Paths are relative to the working directory. Any value may hold `${env:NAME}` and `${file:path}`; what they stand for never shows in
-/// plans, logs or errors. `--set sources.pins.files.path=…` overrides any value on the command line.
+/// Paths are relative to the working directory. `--set sources.pins.files.path=…` overrides any value on the command line. Any value may
+/// hold references:
+///
+/// - `${env:NAME}`: an environment variable. `${env:NAME:-default}`: the default, where the variable is not set or empty.
+/// - `${secret:NAME}`: an environment variable that is never shown.
+/// - `${file:path}`: the text of a file, without the line end behind it; never shown.
+///
+/// Plans, logs and errors never show what `${secret:…}` and `${file:…}` stand for, nor the values of keys that are called like secrets
+/// (`password`, `secret_access_key`, `session_token`, …), nor the password of an address. All other values are shown.
+///
+/// A secret that is written in the file, or as a default, is a warning where all servers of its connection are this machine (`localhost`,
+/// 127.0.0.1, `::1`, a socket), and refused elsewhere.
 #[derive(Debug, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Wasmill pipeline")]
