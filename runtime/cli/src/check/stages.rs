@@ -114,11 +114,10 @@ pub fn describe(stage: &Declared<'_, StageSpec>, problem: &PluginProblem, plugin
     let refers = |message: &str| format!("the plugin of `{}` {message}", stage.name);
     match problem {
         PluginProblem::NotFound(missing) => {
-            let looked: Vec<String> = missing.looked.iter().map(|path| path.display().to_string()).collect();
             let near = nearest(&missing.name, missing.available.iter().map(String::as_str));
             let diagnostic = Diagnostic::error("plugin-not-found", problem.to_string()).at(plugin.span).suggest(near);
             let diagnostic = if missing.available.is_empty() { diagnostic } else { diagnostic.allowed(missing.available.join(", ")) };
-            diagnostic.help(format!("looked for\n{}", looked.join("\n")))
+            missing.help().into_iter().fold(diagnostic, Diagnostic::help)
         }
         PluginProblem::Digest { found, .. } => {
             let diagnostic = Diagnostic::error("plugin-digest", problem.to_string()).at(plugin.span);

@@ -16,10 +16,29 @@ pub struct PluginFolders {
 pub struct NotFound {
     /// The name or path.
     pub name: String,
-    /// Every place that was tried.
-    pub looked: Vec<PathBuf>,
+    /// The folders that were searched, in this order; none for a path, which is taken as it is written.
+    pub searched: Vec<PathBuf>,
     /// The names that the folders do have.
     pub available: Vec<String>,
+}
+
+impl NotFound {
+    /// Where it was searched, and how to name other places.
+    pub fn help(&self) -> [String; 2] {
+        if self.searched.is_empty() {
+            let place = std::path::absolute(&self.name).unwrap_or_else(|_| PathBuf::from(&self.name));
+            return [
+                format!("there is no file {}", place.display()),
+                "a name without `.wasm` is searched in the folders of `--plugins` and `WASMILL_PLUGINS`".to_owned(),
+            ];
+        }
+        let folder = |path: &PathBuf| format!("\n{}{}", path.display(), if path.is_dir() { "" } else { " (no such folder)" });
+        let folders: String = self.searched.iter().map(folder).collect();
+        [
+            format!("these folders were searched:{folders}"),
+            "name other folders with `--plugins DIR` or the environment variable `WASMILL_PLUGINS`, or a file by its path".to_owned(),
+        ]
+    }
 }
 
 impl PluginFolders {
@@ -49,8 +68,9 @@ impl PluginFolders {
         if let Some(found) = looked.iter().find(|path| path.is_file()) {
             return Ok(found.clone());
         }
-        let available = if reference.is_path() { siblings(Path::new(name)) } else { self.names() };
-        Err(NotFound { name: name.clone(), looked, available })
+        let (searched, available) =
+            if reference.is_path() { (Vec::new(), siblings(Path::new(name))) } else { (self.folders.clone(), self.names()) };
+        Err(NotFound { name: name.clone(), searched, available })
     }
 
     fn names(&self) -> Vec<String> {
@@ -87,6 +107,6 @@ mod tests {
         assert_eq!(folders.find(&"clean-pin".parse().unwrap()).unwrap(), second.join("clean_pin.wasm"));
         let missing = folders.find(&"clean-pim".parse().unwrap()).unwrap_err();
         assert_eq!(missing.available, ["clean-pin", "other"]);
-        assert_eq!(missing.looked.len(), 4);
+        assert_eq!(missing.searched.len(), 2);
     }
 }

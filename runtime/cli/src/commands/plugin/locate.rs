@@ -98,7 +98,7 @@ fn in_words(problem: &PluginProblem, is_source: bool) -> String {
     let PluginProblem::NotFound(missing) = problem else { return problem.to_string() };
     let near = nearest(&missing.name, missing.available.iter().map(String::as_str));
     let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-    let looked: String = missing.looked.iter().map(|path| format!("\n  {}", path.display())).collect();
+    let help: String = missing.help().iter().map(|help| format!("\n{}", help.replace('\n', "\n  "))).collect();
     let build = if is_source { "\nbuild it first: cargo build --profile plugin --target wasm32-wasip2" } else { "" };
-    format!("{problem}{near}\nlooked for{looked}{build}")
+    format!("{problem}{near}{help}{build}")
 }
