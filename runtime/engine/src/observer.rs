@@ -18,14 +18,14 @@ pub trait Observer: Send + Sync {
 pub enum Event<'a> {
     /// The state was read and what an earlier run had prepared is committed.
     Recovered {
-        /// The epoch that the state stood at; `None` for a new state.
+        /// The epoch that the state stood at; `None` for a new state, 0 for one in which no epoch was committed.
         epoch: Option<u64>,
         /// The sinks in which this start made that epoch visible.
         committed: &'a [Arc<str>],
     },
     /// An epoch is visible in all sinks.
     EpochCommitted {
-        /// Its number.
+        /// Its number. The first epoch of a state is 1; each later start takes one number for itself.
         epoch: u64,
         /// Source records in it.
         rows: u64,

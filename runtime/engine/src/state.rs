@@ -7,6 +7,7 @@ mod local_depot;
 
 use std::sync::Arc;
 
+pub(crate) use checkpoint::FIRST_CLAIM;
 pub use checkpoint::{Checkpoint, SinkProgress};
 pub use depot::{Depot, DepotFile, DepotKey, DepotWriter, EpochId};
 pub use local::LocalState;

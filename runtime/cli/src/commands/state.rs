@@ -237,7 +237,8 @@ fn show_diagnostics(mut diagnostics: Diagnostics, files: &SourceFiles, redactor:
 
 fn describe(checkpoint: &Checkpoint, place: &Path) -> String {
     let Checkpoint { pipeline, incarnation, epoch, sources, sinks } = checkpoint;
-    let mut text = format!("{pipeline}: epoch {epoch} of {incarnation}, in {}\n", place.display());
+    let stands = if *epoch == 0 { "no epoch yet".to_owned() } else { format!("epoch {epoch}") };
+    let mut text = format!("{pipeline}: {stands} of {incarnation}, in {}\n", place.display());
     for (name, progress) in sources {
         let pieces = wasmill_engine::retired_pieces(progress).unwrap_or_default();
         let named = || progress.iter().filter(|(split, _)| &***split != wasmill_engine::RETIRED);

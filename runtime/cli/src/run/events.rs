@@ -87,7 +87,8 @@ impl Shown {
 impl Observer for Shown {
     fn on(&self, event: Event<'_>) {
         match event {
-            Event::Recovered { epoch: Some(epoch), committed } => {
+            // Epoch 0 is the claim of a start that committed nothing.
+            Event::Recovered { epoch: Some(epoch @ 1..), committed } => {
                 self.json(&json!({ "event": "recovered", "pipeline": self.pipeline, "epoch": epoch, "committed": committed }));
                 let sent = match committed {
                     [] => String::new(),
@@ -95,7 +96,7 @@ impl Observer for Shown {
                 };
                 self.log(&format!("goes on after epoch {epoch}{sent}"));
             }
-            Event::Recovered { epoch: None, .. } => self.json(&json!({ "event": "started", "pipeline": self.pipeline })),
+            Event::Recovered { .. } => self.json(&json!({ "event": "started", "pipeline": self.pipeline })),
             Event::EpochCommitted { epoch, rows, took } => self.committed(epoch, rows, &took),
             Event::Progress(progress) => self.progress(progress),
             Event::Stopping => {

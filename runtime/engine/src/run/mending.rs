@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::commit::fenced;
 use super::recovery::{check_pipeline, first_checkpoint};
+use crate::state::FIRST_CLAIM;
 use crate::{Checkpoint, Error, Put, Result, Sink, StateStore, Token};
 
 /// A sink by its name in the pipeline.
@@ -61,7 +62,7 @@ pub fn reset(pipeline: &str, sinks: &[NamedSink], store: &dyn StateStore) -> Res
         taken_over.extend(held.map(|_| (name, sink)));
     }
     // Epochs never begin again: a process of the old incarnation that still runs or sleeps finds its next one taken.
-    let epoch = store.newest_epoch()?.map_or(1, |newest| newest + 1);
+    let epoch = store.newest_epoch()?.map_or(FIRST_CLAIM, |newest| newest + 1);
     let first = put(first_checkpoint(pipeline, Uuid::now_v7(), epoch), store)?;
     store.forget_before(&first)?;
     for (name, sink) in taken_over {

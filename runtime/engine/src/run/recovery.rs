@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::commit::{commit_prepared, fenced};
 use super::renamed::{check_sources, note_sources};
 use super::shape::Shape;
+use crate::state::FIRST_CLAIM;
 use crate::{Checkpoint, Committed, Error, Event, Observer, Put, Result, SinkNode, StateStore, failpoint};
 
 /// How often a start looks again when another process moves the pipeline on while it compares state and sinks.
@@ -62,7 +63,7 @@ fn agree(shape: &Shape, store: &dyn StateStore) -> Result<Recovered> {
 fn agree_with(shape: &Shape, store: &dyn StateStore, newest: Option<&Checkpoint>) -> Result<Recovered> {
     let Some(checkpoint) = newest else {
         check_fresh(shape, store)?;
-        return Ok(Recovered { claim: first_checkpoint(&shape.name, Uuid::now_v7(), 1), epoch: None, committed: Vec::new() });
+        return Ok(Recovered { claim: first_checkpoint(&shape.name, Uuid::now_v7(), FIRST_CLAIM), epoch: None, committed: Vec::new() });
     };
     check_pipeline(&shape.name, checkpoint, store)?;
     check_removed_sinks(shape, checkpoint, store)?;

@@ -11,6 +11,9 @@ use crate::{Error, Progress, Result, Token};
 
 const FORMAT: u32 = 1;
 
+/// The epoch of the first claim of a new state: the epochs of rows count from 1.
+pub(crate) const FIRST_CLAIM: u64 = 0;
+
 /// The durable note of an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
@@ -18,7 +21,7 @@ pub struct Checkpoint {
     pub pipeline: String,
     /// Which life of the state this is.
     pub incarnation: Uuid,
-    /// The epoch, from 1.
+    /// The epoch. The first one that can hold rows is 1; 0 is the claim of a new state.
     pub epoch: u64,
     /// How far each source has been read at the end of the epoch.
     pub sources: BTreeMap<String, Progress>,

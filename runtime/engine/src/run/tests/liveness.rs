@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_secs(1);
 fn a_commit_that_panics_ends_the_run_and_the_next_one_resumes() {
     let (_folder, state) = state();
     let pipeline = Pipeline { rows: 500, epoch_rows: 100, ..Pipeline::default() };
-    pipeline.sink.panic_commit_at(3);
+    pipeline.sink.panic_commit_at(2);
     let error = go(&pipeline, &state).unwrap_err();
     assert_eq!(error.class(), Class::Bug);
     assert!(error.message().contains("the commit is on fire"), "{error}");
@@ -44,7 +44,7 @@ fn a_coordinator_that_panics_ends_its_lanes_and_the_run() {
     let pipeline = Pipeline { rows: 500, epoch_rows: 100, ..Pipeline::default() };
     let error = run(pipeline.plan(), Arc::clone(&state), &StopSignal::new(), &Panics).unwrap_err();
     assert_eq!(error.class(), Class::Bug);
-    assert!(error.message().contains("the coordinator panicked: epoch 2 is not wanted"), "{error}");
+    assert!(error.message().contains("the coordinator panicked: epoch 1 is not wanted"), "{error}");
     let pipeline = Pipeline { one_by_one: true, second_look: || panic!("no second look"), ..pipeline };
     let error = go(&pipeline, &state).unwrap_err();
     assert!(error.message().contains("the coordinator panicked: no second look"), "{error}");
@@ -194,7 +194,7 @@ impl StateStore for FailsHalfway {
 fn a_checkpoint_whose_put_fails_halfway_is_no_takeover() {
     let (_folder, state) = state();
     let pipeline = Pipeline { rows: 500, epoch_rows: 100, ..Pipeline::default() };
-    let halfway = Arc::new(FailsHalfway(Arc::clone(&state), 3));
+    let halfway = Arc::new(FailsHalfway(Arc::clone(&state), 2));
     let error = run(pipeline.plan(), halfway, &StopSignal::new(), &SilentObserver).unwrap_err();
     assert_eq!(error.message(), "the folder can't be synchronised");
     go(&pipeline, &state).unwrap();

@@ -56,7 +56,7 @@ fn another_source_is_read_when_the_old_one_is_dropped() {
 fn what_is_pending_is_committed_before_a_source_is_renamed() {
     let (_folder, state) = state();
     let pipeline = pipeline();
-    pipeline.sink.fail_commit_at(3);
+    pipeline.sink.fail_commit_at(2);
     go(&pipeline, &state).unwrap_err();
     let before = pipeline.sink.rows().len();
     let missing = rename_source("p", NUMBERS_TO_POSTS, || Ok(Vec::new()), &*state).unwrap_err();

@@ -130,10 +130,10 @@ struct Occurred {
 
 /// Numbers have no gaps, and from a process's claim on only that process puts, until another one claims. Returns the processes that claimed.
 fn check(puts: &[Attempt]) -> Result<BTreeSet<usize>, TestCaseError> {
-    let (mut newest, mut owner, mut claimed) = (0, None, BTreeSet::new());
+    let (mut next, mut owner, mut claimed) = (0, None, BTreeSet::new());
     for attempt in puts.iter().filter(|attempt| attempt.put == Put::Done) {
-        prop_assert_eq!(attempt.epoch, newest + 1, "a gap: {:?}", puts);
-        newest = attempt.epoch;
+        prop_assert_eq!(attempt.epoch, next, "a gap: {:?}", puts);
+        next += 1;
         // The first that a process puts is its claim.
         if claimed.insert(attempt.process) {
             owner = Some(attempt.process);
