@@ -5,6 +5,7 @@
 #![allow(clippy::duplicate_mod)]
 
 mod batch_and_stream;
+mod built_in_stages;
 mod connect_layout;
 mod damage;
 mod delta_diff;

@@ -1,13 +1,15 @@
-//! What every stage promises the engine, asked of every shipped plugin: determinism, every row accounted for, and answers that
-//! do not depend on how rows were cut into batches.
+//! What every stage promises the engine, asked of every shipped plugin and every built-in stage: determinism, every row accounted for, and
+//! answers that do not depend on how rows were cut into batches.
 
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use wasmill_cli::plugins::{HostedPlugins, OpenRequest, PluginCatalog, PluginFolders, StageBounds};
 use wasmill_cli::spec::{LimitsSpec, OnFault};
 use wasmill_emulator::{EmulatorConfig, EmulatorSource};
 use wasmill_engine::{Mode, Progress, Read, Source, Stage, StageOutput};
+use wasmill_stages::ColumnChange;
 
 use crate::support::plugin_folder;
 
@@ -19,9 +21,14 @@ fn stage_and_rows(table: &str) -> (Arc<dyn Stage>, Vec<RecordBatch>) {
     let bounds = StageBounds { limits: LimitsSpec::default(), on_fault: OnFault::Reject, max_faults: 0 };
     let needs = plugin.prepare(&config, &bounds).unwrap();
     let opened = plugin.open(&OpenRequest { config: &config, input: needs.columns.clone(), bounds: &bounds }).unwrap();
+    (opened.stage(), rows_of(table, needs.columns))
+}
+
+/// Emulated rows of a table, heavily dirty.
+fn rows_of(table: &str, columns: SchemaRef) -> Vec<RecordBatch> {
     let emulator = serde_json::json!({ "table": table, "rows": 3000, "seed": 11, "dirt": "heavy" });
     let emulator: EmulatorConfig = serde_json::from_value(emulator).unwrap();
-    let mut source = EmulatorSource::new("rows", &emulator, needs.columns, Mode::Batch).unwrap();
+    let mut source = EmulatorSource::new("rows", &emulator, columns, Mode::Batch).unwrap();
     let mut batches = Vec::new();
     for split in source.discover(&Progress::new()).unwrap().splits {
         let mut reader = source.opener().open(&split).unwrap();
@@ -31,7 +38,7 @@ fn stage_and_rows(table: &str) -> (Arc<dyn Stage>, Vec<RecordBatch>) {
     }
     batches.retain(|batch| batch.num_rows() > 0);
     assert!(batches.len() > 2, "{} batches", batches.len());
-    (opened.stage(), batches)
+    batches
 }
 
 /// Every input row is the origin of a row, or rejected, or left out: never two of the first two. Schemas and indices are right.
@@ -74,12 +81,18 @@ fn count(outputs: &[StageOutput]) -> (usize, usize) {
 
 fn check_stage(table: &str) {
     let (stage, batches) = stage_and_rows(table);
+    let (rows, rejects) = check_answers(table, &stage, &batches);
+    assert!(rows > 0 && rejects > 0, "{table}: {rows} rows, {rejects} rejects: the input shows nothing");
+}
+
+/// Gives the rows and the rejects.
+fn check_answers(table: &str, stage: &Arc<dyn Stage>, batches: &[RecordBatch]) -> (usize, usize) {
     let (mut first, mut second) = (stage.open(0).unwrap(), stage.open(1).unwrap());
     let mut whole = Vec::new();
     let mut halves = Vec::new();
-    for batch in &batches {
+    for batch in batches {
         let answer = first.process(batch).unwrap();
-        check_accounts(&*stage, batch.num_rows(), &answer);
+        check_accounts(&**stage, batch.num_rows(), &answer);
         assert_eq!(told(&second.process(batch).unwrap()), told(&answer), "{table}: another instance gives another answer");
         let middle = batch.num_rows() / 2;
         for part in [batch.slice(0, middle), batch.slice(middle, batch.num_rows() - middle)] {
@@ -90,8 +103,21 @@ fn check_stage(table: &str) {
         whole.push(answer);
     }
     assert_eq!(count(&whole), count(&halves), "{table}: rows and rejects depend on where batches are cut");
-    let (rows, rejects) = count(&whole);
-    assert!(rows > 0 && rejects > 0, "{table}: {rows} rows, {rejects} rejects: the input shows nothing");
+    count(&whole)
+}
+
+#[test]
+fn built_in_stages_keep_the_contract_of_a_stage() {
+    let config: EmulatorConfig = serde_json::from_value(serde_json::json!({ "table": "pin", "rows": 1 })).unwrap();
+    let columns = config.table.schema();
+    let batches = rows_of("pin", Arc::clone(&columns));
+    let names = [("index", "ind"), ("title", "description"), ("description", "title")];
+    let names = names.map(|(old, new)| (old.to_owned(), new.to_owned())).into();
+    for change in [ColumnChange::Rename(names), ColumnChange::Drop(vec!["tag_list".to_owned(), "category".to_owned()])] {
+        let stage: Arc<dyn Stage> = Arc::new(change.stage(&columns));
+        let answered = check_answers(&format!("{change:?}"), &stage, &batches);
+        assert_eq!(answered, (batches.iter().map(RecordBatch::num_rows).sum(), 0), "every row passes");
+    }
 }
 
 #[test]

@@ -142,6 +142,8 @@ pub struct SourceRequest<'a> {
     pub mode: Mode,
     /// What to do about columns that come up and are not among these.
     pub late_columns: LateColumns,
+    /// Columns that it has and that are left out on purpose: they are no late columns.
+    pub left_out: &'a [String],
 }
 
 /// The configuration of a source.

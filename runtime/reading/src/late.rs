@@ -1,6 +1,6 @@
 //! Columns that come up in files whose columns were told from a sample: they are counted, or stop the reading so that they can be added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,6 +20,8 @@ pub struct Late {
     pub(crate) mode: LateColumns,
     /// Whether to log a column when it comes up: a stream has no end at which it would be reported.
     logs: bool,
+    /// Columns that are known and not asked for on purpose.
+    pub(crate) left_out: BTreeSet<String>,
     seen: Mutex<BTreeMap<String, Seen>>,
 }
 
@@ -32,16 +34,21 @@ struct Seen {
 }
 
 impl Late {
-    /// Of a run in this mode.
-    pub fn new(mode: LateColumns, run: Mode) -> Self {
-        Self { mode, logs: run == Mode::Stream, seen: Mutex::default() }
+    /// Of a run in this mode, with columns that are known and left out on purpose: they are no late columns.
+    pub fn new(mode: LateColumns, run: Mode, left_out: &[String]) -> Self {
+        Self { mode, logs: run == Mode::Stream, left_out: left_out.iter().cloned().collect(), seen: Mutex::default() }
+    }
+
+    /// Whether a column of this name was neither asked for nor left out on purpose.
+    pub(crate) fn is_late(&self, asked: &Schema, name: &str) -> bool {
+        asked.index_of(name).is_err() && !self.left_out.contains(name)
     }
 
     /// Those of a file's columns that were not asked for, if anybody wants to know.
     pub(crate) fn of<'a>(&self, asked: &Schema, there: impl Iterator<Item = &'a str>) -> Vec<String> {
         match self.mode {
             LateColumns::Ignore => Vec::new(),
-            _ => there.filter(|name| asked.index_of(name).is_err()).map(str::to_owned).collect(),
+            _ => there.filter(|name| self.is_late(asked, name)).map(str::to_owned).collect(),
         }
     }
 

@@ -163,7 +163,7 @@ fn late_folders(context: &ReadContext, path: &Path, has: &dyn Fn(&str) -> bool) 
     if context.late.mode == LateColumns::Ignore {
         return Ok(Vec::new());
     }
-    let is_late = |field: &Field| context.schema.index_of(field.name()).is_err() && !has(field.name());
+    let is_late = |field: &Field| context.late.is_late(&context.schema, field.name()) && !has(field.name());
     let fields: Vec<Field> = infer::folder_fields(&context.options, path).into_iter().filter(is_late).collect();
     let names = fields.iter().map(|field| field.name().clone()).collect();
     match context.late.mode {

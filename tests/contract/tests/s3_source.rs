@@ -270,7 +270,7 @@ fn a_column_that_only_a_later_object_has_is_reported_with_its_count_or_stops_the
     prefix.put("in/b.parquet", encoded(&RecordBatch::try_from_iter(columns).unwrap(), 2));
     let config = config(&prefix, "in/");
     let told = infer_schema(&config).unwrap();
-    let open = |late| S3Source::with_late_columns("pins", config.clone(), Arc::clone(&told), (Mode::Batch, late)).unwrap();
+    let open = |late| S3Source::with_late_columns("pins", config.clone(), Arc::clone(&told), (Mode::Batch, late, &[])).unwrap();
 
     let mut reports = open(LateColumns::Report);
     let (records, _) = read(&mut reports, &Progress::new());

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use serde_json::Value;
 use wasmill_connect::LateColumns;
 use wasmill_connect::registry::{SinkConnector, SourceColumns, SourceConnector};
 use wasmill_engine::{EpochPolicy, Input, Mode};
+use wasmill_stages::ColumnChange;
 
 use crate::document::Redactor;
-use crate::plugins::{Needs, OpenedPlugin, PluginInfo, StageBounds};
+use crate::plugins::{OpenedStage, PluginInfo};
 
 /// A checked pipeline.
 pub struct Checked {
@@ -50,11 +50,13 @@ pub struct CheckedSource {
     pub schema: SchemaRef,
     /// What to do about columns that come up and are not among these.
     pub late_columns: LateColumns,
+    /// Columns that it has and is not asked for, because every stage that reads it leaves them out.
+    pub left_out: Vec<String>,
     /// The share of its records that may be rejected, 0 to 1.
     pub max_reject_share: f64,
 }
 
-/// A stage whose plugin was asked and agreed.
+/// A stage whose columns are known.
 pub struct CheckedStage {
     /// Its name.
     pub name: Arc<str>,
@@ -62,22 +64,24 @@ pub struct CheckedStage {
     pub inputs: Vec<Input>,
     /// The columns that it gets.
     pub input_schema: SchemaRef,
-    /// Its plugin.
-    pub plugin: Arc<dyn PluginInfo>,
-    /// The plugin's configuration. It may hold secrets.
-    pub config: Value,
-    /// What it may use.
-    pub bounds: StageBounds,
-    /// What it needs.
-    pub needs: Needs,
-    /// The plugin, opened.
-    pub opened: Arc<dyn OpenedPlugin>,
+    /// What it does.
+    pub transform: Transform,
+    /// The plugin or built-in stage, opened on these columns.
+    pub opened: Arc<dyn OpenedStage>,
     /// The share of its rows that it may reject, 0 to 1.
     pub max_reject_share: f64,
 }
 
 /// A sink whose columns are known.
 pub struct CheckedSink {
+/// What a stage does.
+pub enum Transform {
+    /// Calls a plugin, which was asked and agreed.
+    Plugin(Arc<dyn PluginInfo>),
+    /// Renames or drops columns.
+    BuiltIn(ColumnChange),
+}
+
     /// Its name.
     pub name: Arc<str>,
     /// Its connector.

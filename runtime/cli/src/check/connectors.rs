@@ -29,8 +29,8 @@ impl Connectors for BuiltConnectors {
         let schema = resolve(columns, source.columns(columns)?);
         // An endless source in a batch has been reported, with better words.
         if source.endless().is_none() || mode == Mode::Stream {
-            let late_columns = LateColumns::Ignore;
-            source.build(SourceRequest { pipeline: name, name, schema: Arc::clone(&schema), mode, late_columns })?;
+            let (late_columns, left_out) = (LateColumns::Ignore, &[]);
+            source.build(SourceRequest { pipeline: name, name, schema: Arc::clone(&schema), mode, late_columns, left_out })?;
         }
         Ok(schema)
     }

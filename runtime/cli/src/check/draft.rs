@@ -46,6 +46,9 @@ pub struct Draft<'t> {
     pub state: Option<String>,
 }
 
+/// The keys of a stage that mean nothing without a plugin.
+const PLUGIN_KEYS: [&str; 5] = ["config", "limits", "on_fault", "max_faults", "max_reject_share"];
+
 const SECTIONS: [&str; 3] = ["sources", "stages", "sinks"];
 
 /// Lets `console:` stand for `console: {}`.
@@ -71,8 +74,13 @@ fn fill_connectors(node: &mut Node, connectors: &[&str]) {
 
 /// The names of the connectors that a source, a sink or dead letters may have.
 pub fn connectors<'a>(schema: &'a Json, kind: &str) -> Vec<&'a str> {
+    marked(schema, kind, "x-connector")
+}
+
+/// The names of the properties with a mark.
+fn marked<'a>(schema: &'a Json, kind: &str, mark: &str) -> Vec<&'a str> {
     let properties = schema.pointer(&format!("/$defs/{kind}/properties")).and_then(Json::as_object);
-    let of = |(name, property): (&'a String, &'a Json)| property.get("x-connector").map(|_| name.as_str());
+    let of = |(name, property): (&'a String, &'a Json)| property.get(mark).map(|_| name.as_str());
     properties.into_iter().flatten().filter_map(of).collect()
 }
 
@@ -149,12 +157,45 @@ impl Reader<'_, '_> {
         let schema = self.schema.pointer(&format!("/$defs/{kind}"))?;
         let shaped = Shape::new(self.schema, self.diagnostics).check(node, schema, Spot { path, key });
         let connected = self.one_connector(kind, path, key, node);
-        if !shaped || !connected || node.has_unknown() {
+        let transforms = kind != "StageSpec" || self.one_transform(path, key, node);
+        if !shaped || !connected || !transforms || node.has_unknown() {
             return None;
         }
         T::read(node)
             .map_err(|error| self.diagnostics.push(Diagnostic::error("wrong-value", error.message).at(error.span.unwrap_or(key))))
             .ok()
+    }
+
+    /// A stage does one thing, and only plugins have what configures them.
+    fn one_transform(&mut self, path: &str, key: Span, node: &Node) -> bool {
+        let allowed = marked(self.schema, "StageSpec", "x-transform");
+        let Some(entries) = node.entries() else { return true };
+        let given: Vec<_> = entries.iter().filter(|entry| allowed.contains(&entry.key.as_str()) && !entry.node.is_null()).collect();
+        let Some((first, rest)) = given.split_first() else {
+            // An unknown key was probably meant to be it: that is reported already.
+            let properties = self.schema.pointer("/$defs/StageSpec/properties");
+            if entries.iter().any(|entry| properties.is_some_and(|known| known.get(&entry.key).is_none())) {
+                return false;
+            }
+            let message = format!("`{path}` has nothing to do");
+            let diagnostic = Diagnostic::error("no-transform", message).at(key).allowed(format!("one of {}", allowed.join(", ")));
+            self.diagnostics.push(diagnostic.help("for example: plugin: clean-pin"));
+            return false;
+        };
+        for extra in rest {
+            let message = format!("`{path}` has `{}` and `{}`: a stage does one thing", first.key, extra.key);
+            let diagnostic = Diagnostic::error("two-transforms", message).at(extra.key_span).related(first.key_span, "the first one");
+            self.diagnostics.push(diagnostic.help("write a stage for each, one reading `from` the other"));
+        }
+        let is_built_in = given.iter().all(|entry| entry.key != "plugin");
+        let idle = entries.iter().filter(|entry| is_built_in && PLUGIN_KEYS.contains(&entry.key.as_str()));
+        let mut fits = rest.is_empty();
+        for entry in idle {
+            let message = format!("`{}` configures plugins, and `{}` is built in", entry.key, first.key);
+            self.diagnostics.push(Diagnostic::error("unknown-key", message).at(entry.key_span).help("remove it"));
+            fits = false;
+        }
+        fits
     }
 
     fn one_connector(&mut self, kind: &str, path: &str, key: Span, node: &Node) -> bool {

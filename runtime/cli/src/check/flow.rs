@@ -6,20 +6,22 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use wasmill_connect::LateColumns;
-use wasmill_connect::registry::{SinkConnector, Writes};
+use wasmill_connect::registry::{SinkConnector, SourceConnector, Writes};
 use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
 use wasmill_formats::reading::{AsJson, Reading, without_reading};
 
+use super::built_in::{self, Beyond};
 use super::columns;
+use super::demand::{Demand, Readers};
 use super::draft::{Declared, Draft};
 use super::open::open;
 use super::places::{check_inputs, with_places};
 use super::stages::Asked;
 use super::wiring::{Edge, Producer, Wiring};
-use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, NewColumns, Request, SourceColumns};
+use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, NewColumns, Request, SourceColumns, Transform};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
 use crate::document::{Node, Redactor};
-use crate::plugins::OpenedPlugin;
+use crate::plugins::OpenedStage;
 use crate::spec::{Mode, SourceSpec, StageSpec, Written};
 
 /// The share of rejects that stops a pipeline, where the file does not say.
@@ -40,7 +42,17 @@ pub fn flow(
     (connectors, new_columns): (&dyn Connectors, &NewColumns),
     diagnostics: &mut Diagnostics,
 ) -> Flowed {
-    let mut run = Run { draft, wiring, asked, connectors, new_columns, diagnostics, schemas: HashMap::new(), positions: HashMap::new() };
+    let mut run = Run {
+        draft,
+        wiring,
+        asked,
+        connectors,
+        new_columns,
+        diagnostics,
+        schemas: HashMap::new(),
+        beyond: HashMap::new(),
+        positions: HashMap::new(),
+    };
     let sources = (0..draft.sources.len()).map(|index| run.source(index)).collect();
     let stages = wiring.order.iter().map(|&index| run.stage(index)).collect();
     let sinks = (0..draft.sinks.len()).map(|index| run.sink(index)).collect();
@@ -90,12 +102,14 @@ struct Run<'a, 'd> {
     /// What each node that was reached gives: the one schema of a source, the ports of a stage.
     schemas: HashMap<Producer, Outputs>,
     /// Where each stage of the draft stands in the order.
+    /// What each of them could give besides.
+    beyond: HashMap<Producer, Beyond>,
     positions: HashMap<usize, usize>,
 }
 
 enum Outputs {
     Source(SchemaRef),
-    Stage(Arc<dyn OpenedPlugin>),
+    Stage(Arc<dyn OpenedStage>),
 }
 
 impl<'a> Run<'a, '_> {
@@ -114,8 +128,48 @@ impl<'a> Run<'a, '_> {
         let (schema, late_columns) = self.late_columns(index, &columns, schema);
         columns::check(source, &*connector, (&columns, &schema), self.connectors, self.diagnostics);
         self.schemas.insert(Producer::Source(index), Outputs::Source(without_reading(&schema)));
+        let (schema, left_out) = self.without_left_out(index, schema);
+        let beyond = self.beyond(index, (&*connector, &columns, &schema), &left_out);
+        self.beyond.insert(Producer::Source(index), beyond);
         let max_reject_share = spec.max_reject_share.map_or(MAX_REJECT_SHARE, |share| share.0);
-        Some(CheckedSource { name: source.name.into(), connector, columns, schema, late_columns, max_reject_share })
+        Some(CheckedSource { name: source.name.into(), connector, columns, schema, left_out, late_columns, max_reject_share })
+    }
+
+    fn readers(&self) -> Readers<'a> {
+        Readers { wiring: self.wiring, asked: self.asked }
+    }
+
+    /// The columns of a source but for those that every stage that reads it leaves out, and these.
+    fn without_left_out(&self, index: usize, schema: SchemaRef) -> (SchemaRef, Vec<String>) {
+        let left_out = self.readers().left_out(index, &schema);
+        if left_out.is_empty() {
+            return (schema, left_out);
+        }
+        let kept = schema.fields().iter().filter(|field| !left_out.contains(field.name())).cloned().collect::<Vec<_>>();
+        (Arc::new(Schema::new_with_metadata(kept, schema.metadata().clone())), left_out)
+    }
+
+    /// What a source has besides the columns that it is asked for, as far as a built-in stage wants to know.
+    fn beyond(
+        &self,
+        index: usize,
+        (connector, columns, schema): (&dyn SourceConnector, &SourceColumns, &Schema),
+        left_out: &[String],
+    ) -> Beyond {
+        let SourceColumns::Needed(needed) = columns else { return Beyond { names: left_out.to_vec(), is_certain: true } };
+        if !self.readers().has_built_in(Producer::Source(index)) {
+            return Beyond::none();
+        }
+        let others = |names: Vec<String>| names.into_iter().filter(|name| schema.index_of(name).is_err()).collect();
+        match self.connectors.survey(connector) {
+            Ok(Some(survey)) => Beyond { names: others(survey.columns), is_certain: survey.is_complete },
+            _ => {
+                let whole = SourceColumns::Sampled { needed: Arc::clone(needed) };
+                let known = self.connectors.source_schema(self.draft.sources[index].name, connector, &whole, engine_mode(self.draft.mode));
+                let names = known.map(|known| known.fields().iter().map(|field| field.name().clone()).collect());
+                names.map_or_else(|_| Beyond::default(), |names| Beyond { names: others(names), is_certain: true })
+            }
+        }
     }
 
     /// The columns of a source with those that came up after its sample, and what is to be done about others that come up.
@@ -123,13 +177,8 @@ impl<'a> Run<'a, '_> {
         if !matches!(columns, SourceColumns::Sampled { .. }) {
             return (schema, LateColumns::Ignore);
         }
-        let reads = |edges: &[Edge]| edges.iter().any(|edge| edge.producer == Producer::Source(index));
-        let grows = self
-            .draft
-            .sinks
-            .iter()
-            .zip(&self.wiring.sink_inputs)
-            .any(|(sink, edges)| reads(edges) && sink.spec.as_ref().is_some_and(|spec| spec.connector.adds_columns()));
+        let behind = self.readers().sinks_behind(Producer::Source(index));
+        let grows = behind.into_iter().any(|sink| self.draft.sinks[sink].spec.as_ref().is_some_and(|spec| spec.connector.adds_columns()));
         let new = self.new_columns.iter().filter(|(source, _)| source == self.draft.sources[index].name);
         let new = new.filter(|(_, field)| schema.index_of(field.name()).is_err()).map(|(_, field)| Arc::new(field.clone()));
         let schema = Arc::new(Schema::new(schema.fields().iter().cloned().chain(new).collect::<Vec<_>>()));
@@ -138,43 +187,35 @@ impl<'a> Run<'a, '_> {
 
     /// What to ask of a source; `None` when that can't be known because a reader of it is broken.
     fn columns(&mut self, index: usize, source: &Declared<'_, SourceSpec>, spec: &SourceSpec) -> Option<SourceColumns> {
-        let reads = |edges: &&Vec<Edge>| edges.iter().any(|edge| edge.producer == Producer::Source(index));
-        let readers = self.wiring.stage_inputs.iter().enumerate().filter(|(_, edges)| reads(edges)).map(|(stage, _)| stage);
+        let Demand { needs, is_all, is_whole: mut whole } = self.readers().demand(Producer::Source(index));
         if let Some(columns) = &spec.schema {
-            let needs = readers.filter_map(|stage| self.asked[stage].as_ref()).map(|asked| &asked.needs.columns);
-            let declared = needs.fold(columns.to_arrow(), |declared, needs| with_json_of(&declared, needs));
+            let needs = needs.into_iter().map(|(field, _)| Schema::new(vec![field]));
+            let declared = needs.fold(columns.to_arrow(), |declared, needs| with_json_of(&declared, &needs));
             return Some(SourceColumns::Declared(with_places(&declared, index, self.draft, self.wiring)));
         }
         let mut fields: Vec<(Field, usize)> = Vec::new();
-        let mut whole = true;
-        for stage in readers {
-            let Some(asked) = &self.asked[stage] else {
-                whole = false;
-                continue;
-            };
-            for field in asked.needs.columns.fields() {
-                match fields.iter_mut().find(|(known, _)| known.name() == field.name()) {
-                    None => fields.push((field.as_ref().clone(), stage)),
-                    Some((known, _)) if known.data_type() == field.data_type() => {
-                        let nullable = known.is_nullable() && field.is_nullable();
-                        let json = Reading::of(known).json.or(Reading::of(field).json);
-                        *known = Reading { json, ..Reading::of(known) }.on(known.clone().with_nullable(nullable));
-                    }
-                    Some((known, first)) => {
-                        let (first, second) = (&self.draft.stages[*first], &self.draft.stages[stage]);
-                        let message = format!(
-                            "`{}` and `{}` need the column `{}` of `{}` with different types: {} and {}",
-                            first.name,
-                            second.name,
-                            shorten(field.name(), 80),
-                            source.name,
-                            Written(known.data_type()),
-                            Written(field.data_type())
-                        );
-                        let diagnostic = Diagnostic::error("column-conflict", message).at(second.name_span);
-                        self.diagnostics.push(diagnostic.related(first.name_span, "the other one"));
-                        whole = false;
-                    }
+        for (field, stage) in needs {
+            match fields.iter_mut().find(|(known, _)| known.name() == field.name()) {
+                None => fields.push((field, stage)),
+                Some((known, _)) if known.data_type() == field.data_type() => {
+                    let nullable = known.is_nullable() && field.is_nullable();
+                    let json = Reading::of(known).json.or(Reading::of(&field).json);
+                    *known = Reading { json, ..Reading::of(known) }.on(known.clone().with_nullable(nullable));
+                }
+                Some((known, first)) => {
+                    let (first, second) = (&self.draft.stages[*first], &self.draft.stages[stage]);
+                    let message = format!(
+                        "`{}` and `{}` need the column `{}` of `{}` with different types: {} and {}",
+                        first.name,
+                        second.name,
+                        shorten(field.name(), 80),
+                        source.name,
+                        Written(known.data_type()),
+                        Written(field.data_type())
+                    );
+                    let diagnostic = Diagnostic::error("column-conflict", message).at(second.name_span);
+                    self.diagnostics.push(diagnostic.related(first.name_span, "the other one"));
+                    whole = false;
                 }
             }
         }
@@ -183,8 +224,7 @@ impl<'a> Run<'a, '_> {
         }
         let needed: SchemaRef = Arc::new(Schema::new(fields.into_iter().map(|(field, _)| field).collect::<Vec<_>>()));
         let needed = with_places(&needed, index, self.draft, self.wiring);
-        let sampled = self.wiring.sink_inputs.iter().any(|edges| reads(&edges));
-        Some(if sampled { SourceColumns::Sampled { needed } } else { SourceColumns::Needed(needed) })
+        Some(if is_all { SourceColumns::Sampled { needed } } else { SourceColumns::Needed(needed) })
     }
 
     fn stage(&mut self, index: usize) -> Option<CheckedStage> {
@@ -192,7 +232,19 @@ impl<'a> Run<'a, '_> {
         self.positions.insert(index, self.positions.len());
         let (inputs, schema) = self.inputs(stage.name, &self.wiring.stage_inputs[index])?;
         let asked = self.asked[index].as_ref()?;
-        let opened = open(stage, asked, &schema, Self::declared(self.draft, self.wiring, index), self.diagnostics)?;
+        let (opened, transform) = match asked {
+            Asked::Plugin(plugin) => {
+                let declared = Self::declared(self.draft, self.wiring, index);
+                self.beyond.insert(Producer::Stage(index), Beyond::none());
+                (open(stage, plugin, &schema, declared, self.diagnostics)?, Transform::Plugin(Arc::clone(&plugin.plugin)))
+            }
+            Asked::BuiltIn(change) => {
+                let producers = self.wiring.stage_inputs[index].iter().filter_map(|edge| self.beyond.get(&edge.producer));
+                let beyond = producers.fold(Beyond::none(), Beyond::join);
+                self.beyond.insert(Producer::Stage(index), beyond.behind(change));
+                (built_in::open(stage, change, (&schema, &beyond), self.diagnostics)?, Transform::BuiltIn(change.clone()))
+            }
+        };
         self.unread_ports(stage, index, &*opened);
         self.schemas.insert(Producer::Stage(index), Outputs::Stage(Arc::clone(&opened)));
         let share = stage.spec.as_ref()?.max_reject_share;
@@ -200,10 +252,7 @@ impl<'a> Run<'a, '_> {
             name: stage.name.into(),
             inputs,
             input_schema: schema,
-            plugin: Arc::clone(&asked.plugin),
-            config: asked.config.clone(),
-            bounds: asked.bounds.clone(),
-            needs: asked.needs.clone(),
+            transform,
             opened,
             max_reject_share: share.map_or(MAX_REJECT_SHARE, |share| share.0),
         })
@@ -297,7 +346,7 @@ impl<'a> Run<'a, '_> {
         })
     }
 
-    fn unread_ports(&mut self, stage: &Declared<'_, StageSpec>, index: usize, opened: &dyn OpenedPlugin) {
+    fn unread_ports(&mut self, stage: &Declared<'_, StageSpec>, index: usize, opened: &dyn OpenedStage) {
         let ports = opened.ports();
         if ports.len() < 2 {
             return;

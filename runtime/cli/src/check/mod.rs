@@ -7,6 +7,7 @@ mod columns;
 mod connections;
 mod connector_keys;
 mod connectors;
+mod demand;
 mod draft;
 mod flow;
 mod load;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_schema::Field;
 
-pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage};
+pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, Transform};
 pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors};
 pub use outline::Outline;
 pub use wasmill_connect::registry::SourceColumns;

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::draft::Declared;
-use super::stages::{Asked, describe};
+use super::stages::{AskedPlugin, describe};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
 use crate::document::Node;
-use crate::plugins::{OpenRequest, OpenedPlugin, PluginProblem};
+use crate::plugins::{OpenRequest, OpenedStage, PluginProblem};
 use crate::spec::{StageSpec, Written};
 
 /// The opened plugin, or `None` after what is wrong was reported. `declared` is the schema that the file gives to the stage's source.
 pub fn open(
     stage: &Declared<'_, StageSpec>,
-    asked: &Asked,
+    asked: &AskedPlugin,
     input: &SchemaRef,
     declared: Option<&Node>,
     diagnostics: &mut Diagnostics,
-) -> Option<Arc<dyn OpenedPlugin>> {
+) -> Option<Arc<dyn OpenedStage>> {
     let missing: Vec<&Field> = needs(asked).filter(|need| input.field_with_name(need.name()).is_err()).collect();
     missing.iter().for_each(|need| diagnostics.push(column_missing(stage, need, input, declared)));
     let mut trial = with_columns(input, &missing);
@@ -43,12 +43,12 @@ pub fn open(
     None
 }
 
-fn needs(asked: &Asked) -> impl Iterator<Item = &Field> {
+fn needs(asked: &AskedPlugin) -> impl Iterator<Item = &Field> {
     asked.needs.columns.fields().iter().map(AsRef::as_ref)
 }
 
 /// The column whose type a plugin does not take, and that type.
-fn refused_type<'a>(problem: &PluginProblem, asked: &'a Asked, input: &Schema) -> Option<(&'a Field, DataType)> {
+fn refused_type<'a>(problem: &PluginProblem, asked: &'a AskedPlugin, input: &Schema) -> Option<(&'a Field, DataType)> {
     let PluginProblem::Refused { column: Some(column), .. } = problem else { return None };
     let need = needs(asked).find(|need| need.name() == column)?;
     let given = input.field_with_name(column).ok()?.data_type();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 use wasmill_engine::Class;
+use wasmill_stages::ColumnChange;
 
 use super::draft::{Declared, Draft};
 use super::secrets::Secrets;
@@ -16,8 +17,16 @@ use crate::spec::{LimitsSpec, OnFault, PluginReference, StageSpec};
 /// How many faults an epoch may have by default.
 const MAX_FAULTS: u32 = 100;
 
+/// What a stage does, as far as it can be known before its columns are.
+pub enum Asked {
+    /// It is a plugin.
+    Plugin(AskedPlugin),
+    /// It is built in.
+    BuiltIn(ColumnChange),
+}
+
 /// A stage whose plugin answered.
-pub struct Asked {
+pub struct AskedPlugin {
     /// The plugin.
     pub plugin: Arc<dyn PluginInfo>,
     /// Its configuration.
@@ -36,16 +45,20 @@ pub fn ask(
     redactor: &Redactor,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Option<Asked>> {
-    draft.stages.iter().map(|stage| ask_one(stage, catalog, files, redactor, diagnostics)).collect()
+    let ask_one = |stage: &Declared<'_, StageSpec>| match stage.spec.as_ref().and_then(StageSpec::change) {
+        Some(change) => Some(Asked::BuiltIn(change)),
+        None => ask_plugin(stage, catalog, files, redactor, diagnostics).map(Asked::Plugin),
+    };
+    draft.stages.iter().map(ask_one).collect()
 }
 
-fn ask_one(
+fn ask_plugin(
     stage: &Declared<'_, StageSpec>,
     catalog: &dyn PluginCatalog,
     files: &mut SourceFiles,
     redactor: &Redactor,
     diagnostics: &mut Diagnostics,
-) -> Option<Asked> {
+) -> Option<AskedPlugin> {
     // A stage that is broken elsewhere can still name its plugin.
     let plugin_node = stage.node.get("plugin").filter(|node| !node.has_unknown());
     let reference: Option<PluginReference> = plugin_node.and_then(|node| node.text()?.parse().ok());
@@ -68,7 +81,7 @@ fn ask_one(
     }
     let bounds = bounds(stage);
     match plugin.prepare(&config, &bounds) {
-        Ok(needs) => Some(Asked { plugin, config, bounds, needs }),
+        Ok(needs) => Some(AskedPlugin { plugin, config, bounds, needs }),
         Err(problem) => {
             diagnostics.push(describe(stage, &problem, plugin_node.unwrap_or(stage.node), config_node));
             None

@@ -26,8 +26,8 @@ pub static CODES: &[Code] = &[
     },
     Code {
         name: "column-twice",
-        cause: "The header of a CSV file names a column twice, so that nothing says which one is meant.",
-        cure: "Rename one of them in the file.",
+        cause: "The header of a CSV file names a column twice, or a stage would give two columns one name.",
+        cure: "Rename one of them, in the file or in the stage.",
     },
     Code {
         name: "column-type",
@@ -83,6 +83,11 @@ pub static CODES: &[Code] = &[
         cure: "Rename it as the finding says. A pipeline's name also names its state.",
     },
     Code {
+        name: "no-columns",
+        cause: "A stage drops every column that it gets, so that no row could be told from another.",
+        cure: "Keep at least one of them.",
+    },
+    Code {
         name: "no-connector",
         cause: "A source, sink or `dead_letters` does not say which connector it is.",
         cure: "Add exactly one connector; `wasmill list` shows them.",
@@ -91,6 +96,11 @@ pub static CODES: &[Code] = &[
         name: "no-dead-letters",
         cause: "The pipeline has no place for records that are rejected: the first one stops it.",
         cure: "Add `dead_letters`.",
+    },
+    Code {
+        name: "no-transform",
+        cause: "A stage names neither a plugin nor a built-in stage.",
+        cure: "Give it one of the keys that the finding lists.",
     },
     Code {
         name: "not-a-plugin",
@@ -180,6 +190,11 @@ pub static CODES: &[Code] = &[
     },
     Code { name: "too-long", cause: "A text is longer than allowed.", cure: "Shorten it." },
     Code { name: "two-connectors", cause: "An entry names two connectors, and it can be only one.", cure: "Make two entries of it." },
+    Code {
+        name: "two-transforms",
+        cause: "A stage has two of `plugin`, `rename` and `drop`, and does only one thing.",
+        cure: "Write a stage for each, one reading `from` the other.",
+    },
     Code {
         name: "unknown-connection",
         cause: "A connector names a connection that the file does not have under `connections`.",

@@ -13,7 +13,7 @@ pub use examine::{Examined, examine};
 pub use show::show;
 pub use state::{look_at_state, open_state, state_of};
 
-use crate::check::{Checked, CheckedSource};
+use crate::check::{Checked, CheckedSource, Transform};
 
 /// The name of the dead letters where a sink has a name: in tokens and tables. No sink of a pipeline may have it.
 pub const DEAD_LETTERS: &str = "dead_letters";
@@ -37,7 +37,10 @@ pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
         name: stage.name.clone(),
         stage: stage.opened.stage(),
         inputs: stage.inputs.clone(),
-        plugin: Some(format!("{}@sha256:{}", stage.plugin.name(), stage.plugin.digest()).into()),
+        plugin: match &stage.transform {
+            Transform::Plugin(plugin) => Some(format!("{}@sha256:{}", plugin.name(), plugin.digest()).into()),
+            Transform::BuiltIn(_) => None,
+        },
         max_reject_share: stage.max_reject_share,
     });
     let depot = state.depot();
@@ -65,5 +68,6 @@ pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
 
 fn source_of(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box<dyn Source>> {
     let (name, schema) = (&*checked.name, Arc::clone(&checked.schema));
-    checked.connector.build(SourceRequest { pipeline, name, schema, mode, late_columns: checked.late_columns })
+    let (late_columns, left_out) = (checked.late_columns, checked.left_out.as_slice());
+    checked.connector.build(SourceRequest { pipeline, name, schema, mode, late_columns, left_out })
 }

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use arrow_schema::Schema;
 use wasmill_engine::{Input, Mode};
+use wasmill_stages::ColumnChange;
 
 use super::{DEAD_LETTERS, default_lanes, state_of};
-use crate::check::{Checked, CheckedStage, SourceColumns};
+use crate::check::{Checked, CheckedStage, SourceColumns, Transform};
 use crate::spec::Written;
 
 /// The running shape of a checked pipeline, for people. Secrets are redacted by the caller.
@@ -55,10 +56,20 @@ fn epochs(checked: &Checked) -> String {
 }
 
 fn show_stage(text: &mut String, checked: &Checked, stage: &CheckedStage) {
-    line(text, 0, &format!("stage {} ({}@sha256:{})", stage.name, stage.plugin.name(), stage.plugin.digest()));
+    let what = match &stage.transform {
+        Transform::Plugin(plugin) => format!("{}@sha256:{}", plugin.name(), plugin.digest()),
+        Transform::BuiltIn(ColumnChange::Rename(names)) => {
+            let names: Vec<String> = names.iter().map(|(old, new)| format!("{old} to {new}")).collect();
+            format!("renames {}", names.join(", "))
+        }
+        Transform::BuiltIn(ColumnChange::Drop(names)) => format!("drops {}", names.join(", ")),
+    };
+    line(text, 0, &format!("stage {} ({what})", stage.name));
     line(text, 1, &format!("from     {}", inputs(checked, &stage.inputs)));
-    let crossing: Vec<&str> = stage.opened.crossing().iter().map(|&index| stage.input_schema.field(index).name().as_str()).collect();
-    line(text, 1, &format!("crosses  {} of {} columns: {}", crossing.len(), stage.input_schema.fields().len(), crossing.join(", ")));
+    if let Transform::Plugin(_) = stage.transform {
+        let crossing: Vec<&str> = stage.opened.crossing().iter().map(|&index| stage.input_schema.field(index).name().as_str()).collect();
+        line(text, 1, &format!("crosses  {} of {} columns: {}", crossing.len(), stage.input_schema.fields().len(), crossing.join(", ")));
+    }
     for port in stage.opened.ports() {
         line(text, 1, &format!("gives    {}: {}", port.name, columns(&port.schema)));
     }

@@ -31,14 +31,14 @@ pub trait PluginInfo: Send + Sync {
     /// The columns that it needs under a configuration.
     fn prepare(&self, config: &Value, bounds: &StageBounds) -> Result<Needs, PluginProblem>;
     /// Fixes configuration and input.
-    fn open(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedPlugin>, PluginProblem>;
+    fn open(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedStage>, PluginProblem>;
 }
 
-/// A plugin with its configuration and its input: it knows what comes out.
-pub trait OpenedPlugin: Send + Sync {
+/// A plugin with its configuration and its input, or a built-in stage with its input: it knows what comes out.
+pub trait OpenedStage: Send + Sync {
     /// Its outputs; at least one.
     fn ports(&self) -> &[PortShape];
-    /// The columns of the input whose values cross into the sandbox, by index.
+    /// The columns of the input whose values cross into the sandbox, by index. None of a built-in stage.
     fn crossing(&self) -> &[usize];
     /// As the engine runs it.
     fn stage(&self) -> Arc<dyn Stage>;

@@ -11,7 +11,7 @@ use wasmill_engine::{Class, Error, PortOutput, Result, RowReject, Stage, StageIn
 use wasmill_host::{CompileWith, FaultPolicy, Host, HostError, Instance, Limits, Plugin, Transform};
 
 use super::{
-    ConfigProblem, Needs, OpenRequest, OpenedPlugin, PluginCatalog, PluginFolders, PluginInfo, PluginProblem, PortShape, StageBounds,
+    ConfigProblem, Needs, OpenRequest, OpenedStage, PluginCatalog, PluginFolders, PluginInfo, PluginProblem, PortShape, StageBounds,
 };
 use crate::spec::{OnFault, PluginReference};
 
@@ -124,7 +124,7 @@ impl PluginInfo for Hosted {
         Ok(Needs { columns: needs.schema, crosses: needs.crosses })
     }
 
-    fn open(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedPlugin>, PluginProblem> {
+    fn open(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedStage>, PluginProblem> {
         let opened = self.plugin.transform(request.config, request.input.clone(), &limits(request.bounds), policy(request.bounds));
         let transform = opened.map_err(|error| problem(error, &self.path))?;
         let shape = |port: &wasmill_host::Port| PortShape { name: port.name.as_str().into(), schema: port.schema.clone() };
@@ -155,7 +155,7 @@ struct Opened {
     ports: Vec<PortShape>,
 }
 
-impl OpenedPlugin for Opened {
+impl OpenedStage for Opened {
     fn ports(&self) -> &[PortShape] {
         &self.ports
     }

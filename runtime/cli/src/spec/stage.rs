@@ -1,14 +1,17 @@
 //! A stage in the pipeline file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
+use wasmill_stages::ColumnChange;
+
 use super::{Period, PluginReference, Share, Size};
 
-/// What transforms records: a plugin with its configuration.
+/// What transforms records: a plugin with its configuration, or a built-in stage. Exactly one of `plugin`, `rename` and `drop`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageSpec {
@@ -19,10 +22,22 @@ pub struct StageSpec {
     /// `plugin: clean-pin`
     ///
     /// The plugin: a name looked up in the plugin folders, or a path to a `.wasm`. `clean-pin@sha256:…` pins its digest.
-    pub plugin: PluginReference,
+    #[schemars(extend("x-transform" = true))]
+    pub plugin: Option<PluginReference>,
+    /// `rename: { index: ind, poster_name: poster }`
+    ///
+    /// Built in: gives columns new names, by their old ones. All other columns pass, and the order stays. Two columns may swap their names.
+    #[schemars(extend("x-transform" = true, "minProperties" = 1))]
+    pub rename: Option<BTreeMap<String, NewName>>,
+    /// `drop: [tag_list, image_src]`
+    ///
+    /// Built in: leaves columns out. All other columns pass, and the order stays. Sources do not read a column that is left out on every way
+    /// to a sink or plugin.
+    #[schemars(extend("x-transform" = true), length(min = 1))]
+    pub drop: Option<Vec<String>>,
     /// `config: { null_descriptions: ["Untitled"] }`
     ///
-    /// The plugin's own configuration; `wasmill plugin inspect` prints what it takes.
+    /// The plugin's own configuration; `wasmill plugin inspect` prints what it takes. This key and those below are for plugins only.
     #[serde(default)]
     pub config: serde_json::Map<String, serde_json::Value>,
     /// `limits: { call: 2s, memory: 256MiB }`
@@ -45,6 +60,22 @@ pub struct StageSpec {
     ///
     /// Judged from 100 rows on, and at the end of a batch whatever its size.
     pub max_reject_share: Option<Share>,
+}
+
+/// The new name of a column.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct NewName(#[schemars(length(min = 1))] pub String);
+
+impl StageSpec {
+    /// The change that it is, if it is a built-in stage.
+    pub fn change(&self) -> Option<ColumnChange> {
+        let rename = self.rename.as_ref().map(|names| {
+            let names = names.iter().map(|(old, new)| (old.clone(), new.0.clone()));
+            ColumnChange::Rename(names.collect())
+        });
+        rename.or_else(|| self.drop.clone().map(ColumnChange::Drop))
+    }
 }
 
 /// What a plugin may use. What is left out has its default.

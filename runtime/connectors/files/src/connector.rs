@@ -63,7 +63,7 @@ impl SourceConnector for FilesConfig {
 
     fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {
         let source = FilesSource::new(request.name, self.clone(), request.schema, request.mode)?;
-        Ok(Box::new(source.with_late_columns(request.late_columns, request.mode)))
+        Ok(Box::new(source.with_late_columns(request.late_columns, request.mode, request.left_out)))
     }
 
     fn examine(&self) -> Vec<Finding> {

@@ -69,11 +69,11 @@ impl FilesSource {
         })
     }
 
-    /// The same, with something to do about columns that come up and were not asked for.
+    /// The same, with something to do about columns that come up and were not asked for, but for those that are left out on purpose.
     #[must_use]
-    pub fn with_late_columns(mut self, late: LateColumns, mode: Mode) -> Self {
+    pub fn with_late_columns(mut self, late: LateColumns, mode: Mode, left_out: &[String]) -> Self {
         if let Some(context) = Arc::get_mut(&mut self.context) {
-            context.late = Late::new(late, mode);
+            context.late = Late::new(late, mode, left_out);
         }
         self
     }

@@ -58,7 +58,7 @@ impl SourceConnector for S3SourceConfig {
     }
 
     fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {
-        let how = (request.mode, request.late_columns);
+        let how = (request.mode, request.late_columns, request.left_out);
         Ok(Box::new(S3Source::with_late_columns(request.name, self.clone(), request.schema, how)?))
     }
 

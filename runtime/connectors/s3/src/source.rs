@@ -86,14 +86,19 @@ impl S3Source {
     /// # Errors
     /// Configuration: bad options, or a requested type that files can't give.
     pub fn new(name: &str, config: S3SourceConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
-        Self::with_late_columns(name, config, requested, (mode, LateColumns::Ignore))
+        Self::with_late_columns(name, config, requested, (mode, LateColumns::Ignore, &[]))
     }
 
-    /// The same, with something to do about columns that come up and were not asked for.
+    /// The same, with something to do about columns that come up and were not asked for, but for those that are left out on purpose.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn with_late_columns(name: &str, config: S3SourceConfig, requested: SchemaRef, (mode, late): (Mode, LateColumns)) -> Result<Self> {
+    pub fn with_late_columns(
+        name: &str,
+        config: S3SourceConfig,
+        requested: SchemaRef,
+        (mode, late, left_out): (Mode, LateColumns, &[String]),
+    ) -> Result<Self> {
         config.check()?;
         let patterns = config.uri.all().iter().map(|uri| Pattern::parse(uri)).collect::<Result<Vec<_>>>()?;
         let options = config.reading();
@@ -101,7 +106,7 @@ impl S3Source {
         check_requested(&requested)?;
         // An object never grows: its reader needs to know nothing of streams.
         let mut context = ReadContext::new(name, options, requested, Mode::Batch);
-        context.late = Late::new(late, mode);
+        context.late = Late::new(late, mode, left_out);
         let (seen, patience) = (Seen::default(), Patience::Run(config.retry.time()?));
         Ok(Self {
             context: Arc::new(context),

@@ -344,9 +344,9 @@ impl TextReader {
     fn note_late(&mut self, records: u64) -> Result<()> {
         let context = &self.context;
         self.late.iter().for_each(|name| context.late.count(&self.path, name, false, records));
-        let unknown = self.decoder.unknown();
-        let (new, left): (Vec<_>, Vec<_>) =
-            unknown.into_iter().partition(|unknown| context.late.mode == LateColumns::Fail && !unknown.is_nested);
+        let unknown =
+            self.decoder.unknown().into_iter().filter(|unknown| unknown.is_nested || !context.late.left_out.contains(&unknown.name));
+        let (new, left): (Vec<_>, Vec<_>) = unknown.partition(|unknown| context.late.mode == LateColumns::Fail && !unknown.is_nested);
         left.iter().for_each(|unknown| context.late.count(&self.path, &unknown.name, unknown.is_nested, unknown.records));
         let fields = new.into_iter().map(|unknown| Field::new(unknown.name, type_of(&unknown.values), true));
         fail_with(&context.name, &self.path, fields.collect())

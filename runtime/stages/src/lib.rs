@@ -1,0 +1,12 @@
+//! Built-in stages: what needs no plugin.
+//!
+//! * [`ColumnChange`]: renames or drops columns, and knows what that means for the columns before and behind it.
+//! * [`Projection`]: the stage that does it, column by column and without a copy.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod change;
+mod projection;
+
+pub use change::{ColumnChange, ColumnProblem, RESERVED_PREFIX};
+pub use projection::Projection;
