@@ -1,5 +1,6 @@
 //! The configuration: the canonical rules are its defaults.
 
+use wasmill_plugin::other_rows::OtherRows;
 use wasmill_plugin::text::{STANDARD_NULLS, TextRules, WrappedValues};
 
 /// How places are cleaned.
@@ -16,6 +17,8 @@ pub struct Config {
     pub standard_nulls: bool,
     /// `wrapped_values: unwrap`: what becomes of a text that a producer wrapped as a list, `["Albania"]`.
     pub wrapped_values: WrappedValues,
+    /// `other_rows: skip`: what becomes of rows that plainly are posts or users, and no places.
+    pub other_rows: OtherRows,
     /// `drop: [timestamp]`: output columns to leave out.
     pub drop: Vec<Column>,
     /// `keep: [latitude, longitude]`: input columns to keep beside the usual ones, behind them.
@@ -54,6 +57,7 @@ impl Default for Config {
             null_texts: Vec::new(),
             standard_nulls: true,
             wrapped_values: WrappedValues::Reject,
+            other_rows: OtherRows::Reject,
             drop: Vec::new(),
             keep: Vec::new(),
         }

@@ -4,11 +4,18 @@
 mod config;
 mod coordinates;
 
+use wasmill_plugin::other_rows::{OtherRows, OtherTable, OtherTables};
 use wasmill_plugin::prelude::*;
 use wasmill_plugin::text::TextRules;
 use wasmill_plugin::time;
 
 pub use config::{Column, Config, Kept};
+
+/// The tables whose rows come along where several share a topic or file.
+const OTHERS: &[OtherTable] = &[
+    OtherTable { name: "posts", columns: &["unique_id", "category"] },
+    OtherTable { name: "users", columns: &["first_name", "last_name", "date_joined"] },
+];
 
 /// The plugin.
 pub struct CleanGeo {
@@ -16,6 +23,8 @@ pub struct CleanGeo {
     country: Option<TextRules>,
     coordinates: bool,
     timestamp: Option<TextRules>,
+    /// Where rows of other tables are skipped.
+    others: Option<OtherTables>,
 }
 
 impl Transform for CleanGeo {
@@ -47,11 +56,21 @@ impl Transform for CleanGeo {
                 plan.need(name, DataType::Float64).out().pass(name);
             }
         }
-        Ok(Self { country, coordinates, timestamp })
+        let others = (config.other_rows == OtherRows::Skip).then(|| {
+            let own = [
+                ("country", DataType::Utf8),
+                ("latitude", DataType::Float64),
+                ("longitude", DataType::Float64),
+                ("timestamp", DataType::Utf8),
+            ];
+            OtherTables::plan(own, OTHERS, plan)
+        });
+        Ok(Self { country, coordinates, timestamp, others })
     }
 
     fn process(&mut self, batch: &Batch, out: &mut Output<'_>) -> Result<(), Refusal> {
-        self.reject_foreign_rows(batch, out)?;
+        let kept = self.others.as_ref().map_or(Ok(None), |others| others.kept(batch))?;
+        self.reject_foreign_rows(batch, kept.as_ref(), out)?;
         if let Some(rules) = &self.country {
             let countries = batch.utf8("country")?;
             rules.reject_wrapped(countries, "country", out);
@@ -69,13 +88,13 @@ impl Transform for CleanGeo {
             let times = rules.timestamps(batch.utf8("timestamp")?, "timestamp", out);
             out.set("timestamp", times)?;
         }
-        Ok(())
+        kept.map_or(Ok(()), |kept| out.only(kept))
     }
 }
 
 impl CleanGeo {
     /// Sets rows aside that are no places: those of the other tables have no ind, or nothing but an ind.
-    fn reject_foreign_rows(&self, batch: &Batch, out: &mut Output<'_>) -> Result<(), Refusal> {
+    fn reject_foreign_rows(&self, batch: &Batch, kept: Option<&BooleanBuffer>, out: &mut Output<'_>) -> Result<(), Refusal> {
         let ind = batch.column("ind")?;
         let mut columns = Vec::new();
         for (name, read) in [
@@ -88,7 +107,7 @@ impl CleanGeo {
                 columns.push(batch.column(name)?);
             }
         }
-        for row in 0..batch.len() {
+        for row in (0..batch.len()).filter(|&row| kept.is_none_or(|kept| kept.value(row))) {
             if ind.is_null(row) {
                 out.reject(row, Reject::new("missing-ind", "ind is null: the row is no place, or lost its identity").at_column("ind"));
             } else if !columns.is_empty() && columns.iter().all(|column| column.is_null(row)) {

@@ -1,5 +1,6 @@
 //! The configuration: the canonical rules are its defaults.
 
+use wasmill_plugin::other_rows::OtherRows;
 use wasmill_plugin::text::{STANDARD_NULLS, TextRules, WrappedValues};
 
 /// How posts are cleaned.
@@ -31,6 +32,8 @@ pub struct Config {
     pub split_tag_list: bool,
     /// `index_column: ind`: the input column that becomes `ind`; in merged tables it is called `ind` already.
     pub index_column: String,
+    /// `other_rows: skip`: what becomes of rows that plainly are places or users, and no posts.
+    pub other_rows: OtherRows,
     /// `drop: [tag_list, image_src]`: output columns to leave out.
     pub drop: Vec<Column>,
     /// `keep: [downloaded]`: input columns to keep beside the usual ones, behind them.
@@ -88,6 +91,7 @@ impl Default for Config {
             wrapped_values: WrappedValues::Reject,
             split_tag_list: false,
             index_column: "index".to_owned(),
+            other_rows: OtherRows::Reject,
             drop: Vec::new(),
             keep: Vec::new(),
         }

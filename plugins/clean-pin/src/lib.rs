@@ -5,10 +5,17 @@ mod columns;
 mod config;
 mod follower_count;
 
+use wasmill_plugin::other_rows::{OtherRows, OtherTable, OtherTables};
 use wasmill_plugin::prelude::*;
 use wasmill_plugin::text::{TextRules, WrappedValues};
 
 pub use config::{Column, Config, Kept};
+
+/// The tables whose rows come along where several share a topic or file.
+const OTHERS: &[OtherTable] = &[
+    OtherTable { name: "places", columns: &["timestamp", "country"] },
+    OtherTable { name: "users", columns: &["first_name", "last_name", "date_joined"] },
+];
 
 /// The plugin: the columns that it was configured to give, each with what is done to it.
 pub struct CleanPin {
@@ -16,6 +23,8 @@ pub struct CleanPin {
     columns: Vec<(Column, Work)>,
     save_location_prefix: String,
     split_tag_list: bool,
+    /// Where rows of other tables are skipped.
+    others: Option<OtherTables>,
 }
 
 /// What is done to a column.
@@ -57,11 +66,14 @@ impl Transform for CleanPin {
             columns,
             save_location_prefix: config.save_location_prefix,
             split_tag_list: config.split_tag_list,
+            others: (config.other_rows == OtherRows::Skip)
+                .then(|| OtherTables::plan(Column::ALL.map(|column| (column.name(), DataType::Utf8)), OTHERS, plan)),
         })
     }
 
     fn process(&mut self, batch: &Batch, out: &mut Output<'_>) -> Result<(), Refusal> {
-        self.reject_foreign_rows(batch, out)?;
+        let kept = self.others.as_ref().map_or(Ok(None), |others| others.kept(batch))?;
+        self.reject_foreign_rows(batch, kept.as_ref(), out)?;
         for (column, work) in &self.columns {
             let name = column.name();
             match work {
@@ -78,16 +90,17 @@ impl Transform for CleanPin {
                 }
             }
         }
-        Ok(())
+        kept.map_or(Ok(()), |kept| out.only(kept))
     }
 }
 
 impl CleanPin {
     /// Sets rows aside that are no posts: those of the other tables have no index, or nothing but an index.
-    fn reject_foreign_rows(&self, batch: &Batch, out: &mut Output<'_>) -> Result<(), Refusal> {
+    fn reject_foreign_rows(&self, batch: &Batch, kept: Option<&BooleanBuffer>, out: &mut Output<'_>) -> Result<(), Refusal> {
+        let is_kept = |row: &usize| kept.is_none_or(|kept| kept.value(*row));
         let index = batch.int64(&self.index_column)?;
         if let Some(nulls) = index.nulls().filter(|nulls| nulls.null_count() > 0) {
-            for row in (0..batch.len()).filter(|&row| nulls.is_null(row)) {
+            for row in (0..batch.len()).filter(|&row| nulls.is_null(row)).filter(is_kept) {
                 let message = format!("{} is null: the row is no post, or lost its identity", self.index_column);
                 out.reject(row, Reject::new("missing-ind", message).at_column(&self.index_column));
             }
@@ -98,7 +111,7 @@ impl CleanPin {
         if columns.is_empty() || columns.iter().any(|column| column.null_count() == 0) {
             return Ok(());
         }
-        for row in (0..batch.len()).filter(|&row| columns.iter().all(|column| column.is_null(row))) {
+        for row in (0..batch.len()).filter(|&row| columns.iter().all(|column| column.is_null(row))).filter(is_kept) {
             out.reject(row, Reject::new("wrong-table", "the row has an index and no other value of a post: it belongs to another table"));
         }
         Ok(())

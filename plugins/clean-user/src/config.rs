@@ -1,5 +1,6 @@
 //! The configuration: the canonical rules are its defaults.
 
+use wasmill_plugin::other_rows::OtherRows;
 use wasmill_plugin::text::{STANDARD_NULLS, TextRules, WrappedValues};
 
 /// How users are cleaned.
@@ -16,6 +17,10 @@ pub struct Config {
     pub standard_nulls: bool,
     /// `wrapped_values: unwrap`: what becomes of a text that a producer wrapped as a list, `["Ada"]`.
     pub wrapped_values: WrappedValues,
+    /// `name_separator: ", "`: what stands between first and last name in user_name.
+    pub name_separator: String,
+    /// `other_rows: skip`: what becomes of rows that plainly are posts or places, and no users.
+    pub other_rows: OtherRows,
     /// `drop: [age]`: output columns to leave out.
     pub drop: Vec<Column>,
     /// `keep: [first_name, last_name]`: input columns to keep beside the usual ones, behind them, as they came.
@@ -54,6 +59,8 @@ impl Default for Config {
             null_texts: Vec::new(),
             standard_nulls: true,
             wrapped_values: WrappedValues::Reject,
+            name_separator: " ".to_owned(),
+            other_rows: OtherRows::Reject,
             drop: Vec::new(),
             keep: Vec::new(),
         }

@@ -23,6 +23,7 @@
 //! * A [`config`](macro@config) is a struct; pipelines are checked against the JSON Schema that is derived from it.
 //! * A [`Refusal`] says no to a configuration or an input; a [`Reject`] sets one row aside.
 //! * [`collections`] has maps and sets whose order does not depend on earlier batches, as that of the standard library's does.
+//! * [`other_rows`] leaves out rows of other tables that share a topic or file.
 //! * [`text`] and [`time`] clean what real data holds; [`log`] writes to the pipeline's log.
 //! * `testing` (with the feature of that name, natively) runs plugins in `cargo test`.
 //!
@@ -40,6 +41,7 @@ pub mod collections;
 mod export;
 mod ipc;
 pub mod log;
+pub mod other_rows;
 mod output;
 mod plan;
 pub mod record;
