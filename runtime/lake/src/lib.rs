@@ -6,4 +6,4 @@ mod gather;
 mod partition;
 
 pub use gather::{Gather, PartitionFiles};
-pub use partition::{Key, Limits, Partitioner, Split};
+pub use partition::{Key, Limits, Partitioner, Split, check_partition_columns, without_partition_columns};

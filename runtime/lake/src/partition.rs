@@ -10,7 +10,7 @@ use arrow_array::types::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
 use delta_kernel::expressions::{DecimalData, Scalar};
 use delta_kernel::partition::serialization::serialize_partition_value;
@@ -51,6 +51,46 @@ impl Limits {
     pub const NONE: Self = Self { name: usize::MAX, path: usize::MAX, place: "anything" };
 }
 
+/// Fails with class configuration unless each of these columns can name folders, and something is left for the files.
+pub fn check_partition_columns(schema: &Schema, partition_by: &[String]) -> Result<()> {
+    for (index, name) in partition_by.iter().enumerate() {
+        if partition_by[..index].contains(name) {
+            return Err(Error::configuration(format!("`partition_by` names the column `{name}` twice")).key(["partition_by"]));
+        }
+        match schema.field_with_name(name).map(|field| field.data_type()) {
+            Ok(
+                DataType::Utf8
+                | DataType::Boolean
+                | DataType::Int8
+                | DataType::Int16
+                | DataType::Int32
+                | DataType::Int64
+                | DataType::Date32,
+            ) => {}
+            Ok(other) => {
+                return Err(Error::configuration(format!("`partition_by` names `{name}`, which is {other}"))
+                    .key(["partition_by"])
+                    .hint("texts, booleans, whole numbers and dates can name folders"));
+            }
+            Err(_) => {
+                return Err(
+                    Error::configuration(format!("`partition_by` names `{name}`, which is not among the columns")).key(["partition_by"])
+                );
+            }
+        }
+    }
+    if !partition_by.is_empty() && partition_by.len() == schema.fields().len() {
+        return Err(Error::configuration("`partition_by` names every column: nothing is left for the files").key(["partition_by"]));
+    }
+    Ok(())
+}
+
+/// The columns that are left for the files.
+pub fn without_partition_columns(schema: &Schema, partition_by: &[String]) -> SchemaRef {
+    let left = schema.fields().iter().filter(|field| !partition_by.contains(field.name()));
+    Arc::new(Schema::new(left.cloned().collect::<Vec<_>>()))
+}
+
 /// Splits batches of one schema.
 pub struct Partitioner {
     columns: Vec<PartitionColumn>,
@@ -67,7 +107,7 @@ struct PartitionColumn {
 
 impl Partitioner {
     /// A partitioner of batches in the table's types.
-    pub fn new(schema: &arrow_schema::Schema, partition_by: &[String], limits: Limits) -> Result<Self> {
+    pub fn new(schema: &Schema, partition_by: &[String], limits: Limits) -> Result<Self> {
         let find = |name: &String| {
             let (index, field) =
                 schema.column_with_name(name).ok_or_else(|| Error::bug(format!("the partition column `{name}` is not in the schema")))?;
@@ -264,7 +304,7 @@ fn escape_path(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use arrow_array::{Date32Array, Float64Array, Int32Array, StringArray, TimestampMicrosecondArray};
-    use arrow_schema::{Field, Schema};
+    use arrow_schema::Field;
 
     use super::*;
 

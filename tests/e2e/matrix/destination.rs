@@ -98,6 +98,38 @@ impl Destination for DeltaOnDisk {
     }
 }
 
+/// Files in folders that columns name, of rows and of dead letters.
+pub struct FilesOnDisk;
+
+impl Destination for FilesOnDisk {
+    const NAME: &'static str = "files_on_disk";
+    const POINTS: &'static [&'static str] =
+        &["files-commit-before-token", "files-commit-after-token", "files-commit-after-rename", "sink-clean-up"];
+    const PLACES: [&'static str; 2] = ["out/pin_table/", "out/dead_letters/"];
+    const STATE: State = State::Disk;
+
+    fn new() -> Self {
+        Self
+    }
+
+    fn sink(&self) -> String {
+        "files: { path: out/pin_table, format: jsonl, partition_by: [poster_name, category] }".to_owned()
+    }
+
+    fn dead_letters(&self) -> String {
+        "files: { path: out/dead_letters, format: jsonl, partition_by: [code] }".to_owned()
+    }
+
+    fn rows(&self, workshop: &Workshop) -> (Vec<Value>, Vec<Value>) {
+        (workshop.partitioned_rows("out/pin_table"), workshop.partitioned_rows("out/dead_letters"))
+    }
+
+    fn left_over(&self, workshop: &Workshop) -> Vec<String> {
+        let known = |name: &str| is_row_file(name) || is_token_file(name);
+        ["out/pin_table", "out/dead_letters"].map(|folder| strangers(&workshop.path(folder), known)).concat()
+    }
+}
+
 /// A Delta table in a bucket, dead letters as objects.
 pub struct DeltaOnS3(pub Store);
 

@@ -13,7 +13,7 @@ pub mod mill;
 pub mod origin;
 mod sleepers;
 
-use destination::{DeltaOnDisk, DeltaOnS3, Destination, Kafka, Kinesis, Postgres, S3};
+use destination::{DeltaOnDisk, DeltaOnS3, Destination, FilesOnDisk, Kafka, Kinesis, Postgres, S3};
 use origin::Origin;
 
 /// The points at which an epoch can be cut off, whatever the sink.
@@ -38,7 +38,7 @@ macro_rules! every_sink {
         const ORIGINS: &[&str] = &[$(<$origin as Origin>::NAME),*];
 
         $(mod $name {
-            use super::{DeltaOnDisk, DeltaOnS3, Kafka, Postgres, S3, kills::kill_again_and_again, origin};
+            use super::{DeltaOnDisk, DeltaOnS3, FilesOnDisk, Kafka, Postgres, S3, kills::kill_again_and_again, origin};
 
             #[test]
             fn into_delta_on_disk() {
@@ -48,6 +48,11 @@ macro_rules! every_sink {
             #[test]
             fn into_delta_on_s3() {
                 kill_again_and_again::<$origin, DeltaOnS3>();
+            }
+
+            #[test]
+            fn into_files_on_disk() {
+                kill_again_and_again::<$origin, FilesOnDisk>();
             }
 
             #[test]
@@ -86,6 +91,11 @@ fn whoever_slept_is_fenced_in_delta_on_s3() {
 }
 
 #[test]
+fn whoever_slept_is_fenced_in_files_on_disk() {
+    sleepers::sleep_everywhere::<FilesOnDisk>();
+}
+
+#[test]
 fn whoever_slept_is_fenced_in_s3() {
     sleepers::sleep_everywhere::<S3>();
 }
@@ -108,6 +118,11 @@ fn a_stream_that_slept_after_a_rest_is_fenced_in_delta_on_disk() {
 #[test]
 fn a_stream_that_slept_after_a_rest_is_fenced_in_delta_on_s3() {
     sleepers::sleep_after_a_rest::<DeltaOnS3>();
+}
+
+#[test]
+fn a_stream_that_slept_after_a_rest_is_fenced_in_files_on_disk() {
+    sleepers::sleep_after_a_rest::<FilesOnDisk>();
 }
 
 #[test]
@@ -136,6 +151,11 @@ fn what_is_staged_is_found_while_a_run_is_stopped_in_delta_on_s3() {
 }
 
 #[test]
+fn what_is_staged_is_found_while_a_run_is_stopped_in_files_on_disk() {
+    leftovers::is_found_while_stopped::<FilesOnDisk>();
+}
+
+#[test]
 fn what_is_staged_is_found_while_a_run_is_stopped_in_s3() {
     leftovers::is_found_while_stopped::<S3>();
 }
@@ -156,8 +176,17 @@ fn every_point_in_the_code_is_met() {
     // The sink `kinesis` is no part of the matrix, for it only promises at-least-once; its own tests kill it there.
     // Of a command, and not of a pipeline: `delta_tables` stops and kills it there.
     const OF_OPTIMIZE: &[&str] = &["delta-optimize-written", "delta-optimize-before-log"];
-    let points =
-        [ENGINE_POINTS, DeltaOnDisk::POINTS, DeltaOnS3::POINTS, S3::POINTS, Postgres::POINTS, Kafka::POINTS, Kinesis::POINTS, OF_OPTIMIZE];
+    let points = [
+        ENGINE_POINTS,
+        DeltaOnDisk::POINTS,
+        DeltaOnS3::POINTS,
+        FilesOnDisk::POINTS,
+        S3::POINTS,
+        Postgres::POINTS,
+        Kafka::POINTS,
+        Kinesis::POINTS,
+        OF_OPTIMIZE,
+    ];
     let met: Vec<&str> = points.into_iter().flatten().copied().collect();
     let mut folders = vec![crate::support::repository().join("runtime")];
     let mut points = std::collections::BTreeSet::new();

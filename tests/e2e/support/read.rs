@@ -48,6 +48,24 @@ impl Workshop {
         visible_files(&self.path(folder)).iter().flat_map(|file| json_lines(&std::fs::read(file).unwrap())).collect()
     }
 
+    /// The rows of all JSON-lines files below a folder, with the texts that the names of their folders give.
+    pub fn partitioned_rows(&self, folder: &str) -> Vec<Value> {
+        let root = self.path(folder);
+        let mut rows = Vec::new();
+        for file in visible_files(&root) {
+            let folders = file.parent().unwrap().strip_prefix(&root).unwrap().to_str().unwrap();
+            let named: Vec<(&str, &str)> = folders.split('/').map(|name| name.split_once('=').unwrap()).collect();
+            for mut row in json_lines(&std::fs::read(&file).unwrap()) {
+                for (column, value) in &named {
+                    let before = row.as_object_mut().unwrap().insert((*column).to_owned(), (*value).into());
+                    assert_eq!(before, None, "a column of a partition stands in the file, too: {}", file.display());
+                }
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
     /// The numbers of the posts in dead letters, sorted, with repetitions: from the original records.
     pub fn dead_numbers(&self, folder: &str) -> Vec<u64> {
         let mut numbers: Vec<u64> = self.jsonl_rows(folder).iter().map(dead_number).collect();

@@ -80,8 +80,8 @@ impl SinkConnector for FilesSinkConfig {
         Some(&self.path)
     }
 
-    fn differences(&self, _: &SchemaRef) -> Result<Vec<String>> {
-        Ok(Vec::new())
+    fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {
+        FilesSink::new(self.clone(), schema).map(|_| Vec::new())
     }
 
     fn build(&self, schema: &Schema, _: &Arc<dyn Depot>) -> Result<Arc<dyn Sink>> {

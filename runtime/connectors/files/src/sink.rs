@@ -1,7 +1,7 @@
 //! The sink `files`: rows into files of a folder, each whole and each once.
 //!
 //! Lanes write into a hidden folder below the target. A commit first moves the sink's token (compare-and-set under a lock, a
-//! small file beside the staged ones) and then renames the files to their place; names never replace others.
+//! small file beside the staged ones) and then renames the files to their place, in folders that partition columns name; names never replace others.
 //!
 //! The token comes first so that a process that was paused can never add a file once another has gone on: whoever does not find the
 //! token as expected renames nothing. What a crash leaves between the two is finished by the commit that recovery sends again,
@@ -25,6 +25,7 @@ use self::writer::{FilesWriter, record_writer_for};
 use wasmill_connect::durable::{create_folder, sync_files, sync_folder};
 use wasmill_connect::prepared;
 use wasmill_connect::staged::Claims;
+use wasmill_lake::{check_partition_columns, without_partition_columns};
 
 /// Writes into one folder.
 pub struct FilesSink {
@@ -38,8 +39,9 @@ impl FilesSink {
     /// A sink for these columns. Touches nothing; fails with class configuration if the format can't hold them.
     pub fn new(config: FilesSinkConfig, schema: &Schema) -> Result<Self> {
         let sink = Self::without_columns(config)?;
+        check_partition_columns(schema, &sink.config.partition_by)?;
         let schema = Arc::new(schema.clone());
-        record_writer_for(&sink.config, &schema, std::io::sink())?;
+        record_writer_for(&sink.config, &without_partition_columns(&schema, &sink.config.partition_by), std::io::sink())?;
         Ok(Self { schema, ..sink })
     }
 
@@ -66,7 +68,7 @@ impl Sink for FilesSink {
         let staging = self.committer(&context.pipeline, &context.sink).staging().to_path_buf();
         create_folder(&staging)?;
         let claim = self.claims.of(&context);
-        Ok(Box::new(FilesWriter::new(self.config.clone(), Arc::clone(&self.schema), (context, claim), staging)))
+        Ok(Box::new(FilesWriter::new(self.config.clone(), &self.schema, (context, claim), (&self.folder, staging))?))
     }
 
     /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk.

@@ -14,7 +14,7 @@ mod writer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_schema::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext, failpoint};
@@ -28,6 +28,7 @@ use wasmill_connect::durable::owner_name;
 use wasmill_connect::prepared;
 use wasmill_connect::staged::Claims;
 use wasmill_connect::token::{Step, compare};
+use wasmill_lake::check_partition_columns;
 use wasmill_objects::gone;
 use wasmill_objects::{Bucket, Completion, Patience, S3Uri, Upload, UploadEpoch, UploadNotes, Uploading};
 
@@ -80,33 +81,9 @@ impl S3Sink {
     /// A sink for these columns. Touches nothing; fails with class configuration if the format can't hold them.
     pub fn new(config: S3SinkConfig, schema: &Schema) -> Result<Self> {
         config.check()?;
-        for name in &config.partition_by {
-            match schema.field_with_name(name).map(|field| field.data_type()) {
-                Ok(
-                    DataType::Utf8
-                    | DataType::Boolean
-                    | DataType::Int8
-                    | DataType::Int16
-                    | DataType::Int32
-                    | DataType::Int64
-                    | DataType::Date32,
-                ) => {}
-                Ok(other) => {
-                    return Err(Error::configuration(format!("`partition_by` names `{name}`, which is {other}"))
-                        .key(["partition_by"])
-                        .hint("texts, booleans, whole numbers and dates can name folders"));
-                }
-                Err(_) => {
-                    return Err(Error::configuration(format!("`partition_by` names `{name}`, which is not among the columns"))
-                        .key(["partition_by"]));
-                }
-            }
-        }
+        check_partition_columns(schema, &config.partition_by)?;
         if config.layout == S3Layout::Connect {
             Columns::new(schema)?;
-        }
-        if config.partition_by.len() == schema.fields().len() {
-            return Err(Error::configuration("`partition_by` names every column: nothing is left for the objects").key(["partition_by"]));
         }
         let schema = Arc::new(schema.clone());
         encoder(&config, &config.object_schema(&schema), std::io::sink())?;

@@ -71,7 +71,7 @@ pub fn delta_numbers(place: &Path) -> Vec<i64> {
     all
 }
 
-/// The numbers in the files of a folder that are not hidden.
+/// The numbers in the files of a folder that are not hidden, and in those of its partitions.
 pub fn file_numbers(place: &Path) -> Vec<i64> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(place).into_iter().flatten() {
@@ -80,7 +80,10 @@ pub fn file_numbers(place: &Path) -> Vec<i64> {
         if name.starts_with('.') {
             continue;
         }
-        if name.ends_with(".parquet") {
+        if path.is_dir() {
+            assert!(name.contains('='), "a folder that names no partition: {name}");
+            all.extend(file_numbers(&path));
+        } else if name.ends_with(".parquet") {
             all.extend(numbers(&parquet_batches(&path)));
         } else if name.ends_with(".jsonl") {
             let text = std::fs::read_to_string(&path).unwrap();

@@ -36,7 +36,7 @@ pub struct World {
 enum Kind {
     Delta { partition_by: Vec<String> },
     DeltaOnS3 { partition_by: Vec<String> },
-    Files(SinkFormat, Compression),
+    Files(SinkFormat, Compression, Vec<String>),
     Kafka { topic: String, commits: String },
     Kinesis(kinesis_server::Stream),
     Postgres { write: PostgresWrite, table: postgres::Table },
@@ -55,9 +55,10 @@ pub fn worlds() -> Vec<World> {
         world("delta, partitioned", Kind::Delta { partition_by: vec!["kind".to_owned()] }),
         world("delta on S3", Kind::DeltaOnS3 { partition_by: Vec::new() }),
         world("delta on S3, partitioned", Kind::DeltaOnS3 { partition_by: vec!["kind".to_owned()] }),
-        world("files, jsonl", Kind::Files(SinkFormat::Jsonl, Compression::None)),
-        world("files, csv in gzip", Kind::Files(SinkFormat::Csv, Compression::Gzip)),
-        world("files, parquet", Kind::Files(SinkFormat::Parquet, Compression::None)),
+        world("files, jsonl", Kind::Files(SinkFormat::Jsonl, Compression::None, Vec::new())),
+        world("files, csv in gzip", Kind::Files(SinkFormat::Csv, Compression::Gzip, Vec::new())),
+        world("files, parquet", Kind::Files(SinkFormat::Parquet, Compression::None, Vec::new())),
+        world("files, parquet, partitioned", Kind::Files(SinkFormat::Parquet, Compression::None, vec!["kind".to_owned()])),
         world("kafka", Kind::Kafka { topic: kafka_broker::topic(2), commits: kafka_broker::unique("commits") }),
         world("kinesis", Kind::Kinesis(kinesis_server::Stream::new(1))),
         world("postgres, append", Kind::Postgres { write: PostgresWrite::Append, table: postgres::Table::new() }),
@@ -130,8 +131,9 @@ impl World {
                 let config = DeltaConfig { partition_by: partition_by.clone(), checkpoint_every: 3, connection, ..DeltaConfig::new(uri) };
                 Box::new(DeltaSink::new(config, &schema()).unwrap())
             }
-            Kind::Files(format, compression) => {
-                let config = FilesSinkConfig { compression: *compression, ..FilesSinkConfig::new(place, *format) };
+            Kind::Files(format, compression, partition_by) => {
+                let (compression, partition_by) = (*compression, partition_by.clone());
+                let config = FilesSinkConfig { compression, partition_by, ..FilesSinkConfig::new(place, *format) };
                 Box::new(FilesSink::new(config, &schema()).unwrap())
             }
             Kind::Kafka { topic, commits } => {
@@ -179,7 +181,10 @@ impl World {
     /// Whether it has folders for the values of `kind`.
     pub fn is_partitioned(&self) -> bool {
         match &self.kind {
-            Kind::Delta { partition_by } | Kind::DeltaOnS3 { partition_by } | Kind::S3(_, _, partition_by) => !partition_by.is_empty(),
+            Kind::Delta { partition_by }
+            | Kind::DeltaOnS3 { partition_by }
+            | Kind::Files(_, _, partition_by)
+            | Kind::S3(_, _, partition_by) => !partition_by.is_empty(),
             _ => false,
         }
     }

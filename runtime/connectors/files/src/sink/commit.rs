@@ -1,5 +1,6 @@
 //! Commits files into a folder: the token by compare-and-set, then the names.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,9 @@ use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
 
 use wasmill_connect::digest::{Digested, sha256};
-use wasmill_connect::durable::{create_folder, escape, owner_name, remove_file, rename_new, sync_folder, write_new};
+use wasmill_connect::durable::{
+    create_folder, create_folders, escape, owner_name, parent_of, remove_file, rename_new, sync_folder, sync_folders, write_new,
+};
 use wasmill_connect::prepared;
 use wasmill_connect::staged::{StagedMark, number};
 use wasmill_connect::token::{Step, compare};
@@ -27,7 +30,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct StagedFile {
     /// Its name in the staging folder.
     pub staged: String,
-    /// Its name in the target folder.
+    /// Its name from the target folder, which partitions have folders in.
     pub path: String,
     /// Bytes.
     pub size: u64,
@@ -174,23 +177,26 @@ impl Committer {
 
     /// Gives staged files their names, durably. A staged file that is gone had its name before, whatever became of it since.
     fn publish(&self, files: &[StagedFile]) -> Result<()> {
-        for file in files {
-            let (from, to) = (self.staging.join(&file.staged), self.folder.join(&file.path));
+        let places: Vec<PathBuf> = files.iter().map(|file| self.folder.join(&file.path)).collect();
+        let folders: BTreeSet<&Path> = places.iter().map(|place| parent_of(place)).collect();
+        create_folders(folders.iter().copied())?;
+        for (file, to) in files.iter().zip(&places) {
+            let from = self.staging.join(&file.staged);
             if let Ok(found) = fs::symlink_metadata(&from) {
                 is_whole(&from, found.len(), file)?;
             }
-            match rename_new(&from, &to) {
+            match rename_new(&from, to) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    self.same(&to, file)?;
+                    self.same(to, file)?;
                     // An equal file has the name, and this one is not needed.
                     let _ = fs::remove_file(&from);
                 }
                 Err(error) => return Err(Error::io(format!("move {} to {}", from.display(), to.display()), error)),
             }
         }
-        if files.is_empty() { Ok(()) } else { sync_folder(&self.folder) }
+        sync_folders(folders)
     }
 
     /// Fails unless a file is what the commit says.

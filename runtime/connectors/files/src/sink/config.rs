@@ -25,6 +25,13 @@ pub struct FilesSinkConfig {
     /// `none`, `gzip` or `zstd` for the whole file. Parquet files are compressed inside and take `none`.
     #[serde(default)]
     pub compression: Compression,
+    /// `partition_by: [category]`
+    ///
+    /// Columns whose values name folders, as Hive lays them out: `category=art/`. The columns are left out of the files. Texts, booleans,
+    /// whole numbers and dates; an empty text counts as no value. A row is rejected whose values are too long for the name of a folder.
+    /// A lane writes one file per partition and epoch until it has its target size.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_by: Vec<String>,
     /// `target_file_size: 256MiB`
     ///
     /// Begins a new file when the current one has grown to about this size. An epoch always ends its files, so they may be smaller.
@@ -40,7 +47,8 @@ fn default_target_file_size() -> ByteSize {
 impl FilesSinkConfig {
     /// The configuration that has nothing but a folder and a format.
     pub fn new(path: impl Into<String>, format: SinkFormat) -> Self {
-        Self { path: path.into(), format, compression: Compression::None, target_file_size: default_target_file_size() }
+        let (compression, partition_by) = (Compression::None, Vec::new());
+        Self { path: path.into(), format, compression, partition_by, target_file_size: default_target_file_size() }
     }
 
     /// What is wrong with the values, apart from any schema.

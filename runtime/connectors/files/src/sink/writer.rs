@@ -1,24 +1,26 @@
-//! The writer of one lane for one epoch: rows into staged files, one at a time.
+//! The writer of one lane for one epoch: rows into staged files, one at a time for each partition.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use serde_json::Value;
 use wasmill_engine::{Error, Result, RowReject, SinkWriter, WriterContext};
 
 use super::commit::StagedFile;
 use super::config::FilesSinkConfig;
 use wasmill_connect::digest::Digested;
-use wasmill_connect::durable::{escape, written};
+use wasmill_connect::durable::{escape, longest_name, written};
 use wasmill_connect::prepared;
 use wasmill_connect::staged::StagedMark;
 use wasmill_engine::disk::WriteBehind;
-use wasmill_formats::{RecordWriter, WriteOptions, record_writer};
+use wasmill_formats::{RecordWriter, WriteOptions, record_writer, to_plain};
+use wasmill_lake::{Gather, Key, Limits, PartitionFiles, Partitioner, Split, without_partition_columns};
 
 /// The encoder of a sink's files.
 pub(super) fn record_writer_for<W: Write + Send + 'static>(
@@ -30,15 +32,32 @@ pub(super) fn record_writer_for<W: Write + Send + 'static>(
     record_writer(config.format.format(), schema, output, &options)
 }
 
+/// The most files that a lane opens before the epoch's end: a Parquet file holds a row group in memory.
+const MAX_OPEN_FILES: usize = 12;
+
+/// The longest name of a file, in bytes, behind the name of its sink.
+const LONGEST_FILE_NAME: usize = 200;
+
+/// The longest path that Linux takes, in bytes.
+const LONGEST_PATH: usize = 4095;
+
 /// Writes the rows of one lane.
 pub(super) struct FilesWriter {
+    gather: Gather<Key>,
+    files: LaneFiles,
+}
+
+/// The files of one lane, one at a time for each partition.
+struct LaneFiles {
     config: FilesSinkConfig,
+    /// The columns of a file.
     schema: SchemaRef,
+    partitioner: Partitioner,
     context: WriterContext,
     /// The epoch that this process has claimed.
     claim: Option<u64>,
     staging: PathBuf,
-    open: Option<OpenFile>,
+    open: HashMap<Key, OpenFile>,
     done: Vec<StagedFile>,
     prepared: bool,
 }
@@ -54,21 +73,31 @@ struct OpenFile {
 }
 
 impl FilesWriter {
-    /// A writer into a staging folder that exists.
+    /// A writer into a staging folder that exists, of files that will lie in a target folder.
     pub(super) fn new(
         config: FilesSinkConfig,
-        schema: SchemaRef,
+        schema: &Schema,
         (context, claim): (WriterContext, Option<u64>),
-        staging: PathBuf,
-    ) -> Self {
-        Self { config, schema, context, claim, staging, open: None, done: Vec::new(), prepared: false }
+        (folder, staging): (&Path, PathBuf),
+    ) -> Result<Self> {
+        let name = escape(&context.sink).len() + LONGEST_FILE_NAME;
+        let path = LONGEST_PATH.saturating_sub(folder.as_os_str().len() + 1 + name);
+        let limits = Limits { name: longest_name(folder), path, place: "this file system" };
+        let partitioner = Partitioner::new(schema, &config.partition_by, limits)?;
+        let gather = Gather::new(MAX_OPEN_FILES, Some(staging.clone()));
+        let schema = without_partition_columns(schema, &config.partition_by);
+        let (open, done, prepared) = (HashMap::new(), Vec::new(), false);
+        Ok(Self { gather, files: LaneFiles { config, schema, partitioner, context, claim, staging, open, done, prepared } })
     }
+}
 
+impl LaneFiles {
     /// Every file has a name that no other one ever had, so that a process that writes the same epoch beside this one can't touch it.
-    fn create(&mut self) -> Result<OpenFile> {
+    fn create(&self, key: &Key) -> Result<OpenFile> {
         let (mark, sink) = (StagedMark::new(&self.context, self.claim), escape(&self.context.sink));
         let named = |mark: String| format!("{sink}-{mark}{}", self.config.extension());
-        let (staged, path) = (named(mark.to_string()), named(mark.visible()));
+        let staged = named(mark.to_string());
+        let path = self.partitioner.folder(key) + &named(mark.visible());
         let at = self.staging.join(&staged);
         let file = File::create_new(&at).map_err(|error| Error::io(format!("create {}", at.display()), error))?;
         let written = Arc::new(AtomicU64::new(0));
@@ -77,7 +106,7 @@ impl FilesWriter {
         Ok(OpenFile { staged, path, rows: 0, written, writer: record_writer_for(&self.config, &self.schema, output)? })
     }
 
-    fn finish(&mut self, open: OpenFile) -> Result<()> {
+    fn end(&mut self, open: OpenFile) -> Result<()> {
         // Kept first, so that a failure leaves nothing that is not removed.
         self.done.push(StagedFile { staged: open.staged, path: open.path, size: 0, rows: open.rows, sha256: String::new() });
         let output = open.writer.finish().map_err(|error| error.at(self.staging.display().to_string()))?;
@@ -90,42 +119,65 @@ impl FilesWriter {
     }
 }
 
+impl PartitionFiles<Key> for LaneFiles {
+    fn is_open(&self, key: &Key) -> bool {
+        self.open.contains_key(key)
+    }
+
+    fn open_files(&self) -> usize {
+        self.open.len()
+    }
+
+    fn write(&mut self, key: &Key, records: &RecordBatch) -> Result<()> {
+        if !self.open.contains_key(key) {
+            let file = self.create(key)?;
+            self.open.insert(key.clone(), file);
+        }
+        let Some(open) = self.open.get_mut(key) else { return Ok(()) };
+        let staged = || self.staging.join(&open.staged).display().to_string();
+        open.writer.write(records).map_err(|error| error.at(staged()))?;
+        open.rows += records.num_rows() as u64;
+        let size = open.written.load(Ordering::Relaxed) + open.writer.buffered_bytes() as u64;
+        if size >= self.config.target_file_size.as_u64() { self.finish(key) } else { Ok(()) }
+    }
+
+    fn finish(&mut self, key: &Key) -> Result<()> {
+        self.open.remove(key).map_or(Ok(()), |open| self.end(open))
+    }
+}
+
 impl SinkWriter for FilesWriter {
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>> {
         if records.num_rows() == 0 {
             return Ok(Vec::new());
         }
-        let mut open = match self.open.take() {
-            Some(open) => open,
-            None => self.create()?,
-        };
-        let wrote = open.writer.write(records).map_err(|error| error.at(self.staging.join(&open.staged).display().to_string()));
-        open.rows += records.num_rows() as u64;
-        let size = open.written.load(Ordering::Relaxed) + open.writer.buffered_bytes() as u64;
-        if wrote.is_ok() && size >= self.config.target_file_size.as_u64() {
-            self.finish(open)?;
-        } else {
-            self.open = Some(open);
+        if self.files.config.partition_by.is_empty() {
+            return self.files.write(&Key::new(), records).map(|()| Vec::new());
         }
-        wrote.map(|()| Vec::new())
+        let Split { records, partitions, rejects } = self.files.partitioner.split(&to_plain(records)?)?;
+        self.gather.write(records, partitions, &mut self.files)?;
+        Ok(rejects)
     }
 
     fn prepare(mut self: Box<Self>) -> Result<Value> {
-        if let Some(open) = self.open.take() {
-            self.finish(open)?;
+        self.gather.finish(&mut self.files)?;
+        let mut keys: Vec<Key> = self.files.open.keys().cloned().collect();
+        keys.sort();
+        for key in keys {
+            self.files.finish(&key)?;
         }
-        self.prepared = true;
-        prepared::write(&self.done)
+        self.files.prepared = true;
+        prepared::write(&self.files.done)
     }
 }
 
-impl Drop for FilesWriter {
+impl Drop for LaneFiles {
     /// What was not prepared will never be committed. Best effort: the next start removes what stays.
     fn drop(&mut self) {
         if self.prepared {
             return;
         }
-        let open = self.open.as_ref().map(|open| &open.staged);
+        let open = self.open.values().map(|open| &open.staged);
         for name in self.done.iter().map(|file| &file.staged).chain(open) {
             let _ = fs::remove_file(self.staging.join(name));
         }

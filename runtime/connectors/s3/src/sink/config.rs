@@ -1,7 +1,5 @@
 //! The configuration of the sink `s3`.
 
-use std::sync::Arc;
-
 use arrow_schema::{Schema, SchemaRef};
 use bytesize::ByteSize;
 use schemars::JsonSchema;
@@ -113,13 +111,7 @@ impl S3SinkConfig {
                 .key(["target_file_size"])
                 .hint("use 4KiB to 64GiB"));
         }
-        self.check_layout()?;
-        for (index, column) in self.partition_by.iter().enumerate() {
-            if self.partition_by[..index].contains(column) {
-                return Err(Error::configuration(format!("`partition_by` names the column `{column}` twice")).key(["partition_by"]));
-            }
-        }
-        Ok(())
+        self.check_layout()
     }
 
     fn check_layout(&self) -> Result<()> {
@@ -153,8 +145,7 @@ impl S3SinkConfig {
 
     /// The columns that are left for the objects.
     pub(super) fn object_schema(&self, schema: &Schema) -> SchemaRef {
-        let left = schema.fields().iter().filter(|field| !self.partition_by.contains(field.name()));
-        Arc::new(Schema::new(left.cloned().collect::<Vec<_>>()))
+        wasmill_lake::without_partition_columns(schema, &self.partition_by)
     }
 
     /// What a key ends with, dot included.
