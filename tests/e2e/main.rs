@@ -12,6 +12,7 @@ mod delta_diff;
 mod delta_tables;
 mod docs;
 mod doctor;
+mod first_steps;
 mod identity;
 mod kafka;
 #[path = "../contract/tests/kafka_broker/mod.rs"]

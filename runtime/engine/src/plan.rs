@@ -91,6 +91,10 @@ pub struct Plan {
     pub row_as_json: RowAsJson,
     /// When epochs end.
     pub epoch: EpochPolicy,
+    /// After how many source records, good and bad ones, the run ends as if its sources did; `None`: it reads all. What was read is committed.
+    pub limit: Option<u64>,
+    /// Whether commits are only for show: sources are then not told how far they were read.
+    pub is_rehearsal: bool,
     /// Where records come from.
     pub sources: Vec<SourceNode>,
     /// What transforms them, in an order in which inputs come first.

@@ -1,6 +1,7 @@
 //! Runs a plan: recovery, then lanes that work and a coordinator that commits what they did.
 
 mod account;
+mod allowance;
 mod board;
 mod commit;
 mod committer;

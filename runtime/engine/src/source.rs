@@ -175,3 +175,10 @@ pub struct SourceBatch {
     /// How many bytes were read for them, as they lay in the source before decompression where that is known.
     pub bytes: u64,
 }
+
+impl SourceBatch {
+    /// How many records it holds, good and bad ones.
+    pub fn records(&self) -> u64 {
+        self.batch.records.num_rows() as u64 + self.rejects.len() as u64
+    }
+}

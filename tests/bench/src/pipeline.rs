@@ -70,6 +70,8 @@ pub fn run(input: &Path, cleaning: Cleaning, location: &Location, out: &Path) ->
         lanes: std::thread::available_parallelism()?.get(),
         batch_rows: 8_192,
         epoch: EpochPolicy { every: Duration::from_secs(10), rows: 500_000, whole_run: false },
+        limit: None,
+        is_rehearsal: false,
         sources: vec![SourceNode { name: "pins".into(), source: Box::new(source), max_reject_share: 1.0 }],
         stages: vec![StageNode { name: "clean_pins".into(), stage, inputs: vec![Input::Source(0)], plugin: None, max_reject_share: 1.0 }],
         sinks: vec![SinkNode { name: "pin_table".into(), sink: Arc::new(sink), inputs: vec![Input::Stage(0, 0)], schema: cleaned }],

@@ -120,6 +120,8 @@ fn plan(topic: &str, committed: &Arc<Mutex<Vec<Progress>>>) -> Plan {
         batch_rows: BATCH_ROWS,
         row_as_json: |_, _| Ok(String::new()),
         epoch: EpochPolicy { every: Duration::from_secs(3600), rows: PARTITIONS as u64 * BATCH_ROWS as u64 * 4, whole_run: false },
+        limit: None,
+        is_rehearsal: false,
         sources: vec![SourceNode { name: "pins".into(), source: Box::new(Watched(source, Arc::clone(committed))), max_reject_share: 1.0 }],
         stages: Vec::new(),
         sinks: vec![SinkNode { name: "nowhere".into(), sink: Arc::new(Nowhere), inputs: vec![Input::Source(0)], schema: schema() }],

@@ -24,6 +24,8 @@ pub struct Checked {
     pub batch_rows: usize,
     /// When epochs end.
     pub epoch: EpochPolicy,
+    /// After how many source records the run ends; `None`: it reads all.
+    pub limit: Option<u64>,
     /// The folder of the checkpoints, by the command line, the file or default; the pipeline's own folder lies in it.
     pub state: PathBuf,
     /// In the order of the file.
@@ -48,10 +50,10 @@ pub struct CheckedSource {
     pub columns: SourceColumns,
     /// What it gives.
     pub schema: SchemaRef,
-    /// What to do about columns that come up and are not among these.
-    pub late_columns: LateColumns,
     /// Columns that it has and is not asked for, because every stage that reads it leaves them out.
     pub left_out: Vec<String>,
+    /// What to do about columns that come up and are not among these.
+    pub late_columns: LateColumns,
     /// The share of its records that may be rejected, 0 to 1.
     pub max_reject_share: f64,
 }
@@ -72,8 +74,6 @@ pub struct CheckedStage {
     pub max_reject_share: f64,
 }
 
-/// A sink whose columns are known.
-pub struct CheckedSink {
 /// What a stage does.
 pub enum Transform {
     /// Calls a plugin, which was asked and agreed.
@@ -82,6 +82,8 @@ pub enum Transform {
     BuiltIn(ColumnChange),
 }
 
+/// A sink whose columns are known.
+pub struct CheckedSink {
     /// Its name.
     pub name: Arc<str>,
     /// Its connector.

@@ -83,6 +83,7 @@ pub fn assemble(request: &Request<'_>, draft: &Draft<'_>, flowed: Flowed, redact
         lanes: draft.lanes.map(usize::from),
         batch_rows: draft.batch_rows as usize,
         epoch: EpochPolicy { every: draft.epoch.every.0, rows: draft.epoch.rows, whole_run: overwrite },
+        limit: None,
         state,
         sources,
         stages,
@@ -101,9 +102,9 @@ struct Run<'a, 'd> {
     diagnostics: &'d mut Diagnostics,
     /// What each node that was reached gives: the one schema of a source, the ports of a stage.
     schemas: HashMap<Producer, Outputs>,
-    /// Where each stage of the draft stands in the order.
     /// What each of them could give besides.
     beyond: HashMap<Producer, Beyond>,
+    /// Where each stage of the draft stands in the order.
     positions: HashMap<usize, usize>,
 }
 
@@ -127,10 +128,10 @@ impl<'a> Run<'a, '_> {
         };
         let (schema, late_columns) = self.late_columns(index, &columns, schema);
         columns::check(source, &*connector, (&columns, &schema), self.connectors, self.diagnostics);
-        self.schemas.insert(Producer::Source(index), Outputs::Source(without_reading(&schema)));
         let (schema, left_out) = self.without_left_out(index, schema);
         let beyond = self.beyond(index, (&*connector, &columns, &schema), &left_out);
         self.beyond.insert(Producer::Source(index), beyond);
+        self.schemas.insert(Producer::Source(index), Outputs::Source(without_reading(&schema)));
         let max_reject_share = spec.max_reject_share.map_or(MAX_REJECT_SHARE, |share| share.0);
         Some(CheckedSource { name: source.name.into(), connector, columns, schema, left_out, late_columns, max_reject_share })
     }

@@ -19,6 +19,7 @@ mod secrets;
 mod shape;
 mod stages;
 mod wiring;
+mod without_sinks;
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,7 @@ pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, Transform};
 pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors};
 pub use outline::Outline;
 pub use wasmill_connect::registry::SourceColumns;
+pub use without_sinks::WithoutSinks;
 
 use crate::diagnostics::Diagnostics;
 use crate::document::{Redactor, SourceFiles, World};

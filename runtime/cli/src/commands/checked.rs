@@ -18,7 +18,16 @@ pub fn check_or_exit(arguments: &PipelineArguments) -> Result<Checked, u8> {
 
 /// The same with columns that came up while it ran: what was found before is not shown again, unless it is an error.
 pub fn check_or_exit_with(arguments: &PipelineArguments, new_columns: &NewColumns) -> Result<Checked, u8> {
-    let report = checked_by(arguments, &BuiltConnectors, new_columns);
+    show_findings(checked_by(arguments, &BuiltConnectors, new_columns), new_columns)
+}
+
+/// As [`check_or_exit`], with other connectors.
+pub fn check_or_exit_by(arguments: &PipelineArguments, connectors: &dyn Connectors) -> Result<Checked, u8> {
+    let none = NewColumns::new();
+    show_findings(checked_by(arguments, connectors, &none), &none)
+}
+
+fn show_findings(report: wasmill_engine::Result<Report>, new_columns: &NewColumns) -> Result<Checked, u8> {
     let mut report = report.map_err(|error| fail(&error, &Redactor::default(), false))?;
     let least = if new_columns.is_empty() { Level::Warning } else { Level::Error };
     report.diagnostics.keep(least);

@@ -10,6 +10,7 @@ mod doctor;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod explain;
+mod init;
 mod list;
 mod pipeline_arguments;
 mod plan;
@@ -42,6 +43,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Run(run::Run),
     Check(check::Check),
     Plan(plan::Plan),
@@ -69,6 +71,7 @@ enum Command {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let status = match Arguments::parse().command {
+        Command::Init(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Plan(command) => command.run(),

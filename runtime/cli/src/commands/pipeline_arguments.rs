@@ -9,7 +9,7 @@ use crate::plugins::{HostedPlugins, PluginFolders};
 use crate::spec::Mode;
 
 /// A pipeline file and what is laid over it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PipelineArguments {
     /// The pipeline file
     #[arg(value_name = "PIPELINE", value_hint = clap::ValueHint::FilePath)]
@@ -38,6 +38,11 @@ pub enum ModeArgument {
 }
 
 impl PipelineArguments {
+    /// A pipeline file as it is.
+    pub fn of(path: PathBuf) -> Self {
+        Self { path, sets: Vec::new(), mode: None, state: None, plugins: Vec::new() }
+    }
+
     /// What to check.
     pub fn request(&self) -> Request<'_> {
         static NONE: NewColumns = NewColumns::new();

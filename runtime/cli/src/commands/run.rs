@@ -1,16 +1,19 @@
 //! `wasmill run`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use wasmill_connect::NewColumns as LateColumns;
-use wasmill_engine::{Result, StateStore, StopSignal};
+use wasmill_engine::{Error, LocalState, Result, StateStore, StopSignal};
 
 use super::PipelineArguments;
-use super::checked::{check_or_exit_with, fail};
-use crate::check::{Checked, NewColumns};
+use super::checked::{check_or_exit_by, check_or_exit_with, fail};
+use super::pipeline_arguments::ModeArgument;
+use crate::check::{Checked, NewColumns, WithoutSinks};
 use crate::document::Redactor;
 use crate::exit;
+use crate::plan::PREVIEW_RECORDS;
 use crate::run::{Display, Shown, stop_on_signals, summary_table};
 use crate::spec::Written;
 
@@ -20,7 +23,9 @@ use crate::spec::Written;
     wasmill run pipelines/pin-to-delta.yaml\n  \
     wasmill run pipelines/pin-to-delta.yaml --mode stream\n  \
     wasmill run pipelines/pin-to-delta.yaml --set sources.pins.files.path=other/*.jsonl --state /var/lib/wasmill\n  \
-    wasmill run pipelines/pin-to-delta.yaml --state s3://bucket/checkpoints\n\n\
+    wasmill run pipelines/pin-to-delta.yaml --state s3://bucket/checkpoints\n  \
+    wasmill run pipelines/pin-to-delta.yaml --preview\n  \
+    wasmill run pipelines/pin-to-delta.yaml --limit 1000\n\n\
     SIGINT (Ctrl-C) and SIGTERM finish the epoch and exit with 0; a second one ends the process at once. Either way \
     the next run resumes where this one ended.")]
 pub struct Run {
@@ -32,6 +37,16 @@ pub struct Run {
     /// Prints nothing but errors and what a console sink writes
     #[arg(long, short, conflicts_with = "json")]
     quiet: bool,
+    /// Ends after so many source records, good and bad ones, as a batch on one lane
+    ///
+    /// What was read is committed, and the next run resumes behind it.
+    #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Prints the rows of each sink, and rejects, and writes nothing: no sink is contacted, no state read or written
+    ///
+    /// Reads 20 source records from the beginning, or as many as --limit says.
+    #[arg(long, conflicts_with = "json")]
+    preview: bool,
 }
 
 impl Run {
@@ -42,19 +57,57 @@ impl Run {
             Err(error) => return fail(&error, &Redactor::default(), self.json),
         };
         let display = Display::choose(self.json, self.quiet);
+        if (self.preview || self.limit.is_some()) && self.pipeline.mode == Some(ModeArgument::Stream) {
+            let error = Error::configuration("`--limit` and `--preview` run a pipeline as a batch, and `--mode stream` does not");
+            return fail(&error.hint("leave `--mode stream` out"), &Redactor::default(), self.json);
+        }
+        if self.preview {
+            return self.preview(display, &stop);
+        }
+        self.run_in_state(display, &stop)
+    }
+
+    /// What is to be read, and how.
+    fn arguments(&self) -> PipelineArguments {
+        let mode = if self.preview || self.limit.is_some() { Some(ModeArgument::Batch) } else { self.pipeline.mode };
+        PipelineArguments { mode, ..self.pipeline.clone() }
+    }
+
+    fn preview(&self, display: Display, stop: &StopSignal) -> u8 {
+        let checked = match check_or_exit_by(&self.arguments(), &WithoutSinks) {
+            Ok(checked) => checked,
+            Err(status) => return status,
+        };
+        let redactor = checked.redactor.clone();
+        match preview(checked, self.limit.unwrap_or(PREVIEW_RECORDS), display, stop) {
+            Ok(()) => exit::OK,
+            Err(error) => fail(&error, &redactor, self.json),
+        }
+    }
+
+    fn run_in_state(&self, display: Display, stop: &StopSignal) -> u8 {
+        let arguments = self.arguments();
+        let mut left = self.limit;
         let mut new_columns = NewColumns::new();
         let mut state: Option<Arc<dyn StateStore>> = None;
         loop {
-            let checked = match check_or_exit_with(&self.pipeline, &new_columns) {
+            let mut checked = match check_or_exit_with(&arguments, &new_columns) {
                 Ok(checked) => checked,
                 Err(status) => return status,
             };
+            if let Some(limit) = left
+                && let Err(error) = limit_run(&mut checked, limit)
+            {
+                return fail(&error, &checked.redactor, self.json);
+            }
             // It stays open, and locked, while the columns change.
             let opened = match state.take() {
                 Some(opened) => Ok(opened),
                 None => open_state(&checked),
             };
-            let ran = opened.and_then(|opened| execute(&checked, state.insert(opened), display, &stop));
+            let committed = AtomicU64::new(0);
+            let ran = opened.and_then(|opened| execute(&checked, (state.insert(opened), &committed), display, stop));
+            left = left.map(|left| left.saturating_sub(committed.into_inner()).max(1));
             let error = match ran {
                 Ok(()) => return exit::OK,
                 Err(error) => error,
@@ -102,11 +155,42 @@ fn open_state(checked: &Checked) -> Result<Arc<dyn StateStore>> {
     Ok(Arc::from(crate::plan::open_state(&checked.state, &checked.name)?))
 }
 
-fn execute(checked: &Checked, state: &Arc<dyn StateStore>, display: Display, stop: &StopSignal) -> Result<()> {
+/// A run that ends after so many source records.
+///
+/// # Errors
+/// A sink would replace its table by them.
+fn limit_run(checked: &mut Checked, limit: u64) -> Result<()> {
+    if checked.epoch.whole_run {
+        return Err(Error::configuration("`--limit` with a sink that overwrites would replace its table by a few rows")
+            .hint("`--preview --limit` shows them; or let the sink append (`--set sinks.<name>.delta.write=append`)"));
+    }
+    (checked.limit, checked.lanes) = (Some(limit), Some(1));
+    Ok(())
+}
+
+/// Runs a pipeline whose sinks are the console, in a state that is forgotten.
+fn preview(checked: Checked, limit: u64, display: Display, stop: &StopSignal) -> Result<()> {
+    let folder = tempfile::tempdir().map_err(|error| Error::io("create a temporary folder", error))?;
+    let name = checked.name.clone();
+    let state = Arc::new(LocalState::open(folder.path(), &name)?);
+    let plan = crate::plan::preview(checked, limit)?;
+    let shown = Shown::new(if display == Display::Quiet { Display::Quiet } else { Display::Line }, &name);
+    let ran = wasmill_engine::run(plan, state, stop, &shown);
+    shown.finish();
+    let summary = ran?;
+    let read: u64 = summary.nodes.iter().filter(|node| node.kind == "source").map(|node| node.counts.rows_in).sum();
+    if display != Display::Quiet {
+        eprintln!("{name}: preview of {read} source record{}; nothing was written", if read == 1 { "" } else { "s" });
+    }
+    Ok(())
+}
+
+fn execute(checked: &Checked, (state, committed): (&Arc<dyn StateStore>, &AtomicU64), display: Display, stop: &StopSignal) -> Result<()> {
     let plan = crate::plan::build(checked, &**state)?;
     let shown = Shown::new(display, &checked.name);
     let summary = wasmill_engine::run(plan, Arc::clone(state), stop, &shown);
     shown.finish();
+    committed.store(shown.committed_records(), Ordering::Relaxed);
     let summary = summary?;
     match display {
         Display::Json => {

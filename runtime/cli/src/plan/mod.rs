@@ -1,15 +1,20 @@
 //! From a checked pipeline to a plan that the engine runs.
 
 mod examine;
+#[cfg(feature = "console")]
+mod preview;
 mod show;
 mod state;
 
 use std::sync::Arc;
 
-use wasmill_connect::registry::SourceRequest;
-use wasmill_engine::{Mode, Plan, Result, SinkNode, Source, SourceNode, StageNode, StateStore, dead_letter_schema};
+use arrow_schema::Schema;
+use wasmill_connect::registry::{SinkConnector, SourceRequest};
+use wasmill_engine::{Mode, Plan, Result, Sink, SinkNode, Source, SourceNode, StageNode, StateStore, dead_letter_schema};
 
 pub use examine::{Examined, examine};
+#[cfg(feature = "console")]
+pub use preview::preview;
 pub use show::show;
 pub use state::{look_at_state, open_state, state_of};
 
@@ -17,6 +22,18 @@ use crate::check::{Checked, CheckedSource, Transform};
 
 /// The name of the dead letters where a sink has a name: in tokens and tables. No sink of a pipeline may have it.
 pub const DEAD_LETTERS: &str = "dead_letters";
+
+/// How many source records a preview reads where nobody says it.
+pub const PREVIEW_RECORDS: u64 = 20;
+
+/// Without the connector `console` there is nothing that shows rows.
+///
+/// # Errors
+/// Always: configuration.
+#[cfg(not(feature = "console"))]
+pub fn preview(_: Checked, _: u64) -> Result<Plan> {
+    Err(wasmill_engine::Error::configuration("this wasmill was built without the connector `console`, which shows rows"))
+}
 
 /// How many lanes a pipeline has that does not say: one a core.
 pub fn default_lanes() -> usize {
@@ -29,6 +46,15 @@ pub fn default_lanes() -> usize {
 /// # Errors
 /// A connector that can't be built.
 pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
+    let depot = state.depot();
+    build_with(checked, &|_, connector, schema| connector.build(schema, &depot))
+}
+
+/// Makes the sink of this name from its connector for these columns.
+type BuildSink<'a> = dyn Fn(&str, &dyn SinkConnector, &Schema) -> Result<Arc<dyn Sink>> + 'a;
+
+/// The same, with sinks that are built in another way.
+fn build_with(checked: &Checked, build_sink: &BuildSink<'_>) -> Result<Plan> {
     let sources = checked.sources.iter().map(|source| {
         let built = source_of(source, &checked.name, checked.mode).map_err(|error| error.at(format!("source {}", source.name)))?;
         Ok(SourceNode { name: source.name.clone(), source: built, max_reject_share: source.max_reject_share })
@@ -43,13 +69,12 @@ pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
         },
         max_reject_share: stage.max_reject_share,
     });
-    let depot = state.depot();
     let sinks = checked.sinks.iter().map(|sink| {
-        let built = sink.connector.build(&sink.schema, &depot).map_err(|error| error.at(format!("sink {}", sink.name)))?;
+        let built = build_sink(&sink.name, &*sink.connector, &sink.schema).map_err(|error| error.at(format!("sink {}", sink.name)))?;
         Ok(SinkNode { name: sink.name.clone(), sink: built, inputs: sink.inputs.clone(), schema: sink.schema.clone() })
     });
     let dead_letters = checked.dead_letters.as_ref().map(|connector| {
-        let built = connector.build(&dead_letter_schema(), &depot).map_err(|error| error.at("dead letters"))?;
+        let built = build_sink(DEAD_LETTERS, &**connector, &dead_letter_schema()).map_err(|error| error.at("dead letters"))?;
         Ok(SinkNode { name: DEAD_LETTERS.into(), sink: built, inputs: Vec::new(), schema: dead_letter_schema() })
     });
     Ok(Plan {
@@ -59,6 +84,8 @@ pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
         batch_rows: checked.batch_rows,
         row_as_json: wasmill_formats::json::row_to_json,
         epoch: checked.epoch,
+        limit: checked.limit,
+        is_rehearsal: false,
         sources: sources.collect::<Result<_>>()?,
         stages: stages.collect(),
         sinks: sinks.collect::<Result<_>>()?,

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,6 +21,8 @@ pub struct Shown {
     begun: Instant,
     line: ProgressBar,
     last_log: Mutex<Option<Instant>>,
+    /// Source records of the epochs that were committed.
+    committed: AtomicU64,
 }
 
 impl Shown {
@@ -33,7 +36,14 @@ impl Shown {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
             line.set_style(style);
         }
-        Self { display, pipeline: pipeline.to_owned(), begun: Instant::now(), line, last_log: Mutex::new(None) }
+        Self {
+            display,
+            pipeline: pipeline.to_owned(),
+            begun: Instant::now(),
+            line,
+            last_log: Mutex::new(None),
+            committed: AtomicU64::new(0),
+        }
     }
 
     /// Takes the line off the terminal, before something else is printed.
@@ -71,7 +81,13 @@ impl Shown {
         self.json(&json!({ "event": "progress", "pipeline": self.pipeline, "progress": progress }));
     }
 
+    /// How many source records were committed so far.
+    pub fn committed_records(&self) -> u64 {
+        self.committed.load(Ordering::Relaxed)
+    }
+
     fn committed(&self, epoch: u64, rows: u64, took: &EpochTimes) {
+        self.committed.fetch_add(rows, Ordering::Relaxed);
         self.json(&json!({
             "event": "epoch", "pipeline": self.pipeline, "epoch": epoch, "rows": rows,
             "prepare_seconds": took.prepare.as_secs_f64(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::allowance::Allowance;
 use super::epochs::{Directive, Epochs};
 use super::splits::{SourceSplit, Splits};
 use crate::EpochPolicy;
@@ -17,6 +18,8 @@ pub(crate) struct Board {
     state: Mutex<State>,
     changed: Condvar,
     read: LiveFigures,
+    /// How much the run may still read.
+    pub allowance: Allowance,
 }
 
 struct State {
@@ -71,7 +74,13 @@ impl Board {
     /// The board of a run whose first epoch is `epoch`; the one before it is committed.
     pub fn new(lanes: usize, epoch: u64, policy: EpochPolicy) -> Self {
         let state = State { epochs: Epochs::new(epoch, policy), splits: Splits::new(lanes) };
-        Self { state: Mutex::new(state), changed: Condvar::new(), read: LiveFigures::default() }
+        Self { state: Mutex::new(state), changed: Condvar::new(), read: LiveFigures::default(), allowance: Allowance::default() }
+    }
+
+    /// The same for a run that ends after so many source records.
+    #[must_use]
+    pub fn with_limit(self, limit: Option<u64>) -> Self {
+        Self { allowance: Allowance::of(limit), ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

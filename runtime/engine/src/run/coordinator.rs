@@ -100,7 +100,7 @@ impl<'p> Coordinator<'p> {
     /// Runs to the end of the sources, a stop, or the first error.
     pub fn run(mut self, stop: &StopSignal) -> Result<Summary> {
         let first = self.epoch;
-        let board = Board::new(self.shape.lanes, first, self.shape.epoch);
+        let board = Board::new(self.shape.lanes, first, self.shape.epoch).with_limit(self.shape.limit);
         self.look(&board)?;
         let (sender, receiver) = unbounded();
         let incarnation = self.checkpoint.incarnation;
@@ -145,7 +145,7 @@ impl<'p> Coordinator<'p> {
                 }
                 board.close_last();
             }
-            if board.is_exhausted() {
+            if board.is_exhausted() || board.allowance.is_spent() {
                 board.close_last();
             }
             let looks = self.shape.mode == Mode::Stream || !board.is_complete();
@@ -199,7 +199,8 @@ impl<'p> Coordinator<'p> {
         lanes.iter().for_each(|lane| counts += &lane.part.counts);
         lanes.iter_mut().for_each(|lane| self.judge.add(std::mem::take(&mut lane.part.reasons)));
         let is_last = lanes.iter().all(|lane| lane.last);
-        let at_end = is_last && self.shape.mode == Mode::Batch && !self.stopped;
+        // A run that was limited is a sample: the first reject among a few records says little of the rest.
+        let at_end = is_last && self.shape.mode == Mode::Batch && !self.stopped && !board.allowance.is_spent();
         let refused = self.judge.judge(&self.shape, &counts, self.epoch, at_end);
         let nothing = lanes.iter().all(|lane| lane.progress.is_empty() && lane.part.parts.iter().all(Option::is_none));
         if nothing && is_last && refused.is_none() {
@@ -228,6 +229,9 @@ impl<'p> Coordinator<'p> {
 
     /// Tells each source how far the epochs go that every sink has.
     fn tell_sources(&self) {
+        if self.shape.is_rehearsal {
+            return;
+        }
         for (source, shape) in self.sources.iter().zip(&self.shape.sources) {
             if let Some(progress) = self.checkpoint.sources.get(&*shape.name) {
                 source.lock().committed(progress);

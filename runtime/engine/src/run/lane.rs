@@ -166,8 +166,14 @@ impl<'p> Lane<'p> {
     fn read_first(&mut self) -> Result<bool> {
         let begun = Instant::now();
         let Some(mut open) = self.readers.pop_front() else { return Ok(false) };
+        let granted = self.board.allowance.grant(self.shape.batch_rows);
+        if granted == 0 {
+            self.readers.push_back(open);
+            return Ok(false);
+        }
         let shape = &self.shape.sources[open.source];
-        let read = open.reader.read(self.shape.batch_rows).map_err(|error| error.at(shape.place()))?;
+        let read = open.reader.read(granted).map_err(|error| error.at(shape.place()))?;
+        self.board.allowance.spend(granted, records_in(&read));
         self.graph.spent(open.source, begun);
         match read {
             Read::Batch(read) => {
@@ -197,7 +203,7 @@ impl<'p> Lane<'p> {
     }
 
     fn push(&mut self, source: usize, read: SourceBatch) -> Result<()> {
-        let (rows, bytes) = (read.batch.records.num_rows() as u64 + read.rejects.len() as u64, read.bytes);
+        let (rows, bytes) = (read.records(), read.bytes);
         let rejects = self.graph.push(source, read)?;
         failpoint::hit("lane-after-batch");
         self.board.add(self.epoch, Figures { rows, rejects, bytes });
@@ -216,5 +222,13 @@ impl<'p> Lane<'p> {
         self.send(Report::Epoch(LaneEpoch { lane: self.index, epoch: self.epoch, last, part, progress }));
         self.epoch += 1;
         Ok(())
+    }
+}
+
+/// How many source records were read, good and bad ones.
+fn records_in(read: &Read) -> u64 {
+    match read {
+        Read::Batch(read) => read.records(),
+        Read::Idle | Read::Skipping | Read::End => 0,
     }
 }

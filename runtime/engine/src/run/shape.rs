@@ -15,6 +15,8 @@ pub(crate) struct Shape {
     pub batch_rows: usize,
     pub row_as_json: RowAsJson,
     pub epoch: EpochPolicy,
+    pub limit: Option<u64>,
+    pub is_rehearsal: bool,
     pub sources: Vec<SourceShape>,
     pub stages: Vec<StageNode>,
     /// The dead letters, where there are any, are the last one.
@@ -73,6 +75,8 @@ impl Shape {
             batch_rows: plan.batch_rows.max(1),
             row_as_json: plan.row_as_json,
             epoch: plan.epoch,
+            limit: plan.limit,
+            is_rehearsal: plan.is_rehearsal,
             sources: plan.sources.iter().map(SourceShape::of).collect(),
             stages: plan.stages,
             sinks,

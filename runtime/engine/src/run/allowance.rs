@@ -1,0 +1,45 @@
+//! How many source records a run may still read.
+
+use parking_lot::Mutex;
+
+/// The allowance of a run; without a limit it is never asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Allowance(Option<Mutex<Left>>);
+
+#[derive(Debug)]
+struct Left {
+    records: u64,
+    /// Of these, those that lanes are about to read.
+    granted: u64,
+}
+
+impl Allowance {
+    /// So many records; `None`: all that there are.
+    pub fn of(limit: Option<u64>) -> Self {
+        Self(limit.map(|records| Mutex::new(Left { records, granted: 0 })))
+    }
+
+    /// Asks for permission to read so many records. Fewer where the run is about to end; [`Self::spend`] says how many it came to.
+    pub fn grant(&self, wanted: usize) -> usize {
+        let Some(left) = &self.0 else { return wanted };
+        let mut left = left.lock();
+        let free = usize::try_from(left.records - left.granted).unwrap_or(usize::MAX);
+        let granted = wanted.min(free);
+        left.granted += granted as u64;
+        granted
+    }
+
+    /// Of the records that a lane was granted, it has read so many.
+    pub fn spend(&self, granted: usize, read: u64) {
+        if let Some(left) = &self.0 {
+            let mut left = left.lock();
+            left.granted -= granted as u64;
+            left.records = left.records.saturating_sub(read);
+        }
+    }
+
+    /// Whether the run has read all the records that it may.
+    pub fn is_spent(&self) -> bool {
+        self.0.as_ref().is_some_and(|left| left.lock().records == 0)
+    }
+}
