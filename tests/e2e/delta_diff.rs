@@ -110,8 +110,8 @@ fn repeated_rows_columns_and_types_count() {
     assert_eq!(code, 1);
     assert_eq!(
         found["columns"],
-        serde_json::json!([{"column": "x", "left": "double", "right": "string"}, {"column": "s", "left": "string", "right": null},
-            {"column": "more", "left": null, "right": "long"}])
+        serde_json::json!([{"column": "x", "left": "float64", "right": "text"}, {"column": "s", "left": "text", "right": null},
+            {"column": "more", "left": null, "right": "int64"}])
     );
     let (code, _) = difference(&workshop, &["a", "c", "--ignore", "x", "--ignore", "s", "--ignore", "more", "--left-version", "0"]);
     assert_eq!(code, 1, "n stands twice on one side");

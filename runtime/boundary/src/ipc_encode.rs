@@ -8,6 +8,7 @@ use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
 use arrow_ipc::{FieldNode, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder};
 use arrow_schema::{DataType, Schema};
 use flatbuffers::FlatBufferBuilder;
+use wasmill_types::TypeName;
 
 /// Buffers begin at multiples of this: what every boundary type but decimals needs, and the least padding that the format allows.
 const ALIGNMENT: usize = 8;
@@ -27,7 +28,8 @@ pub(super) fn schema(schema: &Schema) -> Vec<u8> {
 pub(super) fn table(table: &RecordBatch, bytes: &mut Vec<u8>) -> Result<(), String> {
     let mut body = Body::default();
     for (column, field) in table.columns().iter().zip(table.schema_ref().fields()) {
-        body.array(column).map_err(|data_type| format!("column `{}`: {data_type} does not cross the boundary", field.name()))?;
+        body.array(column)
+            .map_err(|data_type| format!("column `{}`: {} does not cross the boundary", field.name(), TypeName(&data_type)))?;
     }
     let metadata = body.metadata(table.num_rows());
     bytes.clear();

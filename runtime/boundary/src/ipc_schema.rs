@@ -78,7 +78,7 @@ fn data_type(field: ipc::Field<'_>, depth: usize) -> Result<DataType, DecodeErro
             let children = field.children().into_iter().flatten().map(|child| self::field(child, depth));
             Ok(DataType::Struct(children.collect::<Result<Fields, _>>()?))
         }
-        other => Err(DecodeError(format!("the type {} does not cross the boundary", other.variant_name().unwrap_or("?")))),
+        other => Err(DecodeError(format!("Arrow's type {} does not cross the boundary", other.variant_name().unwrap_or("?")))),
     }
 }
 

@@ -9,6 +9,7 @@ use arrow_schema::{DataType, Field, SchemaRef};
 
 use crate::text::shown;
 use crate::{DecodeError, ipc_message, ipc_schema};
+use wasmill_types::TypeName;
 
 pub(super) fn read(bytes: Vec<u8>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DecodeError> {
     let all = Buffer::from_vec(bytes);
@@ -95,7 +96,9 @@ impl<N: Iterator<Item = FieldNode>, B: Iterator<Item = arrow_ipc::Buffer>> Parts
                 builder.nulls(nulls).child_data(children)
             }
             _ => {
-                let width = data_type.primitive_width().ok_or_else(|| DecodeError(format!("{data_type} does not cross the boundary")))?;
+                let width = data_type
+                    .primitive_width()
+                    .ok_or_else(|| DecodeError(format!("{} does not cross the boundary", TypeName(data_type))))?;
                 let nulls = self.nulls(length, null_count)?;
                 builder.nulls(nulls).add_buffer(self.values(times(length, width)?)?)
             }

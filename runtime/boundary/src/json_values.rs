@@ -20,6 +20,7 @@ use serde::Deserialize;
 use crate::DecodeError;
 use crate::budget::Budget;
 use crate::text::shown;
+use wasmill_types::TypeName;
 
 /// A column that takes values as they stand in the text.
 pub(super) trait Scalars {
@@ -50,7 +51,7 @@ pub(super) fn scalars(data_type: &DataType) -> Result<Box<dyn Scalars>, DecodeEr
         DataType::Date32 => numbers::<Date32Type>(data_type, date),
         &DataType::Decimal128(precision, scale) => numbers::<Decimal128Type>(data_type, move |token| decimal(token, precision, scale)),
         DataType::Timestamp(unit, zone) => timestamps(data_type, *unit, zone.is_some())?,
-        other => return Err(DecodeError(format!("{other} does not cross the boundary"))),
+        other => return Err(DecodeError(format!("{} does not cross the boundary", TypeName(other)))),
     })
 }
 
@@ -155,7 +156,7 @@ where
     T::Native: FromStr,
 {
     // A token is valid JSON, so what parses as an integer is a number and not a string.
-    numbers::<T>(&T::DATA_TYPE, |token| token.parse().map_err(|_| unfit(token, &format!("an {}", T::DATA_TYPE))))
+    numbers::<T>(&T::DATA_TYPE, |token| token.parse().map_err(|_| unfit(token, &format!("a value of {}", TypeName(&T::DATA_TYPE)))))
 }
 
 fn string(token: &str) -> Result<Cow<'_, str>, DecodeError> {
@@ -197,7 +198,7 @@ fn decimal(token: &str, precision: u8, scale: i8) -> Result<i128, DecodeError> {
 fn timestamps(data_type: &DataType, unit: TimeUnit, zoned: bool) -> Result<Box<dyn Scalars>, DecodeError> {
     let utc = Tz::from_str("+00:00").map_err(|error| DecodeError(error.to_string()))?;
     let wanted = if zoned { "a timestamp such as \"2022-07-07T00:18:41Z\"" } else { "a timestamp such as \"2022-07-07T00:18:41\"" };
-    let name = data_type.to_string();
+    let name = TypeName(data_type).to_string();
     let ticks = move |token: &str| {
         let text = string(token)?;
         // A form without a zone is one that can take a `Z`.

@@ -14,6 +14,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use wasmill_types::TypeName;
 
 pub(super) fn table(table: &RecordBatch) -> Result<Vec<u8>, String> {
     let schema = table.schema();
@@ -116,7 +117,7 @@ fn value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), String>
             out.push(b'}');
         }
         DataType::Map(..) => map(out, array, row)?,
-        other => return Err(format!("{other} came as far as the boundary")),
+        other => return Err(format!("{} came as far as the boundary", TypeName(other))),
     }
     Ok(())
 }

@@ -112,7 +112,7 @@ fn check_columns(schema: &Schema) -> Result<(), DecodeError> {
         }
         if !crate::types::is_boundary_type(field.data_type()) {
             return Err(DecodeError(format!(
-                "column `{}` has the type {}, which does not cross the boundary",
+                "column `{}` has Arrow's type {}, which does not cross the boundary",
                 crate::text::shown(field.name()),
                 crate::text::shown(&field.data_type().to_string())
             )));

@@ -18,9 +18,7 @@ mod keys;
 mod number;
 pub mod parquet;
 mod plain;
-pub mod reading;
 pub mod time;
-mod type_name;
 mod values;
 
 use std::path::Path;
@@ -32,8 +30,8 @@ pub use encode::{RecordWriter, TextEncoder, WriteOptions, record_writer, text_wr
 pub use json::row_to_json;
 pub use number::is_number;
 pub use plain::{plain_schema, plain_type, to_plain};
-pub use type_name::{FieldType, TypeName};
 pub use values::{VALUE_COLUMN, Values};
+pub use wasmill_types::{FieldType, TypeName, reading};
 
 /// A format of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]

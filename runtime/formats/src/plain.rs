@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::TypeName;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use wasmill_error::{Error, Result};
@@ -43,7 +44,7 @@ fn plain_field(field: &FieldRef) -> Option<FieldRef> {
 pub fn plain_schema(schema: &Schema) -> Result<SchemaRef> {
     let field = |field: &FieldRef| {
         plain_field(field).ok_or_else(|| {
-            Error::configuration(format!("column {}: the type {} is not supported", field.name(), field.data_type()))
+            Error::configuration(format!("column {}: the type {} is not supported", field.name(), TypeName(field.data_type())))
                 .hint("leave the column out, or convert it to text or a number first")
         })
     };

@@ -9,6 +9,7 @@ use wasmill_error::{Error, Result};
 
 use super::json::JsonDecoder;
 use super::{RecordDecoder, Step, Utf8Records};
+use crate::TypeName;
 
 /// The column that holds the value with `format: raw`: binary or text, may be null.
 pub const VALUE_COLUMN: &str = "value";
@@ -106,7 +107,7 @@ fn raw_column(fields: &[Arc<Field>]) -> Result<Option<RawColumn>> {
         [field] if field.name() == VALUE_COLUMN && field.is_nullable() => match field.data_type() {
             DataType::Binary => Ok(Some(RawColumn::Binary(BinaryBuilder::new()))),
             DataType::Utf8 => Ok(Some(RawColumn::Text(StringBuilder::new()))),
-            other => Err(wrong(format!("the column {VALUE_COLUMN} can't be {other}"))),
+            other => Err(wrong(format!("the column {VALUE_COLUMN} can't be {}", TypeName(other)))),
         },
         [field] if field.name() == VALUE_COLUMN => Err(wrong(format!("the column {VALUE_COLUMN} must allow nulls"))),
         fields => {

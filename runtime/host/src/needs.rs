@@ -10,6 +10,7 @@ use wasmill_boundary::{Encoding, MAX_COLUMNS};
 
 use crate::contract;
 use crate::error::{Fault, HostError, Phase};
+use wasmill_types::TypeName;
 
 /// The input that a plugin asks for under a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,10 @@ impl InputPlan {
         for field in input.fields() {
             let data_type = boundary_type(field.data_type()).filter(|target| castable(field.data_type(), target));
             let data_type = data_type.ok_or_else(|| {
-                refuse(field.name(), format!("column `{}` has the type {}, which can't cross to a plugin", field.name(), field.data_type()))
+                refuse(
+                    field.name(),
+                    format!("column `{}` has the type {}, which can't cross to a plugin", field.name(), TypeName(field.data_type())),
+                )
             })?;
             described.push(Field::new(field.name(), data_type, field.is_nullable()).with_metadata(field.metadata().clone()));
         }
@@ -68,11 +72,12 @@ impl InputPlan {
         for (field, crosses) in needs.schema.fields().iter().zip(&needs.crosses) {
             let name = field.name();
             let (index, found) = input.fields().find(name).ok_or_else(|| {
-                refuse(name, format!("it needs a column `{name}` of type {}, which the input does not have", field.data_type()))
+                refuse(name, format!("it needs a column `{name}` of type {}, which the input does not have", TypeName(field.data_type())))
             })?;
             let boundary = described[index].data_type();
             if !widens(boundary, field.data_type()) || !castable(found.data_type(), field.data_type()) {
-                let message = format!("it needs column `{name}` as {}, and the input has it as {}", field.data_type(), found.data_type());
+                let (wanted, found) = (TypeName(field.data_type()), TypeName(found.data_type()));
+                let message = format!("it needs column `{name}` as {wanted}, and the input has it as {found}");
                 return Err(refuse(name, message));
             }
             if found.is_nullable() && !field.is_nullable() {
@@ -115,7 +120,7 @@ fn castable(from: &DataType, to: &DataType) -> bool {
 }
 
 fn converted(column: &ArrayRef, field: &Field) -> Result<ArrayRef, HostError> {
-    let failed = |error| HostError::bug(format!("column `{}` can't be cast to {}: {error}", field.name(), field.data_type()));
+    let failed = |error| HostError::bug(format!("column `{}` can't be cast to {}: {error}", field.name(), TypeName(field.data_type())));
     cast_exactly(column, field.data_type()).map_err(failed)
 }
 

@@ -11,6 +11,7 @@ use wasmill_boundary::types::same_layout;
 use crate::contract;
 use crate::description::is_snake;
 use crate::error::{Fault, Phase};
+use wasmill_types::TypeName;
 
 /// The most ports that a plugin may have.
 const MAX_PORTS: usize = 64;
@@ -100,7 +101,11 @@ fn passed_on<'a>(field: &Field, index: u32, input: &'a Schema) -> Result<&'a Fie
         .get(index as usize)
         .ok_or_else(|| format!("column `{name}` comes from input column {index}, and there are {}", input.fields().len()))?;
     if !same_layout(source.data_type(), field.data_type()) {
-        return Err(format!("column `{name}` is {} and comes from an input column of type {}", field.data_type(), source.data_type()));
+        return Err(format!(
+            "column `{name}` is {} and comes from an input column of type {}",
+            TypeName(field.data_type()),
+            TypeName(source.data_type())
+        ));
     }
     Ok(source)
 }

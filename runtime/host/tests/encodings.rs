@@ -165,9 +165,9 @@ fn json_that_is_nearly_right_is_refused() {
         let error = boundary::decode_table(Encoding::JsonLines, text.as_bytes().to_vec(), &schema, 1);
         error.expect_err("this should not be read").to_string()
     };
-    assert_eq!(refused(DataType::Int64, "{\"a\":1.5}\n"), "line 1: column `a`: 1.5 is not an Int64");
-    assert_eq!(refused(DataType::Int8, "{\"a\":128}\n"), "line 1: column `a`: 128 is not an Int8");
-    assert_eq!(refused(DataType::Int64, "{\"a\":\"1\"}\n"), "line 1: column `a`: \"1\" is not an Int64");
+    assert_eq!(refused(DataType::Int64, "{\"a\":1.5}\n"), "line 1: column `a`: 1.5 is not a value of int64");
+    assert_eq!(refused(DataType::Int8, "{\"a\":128}\n"), "line 1: column `a`: 128 is not a value of int8");
+    assert_eq!(refused(DataType::Int64, "{\"a\":\"1\"}\n"), "line 1: column `a`: \"1\" is not a value of int64");
     assert_eq!(refused(DataType::Utf8, "{\"a\":1}\n"), "line 1: column `a`: 1 is not a string");
     assert_eq!(refused(DataType::Utf8, "{\"b\":\"1\"}\n"), "line 1: the schema has no column `b`");
     assert_eq!(refused(DataType::Utf8, "{\"a\":\"1\",\"a\":\"2\"}\n"), "line 1: `a` stands there twice");
@@ -191,7 +191,7 @@ fn json_that_is_nearly_right_is_refused() {
     let list = DataType::new_list(DataType::Int64, true);
     assert_eq!(refused(list.clone(), "{\"a\":{}}\n"), "line 1: column `a`: invalid type: map, expected an array");
     assert_eq!(refused(list.clone(), "{\"a\":7}\n"), "line 1: column `a`: invalid type: integer `7`, expected an array");
-    assert_eq!(refused(list, "{\"a\":[1,[2]]}\n"), "line 1: column `a`: [2] is not an Int64");
+    assert_eq!(refused(list, "{\"a\":[1,[2]]}\n"), "line 1: column `a`: [2] is not a value of int64");
     let point = DataType::Struct(Fields::from(vec![Field::new("x", DataType::Int64, false)]));
     assert_eq!(refused(point.clone(), "{\"a\":{}}\n"), "line 1: column `a`: `x`: it has nulls where its field allows none");
     assert_eq!(refused(point, "{\"a\":{\"x\":1,\"x\":1}}\n"), "line 1: column `a`: `x` stands there twice");

@@ -18,6 +18,7 @@ use delta_kernel::schema::{DataType as DeltaType, DecimalType, PrimitiveType};
 use percent_encoding::percent_encode_byte;
 use serde_json::Value;
 use wasmill_engine::{Error, Result, RowReject};
+use wasmill_types::TypeName;
 
 /// How Hive, and Delta after it, name the folder of rows without a value.
 const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
@@ -256,12 +257,12 @@ impl Written {
             DataType::Timestamp(_, _) => Self::write(column.as_primitive::<TimestampMicrosecondType>().iter(), Scalar::Timestamp),
             DataType::Decimal128(precision, scale) => {
                 let kind = u8::try_from(*scale).ok().and_then(|scale| DecimalType::try_new(*precision, scale).ok());
-                let kind = kind.ok_or_else(|| Error::bug(format!("{} is no decimal of a table", column.data_type())))?;
+                let kind = kind.ok_or_else(|| Error::bug(format!("{} is no decimal of a table", TypeName(column.data_type()))))?;
                 let null = || Scalar::Null(DeltaType::Primitive(PrimitiveType::Decimal(kind)));
                 let scalar = |bits: i128| DecimalData::try_new(bits, kind).map_or_else(|_| null(), Scalar::Decimal);
                 Self::write(column.as_primitive::<Decimal128Type>().iter(), scalar)
             }
-            other => return Err(Error::bug(format!("a column of type {other} can't partition a table"))),
+            other => return Err(Error::bug(format!("a column of type {} can't partition a table", TypeName(other)))),
         })
     }
 

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_schema::{DataType, SchemaRef};
 use wasmill_engine::{Error, Mode, Result};
-use wasmill_formats::plain_schema;
+use wasmill_formats::{TypeName, plain_schema};
 
 pub use content::{Content, ReadAt};
 pub use identity::{HEAD_BYTES, Identity, Position, changed};
@@ -94,7 +94,12 @@ pub fn check_requested(requested: &SchemaRef) -> Result<()> {
             _ => continue,
         };
         if *field.data_type() != expected {
-            return Err(Error::configuration(format!("the column {} is of type {expected}, not {}", field.name(), field.data_type())));
+            return Err(Error::configuration(format!(
+                "the column {} is of type {}, not {}",
+                field.name(),
+                TypeName(&expected),
+                TypeName(field.data_type())
+            )));
         }
     }
     if plain_schema(requested)?.fields() != requested.fields() {

@@ -118,11 +118,11 @@ fn columns_are_compared_before_anything_is_written() {
     write(&sink(table.config(), &batch.schema()), &token("s", 1), std::slice::from_ref(&batch));
     assert_eq!(check_schema(&table.config(), &batch.schema()).unwrap(), []);
     let told: Vec<String> = check_schema(&table.config(), &other).unwrap().iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["`n` may be null in the pipeline but not in the table", "`n` is long in the table and string in the pipeline"]);
+    assert_eq!(told, ["`n` may be null in the pipeline but not in the table", "`n` is int64 in the table and text in the pipeline"]);
     let overwrite = DeltaConfig { write: WriteMode::Overwrite, ..table.config() };
     assert_eq!(check_schema(&overwrite, &other).unwrap(), []);
     let error = sink(table.config(), &Arc::new(other)).prepare(&token("s", 2), Vec::new()).unwrap_err();
-    assert!(error.message().contains("`n` is long in the table"), "{error}");
+    assert!(error.message().contains("`n` is int64 in the table"), "{error}");
 }
 
 #[test]

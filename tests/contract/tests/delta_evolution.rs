@@ -97,7 +97,7 @@ fn a_table_is_left_alone_unless_it_may_grow() {
     // Types and the case of names are refused even then.
     let other_type = RecordBatch::try_from_iter([("n", Arc::new(StringArray::from(vec!["x"])) as ArrayRef)]).unwrap();
     let error = write(growing(folder.path()), &token("p", 2), &other_type).unwrap_err();
-    assert!(error.message().contains("`n` is long in the table and string in the pipeline"), "{error}");
+    assert!(error.message().contains("`n` is int64 in the table and text in the pipeline"), "{error}");
     let error = write(growing(folder.path()), &token("p", 2), &rows(2..3, &["A"])).unwrap_err();
     assert!(error.message().contains("no column `A`"), "{error}");
     assert_eq!(read(folder.path()).len(), 2);
@@ -163,6 +163,6 @@ fn a_commit_that_is_sent_again_adds_nothing_and_one_of_before_fits_still() {
     let other = RecordBatch::try_from_iter_with_nullable([("n", Arc::clone(&numbers), false), ("d", numbers, true)]).unwrap();
     write(growing(folder.path()), &token("q", 2), &other).unwrap();
     let error = sink.commit(&token("p", 3), &prepared).unwrap_err();
-    assert!(error.message().contains("`d` is long in the table and string in the pipeline"), "{error}");
+    assert!(error.message().contains("`d` is int64 in the table and text in the pipeline"), "{error}");
     assert_eq!(read(folder.path()).len(), 4);
 }

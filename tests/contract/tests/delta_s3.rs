@@ -152,7 +152,7 @@ fn columns_are_compared_before_anything_is_written() {
     write(&DeltaSink::new(config(&prefix), &schema()).unwrap(), &token("p", 1), &[rows(1, 1)]);
     assert_eq!(check_schema(&config(&prefix), &schema()).unwrap(), []);
     let told: Vec<String> = check_schema(&config(&prefix), &other).unwrap().iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["`n` is long in the table and string in the pipeline"]);
+    assert_eq!(told, ["`n` is int64 in the table and text in the pipeline"]);
 }
 
 fn what_is_wrong_with_a_store_is_told_without_its_secrets() {

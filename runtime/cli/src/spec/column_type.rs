@@ -273,7 +273,7 @@ fn is_zone(zone: &str) -> bool {
     named || offset
 }
 
-/// An Arrow type as people write it. Types that can't be written come out as Arrow prints them.
+/// An Arrow type as people write it.
 pub(crate) use wasmill_formats::TypeName as Written;
 
 impl<'de> Deserialize<'de> for ColumnType {

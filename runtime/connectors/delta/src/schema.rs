@@ -8,6 +8,7 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUni
 use delta_kernel::engine::arrow_conversion::{TryFromArrow, TryIntoArrow};
 use delta_kernel::schema::{DataType as DeltaType, StructType};
 use wasmill_engine::{Error, Result};
+use wasmill_formats::TypeName;
 
 /// The characters that no Delta reader expects in a column's name unless the table maps columns, which takes a higher protocol.
 const FORBIDDEN_IN_NAMES: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '='];
@@ -125,7 +126,7 @@ fn map_type(data_type: &DataType, path: &str) -> Result<DataType, String> {
         }
         DataType::Map(entries, _) => map_map(entries, path)?,
         DataType::Null => return Err(format!("`{path}` is always null and so has no type")),
-        other => return Err(format!("`{path}` is {other}, for which Delta has no type")),
+        other => return Err(format!("`{path}` is {}, for which Delta has no type", TypeName(other))),
     };
     Ok(mapped)
 }
@@ -214,7 +215,7 @@ fn check_partitioning(fields: &[FieldRef], schema: &Schema, partition_by: &[Stri
         } else if let Some(field) = fields.iter().find(|field| field.name() == column)
             && (field.data_type().is_nested() || field.data_type() == &DataType::Binary)
         {
-            problems.push(format!("`partition_by` names `{column}`, whose type {} can't name a folder", field.data_type()));
+            problems.push(format!("`partition_by` names `{column}`, whose type {} can't name a folder", TypeName(field.data_type())));
         }
     }
     let are_known = partition_by.iter().all(|column| schema.field_with_name(column).is_ok());
@@ -230,14 +231,14 @@ pub enum SchemaDifference {
     MissingInTable {
         /// The column, with the names of the structs around it.
         column: String,
-        /// Its type in Delta's terms.
+        /// Its type.
         data_type: String,
     },
     /// The table has a column that the pipeline does not write.
     MissingInPipeline {
         /// The column, with the names of the structs around it.
         column: String,
-        /// Its type in Delta's terms.
+        /// Its type.
         data_type: String,
     },
     /// The types differ.
@@ -281,6 +282,12 @@ impl fmt::Display for SchemaDifference {
     }
 }
 
+/// A type of a table as a pipeline file writes it.
+pub(crate) fn type_name(data_type: &DeltaType) -> String {
+    let arrow: Result<DataType, _> = data_type.try_into_arrow();
+    arrow.map_or_else(|_| data_type.to_string(), |arrow| TypeName(&arrow).to_string())
+}
+
 /// How the columns that a pipeline writes differ from those of a table; columns are matched by name.
 pub(crate) fn differences(table: &StructType, table_partition_by: &[String], pipeline: &TableSchema) -> Vec<SchemaDifference> {
     let mut found = Vec::new();
@@ -295,7 +302,7 @@ fn compare_structs(table: &StructType, pipeline: &StructType, path: &str, found:
     for ours in pipeline.fields() {
         let column = format!("{path}{}", ours.name());
         match table.field(ours.name()) {
-            None => found.push(SchemaDifference::MissingInTable { column, data_type: ours.data_type().to_string() }),
+            None => found.push(SchemaDifference::MissingInTable { column, data_type: type_name(ours.data_type()) }),
             Some(theirs) => {
                 if ours.is_nullable() && !theirs.is_nullable() {
                     found.push(SchemaDifference::Nullable { column: column.clone() });
@@ -306,7 +313,7 @@ fn compare_structs(table: &StructType, pipeline: &StructType, path: &str, found:
     }
     for theirs in table.fields().filter(|theirs| pipeline.field(theirs.name()).is_none()) {
         let column = format!("{path}{}", theirs.name());
-        found.push(SchemaDifference::MissingInPipeline { column, data_type: theirs.data_type().to_string() });
+        found.push(SchemaDifference::MissingInPipeline { column, data_type: type_name(theirs.data_type()) });
     }
 }
 
@@ -330,7 +337,7 @@ fn compare_types(table: &DeltaType, pipeline: &DeltaType, column: &str, found: &
         }
         (table, pipeline) if table == pipeline => {}
         (table, pipeline) => {
-            found.push(SchemaDifference::Type { column: column.to_owned(), table: table.to_string(), pipeline: pipeline.to_string() })
+            found.push(SchemaDifference::Type { column: column.to_owned(), table: type_name(table), pipeline: type_name(pipeline) })
         }
     }
 }

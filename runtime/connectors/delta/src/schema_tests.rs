@@ -114,10 +114,10 @@ fn differences_are_found_at_every_depth_and_order_is_none() {
     assert_eq!(
         told,
         [
-            "`a` is long in the table and string in the pipeline",
+            "`a` is int64 in the table and text in the pipeline",
             "`s.x` may be null in the pipeline but not in the table",
             "the table has no column `new` (date)",
-            "the table has a column `gone` (string) that the pipeline does not write",
+            "the table has a column `gone` (text) that the pipeline does not write",
             "the table is partitioned by [], the pipeline by [a]",
         ]
     );

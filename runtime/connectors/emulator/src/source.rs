@@ -24,6 +24,7 @@ use wasmill_engine::{
 use super::config::{EmulatorConfig, Table};
 use super::pace::Pace;
 use super::rows::Generator;
+use wasmill_formats::TypeName;
 use wasmill_formats::json::JsonDecoder;
 use wasmill_formats::reading::without_reading;
 use wasmill_formats::{BadRecord, RecordDecoder, Utf8Records};
@@ -255,7 +256,12 @@ impl Columns {
                 }
             };
             if *field.data_type() != expected {
-                return Err(Error::configuration(format!("the column {} is of type {expected}, not {}", field.name(), field.data_type())));
+                return Err(Error::configuration(format!(
+                    "the column {} is of type {}, not {}",
+                    field.name(),
+                    TypeName(&expected),
+                    TypeName(field.data_type())
+                )));
             }
         }
         Ok(Self { schema: without_reading(schema), decoder: JsonDecoder::new(Arc::new(Schema::new(decoded)))? })

@@ -3,6 +3,7 @@
 use arrow_schema::{DataType, Schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use wasmill_engine::{Error, Result};
+use wasmill_formats::TypeName;
 
 use super::catalogue::Table;
 use super::config::{PostgresConfig, PostgresWrite};
@@ -54,7 +55,7 @@ impl Layout {
                 None if *field.data_type() == DataType::Null => {
                     problems.push(format!("`{}` is always null and so has no type", field.name()));
                 }
-                None => problems.push(format!("`{}` is {}, for which PostgreSQL has no type", field.name(), field.data_type())),
+                None => problems.push(format!("`{}` is {}, for which PostgreSQL has no type", field.name(), TypeName(field.data_type()))),
                 Some(pg_type) => {
                     if is_key && matches!(pg_type, PgType::Jsonb | PgType::Array(_)) {
                         problems.push(format!("`{}` is a key, and {pg_type} makes a poor one", field.name()));

@@ -14,6 +14,7 @@ use wasmill_engine::{Error, Result};
 use super::json_text;
 use super::numeric::Decimal;
 use super::types::PgType;
+use wasmill_formats::TypeName;
 use wasmill_formats::json::Cells;
 use wasmill_formats::plain_type;
 
@@ -69,7 +70,9 @@ impl Column {
     pub(super) fn of(array: &ArrayRef, target: &PgType) -> Result<Self> {
         let plain = match array.data_type() {
             DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
-            data_type => plain_type(data_type).ok_or_else(|| Error::bug(format!("the type {data_type} reached the encoder")))?,
+            data_type => {
+                plain_type(data_type).ok_or_else(|| Error::bug(format!("the type {} reached the encoder", TypeName(data_type))))?
+            }
         };
         Self::of_plain(cast(array, &plain)?, target)
     }
@@ -279,7 +282,7 @@ fn values(array: ArrayRef, target: &PgType) -> Result<Values> {
             };
             Values::List(lists.offsets().clone(), Box::new(Column::of_plain(lists.values().clone(), item)?))
         }
-        other => return Err(Error::bug(format!("a column of type {other} came to a column of type {target}"))),
+        other => return Err(Error::bug(format!("a column of type {} came to a column of type {target}", TypeName(other)))),
     })
 }
 
@@ -310,7 +313,8 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     }
     // Every value has a place in the plain type; one that had not must not become null without a word.
     let options = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(array, to, &options).map_err(|error| Error::bug(format!("{} does not convert to {to}: {error}", array.data_type())))
+    cast_with_options(array, to, &options)
+        .map_err(|error| Error::bug(format!("{} does not convert to {}: {error}", TypeName(array.data_type()), TypeName(to))))
 }
 
 fn fixed<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {

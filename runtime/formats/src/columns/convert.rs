@@ -5,10 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{BadRecord, Column, Step, Texts, Values, offset};
+use crate::TypeName;
 use crate::number::{self, Misfit};
 use crate::reading::{Reading, unit_name};
 use crate::time::{NotATime, parse_date, parse_timestamp_cutting, unit_digits};
-use crate::type_name::TypeName;
 
 impl Texts {
     /// Appends a text.

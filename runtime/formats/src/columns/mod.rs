@@ -14,8 +14,8 @@ use wasmill_error::{Error, Result};
 pub(super) use convert::{misfit, quoted, wrong_type};
 
 use super::keys::Keys;
-use super::reading::{AsJson, Reading, bare_field};
-use super::type_name::TypeName;
+use crate::TypeName;
+use crate::reading::{AsJson, Reading, bare_field};
 
 /// Why a record could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -295,7 +295,7 @@ fn cut(offsets: &mut Vec<i32>, len: usize) -> usize {
 }
 
 fn undecodable(field: &Field) -> Error {
-    Error::configuration(format!("column {}: the type {} can't be read from text", field.name(), field.data_type()))
+    Error::configuration(format!("column {}: the type {} can't be read from text", field.name(), TypeName(field.data_type())))
         .hint("use bool, an integer, a float, decimal, text, binary, date, timestamp, list, struct or map")
 }
 

@@ -21,8 +21,8 @@ use wasmill_error::{Error, Result};
 pub use self::rows::{Converted, RowConversion, check_columns, with_types};
 use super::columns::{BadRecord, wrong_type};
 use super::plain_type;
-use super::reading::{AsJson, Reading, bare_field};
-use super::type_name::TypeName;
+use crate::TypeName;
+use crate::reading::{AsJson, Reading, bare_field};
 
 /// The conversion of columns of one type into those of one field.
 pub(crate) struct Conversion {
@@ -81,7 +81,7 @@ impl Conversion {
     /// Configuration: `from` is a type that is not supported at all.
     pub fn new(from: &DataType, to: &Field) -> Result<Self> {
         let plain = plain_type(from).ok_or_else(|| {
-            Error::configuration(format!("column {}: the type {from} is not supported", to.name()))
+            Error::configuration(format!("column {}: the type {} is not supported", to.name(), TypeName(from)))
                 .hint("leave the column out of the `schema`, or let who writes it convert it first")
         })?;
         let reading = Reading::of(to);
@@ -100,8 +100,8 @@ impl Conversion {
     /// A bug.
     pub fn apply(&self, column: &ArrayRef, parent: Option<&NullBuffer>) -> Result<(ArrayRef, Misfits)> {
         if *column.data_type() != self.from {
-            let (name, found) = (self.to.name(), column.data_type());
-            return Err(Error::bug(format!("column {name} came as {found} and was expected as {}", self.from)));
+            let (name, found) = (self.to.name(), TypeName(column.data_type()));
+            return Err(Error::bug(format!("column {name} came as {found} and was expected as {}", TypeName(&self.from))));
         }
         let plain = match self.plain == self.from {
             true => Arc::clone(column),
@@ -226,7 +226,7 @@ fn in_words(data_type: &DataType) -> String {
 fn cast(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let options = arrow_cast::CastOptions { safe: false, ..arrow_cast::CastOptions::default() };
     arrow_cast::cast_with_options(column, to, &options).map_err(|error| {
-        Error::environment(format!("a column of {} can't be held as {}: {error}", column.data_type(), TypeName(to)))
+        Error::environment(format!("a column of {} can't be held as {}: {error}", TypeName(column.data_type()), TypeName(to)))
             .hint("reduce `batch_rows`: a batch holds at most 2 GiB of a column")
     })
 }

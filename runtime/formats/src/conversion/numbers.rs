@@ -9,6 +9,7 @@ use arrow_schema::DataType;
 use wasmill_error::{Error, Result};
 
 use super::{Misfits, cast};
+use crate::TypeName;
 use crate::columns::{misfit, quoted};
 use crate::json::Cells;
 use crate::number::Misfit;
@@ -120,7 +121,7 @@ fn narrow<T: TryFrom<i128>>(value: i128) -> Result<T, Misfit> {
 }
 
 fn unplanned(to: &DataType) -> Error {
-    Error::bug(format!("numbers were to become {to}"))
+    Error::bug(format!("numbers were to become {}", TypeName(to)))
 }
 
 fn from_whole<F: ArrowPrimitiveType>(column: &PrimitiveArray<F>, to: &DataType) -> Result<Numbers>

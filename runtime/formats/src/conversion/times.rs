@@ -10,6 +10,7 @@ use wasmill_error::{Error, Result};
 
 use super::numbers::{map_values, shown};
 use super::{Misfits, cast};
+use crate::TypeName;
 use crate::number::Misfit;
 use crate::time::units_a_second;
 
@@ -45,13 +46,13 @@ fn counts(column: &ArrayRef) -> Result<(PrimitiveArray<Int64Type>, i64)> {
         DataType::Date32 => (cast(&cast(column, &DataType::Int32)?, &DataType::Int64)?, 1),
         // Arrow reads a time without a zone as one, and so keeps the number.
         DataType::Timestamp(unit, _) => (cast(column, &DataType::Int64)?, units_a_second(*unit) * SECONDS_OF_DAY),
-        other => return Err(Error::bug(format!("{other} was taken for a time"))),
+        other => return Err(Error::bug(format!("{} was taken for a time", TypeName(other)))),
     };
     Ok((counts.as_primitive::<Int64Type>().clone(), units_a_day))
 }
 
 fn of_counts(counts: &PrimitiveArray<Int64Type>, units_a_day: i64, to: &DataType, cut: bool) -> Result<(ArrayRef, Vec<(usize, Misfit)>)> {
-    let DataType::Timestamp(unit, zone) = to else { return Err(Error::bug(format!("{to} was taken for a time"))) };
+    let DataType::Timestamp(unit, zone) = to else { return Err(Error::bug(format!("{} was taken for a time", TypeName(to)))) };
     let wanted = units_a_second(*unit) * SECONDS_OF_DAY;
     let (times, bad) = match wanted >= units_a_day {
         _ if wanted == units_a_day => (counts.clone(), Vec::new()),

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use wasmill_error::{Error, Result};
 
+use crate::TypeName;
 use crate::encode::TextEncoder;
 use crate::{time, to_plain};
 
@@ -184,7 +185,7 @@ impl<'a> Cells<'a> {
                 let map = array.as_map();
                 Kind::Map(map, Box::new(Self::of(map.keys().as_ref())?), Box::new(Self::of(map.values().as_ref())?))
             }
-            other => return Err(Error::bug(format!("the type {other} reached an encoder"))),
+            other => return Err(Error::bug(format!("the type {} reached an encoder", TypeName(other)))),
         };
         Ok(Self { array, kind })
     }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, SchemaRef};
-use delta_kernel::engine::arrow_conversion::TryFromArrow;
-use delta_kernel::schema::DataType as DeltaType;
 use serde::Serialize;
 use wasmill_engine::{Error, Result};
+use wasmill_formats::TypeName;
 
 use super::DiffOptions;
 
@@ -15,7 +14,7 @@ use super::DiffOptions;
 pub struct ColumnDifference {
     /// Its name.
     pub column: String,
-    /// Its type in the first table, in Delta's terms; none: it is not there.
+    /// Its type in the first table; none: it is not there.
     pub left: Option<String>,
     /// Its type in the second table.
     pub right: Option<String>,
@@ -40,7 +39,7 @@ impl Columns {
                 return Err(no_column(&format!("--ignore names `{name}`, which neither table has"), left));
             }
         }
-        let told = |field: &Field| Some(in_delta_words(field.data_type()));
+        let told = |field: &Field| Some(TypeName(field.data_type()).to_string());
         let (mut compared, mut differences) = (Vec::new(), Vec::new());
         let looked_at = |field: &&Arc<Field>| !options.ignore.contains(field.name());
         for ours in left.fields().iter().filter(looked_at) {
@@ -82,8 +81,4 @@ fn bare(data_type: &DataType) -> DataType {
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| bare_field(field)).collect()),
         other => other.clone(),
     }
-}
-
-fn in_delta_words(data_type: &DataType) -> String {
-    DeltaType::try_from_arrow(data_type).map_or_else(|_| data_type.to_string(), |data_type| data_type.to_string())
 }

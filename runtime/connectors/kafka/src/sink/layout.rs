@@ -12,6 +12,7 @@ use wasmill_engine::{Error, Result};
 use super::config::KafkaSinkConfig;
 use crate::config::KafkaFormat;
 use crate::source::{RESERVED, VALUE_COLUMN};
+use wasmill_formats::TypeName;
 use wasmill_formats::json::Cells;
 use wasmill_formats::plain_schema;
 
@@ -104,7 +105,9 @@ fn column(schema: &Schema, role: &str, name: &str, fits: fn(&DataType) -> bool, 
     };
     match schema.field(index).data_type() {
         kind if fits(kind) => Ok(index),
-        kind => Err(Error::configuration(format!("`{role}`: the column `{name}` is {kind}, and should be {wanted}")).key([role])),
+        kind => {
+            Err(Error::configuration(format!("`{role}`: the column `{name}` is {}, and should be {wanted}", TypeName(kind))).key([role]))
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use wasmill_engine::{Error, Result};
 use crate::config::{KafkaConfig, KafkaFormat, Tombstones};
 use crate::queue::{Message, Messages};
 pub use wasmill_connect::record_columns::{OFFSET_COLUMN, PARTITION_COLUMN, RESERVED, TOPIC_COLUMN};
+use wasmill_formats::TypeName;
 pub use wasmill_formats::VALUE_COLUMN;
 use wasmill_formats::reading::without_reading;
 use wasmill_formats::{BadRecord, Step, Values, plain_schema};
@@ -161,12 +162,12 @@ fn reserved(field: &Field) -> Result<From> {
         }
     };
     if !expected.contains(field.data_type()) {
-        let names: Vec<String> = expected.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = expected.iter().map(|kind| TypeName(kind).to_string()).collect();
         return Err(Error::configuration(format!(
             "the column {} is of type {}, not {}",
             field.name(),
             names.join(" or "),
-            field.data_type()
+            TypeName(field.data_type())
         )));
     }
     if matches!(from, From::Timestamp(_) | From::Key) && !field.is_nullable() {

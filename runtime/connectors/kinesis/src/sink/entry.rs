@@ -12,6 +12,7 @@ use wasmill_engine::{Error, Result, RowReject};
 
 use super::config::KinesisSinkConfig;
 use crate::KinesisFormat;
+use wasmill_formats::TypeName;
 use wasmill_formats::{Format, VALUE_COLUMN, WriteOptions, plain_schema, record_writer};
 
 /// The most bytes of a record, its key included.
@@ -119,8 +120,8 @@ fn key_column(schema: &Schema, name: &str) -> Result<usize> {
     if kind.is_integer() || matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
         return Ok(index);
     }
-    Err(Error::configuration(format!("`partition_key`: the column `{name}` is {kind}, and a key is text or a whole number"))
-        .key(["partition_key"]))
+    let message = format!("`partition_key`: the column `{name}` is {}, and a key is text or a whole number", TypeName(kind));
+    Err(Error::configuration(message).key(["partition_key"]))
 }
 
 fn texts(column: &ArrayRef, what: &str) -> Result<ArrayRef> {

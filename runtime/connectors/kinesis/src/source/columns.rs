@@ -11,6 +11,7 @@ use wasmill_engine::{Error, Result};
 
 use super::config::{KinesisConfig, KinesisFormat};
 use super::records::Record;
+use wasmill_formats::TypeName;
 use wasmill_formats::reading::without_reading;
 use wasmill_formats::{BadRecord, Step, Values, plain_schema};
 
@@ -137,7 +138,12 @@ fn reserved(field: &Field) -> Result<From> {
         }
     };
     if expected != *field.data_type() {
-        return Err(Error::configuration(format!("the column {} is of type {expected}, not {}", field.name(), field.data_type())));
+        return Err(Error::configuration(format!(
+            "the column {} is of type {}, not {}",
+            field.name(),
+            TypeName(&expected),
+            TypeName(field.data_type())
+        )));
     }
     if matches!(from, From::Arrival(_)) && !field.is_nullable() {
         return Err(Error::configuration(format!("the column {} must allow nulls: not every record has one", field.name())));
