@@ -40,6 +40,7 @@ mod s3_state;
 mod s3_to_delta;
 mod sampled_files;
 mod services;
+mod source_columns;
 mod stage_contract;
 mod state_commands;
 mod streams;

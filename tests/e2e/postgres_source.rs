@@ -1,5 +1,7 @@
 //! Rows of a PostgreSQL server into a Delta table, wherever the copying is killed.
 
+use serde_json::json;
+
 use crate::support::{Database, Running, Workshop};
 
 const PIPELINE: &str = r#"
@@ -72,4 +74,32 @@ fn a_check_finds_a_schema_that_is_missing_on_the_server() {
     assert!(ended.code == Some(0) && ended.stdout.contains("no mistakes"), "{}{}", ended.stdout, ended.stderr);
     assert_eq!(run("run").code, Some(0));
     assert_eq!(database.numbers("archive.posts", "id"), [1]);
+}
+
+#[test]
+fn a_schema_gives_types_to_single_columns_of_a_table_and_columns_picks_some() {
+    let (workshop, database) = (Workshop::new(), Database::new());
+    database.run("CREATE TABLE posts (id bigint, code text, at date); INSERT INTO posts VALUES (1, '7', '2022-07-07'), (2, 'x', NULL)");
+    let run = |command: &str, keys: &str, sink: &str| {
+        let pipeline = format!(
+            "name: {sink}\nsources:\n  rows: {{ postgres: {{ url: \"${{env:PG_URL}}\", table: posts }}, {keys}, max_reject_share: 100% }}\n\
+             sinks:\n  t: {{ from: rows, delta: {{ uri: out/{sink} }} }}\ndead_letters: {{ files: {{ path: out/dead, format: jsonl }} }}\n"
+        );
+        workshop.write(&format!("{sink}.yaml"), &pipeline);
+        let mut command = workshop.wasmill(&[command, &format!("{sink}.yaml")]);
+        command.env("PG_URL", database.url());
+        Running::spawn(command).wait()
+    };
+    let ended = run("run", "schema: { code: int64 }", "typed");
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(workshop.delta_rows("out/typed"), [json!({"id": 1, "code": 7, "at": "2022-07-07"})]);
+    let ended = run("run", "columns: [at, id]", "picked");
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let mut rows = workshop.delta_rows("out/picked");
+    rows.sort_by_key(|row| row["id"].as_i64());
+    assert_eq!(rows, [json!({"id": 1, "at": "2022-07-07"}), json!({"id": 2, "at": null})]);
+    let ended = run("check", "columns: [id], schema: { cod: int64 }", "odd");
+    assert!(ended.code == Some(2) && ended.stdout.contains("`columns` does not pick it"), "{}", ended.stdout);
+    let ended = run("check", "schema: { cod: int64 }", "missing");
+    assert!(ended.code == Some(2) && ended.stdout.contains("error[column-missing]: `rows` has no column `cod`"), "{}", ended.stdout);
 }

@@ -630,9 +630,11 @@ def write(folder, seed, tables):
                     for row in range(rows):
                         record = {name: json_value(as_json(values[name][row], of), of) for name, of in columns}
                         print(json.dumps({"id": row, **record}, ensure_ascii=rng.random() < 0.5), file=file)
-            types = ", ".join(f"{name}: {json.dumps(written(to))}" for name, to in [("id", ("int64",)), *schema])
+            typed = [("id", ("int64",)), *schema]
+            types = ", ".join(f"{name}: {json.dumps(written(to))}" for name, to in typed)
+            picked = ", ".join(name for name, _ in typed)
             place = f"delta: {{ uri: {path} }}" if form == "delta" else f"files: {{ path: {path} }}"
-            sources.append(f"  {name}: {{ {place}, schema: {{ {types} }}, max_reject_share: 100% }}")
+            sources.append(f"  {name}: {{ {place}, schema: {{ {types} }}, columns: [{picked}], max_reject_share: 100% }}")
             sinks.append(f"  o_{name}: {{ from: {name}, files: {{ path: out/{name}, format: parquet }} }}")
             manifest.append({"name": name, "form": form, "path": path, "columns": kept, "schema": schema})
     with open(f"{folder}/pipeline.yaml", "w", encoding="utf-8") as file:

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_schema::Field;
+use arrow_schema::{Field, SchemaRef};
 use wasmill_engine::Error;
 
 /// What to do about a column that comes up in a file and was not asked for.
@@ -18,6 +18,49 @@ pub enum LateColumns {
     /// Fail with [`NewColumns`], before a record that has it is returned.
     Fail,
 }
+
+/// What a sample told of a source's columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sampling {
+    /// The columns whose types it told.
+    pub columns: Vec<String>,
+    /// What to do about columns that it did not show.
+    pub late: LateColumns,
+    /// Columns that there are and that are left out on purpose: they are no late columns.
+    pub left_out: Vec<String>,
+}
+
+/// What a look at a source shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inferred {
+    /// The columns.
+    pub schema: SchemaRef,
+}
+
+impl From<SchemaRef> for Inferred {
+    fn from(schema: SchemaRef) -> Self {
+        Self { schema }
+    }
+}
+
+/// The cause of an error that there is no record to tell the columns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NothingToSample;
+
+impl NothingToSample {
+    /// Whether an error has this cause.
+    pub fn caused(error: &Error) -> bool {
+        std::error::Error::source(error).is_some_and(|cause| cause.is::<Self>())
+    }
+}
+
+impl fmt::Display for NothingToSample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there is no record to tell the columns from")
+    }
+}
+
+impl std::error::Error for NothingToSample {}
 
 /// The cause of an error: columns that the source was not asked for have come up. Nothing that has them was read.
 #[derive(Debug)]

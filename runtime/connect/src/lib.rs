@@ -20,12 +20,13 @@ pub mod record_columns;
 pub mod registry;
 mod retry;
 mod secret;
+mod source_columns;
 pub mod spool;
 pub mod staged;
 pub mod threads;
 pub mod token;
 
-pub use columns::{LateColumns, NewColumns, Survey};
+pub use columns::{Inferred, LateColumns, NewColumns, NothingToSample, Sampling, Survey};
 pub use columns_unknown::{ColumnsUnknown, columns_unknown};
 pub use retry::Retry;
 pub use secret::Secret;

@@ -12,8 +12,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use wasmill_engine::{Code, Depot, LocalDepot, Mode, Result, Sink, Source};
 
-use crate::columns::{LateColumns, Survey};
+use crate::columns::{Inferred, Sampling, Survey};
 use crate::examine::Finding;
+pub use crate::source_columns::{Extent, SourceColumns, columns_of_records, columns_of_sample};
 
 /// A connector: its name in pipeline files, and what it can be there.
 #[derive(Debug)]
@@ -115,20 +116,6 @@ impl Connector {
     }
 }
 
-/// Which columns a pipeline wants of a source.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SourceColumns {
-    /// The file lists them.
-    Declared(SchemaRef),
-    /// Only stages read it: the union of what they need.
-    Needed(SchemaRef),
-    /// A sink takes all that there is: a sample shows what. Those that stages need have the types that they need.
-    Sampled {
-        /// What stages need.
-        needed: SchemaRef,
-    },
-}
-
 /// What a source is built for.
 #[derive(Debug, Clone)]
 pub struct SourceRequest<'a> {
@@ -140,10 +127,8 @@ pub struct SourceRequest<'a> {
     pub schema: SchemaRef,
     /// Whether the run ends with its input.
     pub mode: Mode,
-    /// What to do about columns that come up and are not among these.
-    pub late_columns: LateColumns,
-    /// Columns that it has and that are left out on purpose: they are no late columns.
-    pub left_out: &'a [String],
+    /// What a sample told of these, and what to do about columns that come up and are not among them.
+    pub sampling: Sampling,
 }
 
 /// The configuration of a source.
@@ -152,10 +137,16 @@ pub trait SourceConnector: Any + fmt::Debug + Send + Sync {
     fn describe(&self) -> String;
 
     /// The columns that it has, where that is certain or has to be found out because nobody else says it; `None`: it gives what is asked of it.
+    /// It is asked where it [has to say it](SourceColumns::needs_look).
     ///
     /// # Errors
     /// Configuration: nothing says which columns there are. Environment: what is read can't be reached.
-    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>>;
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<Inferred>>;
+
+    /// The columns that it adds of its own when it is asked for them, each with the type that it has if nobody asks for another one.
+    fn reserved_columns(&self) -> Vec<Field> {
+        Vec::new()
+    }
 
     /// Which columns it has, as far as a quick look tells; `None` where it does not.
     ///
@@ -273,29 +264,4 @@ pub fn examine_columns(place: &str, found: Result<SchemaRef>) -> Vec<Finding> {
         Ok(schema) => Finding::Good(format!("{place} can be read: {} columns", schema.fields().len())),
         Err(error) => Finding::Bad(error),
     }]
-}
-
-/// The columns of records of which a check reads none: certain for raw values, and otherwise what is asked.
-///
-/// # Errors
-/// Configuration: a sink takes all columns, and nothing says which there are.
-pub fn columns_of_records(known: Option<SchemaRef>, wanted: &SourceColumns, connector: &str) -> Result<Option<SchemaRef>> {
-    match (known, wanted) {
-        (None, SourceColumns::Sampled { .. }) => {
-            Err(wasmill_engine::Error::configuration("a sink takes all columns of these records, and nothing says which they have")
-                .hint(format!("list them: `schema: {{ index: int64, title: text }}`, beside `{connector}`")))
-        }
-        (known, _) => Ok(known),
-    }
-}
-
-/// The columns of a table or query that says itself which it has.
-///
-/// # Errors
-/// Environment: it can't be reached.
-pub fn columns_of_table(wanted: &SourceColumns, infer: impl FnOnce() -> Result<SchemaRef>) -> Result<Option<SchemaRef>> {
-    match wanted {
-        SourceColumns::Declared(_) => Ok(None),
-        SourceColumns::Sampled { .. } | SourceColumns::Needed(_) => infer().map(Some),
-    }
 }

@@ -7,6 +7,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use wasmill_connect::{Inferred, NothingToSample};
 use wasmill_engine::{Error, Result};
 
 use super::content::Content;
@@ -57,7 +58,7 @@ enum Shape {
 ///
 /// # Errors
 /// Configuration: no file matches, or no record can be read. Environment: a file can't be read.
-pub fn infer_from(options: &ReadOptions, files: impl Iterator<Item = Result<(std::path::PathBuf, Content)>>) -> Result<SchemaRef> {
+pub fn infer_from(options: &ReadOptions, files: impl Iterator<Item = Result<(std::path::PathBuf, Content)>>) -> Result<Inferred> {
     let mut sample = Sample::default();
     let mut any = false;
     for file in files {
@@ -67,7 +68,7 @@ pub fn infer_from(options: &ReadOptions, files: impl Iterator<Item = Result<(std
         let taken = match options.format_of(&path)? {
             Format::Parquet if parquet::length(&content) == 0 => Ok(()),
             Format::Parquet => match parquet::schema(&content, &path) {
-                Ok(schema) => return with_folders(plain_schema(schema.as_ref())?.as_ref(), folders),
+                Ok(schema) => return Ok(with_folders(plain_schema(schema.as_ref())?.as_ref(), folders)?.into()),
                 Err(error) => Err(error),
             },
             format => sample.take(options, format, &path, content),
@@ -86,10 +87,11 @@ pub fn infer_from(options: &ReadOptions, files: impl Iterator<Item = Result<(std
         let names = options.path.all().join(", ");
         let what = if any { "no record can be read in" } else { "no file matches" };
         return Err(Error::configuration(format!("the columns can't be told: {what} {names}"))
-            .hint("give the source a schema, or stages that say which columns they need"));
+            .hint("name the columns in `schema`, or add stages that say which columns they need")
+            .caused_by(NothingToSample));
     }
     let fields: Vec<Field> = sample.root.into_iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect();
-    with_folders(&Schema::new(fields), sample.folders)
+    Ok(with_folders(&Schema::new(fields), sample.folders)?.into())
 }
 
 /// That a header names each column once: all of them are read.
@@ -97,7 +99,7 @@ fn check_header(path: &Path, names: &[String]) -> Result<()> {
     match names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
         None => Ok(()),
         Some((_, name)) => Err(Error::configuration(format!("the header of {} names the column {name:?} twice", path.display()))
-            .hint("rename one of them in the file, or list the columns that you need in `schema`, without this one")),
+            .hint("rename one of them in the file, or name the columns that you need in `columns`, each with its type in `schema`")),
     }
 }
 

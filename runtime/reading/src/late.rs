@@ -8,7 +8,7 @@ use arrow_schema::{DataType, Field, Schema};
 use wasmill_engine::{Error, Mode, Result};
 
 use super::naming::name_of;
-use wasmill_connect::{LateColumns, NewColumns};
+use wasmill_connect::{LateColumns, NewColumns, Sampling};
 use wasmill_formats::BadRecord;
 
 /// So many columns are counted by name.
@@ -18,6 +18,8 @@ const MOST_COLUMNS: usize = 1_000;
 #[derive(Debug, Default)]
 pub struct Late {
     pub(crate) mode: LateColumns,
+    /// The columns whose types a sample told.
+    sampled: Vec<String>,
     /// Whether to log a column when it comes up: a stream has no end at which it would be reported.
     logs: bool,
     /// Columns that are known and not asked for on purpose.
@@ -34,9 +36,11 @@ struct Seen {
 }
 
 impl Late {
-    /// Of a run in this mode, with columns that are known and left out on purpose: they are no late columns.
-    pub fn new(mode: LateColumns, run: Mode, left_out: &[String]) -> Self {
-        Self { mode, logs: run == Mode::Stream, left_out: left_out.iter().cloned().collect(), seen: Mutex::default() }
+    /// Of a run in this mode, with what a sample told.
+    pub fn new(sampling: Sampling, run: Mode) -> Self {
+        let Sampling { columns, late, left_out } = sampling;
+        let left_out = left_out.into_iter().collect();
+        Self { mode: late, sampled: columns, logs: run == Mode::Stream, left_out, seen: Mutex::default() }
     }
 
     /// Whether a column of this name was neither asked for nor left out on purpose.
@@ -67,9 +71,9 @@ impl Late {
 
     /// Says of a value that does not fit its column where the column's type comes from, if a sample told it.
     pub(crate) fn explained(&self, mut bad: BadRecord) -> BadRecord {
-        if self.mode != LateColumns::Ignore
-            && matches!(bad.code, "bad-value" | "wrong-type" | "out-of-range")
-            && let Some(column) = &bad.column
+        let sampled_of = |place: &String| self.sampled.iter().find(|name| is_within(place, name));
+        if matches!(bad.code, "bad-value" | "wrong-type" | "out-of-range")
+            && let Some(column) = bad.column.as_ref().and_then(sampled_of)
         {
             bad.message = format!("{}; the type comes from a sample: name another one in `schema: {{ {column}: … }}`", bad.message);
         }
@@ -116,6 +120,11 @@ impl Late {
         };
         seen.iter().map(note).collect()
     }
+}
+
+/// Whether a place such as `orders[].price` lies in a column.
+fn is_within(place: &str, column: &str) -> bool {
+    place.strip_prefix(column).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// Adds the fields of structs, within lists and maps too, that were not asked for.

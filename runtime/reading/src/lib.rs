@@ -24,7 +24,7 @@ mod window;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, Field, SchemaRef};
 use wasmill_engine::{Error, Mode, Result};
 use wasmill_formats::{TypeName, plain_schema};
 
@@ -76,6 +76,11 @@ impl ReadContext {
         };
         set_aside.into_iter().chain(self.late.notes()).collect()
     }
+}
+
+/// The columns that a source of files adds of its own when it is asked for them.
+pub fn reserved_columns() -> Vec<Field> {
+    vec![Field::new(PATH_COLUMN, DataType::Utf8, true), Field::new(POSITION_COLUMN, DataType::Int64, true)]
 }
 
 /// What files can give: reserved columns of their own types, and plain types.

@@ -14,7 +14,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use contract::{check_source, read_all};
 use store::Prefix;
-use wasmill_connect::{LateColumns, NewColumns};
+use wasmill_connect::{LateColumns, NewColumns, Sampling};
 use wasmill_engine::{Class, Mode, Progress, Retired, Source, SplitState};
 use wasmill_formats::{Format, WriteOptions, record_writer};
 use wasmill_reading::OnBadFile;
@@ -270,7 +270,8 @@ fn a_column_that_only_a_later_object_has_is_reported_with_its_count_or_stops_the
     prefix.put("in/b.parquet", encoded(&RecordBatch::try_from_iter(columns).unwrap(), 2));
     let config = config(&prefix, "in/");
     let told = infer_schema(&config).unwrap();
-    let open = |late| S3Source::with_late_columns("pins", config.clone(), Arc::clone(&told), (Mode::Batch, late, &[])).unwrap();
+    let sampling = |late| Sampling { late, ..Sampling::default() };
+    let open = |late| S3Source::with_sampling("pins", config.clone(), Arc::clone(&told), (Mode::Batch, sampling(late))).unwrap();
 
     let mut reports = open(LateColumns::Report);
     let (records, _) = read(&mut reports, &Progress::new());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use wasmill_connect::LateColumns;
+use wasmill_connect::Sampling;
 use wasmill_connect::registry::{SinkConnector, SourceColumns, SourceConnector};
 use wasmill_engine::{EpochPolicy, Input, Mode};
 use wasmill_stages::ColumnChange;
@@ -50,10 +50,8 @@ pub struct CheckedSource {
     pub columns: SourceColumns,
     /// What it gives.
     pub schema: SchemaRef,
-    /// Columns that it has and is not asked for, because every stage that reads it leaves them out.
-    pub left_out: Vec<String>,
-    /// What to do about columns that come up and are not among these.
-    pub late_columns: LateColumns,
+    /// What a sample told of these, and what to do about columns that come up and are not among them.
+    pub sampling: Sampling,
     /// The share of its records that may be rejected, 0 to 1.
     pub max_reject_share: f64,
 }

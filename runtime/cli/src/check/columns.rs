@@ -5,9 +5,10 @@ use wasmill_connect::Survey;
 use wasmill_connect::registry::SourceConnector;
 
 use super::draft::Declared;
-use super::{Connectors, SourceColumns};
+use super::source_columns::{SourceSchema, is_reserved};
+use super::{Connectors, Extent, SourceColumns};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
-use crate::document::Span;
+use crate::document::{Node, Span};
 use crate::spec::{SourceSpec, Written};
 
 /// How many columns of a sample are named.
@@ -17,50 +18,113 @@ const MOST_NAMES: usize = 40;
 pub fn check(
     source: &Declared<'_, SourceSpec>,
     connector: &dyn SourceConnector,
-    (columns, schema): (&SourceColumns, &Schema),
+    (columns, found): (&SourceColumns, &SourceSchema),
     connectors: &dyn Connectors,
     diagnostics: &mut Diagnostics,
 ) {
-    // What can't be read stops the run, which says why.
-    let survey = || connectors.survey(connector).ok().flatten();
-    match columns {
-        SourceColumns::Declared(wanted) => {
-            if let Some(survey) = survey() {
-                doubled(source, wanted, &survey, diagnostics);
-                declared(source, wanted, &survey, diagnostics);
+    let names_some = columns.named().any(|name| !is_reserved(name));
+    if names_some || columns.extent != Extent::All {
+        // What can't be read stops the run, which says why.
+        let survey = connectors.survey(connector).ok().flatten().or_else(|| told(connector, found));
+        if let Some(survey) = survey {
+            doubled(source, &found.schema, &survey, diagnostics);
+            named(source, columns, &survey, diagnostics);
+            if !names_some {
+                needed_of_sample(source, &columns.needed, &survey, diagnostics);
             }
         }
-        SourceColumns::Needed(needed) => {
-            if let Some(survey) = survey() {
-                doubled(source, needed, &survey, diagnostics);
-                needed_of_sample(source, needed, &survey, diagnostics);
-            }
-        }
-        SourceColumns::Sampled { .. } if connector.is_sampled() => sampled(source, schema, diagnostics),
-        SourceColumns::Sampled { .. } => {}
+    }
+    let told = sampled_names(connector, columns, &found.schema);
+    if columns.extent == Extent::All && !found.is_partial {
+        sampled(source, &told, &found.schema, diagnostics);
     }
 }
 
+/// What a source says of its columns that has no sample.
+fn told(connector: &dyn SourceConnector, found: &SourceSchema) -> Option<Survey> {
+    let columns = found.there.clone().filter(|_| !connector.is_sampled())?;
+    Some(Survey { columns, is_complete: true, ..Survey::default() })
+}
+
+/// The columns whose types a sample told.
+pub fn sampled_names(connector: &dyn SourceConnector, columns: &SourceColumns, schema: &Schema) -> Vec<String> {
+    let told = schema.fields().iter().filter(|field| is_asked(field) && columns.typed_field(field.name()).is_none());
+    if connector.is_sampled() { told.map(|field| field.name().clone()).collect() } else { Vec::new() }
+}
+
+/// Whether `columns` names each column once, and all that have a type in `schema`. What is wrong is reported.
+pub fn check_picked(source: &Declared<'_, SourceSpec>, names: &[String], declared: &Schema, diagnostics: &mut Diagnostics) -> bool {
+    let mut fine = true;
+    for (index, name) in names.iter().enumerate().filter(|(index, name)| names[..*index].contains(name)) {
+        let message = format!("`columns` of `{}` picks the column `{}` twice", source.name, shorten(name, 80));
+        diagnostics.push(Diagnostic::error("column-twice", message).at(picked_span(source, index)));
+        fine = false;
+    }
+    for field in declared.fields().iter().filter(|field| !names.contains(field.name())) {
+        let entry = source.node.get("schema").and_then(|node| node.entry(field.name()));
+        let name = shorten(field.name(), 80);
+        let message = format!("`schema` gives the column `{name}` a type, and `columns` does not pick it");
+        let diagnostic = Diagnostic::error("column-not-picked", message).at(entry.map_or(source.name_span, |entry| entry.key_span));
+        let near = nearest(field.name(), names.iter().map(String::as_str));
+        diagnostics.push(diagnostic.suggest(near).help("add it to `columns`, or take it out of `schema`"));
+        fine = false;
+    }
+    fine
+}
+
+/// Columns that `columns` picks, and of which nobody knows the type.
+pub fn untyped(source: &Declared<'_, SourceSpec>, connector: &dyn SourceConnector, found: &SourceSchema, diagnostics: &mut Diagnostics) {
+    let index_of = |name: &String| {
+        let items = source.node.get("columns").and_then(Node::items).unwrap_or_default();
+        items.iter().position(|item| item.text() == Some(name)).unwrap_or_default()
+    };
+    for name in &found.untyped {
+        let shown = shorten(name, 80);
+        let diagnostic = match &found.there {
+            Some(there) => {
+                let near = nearest(name, there.iter().map(String::as_str));
+                let diagnostic = Diagnostic::error("column-missing", format!("`{}` has no column `{shown}`", source.name));
+                diagnostic.suggest(near).help(format!("it has: {}", listed(there)))
+            }
+            None => Diagnostic::error("column-untyped", format!("nothing says which type the column `{shown}` of `{}` has", source.name)),
+        };
+        let diagnostic = match (&found.there, connector.is_sampled()) {
+            (None, _) => diagnostic.help(format!("name its type, as in `schema: {{ {shown}: text }}`")),
+            (Some(_), true) => diagnostic.help(format!("if later records have it, name its type, as in `schema: {{ {shown}: text }}`")),
+            (Some(_), false) => diagnostic,
+        };
+        diagnostics.push(diagnostic.at(picked_span(source, index_of(name))));
+    }
+}
+
+/// Where `columns` names a column.
+fn picked_span(source: &Declared<'_, SourceSpec>, index: usize) -> Span {
+    let node = source.node.get("columns");
+    let item = node.and_then(Node::items).and_then(|items| items.get(index));
+    item.or(node).map_or(source.name_span, |node| node.span)
+}
+
 fn is_asked(field: &Field) -> bool {
-    !field.name().starts_with("_source.")
+    !is_reserved(field.name())
 }
 
 fn has(survey: &Survey, field: &Field) -> bool {
     survey.columns.iter().any(|name| name == field.name())
 }
 
-fn listed(survey: &Survey) -> String {
-    let names: Vec<String> = survey.columns.iter().take(MOST_NAMES).map(|name| shorten(name, 80)).collect();
-    let more = if survey.columns.len() > MOST_NAMES { ", …" } else { "" };
+fn listed(columns: &[String]) -> String {
+    let names: Vec<String> = columns.iter().take(MOST_NAMES).map(|name| shorten(name, 80)).collect();
+    let more = if columns.len() > MOST_NAMES { ", …" } else { "" };
     format!("{}{more}", names.join(", "))
 }
 
-/// Columns of `schema` that would be null in every row.
-fn declared(source: &Declared<'_, SourceSpec>, wanted: &Schema, survey: &Survey, diagnostics: &mut Diagnostics) {
-    for field in wanted.fields().iter().filter(|field| is_asked(field) && !has(survey, field)) {
-        let name = shorten(field.name(), 80);
-        let entry = source.node.get("schema").and_then(|node| node.entry(field.name()));
-        let span = entry.map_or(source.name_span, |entry| entry.key_span);
+/// Columns of `schema` and `columns` that would be null in every row.
+fn named(source: &Declared<'_, SourceSpec>, columns: &SourceColumns, survey: &Survey, diagnostics: &mut Diagnostics) {
+    for column in columns.named().filter(|name| !is_reserved(name) && !survey.columns.iter().any(|there| there == name)) {
+        let name = shorten(column, 80);
+        let entry = source.node.get("schema").and_then(|node| node.entry(column));
+        let picked = source.node.get("columns").and_then(Node::items).into_iter().flatten().find(|item| item.text() == Some(column));
+        let span = picked.map(|item| item.span).or(entry.map(|entry| entry.key_span)).unwrap_or(source.name_span);
         let diagnostic = match survey.is_complete {
             true => Diagnostic::error("column-missing", format!("`{}` has no column `{name}`", source.name)),
             false => {
@@ -71,8 +135,8 @@ fn declared(source: &Declared<'_, SourceSpec>, wanted: &Schema, survey: &Survey,
                 Diagnostic::warning("column-missing", format!("`{}` has no column `{name}` in any {seen}", source.name))
             }
         };
-        let near = nearest(field.name(), survey.columns.iter().map(String::as_str));
-        let diagnostic = diagnostic.at(span).suggest(near).help(format!("it has: {}", listed(survey)));
+        let near = nearest(column, survey.columns.iter().map(String::as_str));
+        let diagnostic = diagnostic.at(span).suggest(near).help(format!("it has: {}", listed(&survey.columns)));
         diagnostics.push(unwrapping(survey).into_iter().fold(diagnostic, Diagnostic::help));
     }
 }
@@ -86,7 +150,7 @@ fn needed_of_sample(source: &Declared<'_, SourceSpec>, needed: &Schema, survey: 
     let names: Vec<String> = asked.map(|field| shorten(field.name(), 80)).collect();
     let message = format!("none of the {} records of `{}` that were looked at has a column that is needed", survey.records, source.name);
     let diagnostic = Diagnostic::warning("column-missing", message).at(connector_span(source));
-    let diagnostic = diagnostic.help(format!("needed: {}", names.join(", "))).help(format!("they have: {}", listed(survey)));
+    let diagnostic = diagnostic.help(format!("needed: {}", names.join(", "))).help(format!("they have: {}", listed(&survey.columns)));
     diagnostics.push(unwrapping(survey).into_iter().fold(diagnostic, Diagnostic::help));
 }
 
@@ -105,15 +169,18 @@ fn doubled(source: &Declared<'_, SourceSpec>, wanted: &Schema, survey: &Survey, 
     }
 }
 
-fn sampled(source: &Declared<'_, SourceSpec>, schema: &Schema, diagnostics: &mut Diagnostics) {
-    let names = schema.fields().iter().take(MOST_NAMES);
-    let names: Vec<String> = names.map(|field| format!("{} {}", shorten(field.name(), 80), Written(field.data_type()))).collect();
-    let more = if schema.fields().len() > MOST_NAMES { ", …" } else { "" };
+fn sampled(source: &Declared<'_, SourceSpec>, names: &[String], schema: &Schema, diagnostics: &mut Diagnostics) {
+    if names.is_empty() {
+        return;
+    }
+    let shown = schema.fields().iter().filter(|field| names.contains(field.name())).take(MOST_NAMES);
+    let shown: Vec<String> = shown.map(|field| format!("{} {}", shorten(field.name(), 80), Written(field.data_type()))).collect();
+    let more = if names.len() > MOST_NAMES { ", …" } else { "" };
     let message = format!("the columns of `{}` come from a sample", source.name);
     let diagnostic = Diagnostic::note("sampled-columns", message).at(connector_span(source));
     diagnostics.push(
         diagnostic
-            .help(format!("{}{more}", names.join(", ")))
+            .help(format!("{}{more}", shown.join(", ")))
             .help("a column that the sample lacks is reported by the run; a Delta sink with `schema_evolution: add_columns` gets it"),
     );
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use wasmill_connect::LateColumns;
 use wasmill_connect::registry::{SinkConnector, SourceConnector, Writes};
+use wasmill_connect::{LateColumns, Sampling};
 use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
 use wasmill_formats::reading::{AsJson, Reading, without_reading};
 
@@ -14,15 +14,17 @@ use super::built_in::{self, Beyond};
 use super::columns;
 use super::demand::{Demand, Readers};
 use super::draft::{Declared, Draft};
-use super::open::open;
+use super::open::{DeclaredColumns, open};
 use super::places::{check_inputs, with_places};
 use super::stages::Asked;
 use super::wiring::{Edge, Producer, Wiring};
-use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, NewColumns, Request, SourceColumns, Transform};
+use super::{
+    Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, Extent, NewColumns, Request, SourceColumns, SourceSchema, Transform,
+};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
-use crate::document::{Node, Redactor};
+use crate::document::Redactor;
 use crate::plugins::OpenedStage;
-use crate::spec::{Mode, SourceSpec, StageSpec, Written};
+use crate::spec::{Columns, Mode, SourceSpec, StageSpec, Written};
 
 /// The share of rejects that stops a pipeline, where the file does not say.
 const MAX_REJECT_SHARE: f64 = 0.1;
@@ -119,21 +121,26 @@ impl<'a> Run<'a, '_> {
         let spec = source.spec.as_ref()?;
         let connector = Arc::clone(&spec.connector);
         let columns = self.columns(index, source, spec)?;
-        let schema = match self.connectors.source_schema(source.name, &*connector, &columns, engine_mode(self.draft.mode)) {
-            Ok(schema) => schema,
+        let found = match self.connectors.source_schema(source.name, &*connector, &columns, engine_mode(self.draft.mode)) {
+            Ok(found) => found,
             Err(error) => {
                 self.diagnostics.push(of_connector(source, spec.connector_name, &error));
                 return None;
             }
         };
-        let (schema, late_columns) = self.late_columns(index, &columns, schema);
-        columns::check(source, &*connector, (&columns, &schema), self.connectors, self.diagnostics);
+        if !found.untyped.is_empty() {
+            columns::untyped(source, &*connector, &found, self.diagnostics);
+            return None;
+        }
+        let (schema, late) = self.late_columns(index, &columns, &found);
+        columns::check(source, &*connector, (&columns, &found), self.connectors, self.diagnostics);
         let (schema, left_out) = self.without_left_out(index, schema);
         let beyond = self.beyond(index, (&*connector, &columns, &schema), &left_out);
         self.beyond.insert(Producer::Source(index), beyond);
         self.schemas.insert(Producer::Source(index), Outputs::Source(without_reading(&schema)));
         let max_reject_share = spec.max_reject_share.map_or(MAX_REJECT_SHARE, |share| share.0);
-        Some(CheckedSource { name: source.name.into(), connector, columns, schema, left_out, late_columns, max_reject_share })
+        let sampling = Sampling { columns: columns::sampled_names(&*connector, &columns, &schema), late, left_out };
+        Some(CheckedSource { name: source.name.into(), connector, columns, sampling, schema, max_reject_share })
     }
 
     fn readers(&self) -> Readers<'a> {
@@ -157,7 +164,9 @@ impl<'a> Run<'a, '_> {
         (connector, columns, schema): (&dyn SourceConnector, &SourceColumns, &Schema),
         left_out: &[String],
     ) -> Beyond {
-        let SourceColumns::Needed(needed) = columns else { return Beyond { names: left_out.to_vec(), is_certain: true } };
+        if columns.extent != Extent::Needed {
+            return Beyond { names: left_out.to_vec(), is_certain: true };
+        }
         if !self.readers().has_built_in(Producer::Source(index)) {
             return Beyond::none();
         }
@@ -165,17 +174,18 @@ impl<'a> Run<'a, '_> {
         match self.connectors.survey(connector) {
             Ok(Some(survey)) => Beyond { names: others(survey.columns), is_certain: survey.is_complete },
             _ => {
-                let whole = SourceColumns::Sampled { needed: Arc::clone(needed) };
+                let whole = SourceColumns { extent: Extent::All, ..columns.clone() };
                 let known = self.connectors.source_schema(self.draft.sources[index].name, connector, &whole, engine_mode(self.draft.mode));
-                let names = known.map(|known| known.fields().iter().map(|field| field.name().clone()).collect());
+                let names = known.map(|known| known.schema.fields().iter().map(|field| field.name().clone()).collect());
                 names.map_or_else(|_| Beyond::default(), |names| Beyond { names: others(names), is_certain: true })
             }
         }
     }
 
     /// The columns of a source with those that came up after its sample, and what is to be done about others that come up.
-    fn late_columns(&self, index: usize, columns: &SourceColumns, schema: SchemaRef) -> (SchemaRef, LateColumns) {
-        if !matches!(columns, SourceColumns::Sampled { .. }) {
+    fn late_columns(&self, index: usize, columns: &SourceColumns, found: &SourceSchema) -> (SchemaRef, LateColumns) {
+        let schema = Arc::clone(&found.schema);
+        if columns.extent != Extent::All {
             return (schema, LateColumns::Ignore);
         }
         let behind = self.readers().sinks_behind(Producer::Source(index));
@@ -183,19 +193,40 @@ impl<'a> Run<'a, '_> {
         let new = self.new_columns.iter().filter(|(source, _)| source == self.draft.sources[index].name);
         let new = new.filter(|(_, field)| schema.index_of(field.name()).is_err()).map(|(_, field)| Arc::new(field.clone()));
         let schema = Arc::new(Schema::new(schema.fields().iter().cloned().chain(new).collect::<Vec<_>>()));
-        (schema, if grows { LateColumns::Fail } else { LateColumns::Report })
+        (schema, if grows || found.is_partial { LateColumns::Fail } else { LateColumns::Report })
     }
 
     /// What to ask of a source; `None` when that can't be known because a reader of it is broken.
     fn columns(&mut self, index: usize, source: &Declared<'_, SourceSpec>, spec: &SourceSpec) -> Option<SourceColumns> {
-        let Demand { needs, is_all, is_whole: mut whole } = self.readers().demand(Producer::Source(index));
-        if let Some(columns) = &spec.schema {
-            let needs = needs.into_iter().map(|(field, _)| Schema::new(vec![field]));
-            let declared = needs.fold(columns.to_arrow(), |declared, needs| with_json_of(&declared, &needs));
-            return Some(SourceColumns::Declared(with_places(&declared, index, self.draft, self.wiring)));
-        }
+        let Demand { needs, is_all, is_whole } = self.readers().demand(Producer::Source(index));
+        let declared = spec.schema.as_ref().map_or_else(|| Arc::new(Schema::empty()), Columns::to_arrow);
+        let one = |field: &Field| Schema::new(vec![field.clone()]);
+        let declared = needs.iter().fold(declared, |declared, (field, _)| with_json_of(&declared, &one(field)));
+        let needed = self.needed(source, needs, &declared).filter(|_| is_whole);
+        let extent = match &spec.columns {
+            Some(names) => Extent::Picked(self.picked(index, source, names, &declared)?),
+            None if is_all => Extent::All,
+            None => Extent::Needed,
+        };
+        let needed = needed?;
+        let typed = Arc::new(Schema::new(declared.fields().iter().chain(needed.fields()).cloned().collect::<Vec<_>>()));
+        let typed = with_places(&typed, index, self.draft, self.wiring);
+        let needed = Arc::new(Schema::new(typed.fields().iter().skip(declared.fields().len()).cloned().collect::<Vec<_>>()));
+        Some(SourceColumns { declared, needed, extent })
+    }
+
+    /// The columns that `columns` picks, and those that a sink wants to know a record's place; `None` if there is something wrong with them.
+    fn picked(&mut self, index: usize, source: &Declared<'_, SourceSpec>, names: &[String], declared: &Schema) -> Option<Vec<String>> {
+        let places = with_places(&Arc::new(Schema::empty()), index, self.draft, self.wiring);
+        let places = places.fields().iter().map(|field| field.name()).filter(|name| !names.contains(name));
+        columns::check_picked(source, names, declared, self.diagnostics).then(|| names.iter().chain(places).cloned().collect())
+    }
+
+    /// The columns that stages need and `schema` does not name; `None` when two of them need one with different types.
+    fn needed(&mut self, source: &Declared<'_, SourceSpec>, needs: Vec<(Field, usize)>, declared: &Schema) -> Option<SchemaRef> {
         let mut fields: Vec<(Field, usize)> = Vec::new();
-        for (field, stage) in needs {
+        let mut whole = true;
+        for (field, stage) in needs.into_iter().filter(|(field, _)| declared.field_with_name(field.name()).is_err()) {
             match fields.iter_mut().find(|(known, _)| known.name() == field.name()) {
                 None => fields.push((field, stage)),
                 Some((known, _)) if known.data_type() == field.data_type() => {
@@ -220,12 +251,7 @@ impl<'a> Run<'a, '_> {
                 }
             }
         }
-        if !whole {
-            return None;
-        }
-        let needed: SchemaRef = Arc::new(Schema::new(fields.into_iter().map(|(field, _)| field).collect::<Vec<_>>()));
-        let needed = with_places(&needed, index, self.draft, self.wiring);
-        Some(if is_all { SourceColumns::Sampled { needed } } else { SourceColumns::Needed(needed) })
+        whole.then(|| Arc::new(Schema::new(fields.into_iter().map(|(field, _)| field).collect::<Vec<_>>())))
     }
 
     fn stage(&mut self, index: usize) -> Option<CheckedStage> {
@@ -339,12 +365,14 @@ impl<'a> Run<'a, '_> {
         None
     }
 
-    /// The schema that the file declares for the source that a stage reads.
-    fn declared(draft: &'a Draft<'a>, wiring: &Wiring, stage: usize) -> Option<&'a Node> {
-        wiring.stage_inputs[stage].iter().find_map(|edge| match edge.producer {
-            Producer::Source(source) => draft.sources[source].node.get("schema"),
+    /// What the file says about the columns of the source that a stage reads.
+    fn declared(draft: &'a Draft<'a>, wiring: &Wiring, stage: usize) -> DeclaredColumns<'a> {
+        let source = wiring.stage_inputs[stage].iter().find_map(|edge| match edge.producer {
+            Producer::Source(source) => Some(&draft.sources[source]),
             Producer::Stage(_) => None,
-        })
+        });
+        let node = |key| source.and_then(|source| source.node.get(key));
+        DeclaredColumns { types: node("schema"), picked: node("columns") }
     }
 
     fn unread_ports(&mut self, stage: &Declared<'_, StageSpec>, index: usize, opened: &dyn OpenedStage) {

@@ -17,6 +17,7 @@ mod places;
 mod policy;
 mod secrets;
 mod shape;
+mod source_columns;
 mod stages;
 mod wiring;
 mod without_sinks;
@@ -28,7 +29,8 @@ use arrow_schema::Field;
 pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, Transform};
 pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors};
 pub use outline::Outline;
-pub use wasmill_connect::registry::SourceColumns;
+pub use source_columns::SourceSchema;
+pub use wasmill_connect::registry::{Extent, SourceColumns};
 pub use without_sinks::WithoutSinks;
 
 use crate::diagnostics::Diagnostics;

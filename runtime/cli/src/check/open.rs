@@ -11,16 +11,25 @@ use crate::document::Node;
 use crate::plugins::{OpenRequest, OpenedStage, PluginProblem};
 use crate::spec::{StageSpec, Written};
 
-/// The opened plugin, or `None` after what is wrong was reported. `declared` is the schema that the file gives to the stage's source.
+/// What the file says about the columns of a source.
+#[derive(Clone, Copy)]
+pub struct DeclaredColumns<'a> {
+    /// `schema`.
+    pub types: Option<&'a Node>,
+    /// `columns`.
+    pub picked: Option<&'a Node>,
+}
+
+/// The opened plugin, or `None` after what is wrong was reported. `declared` is what the file says about the columns of the stage's source.
 pub fn open(
     stage: &Declared<'_, StageSpec>,
     asked: &AskedPlugin,
     input: &SchemaRef,
-    declared: Option<&Node>,
+    declared: DeclaredColumns<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Arc<dyn OpenedStage>> {
     let missing: Vec<&Field> = needs(asked).filter(|need| input.field_with_name(need.name()).is_err()).collect();
-    missing.iter().for_each(|need| diagnostics.push(column_missing(stage, need, input, declared)));
+    missing.iter().for_each(|need| diagnostics.push(column_missing(stage, need, input, declared.picked)));
     let mut trial = with_columns(input, &missing);
     let mut fits = missing.is_empty();
     // A plugin says no to one column at a time: give it that one as it wants it, and ask again.
@@ -36,7 +45,7 @@ pub fn open(
             diagnostics.push(describe(stage, &problem, plugin, stage.node.get("config")));
             return None;
         };
-        diagnostics.push(column_type(stage, need, &given, declared));
+        diagnostics.push(column_type(stage, need, &given, declared.types));
         trial = with_columns(&trial, &[need]);
         fits = false;
     }
@@ -65,22 +74,21 @@ fn with_columns(schema: &SchemaRef, columns: &[&Field]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn column_missing(stage: &Declared<'_, StageSpec>, need: &Field, input: &Schema, declared: Option<&Node>) -> Diagnostic {
+fn column_missing(stage: &Declared<'_, StageSpec>, need: &Field, input: &Schema, picked: Option<&Node>) -> Diagnostic {
     let names: Vec<&str> = input.fields().iter().map(|field| field.name().as_str()).collect();
     let message =
         format!("`{}` needs the column `{}` ({}), which it does not get", stage.name, shorten(need.name(), 80), Written(need.data_type()));
     let diagnostic = at_from(Diagnostic::error("column-missing", message), stage);
-    let diagnostic =
-        declared.into_iter().fold(diagnostic, |diagnostic, node| diagnostic.related(node.span, "the columns are declared here"));
+    let diagnostic = picked.into_iter().fold(diagnostic, |diagnostic, node| diagnostic.related(node.span, "the columns are picked here"));
     let listed = if names.is_empty() { "no columns".into() } else { names.join(", ") };
     diagnostic.suggest(nearest(need.name(), names)).help(format!("it gets: {listed}"))
 }
 
-fn column_type(stage: &Declared<'_, StageSpec>, need: &Field, given: &DataType, declared: Option<&Node>) -> Diagnostic {
+fn column_type(stage: &Declared<'_, StageSpec>, need: &Field, given: &DataType, types: Option<&Node>) -> Diagnostic {
     let (wanted, given) = (Written(need.data_type()), Written(given));
     let message = format!("`{}` needs the column `{}` as {wanted}, and gets {given}", stage.name, shorten(need.name(), 80));
     let diagnostic = at_from(Diagnostic::error("column-type", message), stage);
-    let entry = declared.and_then(|node| node.entry(need.name()));
+    let entry = types.and_then(|node| node.entry(need.name()));
     entry.into_iter().fold(diagnostic, |diagnostic, entry| diagnostic.related(entry.node.span, "declared here"))
 }
 

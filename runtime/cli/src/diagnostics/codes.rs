@@ -25,14 +25,24 @@ pub static CODES: &[Code] = &[
         cure: "Correct the name, or remove the column. The finding lists the columns that are there.",
     },
     Code {
+        name: "column-not-picked",
+        cause: "`schema` gives a type to a column that `columns` does not pick, so that it would not be read.",
+        cure: "Add the column to `columns`, or take it out of `schema`.",
+    },
+    Code {
         name: "column-twice",
-        cause: "The header of a CSV file names a column twice, or a stage would give two columns one name.",
-        cure: "Rename one of them, in the file or in the stage.",
+        cause: "The header of a CSV file names a column twice, `columns` picks one twice, or a stage would give two columns one name.",
+        cure: "Rename one of them, in the file or in the stage, or pick it once.",
     },
     Code {
         name: "column-type",
         cause: "A stage needs a column with a type that its input does not convert to without loss.",
         cure: "Declare the column with the needed type in `schema` of the source, or change the stage before.",
+    },
+    Code {
+        name: "column-untyped",
+        cause: "`columns` picks a column, and neither `schema`, nor a stage, nor the source says which type it has.",
+        cure: "Give it a type in `schema`: `schema: { title: text }`.",
     },
     Code {
         name: "connector",

@@ -95,6 +95,5 @@ fn build_with(checked: &Checked, build_sink: &BuildSink<'_>) -> Result<Plan> {
 
 fn source_of(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box<dyn Source>> {
     let (name, schema) = (&*checked.name, Arc::clone(&checked.schema));
-    let (late_columns, left_out) = (checked.late_columns, checked.left_out.as_slice());
-    checked.connector.build(SourceRequest { pipeline, name, schema, mode, late_columns, left_out })
+    checked.connector.build(SourceRequest { pipeline, name, schema, mode, sampling: checked.sampling.clone() })
 }

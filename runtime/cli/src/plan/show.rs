@@ -7,7 +7,7 @@ use wasmill_engine::{Input, Mode};
 use wasmill_stages::ColumnChange;
 
 use super::{DEAD_LETTERS, default_lanes, state_of};
-use crate::check::{Checked, CheckedStage, SourceColumns, Transform};
+use crate::check::{Checked, CheckedStage, Extent, Transform};
 use crate::spec::Written;
 
 /// The running shape of a checked pipeline, for people. Secrets are redacted by the caller.
@@ -24,10 +24,11 @@ pub fn show(checked: &Checked) -> String {
     line(&mut text, 1, &format!("state    {}", state_of(&checked.state, &checked.name).display()));
     for source in &checked.sources {
         line(&mut text, 0, &format!("source {} ({})", source.name, source.connector.describe()));
-        let why = match source.columns {
-            SourceColumns::Declared(_) => "as the file declares them",
-            SourceColumns::Needed(_) => "what its stages need",
-            SourceColumns::Sampled { .. } => "found in a sample",
+        let why = match (&source.columns.extent, source.sampling.columns.is_empty()) {
+            (Extent::Picked(_), _) => "those that `columns` picks",
+            (Extent::Needed, _) => "what its stages need",
+            (Extent::All, true) => "all that it has",
+            (Extent::All, false) => "found in a sample",
         };
         line(&mut text, 1, &format!("decodes  {} columns, {why}: {}", source.schema.fields().len(), columns(&source.schema)));
     }

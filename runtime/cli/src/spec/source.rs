@@ -21,6 +21,8 @@ pub struct SourceSpec {
     pub connector_name: &'static str,
     /// `schema`.
     pub schema: Option<Columns>,
+    /// `columns`.
+    pub columns: Option<Vec<String>>,
     /// `max_reject_share`.
     pub max_reject_share: Option<Share>,
 }
@@ -29,15 +31,30 @@ pub struct SourceSpec {
 #[derive(Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Fields {
-    /// `schema: { index: int64, title: text, timestamp: "timestamp(us, UTC)" }`
+    /// `schema: { index: int64, timestamp: "timestamp(us, UTC)" }`
     ///
-    /// The columns to decode and their types. Default: what the stages need; where a sink reads straight from the source, what a sample
-    /// of its records shows.
+    /// The types of single columns. All other columns are read as they are without it; `columns` picks some.
+    ///
+    /// Without `columns`, a source reads what the stages need, in the types that they need. Where a sink reads straight from the source, it
+    /// reads all columns: those that a table, a query or the emulator has, and those that a sample of the records in files or objects shows.
+    /// A column of `schema` that is not among them is read too; it is an error where all columns are known, and a warning where a sample lacks it.
+    ///
+    /// A record of Kafka or Kinesis shows its columns only when it is read. There `schema` and the needs of the stages name all columns that
+    /// are read, and other keys are skipped; `format: raw` has one column, `value`. If there is no file or object yet, a run begins with the
+    /// columns of `schema`, and takes up others with the first record that has them.
     ///
     /// A value converts if nothing of it is lost; otherwise its record is rejected: [conversions](conversions.md) has the table. Numbers
     /// are times only with an `epoch` (`timestamp(us, UTC, epoch: ms)`), digits of a second that do not fit are cut only with `cut`
     /// (`timestamp(us, UTC, cut)`), and a column of type `json` keeps any value as its JSON text.
     schema: Option<Columns>,
+    /// `columns: [index, title, _source.path]`
+    ///
+    /// The columns that are read, in this order, and no others. Default: `schema` says which.
+    ///
+    /// Their types are those of `schema`, those that stages need, or those that the source has. If `schema` or stages give a type to each of
+    /// them, nothing is sampled. The columns that a source adds of its own (`_source.`) can be picked as well.
+    #[schemars(length(min = 1))]
+    columns: Option<Vec<String>>,
     /// `max_reject_share: 10%`
     ///
     /// The share of records that may fail to decode before the pipeline stops. Default: 10%.
@@ -52,9 +69,9 @@ impl SpecEntry for SourceSpec {
     fn read(node: &Node) -> Result<Self, ReadError> {
         let choices = connectors().iter().filter_map(|connector| Some((connector.name, connector.source.as_ref()?)));
         let (connector_name, entry, connector) = connector_of(node, choices)?;
-        let Fields { schema, max_reject_share } = read(node)?;
+        let Fields { schema, columns, max_reject_share } = read(node)?;
         let connector = read_erased(connector, entry.read)?;
-        Ok(Self { connector, connector_name, schema, max_reject_share })
+        Ok(Self { connector, connector_name, schema, columns, max_reject_share })
     }
 }
 

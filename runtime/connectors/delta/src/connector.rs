@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
-use wasmill_connect::Survey;
+use arrow_schema::{Field, Schema, SchemaRef};
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
-    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, Writes, columns_of_table,
-    examine_columns,
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, Writes, examine_columns,
 };
+use wasmill_connect::{Inferred, Survey};
 use wasmill_engine::{Depot, Result, Sink, Source};
 
 use crate::{
@@ -33,8 +32,12 @@ impl SourceConnector for DeltaSourceConfig {
         format!("delta {}", self.uri)
     }
 
-    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
-        columns_of_table(wanted, || infer_schema(self))
+    fn columns(&self, _: &SourceColumns) -> Result<Option<Inferred>> {
+        Ok(Some(infer_schema(self)?.into()))
+    }
+
+    fn reserved_columns(&self) -> Vec<Field> {
+        wasmill_reading::reserved_columns()
     }
 
     fn survey(&self) -> Result<Option<Survey>> {

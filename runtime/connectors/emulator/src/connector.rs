@@ -1,11 +1,12 @@
 //! What Wasmill knows of the connector `emulator`.
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Field};
+use wasmill_connect::Inferred;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{Connector, SourceColumns, SourceConnector, SourceRequest, Usage};
 use wasmill_engine::{Result, Source};
 
-use crate::{EmulatorConfig, EmulatorSource};
+use crate::{EmulatorConfig, EmulatorSource, PARTITION_COLUMN, POSITION_COLUMN};
 
 /// The rows of a Pinterest data pipeline, made up.
 pub const CONNECTOR: Connector = Connector::new("emulator").with_source::<EmulatorConfig>(Usage {
@@ -18,8 +19,12 @@ impl SourceConnector for EmulatorConfig {
         format!("emulator of the table {}", self.table.name())
     }
 
-    fn columns(&self, _: &SourceColumns) -> Result<Option<SchemaRef>> {
-        Ok(Some(self.table.schema()))
+    fn columns(&self, _: &SourceColumns) -> Result<Option<Inferred>> {
+        Ok(Some(self.table.schema().into()))
+    }
+
+    fn reserved_columns(&self) -> Vec<Field> {
+        vec![Field::new(PARTITION_COLUMN, DataType::Utf8, true), Field::new(POSITION_COLUMN, DataType::Int64, true)]
     }
 
     fn endless(&self) -> Option<&'static str> {

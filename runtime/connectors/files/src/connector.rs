@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
-use wasmill_connect::Survey;
+use arrow_schema::{Field, Schema, SchemaRef};
 use wasmill_connect::examine::{Finding, folder_to_write};
-use wasmill_connect::registry::{Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage};
-use wasmill_engine::{Class, Depot, Result, Sink, Source};
+use wasmill_connect::registry::{
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_sample,
+};
+use wasmill_connect::{Inferred, Survey};
+use wasmill_engine::{Depot, Result, Sink, Source};
 use wasmill_formats::Format;
 
-use crate::{FilesConfig, FilesSink, FilesSinkConfig, FilesSource, examine_source, infer_schema, survey};
+use crate::{FilesConfig, FilesSink, FilesSinkConfig, FilesSource, examine_source, infer, survey};
 
 /// Files on a disk.
 pub const CONNECTOR: Connector = Connector::new("files")
@@ -32,25 +34,16 @@ impl SourceConnector for FilesConfig {
         format!("files {}", self.path.all().join(", "))
     }
 
-    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
-        match wanted {
-            SourceColumns::Declared(_) => Ok(None),
-            SourceColumns::Sampled { .. } => infer_schema(self).map(Some),
-            SourceColumns::Needed(_) => {
-                let options = self.reading();
-                let format = |path: &String| options.format_of(Path::new(path)).ok();
-                let formats: Vec<Option<Format>> = self.path.all().iter().map(format).collect();
-                // Parquet and CSV say which columns they have.
-                let is_certain = formats.iter().all(|format| matches!(format, Some(Format::Parquet | Format::Csv)));
-                match infer_schema(self) {
-                    _ if !is_certain => Ok(None),
-                    Ok(schema) => Ok(Some(schema)),
-                    // No files yet: nothing to compare with.
-                    Err(error) if error.class() == Class::Configuration => Ok(None),
-                    Err(error) => Err(error),
-                }
-            }
-        }
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<Inferred>> {
+        let options = self.reading();
+        let format = |path: &String| options.format_of(Path::new(path)).ok();
+        // Parquet and CSV say which columns they have.
+        let is_certain = self.path.all().iter().all(|path| matches!(format(path), Some(Format::Parquet | Format::Csv)));
+        columns_of_sample(wanted, is_certain, || infer(self))
+    }
+
+    fn reserved_columns(&self) -> Vec<Field> {
+        wasmill_reading::reserved_columns()
     }
 
     fn survey(&self) -> Result<Option<Survey>> {
@@ -63,7 +56,7 @@ impl SourceConnector for FilesConfig {
 
     fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {
         let source = FilesSource::new(request.name, self.clone(), request.schema, request.mode)?;
-        Ok(Box::new(source.with_late_columns(request.late_columns, request.mode, request.left_out)))
+        Ok(Box::new(source.with_sampling(request.sampling, request.mode)))
     }
 
     fn examine(&self) -> Vec<Finding> {

@@ -12,4 +12,4 @@ pub use config::FilesConfig;
 pub use connector::CONNECTOR;
 pub use examine::examine_source;
 pub use sink::{FilesSink, FilesSinkConfig};
-pub use source::{FilesSource, infer_schema, survey};
+pub use source::{FilesSource, infer, infer_schema, survey};

@@ -22,14 +22,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_schema::SchemaRef;
-use wasmill_connect::LateColumns;
+use wasmill_connect::Sampling;
 use wasmill_engine::{
     Discovery, Mode, Progress, RecordForm, Result, Retired, Source, Split, SplitId, SplitOpener, SplitReader, SplitState,
 };
 use wasmill_formats::reading::without_reading;
 use wasmill_reading::{Late, Position, ReadContext, check_requested, open_local};
 
-pub use self::columns::{infer_schema, survey};
+pub use self::columns::{infer, infer_schema, survey};
 use crate::config::FilesConfig;
 
 /// A source of files.
@@ -69,11 +69,11 @@ impl FilesSource {
         })
     }
 
-    /// The same, with something to do about columns that come up and were not asked for, but for those that are left out on purpose.
+    /// The same, with what a sample told: what to do about columns that come up and were not asked for.
     #[must_use]
-    pub fn with_late_columns(mut self, late: LateColumns, mode: Mode, left_out: &[String]) -> Self {
+    pub fn with_sampling(mut self, sampling: Sampling, mode: Mode) -> Self {
         if let Some(context) = Arc::get_mut(&mut self.context) {
-            context.late = Late::new(late, mode, left_out);
+            context.late = Late::new(sampling, mode);
         }
         self
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use wasmill_connect::Inferred;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::record_columns::{OFFSET_COLUMN, PARTITION_COLUMN, TOPIC_COLUMN};
 use wasmill_connect::registry::{
@@ -10,6 +11,7 @@ use wasmill_connect::registry::{
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 
+use crate::source::{HEADERS_COLUMN, KEY_COLUMN, TIMESTAMP_COLUMN};
 use crate::{KafkaConfig, KafkaSink, KafkaSinkConfig, KafkaSource, examine_sink, examine_source};
 
 /// Topics of Apache Kafka.
@@ -35,8 +37,22 @@ impl SourceConnector for KafkaConfig {
         format!("kafka {} of {}", self.topics_in_words(), self.connection.brokers)
     }
 
-    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<Inferred>> {
         columns_of_records(KafkaSource::known_schema(self), wanted, "kafka")
+    }
+
+    fn reserved_columns(&self) -> Vec<Field> {
+        let header = vec![Field::new("key", DataType::Utf8, true), Field::new("value", DataType::Binary, true)];
+        let headers = DataType::List(Arc::new(Field::new_list_field(DataType::Struct(header.into()), true)));
+        let columns = [
+            (TOPIC_COLUMN, DataType::Utf8),
+            (PARTITION_COLUMN, DataType::Int32),
+            (OFFSET_COLUMN, DataType::Int64),
+            (TIMESTAMP_COLUMN, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))),
+            (KEY_COLUMN, DataType::Binary),
+            (HEADERS_COLUMN, headers),
+        ];
+        columns.into_iter().map(|(name, kind)| Field::new(name, kind, true)).collect()
     }
 
     fn place_columns(&self) -> Vec<Field> {

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use wasmill_connect::Inferred;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
     Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_records, no_depot,
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 
+use crate::source::{ARRIVAL_COLUMN, PARTITION_KEY_COLUMN, SEQUENCE_NUMBER_COLUMN, SHARD_COLUMN, STREAM_COLUMN, SUB_SEQUENCE_COLUMN};
 use crate::{KinesisConfig, KinesisSink, KinesisSinkConfig, KinesisSource, examine_sink, examine_source};
 
 /// Streams of Amazon Kinesis.
@@ -31,8 +33,20 @@ impl SourceConnector for KinesisConfig {
         format!("kinesis {}", self.stream)
     }
 
-    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<Inferred>> {
         columns_of_records(KinesisSource::known_schema(self), wanted, "kinesis")
+    }
+
+    fn reserved_columns(&self) -> Vec<Field> {
+        let columns = [
+            (STREAM_COLUMN, DataType::Utf8),
+            (SHARD_COLUMN, DataType::Utf8),
+            (SEQUENCE_NUMBER_COLUMN, DataType::Utf8),
+            (SUB_SEQUENCE_COLUMN, DataType::Int64),
+            (ARRIVAL_COLUMN, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))),
+            (PARTITION_KEY_COLUMN, DataType::Utf8),
+        ];
+        columns.into_iter().map(|(name, kind)| Field::new(name, kind, true)).collect()
     }
 
     fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{Field, Schema, SchemaRef};
+use wasmill_connect::Inferred;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
-    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_table,
-    examine_columns,
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, examine_columns,
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 
@@ -35,8 +35,12 @@ impl SourceConnector for PostgresSourceConfig {
         format!("postgres {}", self.shown())
     }
 
-    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
-        columns_of_table(wanted, || infer_schema(self))
+    fn columns(&self, _: &SourceColumns) -> Result<Option<Inferred>> {
+        Ok(Some(infer_schema(self)?.into()))
+    }
+
+    fn reserved_columns(&self) -> Vec<Field> {
+        wasmill_reading::reserved_columns()
     }
 
     fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
-use wasmill_connect::Survey;
+use arrow_schema::{Field, Schema, SchemaRef};
 use wasmill_connect::examine::Finding;
-use wasmill_connect::registry::{Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage};
-use wasmill_engine::{Class, Depot, Result, Sink, Source};
+use wasmill_connect::registry::{
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_sample,
+};
+use wasmill_connect::{Inferred, Survey};
+use wasmill_engine::{Depot, Result, Sink, Source};
 use wasmill_objects::{Use, examine as examine_bucket};
 
 use crate::sink::{S3Layout, S3Sink, S3SinkConfig};
@@ -35,17 +37,12 @@ impl SourceConnector for S3SourceConfig {
         format!("s3 {}", self.uri.all().join(", "))
     }
 
-    fn columns(&self, wanted: &SourceColumns) -> Result<Option<SchemaRef>> {
-        match wanted {
-            SourceColumns::Sampled { .. } => source::infer_schema(self).map(Some),
-            SourceColumns::Needed(_) if self.is_certain() => match source::infer_schema(self) {
-                Ok(schema) => Ok(Some(schema)),
-                // No objects yet: nothing to compare with.
-                Err(error) if error.class() == Class::Configuration => Ok(None),
-                Err(error) => Err(error),
-            },
-            SourceColumns::Declared(_) | SourceColumns::Needed(_) => Ok(None),
-        }
+    fn columns(&self, wanted: &SourceColumns) -> Result<Option<Inferred>> {
+        columns_of_sample(wanted, self.is_certain(), || source::infer(self))
+    }
+
+    fn reserved_columns(&self) -> Vec<Field> {
+        wasmill_reading::reserved_columns()
     }
 
     fn survey(&self) -> Result<Option<Survey>> {
@@ -58,8 +55,8 @@ impl SourceConnector for S3SourceConfig {
     }
 
     fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {
-        let how = (request.mode, request.late_columns, request.left_out);
-        Ok(Box::new(S3Source::with_late_columns(request.name, self.clone(), request.schema, how)?))
+        let how = (request.mode, request.sampling);
+        Ok(Box::new(S3Source::with_sampling(request.name, self.clone(), request.schema, how)?))
     }
 
     fn examine(&self) -> Vec<Finding> {

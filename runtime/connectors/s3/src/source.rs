@@ -36,7 +36,7 @@ use self::object::{Found, Position};
 use self::pattern::Pattern;
 use self::reader::ObjectReader;
 use self::seen::{SEEN, Seen};
-use wasmill_connect::{LateColumns, Survey};
+use wasmill_connect::{Inferred, Sampling, Survey};
 use wasmill_formats::Format;
 use wasmill_formats::reading::without_reading;
 use wasmill_objects::{Bucket, Patience, S3Config};
@@ -86,19 +86,14 @@ impl S3Source {
     /// # Errors
     /// Configuration: bad options, or a requested type that files can't give.
     pub fn new(name: &str, config: S3SourceConfig, requested: SchemaRef, mode: Mode) -> Result<Self> {
-        Self::with_late_columns(name, config, requested, (mode, LateColumns::Ignore, &[]))
+        Self::with_sampling(name, config, requested, (mode, Sampling::default()))
     }
 
-    /// The same, with something to do about columns that come up and were not asked for, but for those that are left out on purpose.
+    /// The same, with what a sample told: what to do about columns that come up and were not asked for.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn with_late_columns(
-        name: &str,
-        config: S3SourceConfig,
-        requested: SchemaRef,
-        (mode, late, left_out): (Mode, LateColumns, &[String]),
-    ) -> Result<Self> {
+    pub fn with_sampling(name: &str, config: S3SourceConfig, requested: SchemaRef, (mode, sampling): (Mode, Sampling)) -> Result<Self> {
         config.check()?;
         let patterns = config.uri.all().iter().map(|uri| Pattern::parse(uri)).collect::<Result<Vec<_>>>()?;
         let options = config.reading();
@@ -106,7 +101,7 @@ impl S3Source {
         check_requested(&requested)?;
         // An object never grows: its reader needs to know nothing of streams.
         let mut context = ReadContext::new(name, options, requested, Mode::Batch);
-        context.late = Late::new(late, mode, left_out);
+        context.late = Late::new(sampling, mode);
         let (seen, patience) = (Seen::default(), Patience::Run(config.retry.time()?));
         Ok(Self {
             context: Arc::new(context),
@@ -306,11 +301,19 @@ impl SplitOpener for Opener {
     }
 }
 
+/// The columns of the objects that a configuration names, without what else their sample shows.
+///
+/// # Errors
+/// As [`infer`].
+pub fn infer_schema(config: &S3SourceConfig) -> Result<SchemaRef> {
+    infer(config).map(|inferred| inferred.schema)
+}
+
 /// The columns of the objects that a configuration names, told from a sample as those of files are.
 ///
 /// # Errors
 /// Configuration: no object matches, or no record can be read. Environment: the store can't be read.
-pub fn infer_schema(config: &S3SourceConfig) -> Result<SchemaRef> {
+pub fn infer(config: &S3SourceConfig) -> Result<Inferred> {
     config.check()?;
     let mut objects = Vec::new();
     for uri in config.uri.all() {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_schema::SchemaRef;
-use wasmill_connect::Survey;
+use wasmill_connect::{Inferred, NothingToSample, Survey};
 use wasmill_engine::{Error, Result};
 use wasmill_reading::{Content, infer_from, survey_of};
 
@@ -14,18 +14,29 @@ use crate::config::FilesConfig;
 /// At most so many files are looked at: the first ones and the last ones, in the order of their names.
 const MOST_FILES: usize = 100;
 
+/// The columns of the files that a configuration names, without what else their sample shows.
+///
+/// # Errors
+/// As [`infer`].
+pub fn infer_schema(config: &FilesConfig) -> Result<SchemaRef> {
+    infer(config).map(|inferred| inferred.schema)
+}
+
 /// The columns of the files that a configuration names, as [`infer_from`] tells them.
 ///
 /// # Errors
 /// Configuration: no file matches, or no record can be read. Environment: a file can't be read.
-pub fn infer_schema(config: &FilesConfig) -> Result<SchemaRef> {
+pub fn infer(config: &FilesConfig) -> Result<Inferred> {
     config.check()?;
     let paths = listing::list(config, false)?;
     if let (true, Some(folder)) = (paths.is_empty(), config.path.all().iter().find(|path| Path::new(path).is_dir()))
         && let Some(hint) = listing::no_match(folder).hint_text()
     {
         let names = config.path.all().join(", ");
-        return Err(Error::configuration(format!("the columns can't be told: no file matches {names}")).key(["path"]).hint(hint));
+        return Err(Error::configuration(format!("the columns can't be told: no file matches {names}"))
+            .key(["path"])
+            .hint(hint)
+            .caused_by(NothingToSample));
     }
     infer_from(&config.reading(), paths.into_iter().map(open))
 }

@@ -1,0 +1,66 @@
+//! What comes out of what a pipeline asks of a source, with the columns that the source has.
+
+use std::sync::Arc;
+
+use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
+use wasmill_connect::registry::{Extent, SourceColumns};
+use wasmill_connect::Inferred;
+
+/// The columns of a source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceSchema {
+    /// What it gives.
+    pub schema: SchemaRef,
+    /// There was nothing to look at yet: it may have more columns than `schema` and stages name.
+    pub is_partial: bool,
+    /// Columns that are picked, and of which nothing says the type.
+    pub untyped: Vec<String>,
+    /// The names of the columns that the source has, where that is known.
+    pub there: Option<Vec<String>>,
+}
+
+/// What a source gives that has the `known` columns (`None`: nobody knows which it has) and adds the `reserved` ones where it is asked.
+pub fn resolve(columns: &SourceColumns, reserved: &[Field], known: Option<Inferred>) -> SourceSchema {
+    let known = known.map(|known| known.schema);
+    let there = known.as_ref().map(|known| known.fields().iter().map(|field| field.name().clone()).collect());
+    let is_partial = columns.extent == Extent::All && known.is_none();
+    let mut untyped = Vec::new();
+    let schema = match (&columns.extent, &known) {
+        (Extent::Picked(names), known) => {
+            let mut fields = Vec::with_capacity(names.len());
+            for name in names {
+                let known = || known.as_ref().and_then(|known| known.fields().iter().find(|field| field.name() == name).cloned());
+                let reserved = || reserved.iter().find(|field| field.name() == name).cloned().map(Arc::new);
+                match columns.typed_field(name).cloned().or_else(known).or_else(reserved) {
+                    Some(field) => fields.push(field),
+                    None => untyped.push(name.clone()),
+                }
+            }
+            Arc::new(Schema::new(fields))
+        }
+        (Extent::Needed, Some(known)) if columns.needed.fields().iter().any(|field| lacks(known, field)) => retyped(columns, known),
+        (Extent::Needed, _) | (Extent::All, None) => columns.typed(),
+        (Extent::All, Some(known)) => {
+            let schema = retyped(columns, known);
+            let typed = columns.typed();
+            let missing = typed.fields().iter().filter(|field| known.field_with_name(field.name()).is_err());
+            Arc::new(Schema::new(schema.fields().iter().chain(missing).cloned().collect::<Vec<_>>()))
+        }
+    };
+    SourceSchema { schema, is_partial, untyped, there }
+}
+
+/// The known columns, with the types that are settled.
+fn retyped(columns: &SourceColumns, known: &Schema) -> SchemaRef {
+    let of = |field: &FieldRef| Arc::clone(columns.typed_field(field.name()).unwrap_or(field));
+    Arc::new(Schema::new(known.fields().iter().map(of).collect::<Vec<_>>()))
+}
+
+fn lacks(known: &Schema, field: &Field) -> bool {
+    known.field_with_name(field.name()).is_err() && !is_reserved(field.name())
+}
+
+/// Columns that a source adds of its own when it is asked for them.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with("_source.")
+}
