@@ -110,3 +110,37 @@ fn a_stream_without_files_begins_with_the_schema_and_takes_up_the_other_columns(
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(workshop.jsonl_rows("out"), [json!({"id": 1, "at": "2022-07-07T00:18:41Z", "name": "x"})]);
 }
+
+#[test]
+fn a_run_names_the_text_that_makes_a_column_text_and_csv_null_makes_it_one_of_numbers() {
+    let text = "id,delay,name\n1,5,a\n2,NA,NA\n3,,\n4,\"NA\",\"NA\"\n5,7,\"\"\n";
+    let read = |null: &str| {
+        let workshop = Workshop::new();
+        workshop.write("in/a.csv", text);
+        let (rows, dead) = moved(&workshop, &format!("files: {{ path: \"in/*\"{null} }}"));
+        assert_eq!(dead, [Value::Null; 0]);
+        (rows, workshop.run_well(&["run", "p.yaml"]).stderr)
+    };
+    let row = |id: i64, delay: Value, name: Value| json!({"id": id, "delay": delay, "name": name});
+    let (rows, told) = read("");
+    let texts = [
+        row(1, json!("5"), json!("a")),
+        row(2, json!("NA"), json!("NA")),
+        row(3, Value::Null, Value::Null),
+        row(4, json!("NA"), json!("NA")),
+        row(5, json!("7"), json!("")),
+    ];
+    assert_eq!(rows, texts);
+    let hint = "warning[odd-text]: the column `delay` of `a` is text because of `NA` in 2 of 4 records";
+    assert!(told.contains(hint) && told.contains(r#"add `csv: { null: ["", "NA"] }`: then the column is int64"#), "{told}");
+    let (rows, told) = read(", csv: { null: [\"\", NA] }");
+    let numbers = [
+        row(1, json!(5), json!("a")),
+        row(2, Value::Null, Value::Null),
+        row(3, Value::Null, Value::Null),
+        row(4, Value::Null, json!("NA")),
+        row(5, json!(7), json!("")),
+    ];
+    assert_eq!(rows, numbers);
+    assert!(!told.contains("odd-text"), "{told}");
+}

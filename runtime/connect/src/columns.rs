@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_schema::{Field, SchemaRef};
+use arrow_schema::{DataType, Field, SchemaRef};
 use wasmill_engine::Error;
 
 /// What to do about a column that comes up in a file and was not asked for.
@@ -35,11 +35,56 @@ pub struct Sampling {
 pub struct Inferred {
     /// The columns.
     pub schema: SchemaRef,
+    /// Columns of text that have one text beside values of another type, in a sample.
+    pub odd_texts: Vec<OddText>,
 }
 
 impl From<SchemaRef> for Inferred {
     fn from(schema: SchemaRef) -> Self {
-        Self { schema }
+        Self { schema, odd_texts: Vec::new() }
+    }
+}
+
+/// A column of CSV that is text because of one text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OddText {
+    /// The column.
+    pub column: String,
+    /// The text.
+    pub text: String,
+    /// In how many records it stands.
+    pub records: usize,
+    /// In how many records the column has a value.
+    pub values: usize,
+    /// The type of the other values.
+    pub otherwise: DataType,
+    /// The texts that mean null.
+    pub null: Vec<String>,
+}
+
+impl OddText {
+    /// Whether programs write this text for a value that is missing.
+    pub fn means_missing(&self) -> bool {
+        const MARKERS: [&str; 17] = [
+            "na",
+            "n/a",
+            "#n/a",
+            "#na",
+            "nan",
+            "null",
+            "(null)",
+            "none",
+            "nil",
+            "\\n",
+            "missing",
+            "unknown",
+            "-",
+            "--",
+            "?",
+            ".",
+            "0000-00-00",
+        ];
+        MARKERS.contains(&self.text.to_ascii_lowercase().as_str()) || self.text.trim().is_empty()
     }
 }
 

@@ -26,7 +26,7 @@ pub mod staged;
 pub mod threads;
 pub mod token;
 
-pub use columns::{Inferred, LateColumns, NewColumns, NothingToSample, Sampling, Survey};
+pub use columns::{Inferred, LateColumns, NewColumns, NothingToSample, OddText, Sampling, Survey};
 pub use columns_unknown::{ColumnsUnknown, columns_unknown};
 pub use retry::Retry;
 pub use secret::Secret;

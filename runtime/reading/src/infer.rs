@@ -15,6 +15,7 @@ use super::damage::damage;
 use super::folders;
 use super::frame::{Frame, Framer, Lines};
 use super::input::Input;
+use super::odd_text::Texts;
 use super::options::{OnBadFile, ReadOptions};
 use super::reader::{header, json_framer, parquet};
 use wasmill_formats::csv::fields;
@@ -28,7 +29,7 @@ const SAMPLE_BYTES: usize = 1 << 20;
 
 /// What the values of a column were like.
 #[derive(Debug, Clone, PartialEq)]
-enum Shape {
+pub(crate) enum Shape {
     /// Only nulls so far.
     Unknown,
     Boolean,
@@ -91,7 +92,8 @@ pub fn infer_from(options: &ReadOptions, files: impl Iterator<Item = Result<(std
             .caused_by(NothingToSample));
     }
     let fields: Vec<Field> = sample.root.into_iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect();
-    Ok(with_folders(&Schema::new(fields), sample.folders)?.into())
+    let odd_texts = sample.texts.found(&options.csv.null);
+    Ok(Inferred { schema: with_folders(&Schema::new(fields), sample.folders)?, odd_texts })
 }
 
 /// That a header names each column once: all of them are read.
@@ -146,6 +148,8 @@ pub struct Sample {
     root: Vec<(String, Shape)>,
     /// What stands in the names of folders.
     folders: Vec<(String, Shape)>,
+    /// The texts of columns of CSV that hold other values, too.
+    texts: Texts,
     records: usize,
     bytes: usize,
 }
@@ -225,7 +229,9 @@ impl Sample {
         self.records += 1;
         for (name, (text, _)) in names.iter().zip(values) {
             if !csv.null.iter().any(|null| *null == text) {
-                merge_into(&mut self.root, name, Shape::of_text(&text));
+                let shape = Shape::of_text(&text);
+                self.texts.add(name, &text, &shape);
+                merge_into(&mut self.root, name, shape);
             }
         }
     }
@@ -307,7 +313,7 @@ impl Shape {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         match (&mut *self, other) {
             (_, Self::Unknown) => {}
             (Self::Unknown, other) => *self = other,
@@ -324,7 +330,7 @@ impl Shape {
         }
     }
 
-    fn data_type(self) -> DataType {
+    pub(super) fn data_type(self) -> DataType {
         match self {
             Self::Unknown | Self::Text => DataType::Utf8,
             Self::Boolean => DataType::Boolean,

@@ -15,6 +15,7 @@ mod infer;
 mod input;
 mod late;
 pub mod naming;
+mod odd_text;
 mod options;
 mod part;
 mod reader;

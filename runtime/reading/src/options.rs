@@ -82,9 +82,15 @@ pub struct CsvConfig {
     ///
     /// Whether the first record names the columns. Without, they are `column_1`, `column_2` and so on.
     pub header: bool,
-    /// `null: [""]`
+    /// `null: ["", "NA"]`
     ///
-    /// Fields that mean null when they stand without quotes; in columns other than text and binary also within quotes.
+    /// The texts of fields that mean null, in all columns. Default: the empty text alone. A list replaces the default: without `""` in it, an
+    /// empty field of a text column is the empty text, and in a column of numbers its record is rejected.
+    ///
+    /// In columns of text and binary, only fields without quotes are null; in all other columns, those within quotes are as well.
+    ///
+    /// A sample tells the types of columns without these texts. `check` and `run` report a column that is text because of one text beside
+    /// numbers or times, such as `NA`.
     pub null: Vec<String>,
     /// `splittable: false`
     ///

@@ -38,6 +38,31 @@ pub fn check(
     if columns.extent == Extent::All && !found.is_partial {
         sampled(source, &told, &found.schema, diagnostics);
     }
+    odd_texts(source, found, &told, diagnostics);
+}
+
+/// Columns that are text because of one text: did it mean that a value is missing?
+fn odd_texts(source: &Declared<'_, SourceSpec>, found: &SourceSchema, sampled: &[String], diagnostics: &mut Diagnostics) {
+    for odd in found.odd_texts.iter().filter(|odd| sampled.contains(&odd.column)) {
+        let column = shorten(&odd.column, 80);
+        let text = if odd.text.trim().is_empty() { format!("{:?}", odd.text) } else { shorten(&odd.text, 40) };
+        let (records, values) = (odd.records, odd.values);
+        let message = format!("the column `{column}` of `{}` is text because of `{text}` in {records} of {values} records", source.name);
+        let diagnostic = match odd.means_missing() {
+            true => Diagnostic::warning("odd-text", message),
+            false => Diagnostic::note("odd-text", message),
+        };
+        let null: Vec<String> = odd.null.iter().chain([&odd.text]).map(|text| serde_json::json!(text).to_string()).collect();
+        let otherwise = Written(&odd.otherwise);
+        let keep = if odd.text == "NaN" { "float64" } else { "text" };
+        diagnostics.push(
+            diagnostic
+                .at(connector_span(source))
+                .help(format!("where it means null, add `csv: {{ null: [{}] }}`: then the column is {otherwise}", null.join(", ")))
+                .help("`csv.null` holds for all columns")
+                .help(format!("where it is a value, keep it with `schema: {{ {column}: {keep} }}`")),
+        );
+    }
 }
 
 /// What a source says of its columns that has no sample.

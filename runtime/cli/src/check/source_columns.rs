@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
 use wasmill_connect::registry::{Extent, SourceColumns};
-use wasmill_connect::Inferred;
+use wasmill_connect::{Inferred, OddText};
 
 /// The columns of a source.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,11 +17,13 @@ pub struct SourceSchema {
     pub untyped: Vec<String>,
     /// The names of the columns that the source has, where that is known.
     pub there: Option<Vec<String>>,
+    /// Columns that a sample shows as text because of one text.
+    pub odd_texts: Vec<OddText>,
 }
 
 /// What a source gives that has the `known` columns (`None`: nobody knows which it has) and adds the `reserved` ones where it is asked.
 pub fn resolve(columns: &SourceColumns, reserved: &[Field], known: Option<Inferred>) -> SourceSchema {
-    let known = known.map(|known| known.schema);
+    let (known, odd_texts) = known.map_or((None, Vec::new()), |known| (Some(known.schema), known.odd_texts));
     let there = known.as_ref().map(|known| known.fields().iter().map(|field| field.name().clone()).collect());
     let is_partial = columns.extent == Extent::All && known.is_none();
     let mut untyped = Vec::new();
@@ -47,7 +49,7 @@ pub fn resolve(columns: &SourceColumns, reserved: &[Field], known: Option<Inferr
             Arc::new(Schema::new(schema.fields().iter().chain(missing).cloned().collect::<Vec<_>>()))
         }
     };
-    SourceSchema { schema, is_partial, untyped, there }
+    SourceSchema { schema, is_partial, untyped, there, odd_texts }
 }
 
 /// The known columns, with the types that are settled.

@@ -118,6 +118,11 @@ pub static CODES: &[Code] = &[
         cure: "Build the plugin for `wasm32-wasip2` with the SDK, and name the `.wasm` file.",
     },
     Code {
+        name: "odd-text",
+        cause: "A column of CSV is text because of one text beside numbers or times, such as `NA`.",
+        cure: "Name the text in `csv.null` if it means null: the column then has the type of its other values. Keep it as text with `schema`.",
+    },
+    Code {
         name: "out-of-range",
         cause: "A number, time or size is outside of the allowed range.",
         cure: "Use a value in the range that the finding shows.",
