@@ -45,5 +45,6 @@ mod stage_contract;
 mod state_commands;
 mod streams;
 mod support;
+mod times;
 mod topics;
 mod values;

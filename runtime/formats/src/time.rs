@@ -123,6 +123,38 @@ pub enum NotATime {
     Fraction,
 }
 
+/// The form in which a text writes a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeForm {
+    /// `2022-07-07`.
+    Date,
+    /// `2022-07-07T00:18:41`: without a time zone.
+    Local,
+    /// `2022-07-07T00:18:41Z`, `2022-07-07T02:18:41+02:00`.
+    Zoned,
+}
+
+impl TimeForm {
+    /// The form of a text that can be nothing but a time: with a year of four digits, and no finer than microseconds.
+    pub fn of(text: &str) -> Option<Self> {
+        let begin = text.as_bytes().get(..10)?;
+        if !begin[0].is_ascii_digit() || begin[4] != b'-' {
+            return None;
+        }
+        parse_timestamp(text, TimeUnit::Microsecond).is_ok().then(|| Self::of_time(text))
+    }
+
+    /// The form of a text that is read as a time.
+    pub(crate) fn of_time(text: &str) -> Self {
+        // A date has dashes, and perhaps a sign.
+        match text.find(['T', ' ', 't']).map(|at| text[at..].contains(['Z', 'z', '+', '-'])) {
+            None => Self::Date,
+            Some(false) => Self::Local,
+            Some(true) => Self::Zoned,
+        }
+    }
+}
+
 /// Reads bytes from the left.
 struct Parts<'a>(&'a [u8]);
 
@@ -390,6 +422,18 @@ mod tests {
         assert_eq!(parse_date("+5881581-01-01"), Err(NotATime::Range));
         assert_eq!(parse_date("+9999999999999-01-01"), Err(NotATime::Range));
         assert_eq!(parse_date("2000-02-29"), Ok(11_016));
+    }
+
+    #[test]
+    fn only_times_of_one_notation_have_a_form() {
+        use TimeForm::{Date, Local, Zoned};
+        let of = |form, texts: &[&str]| texts.iter().for_each(|text| assert_eq!(TimeForm::of(text), form, "{text}"));
+        of(Some(Date), &["2022-07-07", "0001-01-01", "9999-12-31"]);
+        of(Some(Local), &["2022-07-07T00:18:41", "2022-07-07 00:18:41.123456", "2022-07-07 00:18", "2022-07-07T00:00:00.100000000"]);
+        of(Some(Zoned), &["2022-07-07T00:18:41Z", "2022-07-07 02:18:41.5+02:00", "2022-07-07T00:18:41-01", "2022-07-07t00:18:41z"]);
+        let others = ["20220707", "2022", "2022-07", "07/07/2022", "2022-02-29", "2022-07-07T24:00:00", "2022-07-07T00:18:41.0000001"];
+        of(None, &others);
+        of(None, &["", "NA", "00:18:41", " 2022-07-07", "+2022-07-07", "2022-07-07T00:18:41 UTC", "2022/07/07", "12022-01-01"]);
     }
 
     proptest::proptest! {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use arrow_array::{Array, ArrayRef};
-use arrow_schema::{Field, FieldRef};
+use arrow_schema::FieldRef;
 use percent_encoding::percent_decode_str;
 use wasmill_engine::Result;
 
@@ -42,7 +42,7 @@ fn unescape(text: &str) -> String {
 /// Environment: the value does not fit the column.
 pub fn value_of(path: &Path, wanted: &FieldRef) -> Result<Option<ArrayRef>> {
     let Some((_, value)) = columns_of(path).into_iter().find(|(name, _)| name == wanted.name()) else { return Ok(None) };
-    let field = Field::new(wanted.name(), wanted.data_type().clone(), true);
+    let field = wanted.as_ref().clone().with_nullable(true);
     let bad = |why: &str| {
         let shown = value.as_deref().unwrap_or(NULL);
         let message = format!("the folder `{}={shown}` of {} does not fit the column: {why}", wanted.name(), path.display());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -20,6 +20,8 @@ use super::options::{OnBadFile, ReadOptions};
 use super::reader::{header, json_framer, parquet};
 use wasmill_formats::csv::fields;
 use wasmill_formats::json::MAX_DEPTH;
+use wasmill_formats::reading::Reading;
+use wasmill_formats::time::TimeForm;
 use wasmill_formats::{Format, is_number, plain_schema};
 
 /// At most so many records are looked at.
@@ -37,6 +39,8 @@ pub(crate) enum Shape {
     /// Whole numbers of 64 bits, of which some have more digits than a float holds.
     LargeInteger,
     Float,
+    /// Texts that write times in one form.
+    Time(TimeForm),
     Text,
     List(Box<Shape>),
     Object(Vec<(String, Shape)>),
@@ -51,7 +55,8 @@ pub(crate) enum Shape {
 /// | whole numbers of 64 bits | `Int64` |
 /// | other numbers, or both | `Float64`; `Utf8` where a whole number has more digits than a float holds |
 /// | `true`, `false` | `Boolean` |
-/// | texts, dates and times too; larger whole numbers; several of these kinds | `Utf8` |
+/// | texts of one form: dates; times; times with a zone | `Date32`; `Timestamp` of microseconds; the same in UTC |
+/// | other texts; larger whole numbers; several of these kinds | `Utf8` |
 /// | arrays, objects | `List`, `Struct`; of an array or object and something else the first one seen |
 /// | only nulls; objects without keys | `Utf8`; `Map` of texts |
 ///
@@ -91,7 +96,7 @@ pub fn infer_from(options: &ReadOptions, files: impl Iterator<Item = Result<(std
             .hint("name the columns in `schema`, or add stages that say which columns they need")
             .caused_by(NothingToSample));
     }
-    let fields: Vec<Field> = sample.root.into_iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect();
+    let fields: Vec<Field> = sample.root.into_iter().map(|(name, shape)| shape.field(name)).collect();
     let odd_texts = sample.texts.found(&options.csv.null);
     Ok(Inferred { schema: with_folders(&Schema::new(fields), sample.folders)?, odd_texts })
 }
@@ -117,13 +122,13 @@ fn sampled_folders(options: &ReadOptions, path: &Path) -> Vec<(String, Shape)> {
 
 /// The columns in the names of a path's folders, with the types that their values show.
 pub fn folder_fields(options: &ReadOptions, path: &Path) -> Vec<Field> {
-    sampled_folders(options, path).into_iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect()
+    sampled_folders(options, path).into_iter().map(|(name, shape)| shape.field(name)).collect()
 }
 
 /// The columns of files, and behind them those of their folders that they lack.
 fn with_folders(files: &Schema, folders: Vec<(String, Shape)>) -> Result<SchemaRef> {
     let missing = folders.into_iter().filter(|(name, _)| files.index_of(name).is_err());
-    let missing = missing.map(|(name, shape)| Arc::new(Field::new(name, shape.data_type(), true)));
+    let missing = missing.map(|(name, shape)| Arc::new(shape.field(name)));
     Ok(Arc::new(Schema::new(files.fields().iter().cloned().chain(missing).collect::<Vec<_>>())))
 }
 
@@ -132,14 +137,14 @@ pub fn fields_of(options: &ReadOptions, path: &Path, content: Content, names: &[
     let mut sample = Sample::default();
     sample.take(options, options.format_of(path)?, path, content)?;
     let wanted = sample.root.into_iter().filter(|(name, _)| names.contains(name));
-    Ok(wanted.map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect())
+    Ok(wanted.map(|(name, shape)| shape.field(name)).collect())
 }
 
-/// The type of a column that has these values, as JSON.
-pub fn type_of(values: &[String]) -> DataType {
+/// A column that has these values, as JSON.
+pub fn field_of(name: String, values: &[String]) -> Field {
     let mut all = Shape::Unknown;
     values.iter().filter_map(|value| serde_json::from_str(value).ok()).for_each(|value: &RawValue| all.merge(Shape::of(value, 1)));
-    all.data_type()
+    all.field(name)
 }
 
 /// Some records.
@@ -276,7 +281,10 @@ impl Shape {
         let text = value.get();
         match text.as_bytes().first() {
             Some(b't' | b'f') => Self::Boolean,
-            Some(b'"') => Self::Text,
+            Some(b'"') => match text.get(1..text.len() - 1).and_then(TimeForm::of) {
+                Some(form) => Self::Time(form),
+                None => Self::Text,
+            },
             // The decoder refuses what is nested deeper.
             Some(b'[' | b'{') if depth >= MAX_DEPTH => Self::Unknown,
             Some(b'[') => {
@@ -309,7 +317,7 @@ impl Shape {
         match text {
             "true" | "false" => Self::Boolean,
             _ if is_number(text) => Self::of_number(text),
-            _ => Self::Text,
+            _ => TimeForm::of(text).map_or(Self::Text, Self::Time),
         }
     }
 
@@ -330,20 +338,27 @@ impl Shape {
         }
     }
 
+    /// A column of such values.
+    fn field(self, name: impl Into<String>) -> Field {
+        let exact_form = matches!(self, Self::Time(TimeForm::Local | TimeForm::Zoned));
+        Reading { exact_form, ..Reading::default() }.on(Field::new(name, self.data_type(), true))
+    }
+
     pub(super) fn data_type(self) -> DataType {
         match self {
             Self::Unknown | Self::Text => DataType::Utf8,
             Self::Boolean => DataType::Boolean,
             Self::Integer | Self::LargeInteger => DataType::Int64,
             Self::Float => DataType::Float64,
-            Self::List(items) => DataType::List(Arc::new(Field::new_list_field(items.data_type(), true))),
+            Self::Time(TimeForm::Date) => DataType::Date32,
+            Self::Time(TimeForm::Local) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Time(TimeForm::Zoned) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::List(items) => DataType::List(Arc::new(items.field(Field::LIST_FIELD_DEFAULT_NAME))),
             Self::Object(columns) if columns.is_empty() => {
                 let entries = vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Utf8, true)];
                 DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries.into()), false)), false)
             }
-            Self::Object(columns) => {
-                DataType::Struct(columns.into_iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect())
-            }
+            Self::Object(columns) => DataType::Struct(columns.into_iter().map(|(name, shape)| shape.field(name)).collect()),
         }
     }
 }

@@ -12,6 +12,12 @@ pub const FRACTION: &str = "wasmill.fraction";
 /// The metadata key of [`Reading::json`]: `nested` or `value`. Plugins set it on text columns that they need.
 pub const JSON: &str = "wasmill.json";
 
+/// The metadata key of [`Reading::exact_form`]: `exact`.
+pub const FORM: &str = "wasmill.form";
+
+/// All keys.
+const KEYS: [&str; 4] = [EPOCH, FRACTION, JSON, FORM];
+
 /// Choices for one column or field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reading {
@@ -19,6 +25,8 @@ pub struct Reading {
     pub epoch: Option<TimeUnit>,
     /// Of a timestamp: digits of a second that the type can't hold are cut, not rejected.
     pub cut: bool,
+    /// Of a timestamp: texts have a time of day, and a time zone exactly where the type has one.
+    pub exact_form: bool,
     /// Of a text: what becomes of values that are no texts.
     pub json: AsJson,
 }
@@ -52,7 +60,12 @@ impl Reading {
             Some("value") => AsJson::Value,
             _ => AsJson::No,
         };
-        Self { epoch: value(EPOCH).and_then(parse_unit), cut: value(FRACTION) == Some("cut"), json }
+        Self {
+            epoch: value(EPOCH).and_then(parse_unit),
+            cut: value(FRACTION) == Some("cut"),
+            exact_form: value(FORM) == Some("exact"),
+            json,
+        }
     }
 
     /// The field with these choices.
@@ -61,6 +74,7 @@ impl Reading {
         let entries = [
             (EPOCH, self.epoch.map(unit_name)),
             (FRACTION, self.cut.then_some("cut")),
+            (FORM, self.exact_form.then_some("exact")),
             (
                 JSON,
                 match self.json {
@@ -107,12 +121,12 @@ pub fn without_reading(schema: &SchemaRef) -> SchemaRef {
 /// The same of a field and all fields inside of it.
 pub fn bare_field(field: &FieldRef) -> FieldRef {
     let data_type = bare_type(field.data_type());
-    if data_type.is_none() && ![EPOCH, FRACTION, JSON].iter().any(|key| field.metadata().contains_key(*key)) {
+    if data_type.is_none() && !KEYS.iter().any(|key| field.metadata().contains_key(*key)) {
         return Arc::clone(field);
     }
     let data_type = data_type.unwrap_or_else(|| field.data_type().clone());
     let mut metadata: HashMap<String, String> = field.metadata().clone();
-    metadata.retain(|key, _| ![EPOCH, FRACTION, JSON].contains(&key.as_str()));
+    metadata.retain(|key, _| !KEYS.contains(&key.as_str()));
     Arc::new(Field::new(field.name(), data_type, field.is_nullable()).with_metadata(metadata))
 }
 
@@ -142,7 +156,7 @@ mod tests {
 
     #[test]
     fn choices_survive_in_a_field_and_leave_no_trace_in_what_a_source_gives() {
-        let reading = Reading { epoch: Some(TimeUnit::Millisecond), cut: true, json: AsJson::Nested };
+        let reading = Reading { epoch: Some(TimeUnit::Millisecond), cut: true, exact_form: true, json: AsJson::Nested };
         let time = reading.on(Field::new("at", DataType::Timestamp(TimeUnit::Microsecond, None), true));
         assert_eq!(Reading::of(&time), reading);
         let plain = Field::new("at", time.data_type().clone(), true);

@@ -69,6 +69,13 @@ impl Workshop {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
+    /// A workshop with these files.
+    pub fn of(files: &[(&str, &str)]) -> Self {
+        let workshop = Self::new();
+        files.iter().for_each(|(name, text)| drop(workshop.write(name, text)));
+        workshop
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -8,7 +8,7 @@ use super::{BadRecord, Column, Step, Texts, Values, offset};
 use crate::TypeName;
 use crate::number::{self, Misfit};
 use crate::reading::{Reading, unit_name};
-use crate::time::{NotATime, parse_date, parse_timestamp_cutting, unit_digits};
+use crate::time::{NotATime, TimeForm, parse_date, parse_timestamp_cutting, unit_digits};
 
 impl Texts {
     /// Appends a text.
@@ -68,6 +68,7 @@ impl Column {
                 return self.append_number(text);
             }
             Values::Timestamp { values, unit, reading } => match parse_timestamp_cutting(text, *unit, reading.cut) {
+                Ok(_) if reading.exact_form && !has_form_of(text, self.field.data_type()) => return Err(self.other_form(text)),
                 Ok(value) => values.push(value),
                 Err(why) => return Err(self.not_a_time(text, why, "a timestamp such as 2022-07-07T00:18:41")),
             },
@@ -163,6 +164,18 @@ impl Column {
         misfit(&quoted(text), why, self.field.data_type())
     }
 
+    /// A time in another form than the column's.
+    #[cold]
+    fn other_form(&self, text: &str) -> Box<BadRecord> {
+        let why = match TimeForm::of_time(text) {
+            TimeForm::Date => "has no time of day",
+            TimeForm::Local => "has no time zone",
+            TimeForm::Zoned => "has a time zone",
+        };
+        let name = TypeName(self.field.data_type());
+        BadRecord::new("bad-value", format!("{} {why}, and the column is read as {name}", quoted(text)))
+    }
+
     #[cold]
     fn not_a_time(&self, text: &str, why: NotATime, wanted: &str) -> Box<BadRecord> {
         let (data_type, text) = (self.field.data_type(), quoted(text));
@@ -171,6 +184,14 @@ impl Column {
             NotATime::Range => misfit(&text, Misfit::Range, data_type),
             NotATime::Fraction => misfit(&text, Misfit::Fraction, data_type),
         }
+    }
+}
+
+/// Whether a text that is a timestamp has a time of day, and a time zone exactly where the type has one.
+fn has_form_of(text: &str, data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Timestamp(_, Some(_)) => TimeForm::of_time(text) == TimeForm::Zoned,
+        _ => TimeForm::of_time(text) == TimeForm::Local,
     }
 }
 

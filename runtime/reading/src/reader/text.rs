@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_schema::Field;
 use memchr::memchr;
 use serde_json::Value;
 use wasmill_engine::{Error, Mode, OriginalRecord, Payload, Read, Reject, Result, SourceBatch, SplitReader};
@@ -16,7 +15,7 @@ use crate::content::Content;
 use crate::damage::damaged_from;
 use crate::frame::{Frame, Framer};
 use crate::identity::{Identity, Position, changed};
-use crate::infer::type_of;
+use crate::infer::field_of;
 use crate::input::Input;
 use crate::late::fail_with;
 use crate::part::Part;
@@ -348,7 +347,7 @@ impl TextReader {
             self.decoder.unknown().into_iter().filter(|unknown| unknown.is_nested || !context.late.left_out.contains(&unknown.name));
         let (new, left): (Vec<_>, Vec<_>) = unknown.partition(|unknown| context.late.mode == LateColumns::Fail && !unknown.is_nested);
         left.iter().for_each(|unknown| context.late.count(&self.path, &unknown.name, unknown.is_nested, unknown.records));
-        let fields = new.into_iter().map(|unknown| Field::new(unknown.name, type_of(&unknown.values), true));
+        let fields = new.into_iter().map(|unknown| field_of(unknown.name, &unknown.values));
         fail_with(&context.name, &self.path, fields.collect())
     }
 
