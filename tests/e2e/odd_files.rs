@@ -138,6 +138,72 @@ fn a_damaged_file_stops_the_run_or_is_set_aside_once() {
     assert_eq!(codes(&workshop).len(), 5, "each is noted once");
 }
 
+/// What Python's own modules pack: the name of the file, and how.
+const PACK: &str = r#"
+import bz2, gzip, io, lzma, sys, tarfile, zipfile
+text, folder = b"id\n1\n", sys.argv[1]
+def tar():
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as archive:
+        entry = tarfile.TarInfo("data.csv"); entry.size = len(text); archive.addfile(entry, io.BytesIO(text))
+    return whole.getvalue()
+def zipped(*names):
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name in names: archive.writestr(name, text)
+    return whole.getvalue()
+made = {
+    "zip": zipped("data.csv"), "csv.zip": zipped("data.csv"), "empty.zip": zipped(), "csv": zipped("data.csv"), "csv.gz": zipped("data.csv"),
+    "parquet": zipped("data.csv"), "xlsx": zipped("[Content_Types].xml", "xl/workbook.xml"), "csv.xz": lzma.compress(text), "csv.bz2": bz2.compress(text),
+    "tar": tar(), "tar.gz": gzip.compress(tar()), "tgz": gzip.compress(tar()), "jsonl.gz": gzip.compress(tar()), "json": tar(),
+    "7z": b"7z\xbc\xaf\x27\x1c" + bytes(64), "twice.csv.gz": gzip.compress(gzip.compress(text)),
+}
+for name, content in made.items(): open(f"{folder}/{name}", "wb").write(content)
+"#;
+
+#[test]
+fn archives_and_workbooks_are_named_with_what_to_do() {
+    let packed = Workshop::new();
+    let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python: `make test` sets it");
+    let made = std::process::Command::new(python).args(["-c", PACK]).arg(packed.path("")).status().unwrap();
+    assert!(made.success());
+    let zip = ("a ZIP archive", "unpack it, as with `unzip`");
+    let tar = ("a tar archive", "unpack it, as with `tar -xf`");
+    let cases = [
+        ("zip", zip),
+        ("csv.zip", zip),
+        ("empty.zip", zip),
+        ("csv", zip),
+        ("csv.gz", zip),
+        ("parquet", zip),
+        ("xlsx", ("an Excel workbook", "save its sheets as CSV")),
+        ("csv.xz", ("xz", "unpack it, or pack it by gzip")),
+        ("csv.bz2", ("bzip2", "unpack it, or pack it by gzip")),
+        ("tar", tar),
+        ("tar.gz", tar),
+        ("tgz", tar),
+        ("jsonl.gz", tar),
+        ("json", tar),
+        ("7z", ("a 7z archive", "unpack it")),
+        ("twice.csv.gz", ("holds gzip", "it is packed twice")),
+    ];
+    for (form, (kind, hint)) in cases {
+        for schema in ["", ", schema: { id: int64 }, columns: [id]"] {
+            let file = format!("in/a.{form}");
+            let workshop = workshop(&format!("files: {{ path: \"in/*\" }}{schema}"), "", &[("in/b.csv", b"id\n2\n")]);
+            std::fs::copy(packed.path(form), workshop.path(&file)).unwrap();
+            let ended = workshop.run(&["run", "p.yaml"]);
+            assert!(ended.code != Some(0) && !ended.stderr.contains("finished"), "{form}: {}", ended.stderr);
+            for told in [&file, kind, hint, "on_bad_file: set_aside"] {
+                assert!(ended.stderr.contains(told), "{form}{schema}: {told} in {}", ended.stderr);
+            }
+            workshop.run_well(&["run", "p.yaml", "--set", "sources.a.files.on_bad_file=set_aside"]);
+            assert_eq!(rows(&workshop), [json!({"id": 2})], "{form}{schema}");
+            assert_eq!(codes(&workshop), [(file, "bad-file".to_owned())], "{form}{schema}");
+        }
+    }
+}
+
 #[test]
 fn zeros_behind_a_gzip_file_are_padding() {
     let mut packed = gzip("{\"id\":1}\n");

@@ -15,6 +15,7 @@ use super::damage::damage;
 use super::folders;
 use super::frame::{Frame, Framer, Lines};
 use super::input::Input;
+use super::kind;
 use super::odd_text::Texts;
 use super::options::{OnBadFile, ReadOptions};
 use super::reader::{header, json_framer, parquet};
@@ -71,13 +72,14 @@ pub fn infer_from(options: &ReadOptions, files: impl Iterator<Item = Result<(std
         any = true;
         let (path, content) = file?;
         let folders = sampled_folders(options, &path);
-        let taken = match options.format_of(&path)? {
-            Format::Parquet if parquet::length(&content) == 0 => Ok(()),
-            Format::Parquet => match parquet::schema(&content, &path) {
+        let taken = match kind::format_of(options, &path, &content) {
+            Err(error) => Err(error),
+            Ok(Format::Parquet) if parquet::length(&content) == 0 => Ok(()),
+            Ok(Format::Parquet) => match parquet::schema(&content, &path) {
                 Ok(schema) => return Ok(with_folders(plain_schema(schema.as_ref())?.as_ref(), folders)?.into()),
                 Err(error) => Err(error),
             },
-            format => sample.take(options, format, &path, content),
+            Ok(format) => sample.take(options, format, &path, content),
         };
         match taken {
             // The run notes it in the dead letters.
@@ -185,7 +187,8 @@ impl Sample {
         if super::reader::parquet::length(&content) == 0 {
             return Ok(());
         }
-        super::reader::check_kind(options, path, &content)?;
+        kind::check(options, path, &content)?;
+        kind::check_inside(options, path, &content)?;
         let mut names = Vec::new();
         let (mut framer, offset): (Box<dyn Framer>, u64) = match format {
             Format::Csv => {

@@ -13,6 +13,7 @@ mod gunzip;
 mod identity;
 mod infer;
 mod input;
+pub mod kind;
 mod late;
 pub mod naming;
 mod odd_text;
@@ -38,7 +39,7 @@ pub use options::{CsvConfig, OnBadFile, Paths, ReadOptions};
 pub use part::{Part, SPLIT_BYTES};
 pub use reader::batch::Assembler;
 pub use reader::parquet::row_groups;
-pub use reader::{RemoteStart, check_kind, open_local, open_remote};
+pub use reader::{RemoteStart, open_local, open_remote};
 pub use survey::survey_of;
 
 /// The reserved column that holds the path of a record's file.

@@ -16,11 +16,11 @@ use wasmill_engine::{Error, Mode, Result, SplitReader};
 use self::batch::Assembler;
 use super::ReadContext;
 use super::content::Content;
-use super::damage::{MAGIC_BYTES, other_kind};
 use super::frame::{Array, Framer, Lines, Objects};
 use super::identity::{Identity, Position, changed};
 use super::infer;
 use super::input::Input;
+use super::kind;
 use super::late::fail_with;
 use super::naming;
 use super::options::ReadOptions;
@@ -28,7 +28,7 @@ use super::part::{Part, SPLIT_BYTES};
 use wasmill_connect::LateColumns;
 use wasmill_formats::csv::CsvDecoder;
 use wasmill_formats::json::JsonDecoder;
-use wasmill_formats::{Compression, Format, RecordDecoder};
+use wasmill_formats::{Format, RecordDecoder};
 
 /// Opens a part of a file of this machine where it stands.
 ///
@@ -78,26 +78,14 @@ pub fn open_remote(context: &Arc<ReadContext>, path: PathBuf, content: Content, 
 }
 
 fn open_whole(context: &Arc<ReadContext>, path: &Path, content: Content, position: Position) -> Result<Box<dyn SplitReader>> {
-    if context.options.format_of(path)? == Format::Parquet {
+    if kind::format_of(&context.options, path, &content)? == Format::Parquet {
         return Ok(Box::new(parquet::whole::WholeReader::open(context, path.to_owned(), content, position)?));
     }
     if position.offset == 0 {
-        check_kind(&context.options, path, &content)?;
+        kind::check(&context.options, path, &content)?;
+        kind::check_inside(&context.options, path, &content)?;
     }
     Ok(Box::new(text::TextReader::open(context, path.to_owned(), content, Part::Whole, position, None)?))
-}
-
-/// That a plain text file is not one of another kind, by what it begins with.
-///
-/// # Errors
-/// Environment: it is.
-pub fn check_kind(options: &ReadOptions, path: &Path, content: &Content) -> Result<()> {
-    if options.compression_of(path) != Compression::None {
-        return Ok(());
-    }
-    let mut begin = Vec::with_capacity(MAGIC_BYTES);
-    content.append(&mut begin, MAGIC_BYTES, 0).map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
-    other_kind(path, &begin).map_or(Ok(()), Err)
 }
 
 /// Cuts a file of JSON into records: the elements of one array, or objects one after the other. Its first byte tells which.

@@ -6,10 +6,10 @@ use wasmill_connect::Survey;
 use wasmill_engine::Result;
 
 use super::content::Content;
-use super::folders;
 use super::infer::Sample;
 use super::options::ReadOptions;
 use super::reader::{header, parquet};
+use super::{folders, kind};
 use wasmill_formats::Format;
 
 /// Looks at the headers of CSV, the footers of Parquet, and the first records of JSON. `is_all`: there are no other files. `None`: there are no files, or
@@ -26,7 +26,7 @@ pub fn survey_of(options: &ReadOptions, files: impl Iterator<Item = Result<(Path
             continue;
         }
         survey.add(folders::columns_of(&path).into_iter().map(|(name, _)| name));
-        match options.format_of(&path)? {
+        match kind::format_of(options, &path, &content)? {
             Format::Parquet => survey.add(parquet::schema(&content, &path)?.fields().iter().map(|field| field.name().clone())),
             Format::Csv => {
                 let names = header::read(options, &path, &content)?.names;

@@ -21,6 +21,7 @@ use crate::content::{Content, Noted, Unreadable};
 use crate::damage::damaged;
 use crate::identity::Position;
 use crate::input::SKIP_TIME;
+use crate::kind;
 use crate::late::fail_with;
 use crate::naming;
 use wasmill_connect::LateColumns;
@@ -64,7 +65,10 @@ fn metadata(content: &Content, path: &Path) -> Result<ArrowReaderMetadata> {
     let content = Noted { inner, unreadable: Unreadable::default() };
     guarded(path, || {
         let metadata = ArrowReaderMetadata::load(&content, ArrowReaderOptions::new());
-        metadata.and_then(int96::in_micros).map_err(|error| failed(path, error, &content.unreadable))
+        metadata.and_then(int96::in_micros).map_err(|error| match kind::not_parquet(path, &content.inner) {
+            Some(other) if !content.unreadable.is_set() => other,
+            _ => failed(path, error, &content.unreadable),
+        })
     })
 }
 

@@ -9,9 +9,7 @@ use wasmill_engine::{Error, Mode, Progress, Result, Retired, Split};
 
 use wasmill_reading::damage::damage;
 use wasmill_reading::naming::{name_of, path_of};
-use wasmill_reading::{
-    Content, HEAD_BYTES, Identity, OnBadFile, Part, Position, ReadContext, SPLIT_BYTES, changed, check_kind, row_groups,
-};
+use wasmill_reading::{Content, HEAD_BYTES, Identity, OnBadFile, Part, Position, ReadContext, SPLIT_BYTES, changed, kind, row_groups};
 
 use super::record;
 use wasmill_formats::{Compression, Format};
@@ -187,7 +185,8 @@ impl Cut<'_> {
     /// Environment: it is of another kind than its name says.
     fn way(&self, known: u64) -> Result<Way> {
         let config = &self.context.options;
-        let lines = config.by_lines(self.path)?;
+        // What a name does not tell, its reader reports by the content.
+        let lines = config.by_lines(self.path).unwrap_or_default();
         let was_begun = |part: Part| self.begun(part).is_some();
         // One that was set aside was read whole, whatever its name says.
         if known == 0 && was_begun(Part::Whole) {
@@ -196,15 +195,15 @@ impl Cut<'_> {
         if known > 0 || !self.begun.entries.is_empty() || was_begun(Part::From(0)) || was_begun(Part::RowGroup(0)) {
             return Ok(if lines { Way::Lines } else { Way::Whole });
         }
-        let format = config.format_of(self.path)?;
-        if format != Format::Parquet
-            && let Err(error) = check_kind(config, self.path, &self.content()?)
-        {
-            return match config.on_bad_file {
-                OnBadFile::SetAside if damage(&error).is_some() => Ok(Way::Whole),
-                _ => Err(error),
-            };
-        }
+        let content = self.content()?;
+        let format = kind::format_of(config, self.path, &content).and_then(|format| match format {
+            Format::Parquet => Ok(format),
+            text => kind::check(config, self.path, &content).map(|()| text),
+        });
+        let format = match format {
+            Err(error) if config.on_bad_file == OnBadFile::SetAside && damage(&error).is_some() => return Ok(Way::Whole),
+            format => format?,
+        };
         if lines && format != Format::Csv {
             return Ok(Way::Lines);
         }
@@ -307,8 +306,8 @@ impl Cut<'_> {
         self.begun.entries.values().try_for_each(|(position, _)| check(position))?;
         // What is no file of this format any more was changed, and is not read as one.
         [Part::Whole, Part::RowGroup(0)].into_iter().filter_map(|part| self.begun(part)).try_for_each(|(position, _)| check(&position))?;
-        let parts: Vec<(Part, u64)> = match self.context.options.format_of(self.path)? {
-            Format::Parquet => {
+        let parts: Vec<(Part, u64)> = match self.context.options.format_of(self.path) {
+            Ok(Format::Parquet) => {
                 match row_groups(&self.content()?, self.path, &self.context.schema) {
                     Ok(groups) => (0..).map(Part::RowGroup).zip(groups).collect(),
                     // Its reader meets the damage again, and sets it aside.
