@@ -5,13 +5,13 @@ use wasmill_connect::Survey;
 use wasmill_connect::registry::{SinkConnector, SourceConnector};
 use wasmill_engine::{Mode, Result};
 
-use super::{BuiltConnectors, Connectors, SourceColumns};
+use super::{BuiltConnectors, Connectors, SourceColumns, SourceSchema};
 
 /// The connectors of Wasmill, of which no sink is contacted.
 pub struct WithoutSinks;
 
 impl Connectors for WithoutSinks {
-    fn source_schema(&self, name: &str, source: &dyn SourceConnector, columns: &SourceColumns, mode: Mode) -> Result<SchemaRef> {
+    fn source_schema(&self, name: &str, source: &dyn SourceConnector, columns: &SourceColumns, mode: Mode) -> Result<SourceSchema> {
         BuiltConnectors.source_schema(name, source, columns, mode)
     }
 
