@@ -128,7 +128,7 @@ fn a_process_that_slept_finds_its_epoch_taken() {
 fn too_many_rejects_stop_the_pipeline_and_only_dead_letters_are_committed() {
     let (_folder, state) = state();
     let stage = Keep { reject: |id| id % 2 == 0, ..Keep::all() };
-    let pipeline = Pipeline { rows: 1000, stage: Some(stage), max_reject_share: 0.4, ..Pipeline::default() };
+    let pipeline = Pipeline { rows: 1000, lanes: 1, stage: Some(stage), max_reject_share: 0.4, ..Pipeline::default() };
     let error = go(&pipeline, &state).unwrap_err();
     assert_eq!(error.class(), Class::TooManyRejects);
     assert!(error.to_string().contains("stage keep: 50.0 % of its rows were rejected"), "{error}");

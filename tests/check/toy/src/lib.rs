@@ -7,6 +7,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use wasmill_connect::Inferred;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{Connector, SourceColumns, SourceConnector, SourceRequest, Usage};
 use wasmill_engine::{
@@ -32,8 +33,8 @@ impl SourceConnector for ToyConfig {
         format!("toy of {} rows", self.rows)
     }
 
-    fn columns(&self, _: &SourceColumns) -> Result<Option<SchemaRef>> {
-        Ok(Some(schema()))
+    fn columns(&self, _: &SourceColumns) -> Result<Option<Inferred>> {
+        Ok(Some(schema().into()))
     }
 
     fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>> {

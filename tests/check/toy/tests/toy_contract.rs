@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
-use wasmill_connect::LateColumns;
+use wasmill_connect::Sampling;
 use wasmill_connect::registry::{SourceConnector, SourceRequest};
 use wasmill_contract::check_source;
 use wasmill_engine::Mode;
@@ -17,7 +17,7 @@ fn a_toy_holds_the_contract() {
         name: "toy",
         schema: Arc::clone(&schema),
         mode: Mode::Batch,
-        late_columns: LateColumns::Ignore,
+        sampling: Sampling::default(),
     };
     let all = check_source(|| ToyConfig { rows: 100 }.build(request()).unwrap());
     assert_eq!(all["all"].len(), 100);

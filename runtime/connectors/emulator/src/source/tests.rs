@@ -215,7 +215,7 @@ fn reserved_columns_say_where_a_row_lies() {
     let unknown = of(vec![column("_source.offset", DataType::Int64)]).err().unwrap();
     assert!(unknown.to_string().contains("no column _source.offset"), "{unknown}");
     let wrong = of(vec![column(POSITION_COLUMN, DataType::Utf8)]).err().unwrap();
-    assert!(wrong.to_string().contains("of type Int64"), "{wrong}");
+    assert!(wrong.to_string().contains("of type int64"), "{wrong}");
 }
 
 #[test]
