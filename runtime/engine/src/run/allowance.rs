@@ -23,7 +23,7 @@ impl Allowance {
     pub fn grant(&self, wanted: usize) -> usize {
         let Some(left) = &self.0 else { return wanted };
         let mut left = left.lock();
-        let free = usize::try_from(left.records - left.granted).unwrap_or(usize::MAX);
+        let free = usize::try_from(left.records.saturating_sub(left.granted)).unwrap_or(usize::MAX);
         let granted = wanted.min(free);
         left.granted += granted as u64;
         granted
