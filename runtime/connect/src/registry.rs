@@ -38,6 +38,9 @@ pub struct Usage {
     pub summary: &'static str,
 }
 
+/// Reads a configuration from whatever holds it.
+pub type Read<C> = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Arc<C>, erased_serde::Error>;
+
 /// A connector as a source.
 #[derive(Debug)]
 pub struct SourceEntry {
@@ -46,7 +49,7 @@ pub struct SourceEntry {
     /// The JSON Schema of its configuration.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads its configuration.
-    pub read: fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Arc<dyn SourceConnector>, erased_serde::Error>,
+    pub read: Read<dyn SourceConnector>,
 }
 
 /// A connector as a sink.
@@ -57,7 +60,7 @@ pub struct SinkEntry {
     /// The JSON Schema of its configuration.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads its configuration.
-    pub read: fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Arc<dyn SinkConnector>, erased_serde::Error>,
+    pub read: Read<dyn SinkConnector>,
     /// How often a row ends in it, whatever happens.
     pub delivery: Delivery,
     /// Whether dead letters may go there.

@@ -15,7 +15,7 @@ use wasmill_formats::row_to_json;
 use wasmill_postgres::{PostgresSource, PostgresSourceConfig, infer_schema};
 
 fn config(options: serde_json::Value) -> PostgresSourceConfig {
-    let mut all = serde_json::json!({ "url": url() });
+    let mut all = serde_json::json!({ "connection": { "url": url() } });
     all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
     serde_json::from_value(all).unwrap()
 }
