@@ -82,7 +82,7 @@ fn a_schema_gives_types_to_single_columns_of_a_table_and_columns_picks_some() {
     database.run("CREATE TABLE posts (id bigint, code text, at date); INSERT INTO posts VALUES (1, '7', '2022-07-07'), (2, 'x', NULL)");
     let run = |command: &str, keys: &str, sink: &str| {
         let pipeline = format!(
-            "name: {sink}\nsources:\n  rows: {{ postgres: {{ url: \"${{env:PG_URL}}\", table: posts }}, {keys}, max_reject_share: 100% }}\n\
+            "name: {sink}\nsources:\n  rows: {{ postgres: {{ connection: {{ url: \"${{env:PG_URL}}\" }}, table: posts }}, {keys}, max_reject_share: 100% }}\n\
              sinks:\n  t: {{ from: rows, delta: {{ uri: out/{sink} }} }}\ndead_letters: {{ files: {{ path: out/dead, format: jsonl }} }}\n"
         );
         workshop.write(&format!("{sink}.yaml"), &pipeline);

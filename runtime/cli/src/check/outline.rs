@@ -16,6 +16,9 @@ use crate::document::{Node, Redactor, SourceFiles, Value, World, interpolate};
 use crate::plan::DEAD_LETTERS;
 use crate::spec::{is_pipeline_name, json_schema};
 
+/// A sink by its name.
+pub type NamedConnector = (Arc<str>, Arc<dyn SinkConnector>);
+
 /// A pipeline as far as its state is concerned.
 pub struct Outline {
     /// Its name.
@@ -65,7 +68,7 @@ impl Outline {
         world: &dyn World,
         (files, redactor): (&mut SourceFiles, &Redactor),
         diagnostics: &mut Diagnostics,
-    ) -> Option<Vec<(Arc<str>, Arc<dyn SinkConnector>)>> {
+    ) -> Option<Vec<NamedConnector>> {
         let mut tree = self.tree.clone();
         if let Value::Map(entries) = &mut tree.value {
             entries.retain(|entry| {
