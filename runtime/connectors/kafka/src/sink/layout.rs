@@ -219,7 +219,7 @@ mod tests {
             change(&mut config);
             Layout::new(&config, &columns).unwrap_err().to_string()
         };
-        assert!(refused(|config| config.key = Some("x".into())).contains("`key`: the column `x` is Float64"));
+        assert!(refused(|config| config.key = Some("x".into())).contains("`key`: the column `x` is float64"));
         assert!(refused(|config| config.partition = Some("value".into())).contains("`partition`"));
         assert!(refused(|config| config.timestamp = Some("y".into())).contains("`timestamp`: there is no column `y`"));
         assert!(refused(|config| config.format = KafkaFormat::Raw).contains("`x` would be lost"));
