@@ -71,6 +71,7 @@ test: setup $(VENV)/ready ## Runs every test
 	$(TEST_ENVIRONMENT) tools/own-artefacts
 	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
 	$(TEST_ENVIRONMENT) $(TESTS) --no-run
+	$(TEST_ENVIRONMENT) cargo build --locked --workspace --features wasmill/failpoints --bin wasmill
 	$(SERVERS) install
 	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS)
 ifneq ($(WASMILL_REAL_DATA),)

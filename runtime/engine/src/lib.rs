@@ -44,4 +44,4 @@ pub use state::{
     Checkpoint, Depot, DepotFile, DepotKey, DepotWriter, EpochId, LocalDepot, LocalState, Put, SinkProgress, StateStore, depot,
 };
 pub use stop::StopSignal;
-pub use wasmill_error::{Class, Code, Error, Result, panic_message};
+pub use wasmill_error::{Class, Code, Error, Result, codes, panic_message};

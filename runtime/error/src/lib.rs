@@ -32,6 +32,22 @@ pub struct Code {
     pub cure: &'static str,
 }
 
+/// Declares kinds of errors: a constant each, and `CODES`, which lists them.
+///
+/// ```
+/// wasmill_error::codes! {
+///     NO_TOPICS = "kafka/no-topics", "Nothing says which topics to read.", "Add `topics` or `pattern`.";
+/// }
+/// assert_eq!(CODES, [NO_TOPICS]);
+/// ```
+#[macro_export]
+macro_rules! codes {
+    ($($constant:ident = $name:literal, $cause:literal, $cure:literal;)*) => {
+        $(pub(crate) const $constant: &$crate::Code = &$crate::Code { name: $name, cause: $cause, cure: $cure };)*
+        pub(crate) const CODES: &[&$crate::Code] = &[$($constant),*];
+    };
+}
+
 /// What went wrong, where, and what to do about it.
 ///
 /// `Display` gives one line, without the details and the hint. Messages must not hold secrets.

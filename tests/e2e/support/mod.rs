@@ -52,8 +52,9 @@ pub fn binary() -> &'static Path {
         let built = std::fs::metadata(&binary).and_then(|metadata| metadata.modified());
         let how = "`cargo build --workspace --features wasmill/failpoints --bin wasmill` builds it";
         let built = built.unwrap_or_else(|error| panic!("{}: {error}; {how}", binary.display()));
-        // Cargo lists beside it what it was made of.
-        let sources = std::fs::read_to_string(binary.with_extension("d")).unwrap();
+        // `cargo build` lists beside it what it was made of; `cargo test` alone does not.
+        let list = binary.with_extension("d");
+        let sources = std::fs::read_to_string(&list).unwrap_or_else(|error| panic!("{}: {error}; {how}", list.display()));
         let (_, sources) = sources.split_once(": ").unwrap();
         for source in sources.split_whitespace() {
             let changed = std::fs::metadata(source).and_then(|metadata| metadata.modified());

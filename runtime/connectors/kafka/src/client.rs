@@ -16,6 +16,7 @@ use rdkafka::{Statistics, TopicPartitionList};
 use tracing::subscriber::NoSubscriber;
 use wasmill_engine::{Error, Result};
 
+use super::codes::CLIENT_OPTION;
 use super::config::KafkaConfig;
 use super::shared_queue::SharedQueue;
 use super::token::Tokens;
@@ -336,6 +337,7 @@ pub(super) fn check(client: &ClientConfig) -> Result<()> {
     match client.create_native_config() {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::configuration(format!("`client`: {}", without_value(&error)))
+            .code(CLIENT_OPTION)
             .key(["client"])
             .hint("the options are those of librdkafka 2: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md")),
     }

@@ -14,6 +14,7 @@ use regex::Regex;
 use wasmill_engine::{Error, Result};
 
 use super::client::{Client, Health, options};
+use super::codes::{BROKERS_AWAY, BROKERS_REFUSE};
 use super::config::KafkaConfig;
 use super::token::Tokens;
 
@@ -94,6 +95,7 @@ impl Cluster {
                 Err(error) => {
                     if let Some(refused) = self.client.health().refused().filter(|_| !connected) {
                         return Err(Error::environment(format!("the Kafka brokers {} do not let us in: {refused}", self.brokers))
+                            .code(BROKERS_REFUSE)
                             .hint("check `security`: name, password, mechanism and certificates"));
                     }
                     if !is_passing(&error) || Instant::now() >= deadline {
@@ -113,6 +115,7 @@ impl Cluster {
             true => Error::environment(format!("the Kafka brokers {} refuse to describe the topics: {error}", self.brokers))
                 .hint("the principal needs DESCRIBE on the topics, and READ or WRITE"),
             false => Error::environment(format!("no Kafka broker of {} answered within {} s: {last}", self.brokers, limit.as_secs()))
+                .code(BROKERS_AWAY)
                 .hint("are the addresses right, and do the brokers advertise addresses that can be reached from here? `security` must fit the port"),
         }
     }

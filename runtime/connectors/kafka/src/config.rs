@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
+use super::codes::{NO_TOPICS, RESERVED_OPTION, TOPIC_NAME, TOPICS_AND_PATTERN};
 use super::connection::KafkaConnection;
 use wasmill_connect::{Retry, period};
 
@@ -225,10 +226,11 @@ const REFUSED_BY_SOURCES: [(&str, &str); 9] = [
 pub(super) fn check_options(client: &BTreeMap<String, Setting>, more: &[(&str, &str)]) -> Result<()> {
     for key in client.keys() {
         if let Some((_, why)) = REFUSED.iter().chain(more).find(|(name, _)| name == key) {
-            return Err(Error::configuration(format!("`client: {key}` can't be set: {why}")).key(["client", key]));
+            return Err(Error::configuration(format!("`client: {key}` can't be set: {why}")).code(RESERVED_OPTION).key(["client", key]));
         }
         if ["sasl.", "ssl."].iter().any(|prefix| key.starts_with(prefix)) && key != "ssl.cipher.suites" && key != "ssl.curves.list" {
             return Err(Error::configuration(format!("`client: {key}` can't be set: `security` does, where secrets are kept out of logs"))
+                .code(RESERVED_OPTION)
                 .key(["client", key]));
         }
     }
@@ -248,12 +250,17 @@ impl KafkaConfig {
     pub fn check(&self) -> Result<()> {
         self.connection.check().map_err(|error| error.below("connection"))?;
         match (&self.pattern, self.topics.is_empty()) {
-            (None, true) => return Err(Error::configuration("neither `topics` nor `pattern` says what to read").hint("topics: [pin]")),
-            (Some(_), false) => return Err(Error::configuration("`pattern` and `topics` exclude each other").key(["pattern"])),
+            (None, true) => {
+                return Err(Error::configuration("neither `topics` nor `pattern` says what to read").code(NO_TOPICS).hint("topics: [pin]"));
+            }
+            (Some(_), false) => {
+                return Err(Error::configuration("`pattern` and `topics` exclude each other").code(TOPICS_AND_PATTERN).key(["pattern"]));
+            }
             _ => {}
         }
         if let Some(topic) = self.topics.iter().find(|topic| !is_topic(topic)) {
             return Err(Error::configuration(format!("`topics`: {topic:?} can't be the name of a topic"))
+                .code(TOPIC_NAME)
                 .key(["topics"])
                 .hint("1 to 249 letters, digits, `.`, `_` and `-`; use `pattern` for a regular expression"));
         }

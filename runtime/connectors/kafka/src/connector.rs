@@ -30,7 +30,8 @@ pub const CONNECTOR: Connector = Connector::new("kafka")
             example: r#"kafka: { connection: { brokers: "b1:9092" }, topic: dead_letters }"#,
             summary: "Writes records into a topic of Apache Kafka.",
         }),
-    );
+    )
+    .with_codes(crate::codes::CODES);
 
 impl SourceConnector for KafkaConfig {
     fn describe(&self) -> String {

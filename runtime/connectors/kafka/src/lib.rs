@@ -10,6 +10,7 @@
 mod admin;
 mod client;
 mod cluster;
+mod codes;
 mod config;
 mod connection;
 mod connector;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
+use crate::codes::TOPIC_NAME;
 use crate::config::{KafkaConfig, KafkaFormat, Setting, check_options, is_topic};
 use crate::connection::KafkaConnection;
 use wasmill_connect::{Retry, period};
@@ -188,6 +189,7 @@ impl KafkaSinkConfig {
         for (key, topic) in [("topic", &self.topic), ("commits_topic", &self.commits_topic)] {
             if !is_topic(topic) {
                 return Err(Error::configuration(format!("`{key}`: {topic:?} can't be the name of a topic"))
+                    .code(TOPIC_NAME)
                     .key([key])
                     .hint("1 to 249 letters, digits, `.`, `_` and `-`"));
             }
