@@ -33,7 +33,7 @@ dead_letters:
 "#;
 
 /// Beside them a sink whose server is away.
-const AWAY: &str = r#"  archive: { from: clean_pins, postgres: { connection: { url: "postgres://u@127.0.0.1:1/d" }, table: pins, retry_for: 1s } }
+const AWAY: &str = r#"  archive: { from: clean_pins, postgres: { connection: { url: "postgres://u@127.0.0.1:1/d" }, table: pins, retry: { for: 1s } } }
 dead_letters:"#;
 
 fn workshop() -> Workshop {
