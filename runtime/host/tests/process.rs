@@ -270,10 +270,10 @@ fn a_record_with_an_unexpected_null_is_set_aside_by_the_host() {
 fn input_that_a_plugin_can_not_use_is_refused_with_its_column() {
     let missing = Arc::new(Schema::new(vec![Field::new("ind", DataType::Int64, true)]));
     let error = plugin().transform(&echo_with(json!({})), missing, &small_limits(), policy()).err().unwrap();
-    assert_eq!(error.to_string(), "hostile: it needs a column `title` of type Utf8, which the input does not have");
+    assert_eq!(error.to_string(), "hostile: it needs a column `title` of type text, which the input does not have");
     let narrower = Arc::new(Schema::new(vec![Field::new("ind", DataType::Utf8, true), Field::new("title", DataType::Utf8, true)]));
     let error = plugin().transform(&echo_with(json!({})), narrower, &small_limits(), policy()).err().unwrap();
-    assert_eq!(error.to_string(), "hostile: it needs column `ind` as Int64, and the input has it as Utf8");
+    assert_eq!(error.to_string(), "hostile: it needs column `ind` as int64, and the input has it as text");
 }
 
 #[test]
