@@ -197,6 +197,11 @@ impl Uploading {
         match self.0 {}
     }
 
+    /// Gives it up.
+    pub fn abort(self) {
+        match self.0 {}
+    }
+
     /// Waits for its last part.
     ///
     /// # Errors
