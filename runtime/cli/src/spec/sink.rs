@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use wasmill_connect::registry::{DeadLetters, SinkConnector};
+use wasmill_connect::registry::{DeadLetters, SinkConnector, SinkEntry, Usage};
 
 use super::Inputs;
 use super::entry::{Choice, SpecEntry, connector_of, with_connectors};
@@ -47,12 +47,24 @@ pub struct DeadLettersSpec {
 #[schemars(deny_unknown_fields)]
 struct NoFields {}
 
+/// The connectors that can be sinks.
+fn sinks() -> impl Iterator<Item = (&'static str, &'static SinkEntry)> {
+    connectors().iter().filter_map(|connector| Some((connector.name, connector.sink.as_ref()?)))
+}
+
+/// Those of them that take dead letters, with what people read of them there.
+fn sinks_of_dead_letters() -> impl Iterator<Item = (&'static str, &'static SinkEntry, Usage)> {
+    sinks().filter_map(|(name, sink)| match sink.dead_letters {
+        DeadLetters::Taken(usage) => Some((name, sink, usage)),
+        DeadLetters::Refused(_) => None,
+    })
+}
+
 impl SpecEntry for SinkSpec {
     const NAME: &'static str = "SinkSpec";
 
     fn read(node: &Node) -> Result<Self, ReadError> {
-        let choices = connectors().iter().filter_map(|connector| Some((connector.name, connector.sink.as_ref()?)));
-        let (connector_name, entry, connector) = connector_of(node, choices)?;
+        let (connector_name, entry, connector) = connector_of(node, sinks())?;
         let Fields { from } = read(node)?;
         Ok(Self { from, connector: read_erased(connector, entry.read)?, connector_name })
     }
@@ -62,8 +74,7 @@ impl SpecEntry for DeadLettersSpec {
     const NAME: &'static str = "DeadLettersSpec";
 
     fn read(node: &Node) -> Result<Self, ReadError> {
-        let choices = connectors().iter().filter_map(|connector| Some((connector.name, connector.sink.as_ref()?)));
-        let choices = choices.filter(|(_, sink)| matches!(sink.dead_letters, DeadLetters::Taken(_)));
+        let choices = sinks_of_dead_letters().map(|(name, sink, _)| (name, sink));
         let (connector_name, entry, connector) = connector_of(node, choices)?;
         Ok(Self { connector: read_erased(connector, entry.read)?, connector_name })
     }
@@ -75,10 +86,7 @@ impl JsonSchema for SinkSpec {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let choices = connectors().iter().filter_map(|connector| {
-            let sink = connector.sink.as_ref()?;
-            Some(Choice { name: connector.name, usage: sink.usage, schema: sink.schema })
-        });
+        let choices = sinks().map(|(name, sink)| Choice { name, usage: sink.usage, schema: sink.schema });
         with_connectors(Fields::json_schema(generator), choices, generator)
     }
 }
@@ -89,13 +97,7 @@ impl JsonSchema for DeadLettersSpec {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let choices = connectors().iter().filter_map(|connector| {
-            let sink = connector.sink.as_ref()?;
-            match sink.dead_letters {
-                DeadLetters::Taken(usage) => Some(Choice { name: connector.name, usage, schema: sink.schema }),
-                DeadLetters::Refused(_) => None,
-            }
-        });
+        let choices = sinks_of_dead_letters().map(|(name, sink, usage)| Choice { name, usage, schema: sink.schema });
         with_connectors(NoFields::json_schema(generator), choices, generator)
     }
 }

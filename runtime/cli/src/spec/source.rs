@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use wasmill_connect::registry::SourceConnector;
+use wasmill_connect::registry::{SourceConnector, SourceEntry};
 
 use super::entry::{Choice, SpecEntry, connector_of, with_connectors};
 use super::{Columns, Share};
@@ -63,12 +63,16 @@ struct Fields {
     max_reject_share: Option<Share>,
 }
 
+/// The connectors that can be sources.
+fn sources() -> impl Iterator<Item = (&'static str, &'static SourceEntry)> {
+    connectors().iter().filter_map(|connector| Some((connector.name, connector.source.as_ref()?)))
+}
+
 impl SpecEntry for SourceSpec {
     const NAME: &'static str = "SourceSpec";
 
     fn read(node: &Node) -> Result<Self, ReadError> {
-        let choices = connectors().iter().filter_map(|connector| Some((connector.name, connector.source.as_ref()?)));
-        let (connector_name, entry, connector) = connector_of(node, choices)?;
+        let (connector_name, entry, connector) = connector_of(node, sources())?;
         let Fields { schema, columns, max_reject_share } = read(node)?;
         let connector = read_erased(connector, entry.read)?;
         Ok(Self { connector, connector_name, schema, columns, max_reject_share })
@@ -81,10 +85,7 @@ impl JsonSchema for SourceSpec {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let choices = connectors().iter().filter_map(|connector| {
-            let source = connector.source.as_ref()?;
-            Some(Choice { name: connector.name, usage: source.usage, schema: source.schema })
-        });
+        let choices = sources().map(|(name, source)| Choice { name, usage: source.usage, schema: source.schema });
         with_connectors(Fields::json_schema(generator), choices, generator)
     }
 }

@@ -124,7 +124,7 @@ mod tests {
         Epochs::new(5, EpochPolicy { every: Duration::from_secs(3600), rows, whole_run: false })
     }
 
-    /// What a lane is told that has just added rows.
+    /// What a lane learns that has just added rows.
     fn told(epochs: &mut Epochs, epoch: u64, rows: u64) -> Directive {
         epochs.count(epoch, rows);
         epochs.close_if_due();
