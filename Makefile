@@ -17,7 +17,7 @@ ifneq ($(REAL_DATA),)
 export WASMILL_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: help setup build plugins run test test-spark services lint crash bench soak fuzz clean
+.PHONY: help setup build plugins run test test-spark services lint crash bench soak dist test-dist fuzz clean
 
 help: ## Shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -46,6 +46,7 @@ plugins: setup ## Builds every plugin
 
 # What the demo needs: a part of the connectors, so that the first run comes soon.
 DEMO_FEATURES := files,emulator,delta,console
+DEMO_ROWS ?= 50000
 
 .PHONY: demo-binary
 demo-binary: setup
@@ -59,7 +60,7 @@ demo-plugin: setup
 
 run: setup ## Sets up, builds what the demo pipeline needs, runs it and shows what came out
 	@$(MAKE) --no-print-directory -j2 demo-binary demo-plugin
-	@tools/demo
+	@$${CARGO_TARGET_DIR:-target}/release/wasmill demo --rows $(DEMO_ROWS)
 
 TEST_ENVIRONMENT := CARGO_TARGET_DIR=$(WASMILL_BUILD_CACHE)/target
 # Always the whole workspace: with a part of it, dependencies would have other features and be compiled once more.
@@ -118,14 +119,28 @@ crash: setup $(VENV)/ready ## 50 kills for every source into every sink, outages
 	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test e2e -- matrix network::outage --nocapture
 
 bench: plugins $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks/; BENCH="--only streams" a page, BENCH="--only kafka" a part
-	cargo build --release --locked -p wasmill -p wasmill-bench
+	cargo build --profile dist --locked -p wasmill -p wasmill-bench --features wasmill/vendored-openssl
 	$(SERVERS) install
 	$(SERVERS) run -- $(VENV)/bin/python tests/bench/run.py $(BENCH)
 
 soak: plugins $(VENV)/ready ## Half an hour of streaming: memory, file handles and threads have to stay flat
-	cargo build --release --locked -p wasmill -p wasmill-bench
+	cargo build --profile dist --locked -p wasmill -p wasmill-bench --features wasmill/vendored-openssl
 	$(SERVERS) install
 	$(SERVERS) run -- $(VENV)/bin/python tests/bench/soak.py
+
+# Apart from the other environment: it has to build wheels, and to test them.
+DIST := $(WASMILL_BUILD_CACHE)/dist
+$(DIST)/ready: tests/dist/requirements.txt
+	@echo "==> maturin and pytest, in $(DIST)"
+	python3 -m venv $(DIST)
+	$(DIST)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+dist: setup $(DIST)/ready ## Builds what is shipped, into dist/: a tarball and a Python wheel, and their checksums
+	tools/dist $(DIST)/bin/maturin
+
+test-dist: dist ## Installs what is shipped into empty folders and runs the demo there
+	$(DIST)/bin/python -m pytest -c tests/dist/pytest.ini -p no:cacheprovider tests/dist $(PYTEST)
 
 fuzz: setup ## Attacks every decoder of foreign bytes until it is stopped
 	$(TEST_ENVIRONMENT) tools/own-artefacts
@@ -137,4 +152,4 @@ fuzz: setup ## Attacks every decoder of foreign bytes until it is stopped
 	wait
 
 clean: ## Removes what was built in this clone and what the demo wrote
-	rm -rf target out data .wasmill
+	rm -rf target dist out data .wasmill

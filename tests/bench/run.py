@@ -40,9 +40,9 @@ def main() -> int:
     if unknown := [name for name in arguments.only if name not in ALL and name not in PAGES]:
         parser.error(f"there is no scenario {unknown[0]}; there are {', '.join((*PAGES, *ALL))}")
 
-    scratch, release = page.target() / "bench", page.target() / "release"
+    scratch, built = page.target() / "bench", page.target() / "dist"
     scratch.mkdir(parents=True, exist_ok=True)
-    bench = Bench(page.ROOT, scratch, release / "wasmill", release / "wasmill-bench", arguments.rows, arguments.runs)
+    bench = Bench(page.ROOT, scratch, built / "wasmill", built / "wasmill-bench", arguments.rows, arguments.runs)
     begun = time.monotonic()
     try:
         for name in (name for name in arguments.only if name in PAGES):

@@ -60,7 +60,7 @@ def main() -> int:
     arguments = parser.parse_args()
     target = page.target()
     (target / "bench").mkdir(parents=True, exist_ok=True)
-    bench = Bench(page.ROOT, target / "bench", target / "release/wasmill", target / "release/wasmill-bench", 500_000, 1)
+    bench = Bench(page.ROOT, target / "bench", target / "dist/wasmill", target / "dist/wasmill-bench", 500_000, 1)
     before = page.circumstances(bench.wasmill, f"{arguments.seconds / 60:g} minutes")
     try:
         looks = soak(bench, arguments.seconds, arguments.rate)

@@ -146,7 +146,7 @@ fn a_table_is_kept_in_shape_by_hand() {
 
     let told = workshop.run_well(&["table", "vacuum", "out/copy"]).stdout;
     assert!(told.contains("0 files"), "everything is younger than seven days: {told}");
-    let ended = workshop.run(&["table", "vacuum", "out/copy", "--keep", "10min"]);
+    let ended = workshop.run(&["table", "vacuum", "out/copy", "--keep", "10m"]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("at least 1h"), "{}", ended.stderr);
     let told = workshop.run_well(&["table", "vacuum", "out/copy", "--keep", "0s", "--force", "--dry-run"]).stdout;

@@ -40,5 +40,5 @@ fn streams_are_made_shown_and_removed() {
     assert_eq!(gone.code, Some(5));
     assert!(gone.stderr.contains(&format!("cannot describe the stream {name}: ResourceNotFoundException")), "{}", gone.stderr);
     assert_eq!(streams(&workshop, &["create", "a b"]).code, Some(2));
-    assert_eq!(streams(&workshop, &["create", &name, "--retention", "90min"]).code, Some(2));
+    assert_eq!(streams(&workshop, &["create", &name, "--retention", "90m"]).code, Some(2));
 }

@@ -4,7 +4,8 @@ use clap::CommandFactory as _;
 use wasmill_cli::commands::Arguments;
 
 /// Programs that tests can't run: they change the machine, need services or hours.
-const NOT_RUN: [&str; 9] = ["git", "make", "docker", "systemctl", "rustup", "aws", "install", "cargo", "tests/servers/servers.py"];
+const NOT_RUN: [&str; 11] =
+    ["git", "make", "docker", "systemctl", "rustup", "aws", "install", "cargo", "pip", "tar", "tests/servers/servers.py"];
 /// What may stand beside them.
 const BESIDE: [&str; 4] = ["cd", "export", "sudo", "mkdir"];
 

@@ -132,7 +132,7 @@ fn bounds(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
     }
     for limits in draft.stages.iter().filter_map(|stage| stage.node.get("limits")) {
         if let Some(node) = limits.get("call").filter(|node| period(node, Duration::from_millis(10)..=Duration::from_secs(600))) {
-            out_of_range(node, "10ms to 10min");
+            out_of_range(node, "10ms to 10m");
         }
         let size = |node: &&Node| read::<Size>(node).is_ok_and(|Size(bytes)| !(1 << 20..=4 << 30).contains(&bytes));
         if let Some(node) = limits.get("memory").filter(size) {

@@ -4,6 +4,8 @@ mod check;
 mod checked;
 mod compile_plugin;
 mod completions;
+#[cfg(all(feature = "console", feature = "delta", feature = "emulator", feature = "files"))]
+mod demo;
 #[cfg(feature = "delta")]
 mod diff;
 mod doctor;
@@ -44,6 +46,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Init),
+    #[cfg(all(feature = "console", feature = "delta", feature = "emulator", feature = "files"))]
+    Demo(demo::Demo),
     Run(run::Run),
     Check(check::Check),
     Plan(plan::Plan),
@@ -72,6 +76,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let status = match Arguments::parse().command {
         Command::Init(command) => command.run(),
+        #[cfg(all(feature = "console", feature = "delta", feature = "emulator", feature = "files"))]
+        Command::Demo(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Plan(command) => command.run(),

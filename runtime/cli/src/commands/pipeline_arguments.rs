@@ -23,7 +23,7 @@ pub struct PipelineArguments {
     /// The folder of the checkpoints, or s3://bucket/prefix, whatever the file says
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub state: Option<PathBuf>,
-    /// A folder of plugins, searched before those of $WASMILL_PLUGINS, plugins/ and target/wasm32-wasip2/plugin/. May be given more than once
+    /// A folder of plugins, searched before those of $WASMILL_PLUGINS, plugins/, target/wasm32-wasip2/plugin/ and the plugins installed with wasmill. May be given more than once
     #[arg(long = "plugins", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub plugins: Vec<PathBuf>,
 }

@@ -1,5 +1,6 @@
 //! `wasmill run`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,21 +51,30 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run of a pipeline file as it is.
+    pub fn of(path: PathBuf, quiet: bool) -> Self {
+        Self { pipeline: PipelineArguments::of(path), json: false, quiet, limit: None, preview: false }
+    }
+
     /// Runs it; gives the exit status.
     pub fn run(self) -> u8 {
-        let stop = match stop_on_signals() {
-            Ok(stop) => stop,
-            Err(error) => return fail(&error, &Redactor::default(), self.json),
-        };
+        match stop_on_signals() {
+            Ok(stop) => self.run_until(&stop),
+            Err(error) => fail(&error, &Redactor::default(), self.json),
+        }
+    }
+
+    /// Runs it until it ends or is stopped; gives the exit status.
+    pub fn run_until(self, stop: &StopSignal) -> u8 {
         let display = Display::choose(self.json, self.quiet);
         if (self.preview || self.limit.is_some()) && self.pipeline.mode == Some(ModeArgument::Stream) {
             let error = Error::configuration("`--limit` and `--preview` run a pipeline as a batch, and `--mode stream` does not");
             return fail(&error.hint("leave `--mode stream` out"), &Redactor::default(), self.json);
         }
         if self.preview {
-            return self.preview(display, &stop);
+            return self.preview(display, stop);
         }
-        self.run_in_state(display, &stop)
+        self.run_in_state(display, stop)
     }
 
     /// What is to be read, and how.

@@ -47,12 +47,14 @@ impl PluginFolders {
         Self { folders }
     }
 
-    /// Those of the command line, then those of `WASMILL_PLUGINS`, then `plugins/` and the build folder of this repository.
+    /// Those of the command line, then those of `WASMILL_PLUGINS`, then `plugins/` and the build folder of this repository, then what was installed
+    /// with this program.
     pub fn from_environment(arguments: &[PathBuf]) -> Self {
         let variable = std::env::var_os("WASMILL_PLUGINS").unwrap_or_default();
         let listed = std::env::split_paths(&variable).filter(|folder| !folder.as_os_str().is_empty());
         let usual = ["plugins", "target/wasm32-wasip2/plugin"].into_iter().map(PathBuf::from);
-        Self { folders: arguments.iter().cloned().chain(listed).chain(usual).collect() }
+        let installed = std::env::current_exe().ok().and_then(|program| installed_with(&program)).filter(|folder| folder.is_dir());
+        Self { folders: arguments.iter().cloned().chain(listed).chain(usual).chain(installed).collect() }
     }
 
     /// The file that a reference stands for: a path as it is, a name as `<folder>/<name>.wasm`, with `-` and `_` alike.
@@ -77,6 +79,12 @@ impl PluginFolders {
         let names: BTreeSet<String> = self.folders.iter().flat_map(|folder| stems(folder)).map(|stem| stem.replace('_', "-")).collect();
         names.into_iter().collect()
     }
+}
+
+/// The folder of the plugins that are shipped with a program: `<prefix>/share/wasmill/plugins` beside `<prefix>/bin/wasmill`.
+fn installed_with(program: &Path) -> Option<PathBuf> {
+    let program = program.canonicalize().ok()?;
+    Some(program.parent()?.parent()?.join("share/wasmill/plugins"))
 }
 
 fn stems(folder: &Path) -> Vec<String> {
@@ -108,5 +116,16 @@ mod tests {
         let missing = folders.find(&"clean-pim".parse().unwrap()).unwrap_err();
         assert_eq!(missing.available, ["clean-pin", "other"]);
         assert_eq!(missing.searched.len(), 2);
+    }
+
+    #[test]
+    fn what_is_shipped_lies_below_the_prefix_that_holds_the_program_also_behind_a_link() {
+        let root = tempfile::tempdir().unwrap();
+        let prefix = root.path().canonicalize().unwrap().join("opt/wasmill");
+        std::fs::create_dir_all(prefix.join("bin")).unwrap();
+        std::fs::write(prefix.join("bin/wasmill"), "").unwrap();
+        let link = root.path().join("wasmill");
+        std::os::unix::fs::symlink(prefix.join("bin/wasmill"), &link).unwrap();
+        assert_eq!(installed_with(&link).unwrap(), prefix.join("share/wasmill/plugins"));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-/// A length of time with its unit: `500ms`, `10s`, `1h 30min`.
+/// A length of time with its unit: `500ms`, `10s`, `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(pub Duration);
 
@@ -37,7 +37,7 @@ impl FromStr for Period {
         }
         humantime::parse_duration(number).map(Self).map_err(|_| {
             let short = crate::diagnostics::shorten(text, 40);
-            format!("`{short}` is not a time: write a number and ms, s, min, h or day, as in `10s` or `1h 30min`")
+            format!("`{short}` is not a time: write a number and ms, s, m, h or day, as in `10s` or `1h 30m`")
         })
     }
 }
@@ -137,7 +137,7 @@ macro_rules! quantity {
     };
 }
 
-quantity!(Period, "period", "A time with its unit: a number and `ms`, `s`, `min`, `h` or `day`.", ["10s", "1h 30min"]);
+quantity!(Period, "period", "A time with its unit: a number and `ms`, `s`, `m`, `h` or `day`.", ["10s", "1h 30m"]);
 quantity!(Size, "size", "A size with its unit: a number and `B`, `KiB`, `MiB`, `GiB`, `kB`, `MB` or `GB`.", ["256MiB"]);
 quantity!(Share, "share", "A number from 0 to 1, or a percentage.", ["0.1", "10%"]);
 
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn reads_units_and_says_which() {
-        assert_eq!("1h 30min".parse(), Ok(Period(Duration::from_secs(5400))));
+        assert_eq!("1h 30m".parse(), Ok(Period(Duration::from_secs(5400))));
         assert_eq!("256MiB".parse(), Ok(Size(256 << 20)));
         assert_eq!("10%".parse(), Ok(Share(0.1)));
         assert!("10".parse::<Period>().unwrap_err().contains("`10s`"));

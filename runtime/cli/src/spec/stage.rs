@@ -84,7 +84,7 @@ impl StageSpec {
 pub struct LimitsSpec {
     /// `call: 2s`
     ///
-    /// The longest time of one call with a full batch, 10ms to 10min. Default: 2s.
+    /// The longest time of one call with a full batch, 10ms to 10m. Default: 2s.
     pub call: Option<Period>,
     /// `memory: 256MiB`
     ///

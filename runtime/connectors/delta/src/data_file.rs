@@ -22,7 +22,7 @@ use wasmill_objects::{UploadEpoch, Uploading};
 const ROW_GROUP_BYTES: usize = 8 << 20;
 
 /// How data files are written. Statistics are kept by row group only, and bounds of texts are short: page indices would cost
-/// time and space that few readers repay at this size. Columns whose values repeat little fall back from their dictionary by themselves.
+/// time and space that few readers repay at this size.
 pub(crate) fn writer_properties(compression: DeltaCompression) -> WriterProperties {
     let compression = match compression {
         DeltaCompression::Zstd => Compression::ZSTD(ZstdLevel::default()),

@@ -17,6 +17,7 @@ use super::schema::{TableSchema, holds_date64};
 use super::staging::Staging;
 use wasmill_connect::prepared;
 use wasmill_connect::staged::StagedMark;
+use wasmill_formats::parquet::{LEAST_VALUES, fit_dictionaries};
 use wasmill_formats::to_plain;
 use wasmill_lake::{Gather, PartitionFiles};
 use wasmill_lake::{Key, Partitioner, Split};
@@ -48,6 +49,8 @@ pub(crate) struct Writing {
 struct DataFiles {
     schema: SchemaRef,
     writing: Writing,
+    /// Whether the first rows have decided which columns get dictionaries.
+    is_fitted: bool,
     partitioner: Partitioner,
     context: WriterContext,
     staging: Staging,
@@ -64,7 +67,7 @@ impl DeltaWriter {
         let partitioner = Partitioner::new(&schema.arrow, &schema.partition_by, staging.limits())?;
         let gather = Gather::new(staging.max_open_files(), staging.folder());
         let (open, done) = (HashMap::new(), Vec::new());
-        let files = DataFiles { schema: schema.file_schema(), writing, partitioner, context, staging, open, done };
+        let files = DataFiles { schema: schema.file_schema(), writing, is_fitted: false, partitioner, context, staging, open, done };
         Ok(Self { schema, gather, files })
     }
 }
@@ -78,6 +81,14 @@ impl DataFiles {
         let destination = Destination { epoch, name, folder, partition_values };
         let how = (self.writing.properties.clone(), self.writing.indexed.clone());
         OpenFile::create(&self.staging, destination, Arc::clone(&self.schema), how)
+    }
+
+    /// Fits the options of files to the first rows that are enough to judge by.
+    fn fit(&mut self, records: &RecordBatch) {
+        if !self.is_fitted && records.num_rows() >= LEAST_VALUES {
+            self.writing.properties = fit_dictionaries(self.writing.properties.clone(), records);
+            self.is_fitted = true;
+        }
     }
 
     fn bound_memory(&mut self) -> Result<()> {
@@ -132,6 +143,7 @@ impl SinkWriter for DeltaWriter {
         // Milliseconds become microseconds by a cast that notices what does not fit.
         let plain = holds_date64(records.schema_ref().fields()).then(|| to_plain(records)).transpose()?;
         let (converted, mut rejects) = convert(plain.as_ref().unwrap_or(records), &self.schema.arrow)?;
+        self.files.fit(&converted);
         if self.schema.partition_by.is_empty() {
             if converted.num_rows() > 0 {
                 self.files.write(&Key::new(), &converted)?;

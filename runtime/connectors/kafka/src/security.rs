@@ -195,6 +195,10 @@ impl Security {
             (Some(_), Some(_)) => "sasl_ssl",
         };
         client.set("security.protocol", protocol);
+        if cfg!(feature = "vendored-openssl") && protocol.ends_with("ssl") && !has_certificates_of_its_own() {
+            // It looks where systems keep the certificates that they trust.
+            client.set("ssl.ca.location", "probe");
+        }
         if let Some(tls) = &self.tls {
             let options = [
                 ("ssl.ca.location", tls.ca.as_deref()),
@@ -217,6 +221,11 @@ impl Security {
             sasl.password.as_ref().map(|password| client.set("sasl.password", password.reveal()));
         }
     }
+}
+
+/// Whether the environment says which certificates OpenSSL trusts. One that was built with this program knows no folder of the system.
+fn has_certificates_of_its_own() -> bool {
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|variable| std::env::var_os(variable).is_some())
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub struct PostgresConnection {
     pub tls: PostgresTls,
     /// `connect_timeout: 10s`
     ///
-    /// How long one attempt to connect may take, 100ms to 10min. Default: 10s.
+    /// How long one attempt to connect may take, 100ms to 10m. Default: 10s.
     #[serde(default = "ten_seconds", deserialize_with = "period::deserialize")]
     #[schemars(with = "String")]
     pub connect_timeout: Duration,

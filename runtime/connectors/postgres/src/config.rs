@@ -39,9 +39,9 @@ pub struct PostgresConfig {
     /// that is there needs a unique index on exactly these columns.
     #[serde(default)]
     pub key: Vec<String>,
-    /// `timeout: 10min`
+    /// `timeout: 10m`
     ///
-    /// How long the server may take for one statement of a commit, 1s to 1day. Default: 10min.
+    /// How long the server may take for one statement of a commit, 1s to 1day. Default: 10m.
     #[serde(default = "ten_minutes", deserialize_with = "period::deserialize")]
     #[schemars(with = "String")]
     pub timeout: Duration,
@@ -128,7 +128,7 @@ mod tests {
     fn a_server_and_a_table_are_enough() {
         assert_eq!(read(r#"{"connection": {"url": "postgres://h/d"}, "table": "t"}"#).unwrap(), PostgresConfig::new("postgres://h/d", "t"));
         assert!(read(r#"{"connection": {"url": "postgres://h/d"}, "table": "t", "mode": "append"}"#).is_err());
-        let config = r#"{"connection": {"host": "h", "tls": {"mode": "verify-ca"}}, "table": "s.t", "write": "upsert", "key": ["a"], "timeout": "2min"}"#;
+        let config = r#"{"connection": {"host": "h", "tls": {"mode": "verify-ca"}}, "table": "s.t", "write": "upsert", "key": ["a"], "timeout": "2m"}"#;
         let config = read(config).unwrap();
         assert_eq!((config.timeout, config.connection.tls.mode), (Duration::from_secs(120), Some(PostgresTlsMode::VerifyCa)));
         config.check().unwrap();

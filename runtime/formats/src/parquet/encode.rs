@@ -9,6 +9,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use wasmill_error::{Error, Result};
 
+use super::fit_dictionaries;
 use crate::{RecordWriter, to_plain};
 
 /// How Parquet is written.
@@ -45,30 +46,72 @@ pub fn writer_properties(options: &ParquetWriteOptions) -> Result<WriterProperti
 }
 
 /// One Parquet file on its way out.
-pub struct ParquetFileWriter<W: Write + Send> {
-    writer: ArrowWriter<W>,
+pub struct ParquetFileWriter<W: Write + Send>(State<W>);
+
+enum State<W: Write + Send> {
+    /// No rows yet: they decide which columns get dictionaries.
+    New(Begin<W>),
+    Open(ArrowWriter<W>),
+    /// It could not be begun.
+    Broken,
+}
+
+/// What a file is begun with.
+struct Begin<W> {
+    output: W,
+    schema: SchemaRef,
+    properties: WriterProperties,
+}
+
+impl<W: Write + Send> Begin<W> {
+    fn open(self) -> Result<ArrowWriter<W>> {
+        ArrowWriter::try_new(self.output, self.schema, Some(self.properties)).map_err(|error| failed("begin", error))
+    }
 }
 
 impl<W: Write + Send> ParquetFileWriter<W> {
     /// Opens a file of `schema`, whose types must be on the short list ([`plain_schema`](crate::plain_schema)).
     pub fn new(output: W, schema: SchemaRef, options: &ParquetWriteOptions) -> Result<Self> {
-        let writer = ArrowWriter::try_new(output, schema, Some(writer_properties(options)?)).map_err(|error| failed("begin", error))?;
-        Ok(Self { writer })
+        Ok(Self(State::New(Begin { output, schema, properties: writer_properties(options)? })))
+    }
+
+    /// The writer, begun for these first rows if it is new.
+    fn begun(&mut self, first: &RecordBatch) -> Result<&mut ArrowWriter<W>> {
+        self.0 = match std::mem::replace(&mut self.0, State::Broken) {
+            State::New(begin) => {
+                let properties = fit_dictionaries(begin.properties, first);
+                State::Open(Begin { properties, ..begin }.open()?)
+            }
+            other => other,
+        };
+        match &mut self.0 {
+            State::Open(writer) => Ok(writer),
+            State::New(_) | State::Broken => Err(Error::bug("rows for a parquet file that could not be begun")),
+        }
     }
 }
 
 impl<W: Write + Send> RecordWriter<W> for ParquetFileWriter<W> {
     fn write(&mut self, records: &RecordBatch) -> Result<()> {
-        self.writer.write(&to_plain(records)?).map_err(|error| failed("write rows to", error))
+        let plain = to_plain(records)?;
+        self.begun(&plain)?.write(&plain).map_err(|error| failed("write rows to", error))
     }
 
     fn buffered_bytes(&self) -> usize {
-        self.writer.memory_size()
+        match &self.0 {
+            State::Open(writer) => writer.memory_size(),
+            State::New(_) | State::Broken => 0,
+        }
     }
 
     fn finish(self: Box<Self>) -> Result<W> {
+        let writer = match self.0 {
+            State::New(begin) => begin.open()?,
+            State::Open(writer) => writer,
+            State::Broken => return Err(Error::bug("the end of a parquet file that could not be begun")),
+        };
         // `into_inner` writes the footer.
-        let mut output = self.writer.into_inner().map_err(|error| failed("complete", error))?;
+        let mut output = writer.into_inner().map_err(|error| failed("complete", error))?;
         output.flush().map_err(|error| Error::io("complete a parquet file", error))?;
         Ok(output)
     }

@@ -79,10 +79,10 @@ pub struct KafkaSinkConfig {
     /// Pipelines may share it.
     #[serde(default = "default_commits_topic")]
     pub commits_topic: String,
-    /// `transaction_timeout: 1min`
+    /// `transaction_timeout: 1m`
     ///
     /// How long the brokers let an epoch's transaction stand before they abort it: longer than an epoch takes to be written. What a process that died
-    /// leaves open holds up readers so long at most, and until the pipeline's next start. 10s to 15min (the brokers' own limit). Default: 1min.
+    /// leaves open holds up readers so long at most, and until the pipeline's next start. 10s to 15m (the brokers' own limit). Default: 1m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction_timeout: Option<String>,
     /// `retry: { for: 5m }`

@@ -66,7 +66,7 @@ pub struct KinesisConfig {
     pub max_record: Option<bytesize::ByteSize>,
     /// `poll: 250ms`
     ///
-    /// How often a shard is asked for records at most. 200ms to 1min: Kinesis allows five reads a second and shard, by all its readers
+    /// How often a shard is asked for records at most. 200ms to 1m: Kinesis allows five reads a second and shard, by all its readers
     /// together. Default: 250ms, which leaves one read a second to others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<String>,

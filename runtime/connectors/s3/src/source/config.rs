@@ -62,7 +62,7 @@ pub struct S3SourceConfig {
     /// (one per 1,000 objects), it lists everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
-    /// `relist: 10min`
+    /// `relist: 10m`
     ///
     /// In stream mode, how often to list everything: new objects of other folders than `follow` asks are found by it, and objects
     /// whose keys lie more than 250 places before the greatest key of their folder. Keys that begin with a date or count up, also in up to
