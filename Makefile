@@ -109,6 +109,8 @@ lint: ## Formatting, lints, licences
 	tools/licences
 	$(TEST_ENVIRONMENT) tools/own-artefacts
 	$(TEST_ENVIRONMENT) cargo clippy --locked --workspace --all-targets --features wasmill/failpoints -- -D warnings
+	@# What only a build with some of the connectors compiles.
+	$(TEST_ENVIRONMENT) cargo clippy --locked -p wasmill --no-default-features --features $(DEMO_FEATURES) -- -D warnings
 
 crash: setup $(VENV)/ready ## 50 kills for every source into every sink, outages of 2 minutes; WASMILL_CRASH_SEED repeats a run
 	$(SERVERS) install

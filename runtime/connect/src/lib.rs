@@ -30,3 +30,7 @@ pub use columns::{Inferred, LateColumns, NewColumns, NothingToSample, OddText, S
 pub use columns_unknown::{ColumnsUnknown, columns_unknown};
 pub use retry::Retry;
 pub use secret::Secret;
+
+/// A source closes a batch once its records have so many bytes, before they are decoded. What is made of them then stays in the caches of a processor,
+/// and a lane that holds some batches at a time stays small.
+pub const BATCH_BYTES: usize = 3 << 19;

@@ -20,11 +20,9 @@ use crate::input::Input;
 use crate::late::fail_with;
 use crate::part::Part;
 use crate::window::Window;
-use wasmill_connect::LateColumns;
+use wasmill_connect::{BATCH_BYTES, LateColumns};
 use wasmill_formats::{BadRecord, Compression, RecordDecoder, Utf8Records};
 
-/// A batch is closed once its records have so many bytes.
-const BATCH_BYTES: usize = 8 << 20;
 /// A batch is closed once its columns hold so many values.
 const BATCH_CELLS: usize = 4 << 20;
 /// The first read of a split, when nothing is known of its records: small, so that the first rows come soon.

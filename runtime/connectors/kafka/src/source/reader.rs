@@ -16,10 +16,9 @@ use super::{Handed, Shared, start};
 use crate::cluster::{Cluster, is_passing_code};
 use crate::position::{Position, parse_split};
 use crate::queue::{Message, Messages, PartitionQueue};
+use wasmill_connect::BATCH_BYTES;
 use wasmill_formats::BadRecord;
 
-/// No more messages are taken for a batch once they have so many bytes.
-const BATCH_BYTES: usize = 8 << 20;
 /// A batch is closed once its columns hold so many values.
 const BATCH_CELLS: usize = 4 << 20;
 /// So much of a value that is too long is kept for the dead letters.

@@ -18,10 +18,9 @@ use super::position::{Place, Position, parse_split};
 use super::records::{Item, Kept, Record, unfold};
 use super::{Handed, Shared};
 use crate::api::Api;
+use wasmill_connect::BATCH_BYTES;
 use wasmill_formats::BadRecord;
 
-/// A batch is closed once its records have so many bytes.
-const BATCH_BYTES: usize = 8 << 20;
 /// A batch is closed once its columns hold so many values.
 const BATCH_CELLS: usize = 4 << 20;
 /// So much of a record that is too long is kept for the dead letters.

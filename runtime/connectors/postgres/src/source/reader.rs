@@ -17,14 +17,13 @@ use super::query::{Query, connect};
 use super::{Position, wanted};
 use crate::connection::{Server, block_on, patiently};
 use crate::failure::Failure;
+use wasmill_connect::BATCH_BYTES;
 use wasmill_formats::RecordDecoder;
 use wasmill_formats::json::JsonDecoder;
 use wasmill_reading::Assembler;
 
 /// How long a call waits for rows.
 const WAIT: Duration = Duration::from_millis(40);
-/// A batch is closed once its records have so many bytes.
-const BATCH_BYTES: usize = 8 << 20;
 /// How often a statement begins anew without a row in between.
 const TRIES: u32 = 5;
 const WHAT: &str = "read the rows of the query";
