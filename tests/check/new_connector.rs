@@ -113,7 +113,7 @@ fn copy_workspace(root: &Path, copy: &Path) {
     for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
         fs::copy(root.join(file), copy.join(file)).unwrap();
     }
-    for folder in ["runtime", "plugins", "wit", "tests"] {
+    for folder in ["runtime", "plugins", "wit", "tests", "pipelines"] {
         copy_folder(&root.join(folder), &copy.join(folder));
     }
 }
