@@ -126,3 +126,22 @@ fn init_leaves_nothing_that_does_not_pass_and_says_what_is_missing() {
         assert!(!workshop.path("p.yaml").exists(), "{arguments:?}");
     }
 }
+
+#[test]
+fn the_demo_fills_a_table_writes_over_nothing_and_adds_nothing_the_second_time() {
+    let workshop = Workshop::new();
+    let own = "name: pin-to-console\nsources:\n  pins:\n    emulator: { table: geo, rows: 3 }\nsinks:\n  screen:\n    from: pins\n    console: {}\n";
+    workshop.write("pipelines/pin-to-console.yaml", own);
+    let ended = workshop.run_well(&["demo", "--rows", "3000"]);
+    assert!(ended.stdout.contains("country"), "the pipeline that is there is run: {}", ended.stdout);
+    assert_eq!(std::fs::read_to_string(workshop.path("pipelines/pin-to-console.yaml")).unwrap(), own);
+    let rows = workshop.delta_rows("out/pin_table");
+    let dead = workshop.jsonl_rows("out/dead_letters");
+    assert!(!dead.is_empty() && rows.len() + dead.len() == 3000, "{} rows, {} dead letters", rows.len(), dead.len());
+    let shown: Vec<Value> =
+        ended.stdout.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(shown.len() == 1 && dead.contains(&shown[0]), "{}", ended.stdout);
+    workshop.run_well(&["demo", "--rows", "3000"]);
+    assert_eq!(workshop.delta_rows("out/pin_table").len(), rows.len());
+    assert_eq!(workshop.jsonl_rows("out/dead_letters").len(), dead.len());
+}
