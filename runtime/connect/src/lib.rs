@@ -20,6 +20,7 @@ pub mod record_columns;
 pub mod registry;
 mod retry;
 mod secret;
+mod server;
 mod source_columns;
 pub mod spool;
 pub mod staged;
@@ -30,6 +31,7 @@ pub use columns::{Inferred, LateColumns, NewColumns, NothingToSample, OddText, S
 pub use columns_unknown::{ColumnsUnknown, columns_unknown};
 pub use retry::Retry;
 pub use secret::Secret;
+pub use server::{Address, Server};
 
 /// A source closes a batch once its records have so many bytes, before they are decoded. What is made of them then stays in the caches of a processor,
 /// and a lane that holds some batches at a time stays small.

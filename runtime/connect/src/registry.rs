@@ -14,6 +14,7 @@ use wasmill_engine::{Code, Depot, LocalDepot, Mode, Result, Sink, Source};
 
 use crate::columns::{Inferred, Sampling, Survey};
 use crate::examine::Finding;
+pub use crate::server::{Address, Server};
 pub use crate::source_columns::{Extent, SourceColumns, columns_of_records, columns_of_sample};
 
 /// A connector: its name in pipeline files, and what it can be there.
@@ -139,6 +140,17 @@ pub trait SourceConnector: Any + fmt::Debug + Send + Sync {
     /// The connector and what it reads, in words and without secrets: `kafka pin of b1:9092`.
     fn describe(&self) -> String;
 
+    /// The server that it needs, if it needs one. Nothing is asked for it. Of a server that can't be reached, or must not be, only
+    /// [`Self::build`] is called, and [`Self::columns`] where [`Self::knows_columns`].
+    fn server(&self) -> Option<Server> {
+        None
+    }
+
+    /// Whether [`Self::columns`] follows from its configuration alone, so that no server is asked for it.
+    fn knows_columns(&self) -> bool {
+        false
+    }
+
     /// The columns that it has, where that is certain or has to be found out because nobody else says it; `None`: it gives what is asked of it.
     /// It is asked where it [has to say it](SourceColumns::needs_look).
     ///
@@ -209,6 +221,12 @@ pub trait SinkConnector: Any + fmt::Debug + Send + Sync {
     /// The connector and where it writes, in words and without secrets: `delta out/pin_table`.
     fn describe(&self) -> String;
 
+    /// The server that it needs, if it needs one. Nothing is asked for it. Of a server that can't be reached, or must not be, only
+    /// [`Self::build`] is called.
+    fn server(&self) -> Option<Server> {
+        None
+    }
+
     /// Where it writes; `None` where two sinks may write.
     fn place(&self) -> Option<&str> {
         None
@@ -240,10 +258,10 @@ pub trait SinkConnector: Any + fmt::Debug + Send + Sync {
         "write into another table, or change this one"
     }
 
-    /// The sink for these columns. What has to wait for its commit in files does so in the depot of the pipeline's state.
+    /// The sink for these columns. Contacts nothing yet. What has to wait for its commit in files does so in the depot of the pipeline's state.
     ///
     /// # Errors
-    /// As [`Self::differences`].
+    /// Configuration: bad options, or columns that it can't hold.
     fn build(&self, schema: &ArrowSchema, depot: &Arc<dyn Depot>) -> Result<Arc<dyn Sink>>;
 
     /// The sink for a command that only moves its token and commits what was prepared. `None`: it has no token and nothing that could wait.

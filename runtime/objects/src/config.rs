@@ -6,6 +6,7 @@ use wasmill_engine::Result;
 
 use wasmill_connect::Secret;
 use wasmill_connect::aws::{self, AssumeRole, Key};
+use wasmill_connect::registry::Server;
 
 /// How to reach a store that speaks S3, and who to be there. What is left out comes from where AWS's own tools take it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +61,11 @@ impl S3Config {
     pub fn key(&self) -> Option<Key<'_>> {
         let (id, secret) = self.access_key_id.as_deref().zip(self.secret_access_key.as_ref())?;
         Some(Key { id, secret, session_token: self.session_token.as_ref() })
+    }
+
+    /// The store.
+    pub fn server(&self) -> Server {
+        aws::server("s3", self.endpoint.as_deref(), self.region.as_deref(), self.profile.as_deref())
     }
 
     /// What is wrong with the values.

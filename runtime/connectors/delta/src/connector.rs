@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow_schema::{Field, Schema, SchemaRef};
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
-    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, Writes, examine_columns,
+    Connector, DeadLetters, Delivery, Server, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, Writes, examine_columns,
 };
 use wasmill_connect::{Inferred, Survey};
 use wasmill_engine::{Depot, Result, Sink, Source};
+use wasmill_objects::{S3Config, S3Uri};
 
 use crate::{
     DeltaConfig, DeltaSink, DeltaSource, DeltaSourceConfig, SchemaEvolution, WriteMode, check_schema, examine as examine_table,
@@ -30,6 +31,10 @@ pub const CONNECTOR: Connector = Connector::new("delta")
 impl SourceConnector for DeltaSourceConfig {
     fn describe(&self) -> String {
         format!("delta {}", self.uri)
+    }
+
+    fn server(&self) -> Option<Server> {
+        server(&self.uri, self.connection.as_ref())
     }
 
     fn columns(&self, _: &SourceColumns) -> Result<Option<Inferred>> {
@@ -57,6 +62,10 @@ impl SourceConnector for DeltaSourceConfig {
 impl SinkConnector for DeltaConfig {
     fn describe(&self) -> String {
         format!("delta {}", self.uri)
+    }
+
+    fn server(&self) -> Option<Server> {
+        server(&self.uri, self.connection.as_ref())
     }
 
     fn place(&self) -> Option<&str> {
@@ -95,4 +104,9 @@ impl SinkConnector for DeltaConfig {
     fn examine(&self) -> Vec<Finding> {
         examine_table(self)
     }
+}
+
+/// The store of a table in a bucket.
+fn server(uri: &str, connection: Option<&S3Config>) -> Option<Server> {
+    S3Uri::is_one(uri).then(|| connection.cloned().unwrap_or_default().server())
 }

@@ -2,9 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wasmill_connect::registry::{Address, Server};
 use wasmill_engine::{Error, Result};
 
 use super::security::Security;
+
+/// The port of brokers that name none.
+const PORT: u16 = 9092;
 
 /// How to reach a cluster of Kafka, and who to be there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +30,12 @@ impl KafkaConnection {
     /// Brokers that ask for nothing.
     pub fn of_brokers(brokers: impl Into<String>) -> Self {
         Self { brokers: brokers.into(), security: None }
+    }
+
+    /// The cluster.
+    pub(super) fn server(&self) -> Server {
+        let names = self.brokers.split(',').map(|broker| broker.rsplit_once("://").map_or(broker, |(_, name)| name));
+        Server::new(format!("kafka {}", self.brokers), names.filter_map(|name| Address::parse(name, PORT)).collect())
     }
 
     /// Checks what the types can't say.

@@ -7,7 +7,8 @@ use wasmill_connect::Inferred;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::record_columns::{OFFSET_COLUMN, PARTITION_COLUMN, TOPIC_COLUMN};
 use wasmill_connect::registry::{
-    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_records, no_depot,
+    Connector, DeadLetters, Delivery, Server, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_records,
+    no_depot,
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 
@@ -36,6 +37,14 @@ pub const CONNECTOR: Connector = Connector::new("kafka")
 impl SourceConnector for KafkaConfig {
     fn describe(&self) -> String {
         format!("kafka {} of {}", self.topics_in_words(), self.connection.brokers)
+    }
+
+    fn server(&self) -> Option<Server> {
+        Some(self.connection.server())
+    }
+
+    fn knows_columns(&self) -> bool {
+        true
     }
 
     fn columns(&self, wanted: &SourceColumns) -> Result<Option<Inferred>> {
@@ -73,6 +82,10 @@ impl SourceConnector for KafkaConfig {
 impl SinkConnector for KafkaSinkConfig {
     fn describe(&self) -> String {
         format!("kafka {} of {}", self.topic, self.connection.brokers)
+    }
+
+    fn server(&self) -> Option<Server> {
+        Some(self.connection.server())
     }
 
     fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {

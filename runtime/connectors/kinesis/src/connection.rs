@@ -17,6 +17,7 @@ use super::clock::Clock;
 use wasmill_connect::Secret;
 use wasmill_connect::aws::{self, AssumeRole, Key};
 use wasmill_connect::credentials;
+use wasmill_connect::registry::Server;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -66,6 +67,11 @@ pub struct KinesisConnection {
 }
 
 impl KinesisConnection {
+    /// The service.
+    pub(super) fn server(&self) -> Server {
+        aws::server("kinesis", self.endpoint.as_deref(), self.region.as_deref(), self.profile.as_deref())
+    }
+
     /// What is wrong with the values.
     ///
     /// # Errors

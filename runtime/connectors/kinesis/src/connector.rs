@@ -6,7 +6,8 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use wasmill_connect::Inferred;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
-    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_records, no_depot,
+    Connector, DeadLetters, Delivery, Server, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_records,
+    no_depot,
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 
@@ -31,6 +32,14 @@ pub const CONNECTOR: Connector = Connector::new("kinesis")
 impl SourceConnector for KinesisConfig {
     fn describe(&self) -> String {
         format!("kinesis {}", self.stream)
+    }
+
+    fn server(&self) -> Option<Server> {
+        Some(self.connection.server())
+    }
+
+    fn knows_columns(&self) -> bool {
+        true
     }
 
     fn columns(&self, wanted: &SourceColumns) -> Result<Option<Inferred>> {
@@ -61,6 +70,10 @@ impl SourceConnector for KinesisConfig {
 impl SinkConnector for KinesisSinkConfig {
     fn describe(&self) -> String {
         format!("kinesis {} (at least once)", self.stream)
+    }
+
+    fn server(&self) -> Option<Server> {
+        Some(self.connection.server())
     }
 
     fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {

@@ -12,6 +12,7 @@ use wasmill_engine::{Error, Result};
 use super::address::{PostgresConnection, PostgresTlsMode};
 use super::failure::Failure;
 use super::tls;
+use wasmill_connect::registry::{Address, Server as Connectable};
 use wasmill_connect::threads;
 
 /// How long a server that does not answer at all keeps a connection.
@@ -35,10 +36,7 @@ impl Server {
     }
 
     fn of(given: &PostgresConnection) -> Result<Self> {
-        let (mut config, url_mode) = match &given.url {
-            Some(url) => from_url(given, url.reveal())?,
-            None => (from_parts(given)?, None),
-        };
+        let (mut config, url_mode) = read(given)?;
         let mode = tls::mode(&given.tls, url_mode)?;
         config.ssl_mode(tls::ssl_mode(mode));
         config.connect_timeout(given.connect_timeout);
@@ -55,17 +53,7 @@ impl Server {
 
     /// `host:port/database`, for people.
     pub(super) fn shown(&self) -> String {
-        let ports = self.config.get_ports();
-        let host = |(index, host): (usize, &Host)| {
-            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-            match host {
-                Host::Tcp(name) => format!("{name}:{port}"),
-                Host::Unix(path) => format!("{}:{port}", path.display()),
-            }
-        };
-        let hosts: Vec<String> = self.config.get_hosts().iter().enumerate().map(host).collect();
-        let database = self.config.get_dbname().map_or_else(String::new, |name| format!("/{name}"));
-        format!("{}{database}", hosts.join(","))
+        shown(&self.config)
     }
 
     /// A new connection.
@@ -87,6 +75,44 @@ impl Server {
             }
             _ => Ok(client),
         }
+    }
+}
+
+/// `host:port/database`, for people.
+fn shown(config: &Config) -> String {
+    let host = |(host, port): (&Host, u16)| match host {
+        Host::Tcp(name) => format!("{name}:{port}"),
+        Host::Unix(path) => format!("{}:{port}", path.display()),
+    };
+    let hosts: Vec<String> = hosts(config).map(host).collect();
+    let database = config.get_dbname().map_or_else(String::new, |name| format!("/{name}"));
+    format!("{}{database}", hosts.join(","))
+}
+
+/// The hosts, each with its port.
+fn hosts(config: &Config) -> impl Iterator<Item = (&Host, u16)> {
+    let ports = config.get_ports();
+    let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+    config.get_hosts().iter().enumerate().map(move |(index, host)| (host, port(index)))
+}
+
+/// The server that a connection names. Of an address that can't be read nothing is known: what is wrong with it is reported elsewhere.
+pub(super) fn server(given: &PostgresConnection) -> Connectable {
+    let Ok((config, _)) = read(given) else { return Connectable::new("postgres", Vec::new()) };
+    let address = |(host, port): (&Host, u16)| match host {
+        Host::Tcp(name) => Address::Tcp(name.clone(), port),
+        Host::Unix(folder) => Address::Socket(folder.join(format!(".s.PGSQL.{port}"))),
+    };
+    // `hostaddr` says where to connect to; what `host` says beside it is only what a certificate has to name. Its client knows its ports.
+    let addresses = if config.get_hostaddrs().is_empty() { hosts(&config).map(address).collect() } else { Vec::new() };
+    Connectable::new(format!("postgres {}", shown(&config)), addresses)
+}
+
+/// What the file says, and how its URL says that the connection is protected.
+fn read(given: &PostgresConnection) -> Result<(Config, Option<PostgresTlsMode>)> {
+    match &given.url {
+        Some(url) => from_url(given, url.reveal()),
+        None => Ok((from_parts(given)?, None)),
     }
 }
 
@@ -220,6 +246,13 @@ mod tests {
         let shown = |url: &str| Server::new(&PostgresConnection::of_url(url)).unwrap().shown();
         assert_eq!(shown("postgres://u:hunter2@db.example.org:5433/pins"), "db.example.org:5433/pins");
         assert_eq!(shown("host=h password=hunter2"), "h:5432");
+    }
+
+    #[test]
+    fn a_server_is_named_without_its_password() {
+        let words = |url: &str| server(&PostgresConnection::of_url(url)).words().to_owned();
+        assert_eq!(words("postgres://u:hunter2@a:1,b:2/pins"), "postgres a:1,b:2/pins");
+        assert_eq!(words("hunter2"), "postgres");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use wasmill_connect::Inferred;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
-    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, examine_columns,
+    Connector, DeadLetters, Delivery, Server, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, examine_columns,
 };
 use wasmill_engine::{Depot, Result, Sink, Source};
 
+use crate::connection::server;
 use crate::{PostgresConfig, PostgresSink, PostgresSource, PostgresSourceConfig, check_schema, examine as examine_table, infer_schema};
 
 /// Tables and queries of PostgreSQL.
@@ -35,6 +36,10 @@ impl SourceConnector for PostgresSourceConfig {
         format!("postgres {}", self.shown())
     }
 
+    fn server(&self) -> Option<Server> {
+        Some(server(&self.connection))
+    }
+
     fn columns(&self, _: &SourceColumns) -> Result<Option<Inferred>> {
         Ok(Some(infer_schema(self)?.into()))
     }
@@ -55,6 +60,10 @@ impl SourceConnector for PostgresSourceConfig {
 impl SinkConnector for PostgresConfig {
     fn describe(&self) -> String {
         format!("postgres {}", self.table)
+    }
+
+    fn server(&self) -> Option<Server> {
+        Some(server(&self.connection))
     }
 
     fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {

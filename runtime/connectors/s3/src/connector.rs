@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_schema::{Field, Schema, SchemaRef};
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::{
-    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_sample,
+    Connector, DeadLetters, Delivery, Server, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_sample,
 };
 use wasmill_connect::{Inferred, Survey};
 use wasmill_engine::{Depot, Result, Sink, Source};
@@ -35,6 +35,10 @@ pub const CONNECTOR: Connector = Connector::new("s3")
 impl SourceConnector for S3SourceConfig {
     fn describe(&self) -> String {
         format!("s3 {}", self.uri.all().join(", "))
+    }
+
+    fn server(&self) -> Option<Server> {
+        Some(self.connection.server())
     }
 
     fn columns(&self, wanted: &SourceColumns) -> Result<Option<Inferred>> {
@@ -67,6 +71,10 @@ impl SourceConnector for S3SourceConfig {
 impl SinkConnector for S3SinkConfig {
     fn describe(&self) -> String {
         format!("s3 {}", self.uri)
+    }
+
+    fn server(&self) -> Option<Server> {
+        Some(self.connection.server())
     }
 
     fn place(&self) -> Option<&str> {
