@@ -1,6 +1,6 @@
 //! Every file `cases/<name>.yaml` is a case: `wasmill check` on it has to print what stands in `<name>.txt` beside it.
 //!
-//! A new file is a new case; `BLESS=1` writes what is printed now. Comments at the top of a case say how to run it:
+//! A new file is a new case; `BLESS=1` writes what is printed now. Comments at the start of a line of a case say how to run it:
 //!
 //! ```yaml
 //! # args: --mode stream --set lanes=2
@@ -12,6 +12,7 @@
 #[path = "../hostile/binary.rs"]
 mod hostile;
 mod new_connector;
+mod offline;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -128,8 +129,7 @@ fn run(folder: &Path, name: &str, plugins: &[PathBuf; 2]) -> String {
     let file = format!("cases/{name}.yaml");
     // A case may be no UTF-8.
     let text = String::from_utf8_lossy(&std::fs::read(folder.join(&file)).unwrap()).into_owned();
-    let directive =
-        |title: &str| text.lines().take_while(|line| line.starts_with('#')).find_map(|line| line.strip_prefix(title).map(str::trim));
+    let directive = |title: &str| text.lines().find_map(|line| line.strip_prefix(title).map(str::trim));
     let mut command = Command::new(WASMILL);
     command.current_dir(folder).arg("check").arg(&file);
     let arguments: Vec<&str> = directive("# args:").into_iter().flat_map(str::split_whitespace).collect();

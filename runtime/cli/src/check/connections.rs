@@ -41,6 +41,11 @@ fn in_entry(entry: &mut Node, named: &[Entry], used: &mut BTreeSet<String>, diag
     for connector in connectors {
         let Value::Map(keys) = &mut connector.node.value else { continue };
         for key in keys.iter_mut().filter(|key| key.key == KEY) {
+            if key.node.scalar().is_some_and(|scalar| scalar.unknown) {
+                // It may be any of them.
+                used.extend(named.iter().map(|connection| connection.key.clone()));
+                continue;
+            }
             let Some(name) = key.node.text().filter(|_| !key.node.is_null()).map(str::to_owned) else { continue };
             match named.iter().find(|connection| connection.key == name) {
                 Some(connection) => key.node = connection.node.clone(),

@@ -1,53 +1,100 @@
-//! What the check asks of connectors. A trait, so that it can be tested without files and tables.
+//! What the check asks of connectors. A trait, so that it can be tested without files and tables, and so that commands can ask less.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
-use wasmill_connect::registry::{SinkConnector, SourceConnector, SourceRequest};
+use wasmill_connect::registry::{Server, SinkConnector, SourceConnector, SourceRequest};
 use wasmill_connect::{Sampling, Survey};
 use wasmill_engine::{Class, Mode, Result};
 
 use super::SourceColumns;
 use super::source_columns::{SourceSchema, resolve};
 
-/// Looks at the places that a pipeline names, without changing anything.
-pub trait Connectors {
-    /// The columns that a source gives when it is asked for these. Where the source knows that it lacks some that stages need, what it has.
-    fn source_schema(&self, name: &str, source: &dyn SourceConnector, columns: &SourceColumns, mode: Mode) -> Result<SourceSchema>;
+/// How long `wasmill check` waits for servers to take a connection.
+const REACH: Duration = Duration::from_secs(5);
 
-    /// Which columns a source has, as far as a quick look tells; `None` where it does not.
-    fn survey(&self, source: &dyn SourceConnector) -> Result<Option<Survey>>;
-
-    /// How these columns differ from those of a table that is already there.
-    fn check_sink(&self, sink: &dyn SinkConnector, schema: &SchemaRef) -> Result<Vec<String>>;
+/// Whether a server is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// It is.
+    Asked,
+    /// It is not, because the check contacts nobody.
+    Offline,
+    /// It can't be: why, in words that follow a colon.
+    Unreachable(String),
 }
 
-/// The connectors of Wasmill.
-pub struct BuiltConnectors;
+/// Looks at the places that a pipeline names, without changing anything.
+pub trait Connectors {
+    /// Which servers are asked, by their names in words; those that are left out are. Of the others, the check calls nothing below.
+    fn reach(&self, _servers: &[&Server]) -> HashMap<String, Reach> {
+        HashMap::new()
+    }
 
-impl Connectors for BuiltConnectors {
+    /// The columns that a source gives when it is asked for these. Where the source knows that it lacks some that stages need, what it has.
     fn source_schema(&self, name: &str, source: &dyn SourceConnector, columns: &SourceColumns, mode: Mode) -> Result<SourceSchema> {
         let reserved = source.reserved_columns();
         let known = if columns.needs_look(&reserved) { source.columns(columns)? } else { None };
         let found = resolve(columns, &reserved, known);
-        // An endless source in a batch has been reported, with better words.
-        if source.endless().is_none() || mode == Mode::Stream {
-            let sampling = Sampling::default();
-            source.build(SourceRequest { pipeline: name, name, schema: Arc::clone(&found.schema), mode, sampling })?;
-        }
+        build(name, source, &found, mode)?;
         Ok(found)
     }
 
+    /// Which columns a source has, as far as a quick look tells; `None` where it does not.
     fn survey(&self, source: &dyn SourceConnector) -> Result<Option<Survey>> {
         source.survey()
     }
 
+    /// How these columns differ from those of a table that is already there.
     fn check_sink(&self, sink: &dyn SinkConnector, schema: &SchemaRef) -> Result<Vec<String>> {
         sink.differences(schema)
     }
 }
 
-/// The same, but a place that can't be reached is no mistake: its columns are taken as the pipeline needs them.
+/// Whether a source can be built for its columns.
+pub fn build(name: &str, source: &dyn SourceConnector, found: &SourceSchema, mode: Mode) -> Result<()> {
+    // An endless source in a batch has been reported, with better words.
+    if source.endless().is_none() || mode == Mode::Stream {
+        let sampling = Sampling::default();
+        source.build(SourceRequest { pipeline: name, name, schema: Arc::clone(&found.schema), mode, sampling })?;
+    }
+    Ok(())
+}
+
+/// The connectors of Wasmill. Servers are asked, with the patience that each connector has.
+pub struct BuiltConnectors;
+
+impl Connectors for BuiltConnectors {}
+
+/// The same, of which servers are asked that take a connection.
+pub struct ReachableConnectors;
+
+impl Connectors for ReachableConnectors {
+    fn reach(&self, servers: &[&Server]) -> HashMap<String, Reach> {
+        let reach = |server: &Server| server.reach(REACH).map_or_else(Reach::Unreachable, |()| Reach::Asked);
+        let names: HashMap<&str, &Server> = servers.iter().map(|server| (server.words(), *server)).collect();
+        // All at once: the wait for those that do not answer is one.
+        thread::scope(|scope| {
+            let running: Vec<_> = names.into_iter().map(|(name, server)| (name, scope.spawn(move || reach(server)))).collect();
+            // What broke is asked, and reports itself.
+            running.into_iter().map(|(name, thread)| (name.to_owned(), thread.join().unwrap_or(Reach::Asked))).collect()
+        })
+    }
+}
+
+/// The same, of which no server is asked.
+pub struct OfflineConnectors;
+
+impl Connectors for OfflineConnectors {
+    fn reach(&self, servers: &[&Server]) -> HashMap<String, Reach> {
+        servers.iter().map(|server| (server.words().to_owned(), Reach::Offline)).collect()
+    }
+}
+
+/// The connectors of Wasmill, but a place that can't be reached is no mistake: its columns are taken as the pipeline needs them.
 pub struct ForgivingConnectors;
 
 impl Connectors for ForgivingConnectors {
@@ -60,14 +107,19 @@ impl Connectors for ForgivingConnectors {
         }
     }
 
-    fn survey(&self, source: &dyn SourceConnector) -> Result<Option<Survey>> {
-        BuiltConnectors.survey(source)
-    }
-
     fn check_sink(&self, sink: &dyn SinkConnector, schema: &SchemaRef) -> Result<Vec<String>> {
         match BuiltConnectors.check_sink(sink, schema) {
             Err(error) if error.class() == Class::Environment => Ok(Vec::new()),
             other => other,
         }
+    }
+}
+
+/// What a preview asks: of sources all of it, of sinks nothing.
+pub struct WithoutSinks;
+
+impl Connectors for WithoutSinks {
+    fn check_sink(&self, _sink: &dyn SinkConnector, _schema: &SchemaRef) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 }

@@ -95,7 +95,7 @@ pub fn draft<'t>(tree: &'t Node, schema: &Json, mode: Option<Mode>, diagnostics:
     let dead_letters = reader.dead_letters(tree);
     let epoch = tree.entry("epoch").and_then(|entry| reader.entry::<EpochSpec>("epoch", entry.key_span, &entry.node));
     Some(Draft {
-        name: tree.entry("name").and_then(|entry| Some((entry.node.text()?, entry.node.span))),
+        name: tree.entry("name").filter(|entry| !entry.node.has_unknown()).and_then(|entry| Some((entry.node.text()?, entry.node.span))),
         top,
         mode: mode.or_else(|| scalar(tree, "mode")).unwrap_or_default(),
         sources: reader.section(tree, "sources"),
@@ -158,12 +158,23 @@ impl Reader<'_, '_> {
         let shaped = Shape::new(self.schema, self.diagnostics).check(node, schema, Spot { path, key });
         let connected = self.one_connector(kind, path, key, node);
         let transforms = kind != "StageSpec" || self.one_transform(path, key, node);
-        if !shaped || !connected || !transforms || node.has_unknown() {
+        if !shaped || !connected || !transforms || node.has_broken() {
             return None;
+        }
+        if node.has_unknown() {
+            return self.unset(kind, node);
         }
         T::read(node)
             .map_err(|error| self.diagnostics.push(Diagnostic::error("wrong-value", error.message).at(error.span.unwrap_or(key))))
             .ok()
+    }
+
+    /// An entry of which values are not set: they stand as they were written, which a connector's texts can be, and nothing else.
+    fn unset<T: SpecEntry>(&self, kind: &str, node: &Node) -> Option<T> {
+        let connectors = connectors(self.schema, kind);
+        let others = node.entries()?.iter().filter(|entry| !connectors.contains(&entry.key.as_str()));
+        let mut others = others.map(|entry| &entry.node);
+        if others.any(Node::has_unknown) { None } else { T::read(node).ok() }
     }
 
     /// A stage does one thing, and only plugins have what configures them.

@@ -11,6 +11,7 @@ mod demand;
 mod draft;
 mod flow;
 mod load;
+mod of_connector;
 mod open;
 mod outline;
 mod places;
@@ -19,19 +20,18 @@ mod secrets;
 mod shape;
 mod source_columns;
 mod stages;
+mod unasked;
 mod wiring;
-mod without_sinks;
 
 use std::path::{Path, PathBuf};
 
 use arrow_schema::Field;
 
 pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, Transform};
-pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors};
+pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors, OfflineConnectors, ReachableConnectors, WithoutSinks};
 pub use outline::Outline;
 pub use source_columns::SourceSchema;
 pub use wasmill_connect::registry::{Extent, SourceColumns};
-pub use without_sinks::WithoutSinks;
 
 use crate::diagnostics::Diagnostics;
 use crate::document::{Redactor, SourceFiles, World};

@@ -14,8 +14,10 @@ use crate::spec::{Mode, Period, Size};
 
 /// Reports all of it.
 pub fn check(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
-    writes(draft, diagnostics);
-    endless(draft, tree, diagnostics);
+    if !tree.get("mode").is_some_and(Node::has_unknown) {
+        writes(draft, diagnostics);
+        endless(draft, tree, diagnostics);
+    }
     places(draft, diagnostics);
     bounds(draft, tree, diagnostics);
     if draft.sources.is_empty() && tree.entry("sources").is_some_and(|entry| entry.node.entries().is_some()) {

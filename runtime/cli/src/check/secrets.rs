@@ -71,13 +71,15 @@ impl Hiding<'_> {
     }
 
     fn address(&mut self, scalar: &mut Scalar, span: Span, is_address: bool) {
-        if scalar.unknown {
-            return;
-        }
         for range in passwords(&scalar.text, is_address) {
-            self.redactor.add(&scalar.text[range.clone()]);
+            let is_written = is_written(scalar, range.clone());
+            // Where what the file refers to is unknown, the text is the reference.
+            if scalar.unknown && !is_written {
+                continue;
+            }
+            self.redactor.add(&scalar.text[range]);
             scalar.secret = true;
-            if is_written(scalar, range) {
+            if is_written {
                 self.files.mask(span);
             }
         }
@@ -212,7 +214,7 @@ pub fn names_secret(key: &str) -> bool {
 /// Whether a part of a text was written in the file, and is not from outside of it.
 fn is_written(scalar: &Scalar, part: Range<usize>) -> bool {
     let from_outside = |outside: &Range<usize>| outside.start < part.end && part.start < outside.end;
-    !part.is_empty() && !scalar.unknown && !scalar.outside.iter().any(from_outside)
+    !part.is_empty() && !scalar.outside.iter().any(from_outside)
 }
 
 /// Whether some of it was written.

@@ -194,6 +194,10 @@ fn describe_cycle(draft: &Draft<'_>, inputs: &[Vec<Edge>], cycle: &[usize]) -> O
 
 /// Every source and stage has to be read by something, and a pipeline has to have both ends.
 fn unread(draft: &Draft<'_>, wiring: &Wiring, diagnostics: &mut Diagnostics) {
+    let mut readers = draft.stages.iter().map(|stage| stage.node).chain(draft.sinks.iter().map(|sink| sink.node));
+    if readers.any(|node| node.get("from").is_some_and(Node::has_unknown)) {
+        return;
+    }
     // A name that somebody missed by a letter is not unused: that is reported where it is misspelt.
     let meant: Vec<&str> = diagnostics
         .iter()

@@ -5,9 +5,11 @@ use std::io::Write;
 use wasmill_engine::Error;
 
 use super::PipelineArguments;
-use crate::check::{BuiltConnectors, Checked, Connectors, NewColumns, Report, Surroundings, check_with};
+use crate::check::{
+    BuiltConnectors, Checked, Connectors, NewColumns, OfflineConnectors, ReachableConnectors, Report, Surroundings, check_with,
+};
 use crate::diagnostics::{Level, Style, render};
-use crate::document::{ProcessWorld, Redactor};
+use crate::document::{PartialWorld, ProcessWorld, Redactor, World};
 use crate::exit;
 use crate::terminal::harmless;
 
@@ -36,23 +38,35 @@ fn show_findings(report: wasmill_engine::Result<Report>, new_columns: &NewColumn
     report.pipeline.ok_or_else(|| report.diagnostics.class().map_or(exit::BUG, exit::status))
 }
 
-/// Checks a pipeline with the plugins and connectors of this process.
+/// Checks a pipeline as `wasmill check` does: with the servers that take a connection, or offline with none, and without what is not set.
 ///
 /// # Errors
 /// The plugin host can't be set up.
-pub fn checked(arguments: &PipelineArguments) -> wasmill_engine::Result<Report> {
-    checked_by(arguments, &BuiltConnectors, &NewColumns::new())
+pub fn checked(arguments: &PipelineArguments, is_offline: bool) -> wasmill_engine::Result<Report> {
+    let none = NewColumns::new();
+    match is_offline {
+        true => checked_in(arguments, (&OfflineConnectors, &PartialWorld), &none),
+        false => checked_in(arguments, (&ReachableConnectors, &ProcessWorld), &none),
+    }
 }
 
-/// The same with other connectors.
+/// Checks a pipeline with the plugins of this process.
 ///
 /// # Errors
 /// The plugin host can't be set up.
 pub fn checked_by(arguments: &PipelineArguments, connectors: &dyn Connectors, new_columns: &NewColumns) -> wasmill_engine::Result<Report> {
+    checked_in(arguments, (connectors, &ProcessWorld), new_columns)
+}
+
+fn checked_in(
+    arguments: &PipelineArguments,
+    (connectors, world): (&dyn Connectors, &dyn World),
+    new_columns: &NewColumns,
+) -> wasmill_engine::Result<Report> {
     let redactor = Redactor::default();
     crate::logging::install(redactor.clone());
     let plugins = arguments.catalog()?;
-    let surroundings = Surroundings { plugins: &plugins, connectors, world: &ProcessWorld };
+    let surroundings = Surroundings { plugins: &plugins, connectors, world };
     Ok(check_with(&arguments.request_with(new_columns), surroundings, redactor))
 }
 

@@ -118,6 +118,11 @@ pub static CODES: &[Code] = &[
         cure: "Build the plugin for `wasm32-wasip2` with the SDK, and name the `.wasm` file.",
     },
     Code {
+        name: "not-checked",
+        cause: "A server was not asked, or what the file refers to is not set, so that something stays open: whether a table fits, say, or everything behind a source whose columns nobody knows.",
+        cure: "Nothing has to be done; check again without `--offline`, where the servers and the variables are, before a run. `schema` and `columns` of a source say what its server would.",
+    },
+    Code {
         name: "odd-text",
         cause: "A column of CSV is text because of one text beside numbers or times, such as `NA`.",
         cure: "Name the text in `csv.null` if it means null: the column then has the type of its other values. Keep it as text with `schema`.",
@@ -221,6 +226,11 @@ pub static CODES: &[Code] = &[
         name: "unknown-key",
         cause: "There is no such key at this place.",
         cure: "Correct or remove it; the finding lists the keys that are known here.",
+    },
+    Code {
+        name: "unreachable",
+        cause: "A server that a source, a sink or the dead letters need takes no connection: it is not running, its address is wrong, or a firewall is between. The check waits five seconds for all servers together.",
+        cure: "Start it, or correct `connection`. `wasmill check --offline` checks what needs no server.",
     },
     Code {
         name: "unused",

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Diagnostics, Level};
+use super::{Diagnostics, Level, NOT_CHECKED_WORDS};
 use crate::document::{Redactor, SourceFiles, Span};
 
-/// All findings as one object: `{"ok", "errors", "warnings", "diagnostics": [{"level", "code", "class", "message", "file", "line", …}]}`.
+/// All findings as one object: `{"ok", "errors", "warnings", "diagnostics": [{"level", "code", "class", "message", "file", "line", …}], "not_checked":
+/// [{"what", "at"}]}`.
 pub fn to_json(diagnostics: &Diagnostics, files: &SourceFiles, redactor: &Redactor) -> Value {
     let place = |span: Span| {
         json!({
@@ -27,10 +28,15 @@ pub fn to_json(diagnostics: &Diagnostics, files: &SourceFiles, redactor: &Redact
             "related": diagnostic.related.iter().map(|(span, why)| json!({"at": place(*span), "message": redactor.clean(why)})).collect::<Vec<_>>(),
         })
     });
+    let not_checked = diagnostics.not_checked().map(|diagnostic| {
+        let message = diagnostic.message.strip_prefix(NOT_CHECKED_WORDS).unwrap_or(&diagnostic.message);
+        json!({ "what": redactor.clean(message), "at": diagnostic.span.map(place) })
+    });
     json!({
         "ok": !diagnostics.has_errors(),
         "errors": diagnostics.count(Level::Error),
         "warnings": diagnostics.count(Level::Warning),
         "diagnostics": found.collect::<Vec<_>>(),
+        "not_checked": not_checked.collect::<Vec<_>>(),
     })
 }

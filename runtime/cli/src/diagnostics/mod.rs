@@ -13,6 +13,10 @@ use wasmill_engine::Class;
 
 use crate::document::Span;
 
+/// The code of notes about what was not checked, whose messages begin with [`NOT_CHECKED_WORDS`].
+const NOT_CHECKED: &str = "not-checked";
+const NOT_CHECKED_WORDS: &str = "not checked: ";
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,6 +76,11 @@ impl Diagnostic {
     /// Something that is good to know. Only `wasmill check` shows it.
     pub fn note(code: &'static str, message: impl Into<String>) -> Self {
         Self { level: Level::Note, ..Self::error(code, message) }
+    }
+
+    /// Something that was not checked, in words that follow a colon.
+    pub fn not_checked(what: impl std::fmt::Display) -> Self {
+        Diagnostic::note("not-checked", format!("{NOT_CHECKED_WORDS}{what}"))
     }
 
     /// Says where.
@@ -147,6 +156,11 @@ impl Diagnostics {
     /// How many there are of a level.
     pub fn count(&self, level: Level) -> usize {
         self.found.iter().filter(|diagnostic| diagnostic.level == level).count()
+    }
+
+    /// What was not checked.
+    pub fn not_checked(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.found.iter().filter(|diagnostic| diagnostic.code == NOT_CHECKED)
     }
 
     /// Whether the pipeline can't run.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::{Node, Redactor, Span, Value};
-use crate::diagnostics::{Diagnostic, Diagnostics, nearest};
+use crate::diagnostics::{Diagnostic, Diagnostics, Level, nearest};
 
 /// The largest file that `${file:path}` takes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -18,6 +18,10 @@ pub trait World {
     fn env_names(&self) -> Vec<String>;
     /// The text of a file.
     fn file(&self, path: &str) -> Result<String, String>;
+    /// Whether a check does without what is not set: it is noted, and what depends on it is not checked.
+    fn is_partial(&self) -> bool {
+        false
+    }
 }
 
 /// The environment and the files of this process.
@@ -53,6 +57,29 @@ impl World for ProcessWorld {
     }
 }
 
+/// The environment and the files of this process, from which variables and files of secrets may be missing: a machine that checks a pipeline without
+/// running it has no credentials.
+#[derive(Debug, Clone, Copy)]
+pub struct PartialWorld;
+
+impl World for PartialWorld {
+    fn env(&self, name: &str) -> Result<Option<String>, String> {
+        ProcessWorld.env(name)
+    }
+
+    fn env_names(&self) -> Vec<String> {
+        ProcessWorld.env_names()
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        ProcessWorld.file(path)
+    }
+
+    fn is_partial(&self) -> bool {
+        true
+    }
+}
+
 /// Fills in every scalar of a tree; `$${` stands for `${`. What `${secret:…}` and `${file:…}` stand for must not be shown from then on.
 pub fn interpolate(node: &mut Node, world: &dyn World, redactor: &Redactor, diagnostics: &mut Diagnostics) {
     let span = node.span;
@@ -67,8 +94,10 @@ pub fn interpolate(node: &mut Node, world: &dyn World, redactor: &Redactor, diag
                 scalar.outside = outside;
                 scalar.secret |= !secrets.is_empty();
             }
-            Err(found) => {
+            Err(Unfilled { found, references }) => {
                 (scalar.interpolated, scalar.unknown) = (true, true);
+                scalar.unset = found.iter().all(|diagnostic| diagnostic.level == Level::Note);
+                scalar.outside = references;
                 found.into_iter().for_each(|diagnostic| diagnostics.push(diagnostic));
             }
         },
@@ -98,6 +127,14 @@ impl Filled {
     }
 }
 
+/// A text that could not be filled in.
+struct Unfilled {
+    /// Why not.
+    found: Vec<Diagnostic>,
+    /// Where its references stand, in bytes.
+    references: Vec<Range<usize>>,
+}
+
 /// What a reference stands for.
 struct Referred {
     text: String,
@@ -114,9 +151,9 @@ enum Origin {
     Secret,
 }
 
-fn fill(text: &str, span: Span, plain: bool, world: &dyn World) -> Result<Filled, Vec<Diagnostic>> {
+fn fill(text: &str, span: Span, plain: bool, world: &dyn World) -> Result<Filled, Unfilled> {
     let mut filled = Filled::default();
-    let mut errors = Vec::new();
+    let mut unfilled = Unfilled { found: Vec::new(), references: Vec::new() };
     let mut rest = text;
     let quote = usize::from(!plain);
     while let Some(start) = rest.find("${") {
@@ -132,19 +169,22 @@ fn fill(text: &str, span: Span, plain: bool, world: &dyn World) -> Result<Filled
         let inner = &rest[start + 2..];
         let Some(end) = inner.find('}') else {
             let here = span.part(chars_before, 2);
-            errors.push(Diagnostic::error("interpolation", "`${` without `}`").at(here).help("write `$${` for a literal `${`"));
+            let diagnostic = Diagnostic::error("interpolation", "`${` without `}`");
+            unfilled.found.push(diagnostic.at(here).help("write `$${` for a literal `${`"));
+            unfilled.references.push(offset..text.len());
             rest = "";
             break;
         };
         let here = span.part(chars_before, inner[..end].chars().count() + 3);
+        unfilled.references.push(offset..offset + end + 3);
         match look_up(&inner[..end], here, world) {
             Ok(value) => filled.add(value),
-            Err(diagnostic) => errors.push(diagnostic),
+            Err(diagnostic) => unfilled.found.push(diagnostic),
         }
         rest = &inner[end + 1..];
     }
     filled.text.push_str(rest);
-    if errors.is_empty() { Ok(filled) } else { Err(errors) }
+    if unfilled.found.is_empty() { Ok(filled) } else { Err(unfilled) }
 }
 
 fn look_up(reference: &str, span: Span, world: &dyn World) -> Result<Referred, Diagnostic> {
@@ -172,7 +212,7 @@ fn look_up(reference: &str, span: Span, world: &dyn World) -> Result<Referred, D
                 .help("write `${secret:NAME}`, or `${env:NAME:-default}` for what is no secret"))
         }
         Some(("file", path)) if !path.is_empty() => {
-            let text = world.file(path).map_err(failed)?;
+            let text = world.file(path).map_err(|why| if world.is_partial() { not_checked(&why, span) } else { failed(why) })?;
             let text = text.strip_suffix('\n').unwrap_or(&text);
             Ok(Referred { text: text.strip_suffix('\r').unwrap_or(text).to_owned(), origin: Origin::Secret })
         }
@@ -187,7 +227,15 @@ fn not_a_reference(reference: &str, span: Span) -> Diagnostic {
         .help("write `$${` for a literal `${`")
 }
 
+/// What a check does without.
+fn not_checked(why: &str, span: Span) -> Diagnostic {
+    Diagnostic::not_checked(format_args!("what depends on this value: {why}")).at(span)
+}
+
 fn not_set(name: &str, span: Span, world: &dyn World) -> Diagnostic {
+    if world.is_partial() {
+        return not_checked(&format!("the environment variable `{name}` is not set"), span);
+    }
     let names = world.env_names();
     let near = nearest(name, names.iter().map(String::as_str));
     Diagnostic::error("interpolation", format!("the environment variable `{name}` is not set"))
@@ -264,6 +312,26 @@ mod tests {
         assert_eq!(redactor.clean("value"), "value");
         filled_with("a: ${secret:NAME}", &redactor);
         assert_eq!(redactor.clean("value"), "(redacted)");
+    }
+
+    #[test]
+    fn what_is_not_set_is_noted_where_a_check_does_without() {
+        let with = |yaml: &str| {
+            let mut files = SourceFiles::default();
+            let file = files.add("f", yaml);
+            let mut diagnostics = Diagnostics::default();
+            let mut node = parse(&files, file, &mut diagnostics).unwrap();
+            interpolate(&mut node, &PartialWorld, &Redactor::default(), &mut diagnostics);
+            let scalar = node.get("a").and_then(Node::scalar).unwrap().clone();
+            (scalar, diagnostics)
+        };
+        let (scalar, found) = with("a: x-${env:WASMILL_NOT_SET}-${secret:WASMILL_NOT_SET}-${file:/nowhere/f}");
+        assert_eq!((found.not_checked().count(), found.has_errors()), (3, false));
+        assert!(scalar.unknown && scalar.unset);
+        let outside: Vec<&str> = scalar.outside.iter().map(|range| &scalar.text[range.clone()]).collect();
+        assert_eq!(outside, ["${env:WASMILL_NOT_SET}", "${secret:WASMILL_NOT_SET}", "${file:/nowhere/f}"]);
+        let (scalar, found) = with("a: ${env:WASMILL_NOT_SET} ${what}");
+        assert!(scalar.unknown && !scalar.unset && found.has_errors(), "a mistake stays one");
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod redactor;
 mod scalar;
 
 pub use deserialize::{ReadError, read, read_erased};
-pub use interpolate::{ProcessWorld, World, interpolate};
+pub use interpolate::{PartialWorld, ProcessWorld, World, interpolate};
 pub use node::{Entry, Node, Value};
 pub use overlay::{Override, overlay};
 pub use parse::parse;

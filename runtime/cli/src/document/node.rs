@@ -85,10 +85,19 @@ impl Node {
 
     /// Whether there is a scalar in it of which nothing is known: then it is no use to judge values.
     pub fn has_unknown(&self) -> bool {
+        self.has_scalar(&|scalar| scalar.unknown)
+    }
+
+    /// Whether there is one in it of which nothing is known for another reason than that it is not set.
+    pub fn has_broken(&self) -> bool {
+        self.has_scalar(&|scalar| scalar.unknown && !scalar.unset)
+    }
+
+    fn has_scalar(&self, is_one: &dyn Fn(&Scalar) -> bool) -> bool {
         match &self.value {
-            Value::Map(entries) => entries.iter().any(|entry| entry.node.has_unknown()),
-            Value::List(items) => items.iter().any(Node::has_unknown),
-            Value::Scalar(scalar) => scalar.unknown,
+            Value::Map(entries) => entries.iter().any(|entry| entry.node.has_scalar(is_one)),
+            Value::List(items) => items.iter().any(|item| item.has_scalar(is_one)),
+            Value::Scalar(scalar) => is_one(scalar),
         }
     }
 

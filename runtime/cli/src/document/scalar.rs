@@ -16,8 +16,10 @@ pub struct Scalar {
     pub outside: Vec<Range<usize>>,
     /// Whether it must never be shown.
     pub secret: bool,
-    /// Whether a part of it could not be interpolated: nothing is known of its value.
+    /// Whether a part of it could not be interpolated: nothing is known of its value, and the text is as it was written.
     pub unknown: bool,
+    /// Whether that is because what it refers to is not set, in a check that does without.
+    pub unset: bool,
 }
 
 /// What a scalar means.
@@ -38,7 +40,7 @@ pub enum Kind {
 impl Scalar {
     /// A scalar as it stands in a file.
     pub fn new(text: impl Into<String>, plain: bool) -> Self {
-        Self { text: text.into(), plain, interpolated: false, outside: Vec::new(), secret: false, unknown: false }
+        Self { text: text.into(), plain, interpolated: false, outside: Vec::new(), secret: false, unknown: false, unset: false }
     }
 
     /// What it means.

@@ -1,0 +1,283 @@
+//! Lets the columns flow: what sources are asked for, what they give, what stages make of it, what sinks get.
+
+mod sinks;
+mod sources;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+use wasmill_connect::registry::Writes;
+use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
+
+use super::built_in::{self, Beyond};
+use super::demand::Readers;
+use super::draft::{Declared, Draft};
+use super::open::{DeclaredColumns, open};
+use super::stages::Asked;
+use super::unasked::{Unreached, is_unset, reach, skipped};
+use super::wiring::{Edge, Producer, Wiring};
+use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, NewColumns, Request, Transform};
+use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
+use crate::document::Redactor;
+use crate::plugins::OpenedStage;
+use crate::spec::{Mode, StageSpec, Written};
+
+/// The share of rejects that stops a pipeline, where the file does not say.
+const MAX_REJECT_SHARE: f64 = 0.1;
+
+/// What flowed.
+pub struct Flowed {
+    sources: Vec<Option<CheckedSource>>,
+    stages: Vec<Option<CheckedStage>>,
+    sinks: Vec<Option<CheckedSink>>,
+}
+
+/// Lets the columns flow, and reports where they don't fit.
+pub fn flow(
+    draft: &Draft<'_>,
+    wiring: &Wiring,
+    asked: &[Option<Asked>],
+    (connectors, new_columns): (&dyn Connectors, &NewColumns),
+    diagnostics: &mut Diagnostics,
+) -> Flowed {
+    let mut run = Run {
+        draft,
+        wiring,
+        asked,
+        connectors,
+        new_columns,
+        schemas: HashMap::new(),
+        beyond: HashMap::new(),
+        positions: HashMap::new(),
+        unreached: reach(draft, connectors, diagnostics),
+        open: HashSet::new(),
+        skipped: HashSet::new(),
+        diagnostics,
+    };
+    let sources = (0..draft.sources.len()).map(|index| run.source(index)).collect();
+    let stages = wiring.order.iter().map(|&index| run.stage(index)).collect();
+    let sinks = (0..draft.sinks.len()).map(|index| run.sink(index)).collect();
+    if let Some(sink) = &draft.dead_letters
+        && let Some(spec) = &sink.spec
+    {
+        let unasked = run.unreached.dead_letters.clone();
+        run.fits(sink, "`dead_letters`", (&*spec.connector, spec.connector_name), (&dead_letter_schema(), unasked));
+    }
+    Flowed { sources, stages, sinks }
+}
+
+/// The pipeline, if every part of it is whole.
+pub fn assemble(request: &Request<'_>, draft: &Draft<'_>, flowed: Flowed, redactor: &Redactor) -> Option<Checked> {
+    let (name, _) = draft.name?;
+    let sources = flowed.sources.into_iter().collect::<Option<Vec<_>>>()?;
+    let stages = flowed.stages.into_iter().collect::<Option<Vec<_>>>()?;
+    let sinks = flowed.sinks.into_iter().collect::<Option<Vec<_>>>()?;
+    let overwrite = sinks.iter().any(|sink| sink.connector.writes() == Writes::Overwrite);
+    let dead_letters = match &draft.dead_letters {
+        Some(sink) => Some(Arc::clone(&sink.spec.as_ref()?.connector)),
+        None => None,
+    };
+    let written = draft.state.as_ref().map(PathBuf::from);
+    let state = request.state.clone().or(written).unwrap_or_else(|| PathBuf::from(super::DEFAULT_STATE));
+    Some(Checked {
+        name: name.to_owned(),
+        mode: engine_mode(draft.mode),
+        lanes: draft.lanes.map(usize::from),
+        batch_rows: draft.batch_rows as usize,
+        epoch: EpochPolicy { every: draft.epoch.every.0, rows: draft.epoch.rows, whole_run: overwrite },
+        limit: None,
+        state,
+        sources,
+        stages,
+        sinks,
+        dead_letters,
+        redactor: redactor.clone(),
+    })
+}
+
+struct Run<'a, 'd> {
+    draft: &'a Draft<'a>,
+    wiring: &'a Wiring,
+    asked: &'a [Option<Asked>],
+    connectors: &'a dyn Connectors,
+    new_columns: &'a NewColumns,
+    diagnostics: &'d mut Diagnostics,
+    /// What each node that was reached gives: the one schema of a source, the ports of a stage.
+    schemas: HashMap<Producer, Outputs>,
+    /// What each of them could give besides.
+    beyond: HashMap<Producer, Beyond>,
+    /// Where each stage of the draft stands in the order.
+    positions: HashMap<usize, usize>,
+    /// What is not asked.
+    unreached: Unreached,
+    /// Nodes that may give more columns than the check knows.
+    open: HashSet<Producer>,
+    /// Nodes whose columns the check does not know, which was reported.
+    skipped: HashSet<Producer>,
+}
+
+enum Outputs {
+    Source(SchemaRef),
+    Stage(Arc<dyn OpenedStage>),
+}
+
+impl<'a> Run<'a, '_> {
+    /// Whether a node reads something of which this is known.
+    fn reads(edges: &[Edge], nodes: &HashSet<Producer>) -> bool {
+        edges.iter().any(|edge| nodes.contains(&edge.producer))
+    }
+
+    fn readers(&self) -> Readers<'a> {
+        Readers { wiring: self.wiring, asked: self.asked }
+    }
+
+    fn stage(&mut self, index: usize) -> Option<CheckedStage> {
+        let stage = &self.draft.stages[index];
+        self.positions.insert(index, self.positions.len());
+        let edges = &self.wiring.stage_inputs[index];
+        let is_unset = self.asked[index].is_none() && is_unset(stage.node);
+        if is_unset || Self::reads(edges, &self.skipped) {
+            let why = if is_unset { "values of it are not set" } else { "the columns that it gets are not known" };
+            self.skipped.insert(Producer::Stage(index));
+            self.diagnostics.push(skipped("stage", stage.name, stage.name_span, why));
+            return None;
+        }
+        if Self::reads(edges, &self.open) {
+            self.open.insert(Producer::Stage(index));
+        }
+        let (inputs, schema) = self.inputs(stage.name, edges)?;
+        let asked = self.asked[index].as_ref()?;
+        let (opened, transform) = match asked {
+            Asked::Plugin(plugin) => {
+                let declared = Self::declared(self.draft, self.wiring, index);
+                self.beyond.insert(Producer::Stage(index), Beyond::none());
+                (open(stage, plugin, &schema, declared, self.diagnostics)?, Transform::Plugin(Arc::clone(&plugin.plugin)))
+            }
+            Asked::BuiltIn(change) => {
+                let producers = self.wiring.stage_inputs[index].iter().filter_map(|edge| self.beyond.get(&edge.producer));
+                let beyond = producers.fold(Beyond::none(), Beyond::join);
+                self.beyond.insert(Producer::Stage(index), beyond.behind(change));
+                (built_in::open(stage, change, (&schema, &beyond), self.diagnostics)?, Transform::BuiltIn(change.clone()))
+            }
+        };
+        self.unread_ports(stage, index, &*opened);
+        self.schemas.insert(Producer::Stage(index), Outputs::Stage(Arc::clone(&opened)));
+        let share = stage.spec.as_ref()?.max_reject_share;
+        Some(CheckedStage {
+            name: stage.name.into(),
+            inputs,
+            input_schema: schema,
+            transform,
+            opened,
+            max_reject_share: share.map_or(MAX_REJECT_SHARE, |share| share.0),
+        })
+    }
+
+    /// The inputs of a node and the one schema that they have; `None` if one of them is broken or missing.
+    fn inputs(&mut self, name: &str, edges: &[Edge]) -> Option<(Vec<Input>, SchemaRef)> {
+        let resolved: Vec<Option<(Input, SchemaRef)>> = edges.iter().map(|edge| self.input(edge)).collect();
+        let resolved = resolved.into_iter().collect::<Option<Vec<_>>>()?;
+        let (_, schema) = resolved.first()?.clone();
+        let first_span = edges.first()?.span;
+        let mut same = true;
+        // What may have more columns than the check knows may differ or not.
+        let compared = if Self::reads(edges, &self.open) { 1 } else { resolved.len() };
+        for ((_, other), edge) in resolved.iter().zip(edges).take(compared).skip(1) {
+            if let Some(difference) = difference(&schema, other) {
+                let message = format!("the inputs of `{name}` have different columns: {difference}");
+                let diagnostic = Diagnostic::error("input-mismatch", message).at(edge.span);
+                self.diagnostics.push(diagnostic.related(first_span, "differs from this"));
+                same = false;
+            }
+        }
+        same.then(|| (resolved.into_iter().map(|(input, _)| input).collect(), schema))
+    }
+
+    fn input(&mut self, edge: &Edge) -> Option<(Input, SchemaRef)> {
+        let opened = match (self.schemas.get(&edge.producer)?, edge.producer) {
+            (Outputs::Source(schema), Producer::Source(index)) => return Some((Input::Source(index), Arc::clone(schema))),
+            (Outputs::Stage(opened), _) => Arc::clone(opened),
+            (Outputs::Source(_), Producer::Stage(_)) => return None,
+        };
+        let Producer::Stage(index) = edge.producer else { return None };
+        let ports = opened.ports();
+        let port = match &edge.port {
+            Some(name) => ports.iter().position(|port| *port.name == **name),
+            None if ports.len() == 1 => Some(0),
+            None => ports.iter().position(|port| &*port.name == "out"),
+        };
+        if let Some(port) = port {
+            return Some((Input::Stage(*self.positions.get(&index)?, port), Arc::clone(&ports[port].schema)));
+        }
+        let stage = self.draft.stages[index].name;
+        let names: Vec<String> = ports.iter().map(|port| format!("{stage}.{}", port.name)).collect();
+        let diagnostic = match &edge.port {
+            Some(name) => {
+                let near = nearest(name, ports.iter().map(|port| &*port.name)).map(|near| format!("{stage}.{near}"));
+                let message = format!("the plugin of `{stage}` has no port `{}`", shorten(name, 60));
+                Diagnostic::error("port", message).suggest(near)
+            }
+            None => Diagnostic::error("port", format!("`{stage}` has several ports: say which")),
+        };
+        self.diagnostics.push(diagnostic.at(edge.span).allowed(names.join(", ")));
+        None
+    }
+
+    /// What the file says about the columns of the source that a stage reads.
+    fn declared(draft: &'a Draft<'a>, wiring: &Wiring, stage: usize) -> DeclaredColumns<'a> {
+        let source = wiring.stage_inputs[stage].iter().find_map(|edge| match edge.producer {
+            Producer::Source(source) => Some(&draft.sources[source]),
+            Producer::Stage(_) => None,
+        });
+        let node = |key| source.and_then(|source| source.node.get(key));
+        DeclaredColumns { types: node("schema"), picked: node("columns") }
+    }
+
+    fn unread_ports(&mut self, stage: &Declared<'_, StageSpec>, index: usize, opened: &dyn OpenedStage) {
+        let ports = opened.ports();
+        if ports.len() < 2 {
+            return;
+        }
+        let edges = self.wiring.stage_inputs.iter().chain(&self.wiring.sink_inputs).flatten();
+        let read: Vec<&str> =
+            edges.filter(|edge| edge.producer == Producer::Stage(index)).map(|edge| edge.port.as_deref().unwrap_or("out")).collect();
+        // Somebody reads from a port that is not there: which one was meant is said there.
+        if read.iter().any(|name| ports.iter().all(|port| &*port.name != *name)) {
+            return;
+        }
+        for port in ports {
+            if !read.contains(&&*port.name) {
+                let message = format!("nothing reads from the port `{}.{}`: its rows go nowhere", stage.name, port.name);
+                self.diagnostics.push(Diagnostic::warning("unused-port", message).at(stage.name_span));
+            }
+        }
+    }
+}
+
+fn engine_mode(mode: Mode) -> wasmill_engine::Mode {
+    match mode {
+        Mode::Batch => wasmill_engine::Mode::Batch,
+        Mode::Stream => wasmill_engine::Mode::Stream,
+    }
+}
+
+/// The first difference of two schemas, in words.
+fn difference(first: &Schema, second: &Schema) -> Option<String> {
+    for (index, field) in first.fields().iter().enumerate() {
+        let name = shorten(field.name(), 80);
+        let Ok(other) = second.field_with_name(field.name()) else { return Some(format!("`{name}` is missing here")) };
+        if other.data_type() != field.data_type() {
+            return Some(format!("`{name}` is {} here, not {}", Written(other.data_type()), Written(field.data_type())));
+        }
+        if second.fields().get(index).is_some_and(|at| at.name() != field.name()) {
+            return Some(format!("`{name}` stands in another place"));
+        }
+        if other.is_nullable() != field.is_nullable() {
+            return Some(format!("`{name}` may hold nulls in only one of them"));
+        }
+    }
+    let extra = second.fields().iter().find(|field| first.field_with_name(field.name()).is_err())?;
+    Some(format!("`{}` is only here", shorten(extra.name(), 80)))
+}

@@ -1,0 +1,28 @@
+//! What a connector's error says, in the shape of a finding, at the key that it blames.
+
+use super::draft::Declared;
+use crate::diagnostics::{Diagnostic, shorten};
+use crate::document::Span;
+
+/// The finding.
+pub fn of_connector<T>(declared: &Declared<'_, T>, connector: &str, error: &wasmill_engine::Error) -> Diagnostic {
+    let text = error.to_string();
+    let span = span_of_key(declared, connector, error.key_path());
+    let code = error.kind().map_or("connector", |code| code.name);
+    let diagnostic = Diagnostic::error("connector", format!("`{}`: {}", declared.name, shorten(&text, 1000))).class(error.class());
+    let diagnostic = Diagnostic { code, ..diagnostic.at(span) };
+    error.hint_text().into_iter().fold(diagnostic, |diagnostic, hint| diagnostic.help(hint))
+}
+
+/// Where a key of a connector's configuration stands. One that is not there has a default: what it belongs to is blamed.
+pub fn span_of_key<T, K: AsRef<str>>(declared: &Declared<'_, T>, connector: &str, path: &[K]) -> Span {
+    let entry = declared.node.entry(connector);
+    let mut span = entry.map_or(declared.name_span, |entry| entry.key_span);
+    let mut node = entry.map(|entry| &entry.node);
+    for key in path {
+        let Some(entry) = node.and_then(|node| node.entry(key.as_ref())) else { break };
+        span = entry.key_span;
+        node = Some(&entry.node);
+    }
+    span
+}
