@@ -212,7 +212,7 @@ impl Run {
     }
 
     fn check(&self, name: &str) -> Result<(), String> {
-        let mut command = self.workshop.wasmill(&["check", name]);
+        let mut command = self.workshop.wasmill(&["check", name, "--offline"]);
         self.places.environment(&mut command);
         well(&Running::spawn(command).wait())
     }

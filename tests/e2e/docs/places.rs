@@ -48,7 +48,7 @@ impl Places {
             Store::environment(command);
         }
         command.envs(self.kinesis.iter().map(|address| ("AWS_ENDPOINT_URL_KINESIS", address)));
-        // A check forgives a database that is away.
+        // A check is offline.
         let database = self.database.as_ref().map_or("postgres://nobody@127.0.0.1:1/none".to_owned(), Database::url);
         command.env("PG_URL", database).env("PG_PASSWORD", "secret");
         if self.store.is_some() {
