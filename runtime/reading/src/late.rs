@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
+use parking_lot::Mutex;
 use wasmill_engine::{Error, Mode, Result};
 
 use super::naming::name_of;
@@ -85,7 +86,7 @@ impl Late {
         if records == 0 {
             return;
         }
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let is_full = seen.len() >= MOST_COLUMNS;
         match seen.get_mut(name) {
             Some(known) => known.records += records,
@@ -108,7 +109,7 @@ impl Late {
 
     /// One sentence per column that was left out.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock();
         let note = |(name, Seen { records, file, is_nested }): (&String, &Seen)| {
             // A table grows columns, and no fields within them.
             let other = if *is_nested { "" } else { ", or set `schema_evolution: add_columns` on the Delta sink" };

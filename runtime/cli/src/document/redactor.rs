@@ -1,7 +1,9 @@
 //! What must never be shown.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 /// The values of secret keys, `${secret:…}` and `${file:…}`, and a way to take them out of a text. Cloning shares them.
 ///
@@ -19,7 +21,7 @@ const SHOWN: &str = "(redacted)";
 impl Redactor {
     /// Remembers a value that must not be shown.
     pub fn add(&self, value: &str) {
-        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let mut values = self.values.write();
         if !value.trim().is_empty() {
             values.insert(value.to_owned());
             // A multi-line secret may be quoted a line at a time.
@@ -29,7 +31,7 @@ impl Redactor {
 
     /// The text without those values.
     pub fn clean(&self, text: &str) -> String {
-        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        let values = self.values.read();
         let mut longest_first: Vec<&String> = values.iter().collect();
         longest_first.sort_by_key(|value| std::cmp::Reverse(value.len()));
         longest_first.into_iter().fold(text.to_owned(), |text, value| {

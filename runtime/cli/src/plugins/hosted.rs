@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use parking_lot::Mutex;
 use serde_json::Value;
 use wasmill_engine::{Class, Error, PortOutput, Result, RowReject, Stage, StageInstance, StageOutput};
 use wasmill_host::{CompileWith, FaultPolicy, Host, HostError, Instance, Limits, Plugin, Transform};
@@ -48,7 +49,7 @@ impl HostedPlugins {
     /// It is not there, not a plugin, or not the one that was pinned.
     pub fn load(&self, reference: &PluginReference) -> Result<Arc<Hosted>, PluginProblem> {
         let path = self.folders.find(reference).map_err(PluginProblem::NotFound)?;
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.loaded.lock();
         let hosted = match loaded.get(&path) {
             Some(hosted) => Arc::clone(hosted),
             None => {

@@ -1,11 +1,11 @@
 //! Turns the engine's events into what is shown.
 
 use std::io::Write;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
 use serde_json::json;
 use wasmill_engine::{EpochTimes, Event, Observer, Progression};
 
@@ -67,7 +67,7 @@ impl Shown {
     }
 
     fn is_log_due(&self) -> bool {
-        let mut last = self.last_log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self.last_log.lock();
         let due = last.is_none_or(|last| last.elapsed() >= LOG_EVERY);
         if due {
             *last = Some(Instant::now());

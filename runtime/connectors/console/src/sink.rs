@@ -1,11 +1,11 @@
 //! The console sink.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
 use arrow_cast::display::ArrayFormatter;
 use arrow_schema::{Schema, SchemaRef};
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, RowReject, Sink, SinkWriter, Token, WriterContext};
@@ -58,7 +58,7 @@ impl ConsoleSink {
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shown.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Commits into a table: publish the staged files, then move the table's log by compare-and-set.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -46,7 +47,7 @@ impl Committer {
     pub(crate) fn look(&mut self) -> Result<Option<&TableState>> {
         self.known = Followed::refresh(self.known.take(), &self.log, &self.names)?;
         let state = self.known.as_ref().map(Followed::state);
-        *self.properties.lock().unwrap_or_else(PoisonError::into_inner) = state.map(Properties::of).unwrap_or_default();
+        *self.properties.lock() = state.map(Properties::of).unwrap_or_default();
         Ok(state)
     }
 

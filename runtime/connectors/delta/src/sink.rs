@@ -1,9 +1,10 @@
 //! The Delta sink.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use arrow_schema::Schema;
+use parking_lot::Mutex;
 use serde_json::Value;
 use wasmill_engine::{CommitOutcome, Committed, Result, Sink, SinkWriter, Token, WriterContext};
 
@@ -31,6 +32,7 @@ struct Owner {
     staging: Staging,
     /// What the table asked of its writers when it was looked at last.
     properties: Arc<Mutex<Properties>>,
+    /// A panic that holds it leaves at worst a state of the table that is read again.
     committer: Arc<Mutex<Committer>>,
 }
 
@@ -66,7 +68,7 @@ impl DeltaSink {
     }
 
     fn owner(&self, pipeline: &str, sink: &str) -> Result<Owner> {
-        let mut owners = lock(&self.owners);
+        let mut owners = self.owners.lock();
         let key = (pipeline.to_owned(), sink.to_owned());
         if let Some(owner) = owners.get(&key) {
             return Ok(owner.clone());
@@ -93,7 +95,7 @@ impl DeltaSink {
 
     /// Best effort: the commit is done, and the table is whole without a checkpoint.
     fn checkpoint_log(&self, committer: &mut Committer, version: u64) {
-        let properties = lock(&committer.properties()).clone();
+        let properties = committer.properties().lock().clone();
         let every = properties.checkpoint_every(self.config.checkpoint_every);
         if every == 0 || version == 0 || !version.is_multiple_of(every) {
             return;
@@ -104,21 +106,16 @@ impl DeltaSink {
     }
 }
 
-/// A panic in another thread leaves at worst a state that is read anew.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Sink for DeltaSink {
     fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>> {
-        lock(&self.owner(pipeline, sink)?.committer).committed()
+        self.owner(pipeline, sink)?.committer.lock().committed()
     }
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
         let owner = self.owner(&context.pipeline, &context.sink)?;
         let writing = Writing {
             properties: writer_properties(self.config.compression),
-            indexed: lock(&owner.properties).indexed.clone(),
+            indexed: owner.properties.lock().indexed.clone(),
             target_file_bytes: self.config.target_file_size.as_u64(),
             claim: self.claims.of(&context),
         };
@@ -136,7 +133,7 @@ impl Sink for DeltaSink {
         owner.staging.settle(&mut files)?;
         let prepared = self.prepared(files)?;
         // Once it is in a checkpoint, a commit that the table can't take would stop the pipeline for good.
-        if let Some(state) = lock(&owner.committer).look()? {
+        if let Some(state) = owner.committer.lock().look()? {
             commit::check(state, &prepared)?;
         }
         prepared::write(&prepared)
@@ -145,7 +142,7 @@ impl Sink for DeltaSink {
     fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
         let prepared = Prepared::read(prepared)?;
         let owner = self.owner(&token.pipeline, &token.sink)?;
-        let mut committer = lock(&owner.committer);
+        let mut committer = owner.committer.lock();
         let (outcome, version) = committer.commit(token, &prepared)?;
         if let Some(version) = version {
             self.checkpoint_log(&mut committer, version);
@@ -154,13 +151,13 @@ impl Sink for DeltaSink {
     }
 
     fn adopt(&self, token: &Token) -> Result<()> {
-        lock(&self.owner(&token.pipeline, &token.sink)?.committer).adopt(token, || self.prepared(Vec::new()))
+        self.owner(&token.pipeline, &token.sink)?.committer.lock().adopt(token, || self.prepared(Vec::new()))
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {
         self.claims.set(claim);
         let owner = self.owner(&claim.pipeline, &claim.sink)?;
-        let is_ours = lock(&owner.committer).committed()?.is_some_and(|committed| committed.incarnation == claim.incarnation);
+        let is_ours = owner.committer.lock().committed()?.is_some_and(|committed| committed.incarnation == claim.incarnation);
         owner.staging.clean_up(claim, is_ours)
     }
 }

@@ -6,9 +6,9 @@
 
 use std::collections::HashMap;
 use std::ptr::{self, NonNull};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafka;
 use wasmill_engine::{Error, Result};
@@ -89,12 +89,12 @@ impl SharedQueue {
     }
 
     fn boxes(&self) -> MutexGuard<'_, Boxes> {
-        self.boxes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.boxes.lock()
     }
 
     /// Lets the messages of a partition come here. `start` makes librdkafka fetch it into the queue. What lies in its box is of an earlier start.
     pub(super) fn join<T>(&self, place: Place, start: impl FnOnce(*mut rd::rd_kafka_queue_t) -> T) -> T {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn.lock();
         let mut boxes = self.boxes();
         boxes.empty(place);
         boxes.of.entry(place).or_default();
@@ -104,7 +104,7 @@ impl SharedQueue {
 
     /// Lets a partition go, which `stop` makes librdkafka fetch no more.
     pub(super) fn leave(&self, place: Place, stop: impl FnOnce()) {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn.lock();
         stop();
         let mut boxes = self.boxes();
         boxes.empty(place);
@@ -122,11 +122,7 @@ impl SharedQueue {
             if taken > 0 || (looked && left.is_zero()) {
                 return taken;
             }
-            let turn = match self.turn.try_lock() {
-                Ok(turn) => Some(turn),
-                Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
-                Err(TryLockError::WouldBlock) => None,
-            };
+            let turn = self.turn.try_lock();
             if turn.is_some() && boxes.bytes >= BOXED_BYTES {
                 return 0;
             }
@@ -134,7 +130,8 @@ impl SharedQueue {
                 drop(boxes);
                 self.distribute(left);
             } else {
-                drop(self.laid.wait_timeout(boxes, left));
+                self.laid.wait_for(&mut boxes, left);
+                drop(boxes);
             }
             drop(turn);
             looked = true;

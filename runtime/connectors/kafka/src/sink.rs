@@ -16,9 +16,10 @@ mod target;
 mod tokens;
 mod writer;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use arrow_schema::Schema;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use wasmill_engine::{CommitOutcome, Committed, Depot, Error, Result, Sink, SinkWriter, Token, WriterContext};
 
@@ -74,7 +75,7 @@ impl KafkaSink {
     }
 
     fn target(&self) -> Result<Topic> {
-        let mut known = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.target.lock();
         if let Some(topic) = known.as_ref() {
             return Ok(topic.clone());
         }
@@ -82,9 +83,9 @@ impl KafkaSink {
         Ok(known.insert((target, Arc::new(partitions))).clone())
     }
 
-    /// A panic in another thread leaves at worst a producer, which its next use finds out about.
+    /// A panic that holds it leaves at worst a producer, which its next use finds out about.
     fn committer(&self) -> MutexGuard<'_, Committer> {
-        self.committer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.committer.lock()
     }
 }
 

@@ -15,10 +15,11 @@ mod start;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use parking_lot::{Mutex, MutexGuard};
 use rdkafka::Offset;
 use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitOpener, SplitReader};
 
@@ -57,7 +58,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Notes how far a split is behind that was handed out; its reader keeps the number up to date.
     fn note_behind(&self, id: &SplitId, records: i64) -> Arc<AtomicI64> {
-        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut behind = self.behind.lock();
         Arc::clone(behind.entry(Arc::clone(id)).or_insert_with(|| Arc::new(AtomicI64::new(records.max(0)))))
     }
 }
@@ -79,7 +80,7 @@ struct Link {
 impl Link {
     /// The partitions that were handed out. Nobody asks the brokers for anything while the lock is held.
     fn handed_out(&self) -> MutexGuard<'_, HashMap<SplitId, Handed>> {
-        self.handed_out.lock().unwrap_or_else(PoisonError::into_inner)
+        self.handed_out.lock()
     }
 }
 
@@ -205,7 +206,7 @@ impl Source for KafkaSource {
     }
 
     fn rows_behind(&self) -> Option<u64> {
-        let behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let behind = self.shared.behind.lock();
         let rows = behind.values().map(|rows| u64::try_from(rows.load(Ordering::Relaxed)).unwrap_or_default()).sum();
         (!behind.is_empty()).then_some(rows)
     }

@@ -1,10 +1,10 @@
 //! Tries again what may pass: with growing pauses and jitter, not for ever, told once and counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use parking_lot::Mutex;
 use wasmill_engine::{Error, Result};
 
 use super::failure::{Failure, Kind};
@@ -34,7 +34,7 @@ impl Troubles {
         if failure.is_wait {
             return tracing::debug!("Kinesis: {}", failure.error);
         }
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             *told = Some(Instant::now());
             tracing::warn!(retries = count, "Kinesis: {}; trying again", failure.error);

@@ -25,10 +25,11 @@ mod subscribe;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell, Semaphore};
 use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitOpener, SplitReader};
 
@@ -127,24 +128,24 @@ impl Shared {
 
     /// Notes how far a split is behind that was handed out; its reader keeps the number up to date.
     fn note_behind(&self, id: &SplitId, millis: i64) -> Arc<AtomicI64> {
-        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut behind = self.behind.lock();
         Arc::clone(behind.entry(Arc::clone(id)).or_insert_with(|| Arc::new(AtomicI64::new(millis.max(0)))))
     }
 
     /// A shard has been read to its end.
     pub(super) fn ended(&self, shard: &str) {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(shard.to_owned());
+        self.ended.lock().push(shard.to_owned());
         self.wake.notify_one();
     }
 
     /// Whether a shard is known to take no more records.
     pub(super) fn is_closed(&self, shard: &str) -> bool {
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner).contains(shard)
+        self.closed.lock().contains(shard)
     }
 
     fn note_closed(&self, shards: &[Shard]) {
         let closed = shards.iter().filter(|shard| shard.closed).map(|shard| shard.id.clone());
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner).extend(closed);
+        self.closed.lock().extend(closed);
     }
 
     /// Parts of an aggregate were left out.
@@ -163,7 +164,7 @@ impl Shared {
 
     /// The ARN of the consumer, which all shards share.
     pub(super) async fn consumer_arn(&self, api: &Api, name: &str) -> Result<String> {
-        let stream = self.stream_arn.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let stream = self.stream_arn.lock().clone();
         let ask = || api.insist(None, || api.consumer(&stream, name));
         self.consumer_arn.get_or_try_init(ask).await.cloned()
     }
@@ -241,7 +242,7 @@ impl Source for KinesisSource {
             shared.note_closed(&shards);
             connected.shards.list(shards);
         }
-        for shard in shared.ended.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for shard in shared.ended.lock().drain(..) {
             connected.shards.finish(&shard);
         }
         let splits = connected.hand_out(&self.opener, restored)?;
@@ -253,7 +254,7 @@ impl Source for KinesisSource {
     }
 
     fn behind(&self) -> Option<Duration> {
-        let behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let behind = self.shared.behind.lock();
         let longest = behind.values().map(|millis| millis.load(Ordering::Relaxed)).max()?;
         Some(Duration::from_millis(u64::try_from(longest).unwrap_or_default()))
     }
@@ -274,7 +275,7 @@ impl Source for KinesisSource {
 
 impl SplitOpener for Opener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
-        let handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner).get(&split.id).cloned();
+        let handed = self.handed.lock().get(&split.id).cloned();
         let Some((api, handed)) = self.api.get().zip(handed) else {
             return Err(Error::bug(format!("the split {} was never handed out", split.id)));
         };
@@ -290,7 +291,7 @@ impl Connected {
         let patience = Some(CONNECT.min(shared.patience));
         let stream: Stream = api.insist(patience, || api.describe()).await?;
         shared.retention.store(stream.retention, Ordering::Relaxed);
-        *shared.stream_arn.lock().unwrap_or_else(PoisonError::into_inner) = stream.arn;
+        *shared.stream_arn.lock() = stream.arn;
         // Before the shards are listed: shards that are made in between begin behind it.
         let end = (shared.mode == Mode::Batch).then(|| api.clock.latest());
         let mut shards = Shards::default();
@@ -350,7 +351,7 @@ impl Connected {
             // Until it is read, no more is known than until when everything has been.
             shared.note_behind(&id, position.until.map_or(0, |until| self.api.clock.now() - until));
             let handed = Handed { end, begins_here, hash_keys: shard.hash_keys };
-            opener.handed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), handed);
+            opener.handed.lock().insert(id.clone(), handed);
             splits.push(Split { id, position: position.to_value()? });
         }
         Ok(splits)

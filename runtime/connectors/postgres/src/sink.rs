@@ -1,9 +1,10 @@
 //! The Postgres sink.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_schema::{Schema, SchemaRef};
+use parking_lot::Mutex;
 use serde_json::Value;
 use wasmill_engine::{CommitOutcome, Committed, Depot, Error, Result, Sink, SinkWriter, Token, WriterContext};
 
@@ -31,6 +32,7 @@ pub struct PostgresSink {
     planned: Option<(SchemaRef, Layout)>,
     depot: Arc<dyn Depot>,
     start_patience: Duration,
+    /// A panic that holds it leaves at worst a connection, which its next use finds out about.
     committer: Mutex<Committer>,
     /// What rows are encoded for, once the table was looked at.
     layout: Mutex<Option<Arc<Layout>>>,
@@ -68,12 +70,12 @@ impl PostgresSink {
 
     /// The columns of the table that is there, or of the one that the first commit will make.
     fn layout(&self) -> Result<Arc<Layout>> {
-        let mut known = lock(&self.layout);
+        let mut known = self.layout.lock();
         if let Some(layout) = known.as_ref() {
             return Ok(Arc::clone(layout));
         }
         let (schema, planned) = self.planned.as_ref().ok_or_else(|| columns_unknown("the sink"))?;
-        let mut committer = lock(&self.committer);
+        let mut committer = self.committer.lock();
         let layout = match committer.look(planned.upserts, self.start_patience)? {
             None => planned.clone(),
             Some(table) => planned.fit(&table, schema).map_err(|differences| {
@@ -92,14 +94,9 @@ fn committer(config: &PostgresConfig) -> Result<Committer> {
     Ok(Committer::new(Server::new(&config.connection)?, table, (config.timeout, config.retry.time()?)))
 }
 
-/// A panic in another thread leaves at worst a connection, which its next use finds out about.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Sink for PostgresSink {
     fn committed(&self, pipeline: &str, sink: &str) -> Result<Option<Committed>> {
-        lock(&self.committer).committed(pipeline, sink, self.start_patience)
+        self.committer.lock().committed(pipeline, sink, self.start_patience)
     }
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
@@ -109,14 +106,14 @@ impl Sink for PostgresSink {
 
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
         let files = self.spool(&token.pipeline, &token.sink).collect(parts)?;
-        let (layout, table) = (self.layout()?.as_ref().clone(), lock(&self.committer).table.clone());
+        let (layout, table) = (self.layout()?.as_ref().clone(), self.committer.lock().table.clone());
         prepared::write(&Prepared { format: Prepared::FORMAT, table, layout, files })
     }
 
     fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
         let prepared = Prepared::read(prepared)?;
         let spool = self.spool(&token.pipeline, &token.sink);
-        let mut committer = lock(&self.committer);
+        let mut committer = self.committer.lock();
         if prepared.table != committer.table {
             return Err(Error::environment(format!(
                 "epoch {} was prepared for the table {}, and the sink writes into {} now",
@@ -130,7 +127,7 @@ impl Sink for PostgresSink {
     }
 
     fn adopt(&self, token: &Token) -> Result<()> {
-        lock(&self.committer).adopt(token, self.planned.as_ref().map(|(_, layout)| layout))
+        self.committer.lock().adopt(token, self.planned.as_ref().map(|(_, layout)| layout))
     }
 
     fn clean_up(&self, claim: &Token) -> Result<()> {

@@ -12,9 +12,10 @@ mod token;
 mod writer;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext, failpoint};
@@ -114,7 +115,7 @@ impl S3Sink {
 
     fn notes(&self, pipeline: &str, sink: &str) -> Result<Arc<UploadNotes>> {
         let bucket = self.bucket()?;
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes.lock();
         let own = notes.entry(owner_name(pipeline, sink)).or_insert_with(|| UploadNotes::new(&bucket, &self.place, pipeline, sink));
         Ok(Arc::clone(own))
     }
@@ -196,7 +197,7 @@ impl Sink for S3Sink {
         }
         for file in &mut files {
             let key = self.place.below(&file.path);
-            let uploading = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            let uploading = self.pending.lock().remove(&key);
             let mut uploading = uploading.ok_or_else(|| Error::bug(format!("nobody uploads {key} of epoch {}", token.epoch)))?;
             file.upload = Some(uploading.wait()?);
         }

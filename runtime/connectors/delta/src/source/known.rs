@@ -1,8 +1,9 @@
 //! The files that this run has found, and the entry of a checkpoint that stands for those that are done.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use wasmill_engine::{Error, Progress, Result, Split, SplitId};
 
 use super::follow::Found;
@@ -28,7 +29,7 @@ struct State {
 
 impl Known {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Takes over what a checkpoint says, or notes where this run begins.

@@ -1,8 +1,9 @@
 //! Data files as uploads at their place in a bucket, completed by the commit.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use wasmill_engine::{Error, Result, Token, failpoint};
 
 use crate::prepared::DataFile;
@@ -39,7 +40,7 @@ impl UploadStaging {
     }
 
     pub(super) fn keep(&self, uploading: Vec<Uploading>) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.pending.lock();
         pending.extend(uploading.into_iter().map(|uploading| (uploading.key().to_owned(), uploading)));
     }
 
@@ -47,7 +48,7 @@ impl UploadStaging {
     pub(super) fn settle(&self, files: &mut [DataFile]) -> Result<()> {
         for file in files {
             let key = self.table.below(&file.path);
-            let uploading = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            let uploading = self.pending.lock().remove(&key);
             let mut uploading = uploading.ok_or_else(|| Error::bug(format!("nobody uploads {key}")))?;
             file.upload = Some(uploading.wait()?);
         }

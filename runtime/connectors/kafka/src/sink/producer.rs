@@ -1,8 +1,9 @@
 //! A transactional producer: it comes up, which ends what an earlier one of its name left open, and holds one transaction at a time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -59,7 +60,7 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, message)) = result {
-            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut failed = self.failed.lock();
             let place = format!("partition {} of {}", message.partition(), message.topic());
             failed.get_or_insert_with(|| (code(error), place));
         }
@@ -156,8 +157,8 @@ impl Session {
         }
     }
 
-    fn failed(&self) -> std::sync::MutexGuard<'_, Option<(RDKafkaErrorCode, String)>> {
-        self.producer.client().context().failed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failed(&self) -> MutexGuard<'_, Option<(RDKafkaErrorCode, String)>> {
+        self.producer.client().context().failed.lock()
     }
 
     fn check_deliveries(&self) -> Result<(), Failure> {

@@ -1,8 +1,9 @@
 //! Partitions that are fetched before a lane asks for them: a lane of a batch reads them one after the other, and would wait for the brokers each time.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use wasmill_engine::{Result, SplitId};
 
 use crate::client::Client;
@@ -32,14 +33,14 @@ pub(super) struct Expected {
 impl Ahead {
     /// Tells of partitions that will be asked for after those told before, in this order.
     pub(super) fn expect(&self, partitions: impl IntoIterator<Item = Expected>) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         state.expected.extend(partitions);
         state.begin();
     }
 
     /// The queue of a partition, which is begun now if it was not; and others are begun in its place.
     pub(super) fn take(&self, partition: &Expected) -> Result<PartitionQueue> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         let begun = state.begun.remove(&partition.id);
         state.expected.retain(|expected| expected.id != partition.id);
         state.begin();

@@ -1,11 +1,12 @@
 //! Looks for new topics and partitions beside the run: the brokers may take long to answer, and nobody has to wait for it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use wasmill_engine::{Error, Result};
 
 use crate::cluster::{Cluster, Topic};
@@ -52,7 +53,7 @@ impl Look {
 
     /// What the newest look found, if there was one since the last call.
     pub(super) fn found(&self) -> Result<Option<BTreeMap<String, Topic>>> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.found.lock();
         let mut newest = None;
         while let Ok(result) = found.try_recv() {
             newest = Some(result?);

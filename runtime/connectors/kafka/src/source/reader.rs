@@ -1,7 +1,7 @@
 //! Reads one partition: takes messages from its queue and decodes them where they lie.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -269,6 +269,6 @@ impl SplitReader for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.shared.behind.lock().remove(&self.id);
     }
 }

@@ -1,12 +1,13 @@
 //! Rows as entries of `PutRecords`: how they are made of columns, and how they lie in the spool.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Schema, SchemaRef};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use uuid::Uuid;
 use wasmill_engine::{Error, Result, RowReject};
 
@@ -134,7 +135,7 @@ struct Shared(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -149,7 +150,7 @@ fn json(records: &RecordBatch, schema: &SchemaRef) -> Result<Vec<Option<Bytes>>>
     let mut writer = record_writer(Format::Jsonl, schema, output.clone(), &WriteOptions::default())?;
     writer.write(records)?;
     writer.finish()?;
-    let text = Bytes::from(std::mem::take(&mut *output.0.lock().unwrap_or_else(PoisonError::into_inner)));
+    let text = Bytes::from(std::mem::take(&mut *output.0.lock()));
     let mut lines = Vec::with_capacity(records.num_rows());
     let mut begin = 0;
     for end in memchr::memchr_iter(b'\n', &text) {

@@ -1,8 +1,9 @@
 //! Looks for new shards beside the run: Kinesis may take long to answer, and nobody has to wait for it.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use wasmill_engine::{Error, Result};
 
@@ -43,7 +44,7 @@ impl Look {
 
     /// What the newest look found, if there was one since the last call.
     pub(super) fn found(&self) -> Result<Option<Found>> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.found.lock();
         let mut newest = None;
         while let Ok(result) = found.try_recv() {
             newest = Some(result?);

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -228,7 +228,7 @@ impl SplitReader for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.shared.behind.lock().remove(&self.id);
     }
 }
 
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(rows(reader.read(10).unwrap()), 1);
         assert!(matches!(reader.read(10).unwrap(), Read::End));
         assert!(reader.position.closed);
-        assert_eq!(*reader.shared.ended.lock().unwrap(), ["a"]);
+        assert_eq!(*reader.shared.ended.lock(), ["a"]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use arrow_array::RecordBatch;
 use serde_json::Value;
@@ -93,7 +93,7 @@ impl<K: Clone + Ord + Hash> Objects<K> {
             self.finish(&key)?;
         }
         let (objects, uploading): (Vec<PreparedObject>, Vec<Uploading>) = std::mem::take(&mut self.done).into_iter().unzip();
-        let mut pending = self.destination.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.destination.pending.lock();
         pending.extend(uploading.into_iter().map(|uploading| (uploading.key().to_owned(), uploading)));
         drop(pending);
         prepared::write(&objects)

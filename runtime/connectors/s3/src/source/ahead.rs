@@ -1,9 +1,10 @@
 //! Fetches small objects before they are asked for, in the order in which they will be.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use wasmill_engine::{Error, Result, SplitId};
 
@@ -36,12 +37,12 @@ struct State {
 impl Ahead {
     /// Tells of an object that will be asked for after those told before.
     pub(super) fn expect(&self, id: &SplitId, bucket: Arc<Bucket>, object: Found) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).expected.push_back((Arc::clone(id), bucket, object));
+        self.state.lock().expected.push_back((Arc::clone(id), bucket, object));
     }
 
     /// The bytes of an object. Waits for them if it is small; begins to fetch those behind it.
     pub(super) fn take(&self, id: &SplitId, bucket: &Arc<Bucket>, object: &Found) -> Result<Content> {
-        let begun = self.state.lock().unwrap_or_else(PoisonError::into_inner).ask(id);
+        let begun = self.state.lock().ask(id);
         if object.size > SMALL_BYTES {
             return Ok(Content::Remote(Arc::new(Ranged::new(Arc::clone(bucket), object.clone()))));
         }

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -132,7 +133,7 @@ impl ReadAt for Ranged {
         if offset >= self.object.size || wanted == 0 {
             return Ok(Bytes::new());
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let at_hand = state.start..state.start + state.piece.len() as u64;
         if !at_hand.contains(&offset) {
             let start = offset - offset % PIECE_BYTES;
