@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use wasmill_engine::{Error, Result};
 
+use crate::codes::{ENDPOINT, KEY_INCOMPLETE};
 use crate::secret::Secret;
 use crate::server::{Address, Server};
 
@@ -110,13 +111,14 @@ fn addresses(service: &str, endpoint: Option<&str>, region: Option<&str>, profil
 pub fn check_key(has_id: bool, has_secret: bool, has_token: bool) -> Result<()> {
     if has_id != has_secret {
         return Err(Error::configuration("`access_key_id` and `secret_access_key` belong together, and one of them is missing")
+            .code(KEY_INCOMPLETE)
             .key(["access_key_id"])
             .hint("leave both out to take credentials from the environment, a profile or the instance"));
     }
     if has_token && !has_id {
-        return Err(
-            Error::configuration("`session_token` is of no use without `access_key_id` and `secret_access_key`").key(["session_token"])
-        );
+        return Err(Error::configuration("`session_token` is of no use without `access_key_id` and `secret_access_key`")
+            .code(KEY_INCOMPLETE)
+            .key(["session_token"]));
     }
     Ok(())
 }
@@ -124,7 +126,10 @@ pub fn check_key(has_id: bool, has_secret: bool, has_token: bool) -> Result<()> 
 /// Fails unless it is the address of a server.
 pub fn check_endpoint(endpoint: &str) -> Result<Url> {
     let bad = |why: String| {
-        Error::configuration(format!("`endpoint` {why}")).key(["endpoint"]).hint("write it as https://host or http://host:port")
+        Error::configuration(format!("`endpoint` {why}"))
+            .code(ENDPOINT)
+            .key(["endpoint"])
+            .hint("write it as https://host or http://host:port")
     };
     let url = Url::parse(endpoint).map_err(|error| bad(format!("is not an address: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {

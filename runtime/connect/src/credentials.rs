@@ -16,6 +16,7 @@ use wasmill_engine::{Error, Result};
 
 use crate::aws::{self, AssumeRole, Key};
 use crate::causes;
+use crate::codes::CREDENTIALS_MISSING;
 
 /// Credentials are renewed so long before they expire: no request that is tried again may outlive them.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
@@ -30,7 +31,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// The provider of a configuration. `sdk` is what AWS's own configuration says. Its client must not keep credentials itself.
 pub async fn provider(sdk: &SdkConfig, key: Option<Key<'_>>, role: Option<&AssumeRole>) -> Result<impl ProvideCredentials + use<>> {
     let found = aws::credentials(sdk, key, role).await;
-    let found = found.ok_or_else(|| Error::environment("there are no AWS credentials").hint(aws::NO_CREDENTIALS))?;
+    let found =
+        found.ok_or_else(|| Error::environment("there are no AWS credentials").code(CREDENTIALS_MISSING).hint(aws::NO_CREDENTIALS))?;
     Ok(Chain::new(found))
 }
 

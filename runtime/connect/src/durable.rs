@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
+use wasmill_engine::codes::DISK;
 use wasmill_engine::disk::Unsynced;
 pub use wasmill_engine::disk::{create_folder, parent_of, sync_folder};
 use wasmill_engine::{Error, Result};
@@ -47,7 +48,7 @@ pub fn create_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {
                     changed.insert(parent_of(folder).to_path_buf())
                 }
-                Err(error) => return Err(Error::io(format!("create the folder {}", folder.display()), error)),
+                Err(error) => return Err(Error::io(format!("create the folder {}", folder.display()), error).or_code(DISK)),
             };
         }
     }
@@ -69,7 +70,7 @@ pub fn sync_file(path: &Path) -> Result<()> {
 }
 
 fn not_durable(path: &Path, error: io::Error) -> Error {
-    Error::io(format!("make {} durable", path.display()), error)
+    Error::io(format!("make {} durable", path.display()), error).or_code(DISK)
 }
 
 /// Makes the bytes of files durable, several at once.
@@ -108,7 +109,7 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
         io::Write::write_all(&mut file, bytes)?;
         file.sync_all()
     };
-    write().map_err(|error| Error::io(format!("write {}", path.display()), error))
+    write().map_err(|error| Error::io(format!("write {}", path.display()), error).or_code(DISK))
 }
 
 /// Renames a file without ever replacing another: `ErrorKind::AlreadyExists` if there is one. Atomic; made durable by [`sync_folder`].
@@ -127,7 +128,7 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 pub fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        other => other.map_err(|error| Error::io(format!("remove {}", path.display()), error)),
+        other => other.map_err(|error| Error::io(format!("remove {}", path.display()), error).or_code(DISK)),
     }
 }
 

@@ -8,6 +8,8 @@ use rustix::fs::{Access, access, statvfs};
 use rustix::io::Errno;
 use wasmill_engine::Error;
 
+use crate::codes::{CLOCK, FOLDER_NOT_WRITABLE};
+
 /// Clocks that differ by more are worth a word.
 const SKEW_WORTH_A_WORD: Duration = Duration::from_secs(30);
 /// AWS refuses signatures that are older than 15 minutes; before that there is little left for retries.
@@ -54,7 +56,7 @@ pub fn clock(server: SystemTime, ours: SystemTime, spread: Duration) -> Finding 
     let what = format!("this machine's clock is {shown} {side} the server's");
     let hint = "synchronise the clock (NTP): signed requests are refused when it is 15 minutes off";
     match apart {
-        _ if apart > SKEW_TOO_LARGE => Finding::Bad(Error::environment(what).hint(hint)),
+        _ if apart > SKEW_TOO_LARGE => Finding::Bad(Error::environment(what).code(CLOCK).hint(hint)),
         _ if apart > SKEW_WORTH_A_WORD => Finding::doubt(what, hint),
         _ => Finding::good("the clocks agree"),
     }
@@ -66,17 +68,20 @@ pub fn folder_to_write(folder: &Path) -> Vec<Finding> {
     let shown = folder.display();
     if !there.is_dir() {
         return vec![Finding::Bad(
-            Error::environment(format!("{} is a file, and not a folder", there.display())).hint("choose another place"),
+            Error::environment(format!("{} is a file, and not a folder", there.display()))
+                .code(FOLDER_NOT_WRITABLE)
+                .hint("choose another place"),
         )];
     }
     match access(there, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => {}
         Err(Errno::ROFS) => {
-            let error = Error::environment(format!("{} lies on a file system that is read-only", there.display()));
+            let error =
+                Error::environment(format!("{} lies on a file system that is read-only", there.display())).code(FOLDER_NOT_WRITABLE);
             return vec![Finding::Bad(error.hint("mount it for writing, or choose another place"))];
         }
         Err(error) => {
-            let error = Error::environment(format!("cannot write into {}: {error}", there.display()));
+            let error = Error::environment(format!("cannot write into {}: {error}", there.display())).code(FOLDER_NOT_WRITABLE);
             return vec![Finding::Bad(error.hint("the user of this process needs the right to write there"))];
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod causes;
+pub mod codes;
 mod columns;
 mod columns_unknown;
 #[cfg(feature = "aws")]

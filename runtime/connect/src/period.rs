@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 use wasmill_engine::{Error, Result};
 
+use crate::codes::{NOT_A_TIME, OUT_OF_RANGE};
+
 /// Reads a time such as `10s`; the default where none was given.
 ///
 /// # Errors
@@ -13,6 +15,7 @@ pub fn read(key: &str, text: Option<&str>, default: Duration, least: Duration, m
     let Some(text) = text else { return Ok(default) };
     let time = humantime::parse_duration(text.trim()).map_err(|error| {
         Error::configuration(format!("`{key}`: {text:?} is not a time: {error}"))
+            .code(NOT_A_TIME)
             .key([key])
             .hint("write a number and ms, s, min or h, as in `10s`")
     })?;
@@ -20,7 +23,7 @@ pub fn read(key: &str, text: Option<&str>, default: Duration, least: Duration, m
         return Ok(time);
     }
     let shown = humantime::format_duration;
-    Err(Error::configuration(format!("`{key}` is {text}: it must be {} to {}", shown(least), shown(most))).key([key]))
+    Err(Error::configuration(format!("`{key}` is {text}: it must be {} to {}", shown(least), shown(most))).code(OUT_OF_RANGE).key([key]))
 }
 
 /// The same while a configuration is read, without bounds.

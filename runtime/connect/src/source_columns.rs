@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
 use wasmill_engine::{Class, Error, Result};
 
+use crate::codes::NO_COLUMNS;
 use crate::columns::{Inferred, NothingToSample};
 
 /// What a pipeline asks of a source.
@@ -69,6 +70,7 @@ impl SourceColumns {
 pub fn columns_of_records(known: Option<SchemaRef>, wanted: &SourceColumns, connector: &str) -> Result<Option<Inferred>> {
     if known.is_none() && wanted.extent == Extent::All && wanted.declared.fields().is_empty() {
         return Err(Error::configuration("a sink takes all columns of these records, and nothing says which they have")
+            .code(NO_COLUMNS)
             .hint(format!("list them: `schema: {{ index: int64, title: text }}`, beside `{connector}`")));
     }
     Ok(known.map(Inferred::from))

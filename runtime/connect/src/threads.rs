@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use tokio::runtime::{Handle, Runtime};
+use wasmill_engine::codes::THREADS;
 use wasmill_engine::{Error, Result};
 
 /// The threads. Two, because the Delta kernel reads the rows of a checkpoint while it writes it, and a single one would wait for itself for ever.
@@ -11,7 +12,8 @@ pub fn handle() -> Result<Handle> {
     let built = RUNTIME.get_or_init(|| {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(8).thread_name("clients").enable_all().build()
     });
-    let runtime =
-        built.as_ref().map_err(|error| Error::environment(format!("cannot start the threads of asynchronous clients: {error}")))?;
+    let runtime = built
+        .as_ref()
+        .map_err(|error| Error::environment(format!("cannot start the threads of asynchronous clients: {error}")).code(THREADS))?;
     Ok(runtime.handle().clone())
 }

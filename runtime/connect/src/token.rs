@@ -2,6 +2,8 @@
 
 use wasmill_engine::{Committed, Error, Result, Token};
 
+use crate::codes::FENCED;
+
 /// What a commit may do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
@@ -35,6 +37,7 @@ pub fn compare(current: Option<&Committed>, token: &Token) -> Result<Step> {
 
 fn fenced(token: &Token, why: String) -> Error {
     Error::environment(format!("fenced: epoch {} of pipeline `{}` can't be committed into this sink: {why}", token.epoch, token.pipeline))
+        .code(FENCED)
 }
 
 #[cfg(test)]

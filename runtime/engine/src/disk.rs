@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 
+use crate::codes::DISK;
 use crate::{Error, Result};
 
 /// After how many bytes the disk is asked to begin with them.
@@ -28,7 +29,7 @@ pub fn create_folder(folder: &Path) -> Result<()> {
     match fs::create_dir(folder) {
         Ok(()) => sync_folder(parent),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(error) => Err(Error::io(format_args!("create the folder {}", folder.display()), error)),
+        Err(error) => Err(Error::io(format_args!("create the folder {}", folder.display()), error).or_code(DISK)),
     }
 }
 
@@ -47,7 +48,7 @@ pub fn parent_of(path: &Path) -> &Path {
 pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|error| Error::io(format_args!("make the folder {} durable", folder.display()), error))
+        .map_err(|error| Error::io(format_args!("make the folder {} durable", folder.display()), error).or_code(DISK))
 }
 
 /// A file that is written from front to back and will be made durable once it is whole. The system alone would keep its bytes in memory for seconds, and

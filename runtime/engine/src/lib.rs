@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod batch;
+pub mod codes;
 mod counts;
 pub mod disk;
 pub mod failpoint;

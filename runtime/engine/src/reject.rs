@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use crate::codes::BATCH_TOO_LARGE;
 use crate::{Error, Result};
 
 /// A rejected record, on its way to the dead letters.
@@ -137,6 +138,7 @@ fn check_size(rejects: &[Reject]) -> Result<()> {
             "{} rejected records hold {largest} bytes, which is more than one batch can",
             rejects.len()
         ))
+        .code(BATCH_TOO_LARGE)
         .hint("reduce the batch size, or the size of the largest record that the source accepts"));
     }
     Ok(())

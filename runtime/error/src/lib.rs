@@ -24,7 +24,7 @@ pub enum Class {
 /// A kind of error that has a name, and what `wasmill explain` says of it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Code {
-    /// Its name, stable across versions: `kafka/no-such-topic`. Those of connectors begin with the connector's name.
+    /// Its name, stable across versions: `kafka/no-topics`. Those of a connector begin with its name, the others with what they are about: `state/in-use`.
     pub name: &'static str,
     /// How it comes about.
     pub cause: &'static str,
@@ -32,7 +32,7 @@ pub struct Code {
     pub cure: &'static str,
 }
 
-/// Declares kinds of errors: a constant each, and `CODES`, which lists them.
+/// Declares kinds of errors: a constant each, and `CODES`, which lists them. They are listed by name.
 ///
 /// ```
 /// wasmill_error::codes! {
@@ -43,8 +43,12 @@ pub struct Code {
 #[macro_export]
 macro_rules! codes {
     ($($constant:ident = $name:literal, $cause:literal, $cure:literal;)*) => {
-        $(pub(crate) const $constant: &$crate::Code = &$crate::Code { name: $name, cause: $cause, cure: $cure };)*
-        pub(crate) const CODES: &[&$crate::Code] = &[$($constant),*];
+        $(
+            #[doc = $cause]
+            pub const $constant: &$crate::Code = &$crate::Code { name: $name, cause: $cause, cure: $cure };
+        )*
+        /// All of them.
+        pub const CODES: &[&$crate::Code] = &[$($constant),*];
     };
 }
 
@@ -111,6 +115,13 @@ impl Error {
     #[must_use]
     pub fn code(mut self, code: &'static Code) -> Self {
         self.code = Some(code);
+        self
+    }
+
+    /// Names the kind of error where it has no name yet, as that of an error which [passed through](Self::io) `std::io` has.
+    #[must_use]
+    pub fn or_code(mut self, code: &'static Code) -> Self {
+        self.code.get_or_insert(code);
         self
     }
 
@@ -221,5 +232,17 @@ mod tests {
     fn displays_places_from_the_outside_in() {
         let error = Error::environment("disk full").at("sink pin_table").at("epoch 7");
         assert_eq!(error.to_string(), "epoch 7: sink pin_table: disk full");
+    }
+
+    #[test]
+    fn an_error_that_passed_through_keeps_its_code() {
+        codes! {
+            INNER = "test/inner", "It is inside.", "Look inside.";
+            OUTER = "test/outer", "It is outside.", "Look outside.";
+        }
+        let inner = std::io::Error::other(Error::environment("damaged").code(INNER));
+        assert_eq!(Error::io("read it", inner).or_code(OUTER).kind(), Some(INNER));
+        assert_eq!(Error::io("read it", std::io::Error::other("disk")).or_code(OUTER).kind(), Some(OUTER));
+        assert_eq!(CODES, [INNER, OUTER]);
     }
 }

@@ -8,6 +8,7 @@ use flate2::write::GzEncoder;
 use wasmill_error::{Error, Result};
 
 use super::{Compression, Format, csv, json, parquet, plain_schema, to_plain};
+use crate::codes::{COMPRESSED_TWICE, NOT_WRITTEN};
 
 /// Writes batches of one schema as one file.
 ///
@@ -49,7 +50,9 @@ pub fn record_writer<W: Write + Send + 'static>(
     let schema = plain_schema(schema)?;
     if format == Format::Parquet {
         if options.compression != Compression::None {
-            return Err(Error::configuration("parquet files are compressed inside").hint("leave `compression` out for parquet"));
+            return Err(Error::configuration("parquet files are compressed inside")
+                .code(COMPRESSED_TWICE)
+                .hint("leave `compression` out for parquet"));
         }
         return Ok(Box::new(parquet::ParquetFileWriter::new(output, schema, &options.parquet)?));
     }
@@ -96,7 +99,7 @@ struct TextWriter<W: Write> {
 
 impl<W: Write> TextWriter<W> {
     fn drain(&mut self) -> Result<()> {
-        self.output.write_all(&self.text).map_err(|error| Error::io("write rows", error))?;
+        self.output.write_all(&self.text).map_err(|error| Error::io("write rows", error).or_code(NOT_WRITTEN))?;
         self.text.clear();
         Ok(())
     }
@@ -122,7 +125,7 @@ impl<W: Write + Send> RecordWriter<W> for TextWriter<W> {
     fn finish(mut self: Box<Self>) -> Result<W> {
         self.encoder.end(&mut self.text);
         self.drain()?;
-        self.output.finish().map_err(|error| Error::io("complete the file", error))
+        self.output.finish().map_err(|error| Error::io("complete the file", error).or_code(NOT_WRITTEN))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::TypeName;
+use crate::codes::{MISFIT, UNSUPPORTED_TYPE};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use wasmill_error::{Error, Result};
@@ -45,6 +46,7 @@ pub fn plain_schema(schema: &Schema) -> Result<SchemaRef> {
     let field = |field: &FieldRef| {
         plain_field(field).ok_or_else(|| {
             Error::configuration(format!("column {}: the type {} is not supported", field.name(), TypeName(field.data_type())))
+                .code(UNSUPPORTED_TYPE)
                 .hint("leave the column out, or convert it to text or a number first")
         })
     };
@@ -64,7 +66,7 @@ pub fn to_plain(records: &RecordBatch) -> Result<RecordBatch> {
         .map(|(column, field)| match column.data_type() == field.data_type() {
             true => Ok(Arc::clone(column)),
             false => arrow_cast::cast(column, field.data_type())
-                .map_err(|error| Error::environment(format!("column {}: {error}", field.name())).caused_by(error)),
+                .map_err(|error| Error::environment(format!("column {}: {error}", field.name())).code(MISFIT).caused_by(error)),
         })
         .collect::<Result<_>>()?;
     RecordBatch::try_new(schema, columns).map_err(|error| Error::bug(format!("converted columns do not fit: {error}")).caused_by(error))

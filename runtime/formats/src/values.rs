@@ -10,6 +10,7 @@ use wasmill_error::{Error, Result};
 use super::json::JsonDecoder;
 use super::{RecordDecoder, Step, Utf8Records};
 use crate::TypeName;
+use crate::codes::RAW;
 
 /// The column that holds the value with `format: raw`: binary or text, may be null.
 pub const VALUE_COLUMN: &str = "value";
@@ -101,7 +102,9 @@ impl Values {
 }
 
 fn raw_column(fields: &[Arc<Field>]) -> Result<Option<RawColumn>> {
-    let wrong = |what: String| Error::configuration(what).hint(format!("`format: raw` gives one column, `{VALUE_COLUMN}`: binary or text"));
+    let wrong = |what: String| {
+        Error::configuration(what).code(RAW).hint(format!("`format: raw` gives one column, `{VALUE_COLUMN}`: binary or text"))
+    };
     match fields {
         [] => Ok(None),
         [field] if field.name() == VALUE_COLUMN && field.is_nullable() => match field.data_type() {

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use wasmill_error::Code;
+
+use crate::codes;
+
 /// Why a plugin could not be loaded, opened or called.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -69,6 +73,16 @@ pub enum HostError {
 }
 
 impl HostError {
+    /// The kind of error, of those that a plugin or the machine is to blame for while a pipeline runs.
+    pub fn code(&self) -> Option<&'static Code> {
+        match self {
+            Self::NotAPlugin { .. } | Self::OtherDigest { .. } | Self::Bug { .. } => None,
+            Self::Refusal { .. } => Some(codes::REFUSAL),
+            Self::Fault { kind, .. } => Some(kind.code()),
+            Self::Environment { .. } => Some(codes::SETUP),
+        }
+    }
+
     pub(crate) fn not_a_plugin(name: impl Into<String>, message: impl Into<String>) -> Self {
         Self::NotAPlugin { name: name.into(), message: message.into() }
     }
@@ -138,6 +152,22 @@ pub enum FaultKind {
     Refused,
     /// The plugin contradicts what it said before.
     Unstable,
+}
+
+impl FaultKind {
+    fn code(self) -> &'static Code {
+        match self {
+            Self::Trap => codes::TRAP,
+            Self::Deadline => codes::DEADLINE,
+            Self::Memory | Self::Table => codes::MEMORY,
+            Self::Stack => codes::STACK,
+            Self::Output => codes::OUTPUT,
+            Self::Answer => codes::ANSWER,
+            Self::Forbidden => codes::FORBIDDEN,
+            Self::Refused => codes::REFUSED_BATCH,
+            Self::Unstable => codes::UNSTABLE,
+        }
+    }
 }
 
 /// A mistake in a plugin's configuration, found by the plugin's own JSON Schema.

@@ -77,6 +77,7 @@ mod answer;
 mod artifact;
 mod assemble;
 mod cache;
+pub mod codes;
 mod compile;
 mod contract;
 mod description;

@@ -20,6 +20,8 @@ use serde_json::Value;
 use wasmill_engine::{Error, Result, RowReject};
 use wasmill_types::TypeName;
 
+use crate::codes::PARTITION_BY;
+
 /// How Hive, and Delta after it, name the folder of rows without a value.
 const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 
@@ -56,7 +58,9 @@ impl Limits {
 pub fn check_partition_columns(schema: &Schema, partition_by: &[String]) -> Result<()> {
     for (index, name) in partition_by.iter().enumerate() {
         if partition_by[..index].contains(name) {
-            return Err(Error::configuration(format!("`partition_by` names the column `{name}` twice")).key(["partition_by"]));
+            return Err(Error::configuration(format!("`partition_by` names the column `{name}` twice"))
+                .code(PARTITION_BY)
+                .key(["partition_by"]));
         }
         match schema.field_with_name(name).map(|field| field.data_type()) {
             Ok(
@@ -70,18 +74,21 @@ pub fn check_partition_columns(schema: &Schema, partition_by: &[String]) -> Resu
             ) => {}
             Ok(other) => {
                 return Err(Error::configuration(format!("`partition_by` names `{name}`, which is {other}"))
+                    .code(PARTITION_BY)
                     .key(["partition_by"])
                     .hint("texts, booleans, whole numbers and dates can name folders"));
             }
             Err(_) => {
-                return Err(
-                    Error::configuration(format!("`partition_by` names `{name}`, which is not among the columns")).key(["partition_by"])
-                );
+                return Err(Error::configuration(format!("`partition_by` names `{name}`, which is not among the columns"))
+                    .code(PARTITION_BY)
+                    .key(["partition_by"]));
             }
         }
     }
     if !partition_by.is_empty() && partition_by.len() == schema.fields().len() {
-        return Err(Error::configuration("`partition_by` names every column: nothing is left for the files").key(["partition_by"]));
+        return Err(Error::configuration("`partition_by` names every column: nothing is left for the files")
+            .code(PARTITION_BY)
+            .key(["partition_by"]));
     }
     Ok(())
 }

@@ -12,10 +12,11 @@ use wasmill_engine::{Error, Result};
 
 use super::S3Config;
 use wasmill_connect::aws::{self, check_endpoint};
+use wasmill_connect::codes::NO_REGION;
 use wasmill_connect::credentials;
 
 /// The region of stores that know none.
-const NO_REGION: &str = "us-east-1";
+const DEFAULT_REGION: &str = "us-east-1";
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take, and how long it may say nothing while it comes.
@@ -26,14 +27,15 @@ pub async fn connect(bucket: &str, config: &S3Config) -> Result<(Client, String)
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let endpoint = config.endpoint.clone().or_else(|| variable("AWS_ENDPOINT_URL_S3"));
     let region = config.region.clone().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
-    let region = region.or_else(|| endpoint.is_some().then(|| NO_REGION.to_owned()));
+    let region = region.or_else(|| endpoint.is_some().then(|| DEFAULT_REGION.to_owned()));
     let sdk = aws::configuration(region.as_deref(), config.profile.as_deref()).await;
     let endpoint = endpoint.or_else(|| sdk.endpoint_url().map(str::to_owned));
     let region = match (region.or_else(|| sdk.region().map(ToString::to_string)), &endpoint) {
         (Some(region), _) => region,
-        (None, Some(_)) => NO_REGION.to_owned(),
+        (None, Some(_)) => DEFAULT_REGION.to_owned(),
         (None, None) => {
             return Err(Error::environment(format!("the region of the bucket {bucket} is not known"))
+                .code(NO_REGION)
                 .hint("set `region`, or AWS_REGION in the environment"));
         }
     };

@@ -11,6 +11,7 @@ use wasmill_engine::Error;
 use super::failure::Kind;
 use super::object::When;
 use super::{Bucket, Patience, S3Config, S3Uri, Use, failed};
+use crate::codes::{CONDITIONAL_PUTS, UNREACHABLE};
 use wasmill_connect::aws::Dates;
 use wasmill_connect::examine::{Finding, clock};
 
@@ -46,7 +47,11 @@ impl Bucket {
         let answer = self.wait(async { tokio::time::timeout(Duration::from_secs(15), list).await });
         let what = format!("list {}", self.shown(prefix));
         answer
-            .map_err(|_| Error::environment(format!("cannot {what}: no answer within 15 s")).hint("can the store be reached from here?"))?
+            .map_err(|_| {
+                Error::environment(format!("cannot {what}: no answer within 15 s"))
+                    .code(UNREACHABLE)
+                    .hint("can the store be reached from here?")
+            })?
             .map_err(|failure| failed(&what, &failure))?;
         let took = sent.elapsed();
         let mut findings = vec![Finding::good(format!("{} answers ({} ms) and can be listed", self.shown(prefix), took.as_millis()))];
@@ -76,6 +81,7 @@ impl Bucket {
             }
             Ok(()) => Finding::Bad(
                 Error::environment(format!("the store of {shown} does not look at the conditions of a put"))
+                    .code(CONDITIONAL_PUTS)
                     .hint("two processes could overwrite each other: use a store that knows If-Match and If-None-Match"),
             ),
             Err(failure) => Finding::Bad(failed(format_args!("write {shown}"), &failure)),

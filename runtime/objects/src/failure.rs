@@ -12,7 +12,10 @@ use http::StatusCode;
 use wasmill_engine::Error;
 
 use wasmill_connect::causes::{find, in_words, innermost};
+use wasmill_connect::codes::CLOCK;
 use wasmill_connect::credentials::NotRenewed;
+
+use crate::codes::{CONDITIONAL_PUTS, NOT_FOUND, REFUSED, UNREACHABLE};
 
 /// The most of a store's own words that an error repeats.
 const MOST_WORDS: usize = 300;
@@ -161,19 +164,20 @@ fn of_connection(error: &(dyn StdError + 'static)) -> &'static str {
 
 /// The error of an operation that a store refused or did not answer. `what` names the operation and its object: `"read s3://lake/x"`.
 pub fn failed(what: impl fmt::Display, failure: &Failure) -> Error {
-    let hint = match failure.kind {
-        Kind::NoObject | Kind::NoBucket | Kind::NoUpload => "is the name right, and does the bucket exist in that region?",
-        Kind::Refused => {
+    let (code, hint) = match failure.kind {
+        Kind::NoObject | Kind::NoBucket | Kind::NoUpload => (NOT_FOUND, "is the name right, and does the bucket exist in that region?"),
+        Kind::Refused => (
+            REFUSED,
             "check the credentials, their rights to this bucket, and this machine's clock; nothing is lost, the next run goes on where this one \
-             stopped"
-        }
-        Kind::Skewed => "set this machine's clock: the store refuses what is signed with another time than its own",
-        Kind::Unable => "the store must know conditional puts (If-None-Match)",
+             stopped",
+        ),
+        Kind::Skewed => (CLOCK, "set this machine's clock: the store refuses what is signed with another time than its own"),
+        Kind::Unable => (CONDITIONAL_PUTS, "the store must know conditional puts (If-None-Match)"),
         Kind::Passing | Kind::Unmet | Kind::Final => {
-            "is the store there, and can it be reached from here? The next run goes on where this one stopped"
+            (UNREACHABLE, "is the store there, and can it be reached from here? The next run goes on where this one stopped")
         }
     };
-    Error::environment(format!("cannot {what}: {failure}")).hint(hint)
+    Error::environment(format!("cannot {what}: {failure}")).code(code).hint(hint)
 }
 
 fn shorten(text: &str) -> String {

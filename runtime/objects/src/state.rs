@@ -9,6 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::json;
 use uuid::Uuid;
+use wasmill_engine::codes::{STATE_DAMAGED, STATE_TAKEN_OVER};
 use wasmill_engine::{Checkpoint, Depot, Error, Put as CheckpointPut, Result, StateStore};
 
 use super::depot::S3Depot;
@@ -131,16 +132,18 @@ impl StateStore for S3State {
         let shown = self.bucket.shown(&key);
         let bytes = self.bucket.read(&key)?.ok_or_else(|| {
             Error::environment(format!("the checkpoint {shown} was removed while it was read"))
+                .code(STATE_TAKEN_OVER)
                 .hint("another process runs this pipeline; leave it running, or stop it and start again")
         })?;
         let checkpoint = Checkpoint::decode(&bytes).map_err(|what| {
-            Error::environment(format!("the checkpoint {shown} is damaged: {what}")).hint(
+            Error::environment(format!("the checkpoint {shown} is damaged: {what}")).code(STATE_DAMAGED).hint(
                 "restore it from a backup or an older version of the object, or start over with `wasmill state reset` (rows that the sinks \
                  hold already would then come again)",
             )
         })?;
         if checkpoint.epoch != epoch {
             return Err(Error::environment(format!("the checkpoint {shown} says that it is of epoch {}", checkpoint.epoch))
+                .code(STATE_DAMAGED)
                 .hint("checkpoints must not be renamed; restore them from a backup"));
         }
         Ok(Some(checkpoint))

@@ -22,6 +22,7 @@ use super::failure::{Failure, Kind};
 use super::notes::UploadNotes;
 use super::request::pauses_between_looks;
 use super::{Bucket, Completion, Upload, UploadEpoch, failed};
+use crate::codes::{OBJECT_TAKEN, UPLOAD_GONE};
 
 /// The size of a part; the last one may be smaller. S3 takes at most 10,000 of them, 78 GiB, and none but the last below 5 MiB.
 const PART_BYTES: usize = 8 << 20;
@@ -275,6 +276,7 @@ impl Bucket {
                 Some(found) if found.size == size => return Ok(()),
                 Some(found) => {
                     return Err(Error::environment(format!("{} has {} bytes instead of {size}", self.shown(key), found.size))
+                        .code(OBJECT_TAKEN)
                         .hint("somebody else wrote an object of that name; nothing was removed"));
                 }
                 None => match pauses.next() {
@@ -346,7 +348,7 @@ fn number(index: usize) -> i32 {
 
 /// The error of a prepared object of which the store has neither the upload nor the object.
 pub fn gone(shown: &str) -> Error {
-    Error::environment(format!("a prepared object is gone: the store has neither {shown} nor its upload")).hint(
+    Error::environment(format!("a prepared object is gone: the store has neither {shown} nor its upload")).code(UPLOAD_GONE).hint(
         "its upload was aborted: by somebody, by a lifecycle rule of the bucket, or by the store's own limit (MinIO's `stale_uploads_expiry` is 24 hours); \
          `wasmill state reset` starts over and reads everything again",
     )

@@ -4,6 +4,8 @@ use std::fmt;
 
 use wasmill_engine::{Error, Result};
 
+use crate::codes::BUCKET_ADDRESS;
+
 /// A bucket and a key in it, or a prefix of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Uri {
@@ -24,7 +26,7 @@ impl S3Uri {
     /// # Errors
     /// Configuration: it is not one.
     pub fn parse(text: &str) -> Result<Self> {
-        let bad = |why: &str| Error::configuration(format!("`{text}` {why}")).key([text]).hint("write it as s3://bucket/prefix");
+        let bad = |why: &str| Error::configuration(format!("`{text}` {why}")).code(BUCKET_ADDRESS).hint("write it as s3://bucket/prefix");
         let Some(rest) = text.strip_prefix("s3://").or_else(|| text.strip_prefix("s3a://")) else {
             return Err(bad("is not an address in S3"));
         };

@@ -11,10 +11,12 @@ use object_store::ObjectStore;
 use wasmill_connect::examine::Finding;
 use wasmill_engine::{Error, Result, StateStore};
 
+use crate::codes::NO_CLIENT;
 use crate::{Completion, Object, Patience, Put, S3Config, S3Uri, Upload, UploadEpoch, Use};
 
 fn left_out(what: impl fmt::Display) -> Error {
     Error::configuration(format!("this wasmill can't reach buckets, and {what} lies in one"))
+        .code(NO_CLIENT)
         .hint("use a wasmill that was built with the feature `s3`")
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use wasmill_engine::Error;
 
+use crate::codes::DAMAGED;
+
 /// Marks the error of a damaged file.
 #[derive(Debug)]
 struct Damage {
@@ -28,7 +30,7 @@ pub fn damaged(message: impl Into<String>, hint: &str) -> Error {
 /// The same; `kept` is what the damage begins with.
 pub fn damaged_from(message: impl Into<String>, hint: &str, kept: Bytes) -> Error {
     let ways_out = "or set `on_bad_file: set_aside` to note such files in the dead letters and read the others";
-    Error::environment(message).hint(format!("{hint}; {ways_out}")).caused_by(Damage { kept })
+    Error::environment(message).code(DAMAGED).hint(format!("{hint}; {ways_out}")).caused_by(Damage { kept })
 }
 
 /// What the damage begins with, if the error is one of a damaged file.

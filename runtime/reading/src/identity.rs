@@ -7,7 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_engine::{Error, Result};
+
+use crate::codes::{CHANGED, UNREADABLE};
 
 /// So much of a file's start is in its digest.
 pub const HEAD_BYTES: u64 = 4096;
@@ -67,7 +70,7 @@ fn digest(file: &File, head_bytes: u64, path: &Path) -> Result<String> {
 }
 
 fn failed(path: &Path, error: std::io::Error) -> Error {
-    Error::io(format_args!("read {}", path.display()), error)
+    Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE)
 }
 
 impl Position {
@@ -86,13 +89,17 @@ impl Position {
     /// # Errors
     /// Environment: it is not one.
     pub fn from_value(value: &Value) -> Result<Self> {
-        Self::deserialize(value)
-            .map_err(|error| Error::environment(format!("the checkpoint's position of a file is not understood: {error}")).caused_by(error))
+        Self::deserialize(value).map_err(|error| {
+            Error::environment(format!("the checkpoint's position of a file is not understood: {error}"))
+                .code(STATE_OF_OTHER_SOURCE)
+                .caused_by(error)
+        })
     }
 }
 
 /// The error of a file that is no longer what a checkpoint says.
 pub fn changed(path: &Path, how: &str) -> Error {
     Error::environment(format!("{} changed since it was read: {how}", path.display()))
+        .code(CHANGED)
         .hint("put the original file back, or give the new content a new name; `wasmill state reset` forgets what was read and begins anew")
 }

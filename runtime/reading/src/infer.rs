@@ -19,6 +19,8 @@ use super::kind;
 use super::odd_text::Texts;
 use super::options::{OnBadFile, ReadOptions};
 use super::reader::{header, json_framer, parquet};
+use wasmill_connect::codes::NO_COLUMNS;
+use wasmill_formats::codes::TWICE;
 use wasmill_formats::csv::fields;
 use wasmill_formats::json::MAX_DEPTH;
 use wasmill_formats::reading::Reading;
@@ -95,6 +97,7 @@ pub fn infer_from(options: &ReadOptions, files: impl Iterator<Item = Result<(std
         let names = options.path.all().join(", ");
         let what = if any { "no record can be read in" } else { "no file matches" };
         return Err(Error::configuration(format!("the columns can't be told: {what} {names}"))
+            .code(NO_COLUMNS)
             .hint("name the columns in `schema`, or add stages that say which columns they need")
             .caused_by(NothingToSample));
     }
@@ -108,6 +111,7 @@ fn check_header(path: &Path, names: &[String]) -> Result<()> {
     match names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
         None => Ok(()),
         Some((_, name)) => Err(Error::configuration(format!("the header of {} names the column {name:?} twice", path.display()))
+            .code(TWICE)
             .hint("rename one of them in the file, or name the columns that you need in `columns`, each with its type in `schema`")),
     }
 }

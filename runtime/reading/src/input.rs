@@ -11,6 +11,7 @@ use wasmill_engine::{Error, Result};
 use super::content::{Content, Cursor, Noted, Unreadable};
 use super::damage::damaged;
 use super::gunzip::Gunzip;
+use crate::codes::UNREADABLE;
 use wasmill_formats::Compression;
 
 /// So much is read in one go.
@@ -60,7 +61,7 @@ impl Input {
         if compression == Compression::None {
             return Ok(Self { path: path.to_owned(), kind: Kind::Plain { content, offset }, failed: None });
         }
-        let failed = |error| Error::io(format_args!("read {}", path.display()), error);
+        let failed = |error| Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE);
         let packed = Arc::new(AtomicU64::new(0));
         let unreadable = Unreadable::default();
         let content = Noted { inner: Cursor::new(content, 0), unreadable: unreadable.clone() };
@@ -127,7 +128,7 @@ impl Input {
         match &mut self.kind {
             Kind::Plain { content, offset } => {
                 let read = content.append(buffer, step, *offset);
-                let read = read.map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+                let read = read.map_err(|error| Error::io(format_args!("read {}", self.path.display()), error).or_code(UNREADABLE))?;
                 *offset += read as u64;
                 Ok(read)
             }
@@ -156,7 +157,7 @@ impl Input {
 
 fn unpack_failed(path: &Path, error: std::io::Error, unreadable: &Unreadable) -> Error {
     if unreadable.is_set() {
-        return Error::io(format_args!("read {}", path.display()), error);
+        return Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE);
     }
     damaged(
         format!("cannot unpack {}: {error}", path.display()),

@@ -8,6 +8,7 @@ use super::content::Content;
 use super::damage::damaged;
 use super::input::Input;
 use super::options::ReadOptions;
+use crate::codes::UNREADABLE;
 use wasmill_formats::{Compression, Format};
 
 /// A kind of file.
@@ -97,7 +98,7 @@ fn head(path: &Path, content: &Content) -> Result<Vec<u8>> {
     loop {
         let (missing, offset) = (HEAD_BYTES - head.len(), head.len() as u64);
         let read = content.append(&mut head, missing, offset);
-        let read = read.map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+        let read = read.map_err(|error| Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE))?;
         if read == 0 || head.len() >= HEAD_BYTES {
             return Ok(head);
         }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use wasmill_engine::{Error, Mode, Result};
 
 use super::naming::name_of;
+use crate::codes::NEW_COLUMNS;
 use wasmill_connect::{LateColumns, NewColumns, Sampling};
 use wasmill_formats::BadRecord;
 
@@ -104,7 +105,7 @@ impl Late {
     /// The error of new columns.
     pub(crate) fn error(source: &Arc<str>, path: &Path, fields: Vec<Field>) -> Error {
         let new = NewColumns { source: Arc::clone(source), file: name_of(path), fields };
-        Error::configuration(new.to_string()).hint("list the columns of the source in `schema`").caused_by(new)
+        Error::configuration(new.to_string()).code(NEW_COLUMNS).hint("list the columns of the source in `schema`").caused_by(new)
     }
 
     /// One sentence per column that was left out.

@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod codes;
 mod content;
 pub mod damage;
 mod folders;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_schema::{DataType, Field, SchemaRef};
+use wasmill_connect::codes::{RESERVED_COLUMN, SOURCE_TYPE};
 use wasmill_engine::{Error, Mode, Result};
 use wasmill_formats::{TypeName, plain_schema};
 
@@ -96,6 +98,7 @@ pub fn check_requested(requested: &SchemaRef) -> Result<()> {
             POSITION_COLUMN => DataType::Int64,
             other if other.starts_with("_source.") => {
                 return Err(Error::configuration(format!("files have no column {other}"))
+                    .code(RESERVED_COLUMN)
                     .hint(format!("they have {PATH_COLUMN} and {POSITION_COLUMN}")));
             }
             _ => continue,
@@ -106,11 +109,13 @@ pub fn check_requested(requested: &SchemaRef) -> Result<()> {
                 field.name(),
                 TypeName(&expected),
                 TypeName(field.data_type())
-            )));
+            ))
+            .code(RESERVED_COLUMN));
         }
     }
     if plain_schema(requested)?.fields() != requested.fields() {
         return Err(Error::configuration("the requested schema has types that files do not give")
+            .code(SOURCE_TYPE)
             .hint("use plain types: text instead of views and dictionaries, list instead of LargeList"));
     }
     Ok(())

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use super::frame::{Csv, CsvShape, Framer, LineEnds, Lines};
+use crate::codes::{CSV_OPTIONS, FORMAT_UNKNOWN};
+use wasmill_connect::codes::OUT_OF_RANGE;
 use wasmill_formats::csv::CsvOptions;
 use wasmill_formats::{Compression, Format};
 
@@ -128,15 +130,17 @@ impl ReadOptions {
     pub fn check(&self) -> Result<()> {
         for (name, character) in [("delimiter", self.csv.delimiter), ("quote", self.csv.quote)] {
             if !character.is_ascii() || matches!(character, '\n' | '\r' | '\0') {
-                return Err(Error::configuration(format!("csv {name} {character:?} is not one ASCII character")).key(["csv", name]));
+                return Err(Error::configuration(format!("csv {name} {character:?} is not one ASCII character"))
+                    .code(CSV_OPTIONS)
+                    .key(["csv", name]));
             }
         }
         if self.csv.delimiter == self.csv.quote {
-            return Err(Error::configuration("csv delimiter and quote are the same character").key(["csv", "quote"]));
+            return Err(Error::configuration("csv delimiter and quote are the same character").code(CSV_OPTIONS).key(["csv", "quote"]));
         }
         let bounds = 1 << 10..=1 << 30;
         if !bounds.contains(&self.max_record_bytes()) {
-            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").key(["max_record"]));
+            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").code(OUT_OF_RANGE).key(["max_record"]));
         }
         Ok(())
     }
@@ -153,6 +157,7 @@ impl ReadOptions {
     pub fn format_of(&self, path: &Path) -> Result<Format> {
         self.format.or_else(|| Format::of_path(path)).ok_or_else(|| {
             Error::configuration(format!("the name of {} does not tell its format", path.display()))
+                .code(FORMAT_UNKNOWN)
                 .hint("set `format: jsonl`, `json`, `csv` or `parquet`")
         })
     }

@@ -25,6 +25,7 @@ use super::late::fail_with;
 use super::naming;
 use super::options::ReadOptions;
 use super::part::{Part, SPLIT_BYTES};
+use crate::codes::UNREADABLE;
 use wasmill_connect::LateColumns;
 use wasmill_formats::csv::CsvDecoder;
 use wasmill_formats::json::JsonDecoder;
@@ -35,7 +36,7 @@ use wasmill_formats::{Format, RecordDecoder};
 /// # Errors
 /// Environment: the file can't be read, is damaged, or is not the one that the position is of.
 pub fn open_local(context: &Arc<ReadContext>, path: &Path, part: Part, position: Position) -> Result<Box<dyn SplitReader>> {
-    let file = File::open(path).map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+    let file = File::open(path).map_err(|error| Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE))?;
     if !position.file.is_start_of(&file, path)? {
         return Err(changed(path, "it is shorter, or its beginning is another"));
     }
@@ -90,7 +91,7 @@ fn open_whole(context: &Arc<ReadContext>, path: &Path, content: Content, positio
 
 /// Cuts a file of JSON into records: the elements of one array, or objects one after the other. Its first byte tells which.
 pub(super) fn json_framer(options: &ReadOptions, path: &Path, content: &Content, resumed: bool) -> Result<Box<dyn Framer>> {
-    let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+    let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE))?;
     let mut input = Input::open(copy, path, options.compression_of(path), 0)?;
     let (mut bytes, mut wanted) = (Vec::new(), 4 << 10);
     loop {
@@ -167,7 +168,7 @@ fn open_csv(context: &ReadContext, path: &Path, content: &Content, assembler: As
     let columns = assembler.decoded_schema();
     let mut late = context.late.of(&context.schema, header.names.iter().map(String::as_str));
     if context.late.mode == LateColumns::Fail && !late.is_empty() {
-        let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+        let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE))?;
         fail_with(&context.name, path, infer::fields_of(options, path, copy, &late)?)?;
     }
     late.extend(late_folders(context, path, &|name| header.names.iter().any(|column| column == name))?);

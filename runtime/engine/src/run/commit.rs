@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::lane::{LaneEpoch, MovedSplit};
 use super::ledger::Ledger;
 use super::shape::{Shape, Sources};
+use crate::codes::STATE_TAKEN_OVER;
 use crate::{Checkpoint, CommitOutcome, EpochTimes, Error, Put, Result, SinkProgress, SplitId, StateStore, failpoint};
 
 /// Commits epochs one after the other. Owns the newest checkpoint.
@@ -157,6 +158,7 @@ fn any_retires(sources: &Sources) -> bool {
 
 pub(crate) fn fenced(pipeline: &str, epoch: u64) -> Error {
     Error::environment(format!("another process has taken over pipeline `{pipeline}`: it has written epoch {epoch} already"))
+        .code(STATE_TAKEN_OVER)
         .hint("this process has committed nothing since; leave the other one running, or stop both and start one")
 }
 

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::commit::{Commits, Extent};
 use super::lane::{LaneEpoch, Report};
+use crate::codes::THREADS;
 use crate::counts::NodeCounts;
 use crate::{Checkpoint, EpochTimes, Error, Result};
 
@@ -67,7 +68,7 @@ impl Committer {
             }
         };
         let spawned = std::thread::Builder::new().name("committer".to_owned()).spawn(body);
-        spawned.map_err(|error| Error::io("start the committer's thread", error))?;
+        spawned.map_err(|error| Error::io("start the committer's thread", error).or_code(THREADS))?;
         Ok(Self { epochs: Some(epochs), abandoned, ended })
     }
 

@@ -15,6 +15,7 @@ use super::lane::{Lane, LaneEpoch, LaneStart, Report, Shared};
 use super::ledger::entries;
 use super::shape::{Shape, SourceShape, Sources};
 use super::splits::SourceSplit;
+use crate::codes::THREADS;
 use crate::counts::NodeCounts;
 use crate::{
     Checkpoint, Counts, Error, Event, Mode, NodeSummary, Observer, Progress, Progression, Result, StateStore, StopSignal, Summary,
@@ -113,7 +114,7 @@ impl<'p> Coordinator<'p> {
                 let (reports, shared) = (sender.clone(), Shared { shape: &shape, board: &board });
                 let body = move || lane_body(LaneStart { index, incarnation, epoch: first }, shared, &reports);
                 let spawned = std::thread::Builder::new().name(format!("lane-{index}")).spawn_scoped(scope, body);
-                spawned.map_err(|error| Error::io("start a lane's thread", error))?;
+                spawned.map_err(|error| Error::io("start a lane's thread", error).or_code(THREADS))?;
             }
             self.supervise(&board, &committer, &receiver, stop)
         })?;

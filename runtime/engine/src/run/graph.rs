@@ -11,6 +11,7 @@ use super::account::{RejectedBy, account, kept_rows, resolve};
 use super::lane::LaneStart;
 use super::reasons::Reasons;
 use super::shape::{Consumer, Shape};
+use crate::codes::{DEAD_LETTERS_REFUSE, NO_DEAD_LETTERS};
 use crate::counts::NodeCounts;
 use crate::{
     Batch, Counts, Error, Input, Reject, Result, RowReject, SinkWriter, SourceBatch, StageInstance, StageNode, WriterContext,
@@ -174,6 +175,7 @@ impl<'p> Graph<'p> {
         match self.write_records(sink, &records)?.first() {
             None => Ok(()),
             Some(refused) => Err(Error::environment(format!("the dead letters can't hold a rejected record: {}", refused.message))
+                .code(DEAD_LETTERS_REFUSE)
                 .at("dead letters")
                 .hint("choose a sink for dead_letters that takes any text, such as `files: { format: jsonl }`")),
         }
@@ -187,6 +189,7 @@ fn no_dead_letters(reject: &Reject) -> Error {
         "a record was rejected ({}{column}): {}; it is at {} of {}",
         reject.code, reject.message, reject.position, reject.partition
     ))
+    .code(NO_DEAD_LETTERS)
     .at(who)
     .hint("this pipeline has nowhere to put rejects; add `dead_letters: { files: { path: out/dead_letters, format: jsonl } }`")
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::reasons::{Node, Reasons};
 use super::shape::Shape;
+use crate::codes::TOO_MANY;
 use crate::counts::{BREAKER_MIN_ROWS, Breaker, NodeCounts};
 use crate::{Class, Error};
 
@@ -58,7 +59,7 @@ fn refused(node: &Node, share: f64, limit: f64, epoch: u64, reasons: &Reasons) -
         share * 100.0,
         limit * 100.0
     );
-    let error = Error::new(Class::TooManyRejects, message).at(format!("{kind} {name}")).hint(format!(
+    let error = Error::new(Class::TooManyRejects, message).code(TOO_MANY).at(format!("{kind} {name}")).hint(format!(
         "look at these records first: the input may not be what the {kind} expects; raise max_reject_share if such a share is normal. The dead \
          letters of this epoch are committed; its records are read again by the next run. (Judged from {BREAKER_MIN_ROWS} rows on, and at the \
          end of a batch.)"

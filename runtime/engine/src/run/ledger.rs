@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use serde::{Deserialize, Serialize};
 
 use super::shape::{Shape, Sources};
+use crate::codes::{STATE_DAMAGED, STATE_NOT_WRITABLE, STATE_OF_OTHER_SOURCE, THREADS};
 use crate::depot::{EpochId, is_left_over};
 use crate::{Checkpoint, Depot, DepotFile, DepotKey, Error, Progress, RecordForm, Result, Retired, SplitId, SplitState, StateStore};
 
@@ -87,6 +88,7 @@ pub(crate) fn restore(shape: &Shape, sources: &Sources, store: &dyn StateStore, 
         let Some(form) = source.record_form() else {
             return Err(here(
                 Error::environment("the state is of a source of another kind")
+                    .code(STATE_OF_OTHER_SOURCE)
                     .hint("give the new source another name, or start over with `wasmill state reset`"),
             ));
         };
@@ -106,7 +108,7 @@ pub fn retired_pieces(progress: &Progress) -> Result<Vec<DepotFile>> {
 fn pieces(progress: &Progress) -> Result<Vec<DepotFile>> {
     let Some(state) = progress.get(RETIRED) else { return Ok(Vec::new()) };
     let pieces = Pieces::deserialize(&state.position)
-        .map_err(|error| Error::environment(format!("the checkpoint's list of pieces is damaged: {error}")));
+        .map_err(|error| Error::environment(format!("the checkpoint's list of pieces is damaged: {error}")).code(STATE_DAMAGED));
     pieces.map(|pieces| pieces.pieces)
 }
 
@@ -122,6 +124,7 @@ pub(super) fn read_all(depot: &dyn Depot, form: RecordForm, pieces: &[DepotFile]
             |header: &Header| header.wasmill_retired == 1 && (header.key_bytes, header.record_bytes) == (form.key_bytes, form.record_bytes);
         if !header.is_ok_and(|header| fits(&header)) {
             return Err(Error::environment(format!("{} is not a list of this source's splits", depot.shown(&piece.name)))
+                .code(STATE_OF_OTHER_SOURCE)
                 .hint("has the source been replaced by one of another kind, or was it written by a newer version of wasmill?"));
         }
         records.extend_from_slice(bytes.get(end + 1..).unwrap_or_default());
@@ -134,7 +137,9 @@ fn write(depot: &dyn Depot, of: EpochId, form: RecordForm, records: &Retired) ->
     let header = Header { wasmill_retired: 1, key_bytes: form.key_bytes, record_bytes: form.record_bytes };
     let mut line = serde_json::to_vec(&header).map_err(|error| Error::bug(format!("a header can't be written as JSON: {error}")))?;
     line.push(b'\n');
-    file.write_all(&line).and_then(|()| file.write_all(records.as_bytes())).map_err(|error| Error::io("write a list of splits", error))?;
+    file.write_all(&line)
+        .and_then(|()| file.write_all(records.as_bytes()))
+        .map_err(|error| Error::io("write a list of splits", error).or_code(STATE_NOT_WRITABLE))?;
     let file = file.finish()?;
     depot.seal(std::slice::from_ref(&file))?;
     Ok(file)
@@ -272,5 +277,5 @@ fn begin_merge(depot: &Arc<dyn Depot>, of: EpochId, form: RecordForm, pieces: &[
         Ok(Merged { inputs, output })
     };
     let thread = std::thread::Builder::new().name("merge-retired".to_owned()).spawn(merge);
-    thread.map(Some).map_err(|error| Error::io("start a thread that merges lists of splits", error))
+    thread.map(Some).map_err(|error| Error::io("start a thread that merges lists of splits", error).or_code(THREADS))
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::commit::fenced;
 use super::recovery::{check_pipeline, first_checkpoint};
+use crate::codes::{STATE_MISSING, STATE_PENDING_COMMIT, STATE_SOURCE_KNOWN, STATE_SOURCE_UNKNOWN};
 use crate::state::FIRST_CLAIM;
 use crate::{Checkpoint, Error, Put, Result, Sink, StateStore, Token};
 
@@ -94,6 +95,7 @@ pub fn rename_source(
     change_sources(pipeline, sinks, store, |sources| {
         if sources.get(new).is_some_and(|progress| !progress.is_empty()) {
             return Err(Error::environment(format!("the state knows how far source `{new}` was read: `{old}` can't get its name"))
+                .code(STATE_SOURCE_KNOWN)
                 .hint(format!("`wasmill state drop-source PIPELINE {new}` forgets it")));
         }
         let progress = take(sources, old, store)?;
@@ -121,7 +123,9 @@ fn take(sources: &mut Sources, name: &str, store: &dyn StateStore) -> Result<cra
     sources.remove(name).ok_or_else(|| {
         let known: Vec<String> = sources.keys().map(|name| format!("`{name}`")).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Error::configuration(format!("the state in {} knows no source `{name}`", store.location())).hint(format!("its sources: {known}"))
+        Error::configuration(format!("the state in {} knows no source `{name}`", store.location()))
+            .code(STATE_SOURCE_UNKNOWN)
+            .hint(format!("its sources: {known}"))
     })
 }
 
@@ -141,6 +145,7 @@ fn change_sources(
             let Some(prepared) = &progress.prepared else { continue };
             let Some((_, sink)) = sinks.iter().find(|(known, _)| **known == **name) else {
                 return Err(Error::environment(format!("epoch {} may not be committed to sink `{name}` yet", checkpoint.epoch))
+                    .code(STATE_PENDING_COMMIT)
                     .hint("run the pipeline once as it was, or give it up with `wasmill state adopt`"));
             };
             sink.commit(&checkpoint.token(name), prepared).map_err(|error| error.at(format!("sink {name}")))?;
@@ -152,6 +157,7 @@ fn change_sources(
 fn newest(pipeline: &str, store: &dyn StateStore) -> Result<Checkpoint> {
     let Some(checkpoint) = store.latest()? else {
         return Err(Error::environment(format!("there is no state in {}", store.location()))
+            .code(STATE_MISSING)
             .hint("is it the right --state? `wasmill state reset` starts over, and takes over sinks that hold rows"));
     };
     check_pipeline(pipeline, &checkpoint, store)?;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::commit::{commit_prepared, fenced};
 use super::renamed::{check_sources, note_sources};
 use super::shape::Shape;
+use crate::codes::{STATE_DISAGREEMENT, STATE_OF_OTHER_PIPELINE, STATE_PENDING_COMMIT};
 use crate::state::FIRST_CLAIM;
 use crate::{Checkpoint, Committed, Error, Event, Observer, Put, Result, SinkNode, StateStore, failpoint};
 
@@ -82,6 +83,7 @@ pub(super) fn check_pipeline(pipeline: &str, checkpoint: &Checkpoint, store: &dy
         return Ok(());
     }
     Err(Error::environment(format!("the state in {} is of pipeline `{}`, not of `{pipeline}`", store.location(), checkpoint.pipeline))
+        .code(STATE_OF_OTHER_PIPELINE)
         .hint("state folders must not be renamed; choose another one with --state"))
 }
 
@@ -137,6 +139,7 @@ fn describe(found: Option<&Committed>) -> String {
 
 fn disagreement(node: &SinkNode, state: &str, sink: &str, store: &dyn StateStore) -> Error {
     Error::environment(format!("state and sink disagree: {state}, but {sink}; going on would lose rows or write them twice"))
+        .code(STATE_DISAGREEMENT)
         .at(format!("sink {}", node.name))
         .hint(format!(
             "was the state folder ({}) lost or swapped, or the sink replaced? Restore the one that is wrong; or accept the sink as it is \
@@ -154,6 +157,7 @@ fn check_removed_sinks(shape: &Shape, checkpoint: &Checkpoint, store: &dyn State
             "sink `{name}` is no longer in the pipeline, but epoch {} may not be committed to it yet",
             checkpoint.epoch
         ))
+        .code(STATE_PENDING_COMMIT)
         .hint("run the pipeline once with that sink, or give it up with `wasmill state adopt`")),
         _ => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! Sources that have another name than when the state was written: taken for new ones, they would be read from their beginning again.
 
 use super::shape::Shape;
+use crate::codes::STATE_SOURCE_RENAMED;
 use crate::{Checkpoint, Error, Result};
 
 /// Fails if the checkpoint has progress of a source that the pipeline does not have, and the pipeline has a source that the checkpoint does
@@ -20,6 +21,7 @@ pub(super) fn check_sources(shape: &Shape, checkpoint: &Checkpoint) -> Result<()
         named(&gone),
         named(&new)
     ))
+    .code(STATE_SOURCE_RENAMED)
     .hint(format!(
         "a renamed source would be read from its beginning again, and its rows would come twice. If it was renamed: `wasmill state rename-source \
          PIPELINE {first_gone} {first_new}`. If `{first_new}` is another source: `wasmill state drop-source PIPELINE {first_gone}` forgets how far \

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::codes::{PREPARED_FILE_DAMAGED, PREPARED_FILE_GONE};
 use crate::disk::Digested;
 use crate::{Error, Result};
 
@@ -184,12 +185,14 @@ pub fn is_of_another(name: &str, incarnation: Uuid) -> bool {
 /// The error for a file that is not there.
 pub fn gone(shown: &str) -> Error {
     Error::environment(format!("a prepared file is gone: {shown}"))
+        .code(PREPARED_FILE_GONE)
         .hint("something removed it; restore it, or give its rows up and start over with `wasmill state reset`")
 }
 
 /// The error for a file that is not what was sealed.
 pub fn damaged(shown: &str, what: &str) -> Error {
     Error::environment(format!("the prepared file {shown} is damaged: {what}"))
+        .code(PREPARED_FILE_DAMAGED)
         .hint("nothing of it was committed; restore it, or give its rows up and start over with `wasmill state reset`")
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{Checkpoint, Depot, LocalDepot, Put, StateStore};
+use crate::codes::{STATE_DAMAGED, STATE_IN_USE, STATE_NOT_WRITABLE};
 use crate::{Error, Result};
 
 /// Checkpoints of one pipeline in a folder, locked for this process while it lives.
@@ -55,9 +56,12 @@ impl LocalState {
                 let owner = owner.trim();
                 let who = if owner.is_empty() { String::new() } else { format!(" (process {owner})") };
                 return Err(Error::environment(format!("another process{who} is running pipeline `{pipeline}` with the state in {shown}"))
+                    .code(STATE_IN_USE)
                     .hint("wait for it, stop it, or give this run a state folder of its own with --state"));
             }
-            Err(TryLockError::Error(error)) => return Err(Error::io(format_args!("lock {}", path.display()), error)),
+            Err(TryLockError::Error(error)) => {
+                return Err(Error::io(format_args!("lock {}", path.display()), error).or_code(STATE_NOT_WRITABLE));
+            }
         }
         let note = |lock: &mut File| lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
         note(&mut lock).map_err(|error| not_writable(&folder, error))?;
@@ -163,7 +167,7 @@ fn not_writable(folder: &Path, error: std::io::Error) -> Error {
         ErrorKind::StorageFull => "free some space; the next run goes on where this one stopped",
         _ => "checkpoints are kept there; make it writable, or choose another folder with --state",
     };
-    Error::io(format_args!("write to the state folder {}", folder.display()), error).hint(hint)
+    Error::io(format_args!("write to the state folder {}", folder.display()), error).or_code(STATE_NOT_WRITABLE).hint(hint)
 }
 
 impl StateStore for LocalState {
@@ -172,12 +176,13 @@ impl StateStore for LocalState {
         let path = self.checkpoint_path(epoch);
         let bytes = fs::read(&path).map_err(|error| Error::io(format_args!("read the checkpoint {}", path.display()), error))?;
         let checkpoint = Checkpoint::decode(&bytes).map_err(|what| {
-            Error::environment(format!("the checkpoint {} is damaged: {what}", path.display())).hint(
+            Error::environment(format!("the checkpoint {} is damaged: {what}", path.display())).code(STATE_DAMAGED).hint(
                 "restore it from a backup, or start over with `wasmill state reset` (rows that the sinks hold already would then come again)",
             )
         })?;
         if checkpoint.epoch != epoch {
             return Err(Error::environment(format!("the checkpoint {} says that it is of epoch {}", path.display(), checkpoint.epoch))
+                .code(STATE_DAMAGED)
                 .hint("checkpoints must not be renamed; restore the folder from a backup"));
         }
         Ok(Some(checkpoint))

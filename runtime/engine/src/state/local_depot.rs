@@ -9,6 +9,7 @@ use tempfile::TempPath;
 use uuid::Uuid;
 
 use super::depot::{Depot, DepotFile, DepotKey, DepotWriter, EpochId, Verified, damaged, gone, is_left_over, is_of_another};
+use crate::codes::DISK;
 use crate::disk::{Digested, Unsynced, WriteBehind, create_folder, sync_folder};
 use crate::{Error, Result, failpoint};
 
@@ -180,7 +181,7 @@ impl DepotWriter for LocalWriter {
 
 fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     let is_full = error.kind() == ErrorKind::StorageFull;
-    let error = Error::io(format_args!("{what} the prepared file {}", path.display()), error);
+    let error = Error::io(format_args!("{what} the prepared file {}", path.display()), error).or_code(DISK);
     if is_full { error.hint("an epoch's rows wait there for their commit: free some space, or end epochs earlier") } else { error }
 }
 

@@ -15,6 +15,7 @@ pub(super) use convert::{misfit, quoted, wrong_type};
 
 use super::keys::Keys;
 use crate::TypeName;
+use crate::codes::UNSUPPORTED_TYPE;
 use crate::reading::{AsJson, Reading, bare_field};
 
 /// Why a record could not be decoded.
@@ -296,6 +297,7 @@ fn cut(offsets: &mut Vec<i32>, len: usize) -> usize {
 
 fn undecodable(field: &Field) -> Error {
     Error::configuration(format!("column {}: the type {} can't be read from text", field.name(), TypeName(field.data_type())))
+        .code(UNSUPPORTED_TYPE)
         .hint("use bool, an integer, a float, decimal, text, binary, date, timestamp, list, struct or map")
 }
 

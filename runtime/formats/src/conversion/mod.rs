@@ -22,6 +22,7 @@ pub use self::rows::{Converted, RowConversion, check_columns, with_types};
 use super::columns::{BadRecord, wrong_type};
 use super::plain_type;
 use crate::TypeName;
+use crate::codes::{BATCH_TOO_LARGE, UNSUPPORTED_TYPE};
 use crate::reading::{AsJson, Reading, bare_field};
 
 /// The conversion of columns of one type into those of one field.
@@ -82,6 +83,7 @@ impl Conversion {
     pub fn new(from: &DataType, to: &Field) -> Result<Self> {
         let plain = plain_type(from).ok_or_else(|| {
             Error::configuration(format!("column {}: the type {} is not supported", to.name(), TypeName(from)))
+                .code(UNSUPPORTED_TYPE)
                 .hint("leave the column out of the `schema`, or let who writes it convert it first")
         })?;
         let reading = Reading::of(to);
@@ -227,6 +229,7 @@ fn cast(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let options = arrow_cast::CastOptions { safe: false, ..arrow_cast::CastOptions::default() };
     arrow_cast::cast_with_options(column, to, &options).map_err(|error| {
         Error::environment(format!("a column of {} can't be held as {}: {error}", TypeName(column.data_type()), TypeName(to)))
+            .code(BATCH_TOO_LARGE)
             .hint("reduce `batch_rows`: a batch holds at most 2 GiB of a column")
     })
 }

@@ -10,6 +10,7 @@ use arrow_select::zip::zip;
 use wasmill_error::{Error, Result};
 
 use super::{Conversion, Misfits};
+use crate::codes::{MISFIT, MISSING};
 use crate::columns::BadRecord;
 use crate::reading::without_reading;
 
@@ -146,13 +147,13 @@ pub fn with_types(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch>
         let (typed, misfits) = Conversion::new(column.data_type(), field)?.apply(column, None)?;
         match misfits.into_iter().next() {
             None => Ok(typed),
-            Some((row, bad)) => Err(Error::environment(format!("row {row} of column {}: {}", field.name(), bad.message))),
+            Some((row, bad)) => Err(Error::environment(format!("row {row} of column {}: {}", field.name(), bad.message)).code(MISFIT)),
         }
     };
     let columns = rows.columns().iter().zip(schema.fields()).map(typed).collect::<Result<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .map_err(|error| Error::environment(format!("its columns are others: {error}")).caused_by(error))
+        .map_err(|error| Error::environment(format!("its columns are others: {error}")).code(MISFIT).caused_by(error))
 }
 
 /// Before anything is read: every column is there or may be null, and not all are missing.
@@ -163,7 +164,7 @@ pub fn check_columns(wanted: &Schema, there: &Schema) -> Result<()> {
             continue;
         }
         let names: Vec<&str> = there.fields().iter().map(|field| field.name().as_str()).collect();
-        return Err(Error::configuration(format!("there is no column {:?}; there are {}", field.name(), names.join(", "))));
+        return Err(Error::configuration(format!("there is no column {:?}; there are {}", field.name(), names.join(", "))).code(MISSING));
     }
     Ok(())
 }

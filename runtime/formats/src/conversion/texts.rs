@@ -9,6 +9,7 @@ use arrow_schema::Field;
 use wasmill_error::{Error, Result};
 
 use super::Misfits;
+use crate::codes::BATCH_TOO_LARGE;
 use crate::columns::{Column, Step, misfit, quoted};
 use crate::json::Cells;
 use crate::number::{Exact, Misfit};
@@ -74,7 +75,9 @@ pub(super) fn to_text(column: &ArrayRef, json: bool) -> Result<(ArrayRef, Misfit
         }
         bytes += text.len();
         if i32::try_from(bytes).is_err() {
-            return Err(Error::environment("the texts of a batch come to more than 2 GiB").hint("reduce `batch_rows`"));
+            return Err(Error::environment("the texts of a batch come to more than 2 GiB")
+                .code(BATCH_TOO_LARGE)
+                .hint("reduce `batch_rows`"));
         }
         texts.append_value(String::from_utf8_lossy(&text));
     }

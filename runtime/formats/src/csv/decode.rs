@@ -9,6 +9,7 @@ use memchr::memchr;
 use wasmill_error::{Error, Result};
 
 use crate::RecordDecoder;
+use crate::codes::{MISSING, TWICE};
 use crate::columns::{BadRecord, Column, Object, Step};
 use crate::json::decode_cell;
 use crate::reading::without_reading;
@@ -57,7 +58,7 @@ impl CsvDecoder {
         for name in header {
             let target = columns.remove(name.as_str());
             if target.is_none() && wanted.contains_key(name.as_str()) {
-                return Err(Error::configuration(format!("the header names the column {name:?} twice")));
+                return Err(Error::configuration(format!("the header names the column {name:?} twice")).code(TWICE));
             }
             targets.push(target);
         }
@@ -67,7 +68,8 @@ impl CsvDecoder {
         let all_absent = absent.len() == schema.fields().len() && !absent.is_empty();
         let missing = needed.or_else(|| all_absent.then(|| schema.field(0)));
         if let Some(field) = missing {
-            let error = Error::configuration(format!("the header has no column {:?}; it has {}", field.name(), header.join(", ")));
+            let error =
+                Error::configuration(format!("the header has no column {:?}; it has {}", field.name(), header.join(", "))).code(MISSING);
             return Err(error.hint("is `csv.delimiter` right, and does the file have a header (`csv.header`)?"));
         }
         Ok(Self { schema: without_reading(&schema), options, root, rows: 0, targets, absent })

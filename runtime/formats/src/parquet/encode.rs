@@ -10,6 +10,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use wasmill_error::{Error, Result};
 
 use super::fit_dictionaries;
+use crate::codes::{NOT_WRITTEN, ZSTD_LEVEL};
 use crate::{RecordWriter, to_plain};
 
 /// How Parquet is written.
@@ -34,8 +35,9 @@ impl Default for ParquetWriteOptions {
 /// # Errors
 /// The zstd level is out of range.
 pub fn writer_properties(options: &ParquetWriteOptions) -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(options.zstd_level)
-        .map_err(|error| Error::configuration(format!("zstd level {}: {error}", options.zstd_level)).hint("use a level from 1 to 22"))?;
+    let level = ZstdLevel::try_new(options.zstd_level).map_err(|error| {
+        Error::configuration(format!("zstd level {}: {error}", options.zstd_level)).code(ZSTD_LEVEL).hint("use a level from 1 to 22")
+    })?;
     Ok(WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(options.row_group_rows.max(1)))
@@ -112,11 +114,11 @@ impl<W: Write + Send> RecordWriter<W> for ParquetFileWriter<W> {
         };
         // `into_inner` writes the footer.
         let mut output = writer.into_inner().map_err(|error| failed("complete", error))?;
-        output.flush().map_err(|error| Error::io("complete a parquet file", error))?;
+        output.flush().map_err(|error| Error::io("complete a parquet file", error).or_code(NOT_WRITTEN))?;
         Ok(output)
     }
 }
 
 fn failed(what: &str, error: parquet::errors::ParquetError) -> Error {
-    Error::environment(format!("cannot {what} a parquet file: {error}")).caused_by(error)
+    Error::environment(format!("cannot {what} a parquet file: {error}")).code(NOT_WRITTEN).caused_by(error)
 }

@@ -10,6 +10,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use wasmill_engine::{Error, Result};
 
+use wasmill_connect::codes::TEMPORARY_FILE;
 use wasmill_connect::durable::create_folder;
 
 /// A temporary file of rows.
@@ -35,7 +36,8 @@ impl Spill {
             None => tempfile::tempfile(),
         };
         let place = || folder.map_or_else(std::env::temp_dir, Path::to_path_buf);
-        let file = file.map_err(|error| Error::io(format!("create a temporary file in {}", place().display()), error))?;
+        let file =
+            file.map_err(|error| Error::io(format!("create a temporary file in {}", place().display()), error).or_code(TEMPORARY_FILE))?;
         Ok(Self { file, end: 0 })
     }
 
@@ -47,7 +49,9 @@ impl Spill {
             writer.into_inner()
         };
         let bytes = encode().map_err(|error| Error::bug(format!("rows can't be set aside: {error}")))?;
-        self.file.write_all_at(&bytes, self.end).map_err(|error| Error::io("write rows to a temporary file", error))?;
+        self.file
+            .write_all_at(&bytes, self.end)
+            .map_err(|error| Error::io("write rows to a temporary file", error).or_code(TEMPORARY_FILE))?;
         let segment = Segment { at: self.end, bytes: bytes.len() };
         self.end += bytes.len() as u64;
         Ok(segment)
@@ -56,8 +60,10 @@ impl Spill {
     /// Gives rows back.
     pub fn read(&self, segment: &Segment) -> Result<Vec<RecordBatch>> {
         let mut bytes = vec![0; segment.bytes];
-        self.file.read_exact_at(&mut bytes, segment.at).map_err(|error| Error::io("read rows from a temporary file", error))?;
+        self.file
+            .read_exact_at(&mut bytes, segment.at)
+            .map_err(|error| Error::io("read rows from a temporary file", error).or_code(TEMPORARY_FILE))?;
         let decode = || -> Result<Vec<RecordBatch>, ArrowError> { StreamReader::try_new(bytes.as_slice(), None)?.collect() };
-        decode().map_err(|error| Error::environment(format!("rows in a temporary file were changed: {error}")))
+        decode().map_err(|error| Error::environment(format!("rows in a temporary file were changed: {error}")).code(TEMPORARY_FILE))
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use wasmill_engine::{Error, Result};
 
+use crate::codes::UNREADABLE;
 use crate::content::Content;
 use crate::damage::damaged;
 use crate::frame::{Frame, LineEnds, line_ends};
@@ -26,7 +27,7 @@ pub struct Header {
 /// # Errors
 /// Environment: it is not UTF-8, or not CSV.
 pub fn read(options: &ReadOptions, path: &Path, content: &Content) -> Result<Header> {
-    let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+    let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE))?;
     let mut input = Input::open(copy, path, options.compression_of(path), 0)?;
     let mut ends = None;
     let mut framer = options.csv_framer(LineEnds::LineFeed, 0);

@@ -17,6 +17,7 @@ use wasmill_engine::{Error, OriginalRecord, Payload, Read, Result, SourceBatch, 
 
 use super::batch::Assembler;
 use crate::ReadContext;
+use crate::codes::{CHANGED, UNREADABLE};
 use crate::content::{Content, Noted, Unreadable};
 use crate::damage::damaged;
 use crate::identity::Position;
@@ -61,7 +62,7 @@ pub fn schema(content: &Content, path: &Path) -> Result<SchemaRef> {
 }
 
 fn metadata(content: &Content, path: &Path) -> Result<ArrowReaderMetadata> {
-    let inner = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error))?;
+    let inner = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE))?;
     let content = Noted { inner, unreadable: Unreadable::default() };
     guarded(path, || {
         let metadata = ArrowReaderMetadata::load(&content, ArrowReaderOptions::new());
@@ -83,7 +84,7 @@ const DAMAGED: &str = "the file is damaged, still being written, or of another f
 
 fn failed(path: &Path, error: impl std::error::Error + Send + Sync + 'static, unreadable: &Unreadable) -> Error {
     if unreadable.is_set() {
-        return Error::environment(format!("cannot read {}: {error}", path.display())).caused_by(error);
+        return Error::environment(format!("cannot read {}: {error}", path.display())).code(UNREADABLE).caused_by(error);
     }
     damaged(format!("cannot read {} as parquet: {error}", path.display()), DAMAGED)
 }
@@ -181,7 +182,8 @@ impl GroupReader {
         let groups = metadata.metadata().row_groups();
         let index = usize::try_from(group).ok().filter(|&index| index < groups.len());
         let Some(index) = index else {
-            return Err(Error::environment(format!("{name} has {} row groups and the checkpoint asks for group {group}", groups.len())));
+            return Err(Error::environment(format!("{name} has {} row groups and the checkpoint asks for group {group}", groups.len()))
+                .code(CHANGED));
         };
         let first = groups[..index].iter().map(|group| group.num_rows().unsigned_abs()).sum();
         let rows = groups[index].num_rows().unsigned_abs();

@@ -11,6 +11,7 @@ use wasmill_engine::{Error, Mode, OriginalRecord, Payload, Read, Reject, Result,
 use super::batch::Assembler;
 use super::open_format;
 use crate::ReadContext;
+use crate::codes::UNREADABLE;
 use crate::content::Content;
 use crate::damage::damaged_from;
 use crate::frame::{Frame, Framer};
@@ -177,7 +178,7 @@ impl TextReader {
             Ok(metadata) => metadata.len(),
             // What was read up and then removed has no more to say.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(Error::io(format_args!("read {}", self.path.display()), error)),
+            Err(error) => return Err(Error::io(format_args!("read {}", self.path.display()), error).or_code(UNREADABLE)),
         };
         let read = self.window.base + self.window.data.len() as u64;
         if size < read {

@@ -8,6 +8,7 @@ use wasmill_engine::{Error, Read, Result, SplitReader};
 
 use super::{GroupReader, group_rows};
 use crate::ReadContext;
+use crate::codes::UNREADABLE;
 use crate::content::Content;
 use crate::identity::Position;
 
@@ -41,7 +42,8 @@ impl WholeReader {
     }
 
     fn open_group(&self) -> Result<GroupReader> {
-        let content = self.content.try_clone().map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+        let content =
+            self.content.try_clone().map_err(|error| Error::io(format_args!("read {}", self.path.display()), error).or_code(UNREADABLE))?;
         let position = Position { offset: self.position.offset - self.first, ..self.position.clone() };
         GroupReader::open(&self.context, &self.path, content, self.group as u64, position)
     }
