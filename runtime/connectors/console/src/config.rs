@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
+use crate::codes::ROWS;
+
 /// The most rows that a console shows: it is for looking, and what it shows is held in memory.
 const MAX_ROWS: u64 = 10_000;
 
@@ -34,6 +36,7 @@ impl ConsoleConfig {
     pub(crate) fn check(&self) -> Result<()> {
         if self.rows > MAX_ROWS {
             return Err(Error::configuration(format!("`rows: {}` is more than a console shows", self.rows))
+                .code(ROWS)
                 .key(["rows"])
                 .hint(format!("use at most {MAX_ROWS}, or the sink `files` for all rows")));
         }

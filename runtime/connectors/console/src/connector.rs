@@ -10,14 +10,16 @@ use wasmill_engine::{Depot, Result, Sink};
 use crate::{ConsoleConfig, ConsoleSink};
 
 /// The console.
-pub const CONNECTOR: Connector = Connector::new("console").with_sink::<ConsoleConfig>(
-    Usage {
-        example: "console: {}",
-        summary: "Prints rows as a table. It can't take back what it printed: after a crash rows may be printed twice.",
-    },
-    Delivery::AtLeastOnce,
-    DeadLetters::Taken(Usage { example: "console: {}", summary: "Prints rejects as a table." }),
-);
+pub const CONNECTOR: Connector = Connector::new("console")
+    .with_sink::<ConsoleConfig>(
+        Usage {
+            example: "console: {}",
+            summary: "Prints rows as a table. It can't take back what it printed: after a crash rows may be printed twice.",
+        },
+        Delivery::AtLeastOnce,
+        DeadLetters::Taken(Usage { example: "console: {}", summary: "Prints rejects as a table." }),
+    )
+    .with_codes(crate::codes::CODES);
 
 impl SinkConnector for ConsoleConfig {
     fn describe(&self) -> String {

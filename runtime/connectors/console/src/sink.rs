@@ -13,6 +13,8 @@ use wasmill_engine::{CommitOutcome, Committed, Error, Result, RowReject, Sink, S
 use super::cell::{cell, format_options, harmless, is_number};
 use super::config::ConsoleConfig;
 use super::table::{Column, grouped, layout};
+use crate::codes::COLUMN;
+use wasmill_connect::codes::PREPARED_UNREADABLE;
 use wasmill_connect::prepared;
 
 /// Shows the first rows of a run, and at its end how many more there were.
@@ -91,7 +93,7 @@ impl Sink for ConsoleSink {
 
     fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome> {
         let mut rows: Rows = serde_json::from_value(prepared.clone())
-            .map_err(|error| Error::environment(format!("the prepared commit can't be read: {error}")))?;
+            .map_err(|error| Error::environment(format!("the prepared commit can't be read: {error}")).code(PREPARED_UNREADABLE))?;
         let mut shown = self.shown();
         let same = |last: &&mut Token| last.pipeline == token.pipeline && last.sink == token.sink;
         match shown.last.iter_mut().find(same) {
@@ -161,8 +163,9 @@ impl SinkWriter for ConsoleWriter {
             .iter()
             .zip(self.schema.fields())
             .map(|(column, field)| {
-                ArrayFormatter::try_new(column.as_ref(), &options)
-                    .map_err(|error| Error::configuration(format!("the console can't show the column `{}`: {error}", field.name())))
+                ArrayFormatter::try_new(column.as_ref(), &options).map_err(|error| {
+                    Error::configuration(format!("the console can't show the column `{}`: {error}", field.name())).code(COLUMN)
+                })
             })
             .collect::<Result<_>>()?;
         for row in 0..taken {

@@ -5,6 +5,7 @@ use wasmill_engine::{Error, Result};
 use super::config::DeltaConfig;
 use super::log::TableLog;
 use super::place::Place;
+use crate::codes::NO_TABLE;
 use wasmill_objects::{Patience, S3Config, S3Uri};
 
 /// A table, named on a command line.
@@ -34,6 +35,7 @@ impl TableAddress {
     /// The error of an address without a table.
     pub(crate) fn no_table(&self) -> Error {
         Error::environment(format!("there is no Delta table at {}", self.uri))
+            .code(NO_TABLE)
             .hint("name the folder or the prefix that has `_delta_log` in it")
     }
 }

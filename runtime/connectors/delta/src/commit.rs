@@ -18,6 +18,7 @@ use super::properties::Properties;
 use super::schema::SchemaDifference;
 use super::staging::Staging;
 use super::state::{MarkNames, Metadata, TableState};
+use crate::codes::{CONFLICT, SCHEMA_DIFFERS};
 use wasmill_connect::staged::StagedMark;
 use wasmill_connect::token::{Step, compare};
 
@@ -98,6 +99,7 @@ impl Committer {
         }
         Err(trouble.unwrap_or_else(|| {
             Error::environment(format!("other writers were quicker {ATTEMPTS} times in a row: epoch {} is not committed", token.epoch))
+                .code(CONFLICT)
                 .hint("run the pipeline again: it goes on with this commit")
         }))
     }
@@ -129,7 +131,7 @@ impl Committer {
                 return Ok(());
             }
         }
-        Err(Error::environment(format!("other writers were quicker {ATTEMPTS} times in a row: the table is not adopted")))
+        Err(Error::environment(format!("other writers were quicker {ATTEMPTS} times in a row: the table is not adopted")).code(CONFLICT))
     }
 
     /// Where an entry lies before it is put.
@@ -168,7 +170,7 @@ fn same_columns(state: &TableState, prepared: &Prepared) -> bool {
 /// The error that tells how the pipeline and the table differ.
 pub(crate) fn mismatch(found: &[SchemaDifference]) -> Error {
     let told: Vec<String> = found.iter().map(ToString::to_string).collect();
-    Error::environment(format!("the table's columns differ from the pipeline's: {}", told.join("; ")))
+    Error::environment(format!("the table's columns differ from the pipeline's: {}", told.join("; "))).code(SCHEMA_DIFFERS)
         .hint("change the stage before the sink, write into another table, let it grow new columns with `schema_evolution: add_columns`, or use `write: overwrite` in a batch")
 }
 

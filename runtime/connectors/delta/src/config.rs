@@ -9,7 +9,12 @@ use url::Url;
 use wasmill_connect::Retry;
 use wasmill_engine::{Error, Result};
 
+use wasmill_connect::codes::OUT_OF_RANGE;
+use wasmill_lake::codes::PARTITION_BY;
+use wasmill_objects::codes::BUCKET_ADDRESS;
 use wasmill_objects::{S3Config, S3Uri};
+
+use crate::codes::ADDRESS;
 
 /// Writes into a Delta table. A table that does not exist is created by the first commit, readable by every Delta reader
 /// (protocol reader 1, writer 2).
@@ -147,13 +152,17 @@ impl DeltaConfig {
     /// Where the table lies. The one place that decides what a `uri` may be.
     pub(crate) fn location(&self) -> Result<Location> {
         if self.uri.is_empty() {
-            return Err(Error::configuration("`uri` is empty").key(["uri"]).hint("name the table's folder, as in `uri: out/my_table`"));
+            return Err(Error::configuration("`uri` is empty")
+                .code(ADDRESS)
+                .key(["uri"])
+                .hint("name the table's folder, as in `uri: out/my_table`"));
         }
         if S3Uri::is_one(&self.uri) {
             self.connection.as_ref().map_or(Ok(()), S3Config::check).map_err(|error| error.below("connection"))?;
-            let uri = S3Uri::parse(&self.uri)?;
+            let uri = S3Uri::parse(&self.uri).map_err(|error| error.below("uri"))?;
             return match uri.key.is_empty() {
                 true => Err(Error::configuration(format!("`uri: {}` names a bucket and no table in it", self.uri))
+                    .code(BUCKET_ADDRESS)
                     .key(["uri"])
                     .hint("write it as s3://bucket/prefix")),
                 false => Ok(Location::S3(uri)),
@@ -161,6 +170,7 @@ impl DeltaConfig {
         }
         if self.connection.is_some() {
             return Err(Error::configuration(format!("`connection` says how to reach a bucket, and `uri: {}` is in none", self.uri))
+                .code(ADDRESS)
                 .key(["connection"])
                 .hint("write uri: s3://bucket/prefix, or leave `s3` out"));
         }
@@ -168,14 +178,16 @@ impl DeltaConfig {
             return Ok(Location::Folder(PathBuf::from(&self.uri)));
         }
         let url = Url::parse(&self.uri)
-            .map_err(|error| Error::configuration(format!("`uri: {}` is not a URL: {error}", self.uri)).key(["uri"]))?;
+            .map_err(|error| Error::configuration(format!("`uri: {}` is not a URL: {error}", self.uri)).code(ADDRESS).key(["uri"]))?;
         if url.scheme() != "file" {
             return Err(Error::configuration(format!("`uri: {}`: a Delta table can't lie in `{}://`", self.uri, url.scheme()))
+                .code(ADDRESS)
                 .key(["uri"])
                 .hint("use a path, a file:// URL or s3://bucket/prefix"));
         }
-        let folder =
-            url.to_file_path().map_err(|()| Error::configuration(format!("`uri: {}` names no local path", self.uri)).key(["uri"]))?;
+        let folder = url
+            .to_file_path()
+            .map_err(|()| Error::configuration(format!("`uri: {}` names no local path", self.uri)).code(ADDRESS).key(["uri"]))?;
         Ok(Location::Folder(folder))
     }
 
@@ -185,12 +197,15 @@ impl DeltaConfig {
         self.retry.time()?;
         if self.target_file_size < ByteSize::kib(64) {
             return Err(Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size))
+                .code(OUT_OF_RANGE)
                 .key(["target_file_size"])
                 .hint("use at least 64KiB; 128MiB suits most readers"));
         }
         for (index, column) in self.partition_by.iter().enumerate() {
             if self.partition_by[..index].contains(column) {
-                return Err(Error::configuration(format!("`partition_by` names the column `{column}` twice")).key(["partition_by"]));
+                return Err(Error::configuration(format!("`partition_by` names the column `{column}` twice"))
+                    .code(PARTITION_BY)
+                    .key(["partition_by"]));
             }
         }
         Ok(())

@@ -26,7 +26,8 @@ pub const CONNECTOR: Connector = Connector::new("delta")
         Usage { example: "delta: { uri: out/pin_table, write: append }", summary: "Writes a Delta table." },
         Delivery::ExactlyOnce,
         DeadLetters::Taken(Usage { example: "delta: { uri: out/dead_letters }", summary: "Writes a Delta table." }),
-    );
+    )
+    .with_codes(crate::codes::CODES);
 
 impl SourceConnector for DeltaSourceConfig {
     fn describe(&self) -> String {

@@ -16,6 +16,7 @@ use super::prepared::DataFile;
 use super::properties::Indexed;
 use super::staging::{DataOutput, Staging};
 use super::stats::{Nans, stats_json};
+use crate::codes::WRITE;
 use wasmill_objects::{UploadEpoch, Uploading};
 
 /// Encoded bytes that a file may hold back before it must end a row group.
@@ -122,7 +123,7 @@ impl OpenFile {
 }
 
 fn failed(shown: &str, error: ParquetError) -> Error {
-    Error::environment(format!("cannot write {shown}: {error}")).caused_by(error)
+    Error::environment(format!("cannot write {shown}: {error}")).code(WRITE).caused_by(error)
 }
 
 /// Milliseconds since 1970.

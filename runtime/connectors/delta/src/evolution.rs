@@ -7,6 +7,7 @@ use super::config::{SchemaEvolution, WriteMode};
 use super::prepared::Prepared;
 use super::schema::{SchemaDifference, TableSchema};
 use super::state::TableState;
+use crate::codes::DAMAGED;
 
 /// How a pipeline's columns and a table's go together.
 #[derive(Debug, PartialEq)]
@@ -62,11 +63,11 @@ impl Fit {
 
 /// The table's schema with these columns of the pipeline behind its own. What others keep in it stays as it is.
 fn grown(table: &str, pipeline: &str, new: &[String]) -> Result<String> {
-    let unreadable = |error: serde_json::Error| Error::environment(format!("the table's schema can't be read: {error}"));
+    let unreadable = |error: serde_json::Error| Error::environment(format!("the table's schema can't be read: {error}")).code(DAMAGED);
     let mut table: Value = serde_json::from_str(table).map_err(unreadable)?;
     let pipeline: Value = serde_json::from_str(pipeline).map_err(unreadable)?;
     let Some(fields) = table.get_mut("fields").and_then(Value::as_array_mut) else {
-        return Err(Error::environment("the table's schema can't be read: it has no fields"));
+        return Err(Error::environment("the table's schema can't be read: it has no fields").code(DAMAGED));
     };
     for field in pipeline.get("fields").and_then(Value::as_array).into_iter().flatten() {
         if new.iter().any(|name| field.get("name").and_then(Value::as_str) == Some(name)) {

@@ -22,6 +22,7 @@ use super::data_file::now_millis;
 use super::place::Place;
 use super::rows::DataFiles;
 use super::state::{MarkNames, Marks, TableState};
+use crate::codes::{ADDRESS, UNREADABLE, VERSION};
 use wasmill_connect::memory;
 use wasmill_connect::threads;
 use wasmill_objects::{Failure, S3Uri};
@@ -63,7 +64,7 @@ impl TableLog {
         let (url, store) = match &place {
             Place::Folder(folder) => {
                 let url = Url::from_directory_path(folder)
-                    .map_err(|()| Error::configuration(format!("{} can't be written as a URL", folder.display())))?;
+                    .map_err(|()| Error::configuration(format!("{} can't be written as a URL", folder.display())).code(ADDRESS))?;
                 let store = store_from_url(&url).map_err(|error| failed("open", &place, error))?;
                 (url, store)
             }
@@ -152,6 +153,7 @@ impl TableLog {
         let found = latest_version_as_of(&newest, self.engine.as_ref(), millis, HistoryCommitType::Recreatable);
         found.map(|found| found.version).map_err(|error| {
             Error::environment(format!("the Delta table {} has no version of that time that can be read: {error}", self.place))
+                .code(VERSION)
         })
     }
 
@@ -314,7 +316,7 @@ fn failed(what: &str, place: &Place, error: impl std::error::Error + Send + Sync
     let what = format!("{what} the Delta table {place}");
     match place {
         Place::Bucket(..) if let Some(failure) = underneath(&error) => wasmill_objects::failed(what, failure),
-        _ => Error::environment(format!("cannot {what}: {error}")).caused_by(error),
+        _ => Error::environment(format!("cannot {what}: {error}")).code(UNREADABLE).caused_by(error),
     }
 }
 
@@ -334,7 +336,7 @@ fn entry_name(version: u64) -> String {
 
 /// A table's address as the kernel wants it: escaped, with a slash at its end.
 fn table_url(uri: &S3Uri) -> Result<Url> {
-    let bad = || Error::configuration(format!("{uri} can't be written as a URL"));
+    let bad = || Error::configuration(format!("{uri} can't be written as a URL")).code(ADDRESS);
     let mut url = Url::parse(&format!("s3://{}/", uri.bucket)).map_err(|_| bad())?;
     url.path_segments_mut().map_err(|()| bad())?.clear().extend(uri.key.split('/')).push("");
     Ok(url)

@@ -21,6 +21,7 @@ use wasmill_engine::{Error, Result};
 pub(super) use self::decoder::DataFiles;
 use self::decoder::Decoder;
 use super::log::{KernelEngine, TableLog};
+use crate::codes::{DAMAGED, FILE_GONE, UNREADABLE};
 use wasmill_formats::with_types;
 
 /// A table at one version, of which some columns are read.
@@ -153,7 +154,7 @@ impl TableRows {
         let failed = |error| self.file_failed(file.path(), error);
         let root = self.scan.table_root();
         let location = root.join(&file.file.path).map_err(|error| {
-            Error::environment(format!("the Delta table {} names a file by an address that is none: {error}", self.shown))
+            Error::environment(format!("the Delta table {} names a file by an address that is none: {error}", self.shown)).code(DAMAGED)
         })?;
         let selected = file.file.dv_info.get_selection_vector(self.engine.as_ref(), root).map_err(failed)?;
         let meta = FileMeta { last_modified: file.file.modification_time, size: file.size(), location };
@@ -175,15 +176,16 @@ impl TableRows {
     }
 
     fn failed(&self, what: &str, error: KernelError) -> Error {
-        Error::environment(format!("cannot {what} the Delta table {} at version {}: {error}", self.shown, self.version()))
+        Error::environment(format!("cannot {what} the Delta table {} at version {}: {error}", self.shown, self.version())).code(UNREADABLE)
     }
 
     fn file_failed(&self, path: &str, error: KernelError) -> Error {
         let (table, version) = (&self.shown, self.version());
         match is_gone(&error) {
             true => Error::environment(format!("{path} of the Delta table {table} is gone, and version {version} needs it"))
+                .code(FILE_GONE)
                 .hint("a vacuum removed it; let it keep files for longer than a reader needs, and begin anew with a newer version"),
-            false => Error::environment(format!("cannot read {path} of the Delta table {table}: {error}")),
+            false => Error::environment(format!("cannot read {path} of the Delta table {table}: {error}")).code(UNREADABLE),
         }
     }
 
@@ -225,7 +227,7 @@ impl FileRows {
         // The kernel leaves the inside of nested columns as the file calls it: the items of a list `item` or `element`.
         let records = with_types(&records, &self.table.schema).map_err(|error| {
             let (path, table) = (self.file.path(), &self.table.shown);
-            Error::environment(format!("{path} of the Delta table {table} does not have the table's columns: {error}"))
+            Error::environment(format!("{path} of the Delta table {table} does not have the table's columns: {error}")).code(DAMAGED)
         })?;
         let first = self.next;
         self.next += records.num_rows() as u64;
@@ -245,6 +247,7 @@ impl FileRows {
                 Err(Error::environment(format!(
                     "{path} of the Delta table {table} ends after {found} rows, and the log says that it has {rows}"
                 ))
+                .code(DAMAGED)
                 .hint("the file is damaged, or its writer counted wrong"))
             }
             _ => Ok(()),

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use delta_kernel::engine::arrow_conversion::{TryFromArrow, TryIntoArrow};
 use delta_kernel::schema::{DataType as DeltaType, StructType};
+use wasmill_connect::codes::PREPARED_UNREADABLE;
 use wasmill_engine::{Error, Result};
 use wasmill_formats::TypeName;
+
+use crate::codes::UNSUPPORTED_COLUMNS;
 
 /// The characters that no Delta reader expects in a column's name unless the table maps columns, which takes a higher protocol.
 const FORBIDDEN_IN_NAMES: &[char] = &[' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '='];
@@ -57,6 +60,7 @@ impl TableSchema {
         check_partitioning(&fields, schema, partition_by, &mut problems);
         if !problems.is_empty() {
             return Err(Error::configuration(format!("a Delta table can't hold these columns: {}", problems.join("; ")))
+                .code(UNSUPPORTED_COLUMNS)
                 .hint("convert, rename or drop them in a stage before the sink"));
         }
         let arrow = Arc::new(Schema::new(fields));
@@ -68,7 +72,9 @@ impl TableSchema {
 
     /// The columns as a prepared commit keeps them.
     pub(crate) fn read(json: &str, partition_by: &[String]) -> Result<Self> {
-        let unreadable = |error: &dyn fmt::Display| Error::environment(format!("the schema of a prepared commit can't be read: {error}"));
+        let unreadable = |error: &dyn fmt::Display| {
+            Error::environment(format!("the schema of a prepared commit can't be read: {error}")).code(PREPARED_UNREADABLE)
+        };
         let delta: StructType = serde_json::from_str(json).map_err(|error| unreadable(&error))?;
         let arrow: Schema = (&delta).try_into_arrow().map_err(|error| unreadable(&error))?;
         Ok(Self { arrow: Arc::new(arrow), delta, json: json.to_owned(), partition_by: partition_by.to_vec() })

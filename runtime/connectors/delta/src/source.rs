@@ -34,6 +34,8 @@ use self::position::{Position, Restored};
 use self::reader::FileReader;
 use super::log::TableLog;
 use super::rows::TableRows;
+use crate::codes::VERSION;
+use wasmill_engine::codes::THREADS;
 use wasmill_formats::plain_schema;
 use wasmill_formats::reading::without_reading;
 use wasmill_objects::Patience;
@@ -96,6 +98,8 @@ impl DeltaSource {
             && until < read
         {
             return Err(Error::configuration(format!("version {until} is to be read, and version {read} has been read already"))
+                .code(VERSION)
+                .key(["version"])
                 .hint("name a later version or none, or begin anew with `wasmill state reset`"));
         }
         self.known.restore(&restored, follow.base(), follow.table());
@@ -113,7 +117,8 @@ impl DeltaSource {
                     (follow, found)
                 };
                 let thread = std::thread::Builder::new().name(format!("follow {}", self.name)).spawn(look);
-                self.looks = Looks::Running(thread.map_err(|error| Error::io("start a thread that follows a table", error))?);
+                self.looks =
+                    Looks::Running(thread.map_err(|error| Error::io("start a thread that follows a table", error).or_code(THREADS))?);
             }
             Looks::Running(running) if running.is_finished() => {
                 let (follow, found) = running.join().map_err(|_| Error::bug("a look at a table broke"))?;

@@ -18,6 +18,7 @@ use super::place::Place;
 use super::prepared::DataFile;
 use wasmill_connect::durable::{longest_name, owner_name, written};
 use wasmill_connect::staged::{StagedMark, number};
+use wasmill_engine::codes::DISK;
 use wasmill_engine::disk::WriteBehind;
 use wasmill_lake::Limits;
 use wasmill_objects::{ObjectWriter, UploadEpoch, Uploading};
@@ -184,7 +185,7 @@ impl DataOutput {
     pub(crate) fn finish(&mut self) -> Result<(u64, Option<Uploading>)> {
         match self {
             Self::File(file, path) => {
-                let shared = file.share().map_err(|error| Error::io(format!("write {}", path.display()), error))?;
+                let shared = file.share().map_err(|error| Error::io(format!("write {}", path.display()), error).or_code(DISK))?;
                 written(path, shared)?;
                 Ok((file.written(), None))
             }

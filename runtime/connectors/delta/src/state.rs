@@ -7,6 +7,7 @@ use uuid::Uuid;
 use wasmill_engine::{Committed, Error, Result, Token};
 
 use super::schema::{SchemaDifference, TableSchema, differences};
+use crate::codes::{DAMAGED, FEATURES};
 use wasmill_connect::durable::escape;
 
 /// A table at one version, as far as one sink of one pipeline needs it.
@@ -63,7 +64,8 @@ impl Metadata {
 
     /// The columns.
     pub(crate) fn schema(&self) -> Result<StructType> {
-        serde_json::from_str(&self.schema_string).map_err(|error| Error::environment(format!("the table's schema can't be read: {error}")))
+        serde_json::from_str(&self.schema_string)
+            .map_err(|error| Error::environment(format!("the table's schema can't be read: {error}")).code(DAMAGED))
     }
 }
 
@@ -144,7 +146,7 @@ impl TableState {
         let version = self.version + 1;
         for line in entry.lines().filter(|line| !line.trim().is_empty()) {
             let line: Line = serde_json::from_str(line)
-                .map_err(|error| Error::environment(format!("version {version} of the table's log is damaged: {error}")))?;
+                .map_err(|error| Error::environment(format!("version {version} of the table's log is damaged: {error}")).code(DAMAGED))?;
             if let Some(txn) = line.txn {
                 self.marks.set(names, &txn.app_id, txn.version);
             }
@@ -187,6 +189,7 @@ impl TableState {
         }
         if !asked.is_empty() {
             return Err(Error::environment(format!("the table asks for what this sink can't do: {}", asked.join(", ")))
+                .code(FEATURES)
                 .hint("write into another table, or recreate this one without those features"));
         }
         Ok(())

@@ -7,6 +7,8 @@ use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use wasmill_engine::{Error, Mode, Result};
 
+use crate::codes::{DIRT, RATE, ROWS_MISSING, TABLE};
+
 /// Makes up posts, places and users as a Pinterest data pipeline sees them, dirt included.
 ///
 /// Row `n` of a table under a seed is the same row in every run and on every machine. The tables join on `index` = `ind`.
@@ -47,13 +49,14 @@ impl EmulatorConfig {
     pub fn check(&self, mode: Mode) -> Result<()> {
         if self.rows.is_none() && mode == Mode::Batch {
             return Err(Error::configuration("`rows` is missing: an endless emulator never ends a batch")
+                .code(ROWS_MISSING)
                 .key(["rows"])
                 .hint("set `rows`, or run with `mode: stream`"));
         }
         if let Some(rate) = self.rate
             && !(rate.is_finite() && rate > 0.0)
         {
-            return Err(Error::configuration(format!("`rate` is {rate}: it must be more than 0 rows a second")).key(["rate"]));
+            return Err(Error::configuration(format!("`rate` is {rate}: it must be more than 0 rows a second")).code(RATE).key(["rate"]));
         }
         self.dirt.shares().check()
     }
@@ -95,10 +98,9 @@ impl std::str::FromStr for Table {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|table| table.name() == text)
-            .ok_or_else(|| Error::configuration(format!("there is no table `{text}`")).hint("the tables are `pin`, `geo` and `user`"))
+        Self::ALL.into_iter().find(|table| table.name() == text).ok_or_else(|| {
+            Error::configuration(format!("there is no table `{text}`")).code(TABLE).hint("the tables are `pin`, `geo` and `user`")
+        })
     }
 }
 
@@ -294,7 +296,9 @@ impl Shares {
     fn check(&self) -> Result<()> {
         for (kind, share) in self.named() {
             if !(0.0..=1.0).contains(&share) {
-                return Err(Error::configuration(format!("`dirt.{kind}` is {share}: a share lies between 0 and 1")).key(["dirt", kind]));
+                return Err(Error::configuration(format!("`dirt.{kind}` is {share}: a share lies between 0 and 1"))
+                    .code(DIRT)
+                    .key(["dirt", kind]));
             }
         }
         if self.duplicates > MAX_DUPLICATES {
@@ -302,6 +306,7 @@ impl Shares {
                 "`dirt.duplicates` is {}: at most {MAX_DUPLICATES} of the rows can be repeats",
                 self.duplicates
             ))
+            .code(DIRT)
             .key(["dirt", "duplicates"]));
         }
         Ok(())

@@ -9,10 +9,12 @@ use wasmill_engine::{Result, Source};
 use crate::{EmulatorConfig, EmulatorSource, PARTITION_COLUMN, POSITION_COLUMN};
 
 /// The rows of a Pinterest data pipeline, made up.
-pub const CONNECTOR: Connector = Connector::new("emulator").with_source::<EmulatorConfig>(Usage {
-    example: "emulator: { table: pin, rows: 1000 }",
-    summary: "Makes the rows of a Pinterest table, with their dirt.",
-});
+pub const CONNECTOR: Connector = Connector::new("emulator")
+    .with_source::<EmulatorConfig>(Usage {
+        example: "emulator: { table: pin, rows: 1000 }",
+        summary: "Makes the rows of a Pinterest table, with their dirt.",
+    })
+    .with_codes(crate::codes::CODES);
 
 impl SourceConnector for EmulatorConfig {
     fn describe(&self) -> String {

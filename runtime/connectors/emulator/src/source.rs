@@ -24,6 +24,9 @@ use wasmill_engine::{
 use super::config::{EmulatorConfig, Table};
 use super::pace::Pace;
 use super::rows::Generator;
+use crate::codes::CHANGED;
+use wasmill_connect::codes::RESERVED_COLUMN;
+use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_formats::TypeName;
 use wasmill_formats::json::JsonDecoder;
 use wasmill_formats::reading::without_reading;
@@ -125,7 +128,9 @@ struct Position {
 
 impl Position {
     fn read(value: &Value) -> Result<Self> {
-        Position::deserialize(value).map_err(|error| Error::environment(format!("the position {value} is not one of an emulator: {error}")))
+        Position::deserialize(value).map_err(|error| {
+            Error::environment(format!("the position {value} is not one of an emulator: {error}")).code(STATE_OF_OTHER_SOURCE)
+        })
     }
 }
 
@@ -177,6 +182,7 @@ impl Shared {
             () => "this version of Wasmill makes other rows".to_owned(),
         };
         Err(Error::environment(format!("the rows are not those that the checkpoint has read: {changed}"))
+            .code(CHANGED)
             .hint("change it back, or begin anew with another `--state` folder"))
     }
 }
@@ -209,6 +215,7 @@ impl Source for EmulatorSource {
                 "the checkpoint has read the split {id}, which this emulator of `{}` does not have",
                 shared.table
             ))
+            .code(CHANGED)
             .hint("change the source back, or begin anew with another `--state` folder"));
         }
         Ok(discovery)
@@ -248,6 +255,7 @@ impl Columns {
                 POSITION_COLUMN => DataType::Int64,
                 name if name.starts_with("_source.") => {
                     return Err(Error::configuration(format!("an emulator has no column {name}"))
+                        .code(RESERVED_COLUMN)
                         .hint(format!("it has {PARTITION_COLUMN} and {POSITION_COLUMN}")));
                 }
                 _ => {
@@ -261,7 +269,8 @@ impl Columns {
                     field.name(),
                     TypeName(&expected),
                     TypeName(field.data_type())
-                )));
+                ))
+                .code(RESERVED_COLUMN));
             }
         }
         Ok(Self { schema: without_reading(schema), decoder: JsonDecoder::new(Arc::new(Schema::new(decoded)))? })

@@ -4,11 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use wasmill_engine::codes::DISK;
 use wasmill_engine::{Error, Mode, Result};
 
 use super::config::{Dirt, EmulatorConfig, Table};
 use super::pace::Pace;
 use super::rows::Generator;
+use crate::codes::{NO_FILES, ROWS_MISSING, TABLE};
 
 /// Which rows to write. The rows are those of an [`EmulatorConfig`] with the same seed and dirt.
 #[derive(Debug, Clone)]
@@ -56,6 +58,7 @@ pub struct Emulated {
 pub fn emulate(emulation: &Emulation, destination: Destination<'_>) -> Result<Emulated> {
     if emulation.rows.is_none() && matches!(destination, Destination::Folder { .. }) {
         return Err(Error::configuration("`rows` is missing: files can't hold endless rows")
+            .code(ROWS_MISSING)
             .key(["rows"])
             .hint("say how many rows each table has"));
     }
@@ -64,7 +67,7 @@ pub fn emulate(emulation: &Emulation, destination: Destination<'_>) -> Result<Em
         EmulatorConfig { table, rows, rate, seed, dirt: dirt.clone() }.check(Mode::Stream)?;
     }
     if emulation.tables.is_empty() {
-        return Err(Error::configuration("no table to emulate").hint("name some of `pin`, `geo` and `user`"));
+        return Err(Error::configuration("no table to emulate").code(TABLE).hint("name some of `pin`, `geo` and `user`"));
     }
     let generator = Generator::new(emulation.seed, &emulation.dirt);
     let pace = emulation.rate.map(Pace::new);
@@ -111,19 +114,19 @@ fn send(out: &mut dyn Write, lines: &mut Vec<u8>, written: &mut Emulated) -> Res
             Ok(true)
         }
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Error::io("write emulated rows", error)),
+        Err(error) => Err(Error::io("write emulated rows", error).or_code(DISK)),
     }
 }
 
 fn to_folder(emulation: &Emulation, generator: &Generator, pace: Option<&Pace>, folder: &Path, files: u64) -> Result<Emulated> {
     if files == 0 {
-        return Err(Error::configuration("rows can't be spread over 0 files").hint("ask for at least 1 file"));
+        return Err(Error::configuration("rows can't be spread over 0 files").code(NO_FILES).hint("ask for at least 1 file"));
     }
     let rows = emulation.rows.unwrap_or_default();
     let mut written = Emulated::default();
     for &table in &emulation.tables {
         let folder = folder.join(table.name());
-        fs::create_dir_all(&folder).map_err(|error| Error::io(format!("create the folder {}", folder.display()), error))?;
+        fs::create_dir_all(&folder).map_err(|error| Error::io(format!("create the folder {}", folder.display()), error).or_code(DISK))?;
     }
     // File by file through all tables, so that with a set rate the tables grow together.
     for number in 0..files {
@@ -165,7 +168,7 @@ impl Part {
         let name = format!("{table}-{number:05}.jsonl");
         let path = folder.join(table.name()).join(&name);
         let hidden = path.with_file_name(format!(".{name}.part"));
-        let file = File::create(&hidden).map_err(|error| Error::io(format!("create {}", hidden.display()), error))?;
+        let file = File::create(&hidden).map_err(|error| Error::io(format!("create {}", hidden.display()), error).or_code(DISK))?;
         Ok(Self { table, hidden, path, file: BufWriter::with_capacity(1 << 18, file), line: Vec::new() })
     }
 
@@ -183,6 +186,6 @@ impl Part {
     }
 
     fn failed(&self, error: io::Error) -> Error {
-        Error::io(format!("write {}", self.path.display()), error)
+        Error::io(format!("write {}", self.path.display()), error).or_code(DISK)
     }
 }

@@ -9,6 +9,8 @@ use wasmill_engine::{Error, Result};
 use wasmill_formats::{Compression, Format};
 use wasmill_reading::{CsvConfig, OnBadFile, Paths, ReadOptions};
 
+use crate::codes::NO_PATH;
+
 /// `files: { path: "data/*.jsonl" }`
 ///
 /// Reads files of JSON lines, JSON arrays, CSV or Parquet, plain or compressed.
@@ -88,7 +90,7 @@ impl FilesConfig {
 
     pub(crate) fn check(&self) -> Result<()> {
         if self.path.all().is_empty() {
-            return Err(Error::configuration("`path` names no files").key(["path"]));
+            return Err(Error::configuration("`path` names no files").code(NO_PATH).key(["path"]));
         }
         self.reading().check()
     }

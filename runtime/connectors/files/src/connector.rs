@@ -27,7 +27,8 @@ pub const CONNECTOR: Connector = Connector::new("files")
             example: "files: { path: out/dead_letters, format: jsonl }",
             summary: "Writes files: JSON lines, CSV or Parquet.",
         }),
-    );
+    )
+    .with_codes(crate::codes::CODES);
 
 impl SourceConnector for FilesConfig {
     fn describe(&self) -> String {

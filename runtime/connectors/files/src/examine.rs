@@ -7,6 +7,7 @@ use wasmill_engine::Error;
 use super::config::FilesConfig;
 use super::source::listing;
 use wasmill_connect::examine::Finding;
+use wasmill_reading::codes::UNREADABLE;
 
 /// Looks at the files of a source.
 pub fn examine_source(config: &FilesConfig) -> Vec<Finding> {
@@ -26,7 +27,7 @@ pub fn examine_source(config: &FilesConfig) -> Vec<Finding> {
         match File::open(file).and_then(|file| file.metadata()) {
             Ok(metadata) => bytes += metadata.len(),
             Err(error) => {
-                let error = Error::environment(format!("cannot read {}: {error}", file.display()));
+                let error = Error::environment(format!("cannot read {}: {error}", file.display())).code(UNREADABLE);
                 return vec![Finding::Bad(error.hint("the user of this process needs the right to read it"))];
             }
         }

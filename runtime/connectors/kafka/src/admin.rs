@@ -10,6 +10,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use wasmill_engine::{Error, Result};
 
 use super::client::Client;
+use crate::codes::TOPIC_NAME;
 
 /// A topic to make.
 #[derive(Debug, Clone)]
@@ -226,5 +227,5 @@ unsafe fn owned(text: *const c_char) -> String {
 }
 
 fn text(text: &str) -> Result<CString> {
-    CString::new(text).map_err(|_| Error::configuration(format!("{text:?} has a zero in it")))
+    CString::new(text).map_err(|_| Error::configuration(format!("{text:?} has a zero in it")).code(TOPIC_NAME))
 }

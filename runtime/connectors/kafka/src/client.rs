@@ -15,6 +15,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafka;
 use rdkafka::{Statistics, TopicPartitionList};
 use tracing::subscriber::NoSubscriber;
+use wasmill_engine::codes::THREADS;
 use wasmill_engine::{Error, Result};
 
 use super::codes::CLIENT_OPTION;
@@ -176,7 +177,7 @@ impl Client {
         let context = Context::new(health, tokens);
         let consumer: BaseConsumer<Context> = config
             .create_with_context(context)
-            .map_err(|error| Error::environment(format!("cannot start a Kafka client: {}", without_value(&error))))?;
+            .map_err(|error| Error::environment(format!("cannot start a Kafka client: {}", without_value(&error))).code(CLIENT_OPTION))?;
         let consumer = Arc::new(consumer);
         let stopping = Arc::new(AtomicBool::new(false));
         let (served, stop) = (Arc::clone(&consumer), Arc::clone(&stopping));
@@ -187,7 +188,7 @@ impl Client {
             }
         };
         let events = std::thread::Builder::new().name("kafka-events".to_owned()).spawn(serve);
-        let events = Some(events.map_err(|error| Error::io("start a Kafka client's thread", error))?);
+        let events = Some(events.map_err(|error| Error::io("start a Kafka client's thread", error).or_code(THREADS))?);
         let (own_queues, shared_queue) = (AtomicUsize::new(usize::MAX), OnceLock::new());
         Ok(Self { consumer: ManuallyDrop::new(consumer), stopping, events, health: Arc::clone(health), own_queues, shared_queue })
     }

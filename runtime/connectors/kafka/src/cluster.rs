@@ -14,7 +14,7 @@ use regex::Regex;
 use wasmill_engine::{Error, Result};
 
 use super::client::{Client, Health, options};
-use super::codes::{BROKERS_AWAY, BROKERS_REFUSE};
+use super::codes::{ACCESS_DENIED, BROKERS_AWAY, BROKERS_REFUSE, REQUEST_FAILED};
 use super::config::KafkaConfig;
 use super::token::Tokens;
 
@@ -113,6 +113,7 @@ impl Cluster {
         let last = self.client.health().last();
         match error.rdkafka_error_code().is_some_and(|code| !is_passing_code(code)) {
             true => Error::environment(format!("the Kafka brokers {} refuse to describe the topics: {error}", self.brokers))
+                .code(ACCESS_DENIED)
                 .hint("the principal needs DESCRIBE on the topics, and READ or WRITE"),
             false => Error::environment(format!("no Kafka broker of {} answered within {} s: {last}", self.brokers, limit.as_secs()))
                 .code(BROKERS_AWAY)
@@ -205,6 +206,7 @@ pub(super) fn offsets(client: &Client, places: &[Place], what: Offset) -> Result
     }
     let failed = |error: &dyn std::fmt::Display| {
         Error::environment(format!("the brokers do not tell the offsets of the partitions: {error}"))
+            .code(REQUEST_FAILED)
             .hint("is a broker down that leads some of them? The principal needs DESCRIBE on the topics")
     };
     let deadline = Instant::now() + CONNECT;

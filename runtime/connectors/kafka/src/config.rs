@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
-use super::codes::{NO_TOPICS, RESERVED_OPTION, TOPIC_NAME, TOPICS_AND_PATTERN};
+use super::codes::{NO_TOPICS, PARTITION, PATTERN, RESERVED_OPTION, START, TOPIC_NAME, TOPICS_AND_PATTERN};
 use super::connection::KafkaConnection;
+use wasmill_connect::codes::{NOT_A_TIME, OUT_OF_RANGE};
 use wasmill_connect::{Retry, period};
 
 /// `kafka: { connection: { brokers: "b1:9092,b2:9092" }, topics: [pin] }`
@@ -266,13 +267,13 @@ impl KafkaConfig {
         }
         self.regex()?;
         if self.partitions.as_ref().is_some_and(|partitions| partitions.is_empty() || partitions.iter().any(|one| *one < 0)) {
-            return Err(Error::configuration("`partitions` must be numbers from 0 on, at least one").key(["partitions"]));
+            return Err(Error::configuration("`partitions` must be numbers from 0 on, at least one").code(PARTITION).key(["partitions"]));
         }
         if !(1 << 10..=1 << 30).contains(&self.max_record_bytes()) {
-            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").key(["max_record"]));
+            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").code(OUT_OF_RANGE).key(["max_record"]));
         }
         if self.clients.is_some_and(|clients| !(1..=16).contains(&clients)) {
-            return Err(Error::configuration("`clients` must be 1 to 16").key(["clients"]));
+            return Err(Error::configuration("`clients` must be 1 to 16").code(OUT_OF_RANGE).key(["clients"]));
         }
         self.follow()?;
         self.retry.time()?;
@@ -281,6 +282,7 @@ impl KafkaConfig {
             && let Some((place, _)) = offsets.iter().find(|(place, offset)| super::position::parse_split(place).is_none() || **offset < 0)
         {
             return Err(Error::configuration(format!("`start: offsets`: {place:?} is not `topic/partition` with an offset from 0 on"))
+                .code(START)
                 .key(["start", "offsets"])
                 .hint("start: { offsets: { \"pin/0\": 17 } }"));
         }
@@ -290,8 +292,9 @@ impl KafkaConfig {
 
     pub(super) fn regex(&self) -> Result<Option<Regex>> {
         let compile = |pattern: &String| {
-            Regex::new(pattern)
-                .map_err(|error| Error::configuration(format!("`pattern` is not a regular expression: {error}")).key(["pattern"]))
+            Regex::new(pattern).map_err(|error| {
+                Error::configuration(format!("`pattern` is not a regular expression: {error}")).code(PATTERN).key(["pattern"])
+            })
         };
         self.pattern.as_ref().map(compile).transpose()
     }
@@ -305,6 +308,7 @@ impl KafkaConfig {
         let Start::Timestamp(text) = &self.start else { return Ok(None) };
         let wrong = || {
             Error::configuration(format!("`start: timestamp`: {text:?} is not a time"))
+                .code(NOT_A_TIME)
                 .key(["start", "timestamp"])
                 .hint("write it as \"2026-01-31T00:00:00Z\"")
         };

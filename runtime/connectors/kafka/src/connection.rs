@@ -6,6 +6,7 @@ use wasmill_connect::registry::{Address, Server};
 use wasmill_engine::{Error, Result};
 
 use super::security::Security;
+use crate::codes::NO_BROKERS;
 
 /// The port of brokers that name none.
 const PORT: u16 = 9092;
@@ -44,7 +45,10 @@ impl KafkaConnection {
     /// A configuration error that names the key below the connection.
     pub(super) fn check(&self) -> Result<()> {
         if self.brokers.split(',').all(|broker| broker.trim().is_empty()) {
-            return Err(Error::configuration("`brokers` names none").key(["brokers"]).hint("for example: brokers: \"b1:9092,b2:9092\""));
+            return Err(Error::configuration("`brokers` names none")
+                .code(NO_BROKERS)
+                .key(["brokers"])
+                .hint("for example: brokers: \"b1:9092,b2:9092\""));
         }
         self.security.as_ref().map_or(Ok(()), Security::check)
     }

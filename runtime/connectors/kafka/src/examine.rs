@@ -14,6 +14,7 @@ use super::cluster::{Cluster, Place, Topic, offsets};
 use super::queue::PartitionQueue;
 use super::sink::{KafkaSinkConfig, topic_findings};
 use super::{KafkaConfig, token::Tokens};
+use crate::codes::{ACCESS_DENIED, REQUEST_FAILED, TOPIC_MISSING};
 use wasmill_connect::examine::Finding;
 
 /// How long the brokers may take for their first answer.
@@ -57,6 +58,7 @@ fn look(config: &KafkaConfig, findings: &mut Vec<Finding>) -> Result<()> {
     for missing in config.topics.iter().filter(|name| !topics.contains_key(*name)) {
         findings.push(Finding::Bad(
             Error::environment(format!("the topic {missing} does not exist"))
+                .code(TOPIC_MISSING)
                 .hint(format!("correct the name, or make it: wasmill topics create {missing} --brokers {}", config.connection.brokers)),
         ));
     }
@@ -103,10 +105,12 @@ fn try_to_read(client: &Arc<Client>, (topic, partition): &Place, offset: i64) ->
         return match messages.get(messages.len() - 1).error() {
             None | Some((Code::PartitionEOF | Code::OffsetOutOfRange | Code::AutoOffsetReset, _)) => Ok(()),
             Some((Code::TopicAuthorizationFailed, _)) => Err(Error::environment(format!("the topic {topic} must not be read by us"))
+                .code(ACCESS_DENIED)
                 .hint("the principal needs READ on the topic, and READ on the group whose offsets follow")),
-            Some((_, text)) => Err(Error::environment(format!("the topic {topic} can't be read: {text}"))),
+            Some((_, text)) => Err(Error::environment(format!("the topic {topic} can't be read: {text}")).code(REQUEST_FAILED)),
         };
     }
     Err(Error::environment(format!("the partition {partition} of the topic {topic} gives neither a record nor its end within 10 s"))
+        .code(REQUEST_FAILED)
         .hint("is the broker that leads it reachable under the address that it advertises?"))
 }

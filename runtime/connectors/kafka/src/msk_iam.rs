@@ -16,6 +16,7 @@ use wasmill_engine::{Error, Result};
 use super::security::Aws;
 use wasmill_connect::aws::{self, AssumeRole};
 use wasmill_connect::causes;
+use wasmill_connect::codes::{CREDENTIALS_MISSING, NO_REGION};
 use wasmill_connect::threads;
 
 /// How long a token lets us in, at most: what MSK allows.
@@ -27,7 +28,9 @@ const USER_AGENT: &str = concat!("wasmill/", env!("CARGO_PKG_VERSION"));
 
 /// A token for now, by the credentials that AWS's chain finds.
 pub(super) fn token(aws: &Aws) -> Result<OAuthToken> {
-    let failed = |error: &dyn std::fmt::Display| Error::environment(format!("no AWS credentials for MSK: {error}")).hint(HINT);
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::environment(format!("no AWS credentials for MSK: {error}")).code(CREDENTIALS_MISSING).hint(HINT)
+    };
     let found = threads::handle()?.block_on(async { tokio::time::timeout(PATIENCE, credentials(aws)).await });
     let (credentials, region) = found.map_err(|_| failed(&"they did not come within 30 s"))??;
     let now = SystemTime::now();
@@ -46,12 +49,17 @@ const HINT: &str =
 async fn credentials(wanted: &Aws) -> Result<(Credentials, String)> {
     let sdk = aws::configuration(wanted.region.as_deref(), wanted.profile.as_deref()).await;
     let region = sdk.region().map(ToString::to_string).ok_or_else(|| {
-        Error::environment("the AWS region of MSK is not known").hint("security: { auth: msk_iam, aws: { region: eu-west-1 } }")
+        Error::environment("the AWS region of MSK is not known")
+            .code(NO_REGION)
+            .hint("security: { auth: msk_iam, aws: { region: eu-west-1 } }")
     })?;
     let role = wanted.role.as_ref().map(AssumeRole::new);
     let provider = aws::credentials(&sdk, None, role.as_ref()).await;
-    let provider = provider.ok_or_else(|| Error::environment("no AWS credentials for MSK: there are none").hint(HINT))?;
-    let told = |error| Error::environment(format!("no AWS credentials for MSK: {}", causes::in_words(&error))).hint(HINT);
+    let provider =
+        provider.ok_or_else(|| Error::environment("no AWS credentials for MSK: there are none").code(CREDENTIALS_MISSING).hint(HINT))?;
+    let told = |error| {
+        Error::environment(format!("no AWS credentials for MSK: {}", causes::in_words(&error))).code(CREDENTIALS_MISSING).hint(HINT)
+    };
     Ok((provider.provide_credentials().await.map_err(told)?, region))
 }
 

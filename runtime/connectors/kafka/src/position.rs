@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_engine::{Error, Result, SplitId};
 
 /// Where a partition stands.
@@ -15,7 +16,8 @@ pub struct Position {
 
 impl Position {
     pub(super) fn read(value: &Value) -> Result<Self> {
-        Self::deserialize(value).map_err(|error| Error::environment(format!("the position {value} is not one of Kafka: {error}")))
+        Self::deserialize(value)
+            .map_err(|error| Error::environment(format!("the position {value} is not one of Kafka: {error}")).code(STATE_OF_OTHER_SOURCE))
     }
 
     pub(super) fn to_value(&self) -> Value {

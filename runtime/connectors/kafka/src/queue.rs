@@ -12,6 +12,7 @@ use wasmill_engine::{Error, Records, Result};
 
 use super::client::Client;
 use super::shared_queue::{Place, SharedQueue};
+use crate::codes::REQUEST_FAILED;
 
 /// A partition that is being fetched, with a queue of its own or with a share of its client's.
 pub(super) struct PartitionQueue {
@@ -128,7 +129,7 @@ impl Drop for PartitionQueue {
 fn failed(what: &str, topic: &str, partition: i32) -> Error {
     // SAFETY: it reads a number of this thread.
     let code = RDKafkaErrorCode::from(unsafe { rd::rd_kafka_last_error() });
-    Error::environment(format!("cannot {what} the partition {partition} of the topic {topic}: {code}"))
+    Error::environment(format!("cannot {what} the partition {partition} of the topic {topic}: {code}")).code(REQUEST_FAILED)
 }
 
 /// Messages of one partition, in order. They, and the memory of the fetch that they came with, live until this is dropped.

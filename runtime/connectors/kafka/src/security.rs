@@ -7,6 +7,8 @@ use wasmill_engine::{Error, Result};
 
 use wasmill_connect::Secret;
 
+use crate::codes::SECURITY;
+
 /// `security: { tls: {}, sasl: { mechanism: scram-sha-512, username: mill, password: "${env:KAFKA_PASSWORD}" } }`
 ///
 /// With `tls` the connection is encrypted, with `sasl` we say who we are.
@@ -160,25 +162,31 @@ impl Security {
         if let Some(tls) = &self.tls
             && tls.certificate.is_some() != tls.key.is_some()
         {
-            return Err(Error::configuration("`security: tls`: `certificate` and `key` belong together").key(["security", "tls"]));
+            return Err(Error::configuration("`security: tls`: `certificate` and `key` belong together")
+                .code(SECURITY)
+                .key(["security", "tls"]));
         }
         if self.aws.is_some() && self.auth.is_none() {
-            return Err(Error::configuration("`security: aws` belongs to `auth: msk_iam`").key(["security", "aws"]));
+            return Err(Error::configuration("`security: aws` belongs to `auth: msk_iam`").code(SECURITY).key(["security", "aws"]));
         }
         if self.auth.is_some() && self.sasl.is_some() {
-            return Err(Error::configuration("`security`: `auth` and `sasl` exclude each other").key(["security"]));
+            return Err(Error::configuration("`security`: `auth` and `sasl` exclude each other").code(SECURITY).key(["security"]));
         }
         let Some(sasl) = &self.sasl else { return Ok(()) };
         let with_password = sasl.mechanism != Mechanism::Oauthbearer;
         if with_password && (sasl.username.is_none() || sasl.password.is_none()) {
-            return Err(Error::configuration("`security: sasl`: `username` and `password` are missing").key(["security", "sasl"]));
+            return Err(Error::configuration("`security: sasl`: `username` and `password` are missing")
+                .code(SECURITY)
+                .key(["security", "sasl"]));
         }
         if with_password != sasl.token_file.is_none() {
             return Err(Error::configuration("`security: sasl`: `token_file` belongs to the mechanism oauthbearer, and to no other")
+                .code(SECURITY)
                 .key(["security", "sasl"]));
         }
         if sasl.mechanism == Mechanism::Plain && self.tls.is_none() {
             return Err(Error::configuration("`security: sasl`: the mechanism plain would send the password in plain text")
+                .code(SECURITY)
                 .key(["security", "sasl"])
                 .hint("add `tls: {}`, or use scram-sha-512"));
         }

@@ -30,6 +30,7 @@ use self::layout::Layout;
 use self::prepared::Prepared;
 use self::target::{Partitions, Target};
 use self::writer::KafkaWriter;
+use wasmill_connect::codes::PREPARED_ELSEWHERE;
 use wasmill_connect::columns_unknown;
 use wasmill_connect::prepared as stored;
 use wasmill_connect::spool::Spool;
@@ -112,6 +113,7 @@ impl Sink for KafkaSink {
                 "epoch {} was prepared for the topic {}, and the sink writes into {} now",
                 token.epoch, prepared.topic, self.topic
             ))
+            .code(PREPARED_ELSEWHERE)
             .hint("run the pipeline once with the topic that it had; then change it"));
         }
         let spool = self.spool(&token.pipeline, &token.sink);

@@ -28,10 +28,12 @@ use super::cluster::{Cluster, Place, Topic, introduce, offsets};
 use super::config::{KafkaConfig, KafkaFormat};
 use super::position::{Position, parse_split, split_id};
 use super::token::Tokens;
+use crate::codes::{PARTITION, PATTERN, TOPIC_MISSING, TOPIC_REPLACED};
 use ahead::{Ahead, Expected};
 pub(crate) use columns::RESERVED;
 pub use columns::{HEADERS_COLUMN, KEY_COLUMN, OFFSET_COLUMN, PARTITION_COLUMN, TIMESTAMP_COLUMN, TOPIC_COLUMN, VALUE_COLUMN};
 use look::Look;
+use wasmill_engine::codes::{STATE_OF_OTHER_SOURCE, THREADS};
 use wasmill_formats::reading::without_reading;
 
 /// A source of Kafka topics.
@@ -145,10 +147,11 @@ impl KafkaSource {
         let topics = cluster.topics()?;
         if let Some(missing) = shared.config.topics.iter().find(|name| !topics.contains_key(*name)) {
             return Err(Error::environment(format!("the topic {missing} does not exist"))
+                .code(TOPIC_MISSING)
                 .hint("make it first, or correct the name; wasmill makes no topics by itself"));
         }
         if topics.is_empty() && shared.mode == Mode::Batch {
-            return Err(Error::environment(format!("no topic matches the pattern {}", shared.config.topics_in_words())));
+            return Err(Error::environment(format!("no topic matches the pattern {}", shared.config.topics_in_words())).code(PATTERN));
         }
         let partitions = topics.values().map(|topic| topic.partitions.len()).sum::<usize>().max(1);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -258,6 +261,7 @@ impl Connected {
         for (id, state) in restored {
             let Some((name, _)) = parse_split(id) else {
                 return Err(Error::environment(format!("the checkpoint has read the split {id}, which is no partition of a topic"))
+                    .code(STATE_OF_OTHER_SOURCE)
                     .hint("change the source back, or begin anew with another `--state` folder"));
             };
             let position = Position::read(&state.position)?;
@@ -289,6 +293,7 @@ impl Connected {
                 && let Some(missing) = wanted.iter().find(|partition| !topic.partitions.contains(partition))
             {
                 return Err(Error::environment(format!("the topic {name} has no partition {missing}: it has {}", topic.partitions.len()))
+                    .code(PARTITION)
                     .hint("`partitions` counts from 0"));
             }
             let wanted = |partition: &i32| config.partitions.as_ref().is_none_or(|wanted| wanted.contains(partition));
@@ -354,7 +359,7 @@ impl Connected {
                     offsets(&client, &own, Offset::End)
                 };
                 let asking = std::thread::Builder::new().spawn_scoped(scope, ask);
-                asking.map_err(|error| Error::io("start a thread", error))
+                asking.map_err(|error| Error::io("start a thread", error).or_code(THREADS))
             };
             let asking: Vec<_> = shares.map(ask).collect::<Result<_>>()?;
             let answers = asking.into_iter().map(|asking| asking.join().unwrap_or_else(|_| Err(Error::bug("asking for offsets broke"))));
@@ -391,5 +396,6 @@ fn check_id(name: &str, then: &str, now: &str) -> Result<()> {
     Err(Error::environment(format!(
         "the topic {name} was deleted and made again: its id was {then} and is now {now}, and its offsets mean other records"
     ))
+    .code(TOPIC_REPLACED)
     .hint("begin anew with another `--state` folder or `wasmill state reset`, if the new topic is to be read"))
 }

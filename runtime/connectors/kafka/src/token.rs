@@ -8,6 +8,7 @@ use wasmill_engine::{Error, Result};
 
 use super::msk_iam;
 use super::security::{Auth, Aws, Security};
+use crate::codes::TOKEN_FILE;
 
 /// A token file is not read beyond this.
 const TOKEN_BYTES: u64 = 64 << 10;
@@ -51,11 +52,15 @@ struct Claims {
 fn read(path: &str) -> Result<OAuthToken> {
     use std::io::Read;
     let mut token = String::new();
-    let file = std::fs::File::open(path).map_err(|error| Error::io(format_args!("read the token file {path}"), error))?;
-    file.take(TOKEN_BYTES).read_to_string(&mut token).map_err(|error| Error::io(format_args!("read the token file {path}"), error))?;
+    let file =
+        std::fs::File::open(path).map_err(|error| Error::io(format_args!("read the token file {path}"), error).or_code(TOKEN_FILE))?;
+    file.take(TOKEN_BYTES)
+        .read_to_string(&mut token)
+        .map_err(|error| Error::io(format_args!("read the token file {path}"), error).or_code(TOKEN_FILE))?;
     let token = token.trim();
     let claims = claims(token).ok_or_else(|| {
         Error::environment(format!("{path} does not hold a JSON Web Token that says when it expires (`exp`)"))
+            .code(TOKEN_FILE)
             .hint("the file holds the token and nothing else")
     })?;
     Ok(OAuthToken { token: token.to_owned(), principal_name: claims.sub.unwrap_or_default(), lifetime_ms: (claims.exp * 1000.0) as i64 })

@@ -13,6 +13,7 @@ use super::client::{self, Health, options};
 use super::cluster::{Cluster, Place};
 use super::config::{KafkaConfig, is_topic};
 use super::token::Tokens;
+use crate::codes::{ACCESS_DENIED, REQUEST_FAILED, TOPIC_CONFIG, TOPIC_EXISTS, TOPIC_MISSING, TOPIC_NAME};
 
 /// How long the brokers may take for one order.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -94,7 +95,8 @@ impl Topics {
     pub fn list(&self) -> Result<Vec<Listed>> {
         // It waits, and says why nobody answers.
         self.cluster.topics()?;
-        let failed = |error| Error::environment(format!("the Kafka brokers {} do not list the topics: {error}", self.brokers));
+        let failed =
+            |error| Error::environment(format!("the Kafka brokers {} do not list the topics: {error}", self.brokers)).code(REQUEST_FAILED);
         let metadata = self.cluster.client().consumer().fetch_metadata(None, ANSWER).map_err(failed)?;
         let mut topics: Vec<Listed> = metadata
             .topics()
@@ -116,7 +118,7 @@ impl Topics {
     /// Environment: there is none of that name, or the brokers do not tell.
     pub fn describe(&self, name: &str) -> Result<Described> {
         let id = self.find(name)?;
-        let failed = |error| Error::environment(format!("the brokers do not describe the topic {name}: {error}"));
+        let failed = |error| Error::environment(format!("the brokers do not describe the topic {name}: {error}")).code(REQUEST_FAILED);
         let metadata = self.cluster.client().consumer().fetch_metadata(Some(name), ANSWER).map_err(failed)?;
         let partitions: Vec<_> = metadata.topics().iter().flat_map(|topic| topic.partitions()).collect();
         let places: Vec<Place> = partitions.iter().map(|partition| (name.to_owned(), partition.id())).collect();
@@ -149,9 +151,9 @@ impl Topics {
     /// Configuration: its name or configuration can't be used. Environment: it is there already, or the brokers refuse.
     pub fn create(&self, name: &str, wanted: &Wanted) -> Result<()> {
         if !is_topic(name) {
-            return Err(
-                Error::configuration(format!("{name:?} can't be the name of a topic")).hint("1 to 249 letters, digits, `.`, `_` and `-`")
-            );
+            return Err(Error::configuration(format!("{name:?} can't be the name of a topic"))
+                .code(TOPIC_NAME)
+                .hint("1 to 249 letters, digits, `.`, `_` and `-`"));
         }
         self.cluster.topics()?;
         let topic = NewTopic { name, partitions: wanted.partitions, replication: wanted.replicas, config: wanted.config.clone() };
@@ -159,9 +161,11 @@ impl Topics {
             Ok(()) => Ok(()),
             Err(refusal) => Err(match refusal.code {
                 RDKafkaErrorCode::TopicAlreadyExists => Error::environment(format!("the topic {name} is there already"))
+                    .code(TOPIC_EXISTS)
                     .hint(format!("`wasmill topics describe {name}` shows it")),
                 RDKafkaErrorCode::InvalidConfig => {
                     Error::configuration(format!("the configuration of the topic {name} can't be used: {}", refusal.text))
+                        .code(TOPIC_CONFIG)
                         .hint("the names are those of https://kafka.apache.org/documentation/#topicconfigs")
                 }
                 _ => self.refused("make", name, &refusal),
@@ -182,6 +186,7 @@ impl Topics {
     fn find(&self, name: &str) -> Result<String> {
         let missing = || {
             Error::environment(format!("there is no topic {name} on the brokers {}", self.brokers))
+                .code(TOPIC_MISSING)
                 .hint("`wasmill topics list` shows which there are")
         };
         // Internal topics are not among those of the pattern, and need not be.
@@ -190,11 +195,12 @@ impl Topics {
     }
 
     fn refused(&self, what: &str, name: &str, refusal: &Refusal) -> Error {
-        let error = Error::environment(format!("the brokers {} do not {what} the topic {name}: {}", self.brokers, refusal.text));
+        let error = Error::environment(format!("the brokers {} do not {what} the topic {name}: {}", self.brokers, refusal.text))
+            .code(REQUEST_FAILED);
         match refusal.code {
-            RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
-                error.hint("the principal needs CREATE on the cluster, or CREATE, DELETE, DESCRIBE and DESCRIBE_CONFIGS on the topic")
-            }
+            RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => error
+                .code(ACCESS_DENIED)
+                .hint("the principal needs CREATE on the cluster, or CREATE, DELETE, DESCRIBE and DESCRIBE_CONFIGS on the topic"),
             RDKafkaErrorCode::InvalidReplicationFactor => error.hint("there are fewer brokers than `--replicas` asks for"),
             RDKafkaErrorCode::TopicDeletionDisabled => error.hint("the brokers have delete.topic.enable=false"),
             _ => error,

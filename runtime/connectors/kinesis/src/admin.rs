@@ -12,6 +12,7 @@ use super::connection::KinesisConnection;
 use super::failure::{Failure, Kind, judge};
 use super::retry::Troubles;
 use super::source::check_stream;
+use crate::codes::STREAM_EXISTS;
 use wasmill_connect::threads;
 
 /// How long requests may be refused, and how long a stream may take to be made or to go.
@@ -100,9 +101,9 @@ impl Streams {
             // Tried once: an answer that was lost must not be told as a stream that was there before.
             let made = request.send().await.map_err(|error| judge(&what, &error));
             made.map_err(|failure| match failure.kind {
-                Kind::InUse => {
-                    Error::environment(format!("the stream {name} is there already")).hint("`wasmill streams describe` shows it")
-                }
+                Kind::InUse => Error::environment(format!("the stream {name} is there already"))
+                    .code(STREAM_EXISTS)
+                    .hint("`wasmill streams describe` shows it"),
                 _ => failure.error,
             })?;
             self.until(name, |stream| stream.is_some_and(|stream| stream.stream_status == StreamStatus::Active)).await?;

@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::connection::KinesisConnection;
 use super::failure::{Failure, Kind, judge, of_service};
 use super::retry::Troubles;
+use crate::codes::STREAM_MISSING;
 
 /// Who asks for one stream.
 pub(super) struct Api {
@@ -124,7 +125,7 @@ impl Api {
             StreamStatus::Active | StreamStatus::Updating => {}
             StreamStatus::Creating => return Err(Failure::waiting(format!("the stream {} is still being made", self.name))),
             other => {
-                let error = wasmill_engine::Error::environment(format!("the stream {} is {other}", self.name));
+                let error = wasmill_engine::Error::environment(format!("the stream {} is {other}", self.name)).code(STREAM_MISSING);
                 return Err(Failure { kind: Kind::NotFound, error, is_wait: false });
             }
         }

@@ -16,6 +16,7 @@ use wasmill_engine::{Error, Result};
 use super::clock::Clock;
 use wasmill_connect::Secret;
 use wasmill_connect::aws::{self, AssumeRole, Key};
+use wasmill_connect::codes::NO_REGION;
 use wasmill_connect::credentials;
 use wasmill_connect::registry::Server;
 
@@ -88,9 +89,10 @@ impl KinesisConnection {
         let region = self.region.clone().or_else(|| self.endpoint.is_some().then(|| region_of_environment("us-east-1")));
         let sdk = aws::configuration(region.as_deref(), self.profile.as_deref()).await;
         let Some(region) = sdk.region().cloned() else {
-            return Err(
-                Error::environment("nothing says in which region the stream is").hint("set `connection: { region: … }` or AWS_REGION")
-            );
+            return Err(Error::environment("nothing says in which region the stream is")
+                .code(NO_REGION)
+                .key(["region"])
+                .hint("set `connection: { region: … }` or AWS_REGION"));
         };
         let key = self.access_key_id.as_deref().zip(self.secret_access_key.as_ref());
         let key = key.map(|(id, secret)| Key { id, secret, session_token: self.session_token.as_ref() });

@@ -27,7 +27,8 @@ pub const CONNECTOR: Connector = Connector::new("kinesis")
         },
         Delivery::AtLeastOnce,
         DeadLetters::Refused("a stream of Kinesis can hold a record twice, and a dead letter is one record that was rejected once"),
-    );
+    )
+    .with_codes(crate::codes::CODES);
 
 impl SourceConnector for KinesisConfig {
     fn describe(&self) -> String {

@@ -6,7 +6,10 @@ use wasmill_engine::Error;
 
 use wasmill_connect::aws::NO_CREDENTIALS;
 use wasmill_connect::causes::{find, in_words, innermost};
+use wasmill_connect::codes::{CLOCK, CREDENTIALS_MISSING};
 use wasmill_connect::credentials::NotRenewed;
+
+use crate::codes::{ACCESS_DENIED, REQUEST_FAILED, STREAM_MISSING};
 
 /// What to do about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +40,7 @@ pub(super) struct Failure {
 impl Failure {
     /// A failure that may pass, of which the client says nothing.
     pub(super) fn passing(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Passing, error: Error::environment(message), is_wait: false }
+        Self { kind: Kind::Passing, error: Error::environment(message).code(REQUEST_FAILED), is_wait: false }
     }
 
     /// Something that takes its time, which is nothing to warn of.
@@ -67,43 +70,49 @@ where
         return Failure::passing(format!("cannot {what}: {error}"));
     }
     if let Some(error) = find::<CredentialsError>(error) {
-        return Error::environment(format!("cannot {what}: no AWS credentials: {}", in_words(error))).hint(NO_CREDENTIALS).into();
+        return Error::environment(format!("cannot {what}: no AWS credentials: {}", in_words(error)))
+            .code(CREDENTIALS_MISSING)
+            .hint(NO_CREDENTIALS)
+            .into();
     }
     let why = innermost(error);
     let kind = if matches!(error, SdkError::ConstructionFailure(_)) { Kind::Final } else { Kind::Passing };
-    Failure { kind, error: Error::environment(format!("cannot {what}: {why}")), is_wait: false }
+    Failure { kind, error: Error::environment(format!("cannot {what}: {why}")).code(REQUEST_FAILED), is_wait: false }
 }
 
 /// Judges what the service says: of a request, or of one record of it.
-pub(super) fn of_service(what: &str, code: &str, message: &str) -> Failure {
+pub(super) fn of_service(what: &str, name: &str, message: &str) -> Failure {
     // Names come as `com.amazonaws.kinesis.v20131202#Name` from some servers.
-    let name = code.rsplit('#').next().unwrap_or(code);
+    let name = name.rsplit('#').next().unwrap_or(name);
     let message = message.trim();
     let text = if message.is_empty() { format!("cannot {what}: {name}") } else { format!("cannot {what}: {name}: {message}") };
     let error = Error::environment(text);
-    let (kind, hint) = match name {
-        "ExpiredIteratorException" | "ExpiredNextTokenException" => (Kind::Expired, None),
-        "ResourceNotFoundException" => (Kind::NotFound, Some("is the name right, and the region?")),
-        "ResourceInUseException" => (Kind::InUse, None),
-        "InvalidArgumentException" | "ValidationException" | "SerializationException" => (Kind::Invalid, None),
+    let (code, kind, hint) = match name {
+        "ExpiredIteratorException" | "ExpiredNextTokenException" => (REQUEST_FAILED, Kind::Expired, None),
+        "ResourceNotFoundException" => (STREAM_MISSING, Kind::NotFound, Some("is the name right, and the region?")),
+        "ResourceInUseException" => (REQUEST_FAILED, Kind::InUse, None),
+        "InvalidArgumentException" | "ValidationException" | "SerializationException" => (REQUEST_FAILED, Kind::Invalid, None),
         "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => (
+            ACCESS_DENIED,
             Kind::Final,
             Some(
                 "the principal needs kinesis:DescribeStreamSummary, ListShards, GetShardIterator, GetRecords (and for fan-out RegisterStreamConsumer, DescribeStreamConsumer, SubscribeToShard; to write PutRecords)",
             ),
         ),
         "ExpiredTokenException" | "ExpiredToken" => {
-            (Kind::Final, Some("the credentials have expired: give others, or let AWS's chain renew them"))
+            (ACCESS_DENIED, Kind::Final, Some("the credentials have expired: give others, or let AWS's chain renew them"))
         }
         "UnrecognizedClientException" | "InvalidSignatureException" | "InvalidClientTokenId" | "MissingAuthenticationTokenException" => {
-            (Kind::Final, Some("the credentials are wrong, or this machine's clock is"))
+            (ACCESS_DENIED, Kind::Final, Some("the credentials are wrong, or this machine's clock is"))
         }
-        "RequestExpired" => (Kind::Final, Some("this machine's clock is wrong")),
-        name if name.starts_with("KMS") && name != "KMSThrottlingException" => (Kind::Final, Some("the stream's key in KMS can't be used")),
+        "RequestExpired" => (CLOCK, Kind::Final, Some("this machine's clock is wrong")),
+        name if name.starts_with("KMS") && name != "KMSThrottlingException" => {
+            (ACCESS_DENIED, Kind::Final, Some("the stream's key in KMS can't be used"))
+        }
         // Too much at once, and what is wrong on their side.
-        _ => (Kind::Passing, None),
+        _ => (REQUEST_FAILED, Kind::Passing, None),
     };
-    Failure { kind, error: hint.into_iter().fold(error, Error::hint), is_wait: false }
+    Failure { kind, error: hint.into_iter().fold(error.code(code), Error::hint), is_wait: false }
 }
 
 #[cfg(test)]

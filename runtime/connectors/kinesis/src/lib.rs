@@ -8,6 +8,7 @@ pub mod admin;
 mod aggregate;
 mod api;
 mod clock;
+mod codes;
 mod connection;
 mod connector;
 mod examine;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use parking_lot::Mutex;
+use wasmill_connect::codes::RETRIES_EXHAUSTED;
 use wasmill_engine::{Error, Result};
 
 use super::failure::{Failure, Kind};
@@ -81,6 +82,7 @@ impl Retry<'_> {
         if since.elapsed() >= self.patience {
             let text = format!("{}; it was tried for {:.0} s", failure.error.message(), since.elapsed().as_secs_f64());
             return Err(Error::environment(text)
+                .code(RETRIES_EXHAUSTED)
                 .hint("start again when it works: the run goes on where its last checkpoint was; `retry: { for: … }` sets how long"));
         }
         self.troubles.note(&failure);

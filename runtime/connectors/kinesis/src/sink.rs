@@ -20,10 +20,12 @@ use wasmill_engine::{
 };
 
 use super::api::Api;
+use crate::codes::NOTE_DAMAGED;
 pub use config::{Delivery, KinesisSinkConfig};
 use entry::Encoder;
 use put::Entries;
 
+use wasmill_connect::codes::PREPARED_ELSEWHERE;
 use wasmill_connect::columns_unknown;
 use wasmill_connect::durable::owner_name;
 use wasmill_connect::spool::{LaneFile, Spool, SpoolFile};
@@ -117,6 +119,7 @@ impl Sink for KinesisSink {
                 "epoch {} was prepared for the stream {}, and the sink puts into {} now",
                 token.epoch, prepared.stream, self.config.stream
             ))
+            .code(PREPARED_ELSEWHERE)
             .hint("run the pipeline once with the stream that it had; then change it"));
         }
         let spool = self.spool(&token.pipeline, &token.sink);
@@ -185,6 +188,7 @@ impl Notes<'_> {
         let Some(bytes) = self.depot.read(&name)? else { return Ok(false) };
         let noted: Committed = serde_json::from_slice(&bytes).map_err(|error| {
             Error::environment(format!("the note {} of what was put can't be read: {error}", self.depot.shown(&name)))
+                .code(NOTE_DAMAGED)
                 .hint("remove it, and the last epoch is put again")
         })?;
         Ok(noted.incarnation == token.incarnation && noted.epoch >= token.epoch)

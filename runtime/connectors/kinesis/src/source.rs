@@ -34,8 +34,10 @@ use tokio::sync::{Notify, OnceCell, Semaphore};
 use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, SplitId, SplitOpener, SplitReader};
 
 use super::api::{Api, Shard, Stream, stream_name};
+use crate::codes::{RECORDS_LOST, STREAM_REPLACED};
 pub use columns::{ARRIVAL_COLUMN, PARTITION_KEY_COLUMN, SEQUENCE_NUMBER_COLUMN, SHARD_COLUMN, STREAM_COLUMN, SUB_SEQUENCE_COLUMN};
 use wasmill_connect::threads;
+use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_formats::VALUE_COLUMN;
 use wasmill_formats::reading::without_reading;
 
@@ -314,6 +316,7 @@ impl Connected {
                     "the checkpoint has read the split {id}, which is no shard of the stream {}",
                     shared.stream
                 ))
+                .code(STATE_OF_OTHER_SOURCE)
                 .hint("change the source back, or begin anew with another `--state` folder"));
             };
             let position = Position::read(&state.position)?;
@@ -378,6 +381,7 @@ fn check_created(stream: &str, then: i64, now: i64) -> Result<()> {
         cursor::time_of(then),
         cursor::time_of(now)
     ))
+    .code(STREAM_REPLACED)
     .hint("begin anew with another `--state` folder or `wasmill state reset`, if the new stream is to be read"))
 }
 
@@ -388,6 +392,7 @@ fn check_gone(policy: LostRecords, shard: &str, position: &Position) -> Result<(
         format!("the shard {shard} was read up to what arrived {until}, and has gone by retention; records behind may have gone unread");
     match policy {
         LostRecords::Stop => Err(Error::environment(what)
+            .code(RECORDS_LOST)
             .hint("`on_lost_records: trim_horizon` (or `latest`) goes on without them; nothing else can bring them back")),
         LostRecords::TrimHorizon | LostRecords::Latest => {
             tracing::warn!("{what}; goes on without them, as `on_lost_records` says");

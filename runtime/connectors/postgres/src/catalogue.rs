@@ -7,6 +7,7 @@ use wasmill_engine::Error;
 use super::failure::Failure;
 use super::layout::Layout;
 use super::sql::TableName;
+use crate::codes::MISSING;
 
 /// A table that is there.
 #[derive(Debug, Default)]
@@ -85,6 +86,7 @@ pub(super) async fn look(client: &Client, name: &TableName, upserts: bool) -> Re
         return match row.try_get(0).map_err(failed)? {
             true => Ok(None),
             false => Err(Error::configuration(format!("`table`: the schema {} does not exist", name.schema))
+                .code(MISSING)
                 .key(["table"])
                 .hint(format!("CREATE SCHEMA {}; it is the one thing that a run does not make", name.schema))
                 .into()),

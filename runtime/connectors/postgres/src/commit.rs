@@ -16,6 +16,8 @@ use super::layout::Layout;
 use super::prepared::Prepared;
 use super::sql::{COMMITS, TableName};
 use super::types::PgType;
+use crate::codes::TABLE_DIFFERS;
+use wasmill_connect::codes::TOKEN_DAMAGED;
 use wasmill_connect::columns_unknown;
 use wasmill_connect::spool::Spool;
 use wasmill_connect::token::{Step, compare};
@@ -220,6 +222,7 @@ impl Committer {
                     "the column `{}` {now}, and the rows of this epoch were prepared for {}",
                     column.name, column.pg_type
                 ))
+                .code(TABLE_DIFFERS)
                 .hint("nothing of the epoch was committed; change the column back, start again, and change it when no epoch waits")
                 .into());
             }
@@ -256,7 +259,10 @@ async fn token_of(client: &Client, sql: &str, parameters: &[Parameter<'_>], sink
     let Some(row) = client.query_typed_opt(sql, parameters).await.map_err(failed)? else { return Ok(None) };
     let (incarnation, epoch): (String, i64) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
     let read = Uuid::try_parse(&incarnation).ok().zip(u64::try_from(epoch).ok());
-    let damaged = || Error::environment(format!("the token of sink `{sink}` in {COMMITS} is damaged: epoch {epoch} of {incarnation}"));
+    let damaged = || {
+        Error::environment(format!("the token of sink `{sink}` in {COMMITS} is damaged: epoch {epoch} of {incarnation}"))
+            .code(TOKEN_DAMAGED)
+    };
     let (incarnation, epoch) = read.ok_or_else(damaged)?;
     Ok(Some(Committed { incarnation, epoch }))
 }

@@ -8,6 +8,8 @@ use wasmill_engine::{Error, Result};
 
 use super::address::PostgresConnection;
 use super::sql::TableName;
+use crate::codes::{COLUMN_TWICE, KEY};
+use wasmill_connect::codes::OUT_OF_RANGE;
 use wasmill_connect::{Retry, period};
 
 /// Writes into a table of a PostgreSQL server. A table that does not exist is made by the first commit; its schema has to be there.
@@ -86,12 +88,13 @@ impl PostgresConfig {
         TableName::parse(&self.table)?;
         if self.write == PostgresWrite::Upsert && self.key.is_empty() {
             return Err(Error::configuration("`write: upsert` needs a `key`")
+                .code(KEY)
                 .key(["write"])
                 .hint("name the columns that tell one row from another: `key: [id]`"));
         }
         for (index, column) in self.key.iter().enumerate() {
             if self.key[..index].contains(column) {
-                return Err(Error::configuration(format!("`key` names the column `{column}` twice")).key(["key"]));
+                return Err(Error::configuration(format!("`key` names the column `{column}` twice")).code(COLUMN_TWICE).key(["key"]));
             }
         }
         let (day, second) = (Duration::from_secs(86_400), Duration::from_secs(1));
@@ -106,7 +109,7 @@ pub(super) fn within(name: &str, value: Duration, least: Duration, most: Duratio
         return Ok(());
     }
     let shown = humantime::format_duration;
-    Err(Error::configuration(format!("`{name}: {}` is out of range", shown(value))).key([name]).hint(format!(
+    Err(Error::configuration(format!("`{name}: {}` is out of range", shown(value))).code(OUT_OF_RANGE).key([name]).hint(format!(
         "{} to {}",
         shown(least),
         shown(most)

@@ -13,6 +13,7 @@ use super::address::{PostgresConnection, PostgresTlsMode};
 use super::failure::Failure;
 use super::tls;
 use wasmill_connect::registry::{Address, Server as Connectable};
+use crate::codes::{ADDRESS, ENCODING};
 use wasmill_connect::threads;
 
 /// How long a server that does not answer at all keeps a connection.
@@ -71,7 +72,7 @@ impl Server {
         match encoding {
             Some(encoding) if encoding != "UTF8" => {
                 let message = format!("the database {} has the encoding {encoding}, which can't hold every text", self.shown());
-                Err(Error::environment(message).hint("use a database with ENCODING 'UTF8'").into())
+                Err(Error::environment(message).code(ENCODING).hint("use a database with ENCODING 'UTF8'").into())
             }
             _ => Ok(client),
         }
@@ -118,7 +119,7 @@ fn read(given: &PostgresConnection) -> Result<(Config, Option<PostgresTlsMode>)>
 
 fn from_parts(given: &PostgresConnection) -> Result<Config> {
     let Some(host) = &given.host else {
-        return Err(Error::configuration("it has neither `url` nor `host`").hint("for example: url: \"${env:PG_URL}\""));
+        return Err(Error::configuration("it has neither `url` nor `host`").code(ADDRESS).hint("for example: url: \"${env:PG_URL}\""));
     };
     let mut config = Config::new();
     config.host(host.as_str()).port(given.port.unwrap_or(5432));
@@ -140,18 +141,23 @@ fn from_url(given: &PostgresConnection, url: &str) -> Result<(Config, Option<Pos
         return Err(Error::configuration(
             "`url` says where the server is: `host`, `port`, `user`, `password` and `database` go without it",
         )
+        .code(ADDRESS)
         .key(["url"]));
     }
     let (rest, mode) = without_ssl_mode(url)?;
     // What the library says may repeat a part of the URL, and with it a password.
     let wrong = |_| {
         Error::configuration("`url` is not the address of a PostgreSQL server")
+            .code(ADDRESS)
             .key(["url"])
             .hint("postgres://user:password@host:port/database")
     };
     let config: Config = rest.parse().map_err(wrong)?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        return Err(Error::configuration("`url` names no host").key(["url"]).hint("postgres://user:password@host:port/database"));
+        return Err(Error::configuration("`url` names no host")
+            .code(ADDRESS)
+            .key(["url"])
+            .hint("postgres://user:password@host:port/database"));
     }
     Ok((config, mode))
 }
@@ -166,6 +172,7 @@ fn without_ssl_mode(url: &str) -> Result<(String, Option<PostgresTlsMode>)> {
     let (ssl, others): (Vec<&str>, Vec<&str>) = pairs.into_iter().partition(|pair| pair.starts_with("sslmode="));
     if others.iter().any(|pair| ["sslrootcert=", "sslcert=", "sslkey="].iter().any(|key| pair.starts_with(key))) {
         return Err(Error::configuration("`url` names files of certificates")
+            .code(ADDRESS)
             .key(["url"])
             .hint("write them as `tls: { ca, certificate, key }`"));
     }
@@ -178,6 +185,7 @@ fn without_ssl_mode(url: &str) -> Result<(String, Option<PostgresTlsMode>)> {
         Some("verify-full") => Some(PostgresTlsMode::VerifyFull),
         Some(_) => {
             return Err(Error::configuration("`url` has an unknown `sslmode`")
+                .code(ADDRESS)
                 .key(["url"])
                 .hint("disable, prefer, require, verify-ca or verify-full"));
         }

@@ -29,7 +29,8 @@ pub const CONNECTOR: Connector = Connector::new("postgres")
             example: r#"postgres: { connection: { url: "${env:PG_URL}" }, table: public.dead_letters }"#,
             summary: "Writes into a table of a PostgreSQL server.",
         }),
-    );
+    )
+    .with_codes(crate::codes::CODES);
 
 impl SourceConnector for PostgresSourceConfig {
     fn describe(&self) -> String {

@@ -10,6 +10,7 @@ use super::config::{PostgresConfig, PostgresWrite};
 use super::connection::{Server, block_on, within};
 use super::failure::Failure;
 use super::sql::{COMMITS, TableName};
+use crate::codes::PERMISSION;
 use wasmill_connect::examine::{Finding, clock};
 
 /// How long the server may take to connect, and to answer.
@@ -93,7 +94,7 @@ fn read(row: &tokio_postgres::Row) -> Result<Seen, tokio_postgres::Error> {
 }
 
 fn may_write(config: &PostgresConfig, table: &TableName, seen: &Seen) -> Finding {
-    let bad = |what: String, hint: String| Finding::Bad(Error::environment(what).hint(hint));
+    let bad = |what: String, hint: String| Finding::Bad(Error::environment(what).code(PERMISSION).hint(hint));
     let (user, schema) = (&seen.user, &table.schema);
     if seen.standby {
         return bad("the server is a standby, which takes no writes".into(), "name the primary".into());

@@ -5,7 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use tokio_postgres::error::{DbError, SqlState};
-use wasmill_engine::Error;
+use wasmill_engine::{Code, Error};
+
+use crate::codes::{CONNECTION_FAILED, CONSTRAINT, KEY, LOGIN, MISSING, PERMISSION, STATEMENT_FAILED, TLS};
 
 /// A failed attempt.
 #[derive(Debug)]
@@ -33,7 +35,8 @@ impl Failure {
 
     /// Nothing came within the time.
     pub(super) fn timeout(what: &str, time: Duration) -> Self {
-        let error = Error::environment(format!("cannot {what}: no answer within {}", humantime::format_duration(time)));
+        let error =
+            Error::environment(format!("cannot {what}: no answer within {}", humantime::format_duration(time))).code(CONNECTION_FAILED);
         Self { error, transient: true }
     }
 
@@ -44,7 +47,7 @@ impl Failure {
             message += "; ";
             message += more.lines().next().unwrap_or_default();
         }
-        let error = Error::environment(message);
+        let error = Error::environment(message).code(kind(code));
         let error = match hint(code) {
             Some(hint) => error.hint(hint),
             None => answer.hint().into_iter().fold(error, |error, hint| error.hint(hint)),
@@ -70,11 +73,11 @@ impl Failure {
         let message = format!("cannot {what}: {}", reasons.join(": "));
         let told = Error::environment(&message);
         let told = if certificate {
-            told.hint("`tls: { ca: … }` names the authority that signed the server's certificate; `mode` says what is verified")
+            told.code(TLS).hint("`tls: { ca: … }` names the authority that signed the server's certificate; `mode` says what is verified")
         } else if message.contains("does not support TLS") {
-            told.hint("`tls: { mode: disable }` goes without, on a network that you trust")
+            told.code(TLS).hint("`tls: { mode: disable }` goes without, on a network that you trust")
         } else {
-            told
+            told.code(CONNECTION_FAILED)
         };
         Self { error: told.caused_by(error), transient: !certificate && (io || message.contains("connection closed")) }
     }
@@ -94,6 +97,18 @@ fn is_transient(code: &SqlState) -> bool {
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
         ]
         .contains(code)
+}
+
+fn kind(code: &SqlState) -> &'static Code {
+    match code.code() {
+        "28P01" | "28000" => LOGIN,
+        "3D000" | "3F000" => MISSING,
+        "42501" | "25006" => PERMISSION,
+        "42P10" => KEY,
+        other if other.starts_with("08") => CONNECTION_FAILED,
+        other if other.starts_with("23") => CONSTRAINT,
+        _ => STATEMENT_FAILED,
+    }
 }
 
 fn hint(code: &SqlState) -> Option<&'static str> {

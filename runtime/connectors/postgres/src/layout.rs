@@ -9,6 +9,7 @@ use super::catalogue::Table;
 use super::config::{PostgresConfig, PostgresWrite};
 use super::sql::{MAX_NAME_BYTES, list, name_problem, quoted};
 use super::types::PgType;
+use crate::codes::{KEY, UNSUPPORTED_COLUMNS};
 
 /// The column that an upsert adds to the rows on their way: which of equal keys is the last.
 pub(super) const ORDINAL: &str = "_wasmill_row";
@@ -67,11 +68,13 @@ impl Layout {
         }
         if !problems.is_empty() {
             return Err(Error::configuration(format!("a PostgreSQL table can't hold these columns: {}", problems.join("; ")))
+                .code(UNSUPPORTED_COLUMNS)
                 .hint("convert, rename or drop them in a stage before the sink"));
         }
         if let Some(missing) = config.key.iter().find(|key| schema.field_with_name(key).is_err()) {
             let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
             return Err(Error::configuration(format!("`key: {missing}`: there is no such column"))
+                .code(KEY)
                 .key(["key"])
                 .hint(format!("the sink gets: {}", names.join(", "))));
         }

@@ -9,6 +9,7 @@
 
 mod address;
 mod catalogue;
+mod codes;
 mod commit;
 mod config;
 mod connection;

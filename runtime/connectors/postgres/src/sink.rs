@@ -16,6 +16,8 @@ use super::layout::Layout;
 use super::prepared::Prepared;
 use super::sql::TableName;
 use super::writer::PostgresWriter;
+use crate::codes::TABLE_DIFFERS;
+use wasmill_connect::codes::PREPARED_ELSEWHERE;
 use wasmill_connect::columns_unknown;
 use wasmill_connect::prepared;
 use wasmill_connect::spool::Spool;
@@ -80,6 +82,7 @@ impl PostgresSink {
             None => planned.clone(),
             Some(table) => planned.fit(&table, schema).map_err(|differences| {
                 Error::environment(format!("the table {} does not fit: {}", committer.table, differences.join("; ")))
+                    .code(TABLE_DIFFERS)
                     .hint("write into another table, or change this one")
             })?,
         };
@@ -119,6 +122,7 @@ impl Sink for PostgresSink {
                 "epoch {} was prepared for the table {}, and the sink writes into {} now",
                 token.epoch, prepared.table, committer.table
             ))
+            .code(PREPARED_ELSEWHERE)
             .hint("run the pipeline once with the table that it had; then change it"));
         }
         let outcome = committer.commit(token, &prepared, &spool)?;

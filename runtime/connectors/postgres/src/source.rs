@@ -21,6 +21,8 @@ pub use self::config::PostgresSourceConfig;
 use self::query::Query;
 use self::reader::RowsReader;
 use super::connection::{Server, block_on, patiently};
+use crate::codes::{NO_ORDER, QUERY_CHANGED, STREAM};
+use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_formats::reading::without_reading;
 use wasmill_reading::check_requested;
 
@@ -54,10 +56,12 @@ impl Position {
     fn read(value: &Value, statement: &str) -> Result<Self> {
         let bad = || {
             Error::environment("the checkpoint's position of a query is not understood")
+                .code(STATE_OF_OTHER_SOURCE)
                 .hint("has the source been replaced by one of another kind? `wasmill state reset` forgets what was read and begins anew")
         };
         if value["statement"].as_str() != Some(statement) {
             return Err(Error::environment("the query, the table or `order_by` are not those of which rows have been read already")
+                .code(QUERY_CHANGED)
                 .hint("put them back, or begin anew with `wasmill state reset`"));
         }
         let texts = value["key"].as_array().ok_or_else(bad)?.iter().map(|text| text.as_str().map(str::to_owned));
@@ -75,7 +79,9 @@ impl PostgresSource {
         config.check()?;
         check_requested(&requested)?;
         if mode == Mode::Stream {
-            return Err(Error::configuration("a query ends: the source `postgres` has no stream").hint("run it with `mode: batch`"));
+            return Err(Error::configuration("a query ends: the source `postgres` has no stream")
+                .code(STREAM)
+                .hint("run it with `mode: batch`"));
         }
         let server = Arc::new(Server::new(&config.connection)?);
         Ok(Self { name: name.into(), config: Arc::new(config), server, schema: requested, found: false })
@@ -101,6 +107,7 @@ impl Source for PostgresSource {
             let (position, done) = begun.unwrap_or((Position { rows: 0, key: Vec::new() }, false));
             if !done && position.rows > 0 && self.config.order_by.is_empty() {
                 return Err(Error::environment(format!("{} rows were read when the last run ended, and a query has no order to go on in", position.rows))
+                    .code(NO_ORDER)
                     .hint("begin anew with `wasmill state reset`, into emptied sinks; `order_by` names columns that tell all rows apart, and lets a run go on behind the last one"));
             }
             if !done {
@@ -108,6 +115,7 @@ impl Source for PostgresSource {
             }
         } else if !self.found {
             return Err(Error::environment("the checkpoint is of another source")
+                .code(STATE_OF_OTHER_SOURCE)
                 .hint("has the source been replaced by one of another kind? `wasmill state reset` forgets what was read and begins anew"));
         }
         self.found = true;

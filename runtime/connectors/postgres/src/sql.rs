@@ -7,6 +7,8 @@ pub(super) use postgres_protocol::escape::escape_identifier as quoted;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
+use crate::codes::TABLE_NAME;
+
 /// The bytes of a name that the server keeps; it cuts longer ones off without a word.
 pub(super) const MAX_NAME_BYTES: usize = 63;
 
@@ -24,7 +26,7 @@ impl TableName {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let (schema, name) = text.split_once('.').unwrap_or(("public", text));
         let wrong = |what: String| {
-            Err(Error::configuration(format!("`table: {text}`: {what}")).key(["table"]).hint(
+            Err(Error::configuration(format!("`table: {text}`: {what}")).code(TABLE_NAME).key(["table"]).hint(
                 "write `table: schema.table`, or `table: table` for the schema `public`; names are taken as they are written, capitals too",
             ))
         };

@@ -13,11 +13,15 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use wasmill_engine::{Error, Result};
 
 use super::address::{PostgresTls, PostgresTlsMode};
+use crate::codes::{CERTIFICATE, TLS};
 
 /// The mode that is meant, where the URL says nothing.
 pub(super) fn mode(tls: &PostgresTls, url: Option<PostgresTlsMode>) -> Result<PostgresTlsMode> {
     if tls.mode.is_some() && url.is_some() && tls.mode != url {
-        return Err(Error::configuration("`tls: { mode }` and `sslmode` in `url` differ").key(["tls"]).hint("say it in one place"));
+        return Err(Error::configuration("`tls: { mode }` and `sslmode` in `url` differ")
+            .code(TLS)
+            .key(["tls"])
+            .hint("say it in one place"));
     }
     let default = if tls.ca.is_some() { PostgresTlsMode::VerifyFull } else { PostgresTlsMode::Prefer };
     Ok(tls.mode.or(url).unwrap_or(default))
@@ -43,7 +47,7 @@ pub(super) fn connector(tls: &PostgresTls, mode: PostgresTlsMode) -> Result<Make
         Some(ca) if verifies => {
             let roots = Arc::new(roots(ca)?);
             let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
-            let verifier = verifier.map_err(|error| Error::configuration(format!("`ca: {ca}`: {error}")).key(["ca"]))?;
+            let verifier = verifier.map_err(|error| Error::configuration(format!("`ca: {ca}`: {error}")).code(CERTIFICATE).key(["ca"]))?;
             if mode == PostgresTlsMode::VerifyFull { verifier } else { Arc::new(AnyName(verifier)) }
         }
         _ => Arc::new(Anyone(Arc::clone(&provider))),
@@ -56,11 +60,17 @@ pub(super) fn connector(tls: &PostgresTls, mode: PostgresTlsMode) -> Result<Make
     let config = match (&tls.certificate, &tls.key) {
         (Some(certificate), Some(key)) => {
             builder.with_client_auth_cert(certificates(certificate, "certificate")?, private_key(key)?).map_err(|error| {
-                Error::configuration(format!("`certificate: {certificate}` and `key: {key}`: {error}")).key(["certificate"])
+                Error::configuration(format!("`certificate: {certificate}` and `key: {key}`: {error}"))
+                    .code(CERTIFICATE)
+                    .key(["certificate"])
             })?
         }
         (None, None) => builder.with_no_client_auth(),
-        _ => return Err(Error::configuration("`certificate` and `key` go together: one of them is missing").key(["certificate"])),
+        _ => {
+            return Err(Error::configuration("`certificate` and `key` go together: one of them is missing")
+                .code(CERTIFICATE)
+                .key(["certificate"]));
+        }
     };
     Ok(MakeRustlsConnect::new(config))
 }
@@ -68,12 +78,13 @@ pub(super) fn connector(tls: &PostgresTls, mode: PostgresTlsMode) -> Result<Make
 /// The authorities that the operating system trusts.
 fn system_roots(tls: &PostgresTls, mode: PostgresTlsMode, provider: &Arc<CryptoProvider>) -> Result<MakeRustlsConnect> {
     if mode == PostgresTlsMode::VerifyCa {
-        return Err(Error::configuration("`mode: verify-ca` needs a `ca`").key(["mode"]).hint(
+        return Err(Error::configuration("`mode: verify-ca` needs a `ca`").code(CERTIFICATE).key(["mode"]).hint(
             "any server could show a certificate of one of the system's authorities: name your own, or verify its name with verify-full",
         ));
     }
     if tls.certificate.is_some() || tls.key.is_some() {
         return Err(Error::configuration("`certificate` needs a `ca` as well")
+            .code(CERTIFICATE)
             .key(["certificate"])
             .hint("name the file with the authorities to trust"));
     }
@@ -82,6 +93,7 @@ fn system_roots(tls: &PostgresTls, mode: PostgresTlsMode, provider: &Arc<CryptoP
     let (connector, _) = MakeRustlsConnect::with_native_certs().map_err(|errors| {
         let why = errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string);
         Error::environment(format!("cannot read the system's certificate authorities: {why}"))
+            .code(CERTIFICATE)
             .hint("install ca-certificates, or name a `ca`")
     })?;
     Ok(connector)
@@ -90,14 +102,17 @@ fn system_roots(tls: &PostgresTls, mode: PostgresTlsMode, provider: &Arc<CryptoP
 fn roots(ca: &str) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(ca, "ca")? {
-        roots.add(certificate).map_err(|error| Error::configuration(format!("`ca: {ca}`: {error}")).key(["ca"]))?;
+        roots.add(certificate).map_err(|error| Error::configuration(format!("`ca: {ca}`: {error}")).code(CERTIFICATE).key(["ca"]))?;
     }
     Ok(roots)
 }
 
 fn certificates(path: &str, key: &str) -> Result<Vec<CertificateDer<'static>>> {
     let unreadable = |error: &dyn std::fmt::Display| {
-        Error::configuration(format!("`{key}: {path}`: {error}")).key([key]).hint("it has to be a PEM file of certificates")
+        Error::configuration(format!("`{key}: {path}`: {error}"))
+            .code(CERTIFICATE)
+            .key([key])
+            .hint("it has to be a PEM file of certificates")
     };
     let found = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))?;
     let found = found.collect::<Result<Vec<_>, _>>().map_err(|error| unreadable(&error))?;
@@ -107,6 +122,7 @@ fn certificates(path: &str, key: &str) -> Result<Vec<CertificateDer<'static>>> {
 fn private_key(path: &str) -> Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_file(path).map_err(|error| {
         Error::configuration(format!("`key: {path}`: {error}"))
+            .code(CERTIFICATE)
             .key(["key"])
             .hint("it has to be a PEM file with a private key without a password")
     })

@@ -30,7 +30,8 @@ pub const CONNECTOR: Connector = Connector::new("s3")
             example: r#"s3: { uri: "s3://lake/dead_letters", format: jsonl }"#,
             summary: "Writes objects of a bucket: JSON lines, CSV or Parquet.",
         }),
-    );
+    )
+    .with_codes(crate::codes::CODES);
 
 impl SourceConnector for S3SourceConfig {
     fn describe(&self) -> String {

@@ -24,6 +24,7 @@ pub use self::config::{S3Layout, S3SinkConfig};
 use self::connect::{Columns, ConnectWriter};
 use self::token::TokenObject;
 use self::writer::{S3Writer, encoder};
+use wasmill_connect::codes::PREPARED_UNREADABLE;
 use wasmill_connect::digest::owner;
 use wasmill_connect::durable::owner_name;
 use wasmill_connect::prepared;
@@ -32,6 +33,8 @@ use wasmill_connect::token::{Step, compare};
 use wasmill_lake::check_partition_columns;
 use wasmill_objects::gone;
 use wasmill_objects::{Bucket, Completion, Patience, S3Uri, Upload, UploadEpoch, UploadNotes, Uploading};
+
+use crate::codes::PREFIX_TAKEN;
 
 /// Uploads of lanes that have prepared and whose last parts may still be on their way, by their keys.
 type Pending = Arc<Mutex<HashMap<String, Uploading>>>;
@@ -147,6 +150,7 @@ impl S3Sink {
                 self.place,
                 bucket.shown(&other.key)
             ))
+            .code(PREFIX_TAKEN)
             .hint("with `layout: connect` each sink has a prefix of its own; remove the token if that sink is no more")),
         }
     }
@@ -164,7 +168,9 @@ fn completions<'a>(files: &'a [PreparedObject], keys: &'a [String]) -> Result<Ve
 }
 
 fn uploaded(file: &PreparedObject) -> Result<&Upload> {
-    file.upload.as_ref().ok_or_else(|| Error::environment(format!("the prepared commit has no upload of {}", file.path)))
+    file.upload
+        .as_ref()
+        .ok_or_else(|| Error::environment(format!("the prepared commit has no upload of {}", file.path)).code(PREPARED_UNREADABLE))
 }
 
 impl Sink for S3Sink {

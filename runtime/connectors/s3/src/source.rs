@@ -40,7 +40,10 @@ use wasmill_connect::{Inferred, Sampling, Survey};
 use wasmill_formats::Format;
 use wasmill_formats::reading::without_reading;
 use wasmill_objects::{Bucket, Patience, S3Config};
+use wasmill_reading::codes::VANISHED;
 use wasmill_reading::{Content, Late, ReadContext, check_requested, infer_from, survey_of};
+
+use crate::codes::NO_MATCH;
 
 /// A source of objects.
 pub struct S3Source {
@@ -154,6 +157,7 @@ impl S3Source {
         let found = self.list_all()?;
         if found.iter().all(|(found, _)| found.is_empty()) && self.mode == Mode::Batch && !self.config.allow_empty {
             return Err(Error::configuration(format!("no object matches {}", self.config.uri.all().join(", ")))
+                .code(NO_MATCH)
                 .key(["uri"])
                 .hint("a prefix ends with `/`; `allow_empty: true` lets a batch run without objects"));
         }
@@ -161,6 +165,7 @@ impl S3Source {
         match begun.keys().next() {
             None => Ok(splits),
             Some(id) => Err(Error::environment(format!("{id} has been read in part and is no longer there"))
+                .code(VANISHED)
                 .hint("put the object back until it has been read, or `wasmill state reset` to forget what was read")),
         }
     }

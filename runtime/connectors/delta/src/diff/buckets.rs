@@ -3,6 +3,7 @@
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 
 use tempfile::SpooledTempFile;
+use wasmill_connect::codes::TEMPORARY_FILE;
 use wasmill_engine::{Error, Result};
 
 use super::digest::Pair;
@@ -53,6 +54,7 @@ fn number(bytes: &[u8]) -> u128 {
 
 fn failed(error: std::io::Error) -> Error {
     Error::io(format_args!("keep digests of rows in {}", std::env::temp_dir().display()), error)
+        .or_code(TEMPORARY_FILE)
         .hint("32 bytes a row are needed there; TMPDIR names another folder")
 }
 

@@ -8,6 +8,7 @@ use wasmill_engine::{Error, Result};
 use wasmill_formats::TypeName;
 
 use super::DiffOptions;
+use crate::codes::COMPARISON;
 
 /// A column that is not the same in both tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,7 +66,7 @@ impl Columns {
 
 fn no_column(message: &str, left: &SchemaRef) -> Error {
     let names: Vec<&str> = left.fields().iter().map(|field| field.name().as_str()).collect();
-    Error::configuration(message).hint(format!("the first table has {}", names.join(", ")))
+    Error::configuration(message).code(COMPARISON).hint(format!("the first table has {}", names.join(", ")))
 }
 
 /// Whether values of two types can be compared: they are the same but for what may be null.

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use wasmill_engine::{Error, Result};
 
 use super::columns::Columns;
+use crate::codes::COMPARISON;
 
 /// The digest of a row's key, and of all of it. Without a key both are the same.
 pub(super) type Pair = (u128, u128);
@@ -101,7 +102,9 @@ fn normal_struct(column: &StructArray) -> Result<StructArray, ArrowError> {
 }
 
 fn failed(error: ArrowError) -> Error {
-    Error::environment(format!("rows can't be compared: {error}")).hint("leave the columns out that are to blame: --ignore")
+    Error::environment(format!("rows can't be compared: {error}"))
+        .code(COMPARISON)
+        .hint("leave the columns out that are to blame: --ignore")
 }
 
 #[cfg(test)]

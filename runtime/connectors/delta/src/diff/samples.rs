@@ -12,6 +12,7 @@ use wasmill_engine::{Error, Result};
 use super::buckets::Tally;
 use super::columns::Columns;
 use super::digest::{Digester, Pair, same_cell};
+use crate::codes::COMPARISON;
 use crate::rows::TableRows;
 use wasmill_formats::row_to_json;
 
@@ -64,7 +65,9 @@ pub(super) fn collect(tables: &[Arc<TableRows>; 2], columns: &Columns, tally: &T
 }
 
 fn row<'a>(found: &'a Found, pair: &Pair) -> Result<&'a RecordBatch> {
-    found.get(pair).ok_or_else(|| Error::environment("a table's files changed while it was compared").hint("compare again"))
+    found
+        .get(pair)
+        .ok_or_else(|| Error::environment("a table's files changed while it was compared").code(COMPARISON).hint("compare again"))
 }
 
 /// Reads a table until all wanted rows are found.

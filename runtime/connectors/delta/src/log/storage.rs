@@ -10,9 +10,11 @@ use bytes::Bytes;
 use wasmill_engine::{Error, Result};
 
 use super::Put;
+use crate::codes::{DAMAGED, UNREADABLE};
 use crate::place::Place;
 use crate::staging::STAGING;
 use wasmill_connect::durable::{create_folder, parent_of, rename_new, sync_folder, write_new};
+use wasmill_engine::codes::DISK;
 use wasmill_objects::{Bucket, Object, S3Uri};
 
 /// A file of a log.
@@ -64,12 +66,12 @@ impl Storage {
             Self::Folder { log, .. } => match fs::read_to_string(log.join(name)) {
                 Ok(text) => Ok(Some(text)),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(Error::io(format!("read {}", log.join(name).display()), error)),
+                Err(error) => Err(Error::io(format!("read {}", log.join(name).display()), error).or_code(UNREADABLE)),
             },
             Self::Bucket { bucket, log } => {
                 let Some(bytes) = bucket.read(&log.below(name))? else { return Ok(None) };
                 let text = String::from_utf8(bytes.into());
-                text.map(Some).map_err(|_| Error::environment(format!("{log}/{name} is damaged: it is not UTF-8")))
+                text.map(Some).map_err(|_| Error::environment(format!("{log}/{name} is damaged: it is not UTF-8")).code(DAMAGED))
             }
         }
     }
@@ -116,11 +118,11 @@ impl Storage {
 fn list_folder(folder: &Path) -> Result<Vec<Listed>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(|error| Error::io(format!("list {}", folder.display()), error))?,
+        other => other.map_err(|error| Error::io(format!("list {}", folder.display()), error).or_code(UNREADABLE))?,
     };
     let mut listed = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|error| Error::io(format!("list {}", folder.display()), error))?;
+        let entry = entry.map_err(|error| Error::io(format!("list {}", folder.display()), error).or_code(UNREADABLE))?;
         let written = entry.metadata().and_then(|metadata| metadata.modified());
         let written = written.map_err(|error| Error::io(format!("look at {}", entry.path().display()), error))?;
         listed.push(Listed { name: entry.file_name().to_string_lossy().into_owned(), written });
@@ -142,6 +144,6 @@ fn put_file(table: &Path, log: &Path, name: &str, text: &str, draft: &str) -> Re
     match renamed {
         Ok(()) => sync_folder(log).map(|()| Put::Done),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Put::Taken),
-        Err(error) => Err(Error::io(format!("write {}", path.display()), error)),
+        Err(error) => Err(Error::io(format!("write {}", path.display()), error).or_code(DISK)),
     }
 }

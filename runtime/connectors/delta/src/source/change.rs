@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use wasmill_engine::{Error, Result};
 
+use crate::codes::DAMAGED;
+
 /// What a version did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
@@ -47,7 +49,7 @@ impl Change {
         let mut change = Self::default();
         for line in entry.lines().filter(|line| !line.trim().is_empty()) {
             let line: Line = serde_json::from_str(line)
-                .map_err(|error| Error::environment(format!("version {version} of the table's log is damaged: {error}")))?;
+                .map_err(|error| Error::environment(format!("version {version} of the table's log is damaged: {error}")).code(DAMAGED))?;
             change.added.extend(line.add.filter(|file| file.data_change).map(|file| file.path));
             change.removed += usize::from(line.remove.is_some_and(|file| file.data_change));
             change.table = line.meta_data.map(|metadata| metadata.id).or(change.table);

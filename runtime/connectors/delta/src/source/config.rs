@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use crate::address::TableAddress;
+use crate::codes::VERSION;
 use crate::config::DeltaConfig;
 use crate::log::TableLog;
+use wasmill_connect::codes::NOT_A_TIME;
 use wasmill_connect::{Retry, period};
 use wasmill_objects::S3Config;
 
@@ -76,6 +78,7 @@ impl DeltaSourceConfig {
         DeltaConfig { connection: self.connection.clone(), ..DeltaConfig::new(&self.uri) }.location()?;
         if self.version.is_some() && self.timestamp.is_some() {
             return Err(Error::configuration("`version` and `timestamp` both say where to begin")
+                .code(VERSION)
                 .key(["version"])
                 .hint("leave one of them out"));
         }
@@ -97,6 +100,7 @@ impl DeltaSourceConfig {
         let Some(text) = &self.timestamp else { return Ok(None) };
         let time: SystemTime = humantime::parse_rfc3339_weak(text.trim()).map_err(|error| {
             Error::configuration(format!("`timestamp: {text}` is not a time: {error}"))
+                .code(NOT_A_TIME)
                 .key(["timestamp"])
                 .hint("write it in UTC, as in 2026-11-21T08:00:00Z")
         })?;

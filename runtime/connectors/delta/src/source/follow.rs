@@ -10,6 +10,7 @@ use wasmill_engine::{Error, Result};
 use super::change::Change;
 use super::config::OnChange;
 use super::position::Restored;
+use crate::codes::{COLUMN_MISSING, DAMAGED, LOG_EXPIRED, OTHER_TABLE, ROWS_CHANGED, VERSION};
 use crate::log::TableLog;
 use crate::rows::{TableFile, TableRows};
 use crate::state::TableState;
@@ -118,6 +119,7 @@ impl Follow {
                 "version {version} of the Delta table {shown} removes or changes rows ({} files of rows that may have been read)",
                 change.removed
             ))
+            .code(ROWS_CHANGED)
             .hint("`on_change: ignore` passes over such versions with all that they add; `wasmill state reset` reads the table anew, into emptied sinks"));
         }
         if change.added.is_empty() {
@@ -130,7 +132,8 @@ impl Follow {
                 "version {version} of the Delta table {shown} adds {} files, and the table shows {} of them",
                 change.added.len(),
                 files.len()
-            )));
+            ))
+            .code(DAMAGED));
         }
         Ok(Found { version, table: Some(table), files })
     }
@@ -150,7 +153,9 @@ impl Follow {
         let names: Vec<String> = self.wanted.fields().iter().map(|field| field.name().clone()).collect();
         if let Some(missing) = names.iter().find(|name| there.index_of(name).is_err()) {
             let listed: Vec<&str> = there.fields().iter().map(|field| field.name().as_str()).collect();
-            return Err(at(Error::environment(format!("there is no column {missing:?}; there are {}", listed.join(", ")))));
+            return Err(at(
+                Error::environment(format!("there is no column {missing:?}; there are {}", listed.join(", "))).code(COLUMN_MISSING)
+            ));
         }
         check_columns(&self.wanted, there).map_err(at)?;
         let first = || there.fields().first().map(|field| field.name().clone());
@@ -175,10 +180,12 @@ impl Follow {
                 self.log.shown(),
                 newest.version
             ))
+            .code(LOG_EXPIRED)
             .hint("begin anew with `wasmill state reset`, into emptied sinks; keep the log for longer than a pipeline stands still (delta.logRetentionDuration)"));
         }
         if until.is_some_and(|until| newest.version < until) {
-            return Err(Error::environment(format!("the Delta table {} has no version {} yet", self.log.shown(), until.unwrap_or(last))));
+            return Err(Error::environment(format!("the Delta table {} has no version {} yet", self.log.shown(), until.unwrap_or(last)))
+                .code(VERSION));
         }
         self.trusted = Instant::now();
         Ok(())
@@ -187,5 +194,6 @@ impl Follow {
 
 fn another(log: &TableLog) -> Error {
     Error::environment(format!("the Delta table {} is not the one that was read: it was removed or made anew", log.shown()))
+        .code(OTHER_TABLE)
         .hint("put the table back, or begin anew with `wasmill state reset`")
 }

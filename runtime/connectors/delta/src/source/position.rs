@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_engine::{Error, Progress, Result, SplitId, SplitState};
 
 /// The name of the entry in a checkpoint that stands for everything that is done. No file has it: their names begin with a version.
@@ -101,6 +102,7 @@ impl Restored {
 
 fn not_understood(id: &str, why: &dyn std::fmt::Display) -> Error {
     Error::environment(format!("the checkpoint's position of {id} is not understood: {why}"))
+        .code(STATE_OF_OTHER_SOURCE)
         .hint("has the source been replaced by one of another kind? `wasmill state reset` forgets what was read and begins anew")
 }
 

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use wasmill_engine::{Error, Result, failpoint};
 
 use super::{DataOutput, STAGING};
+use crate::codes::FILE_TAKEN;
 use crate::prepared::DataFile;
 use wasmill_connect::durable::{
     create_folder, create_folders, parent_of, remove_file, remove_folder_of_files, rename_new, sync_files, sync_folder, sync_folders,
 };
+use wasmill_engine::codes::{DISK, PREPARED_FILE_DAMAGED, PREPARED_FILE_GONE};
 use wasmill_engine::disk::WriteBehind;
 
 /// The staging of one sink of one pipeline.
@@ -39,7 +41,7 @@ impl FolderStaging {
     pub(super) fn create(&self, name: &str) -> Result<DataOutput> {
         create_folder(&self.staging)?;
         let path = self.staging.join(name);
-        let file = File::create_new(&path).map_err(|error| Error::io(format!("create {}", path.display()), error))?;
+        let file = File::create_new(&path).map_err(|error| Error::io(format!("create {}", path.display()), error).or_code(DISK))?;
         Ok(DataOutput::File(WriteBehind::new(file), path))
     }
 
@@ -65,7 +67,7 @@ impl FolderStaging {
             match rename_new(&from, to) {
                 Ok(()) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => published(&from, to, file)?,
-                Err(error) => return Err(Error::io(format!("move {} to {}", from.display(), to.display()), error)),
+                Err(error) => return Err(Error::io(format!("move {} to {}", from.display(), to.display()), error).or_code(DISK)),
             }
         }
         sync_folders(folders)
@@ -94,6 +96,7 @@ fn is_whole(staged: &Path, size: u64, file: &DataFile) -> Result<()> {
         return Ok(());
     }
     Err(Error::environment(format!("{} has {size} bytes, and {} were written", staged.display(), file.size))
+        .code(PREPARED_FILE_DAMAGED)
         .hint("another program changed it; restore it, or give these rows up with `wasmill state reset`"))
 }
 
@@ -102,9 +105,11 @@ fn published(from: &Path, to: &Path, file: &DataFile) -> Result<()> {
     match fs::metadata(to) {
         Ok(found) if found.len() == file.size => Ok(()),
         Ok(found) => Err(Error::environment(format!("{} has {} bytes instead of {}", to.display(), found.len(), file.size))
+            .code(FILE_TAKEN)
             .hint("somebody changed the table's files; nothing was removed")),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(Error::environment(format!("a prepared file is gone: it is neither in {} nor in {}", from.display(), to.display()))
+                .code(PREPARED_FILE_GONE)
                 .hint("somebody removed it; restore it, or give these rows up with `wasmill state reset`"))
         }
         Err(error) => Err(Error::io(format!("look at {}", to.display()), error)),

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use wasmill_engine::{Error, Result, Token, failpoint};
 
 use crate::prepared::DataFile;
+use wasmill_connect::codes::PREPARED_ELSEWHERE;
 use wasmill_connect::digest::owner;
 use wasmill_objects::{Bucket, Completion, ObjectWriter, S3Uri, UploadEpoch, UploadNotes, Uploading};
 
@@ -60,6 +61,7 @@ impl UploadStaging {
         let completions = files.iter().zip(&keys).map(|(file, key)| match &file.upload {
             Some(upload) => Ok(Completion { key, size: file.size, upload }),
             None => Err(Error::environment(format!("the prepared commit has no upload of {key}"))
+                .code(PREPARED_ELSEWHERE)
                 .hint("has the table been moved to another kind of place? Put it back, or begin anew with `wasmill state reset`")),
         });
         self.notes.complete(completions.collect::<Result<Vec<_>>>()?)

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use wasmill_engine::{Error, Result};
 
+use crate::codes::DAMAGED;
+
 /// A line; one of its fields is there.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,7 +42,8 @@ impl File {
 /// The lines of an entry.
 pub(super) fn read(version: u64, entry: &str) -> Result<Vec<Line>> {
     let lines = entry.lines().filter(|line| !line.trim().is_empty()).map(|line| {
-        serde_json::from_str(line).map_err(|error| Error::environment(format!("version {version} of the table's log is damaged: {error}")))
+        serde_json::from_str(line)
+            .map_err(|error| Error::environment(format!("version {version} of the table's log is damaged: {error}")).code(DAMAGED))
     });
     lines.collect()
 }

@@ -13,6 +13,7 @@ use wasmill_engine::{Error, Result, Token, failpoint};
 use super::actions;
 use super::plan::{Bin, bins};
 use crate::address::TableAddress;
+use crate::codes::{CONFLICT, DAMAGED};
 use crate::commit::add_action;
 use crate::config::DeltaCompression;
 use crate::data_file::{Destination, OpenFile, now_millis, writer_properties};
@@ -25,6 +26,7 @@ use crate::schema::TableSchema;
 use crate::staging::Staging;
 use crate::state::TableState;
 use wasmill_connect::durable::owner_name;
+use wasmill_engine::codes::DISK;
 use wasmill_lake::{Limits, Partitioner};
 use wasmill_objects::{Patience, UploadEpoch};
 
@@ -94,6 +96,7 @@ pub fn optimize(table: &TableAddress, options: &OptimizeOptions) -> Result<Optim
         }
     }
     Err(Error::environment(format!("other writers removed the same files {TRIES} times in a row: nothing was rewritten"))
+        .code(CONFLICT)
         .hint("try again when the table is quieter"))
 }
 
@@ -182,6 +185,7 @@ impl<'a> Work<'a> {
                 if file.rows().is_some_and(|told| told != rows - before) {
                     let (read, path) = (rows - before, file.path());
                     return Err(Error::environment(format!("{path} has {read} rows, and the table's log says another number"))
+                        .code(DAMAGED)
                         .hint("the file or the log is damaged; nothing was changed"));
                 }
             }
@@ -225,6 +229,7 @@ impl<'a> Work<'a> {
             }
         }
         Err(Error::environment(format!("other writers were quicker {ATTEMPTS} times in a row: nothing was rewritten"))
+            .code(CONFLICT)
             .hint("the new files are in no version, and a vacuum removes them; try again when the table is quieter"))
     }
 
@@ -269,7 +274,7 @@ impl<'a> Work<'a> {
                     let path = table.join(&file.path);
                     match std::fs::remove_file(&path) {
                         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                            return Err(Error::io(format_args!("remove {}", path.display()), error));
+                            return Err(Error::io(format_args!("remove {}", path.display()), error).or_code(DISK));
                         }
                         _ => {}
                     }

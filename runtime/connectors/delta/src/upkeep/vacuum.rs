@@ -13,12 +13,14 @@ use wasmill_engine::{Error, Result};
 use super::actions;
 use super::optimize::OWNER;
 use crate::address::TableAddress;
+use crate::codes::{CONFLICT, DAMAGED, FEATURES, UNREADABLE, VACUUM_TOO_SHORT};
 use crate::log::TableLog;
 use crate::place::Place;
 use crate::rows::TableRows;
 use crate::staging::STAGING;
 use crate::state::TableState;
 use wasmill_connect::durable::{escape, remove_folder_of_files};
+use wasmill_engine::codes::DISK;
 use wasmill_objects::Patience;
 
 /// The shortest time to keep without force: writers and readers may be under way for so long.
@@ -62,6 +64,7 @@ struct Stored {
 pub fn vacuum(table: &TableAddress, options: &VacuumOptions) -> Result<Vacuumed> {
     if options.keep < LEAST_KEEP && !options.force {
         return Err(Error::configuration(format!("files of the last {} are to be removed", humantime::format_duration(LEAST_KEEP)))
+            .code(VACUUM_TOO_SHORT)
             .hint("writers and readers may be using them: keep at least 1h, or force it where nobody uses the table"));
     }
     let place = table.place(Patience::RUN)?;
@@ -109,14 +112,14 @@ fn needed(log: &TableLog, expiry: SystemTime) -> Result<(u64, BTreeSet<String>)>
         version += 1;
     }
     if version <= newest {
-        return Err(Error::environment(format!("version {version} of {} is gone while it is needed", log.shown())));
+        return Err(Error::environment(format!("version {version} of {} is gone while it is needed", log.shown())).code(CONFLICT));
     }
     Ok((oldest.version(), needed))
 }
 
 /// The path of a file that the log names, relative to the table and not escaped; none if it lies elsewhere.
 fn relative(root: &Url, path: &str) -> Result<Option<String>> {
-    let bad = || Error::environment(format!("the table's log names a file by an address that is none: {path}"));
+    let bad = || Error::environment(format!("the table's log names a file by an address that is none: {path}")).code(DAMAGED);
     let address = root.join(path).map_err(|_| bad())?;
     if address.scheme() != root.scheme() || address.host_str() != root.host_str() {
         return Ok(None);
@@ -165,6 +168,7 @@ fn check_known(state: &TableState) -> Result<()> {
             "the table has features that may need files which this vacuum does not know: {}",
             unknown.into_iter().collect::<Vec<_>>().join(", ")
         ))
+        .code(FEATURES)
         .hint("vacuum it with the program that made it")),
     }
 }
@@ -187,7 +191,7 @@ fn list(place: &Place) -> Result<Vec<Stored>> {
 
 fn list_folder(table: &Path, below: &str, stored: &mut Vec<Stored>) -> Result<()> {
     let folder = table.join(below);
-    let failed = |error| Error::io(format_args!("list {}", folder.display()), error);
+    let failed = |error| Error::io(format_args!("list {}", folder.display()), error).or_code(UNREADABLE);
     let entries = match fs::read_dir(&folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         other => other.map_err(failed)?,
@@ -222,7 +226,7 @@ fn remove(place: &Place, files: &[Stored]) -> Result<()> {
                 let path = table.join(&file.path);
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    other => other.map_err(|error| Error::io(format_args!("remove {}", path.display()), error))?,
+                    other => other.map_err(|error| Error::io(format_args!("remove {}", path.display()), error).or_code(DISK))?,
                 }
             }
             Ok(())

@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
 
+use wasmill_connect::codes::TOKEN_DAMAGED;
 use wasmill_connect::digest::{Digested, sha256};
 use wasmill_connect::durable::{
     create_folder, create_folders, escape, owner_name, parent_of, remove_file, rename_new, sync_folder, sync_folders, write_new,
@@ -18,6 +19,9 @@ use wasmill_connect::durable::{
 use wasmill_connect::prepared;
 use wasmill_connect::staged::{StagedMark, number};
 use wasmill_connect::token::{Step, compare};
+use wasmill_engine::codes::{DISK, PREPARED_FILE_DAMAGED, PREPARED_FILE_GONE};
+
+use crate::codes::{COMMIT_LOCKED, NAME_TAKEN};
 
 /// The hidden folder below a target.
 const HIDDEN: &str = ".wasmill";
@@ -193,7 +197,7 @@ impl Committer {
                     // An equal file has the name, and this one is not needed.
                     let _ = fs::remove_file(&from);
                 }
-                Err(error) => return Err(Error::io(format!("move {} to {}", from.display(), to.display()), error)),
+                Err(error) => return Err(Error::io(format!("move {} to {}", from.display(), to.display()), error).or_code(DISK)),
             }
         }
         sync_folders(folders)
@@ -206,6 +210,7 @@ impl Committer {
             return Ok(());
         }
         Err(Error::environment(format!("{} exists and holds something else", path.display()))
+            .code(NAME_TAKEN)
             .hint("move it away; this sink never replaces a file"))
     }
 
@@ -216,6 +221,7 @@ impl Committer {
         };
         let damaged = |what: &dyn std::fmt::Display| {
             Error::environment(format!("the sink's token {} is damaged: {what}", self.token.display()))
+                .code(TOKEN_DAMAGED)
                 .hint("restore the file; without it nobody knows what is committed")
         };
         let token: TokenFile = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
@@ -229,14 +235,14 @@ impl Committer {
         create_folder(&self.staging)?;
         let staged = self.staging.join(format!("{}.token", StagedMark::of_commit(token)));
         write_new(&staged, &json)?;
-        fs::rename(&staged, &self.token).map_err(|error| Error::io(format!("write {}", self.token.display()), error))?;
+        fs::rename(&staged, &self.token).map_err(|error| Error::io(format!("write {}", self.token.display()), error).or_code(DISK))?;
         sync_folder(&self.folder.join(HIDDEN))
     }
 
     /// Takes the lock under which the token moves; it ends with the returned file, or with the process.
     fn lock(&self) -> Result<File> {
         create_folder(&self.folder.join(HIDDEN))?;
-        let failed = |error: io::Error| Error::io(format!("lock {}", self.lock.display()), error);
+        let failed = |error: io::Error| Error::io(format!("lock {}", self.lock.display()), error).or_code(DISK);
         let file = File::options().create(true).truncate(false).write(true).open(&self.lock).map_err(failed)?;
         let begun = Instant::now();
         loop {
@@ -245,6 +251,7 @@ impl Committer {
                 Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::environment(format!("another process holds {} for too long", self.lock.display()))
+                        .code(COMMIT_LOCKED)
                         .hint("is a process of this pipeline paused in the middle of its commit? Let it go on, or end it"));
                 }
                 Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
@@ -260,6 +267,7 @@ fn is_whole(staged: &Path, size: u64, file: &StagedFile) -> Result<()> {
         return Ok(());
     }
     Err(Error::environment(format!("{} has {size} bytes, and {} were written", staged.display(), file.size))
+        .code(PREPARED_FILE_DAMAGED)
         .hint("another program changed it; restore it, or give these rows up with `wasmill state reset`"))
 }
 
@@ -277,6 +285,7 @@ fn is_left_over_by_earlier_versions(name: &str, claim: &Token) -> bool {
 
 fn gone(staged: &Path, path: &Path) -> Error {
     Error::environment(format!("a prepared file is gone: it is neither {} nor {}", staged.display(), path.display()))
+        .code(PREPARED_FILE_GONE)
         .hint("somebody removed it; restore it, or give these rows up with `wasmill state reset`")
 }
 

@@ -5,7 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
+use wasmill_connect::codes::OUT_OF_RANGE;
+use wasmill_formats::codes::COMPRESSED_TWICE;
 use wasmill_formats::{Compression, SinkFormat};
+
+use crate::codes::{NO_PATH, NOT_LOCAL};
 
 /// Writes files into a folder. A file appears whole and keeps its name; its rows are those of one lane and one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,18 +58,23 @@ impl FilesSinkConfig {
     /// What is wrong with the values, apart from any schema.
     pub(crate) fn check(&self) -> Result<()> {
         if self.path.is_empty() {
-            return Err(Error::configuration("`path` is empty").key(["path"]).hint("name a folder, as in `path: out/rows`"));
+            return Err(Error::configuration("`path` is empty").code(NO_PATH).key(["path"]).hint("name a folder, as in `path: out/rows`"));
         }
         if self.path.contains("://") {
             return Err(Error::configuration(format!("`path: {}` is no path of a folder", self.path))
+                .code(NOT_LOCAL)
                 .key(["path"])
                 .hint("this sink writes local files"));
         }
         if self.format == SinkFormat::Parquet && self.compression != Compression::None {
-            return Err(Error::configuration("Parquet files are compressed inside").key(["compression"]).hint("leave `compression` out"));
+            return Err(Error::configuration("Parquet files are compressed inside")
+                .code(COMPRESSED_TWICE)
+                .key(["compression"])
+                .hint("leave `compression` out"));
         }
         if self.target_file_size < ByteSize::kib(4) {
             return Err(Error::configuration(format!("`target_file_size: {}` is too small", self.target_file_size))
+                .code(OUT_OF_RANGE)
                 .key(["target_file_size"])
                 .hint("use at least 4KiB"));
         }

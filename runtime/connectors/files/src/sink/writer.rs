@@ -18,6 +18,7 @@ use wasmill_connect::digest::Digested;
 use wasmill_connect::durable::{escape, longest_name, written};
 use wasmill_connect::prepared;
 use wasmill_connect::staged::StagedMark;
+use wasmill_engine::codes::DISK;
 use wasmill_engine::disk::WriteBehind;
 use wasmill_formats::{RecordWriter, WriteOptions, record_writer, to_plain};
 use wasmill_lake::{Gather, Key, Limits, PartitionFiles, Partitioner, Split, without_partition_columns};
@@ -99,7 +100,7 @@ impl LaneFiles {
         let staged = named(mark.to_string());
         let path = self.partitioner.folder(key) + &named(mark.visible());
         let at = self.staging.join(&staged);
-        let file = File::create_new(&at).map_err(|error| Error::io(format!("create {}", at.display()), error))?;
+        let file = File::create_new(&at).map_err(|error| Error::io(format!("create {}", at.display()), error).or_code(DISK))?;
         let written = Arc::new(AtomicU64::new(0));
         let file = BufWriter::with_capacity(1 << 16, WriteBehind::new(file));
         let output = Digested::new(Counted { file, written: Arc::clone(&written) });
@@ -114,7 +115,8 @@ impl LaneFiles {
         let Some(staged) = self.done.last_mut() else { return Ok(()) };
         (staged.size, staged.sha256) = (open.written.load(Ordering::Relaxed), sha256);
         let path = self.staging.join(&staged.staged);
-        let file = output.file.into_inner().map_err(|error| Error::io(format!("write {}", path.display()), error.into_error()))?;
+        let file =
+            output.file.into_inner().map_err(|error| Error::io(format!("write {}", path.display()), error.into_error()).or_code(DISK))?;
         written(&path, file.into_file())
     }
 }

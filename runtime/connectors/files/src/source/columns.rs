@@ -4,8 +4,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_schema::SchemaRef;
+use wasmill_connect::codes::NO_COLUMNS;
 use wasmill_connect::{Inferred, NothingToSample, Survey};
 use wasmill_engine::{Error, Result};
+use wasmill_reading::codes::UNREADABLE;
 use wasmill_reading::{Content, infer_from, survey_of};
 
 use super::listing;
@@ -34,6 +36,7 @@ pub fn infer(config: &FilesConfig) -> Result<Inferred> {
     {
         let names = config.path.all().join(", ");
         return Err(Error::configuration(format!("the columns can't be told: no file matches {names}"))
+            .code(NO_COLUMNS)
             .key(["path"])
             .hint(hint)
             .caused_by(NothingToSample));
@@ -60,6 +63,6 @@ pub fn survey(config: &FilesConfig) -> Result<Option<Survey>> {
 fn open(path: PathBuf) -> Result<(PathBuf, Content)> {
     match File::open(&path) {
         Ok(file) => Ok((path, Content::File(file))),
-        Err(error) => Err(Error::io(format_args!("read {}", path.display()), error)),
+        Err(error) => Err(Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE)),
     }
 }

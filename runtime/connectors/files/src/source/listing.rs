@@ -11,8 +11,10 @@ use glob::{MatchOptions, Pattern};
 use rustix::io::Errno;
 use wasmill_engine::{Error, Result};
 
+use crate::codes::{NO_MATCH, PATTERN};
 use crate::config::FilesConfig;
 use wasmill_formats::{Compression, Format};
+use wasmill_reading::codes::UNREADABLE;
 
 /// So many entries of a folder are looked at for a hint.
 const HINT_ENTRIES: usize = 1_000;
@@ -32,7 +34,7 @@ pub fn list(config: &FilesConfig, must_exist: bool) -> Result<Vec<PathBuf>> {
 
 /// The error of a path that matches no file.
 pub fn no_match(pattern: &str) -> Error {
-    let error = Error::configuration(format!("no file matches {pattern}")).key(["path"]);
+    let error = Error::configuration(format!("no file matches {pattern}")).code(NO_MATCH).key(["path"]);
     if Path::new(pattern).is_dir() {
         return error.hint(of_folder(pattern.trim_end_matches('/')));
     }
@@ -74,7 +76,7 @@ fn matches(pattern: &str, files: &mut BTreeSet<PathBuf>) -> Result<bool> {
         return Ok(true);
     }
     let bad = |error: glob::PatternError| {
-        Error::configuration(format!("path {pattern:?} is not a pattern: {}", error.msg)).key(["path"]).caused_by(error)
+        Error::configuration(format!("path {pattern:?} is not a pattern: {}", error.msg)).code(PATTERN).key(["path"]).caused_by(error)
     };
     Pattern::new(pattern).map_err(bad)?;
     let parts = pattern.split('/').filter(|part| !part.is_empty()).map(Part::parse);
@@ -173,7 +175,7 @@ fn is_gone(error: &std::io::Error) -> bool {
 
 /// What lies in a folder; nothing if it is none.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error| Error::io(format_args!("look into {}", folder.display()), error);
+    let failed = |error| Error::io(format_args!("look into {}", folder.display()), error).or_code(UNREADABLE);
     let place = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let entries = match std::fs::read_dir(place) {
         Ok(entries) => entries,
@@ -189,7 +191,7 @@ fn metadata(path: &Path) -> Result<Option<Metadata>> {
         Ok(metadata) => Ok(Some(metadata)),
         // A link that leads nowhere, or in a circle.
         Err(error) if is_gone(&error) || Errno::from_io_error(&error) == Some(Errno::LOOP) => Ok(None),
-        Err(error) => Err(Error::io(format_args!("look at {}", path.display()), error)),
+        Err(error) => Err(Error::io(format_args!("look at {}", path.display()), error).or_code(UNREADABLE)),
     }
 }
 

@@ -12,7 +12,9 @@ use wasmill_reading::naming::{name_of, path_of};
 use wasmill_reading::{Content, HEAD_BYTES, Identity, OnBadFile, Part, Position, ReadContext, SPLIT_BYTES, changed, kind, row_groups};
 
 use super::record;
+use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_formats::{Compression, Format};
+use wasmill_reading::codes::{UNREADABLE, VANISHED};
 
 /// What looks have found in this run.
 #[derive(Default)]
@@ -71,6 +73,7 @@ pub fn parse_name(name: &str) -> Result<(PathBuf, Part)> {
     };
     name.rsplit_once('@').and_then(|(path, suffix)| Some((path_of(path), part(suffix)?))).ok_or_else(|| {
         Error::environment(format!("{name:?} in the checkpoint is not a split of files"))
+            .code(STATE_OF_OTHER_SOURCE)
             .hint("has the source been replaced by one of another kind?")
     })
 }
@@ -99,7 +102,9 @@ pub fn of_file(
 ) -> Result<()> {
     let next = match known.get_mut(path) {
         Some(known) => {
-            let size = std::fs::metadata(path).map_err(|error| Error::io(format_args!("read {}", path.display()), error))?.len();
+            let size = std::fs::metadata(path)
+                .map_err(|error| Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE))?
+                .len();
             let Some(next) = known.next else {
                 return unchanged_size(path, size, known.identity.size);
             };
@@ -154,6 +159,7 @@ pub fn check_vanished(path: &Path, begun: &Entries) -> Result<()> {
                 position.offset,
                 position.file.size
             ))
+            .code(VANISHED)
             .hint("put the file back until it has been read, or `wasmill state reset` to forget what was read"));
         }
     }
@@ -220,7 +226,9 @@ impl Cut<'_> {
             return Ok(true);
         }
         let mut head = vec![0; self.identity.size as usize];
-        self.file.read_exact_at(&mut head, 0).map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+        self.file
+            .read_exact_at(&mut head, 0)
+            .map_err(|error| Error::io(format_args!("read {}", self.path.display()), error).or_code(UNREADABLE))?;
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
         let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
         Ok(match (format, text.iter().position(|byte| !is_line_end(byte))) {
@@ -243,7 +251,8 @@ impl Cut<'_> {
     }
 
     fn content(&self) -> Result<Content> {
-        let copy = self.file.try_clone().map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+        let copy =
+            self.file.try_clone().map_err(|error| Error::io(format_args!("read {}", self.path.display()), error).or_code(UNREADABLE))?;
         Ok(Content::File(copy))
     }
 
@@ -288,7 +297,7 @@ impl Cut<'_> {
         let mut seam = [0; 2];
         self.file
             .read_exact_at(&mut seam, position.offset - 1)
-            .map_err(|error| Error::io(format_args!("read {}", self.path.display()), error))?;
+            .map_err(|error| Error::io(format_args!("read {}", self.path.display()), error).or_code(UNREADABLE))?;
         if seam[0] == b'\n' || matches!(seam[1], b'\n' | b'\r') {
             return Ok(());
         }

@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
-use crate::codes::TOPIC_NAME;
+use crate::codes::{COMMITS_TOPIC, HEADER_NAME, TOPIC_NAME};
 use crate::config::{KafkaConfig, KafkaFormat, Setting, check_options, is_topic};
 use crate::connection::KafkaConnection;
+use wasmill_connect::codes::OUT_OF_RANGE;
 use wasmill_connect::{Retry, period};
 
 /// `kafka: { connection: { brokers: "b1:9092,b2:9092" }, topic: clean_pins, key: ind }`
@@ -196,14 +197,16 @@ impl KafkaSinkConfig {
         }
         if self.topic == self.commits_topic {
             return Err(Error::configuration("`commits_topic` is the topic that the rows go to")
+                .code(COMMITS_TOPIC)
                 .key(["commits_topic"])
                 .hint("leave it out, or name another one"));
         }
         if self.max_record.is_some_and(|size| !(1 << 10..=1 << 30).contains(&size.as_u64())) {
-            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").key(["max_record"]));
+            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").code(OUT_OF_RANGE).key(["max_record"]));
         }
         if let Some(name) = self.headers.keys().find(|name| name.is_empty() || name.contains('\0') || name.len() > 1000) {
             return Err(Error::configuration(format!("`headers`: {name:?} can't be the name of a header"))
+                .code(HEADER_NAME)
                 .key(["headers"])
                 .hint("1 to 1,000 bytes"));
         }

@@ -8,6 +8,7 @@ use super::config::KafkaSinkConfig;
 use super::target::Target;
 use super::tokens::Tokens;
 use crate::cluster::{Cluster, Topic};
+use crate::codes::ACCESS_DENIED;
 use crate::config::KafkaConfig;
 use wasmill_connect::examine::Finding;
 
@@ -24,6 +25,7 @@ pub(crate) fn topic_findings(
     let refused = [&config.topic, &config.commits_topic].into_iter().find(|name| topics.get(*name).is_some_and(|topic| !topic.may_write));
     if let Some(topic) = refused {
         return Err(Error::environment(format!("the topic {topic} must not be written by us"))
+            .code(ACCESS_DENIED)
             .hint("the principal needs WRITE and DESCRIBE on both topics, and on its transactional id"));
     }
     let (topic, partitions) = (&config.topic, if target.partitions == 1 { "partition" } else { "partitions" });

@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use backon::{BlockingRetryable, ExponentialBuilder};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use wasmill_engine::{Error, Result};
+use wasmill_connect::codes::{FENCED, RETRIES_EXHAUSTED};
+use wasmill_engine::{Code as ErrorCode, Error, Result};
 
 use crate::client::Health;
+use crate::codes::{ACCESS_DENIED, BROKERS_REFUSE, REQUEST_FAILED, TOPIC_MISSING};
 
 /// The pauses between attempts grow from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -37,7 +39,7 @@ impl Failure {
     /// Of a code, with what is said about it.
     pub(super) fn of_code(what: &str, code: RDKafkaErrorCode, text: &str) -> Self {
         use RDKafkaErrorCode as Code;
-        let error = Error::environment(format!("cannot {what}: {text}"));
+        let error = Error::environment(format!("cannot {what}: {text}")).code(kind(code));
         let error = hint(code).into_iter().fold(error, |error, hint| error.hint(hint));
         let fenced = matches!(code, Code::Fenced | Code::InvalidProducerEpoch | Code::ProducerFenced);
         Self { error, transient: !is_final(code), fenced }
@@ -50,7 +52,11 @@ impl Failure {
 
     /// That something took too long.
     pub(super) fn late(what: &str) -> Self {
-        Self { error: Error::environment(format!("cannot {what}: there was no answer in time")), transient: true, fenced: false }
+        Self {
+            error: Error::environment(format!("cannot {what}: there was no answer in time")).code(REQUEST_FAILED),
+            transient: true,
+            fenced: false,
+        }
     }
 }
 
@@ -105,6 +111,20 @@ fn is_final(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+fn kind(code: RDKafkaErrorCode) -> &'static ErrorCode {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Code::TopicAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed => ACCESS_DENIED,
+        Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism | Code::SSL => BROKERS_REFUSE,
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => TOPIC_MISSING,
+        Code::Fenced | Code::InvalidProducerEpoch | Code::ProducerFenced => FENCED,
+        _ => REQUEST_FAILED,
+    }
+}
+
 fn hint(code: RDKafkaErrorCode) -> Option<&'static str> {
     use RDKafkaErrorCode as Code;
     Some(match code {
@@ -151,9 +171,12 @@ pub(super) fn patiently<T>(deadline: Instant, health: &Health, attempt: impl FnM
             Ok(value)
         }
         Err(failure) if failure.transient => {
-            let why = health.refused().map_or_else(|| health.last(), |refused| format!("the brokers do not let us in: {refused}"));
+            let (code, why) = match health.refused() {
+                Some(refused) => (BROKERS_REFUSE, format!("the brokers do not let us in: {refused}")),
+                None => (RETRIES_EXHAUSTED, health.last()),
+            };
             let waited = humantime::format_duration(Duration::from_millis(begun.elapsed().as_millis() as u64));
-            Err(Error::environment(format!("{} ({why})", failure.error.message())).hint(format!(
+            Err(Error::environment(format!("{} ({why})", failure.error.message())).code(code).hint(format!(
                 "tried for {waited}; nothing is lost, and a later start goes on where this one stopped. `retry: {{ for: … }}` says how long to wait for the brokers, \
                  and `transaction_timeout` how long they let an epoch be written"
             )))

@@ -10,6 +10,7 @@ use arrow_schema::{DataType, Schema, TimeUnit};
 use wasmill_engine::{Error, Result};
 
 use super::config::KafkaSinkConfig;
+use crate::codes::COLUMN;
 use crate::config::KafkaFormat;
 use crate::source::{RESERVED, VALUE_COLUMN};
 use wasmill_formats::TypeName;
@@ -76,6 +77,7 @@ impl Layout {
                         "`format: raw` writes the column `{VALUE_COLUMN}` and nothing else: `{}` would be lost",
                         schema.field(lost).name()
                     ))
+                    .code(COLUMN)
                     .key(["format", "raw"])
                     .hint("write it with `format: json`, or name it as `key` or in `headers`"));
                 }
@@ -100,14 +102,15 @@ fn column(schema: &Schema, role: &str, name: &str, fits: fn(&DataType) -> bool, 
     let Ok(index) = schema.index_of(name) else {
         let all: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         return Err(Error::configuration(format!("`{role}`: there is no column `{name}`"))
+            .code(COLUMN)
             .key([role])
             .hint(format!("the sink gets: {}", if all.is_empty() { "no columns".to_owned() } else { all.join(", ") })));
     };
     match schema.field(index).data_type() {
         kind if fits(kind) => Ok(index),
-        kind => {
-            Err(Error::configuration(format!("`{role}`: the column `{name}` is {}, and should be {wanted}", TypeName(kind))).key([role]))
-        }
+        kind => Err(Error::configuration(format!("`{role}`: the column `{name}` is {}, and should be {wanted}", TypeName(kind)))
+            .code(COLUMN)
+            .key([role])),
     }
 }
 

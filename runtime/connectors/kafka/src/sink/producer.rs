@@ -15,6 +15,7 @@ use wasmill_engine::Error;
 use super::failure::{Failure, code};
 use super::record::Record;
 use crate::client::{Context, Health, without_value};
+use crate::codes::CLIENT_OPTION;
 use crate::token::Tokens;
 
 /// How long one question to the coordinator may take before it is asked again.
@@ -83,7 +84,7 @@ impl Session {
         let context = Deliveries { context: Context::new(health, tokens), failed: Mutex::default() };
         let producer: ThreadedProducer<Deliveries> = options
             .create_with_context(context)
-            .map_err(|error| Error::environment(format!("cannot start a Kafka producer: {}", without_value(&error))))?;
+            .map_err(|error| Error::environment(format!("cannot start a Kafka producer: {}", without_value(&error))).code(CLIENT_OPTION))?;
         let session = Self { producer };
         session.patiently("begin with transactions", deadline, |wait| session.producer.init_transactions(wait))?;
         Ok(session)

@@ -12,6 +12,7 @@ use super::config::KafkaSinkConfig;
 use super::failure::{Failure, patiently};
 use crate::admin::{self, Entry};
 use crate::cluster::Cluster;
+use crate::codes::{KEY_NEEDED, REQUEST_FAILED, TOPIC_MISSING};
 
 /// How long the brokers may take to describe the topic.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -50,7 +51,7 @@ impl Target {
     pub(super) fn look(config: &KafkaSinkConfig, cluster: &Cluster) -> Result<Self> {
         let topics = cluster.topics()?;
         let Some(topic) = topics.get(&config.topic) else {
-            return Err(Error::environment(format!("the topic {} does not exist", config.topic)).hint(format!(
+            return Err(Error::environment(format!("the topic {} does not exist", config.topic)).code(TOPIC_MISSING).hint(format!(
                 "make it first: `wasmill topics create {} --brokers {}`; wasmill makes no topics by itself",
                 config.topic, config.connection.brokers
             )));
@@ -68,13 +69,15 @@ impl Target {
                 return Err(Error::environment(format!(
                     "the brokers do not tell the configuration of the topic {}: {}",
                     config.topic, refusal.text
-                )));
+                ))
+                .code(REQUEST_FAILED));
             }
         };
         let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         let target = Self::of(config, &entries, partitions, replication(cluster, &config.topic)?);
         if target.needs_key && config.key.is_none() {
             return Err(Error::environment(format!("the topic {} is compacted, and its records need keys", config.topic))
+                .code(KEY_NEEDED)
                 .hint("name the column that is the `key`"));
         }
         Ok(target)
@@ -145,7 +148,7 @@ impl Partitions {
 
 /// On how many brokers the topic's partitions are.
 fn replication(cluster: &Cluster, topic: &str) -> Result<i32> {
-    let failed = |error| Error::environment(format!("the brokers do not describe the topic {topic}: {error}"));
+    let failed = |error| Error::environment(format!("the brokers do not describe the topic {topic}: {error}")).code(REQUEST_FAILED);
     let metadata = cluster.client().consumer().fetch_metadata(Some(topic), ANSWER).map_err(failed)?;
     let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
     let least = partitions.map(|partition| partition.replicas().len()).min().unwrap_or(1);

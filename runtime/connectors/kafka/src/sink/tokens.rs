@@ -16,8 +16,10 @@ use super::target::Target;
 use crate::admin::{self, NewTopic};
 use crate::client::{Client, fetching};
 use crate::cluster::{Cluster, Place, is_passing_code};
+use crate::codes::{COMMITS_TOPIC, REQUEST_FAILED};
 use crate::config::{Isolation, KafkaConfig};
 use crate::queue::PartitionQueue;
+use wasmill_connect::codes::TOKEN_DAMAGED;
 use wasmill_connect::durable::{escape, owner_name};
 
 const FORMAT: u32 = 1;
@@ -59,6 +61,7 @@ impl Content {
     fn read(bytes: &[u8], topic: &str) -> Result<Self> {
         let damaged = |what: String| {
             Error::environment(format!("the sink's token in the topic {topic} is damaged: {what}"))
+                .code(TOKEN_DAMAGED)
                 .hint("somebody else writes there; without the token nobody knows what is committed")
         };
         let content: Self = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
@@ -101,6 +104,7 @@ impl Tokens<'_> {
                 "the topic {} of the sink's token has cleanup.policy={policy}: it would forget what is committed",
                 self.topic
             ))
+            .code(COMMITS_TOPIC)
             .hint("set cleanup.policy=compact, or name another `commits_topic`")
             .into()),
         }
@@ -184,7 +188,9 @@ impl Tokens<'_> {
         // An end that is not known must never pass for an empty topic.
         let of = |all: std::collections::HashMap<Place, i64>| {
             let known = all.get(&place[0]).copied().filter(|offset| *offset >= 0);
-            known.ok_or_else(|| Error::environment(format!("the brokers do not tell the offsets of the topic {}", self.topic)))
+            known.ok_or_else(|| {
+                Error::environment(format!("the brokers do not tell the offsets of the topic {}", self.topic)).code(REQUEST_FAILED)
+            })
         };
         Ok((of(self.cluster.begins(&place)?)?, of(self.cluster.ends(&place)?)?))
     }

@@ -13,6 +13,7 @@ use wasmill_engine::{Error, Result};
 
 use crate::config::{KafkaConfig, KafkaFormat, Tombstones};
 use crate::queue::{Message, Messages};
+use wasmill_connect::codes::{RESERVED_COLUMN, SOURCE_TYPE};
 pub use wasmill_connect::record_columns::{OFFSET_COLUMN, PARTITION_COLUMN, RESERVED, TOPIC_COLUMN};
 use wasmill_formats::TypeName;
 pub use wasmill_formats::VALUE_COLUMN;
@@ -61,6 +62,7 @@ impl Columns {
     pub(super) fn new(config: &KafkaConfig, schema: &SchemaRef) -> Result<Self> {
         if plain_schema(schema)?.fields() != schema.fields() {
             return Err(Error::configuration("the requested schema has types that Kafka does not give")
+                .code(SOURCE_TYPE)
                 .hint("use plain types: text instead of views and dictionaries"));
         }
         let mut values = Vec::new();
@@ -152,11 +154,12 @@ fn reserved(field: &Field) -> Result<From> {
         (HEADERS_COLUMN, kind) => match header_fields(kind) {
             Some(_) => return Ok(From::Headers),
             None => {
-                return Err(Error::configuration(format!("the column {HEADERS_COLUMN} is of type list<struct<key: text, value: binary>>")));
+                return Err(Error::configuration(format!("the column {HEADERS_COLUMN} is of type list<struct<key: text, value: binary>>"))
+                    .code(RESERVED_COLUMN));
             }
         },
         (other, _) => {
-            return Err(Error::configuration(format!("Kafka has no column {other}")).hint(format!(
+            return Err(Error::configuration(format!("Kafka has no column {other}")).code(RESERVED_COLUMN).hint(format!(
                 "it has {TOPIC_COLUMN}, {PARTITION_COLUMN}, {OFFSET_COLUMN}, {TIMESTAMP_COLUMN}, {KEY_COLUMN} and {HEADERS_COLUMN}"
             )));
         }
@@ -168,10 +171,13 @@ fn reserved(field: &Field) -> Result<From> {
             field.name(),
             names.join(" or "),
             TypeName(field.data_type())
-        )));
+        ))
+        .code(RESERVED_COLUMN));
     }
     if matches!(from, From::Timestamp(_) | From::Key) && !field.is_nullable() {
-        return Err(Error::configuration(format!("the column {} must allow nulls: not every record has one", field.name())));
+        return Err(
+            Error::configuration(format!("the column {} must allow nulls: not every record has one", field.name())).code(RESERVED_COLUMN)
+        );
     }
     Ok(from)
 }

@@ -7,9 +7,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use wasmill_engine::codes::THREADS;
 use wasmill_engine::{Error, Result};
 
 use crate::cluster::{Cluster, Topic};
+use crate::codes::TOPIC_DELETED;
 
 /// A topic is gone when so many looks in a row do not find it: brokers that start know less for a moment.
 const MISSING_LOOKS: u32 = 3;
@@ -47,7 +49,7 @@ impl Look {
             }
         };
         let thread = std::thread::Builder::new().name("kafka-look".to_owned()).spawn(body);
-        let thread = thread.map_err(|error| Error::io("start a thread that looks for partitions", error))?;
+        let thread = thread.map_err(|error| Error::io("start a thread that looks for partitions", error).or_code(THREADS))?;
         Ok(Self { found: Mutex::new(found), stop: Some(stop), thread: Some(thread) })
     }
 
@@ -71,6 +73,7 @@ fn count_missing(missing: &mut BTreeMap<String, u32>, found: &BTreeMap<String, T
         *looks += 1;
         if *looks >= MISSING_LOOKS {
             return Err(Error::environment(format!("the topic {name} was deleted while it was read"))
+                .code(TOPIC_DELETED)
                 .hint("take it out of the pipeline, or begin anew with another `--state` folder once it is made again"));
         }
     }

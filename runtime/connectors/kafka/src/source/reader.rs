@@ -14,9 +14,11 @@ use wasmill_engine::{
 use super::columns::{Columns, Decoded};
 use super::{Handed, Shared, start};
 use crate::cluster::{Cluster, is_passing_code};
+use crate::codes::{ACCESS_DENIED, REQUEST_FAILED, TOPIC_DELETED};
 use crate::position::{Position, parse_split};
 use crate::queue::{Message, Messages, PartitionQueue};
 use wasmill_connect::BATCH_BYTES;
+use wasmill_connect::codes::RETRIES_EXHAUSTED;
 use wasmill_formats::BadRecord;
 
 /// A batch is closed once its columns hold so many values.
@@ -128,6 +130,7 @@ impl Reader {
             return Ok(());
         }
         Err(Error::environment(format!("the partition {} gave nothing for {} s: {}", self.id, down.as_secs(), health.last()))
+            .code(RETRIES_EXHAUSTED)
             .hint("start again when the brokers are back: the run goes on where its last checkpoint was; `retry: { for: … }` sets how long to wait"))
     }
 
@@ -200,7 +203,7 @@ impl Reader {
     /// What to do about an error that does not pass by itself: the offset to go on with, or the end of the run.
     fn trouble(&self, code: RDKafkaErrorCode, text: &str) -> Result<i64> {
         use RDKafkaErrorCode as Code;
-        let error = |message: String| Error::environment(message).at(format!("partition {}", self.id));
+        let error = |kind, message: String| Error::environment(message).code(kind).at(format!("partition {}", self.id));
         match code {
             Code::AutoOffsetReset | Code::OffsetOutOfRange => {
                 let place = [(self.topic.clone(), self.partition)];
@@ -209,16 +212,20 @@ impl Reader {
                 let policy = self.shared.config.on_lost_offsets;
                 start::resume(policy, self.next, range).map_err(|error| error.at(format!("partition {}", self.id)))
             }
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId => Err(error(format!(
-                "the partition is there no more: {text}"
-            ))
-            .hint("was the topic deleted? Take it out of the pipeline, or begin anew with another `--state` folder once it is made again")),
-            Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-                Err(error(format!("the brokers do not let us read it: {text}")).hint("the principal needs READ and DESCRIBE on the topic"))
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId => {
+                Err(error(TOPIC_DELETED, format!("the partition is there no more: {text}")).hint(
+                    "was the topic deleted? Take it out of the pipeline, or begin anew with another `--state` folder once it is made again",
+                ))
             }
-            Code::MessageSizeTooLarge => Err(error(format!("the record at offset {} is larger than a fetch may be: {text}", self.next))
-                .hint("raise `max_record`, or `client: { receive.message.max.bytes: … }`")),
-            _ => Err(error(format!("it can't be read at offset {}: {text} ({code:?})", self.next))),
+            Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+                Err(error(ACCESS_DENIED, format!("the brokers do not let us read it: {text}"))
+                    .hint("the principal needs READ and DESCRIBE on the topic"))
+            }
+            Code::MessageSizeTooLarge => {
+                Err(error(REQUEST_FAILED, format!("the record at offset {} is larger than a fetch may be: {text}", self.next))
+                    .hint("raise `max_record`, or `client: { receive.message.max.bytes: … }`"))
+            }
+            _ => Err(error(REQUEST_FAILED, format!("it can't be read at offset {}: {text} ({code:?})", self.next))),
         }
     }
 

@@ -3,6 +3,7 @@
 use wasmill_engine::{Error, Result};
 
 use super::Shared;
+use crate::codes::{OFFSETS_LOST, START};
 use crate::config::{LostOffsets, Start};
 use crate::position::Position;
 
@@ -33,6 +34,7 @@ pub(super) fn start(shared: &Shared, id: &str, range: (i64, i64), position: Opti
                 "`start` asks for the offset {offset}, and there are those from {} to {}",
                 range.0, range.1
             ))
+            .code(START)
             .hint("records that were removed can't be read; choose an offset that is there")),
         },
     }
@@ -50,6 +52,7 @@ pub(super) fn resume(policy: LostOffsets, offset: i64, (begin, end): (i64, i64))
     let go_on = match policy {
         LostOffsets::Stop => {
             return Err(Error::environment(what)
+                .code(OFFSETS_LOST)
                 .hint("`on_lost_offsets: earliest` (or `latest`) goes on without them; nothing else can bring them back"));
         }
         LostOffsets::Earliest => begin,

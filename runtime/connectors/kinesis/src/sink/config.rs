@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
+use crate::codes::DELIVERY;
 use crate::source::check_stream;
 use crate::{KinesisConnection, KinesisFormat};
 use wasmill_connect::Retry;
@@ -82,11 +83,13 @@ impl KinesisSinkConfig {
             Some(Delivery::ExactlyOnce) => Err(Error::configuration(
                 "`delivery: exactly_once` is more than a stream of Kinesis can hold: after a crash rows may be put a second time",
             )
+            .code(DELIVERY)
             .key(["delivery", "exactly_once"])
             .hint("write `delivery: at_least_once` if its readers can bear that, or choose another sink: delta, postgres, s3, files")),
             None => Err(Error::configuration(
                 "a stream of Kinesis gets rows at least once, not exactly once, and the file does not say that it knows",
             )
+            .code(DELIVERY)
             .key(["delivery"])
             .hint("write `delivery: at_least_once`: after a crash some rows may come twice")),
         }

@@ -13,6 +13,8 @@ use wasmill_engine::{Error, Result, RowReject};
 
 use super::config::KinesisSinkConfig;
 use crate::KinesisFormat;
+use crate::codes::COLUMN;
+use wasmill_engine::codes::PREPARED_FILE_DAMAGED;
 use wasmill_formats::TypeName;
 use wasmill_formats::{Format, VALUE_COLUMN, WriteOptions, plain_schema, record_writer};
 
@@ -56,6 +58,7 @@ impl Encoder {
                 return Err(Error::configuration(format!(
                     "`format: raw` takes the column `{VALUE_COLUMN}` of binary or text, and there is none"
                 ))
+                .code(COLUMN)
                 .key(["format", "raw"])
                 .hint("write `format: json`, or let a stage make the column"));
             }
@@ -114,6 +117,7 @@ fn key_column(schema: &Schema, name: &str) -> Result<usize> {
     let index = schema.index_of(name).map_err(|_| {
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         Error::configuration(format!("`partition_key`: there is no column `{name}`"))
+            .code(COLUMN)
             .key(["partition_key"])
             .hint(format!("there are {}", names.join(", ")))
     })?;
@@ -122,7 +126,7 @@ fn key_column(schema: &Schema, name: &str) -> Result<usize> {
         return Ok(index);
     }
     let message = format!("`partition_key`: the column `{name}` is {}, and a key is text or a whole number", TypeName(kind));
-    Err(Error::configuration(message).key(["partition_key"]))
+    Err(Error::configuration(message).code(COLUMN).key(["partition_key"]))
 }
 
 fn texts(column: &ArrayRef, what: &str) -> Result<ArrayRef> {
@@ -183,9 +187,9 @@ pub(super) fn take(bytes: &mut Bytes) -> Result<Option<Entry>> {
     let length = |at: usize| bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map(|four| u32::from_le_bytes(four) as usize);
     let (Some(key), Some(data)) = (length(0), length(4)) else { return Ok(None) };
     if key + data > MOST_BYTES {
-        return Err(
-            Error::environment("a prepared file holds something else than records").hint("give its rows up with `wasmill state reset`")
-        );
+        return Err(Error::environment("a prepared file holds something else than records")
+            .code(PREPARED_FILE_DAMAGED)
+            .hint("give its rows up with `wasmill state reset`"));
     }
     if bytes.len() < 8 + key + data {
         return Ok(None);
@@ -194,7 +198,9 @@ pub(super) fn take(bytes: &mut Bytes) -> Result<Option<Entry>> {
     let data = entry.split_off(8 + key);
     let key = String::from_utf8(entry.slice(8..).to_vec());
     let key = key.map_err(|_| {
-        Error::environment("a prepared file holds a key that is no text").hint("give its rows up with `wasmill state reset`")
+        Error::environment("a prepared file holds a key that is no text")
+            .code(PREPARED_FILE_DAMAGED)
+            .hint("give its rows up with `wasmill state reset`")
     })?;
     Ok(Some(Entry { key, data }))
 }

@@ -10,6 +10,7 @@ use super::entry::{Entry, take};
 use crate::api::Api;
 use crate::failure::Failure;
 use wasmill_connect::spool::{Spool, SpoolFile, SpoolReader};
+use wasmill_engine::codes::PREPARED_FILE_DAMAGED;
 
 /// The most records of a call.
 const CALL_RECORDS: usize = 500;
@@ -52,6 +53,7 @@ impl<'a> Entries<'a> {
                 None if self.bytes.is_empty() => self.open = None,
                 None => {
                     return Err(Error::environment("a prepared file ends in the middle of a record")
+                        .code(PREPARED_FILE_DAMAGED)
                         .hint("give its rows up with `wasmill state reset`"));
                 }
             }

@@ -11,6 +11,7 @@ use wasmill_engine::{Error, Result};
 
 use super::config::{KinesisConfig, KinesisFormat};
 use super::records::Record;
+use wasmill_connect::codes::{RESERVED_COLUMN, SOURCE_TYPE};
 use wasmill_formats::TypeName;
 use wasmill_formats::reading::without_reading;
 use wasmill_formats::{BadRecord, Step, Values, plain_schema};
@@ -52,6 +53,7 @@ impl Columns {
     pub(super) fn new(config: &KinesisConfig, schema: &SchemaRef) -> Result<Self> {
         if plain_schema(schema)?.fields() != schema.fields() {
             return Err(Error::configuration("the requested schema has types that Kinesis does not give")
+                .code(SOURCE_TYPE)
                 .hint("use plain types: text instead of views and dictionaries"));
         }
         let mut values = Vec::new();
@@ -132,7 +134,7 @@ fn reserved(field: &Field) -> Result<From> {
         (ARRIVAL_COLUMN, _) => (From::Arrival(TimeUnit::Millisecond), utc(TimeUnit::Millisecond)),
         (PARTITION_KEY_COLUMN, _) => (From::PartitionKey, DataType::Utf8),
         (other, _) => {
-            return Err(Error::configuration(format!("Kinesis has no column {other}")).hint(format!(
+            return Err(Error::configuration(format!("Kinesis has no column {other}")).code(RESERVED_COLUMN).hint(format!(
                 "it has {STREAM_COLUMN}, {SHARD_COLUMN}, {SEQUENCE_NUMBER_COLUMN}, {SUB_SEQUENCE_COLUMN}, {ARRIVAL_COLUMN} and {PARTITION_KEY_COLUMN}"
             )));
         }
@@ -143,10 +145,13 @@ fn reserved(field: &Field) -> Result<From> {
             field.name(),
             TypeName(&expected),
             TypeName(field.data_type())
-        )));
+        ))
+        .code(RESERVED_COLUMN));
     }
     if matches!(from, From::Arrival(_)) && !field.is_nullable() {
-        return Err(Error::configuration(format!("the column {} must allow nulls: not every record has one", field.name())));
+        return Err(
+            Error::configuration(format!("the column {} must allow nulls: not every record has one", field.name())).code(RESERVED_COLUMN)
+        );
     }
     Ok(from)
 }

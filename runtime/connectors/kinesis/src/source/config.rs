@@ -9,6 +9,8 @@ use wasmill_engine::{Error, Result};
 
 use crate::KinesisConnection;
 use crate::api::stream_name;
+use crate::codes::{NAME, START};
+use wasmill_connect::codes::{NOT_A_TIME, OUT_OF_RANGE};
 use wasmill_connect::{Retry, period};
 
 /// `kinesis: { stream: streaming-1-pin }`
@@ -173,11 +175,12 @@ impl KinesisConfig {
             && !is_name(&fan_out.name)
         {
             return Err(Error::configuration(format!("`consumer`: {:?} can't be the name of a consumer", fan_out.name))
+                .code(NAME)
                 .key(["consumer"])
                 .hint("1 to 128 letters, digits, `.`, `_` and `-`"));
         }
         if !(1 << 10..=1 << 30).contains(&self.max_record_bytes()) {
-            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").key(["max_record"]));
+            return Err(Error::configuration("`max_record` must be between 1 KiB and 1 GiB").code(OUT_OF_RANGE).key(["max_record"]));
         }
         self.poll()?;
         self.follow()?;
@@ -188,6 +191,7 @@ impl KinesisConfig {
                 numbers.iter().find(|(_, number)| number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()))
         {
             return Err(Error::configuration(format!("`start: sequence_numbers`: that of {shard} is not a number"))
+                .code(START)
                 .key(["start", "sequence_numbers"])
                 .hint("write it in quotes: \"49590338271490256608559692538361571095921575989136588898\""));
         }
@@ -207,6 +211,7 @@ impl KinesisConfig {
         let Start::Timestamp(text) = &self.start else { return Ok(None) };
         let wrong = || {
             Error::configuration(format!("`start: timestamp`: {text:?} is not a time"))
+                .code(NOT_A_TIME)
                 .key(["start", "timestamp"])
                 .hint("write it as \"2026-01-31T00:00:00Z\"")
         };
@@ -226,6 +231,7 @@ pub(crate) fn check_stream(stream: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::configuration(format!("`stream`: {stream:?} can't be the name or the ARN of a stream"))
+        .code(NAME)
         .key(["stream"])
         .hint("a name has 1 to 128 letters, digits, `.`, `_` and `-`"))
 }

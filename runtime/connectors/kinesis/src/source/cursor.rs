@@ -9,6 +9,7 @@ use wasmill_engine::{Error, Result};
 use super::config::LostRecords;
 use super::position::Place;
 use crate::api::Beginning;
+use crate::codes::RECORDS_LOST;
 
 /// How far ahead of the end of retention a shard that began at its oldest records must be before it counts as lost behind it. Milliseconds.
 const CLEAR: i64 = 3_600_000;
@@ -141,7 +142,7 @@ impl Cursor {
             now.retention / 3_600_000
         );
         match self.policy {
-            LostRecords::Stop => Err(Error::environment(what).hint(
+            LostRecords::Stop => Err(Error::environment(what).code(RECORDS_LOST).hint(
                 "`on_lost_records: trim_horizon` (or `latest`) goes on with what is there; a longer retention of the stream keeps it from happening again",
             )),
             LostRecords::TrimHorizon => {

@@ -9,6 +9,7 @@ use wasmill_engine::{Error, Result};
 
 use super::Shared;
 use crate::api::{Api, Shard, Stream};
+use crate::codes::STREAM_DELETED;
 use crate::failure::{Failure, Kind};
 use wasmill_connect::threads;
 
@@ -70,6 +71,7 @@ async fn look(api: &Api) -> Result<Found> {
                 missing += 1;
                 if missing >= MISSING_LOOKS {
                     return Err(Error::environment(format!("the stream was deleted while it was read: {}", failure.error))
+                        .code(STREAM_DELETED)
                         .hint("take it out of the pipeline, or begin anew with another `--state` folder once it is made again"));
                 }
                 retry.after(Failure { kind: Kind::Passing, ..failure }).await?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_engine::{Error, Result, SplitId};
 
 /// Where a shard stands.
@@ -40,7 +41,8 @@ pub enum Place {
 
 impl Position {
     pub(super) fn read(value: &Value) -> Result<Self> {
-        Self::deserialize(value).map_err(|error| Error::environment(format!("the position {value} is not one of Kinesis: {error}")))
+        Self::deserialize(value)
+            .map_err(|error| Error::environment(format!("the position {value} is not one of Kinesis: {error}")).code(STATE_OF_OTHER_SOURCE))
     }
 
     pub(super) fn to_value(&self) -> Result<Value> {

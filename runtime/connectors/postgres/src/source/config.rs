@@ -7,6 +7,7 @@ use serde::Deserialize;
 use wasmill_engine::{Error, Result};
 
 use crate::address::PostgresConnection;
+use crate::codes::{COLUMN_TWICE, NOTHING_TO_READ};
 use crate::config::PostgresConfig;
 use crate::sql::TableName;
 use wasmill_connect::Retry;
@@ -52,14 +53,20 @@ impl PostgresSourceConfig {
     pub(super) fn check(&self) -> Result<()> {
         match (&self.table, &self.query) {
             (Some(table), None) => drop(TableName::parse(table)?),
-            (None, Some(query)) if query.trim().is_empty() => return Err(Error::configuration("`query` is empty").key(["query"])),
+            (None, Some(query)) if query.trim().is_empty() => {
+                return Err(Error::configuration("`query` is empty").code(NOTHING_TO_READ).key(["query"]));
+            }
             (None, Some(_)) => {}
             _ => {
-                return Err(Error::configuration("it needs either `table` or `query`").hint("for example: table: public.pin_table"));
+                return Err(Error::configuration("it needs either `table` or `query`")
+                    .code(NOTHING_TO_READ)
+                    .hint("for example: table: public.pin_table"));
             }
         }
         if let Some(column) = self.order_by.iter().enumerate().find(|(index, column)| self.order_by[..*index].contains(column)) {
-            return Err(Error::configuration(format!("`order_by` names the column `{}` twice", column.1)).key(["order_by"]));
+            return Err(Error::configuration(format!("`order_by` names the column `{}` twice", column.1))
+                .code(COLUMN_TWICE)
+                .key(["order_by"]));
         }
         self.retry.time()?;
         self.as_sink().check()

@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 use wasmill_engine::Error;
 
 use super::config::PostgresSourceConfig;
+use crate::codes::{COLUMN_TWICE, MISSING, ORDER_BY};
 use crate::connection::Server;
 use crate::failure::Failure;
 use crate::sql::quoted;
@@ -68,11 +69,16 @@ impl Query {
         for (index, column) in columns.iter().enumerate() {
             if columns[..index].iter().any(|other| other.name == column.name) {
                 let message = format!("the query has two columns called {}", quoted(&column.name));
-                return Err(Error::configuration(message).hint("give one of them another name: `AS`").into());
+                return Err(Error::configuration(message)
+                    .code(COLUMN_TWICE)
+                    .key(["query"])
+                    .hint("give one of them another name: `AS`")
+                    .into());
             }
         }
         if let Some(missing) = config.order_by.iter().find(|name| !columns.iter().any(|column| column.name == **name)) {
             return Err(Error::configuration(format!("`order_by` names `{missing}`, which is not among the columns"))
+                .code(ORDER_BY)
                 .key(["order_by"])
                 .into());
         }
@@ -93,7 +99,9 @@ impl Query {
             let name = field.name();
             let Some(column) = find(name) else {
                 let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-                return Err(Error::configuration(format!("there is no column {name:?}; there are {}", names.join(", "))).into());
+                return Err(Error::configuration(format!("there is no column {name:?}; there are {}", names.join(", ")))
+                    .code(MISSING)
+                    .into());
             };
             let place = format!("q.{}", quoted(name));
             let value = match column.form {

@@ -15,6 +15,7 @@ use wasmill_engine::{Error, OriginalRecord, Payload, Read, Records, Result, Sour
 use super::config::PostgresSourceConfig;
 use super::query::{Query, connect};
 use super::{Position, wanted};
+use crate::codes::ORDER_BY;
 use crate::connection::{Server, block_on, patiently};
 use crate::failure::Failure;
 use wasmill_connect::BATCH_BYTES;
@@ -168,10 +169,13 @@ fn key_of(text: Option<&str>, last: &[String]) -> Result<Vec<String>> {
     let texts: Option<Vec<Option<String>>> = text.and_then(|text| serde_json::from_str(text).ok());
     let Some(texts) = texts else { return Err(Error::bug("the server gave no key of a row")) };
     let Some(key) = texts.into_iter().collect::<Option<Vec<String>>>() else {
-        return Err(Error::environment("a row has a null in a column of `order_by`").hint("`order_by` needs columns that are never null"));
+        return Err(Error::environment("a row has a null in a column of `order_by`")
+            .code(ORDER_BY)
+            .hint("`order_by` needs columns that are never null"));
     };
     match key == last {
         true => Err(Error::environment("two rows have the same values in the columns of `order_by`")
+            .code(ORDER_BY)
             .hint("`order_by` needs columns that tell all rows apart, such as the primary key")),
         false => Ok(key),
     }

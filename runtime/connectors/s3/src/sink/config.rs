@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 use wasmill_connect::Retry;
 use wasmill_engine::{Error, Result};
 
+use wasmill_connect::codes::OUT_OF_RANGE;
 use wasmill_formats::Compression;
 use wasmill_formats::SinkFormat;
+use wasmill_formats::codes::COMPRESSED_TWICE;
+use wasmill_objects::codes::BUCKET_ADDRESS;
 use wasmill_objects::{S3Config, S3Uri};
+
+use crate::codes::CONNECT_LAYOUT;
 
 /// Writes objects below a prefix. An object appears whole and keeps its key; its rows are those of one lane and one epoch. An object is
 /// atomic, the objects of an epoch together are not: a reader that lists them in that moment may see some before the others.
@@ -98,16 +103,21 @@ impl S3SinkConfig {
     pub(super) fn check(&self) -> Result<()> {
         self.connection.check().map_err(|error| error.below("connection"))?;
         self.retry.time()?;
-        if S3Uri::parse(&self.uri)?.key.is_empty() {
+        if S3Uri::parse(&self.uri).map_err(|error| error.below("uri"))?.key.is_empty() {
             return Err(Error::configuration(format!("`uri: {}` names a bucket and no prefix in it", self.uri))
+                .code(BUCKET_ADDRESS)
                 .key(["uri"])
                 .hint("write it as s3://bucket/prefix"));
         }
         if self.format == SinkFormat::Parquet && self.compression != Compression::None {
-            return Err(Error::configuration("Parquet is compressed inside").key(["compression"]).hint("leave `compression` out"));
+            return Err(Error::configuration("Parquet is compressed inside")
+                .code(COMPRESSED_TWICE)
+                .key(["compression"])
+                .hint("leave `compression` out"));
         }
         if !(ByteSize::kib(4)..=ByteSize::gib(64)).contains(&self.target_file_size) {
             return Err(Error::configuration(format!("`target_file_size: {}` is out of range", self.target_file_size))
+                .code(OUT_OF_RANGE)
                 .key(["target_file_size"])
                 .hint("use 4KiB to 64GiB"));
         }
@@ -118,22 +128,27 @@ impl S3SinkConfig {
         if self.layout == S3Layout::Hive {
             return match self.flush_size {
                 Some(_) => Err(Error::configuration("`flush_size` belongs to `layout: connect`")
+                    .code(CONNECT_LAYOUT)
                     .key(["flush_size"])
                     .hint("`target_file_size` ends objects by their size")),
                 None => Ok(()),
             };
         }
         if self.format != SinkFormat::Jsonl {
-            return Err(Error::configuration("`layout: connect` has a record a line").key(["layout", "connect"]).hint("format: jsonl"));
+            return Err(Error::configuration("`layout: connect` has a record a line")
+                .code(CONNECT_LAYOUT)
+                .key(["layout", "connect"])
+                .hint("format: jsonl"));
         }
         if !self.partition_by.is_empty() {
             return Err(Error::configuration(
                 "`partition_by` and `layout: connect` exclude each other: its folders are the topic's partitions",
             )
+            .code(CONNECT_LAYOUT)
             .key(["partition_by"]));
         }
         if !(1..=1_000_000_000).contains(&self.flush_size()) {
-            return Err(Error::configuration("`flush_size` must be 1 to 1,000,000,000").key(["flush_size"]));
+            return Err(Error::configuration("`flush_size` must be 1 to 1,000,000,000").code(OUT_OF_RANGE).key(["flush_size"]));
         }
         Ok(())
     }

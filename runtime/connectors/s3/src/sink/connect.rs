@@ -21,6 +21,7 @@ use wasmill_engine::{Error, Result, RowReject, SinkWriter};
 use super::objects::{MAX_OPEN_OBJECTS, Objects};
 use super::writer::encoder;
 use super::{Destination, S3SinkConfig};
+use crate::codes::CONNECT_SOURCE;
 use wasmill_connect::record_columns::{OFFSET_COLUMN, PARTITION_COLUMN, RESERVED, TOPIC_COLUMN};
 use wasmill_formats::VALUE_COLUMN;
 use wasmill_formats::{TextEncoder, text_writer, to_plain};
@@ -47,6 +48,7 @@ impl Columns {
             let found = schema.column_with_name(name).filter(|(_, field)| field.data_type() == kind);
             found.map(|(index, _)| index).ok_or_else(|| {
                 Error::configuration(format!("`layout: connect` needs the column {name} of a source `kafka`"))
+                    .code(CONNECT_SOURCE)
                     .key(["layout", "connect"])
                     .hint("read straight from the source, with no stage between")
             })
@@ -57,6 +59,7 @@ impl Columns {
         let raw = match values.as_slice() {
             [] => {
                 return Err(Error::configuration("`layout: connect` has no column to write: the source gives none but reserved ones")
+                    .code(CONNECT_SOURCE)
                     .key(["layout", "connect"]));
             }
             [value] => schema.field(*value).name() == VALUE_COLUMN && *schema.field(*value).data_type() == DataType::Binary,

@@ -9,6 +9,8 @@ use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token};
 
 use super::{FORMAT, PreparedObject};
+use crate::codes::STORE_ANSWER;
+use wasmill_connect::codes::TOKEN_DAMAGED;
 use wasmill_connect::durable::owner_name;
 use wasmill_connect::token::Step;
 use wasmill_objects::When;
@@ -56,9 +58,10 @@ impl TokenObject {
         let shown = self.bucket.shown(&self.key);
         let found = self.bucket.wait(self.bucket.find(&self.key)).map_err(|failure| failed(format_args!("read {shown}"), &failure))?;
         let Some((object, bytes)) = found else { return Ok(None) };
-        let etag = object.etag.ok_or_else(|| Error::environment(format!("the store tells no ETag of {shown}")))?;
+        let etag = object.etag.ok_or_else(|| Error::environment(format!("the store tells no ETag of {shown}")).code(STORE_ANSWER))?;
         let damaged = |what: String| {
             Error::environment(format!("the sink's token {shown} is damaged: {what}"))
+                .code(TOKEN_DAMAGED)
                 .hint("restore the object; without it nobody knows what is committed")
         };
         let content: Content = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use wasmill_engine::{Error, Result, SplitId};
 
 use super::object::{Found, Ranged, Whole, fetch};
+use crate::codes::STORE_ANSWER;
 use wasmill_objects::Bucket;
 use wasmill_reading::Content;
 
@@ -51,7 +52,9 @@ impl Ahead {
             None => bucket.wait(fetch(bucket, object, None))?,
         };
         if bytes.len() as u64 != object.size {
-            return Err(Error::environment(format!("the store gave {} bytes of {id}, which has {}", bytes.len(), object.size)));
+            return Err(
+                Error::environment(format!("the store gave {} bytes of {id}, which has {}", bytes.len(), object.size)).code(STORE_ANSWER)
+            );
         }
         Ok(Content::Remote(Arc::new(Whole(bytes))))
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use wasmill_engine::{Error, Result};
 
 use super::pattern::Pattern;
+use crate::codes::NO_URI;
 use wasmill_connect::{Retry, period};
 use wasmill_formats::{Compression, Format};
 use wasmill_objects::S3Config;
@@ -109,9 +110,9 @@ impl S3SourceConfig {
 
     pub(super) fn check(&self) -> Result<()> {
         if self.uri.all().is_empty() {
-            return Err(Error::configuration("`uri` names no objects").key(["uri"]));
+            return Err(Error::configuration("`uri` names no objects").code(NO_URI).key(["uri"]));
         }
-        self.uri.all().iter().try_for_each(|uri| Pattern::parse(uri).map(drop))?;
+        self.uri.all().iter().try_for_each(|uri| Pattern::parse(uri).map(drop)).map_err(|error| error.below("uri"))?;
         self.connection.check().map_err(|error| error.below("connection"))?;
         self.retry.time()?;
         self.follow_interval()?;

@@ -12,9 +12,12 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use wasmill_engine::{Error, Result};
 
+use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_objects::Kind;
 use wasmill_objects::{Bucket, Object, failed};
 use wasmill_reading::ReadAt;
+
+use crate::codes::OBJECT_CHANGED;
 
 /// How much of a large object is fetched at once; one such piece is fetched ahead.
 const PIECE_BYTES: u64 = 8 << 20;
@@ -73,16 +76,18 @@ impl Position {
     pub(super) fn read(id: &str, value: &Value) -> Result<Self> {
         if !id.starts_with("s3://") {
             return Err(Error::environment(format!("{id:?} in the checkpoint is not an object in S3"))
+                .code(STATE_OF_OTHER_SOURCE)
                 .hint("has the source been replaced by one of another kind?"));
         }
-        Self::deserialize(value)
-            .map_err(|error| Error::environment(format!("the checkpoint's position of {id} is not understood: {error}")))
+        Self::deserialize(value).map_err(|error| {
+            Error::environment(format!("the checkpoint's position of {id} is not understood: {error}")).code(STATE_OF_OTHER_SOURCE)
+        })
     }
 }
 
 /// The error of an object that is no longer what it was.
 pub(super) fn changed(id: &str) -> Error {
-    Error::environment(format!("{id} changed since it was read: its ETag or its size is another")).hint(
+    Error::environment(format!("{id} changed since it was read: its ETag or its size is another")).code(OBJECT_CHANGED).hint(
         "put the original object back, or give the new content a new key; `wasmill state reset` forgets what was read and begins anew",
     )
 }

@@ -6,6 +6,7 @@ use wasmill_engine::{Error, Result};
 
 use super::folders::{Ask, Folders, PAGE};
 use super::object::Found;
+use crate::codes::PATTERN;
 use wasmill_objects::{Bucket, Failure, S3Uri, failed};
 
 /// How many folders are asked at once.
@@ -43,7 +44,7 @@ impl Pattern {
             Some(at) => {
                 let pattern = if below { format!("{key}/**/*") } else { key.clone() };
                 let pattern = glob::Pattern::new(&pattern).map_err(|error| {
-                    Error::configuration(format!("`{uri}` is not a pattern: {}", error.msg)).key([uri]).caused_by(error)
+                    Error::configuration(format!("`{uri}` is not a pattern: {}", error.msg)).code(PATTERN).caused_by(error)
                 })?;
                 (key[..at].rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default(), Keys::Matching(pattern))
             }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use wasmill_engine::codes::STATE_DAMAGED;
 use wasmill_engine::{Error, RecordForm, Result, Retired, SplitState};
 
 use super::object::{Position, changed};
@@ -58,7 +59,8 @@ impl Seen {
 
 /// The records in the entry of a checkpoint of Wasmill 0.1.
 fn entries(value: &Value) -> Result<Vec<u8>> {
-    let damaged = |why: &str| Error::environment(format!("the checkpoint's list of objects that are done is damaged: {why}"));
+    let damaged =
+        |why: &str| Error::environment(format!("the checkpoint's list of objects that are done is damaged: {why}")).code(STATE_DAMAGED);
     let text = value["seen"].as_str().ok_or_else(|| damaged("it is not there"))?;
     let bytes = STANDARD.decode(text).map_err(|_| damaged("it is not base64"))?;
     if bytes.len() % FORM.record_bytes != 0 {
