@@ -65,7 +65,7 @@ fn a_check_finds_a_schema_that_is_missing_on_the_server() {
     for (ended, printed) in [("check", true), ("run", false)].map(|(command, on_stdout)| (run(command), on_stdout)) {
         let text = if printed { &ended.stdout } else { &ended.stderr };
         assert_eq!(ended.code, Some(2), "{text}");
-        for told in ["error[connector]: `t`: `table`: the schema archive does not exist", "p.yaml:5", "CREATE SCHEMA archive"] {
+        for told in ["error[postgres/missing]: `t`: `table`: the schema archive does not exist", "p.yaml:5", "CREATE SCHEMA archive"] {
             assert!(text.contains(told), "{told} in {text}");
         }
     }

@@ -3,13 +3,14 @@
 use clap::Args;
 use wasmill_engine::Code;
 
-use crate::diagnostics::{CODES, nearest};
+use crate::diagnostics::{codes, nearest};
 use crate::exit;
-use crate::registry::connectors;
 
 /// Explains a kind of error by its code: how it comes about and what to do
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  wasmill explain column-missing\n  wasmill explain kafka/no-topics\n  wasmill explain")]
+#[command(
+    after_help = "Examples:\n  wasmill explain column-missing\n  wasmill explain kafka/no-topics\n  wasmill explain state/in-use\n  wasmill explain"
+)]
 pub struct Explain {
     /// The code, as an error shows it in brackets; without it, all codes are listed
     #[arg(value_name = "CODE")]
@@ -43,9 +44,4 @@ impl Explain {
 
 fn explained(code: &Code) -> String {
     format!("{}\n\nCause: {}\n\nCure: {}\n", code.name, code.cause, code.cure)
-}
-
-/// The codes of the check and of the connectors that are built in.
-fn codes() -> impl Iterator<Item = &'static Code> {
-    CODES.iter().chain(connectors().iter().flat_map(|connector| connector.codes.iter().copied()))
 }

@@ -1,9 +1,29 @@
-//! The kinds of findings of the check, as `wasmill explain` tells them.
+//! The kinds of findings and errors, as `wasmill explain` tells them.
 
 use wasmill_engine::Code;
 
-/// All of them, by name.
-pub static CODES: &[Code] = &[
+use crate::registry::connectors;
+
+/// All of them: those of the check, those of runs and of what all connectors are built on, and those of the connectors that are built in.
+pub fn all() -> impl Iterator<Item = &'static Code> {
+    let mut shared: Vec<&Code> = SHARED.iter().flat_map(|codes| codes.iter().copied()).collect();
+    shared.sort_unstable_by_key(|code| code.name);
+    CODES.iter().chain(shared).chain(connectors().iter().flat_map(|connector| connector.codes.iter().copied()))
+}
+
+/// Those of the crates below the connectors.
+const SHARED: [&[&Code]; 7] = [
+    wasmill_connect::codes::CODES,
+    wasmill_engine::codes::CODES,
+    wasmill_formats::codes::CODES,
+    wasmill_host::codes::CODES,
+    wasmill_lake::codes::CODES,
+    wasmill_objects::codes::CODES,
+    wasmill_reading::codes::CODES,
+];
+
+/// Those of the check, by name.
+static CODES: &[Code] = &[
     Code {
         name: "append-beside-overwrite",
         cause: "One sink replaces what is there and another one adds to it. A run that overwrites reads its sources from the start, so the appending sink would get its rows again.",
@@ -297,5 +317,33 @@ mod tests {
         let explained: BTreeSet<String> = CODES.iter().map(|code| code.name.to_owned()).collect();
         assert_eq!(used, explained);
         assert!(CODES.is_sorted_by(|one, next| one.name < next.name));
+    }
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_a_cause_and_a_cure() {
+        let mut names = BTreeSet::new();
+        for code in all() {
+            assert!(names.insert(code.name), "{} is there twice", code.name);
+            let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+            assert!(code.name.split('/').count() <= 2 && code.name.split('/').all(is_word), "{}", code.name);
+            for text in [code.cause, code.cure] {
+                assert!(text.ends_with('.') && !text.contains("  ") && text.len() > 10, "{}: {text}", code.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_begins_with_its_connector_or_with_what_it_is_about() {
+        let begins_with = |code: &Code, name: &str| code.name.split_once('/').is_some_and(|(first, _)| first == name);
+        for connector in connectors() {
+            assert!(!connector.codes.is_empty(), "{}", connector.name);
+            assert!(connector.codes.iter().all(|code| begins_with(code, connector.name)), "{}", connector.name);
+            assert!(connector.codes.is_sorted_by(|one, next| one.name < next.name), "{}", connector.name);
+        }
+        for codes in SHARED {
+            assert!(codes.is_sorted_by(|one, next| one.name < next.name), "{:?}", codes.first());
+            let of_a_connector = |code: &&Code| connectors().iter().any(|connector| begins_with(code, connector.name));
+            assert!(codes.iter().all(|code| code.name.contains('/') && !of_a_connector(code)), "{:?}", codes.first());
+        }
     }
 }

@@ -5,7 +5,7 @@ mod human;
 mod json;
 mod suggest;
 
-pub use codes::CODES;
+pub use codes::all as codes;
 pub use human::{Style, render};
 pub use json::to_json;
 pub use suggest::nearest;

@@ -224,6 +224,7 @@ pub fn of_host(error: &HostError) -> Error {
         _ => Class::Environment,
     };
     let told = Error::new(class, error.to_string());
+    let told = error.code().into_iter().fold(told, Error::code);
     match error {
         HostError::Fault { log, .. } if !log.is_empty() => {
             let tail = log[log.len().saturating_sub(10)..].join("\n    ");

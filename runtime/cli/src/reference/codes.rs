@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use wasmill_engine::Code;
 
-const HEAD: &str = "<!-- Written by `wasmill explain --markdown` from the codes of the check and of the connectors. Do not edit. -->\n\n\
+const HEAD: &str = "<!-- Written by `wasmill explain --markdown` from the codes of all crates. Do not edit. -->\n\n\
     # Error codes\n\n\
-    What `wasmill explain CODE` prints, for every code that errors and findings show in brackets. Codes with a slash belong to a connector.\n\n";
+    What `wasmill explain CODE` prints, for every code that errors and findings show in brackets. \
+    Before a slash stands the connector that a code belongs to, or what it is about: the state, a file, a plugin.\n\n";
 
 /// The page, in Markdown.
 pub fn markdown<'a>(codes: impl Iterator<Item = &'a Code>) -> String {

@@ -12,8 +12,8 @@ use wasmill_engine::{Error, Result};
 use super::address::{PostgresConnection, PostgresTlsMode};
 use super::failure::Failure;
 use super::tls;
-use wasmill_connect::registry::{Address, Server as Connectable};
 use crate::codes::{ADDRESS, ENCODING};
+use wasmill_connect::registry::{Address, Server as Connectable};
 use wasmill_connect::threads;
 
 /// How long a server that does not answer at all keeps a connection.
