@@ -44,14 +44,12 @@ plugins: setup ## Builds every plugin
 	@echo "==> plugins"
 	cargo build --locked $(PLUGIN_FLAGS)
 
-# What the demo needs: a part of the connectors, so that the first run comes soon.
-DEMO_FEATURES := files,emulator,delta,console
 DEMO_ROWS ?= 50000
 
 .PHONY: demo-binary
 demo-binary: setup
-	@echo "==> wasmill with $(DEMO_FEATURES); \`make build\` builds all connectors"
-	cargo build --release --locked -p wasmill --no-default-features --features $(DEMO_FEATURES)
+	@echo "==> wasmill with what the demo needs: files, emulator, Delta, console; \`make build\` builds all connectors"
+	cargo build --release --locked -p wasmill --no-default-features --features demo
 
 .PHONY: demo-plugin
 demo-plugin: setup
@@ -110,7 +108,7 @@ lint: ## Formatting, lints, licences
 	$(TEST_ENVIRONMENT) tools/own-artefacts
 	$(TEST_ENVIRONMENT) cargo clippy --locked --workspace --all-targets --features wasmill/failpoints -- -D warnings
 	@# What only a build with some of the connectors compiles.
-	$(TEST_ENVIRONMENT) cargo clippy --locked -p wasmill --no-default-features --features $(DEMO_FEATURES) -- -D warnings
+	$(TEST_ENVIRONMENT) cargo clippy --locked -p wasmill --no-default-features --features demo -- -D warnings
 
 crash: setup $(VENV)/ready ## 50 kills for every source into every sink, outages of 2 minutes; WASMILL_CRASH_SEED repeats a run
 	$(SERVERS) install

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use emulator::{Destination, Dirt, Emulation, Level, Table, emulate};
+use emulator::{Destination, Dirt, Emulation, Table, emulate};
 use wasmill_engine::{Error, Result};
 
 use super::checked::fail;
@@ -55,8 +55,9 @@ fn dirt(text: &str) -> Result<Dirt, String> {
 
 impl Emulate {
     /// So many rows of each table, with the dirt of real ones, in a folder.
+    #[cfg(feature = "demo")]
     pub fn into_folder(folder: PathBuf, rows: u64, seed: u64) -> Self {
-        let (dirt, tables) = (Dirt::Level(Level::Real), vec![Table::Pin, Table::Geo, Table::User]);
+        let (dirt, tables) = (Dirt::Level(emulator::Level::Real), vec![Table::Pin, Table::Geo, Table::User]);
         Self { out: Some(folder), rows: Some(rows), rate: None, seed, dirt, tables, files: 1 }
     }
 
@@ -81,6 +82,8 @@ impl Emulate {
 
 #[cfg(test)]
 mod tests {
+    use emulator::Level;
+
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@ mod check;
 mod checked;
 mod compile_plugin;
 mod completions;
-#[cfg(all(feature = "console", feature = "delta", feature = "emulator", feature = "files"))]
+#[cfg(feature = "demo")]
 mod demo;
 #[cfg(feature = "delta")]
 mod diff;
@@ -46,7 +46,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Init),
-    #[cfg(all(feature = "console", feature = "delta", feature = "emulator", feature = "files"))]
+    #[cfg(feature = "demo")]
     Demo(demo::Demo),
     Run(run::Run),
     Check(check::Check),
@@ -76,7 +76,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let status = match Arguments::parse().command {
         Command::Init(command) => command.run(),
-        #[cfg(all(feature = "console", feature = "delta", feature = "emulator", feature = "files"))]
+        #[cfg(feature = "demo")]
         Command::Demo(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),

@@ -1,6 +1,5 @@
 //! `wasmill run`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,7 +51,8 @@ pub struct Run {
 
 impl Run {
     /// A run of a pipeline file as it is.
-    pub fn of(path: PathBuf, quiet: bool) -> Self {
+    #[cfg(feature = "demo")]
+    pub fn of(path: std::path::PathBuf, quiet: bool) -> Self {
         Self { pipeline: PipelineArguments::of(path), json: false, quiet, limit: None, preview: false }
     }
 
