@@ -331,7 +331,7 @@ pub fn infer(config: &S3SourceConfig) -> Result<Inferred> {
         let path = object.id().into();
         Ok((path, Content::Remote(Arc::new(object::Ranged::new(bucket, object)))))
     };
-    infer_from(&config.reading(), objects.into_iter().map(open))
+    infer_from(&config.reading(), objects.into_iter().map(open)).map_err(|error| error.below("uri"))
 }
 
 /// How many keys are listed to find an object to look at.

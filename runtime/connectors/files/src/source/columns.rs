@@ -41,7 +41,7 @@ pub fn infer(config: &FilesConfig) -> Result<Inferred> {
             .hint(hint)
             .caused_by(NothingToSample));
     }
-    infer_from(&config.reading(), paths.into_iter().map(open))
+    infer_from(&config.reading(), paths.into_iter().map(open)).map_err(|error| error.below("path"))
 }
 
 /// Which columns files have, as far as a look at some of them tells. `None`: there are no files, or nothing is in them.
