@@ -9,6 +9,7 @@ use clap::Args;
 use wasmill_engine::{Error, Result};
 
 use super::checked::{check_or_exit, fail};
+use super::codes::{ARGUMENT, FILE_EXISTS, PIPELINE_MISTAKES};
 use super::pipeline_arguments::PipelineArguments;
 use crate::document::Redactor;
 use crate::exit;
@@ -56,6 +57,7 @@ impl Init {
         let text = pipeline(&path, &source, &sink);
         let mut file = File::create_new(&path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Error::configuration(format!("{} is there already: it is not written over", path.display()))
+                .code(FILE_EXISTS)
                 .hint("name another file, or remove that one"),
             _ => Error::io(format!("create {}", path.display()), error),
         })?;
@@ -71,6 +73,7 @@ impl Init {
         // What does not pass is not left behind: the next attempt would find it in its way.
         std::fs::remove_file(&path).map_err(|error| Error::io(format!("remove {}", path.display()), error))?;
         Err(Error::configuration(format!("{} is not written: it would not pass `wasmill check`", path.display()))
+            .code(PIPELINE_MISTAKES)
             .hint("above is what is wrong; mend it and try again"))
     }
 }
@@ -80,7 +83,7 @@ fn answer(given: Option<String>, argument: &str, question: &str) -> Result<Strin
     if let Some(given) = given {
         return Ok(given);
     }
-    let missing = || Error::configuration(format!("`{argument}` is missing")).hint("`wasmill init --help` shows examples");
+    let missing = || Error::configuration(format!("`{argument}` is missing")).code(ARGUMENT).hint("`wasmill init --help` shows examples");
     if !io::stdin().is_terminal() {
         return Err(missing());
     }
@@ -165,11 +168,12 @@ fn split(text: &str) -> Option<(&str, &str)> {
 
 fn unknown(what: &str, kind: &str, known: &str) -> Error {
     Error::configuration(format!("`{}` is no kind of {what} that `init` knows", crate::diagnostics::shorten(kind, 60)))
+        .code(ARGUMENT)
         .hint(format!("{known}; a path with a colon is written as files:./a:b"))
 }
 
 fn no_place(text: &str, known: &str) -> Error {
-    Error::configuration(format!("`{}` names no place", crate::diagnostics::shorten(text, 80))).hint(known.to_owned())
+    Error::configuration(format!("`{}` names no place", crate::diagnostics::shorten(text, 80))).code(ARGUMENT).hint(known.to_owned())
 }
 
 /// A text in double quotes, as YAML and JSON alike read it; `${` stands for itself.

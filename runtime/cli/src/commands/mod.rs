@@ -2,6 +2,7 @@
 
 mod check;
 mod checked;
+pub mod codes;
 mod compile_plugin;
 mod completions;
 #[cfg(feature = "demo")]

@@ -9,6 +9,7 @@ use wasmill_engine::{Error, LocalState, Result, StateStore, StopSignal};
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit_by, check_or_exit_with, fail};
+use super::codes::ARGUMENT;
 use super::pipeline_arguments::ModeArgument;
 use crate::check::{Checked, NewColumns, WithoutSinks};
 use crate::document::Redactor;
@@ -68,7 +69,8 @@ impl Run {
     pub fn run_until(self, stop: &StopSignal) -> u8 {
         let display = Display::choose(self.json, self.quiet);
         if (self.preview || self.limit.is_some()) && self.pipeline.mode == Some(ModeArgument::Stream) {
-            let error = Error::configuration("`--limit` and `--preview` run a pipeline as a batch, and `--mode stream` does not");
+            let error =
+                Error::configuration("`--limit` and `--preview` run a pipeline as a batch, and `--mode stream` does not").code(ARGUMENT);
             return fail(&error.hint("leave `--mode stream` out"), &Redactor::default(), self.json);
         }
         if self.preview {
@@ -172,6 +174,7 @@ fn open_state(checked: &Checked) -> Result<Arc<dyn StateStore>> {
 fn limit_run(checked: &mut Checked, limit: u64) -> Result<()> {
     if checked.epoch.whole_run {
         return Err(Error::configuration("`--limit` with a sink that overwrites would replace its table by a few rows")
+            .code(ARGUMENT)
             .hint("`--preview --limit` shows them; or let the sink append (`--set sinks.<name>.delta.write=append`)"));
     }
     (checked.limit, checked.lanes) = (Some(limit), Some(1));

@@ -11,6 +11,7 @@ use wasmill_engine::{Checkpoint, Error, NamedSink, Result, SourceRename, StateSt
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
+use super::codes::{NOT_IN_PIPELINE, PIPELINE_MISTAKES};
 use crate::check::{Outline, Request};
 use crate::diagnostics::{Diagnostics, Style, render, shorten};
 use crate::document::{ProcessWorld, Redactor, SourceFiles};
@@ -133,13 +134,16 @@ impl Mended {
         let known = self.outline.sink_names();
         if let Some(unknown) = without.iter().find(|name| !known.contains(&name.as_str())) {
             return Err(Error::configuration(format!("the pipeline has no sink `{}`", shorten(unknown, 80)))
+                .code(NOT_IN_PIPELINE)
                 .hint(format!("its sinks: {}", known.join(", "))));
         }
         let mut diagnostics = Diagnostics::default();
         let sinks = self.outline.sinks(without, &ProcessWorld, (&mut self.files, &self.redactor), &mut diagnostics);
         let sinks = sinks.filter(|_| show_diagnostics(diagnostics, &self.files, &self.redactor).is_ok());
         let connectors = sinks.ok_or_else(|| {
-            Error::configuration("the sinks of the pipeline have mistakes").hint("mend them, or leave a sink out with `--without`")
+            Error::configuration("the sinks of the pipeline have mistakes")
+                .code(PIPELINE_MISTAKES)
+                .hint("mend them, or leave a sink out with `--without`")
         })?;
         let depot = state.depot();
         let mut sinks = Vec::new();
@@ -206,6 +210,7 @@ impl Mended {
     fn rename_source(&mut self, old: &str, new: &str) -> Result<String> {
         if !self.outline.sources.iter().any(|source| source == new) {
             return Err(Error::configuration(format!("the pipeline has no source `{}`", shorten(new, 80)))
+                .code(NOT_IN_PIPELINE)
                 .hint(format!("rename it in the file first; its sources: {}", self.outline.sources.join(", "))));
         }
         let (state, name) = (self.open()?, self.outline.name.clone());

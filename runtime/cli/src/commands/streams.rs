@@ -10,6 +10,7 @@ use kinesis::admin::{Capacity, StreamReport, Streams as Kinesis};
 use wasmill_engine::{Error, Result};
 
 use super::checked::fail;
+use super::codes::DESTROYS;
 use crate::document::Redactor;
 
 /// Creates, shows and deletes streams of Amazon Kinesis
@@ -125,6 +126,7 @@ impl Action {
             }
             Self::Delete { name, yes: false, .. } => {
                 Err(Error::configuration(format!("the stream {name} and all its records would be gone for ever"))
+                    .code(DESTROYS)
                     .hint(format!("if that is meant: wasmill streams delete {name} --yes")))
             }
             Self::Delete { name, place, .. } => {

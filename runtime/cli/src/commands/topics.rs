@@ -12,6 +12,7 @@ use wasmill_engine::{Error, Result};
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
+use super::codes::{DESTROYS, NOT_IN_PIPELINE};
 use crate::check::Checked;
 use crate::document::Redactor;
 
@@ -117,6 +118,7 @@ impl TopicsCommand {
     fn act(&self, config: &KafkaConfig) -> Result<String> {
         if let Action::Delete { topic, yes: false, .. } = &self.action {
             return Err(Error::configuration(format!("the topic {topic} and all of its records would be gone for ever"))
+                .code(DESTROYS)
                 .hint("say so with `--yes`"));
         }
         let topics = Topics::connect(config)?;
@@ -172,8 +174,9 @@ impl ClusterArguments {
             Some(node) => found.iter().find(|(name, _)| name == node),
         };
         chosen.map(|(_, config)| config.clone()).ok_or_else(|| match &self.node {
-            None => Error::configuration(format!("the pipeline `{}` has no source or sink of Kafka", checked.name)),
+            None => Error::configuration(format!("the pipeline `{}` has no source or sink of Kafka", checked.name)).code(NOT_IN_PIPELINE),
             Some(node) => Error::configuration(format!("`{node}` is no source or sink of Kafka in the pipeline `{}`", checked.name))
+                .code(NOT_IN_PIPELINE)
                 .hint(format!("there are: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") })),
         })
     }

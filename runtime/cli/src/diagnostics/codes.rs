@@ -11,8 +11,9 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
     CODES.iter().chain(shared).chain(connectors().iter().flat_map(|connector| connector.codes.iter().copied()))
 }
 
-/// Those of the crates below the connectors.
-const SHARED: [&[&Code]; 7] = [
+/// Those of commands, and of the crates below the connectors.
+const SHARED: [&[&Code]; 8] = [
+    crate::commands::codes::CODES,
     wasmill_connect::codes::CODES,
     wasmill_engine::codes::CODES,
     wasmill_formats::codes::CODES,

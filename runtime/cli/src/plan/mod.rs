@@ -32,7 +32,8 @@ pub const PREVIEW_RECORDS: u64 = 20;
 /// Always: configuration.
 #[cfg(not(feature = "console"))]
 pub fn preview(_: Checked, _: u64) -> Result<Plan> {
-    Err(wasmill_engine::Error::configuration("this wasmill was built without the connector `console`, which shows rows"))
+    Err(wasmill_engine::Error::configuration("this wasmill was built without the connector `console`, which shows rows")
+        .code(crate::commands::codes::ARGUMENT))
 }
 
 /// How many lanes a pipeline has that does not say: one a core.

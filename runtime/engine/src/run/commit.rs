@@ -1,7 +1,6 @@
 //! The two-phase commit of an epoch: prepare every sink, note it in the checkpoint, commit every sink.
 
 use std::collections::{BTreeMap, HashSet};
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -136,16 +135,12 @@ impl Commits {
 
     fn prepare(&self, next: &Checkpoint, parts: Vec<Vec<Value>>) -> Result<BTreeMap<String, SinkProgress>> {
         let mut sinks = next.sinks.clone();
-        for node in &self.shape.sinks {
-            sinks.entry(node.name.to_string()).or_default();
-        }
-        let waiting = self.shape.sinks.iter().zip(parts).filter(|(_, parts)| !parts.is_empty()).collect();
-        let prepared = side_by_side(waiting, |(node, parts)| {
-            let prepared = node.sink.prepare(&next.token(&node.name), parts);
-            Ok((&node.name, prepared.map_err(|error| error.at(format!("sink {}", node.name)))?))
-        })?;
-        for (name, prepared) in prepared {
-            sinks.entry(name.to_string()).or_default().prepared = Some(prepared);
+        for (node, parts) in self.shape.sinks.iter().zip(parts) {
+            let progress = sinks.entry(node.name.to_string()).or_default();
+            if !parts.is_empty() {
+                let prepared = node.sink.prepare(&next.token(&node.name), parts);
+                progress.prepared = Some(prepared.map_err(|error| error.at(format!("sink {}", node.name)))?);
+            }
         }
         Ok(sinks)
     }
@@ -164,31 +159,15 @@ pub(crate) fn fenced(pipeline: &str, epoch: u64) -> Error {
 
 /// Makes every prepared commit of a checkpoint visible. Returns the sinks in which this call did it.
 pub(crate) fn commit_prepared(shape: &Shape, checkpoint: &Checkpoint) -> Result<Vec<Arc<str>>> {
-    let prepared = shape.sinks.iter().filter_map(|node| Some((node, checkpoint.sinks.get(&*node.name)?.prepared.as_ref()?))).collect();
-    let outcomes = side_by_side(prepared, |(node, prepared)| {
+    let mut done = Vec::new();
+    for node in &shape.sinks {
+        let Some(prepared) = checkpoint.sinks.get(&*node.name).and_then(|progress| progress.prepared.as_ref()) else { continue };
         let outcome = node.sink.commit(&checkpoint.token(&node.name), prepared);
-        let outcome =
-            outcome.map_err(|error| error.at(format!("sink {}", node.name)).at(format!("commit of epoch {}", checkpoint.epoch)))?;
+        match outcome.map_err(|error| error.at(format!("sink {}", node.name)).at(format!("commit of epoch {}", checkpoint.epoch)))? {
+            CommitOutcome::Done => done.push(Arc::clone(&node.name)),
+            CommitOutcome::Already => {}
+        }
         failpoint::hit("engine-after-sink-commit");
-        Ok((&node.name, outcome))
-    })?;
-    let done = outcomes.into_iter().filter(|(_, outcome)| matches!(outcome, CommitOutcome::Done));
-    Ok(done.map(|(name, _)| Arc::clone(name)).collect())
-}
-
-/// Does the work of several sinks at once, for each may wait for a server of its own. All of it is done whatever comes of it; the error is that of
-/// the first sink that has one.
-fn side_by_side<T: Send, R: Send>(tasks: Vec<T>, work: impl Fn(T) -> Result<R> + Sync) -> Result<Vec<R>> {
-    if tasks.len() < 2 {
-        return tasks.into_iter().map(work).collect();
     }
-    std::thread::scope(|scope| {
-        let start = |task| {
-            let work = &work;
-            let started = std::thread::Builder::new().name("commit".to_owned()).spawn_scoped(scope, move || work(task));
-            started.map_err(|error| Error::io("start a thread for a commit", error))
-        };
-        let running: Vec<_> = tasks.into_iter().map(start).collect();
-        running.into_iter().map(|started| started?.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    })
+    Ok(done)
 }

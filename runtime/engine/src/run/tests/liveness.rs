@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::doubles::{Keep, MemorySink, Pipeline, SilentObserver, ids};
+use super::doubles::{Keep, Pipeline, SilentObserver, ids};
 use super::waits::{Counting, StopOnDrop, wait_until};
 use super::{go, state};
 use crate::run::board::Board;
 use crate::run::lane::{Lane, LaneStart, Report, Shared};
 use crate::run::shape::Shape;
-use crate::{Checkpoint, Class, Depot, Error, Event, Mode, Observer, Put, Sink, SinkNode, StateStore, StopSignal, run};
+use crate::{Checkpoint, Class, Depot, Error, Event, Mode, Observer, Put, StateStore, StopSignal, run};
 
 /// How soon a signal or a failure has to be acted on, whatever a commit does.
 const SOON: Duration = Duration::from_secs(1);
@@ -51,43 +51,6 @@ fn a_coordinator_that_panics_ends_its_lanes_and_the_run() {
     let pipeline = Pipeline { one_by_one: false, second_look: || {}, ..pipeline };
     go(&pipeline, &state).unwrap();
     assert_eq!(pipeline.sink.rows(), ids(0..500));
-}
-
-#[test]
-fn a_commit_that_hangs_holds_up_no_other_sink_and_both_have_everything_in_the_end() {
-    let (_folder, state) = state();
-    let (pipeline, second) = (Pipeline { rows: 300, epoch_rows: 100, ..Pipeline::default() }, Arc::new(MemorySink::default()));
-    let mut plan = pipeline.plan();
-    let (inputs, schema) = (plan.sinks[0].inputs.clone(), Arc::clone(&plan.sinks[0].schema));
-    plan.sinks.push(SinkNode { name: "second".into(), sink: Arc::clone(&second) as Arc<dyn Sink>, inputs, schema });
-    pipeline.sink.1.close();
-    std::thread::scope(|scope| {
-        let running = scope.spawn(|| run(plan, Arc::clone(&state), &StopSignal::new(), &SilentObserver));
-        pipeline.sink.1.wait_until_reached();
-        wait_until("the second sink is committed", || second.commits() == 1);
-        assert_eq!((pipeline.sink.commits(), second.commits()), (0, 1), "its next epoch waits for both");
-        pipeline.sink.1.open();
-        running.join().unwrap().unwrap();
-    });
-    assert_eq!((pipeline.sink.rows(), second.rows()), (ids(0..300), ids(0..300)));
-}
-
-#[test]
-fn a_commit_that_fails_leaves_the_other_sinks_committed_and_the_next_run_makes_up_for_it() {
-    let (_folder, state) = state();
-    let (pipeline, second) = (Pipeline { rows: 300, epoch_rows: 100, ..Pipeline::default() }, Arc::new(MemorySink::default()));
-    let plan = || {
-        let mut plan = pipeline.plan();
-        let (inputs, schema) = (plan.sinks[0].inputs.clone(), Arc::clone(&plan.sinks[0].schema));
-        plan.sinks.push(SinkNode { name: "second".into(), sink: Arc::clone(&second) as Arc<dyn Sink>, inputs, schema });
-        plan
-    };
-    pipeline.sink.fail_commit_at(2);
-    let error = run(plan(), Arc::clone(&state), &StopSignal::new(), &SilentObserver).unwrap_err();
-    assert!(error.to_string().contains("the disk is on fire"), "{error}");
-    assert_eq!((pipeline.sink.commits(), second.commits()), (1, 2));
-    run(plan(), Arc::clone(&state), &StopSignal::new(), &SilentObserver).unwrap();
-    assert_eq!((pipeline.sink.rows(), second.rows()), (ids(0..300), ids(0..300)));
 }
 
 #[test]
