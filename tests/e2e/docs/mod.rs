@@ -231,7 +231,8 @@ impl Run {
 
     /// Runs commands as a reader's shell does, with `wasmill` on its path. A line with the comment `# until Ctrl-C` is ended by it.
     fn shell(&self, script: &str) -> Ended {
-        let stopped = "timeout --signal INT --preserve-status 10 wasmill";
+        // In the foreground: otherwise the signal comes twice, to the process and to its group.
+        let stopped = "timeout --foreground --signal INT --preserve-status 10 wasmill";
         let lines =
             script.lines().map(|line| if line.contains("# until Ctrl-C") { line.replacen("wasmill", stopped, 1) } else { line.to_owned() });
         let script = lines.collect::<Vec<_>>().join("\n");
