@@ -11,7 +11,8 @@ from deltalake import DeltaTable
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"
-MOST_BYTES = 60_000_000
+# Guards against growth: docs/decisions/build.md says what is aimed at.
+MOST_BYTES = 90_000_000
 ROWS = 20_000
 
 
@@ -59,7 +60,7 @@ def test_the_checksums_are_those_of_the_files() -> None:
         assert hashlib.sha256((DIST / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_the_binary_is_small_and_needs_nothing_but_the_c_library(wasmill: Path) -> None:
+def test_the_binary_does_not_grow_and_needs_nothing_but_the_c_library(wasmill: Path) -> None:
     size = wasmill.stat().st_size
     assert size <= MOST_BYTES, f"{size} bytes"
     linked = subprocess.run(["ldd", wasmill], capture_output=True, text=True, check=True, timeout=60).stdout
