@@ -136,5 +136,5 @@ def test_times_without_a_zone_are_taken_as_utc(spark, mill):
     mill.rows("data/a.jsonl", [{"number": 1, "at": "2022-07-07T00:18:41"}])
     mill.pipeline({"uri": "spark"}, {"number": "int64", "at": "timestamp(us)"}, name="other")
     said = mill.refused()
-    assert "`at` is timestamp_ntz in the table and timestamp in the pipeline" in said, said
+    assert "`at` is timestamp in the table and timestamp(us, UTC) in the pipeline" in said, said
     assert shown(spark, table, ["number", "cast(at as string) as at"]) == plain
