@@ -136,8 +136,8 @@ $(DIST)/ready: tests/dist/requirements.txt
 	$(DIST)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-dist: setup $(DIST)/ready ## Builds what is shipped, into dist/: a tarball and a Python wheel, and their checksums
-	tools/dist $(DIST)/bin/maturin
+dist: plugins $(DIST)/ready ## Builds what is shipped, into dist/: a tarball and a Python wheel, and their checksums
+	tools/dist $(DIST)/bin/maturin $(PLUGINS)
 
 test-dist: dist ## Installs what is shipped into empty folders and runs the demo there
 	$(DIST)/bin/python -m pytest -c tests/dist/pytest.ini -p no:cacheprovider tests/dist $(PYTEST)

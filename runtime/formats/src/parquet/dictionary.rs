@@ -1,6 +1,7 @@
 //! Which columns of a Parquet file get a dictionary, decided by its first rows.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, downcast_primitive_array};
@@ -37,11 +38,11 @@ fn hardly_repeats(column: &dyn Array) -> bool {
 
 /// How many values differ; `None` for types that are not judged.
 fn distinct(column: &dyn Array) -> Option<usize> {
-    fn count<T: AsRef<[u8]> + Eq + std::hash::Hash>(values: impl Iterator<Item = Option<T>>) -> Option<usize> {
+    fn count<T: Eq + Hash>(values: impl Iterator<Item = Option<T>>) -> Option<usize> {
         Some(values.flatten().collect::<HashSet<T>>().len())
     }
     downcast_primitive_array! {
-        column => Some(column.iter().flatten().map(|value| value.to_byte_slice().to_vec()).collect::<HashSet<_>>().len()),
+        column => count(column.iter().map(|value| value.map(|value| value.to_byte_slice().to_vec()))),
         DataType::Utf8 => count(column.as_string::<i32>().iter().map(|value| value.map(str::as_bytes))),
         DataType::LargeUtf8 => count(column.as_string::<i64>().iter().map(|value| value.map(str::as_bytes))),
         DataType::Binary => count(column.as_binary::<i32>().iter()),
