@@ -168,13 +168,13 @@ pub fn failed(what: impl fmt::Display, failure: &Failure) -> Error {
         Kind::NoObject | Kind::NoBucket | Kind::NoUpload => (NOT_FOUND, "is the name right, and does the bucket exist in that region?"),
         Kind::Refused => (
             REFUSED,
-            "check the credentials, their rights to this bucket, and this machine's clock; nothing is lost, the next run goes on where this one \
+            "check the credentials, their rights to this bucket, and this machine's clock; nothing is lost, the next run resumes where this one \
              stopped",
         ),
         Kind::Skewed => (CLOCK, "set this machine's clock: the store refuses what is signed with another time than its own"),
         Kind::Unable => (CONDITIONAL_PUTS, "the store must know conditional puts (If-None-Match)"),
         Kind::Passing | Kind::Unmet | Kind::Final => {
-            (UNREACHABLE, "is the store there, and can it be reached from here? The next run goes on where this one stopped")
+            (UNREACHABLE, "is the store there, and can it be reached from here? The next run resumes where this one stopped")
         }
     };
     Error::environment(format!("cannot {what}: {failure}")).code(code).hint(hint)

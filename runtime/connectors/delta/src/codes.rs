@@ -8,7 +8,7 @@ wasmill_engine::codes! {
         "A later version of the table lacks a column that the pipeline reads.",
         "Take the column out of the pipeline, or restore it in the table. The run resumes at that version.";
     COMPARISON = "delta/comparison",
-        "`wasmill diff` can't compare the tables: a column that it is told to use is not there, or values of one can't be compared.",
+        "`wasmill diff` can't compare the tables: a column that its arguments name is not there, or values of one can't be compared.",
         "Name columns that both tables have. `--ignore` leaves others out.";
     CONFLICT = "delta/conflict",
         "Other writers committed to the table so often that every attempt found its version taken.",

@@ -74,7 +74,7 @@ fn count_missing(missing: &mut BTreeMap<String, u32>, found: &BTreeMap<String, T
         if *looks >= MISSING_LOOKS {
             return Err(Error::environment(format!("the topic {name} was deleted while it was read"))
                 .code(TOPIC_DELETED)
-                .hint("take it out of the pipeline, or begin anew with another `--state` folder once it is made again"));
+                .hint("take it out of the pipeline, or start over with another `--state` folder once it is created again"));
         }
     }
     Ok(())

@@ -212,11 +212,13 @@ impl Reader {
                 let policy = self.shared.config.on_lost_offsets;
                 start::resume(policy, self.next, range).map_err(|error| error.at(format!("partition {}", self.id)))
             }
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId => {
-                Err(error(TOPIC_DELETED, format!("the partition is there no more: {text}")).hint(
-                    "was the topic deleted? Take it out of the pipeline, or begin anew with another `--state` folder once it is made again",
-                ))
-            }
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId => Err(error(
+                TOPIC_DELETED,
+                format!("the partition is there no more: {text}"),
+            )
+            .hint(
+                "was the topic deleted? Take it out of the pipeline, or start over with another `--state` folder once it is created again",
+            )),
             Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
                 Err(error(ACCESS_DENIED, format!("the brokers do not let us read it: {text}"))
                     .hint("the principal needs READ and DESCRIBE on the topic"))
