@@ -56,10 +56,10 @@ fn places_that_are_well_are_said_to_be_and_stay_as_they_were() {
     said("sink lake", "there is no table at");
     said("sink store", "conditional puts work");
     said("sink database", "PostgreSQL");
-    said("sink database", "the table public.posts does not exist; the first commit makes it");
+    said("sink database", "the table public.posts does not exist; the first commit creates it");
     said("sink disk", "out/table can be written");
     said("sink topic", &format!("the topic {topic} can be written: 2 partitions"));
-    said("sink topic", "the token does not exist; the first commit makes it");
+    said("sink topic", "the token does not exist; the first commit creates it");
     said("dead letters", "dead can be written");
     said("state", "conditional puts work");
     assert_eq!(ended.stdout.lines().filter(|line| !line.starts_with("ok ")).count(), 0, "{}", ended.stdout);
@@ -120,6 +120,6 @@ fn brokers_and_servers_that_are_away_are_told_within_seconds() {
             .any(|finding| finding["role"] == role && finding["outcome"] == "bad" && finding["what"].as_str().unwrap().contains(what));
         assert!(found, "{role}: {what} is not in {}", ended.stdout);
     };
-    bad("source posts", "no Kafka broker of 127.0.0.1:9 answered within 10 s");
+    bad("source posts", "no Kafka broker of 127.0.0.1:9 responded within 10 s");
     bad("sink database", "cannot connect to 127.0.0.1:9");
 }

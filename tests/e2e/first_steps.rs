@@ -114,7 +114,7 @@ fn init_leaves_nothing_that_does_not_pass_and_says_what_is_missing() {
     let workshop = Workshop::new();
     let cases = [
         (&["init", "p.yaml", "--source", "data/*.csv", "--sink", "out/posts"][..], "is not written: it would not pass"),
-        (&["init", "p.yaml", "--source", "mongodb:posts", "--sink", "out/posts"], "`mongodb` is no kind of source"),
+        (&["init", "p.yaml", "--source", "mongodb:posts", "--sink", "out/posts"], "`mongodb` is not a kind of source"),
         (&["init", "p.yaml", "--source", "data/*.csv"], "`--sink` is missing"),
         (&["init", "--source", "emulator:pin", "--sink", "console"], "`PIPELINE` is missing"),
         (&["init", "no/such/folder/p.yaml", "--source", "emulator:pin", "--sink", "console"], "create no/such/folder/p.yaml"),

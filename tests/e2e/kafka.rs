@@ -142,7 +142,7 @@ fn a_broker_that_is_killed_and_comes_back_is_waited_for() {
     let ended = running.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let told = |what: &str| ended.stderr.lines().filter(|line| line.contains(what)).count();
-    assert_eq!((told("no Kafka broker can be reached"), told("the Kafka brokers answer again")), (2, 2), "{}", ended.stderr);
+    assert_eq!((told("no Kafka broker can be reached"), told("the Kafka brokers respond again")), (2, 2), "{}", ended.stderr);
     workshop.run_well(&["run", "kafka.yaml", "--mode", "batch"]);
     workshop.check_posts(posts);
 }

@@ -164,7 +164,7 @@ fn commits_whose_answers_are_lost_count_once() {
     proxy.lose_ends_of_transactions(1, true);
     let ended = mill.start("batch", "").wait();
     assert_eq!(ended.code, Some(5), "{}", ended.stderr);
-    assert!(ended.stderr.contains("a later start goes on"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("a later start resumes"), "{}", ended.stderr);
     proxy.refuse(false);
     mill.workshop.write("pipeline.yaml", &yaml);
     mill.finish(8_000);

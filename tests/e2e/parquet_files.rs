@@ -66,7 +66,7 @@ fn a_column_that_only_later_parquet_files_have_is_reported_once_with_its_count()
     assert_eq!(rows, (1..=6).map(|id| json!({"id": id})).collect::<Vec<_>>());
     let note = |name: &str, records: u64, file: u64| {
         format!(
-            "note: a: the column `{name}` of {records} records was not read: it came up in in/{file}.parquet, and the sample did not show it; \
+            "note: a: the column `{name}` of {records} records was not read: it occurred in in/{file}.parquet, and the sample did not have it; \
              list it in `schema`, or set `schema_evolution: add_columns` on the Delta sink"
         )
     };
@@ -103,7 +103,7 @@ fn a_field_within_a_column_that_only_later_parquet_files_have_is_reported_once_w
         assert_eq!(rows, [json!({"id": 1, "s": null, "l": null, "m": null}), late(2), late(3)]);
         let note = |name: &str| {
             format!(
-                "note: a: the column `{name}` of 2 records was not read: it came up in in/2.parquet, and the sample did not show it; list it in `schema`"
+                "note: a: the column `{name}` of 2 records was not read: it occurred in in/2.parquet, and the sample did not have it; list it in `schema`"
             )
         };
         assert_eq!(notes(&ended), [note("l.c"), note("m.c"), note("s.c")]);
@@ -136,7 +136,7 @@ fn a_column_in_the_names_of_later_folders_is_reported_or_added() {
         workshop.write("p.yaml", &pipeline("in/**/*", "", ""));
         let ended = workshop.run_well(&["run", "p.yaml"]);
         assert_eq!(rows(&workshop), (1..=first + 2).map(|id| json!({"id": id})).collect::<Vec<_>>(), "{form}");
-        let note = "note: a: the column `day` of 2 records was not read: it came up in in/day=2/b.";
+        let note = "note: a: the column `day` of 2 records was not read: it occurred in in/day=2/b.";
         assert!(notes(&ended).len() == 1 && notes(&ended)[0].starts_with(note), "{form}: {}", ended.stderr);
 
         let workshop = Workshop::new();

@@ -97,11 +97,11 @@ fn a_damaged_file_alone_gives_the_columns_of_what_lies_before_the_damage_or_an_e
     assert_eq!((ids(&whole), dead(&whole)), (vec![1, 2], vec![(json!("in/a.jsonl.gz"), json!("bad-file"))]));
     let nothing = workshop("files: { path: \"in/*\" }", &[("a.parquet", b"PAR1 and then nothing")]);
     let ended = nothing.run(&ASIDE);
-    assert!(ended.code != Some(0) && ended.stderr.contains("the columns can't be told"), "{}", ended.stderr);
+    assert!(ended.code != Some(0) && ended.stderr.contains("the columns can't be inferred"), "{}", ended.stderr);
 }
 
 fn warned(ended: &Ended) -> bool {
-    ended.stderr.contains("warning[column-missing]: `a` has no column `id` in any of the 1 records that were looked at")
+    ended.stderr.contains("warning[column-missing]: `a` has no column `id` in any of the 1 sampled records")
         && ended.stderr.contains("`items` holds objects: if these are the records, unwrap them")
 }
 

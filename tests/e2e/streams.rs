@@ -22,7 +22,7 @@ fn streams_are_made_shown_and_removed() {
     let stream = std::mem::ManuallyDrop::new(KinesisStream::of(&name));
     stream.split(&stream.open_shards()[1]);
     let described = well(&["describe", &name]);
-    assert!(described.starts_with(&format!("{name}: ACTIVE, PROVISIONED, made 20")), "{described}");
+    assert!(described.starts_with(&format!("{name}: ACTIVE, PROVISIONED, created 20")), "{described}");
     assert!(described.contains("records stay for 48 h; 3 open shards; 0 consumers"), "{described}");
     assert_eq!(described.matches("shardId-000000000001").count(), 3, "the closed one, and the parent of two:\n{described}");
     assert_eq!((described.matches(" open ").count(), described.matches(" closed ").count()), (3 + 1, 1), "{described}");

@@ -16,7 +16,7 @@ fn well(ended: &Ended) -> &str {
 fn a_topic_is_made_listed_described_and_removed() {
     let (workshop, name) = (Workshop::new(), unique("topics"));
     let made = topics(&workshop, &["create", &name, "--partitions", "3", "--replicas", "1", "--config", "cleanup.policy=compact"]);
-    assert_eq!(well(&made), format!("the topic {name} is made\n"));
+    assert_eq!(well(&made), format!("the topic {name} is created\n"));
     let again = topics(&workshop, &["create", &name]);
     assert_eq!(again.code, Some(5));
     assert!(again.stderr.contains("is there already"), "{}", again.stderr);
@@ -59,7 +59,7 @@ fn what_the_brokers_refuse_is_told() {
     refused(&["create", &unique("topics"), "--replicas", "7"], 5, "fewer brokers");
     let nobody = workshop.run(&["topics", "list", "--brokers", "127.0.0.1:1"]);
     assert_eq!(nobody.code, Some(5));
-    assert!(nobody.stderr.contains("no Kafka broker of 127.0.0.1:1 answered"), "{}", nobody.stderr);
+    assert!(nobody.stderr.contains("no Kafka broker of 127.0.0.1:1 responded"), "{}", nobody.stderr);
     assert_eq!(workshop.run(&["topics", "list"]).code, Some(2), "neither brokers nor a pipeline");
 }
 
@@ -91,13 +91,13 @@ dead_letters:
         crate::support::Running::spawn(command).wait()
     };
     let password = variable("WASMILL_TEST_KAFKA_PASSWORD");
-    assert_eq!(well(&run(&["create", &name, "--partitions", "2"], &password)), format!("the topic {name} is made\n"));
+    assert_eq!(well(&run(&["create", &name, "--partitions", "2"], &password)), format!("the topic {name} is created\n"));
     assert!(well(&run(&["describe", &name, "--node", "pin_topic"], &password)).contains("2 partitions"));
     let unknown = run(&["list", "--node", "table"], &password);
     assert!(unknown.code == Some(2) && unknown.stderr.contains("there are: pin_topic"), "{}", unknown.stderr);
     let wrong = run(&["list"], "hunter22");
     assert_eq!(wrong.code, Some(5));
-    assert!(wrong.stderr.contains("do not let us in") && !wrong.stderr.contains("hunter22"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("refuse the connection") && !wrong.stderr.contains("hunter22"), "{}", wrong.stderr);
 
     // The same sink writes through TLS and passwords.
     workshop.write("data/a.jsonl", "{\"index\": 1}\n{\"index\": 2}\n");

@@ -162,7 +162,7 @@ fn no_value_of_parquet_is_narrowed_in_silence() {
             "int64",
             "timestamp(us, UTC)",
             vec![],
-            &["wrong-type v: an int64, a number, where timestamp(us, UTC) is needed: say what numbers count, as in `timestamp(us, UTC, epoch: ms)`";
+            &["wrong-type v: an int64, a number, where timestamp(us, UTC) is needed: declare what numbers count, as in `timestamp(us, UTC, epoch: ms)`";
                 2],
         ),
         (
@@ -267,7 +267,7 @@ fn numbers_are_times_only_with_an_epoch() {
     let (rows, dead) = json_lines(lines, ", schema: { id: int64, ts: \"timestamp(us, UTC)\" }");
     assert_eq!(rows, [json!({"id": 3, "ts": "2022-07-07 00:18:41+00:00"})]);
     let told = reasons(&dead);
-    let hint = "a number where timestamp(us, UTC) is needed: say what numbers count, as in `timestamp(us, UTC, epoch: ms)`";
+    let hint = "a number where timestamp(us, UTC) is needed: declare what numbers count, as in `timestamp(us, UTC, epoch: ms)`";
     assert_eq!(told[..2], [format!("wrong-type ts: {hint}"), format!("wrong-type ts: {hint}")]);
     assert_eq!(told[2], "bad-value ts: \"1657153121000\" is not a timestamp such as 2022-07-07T00:18:41");
     let (rows, dead) = json_lines(lines, ", schema: { id: int64, ts: \"timestamp(us, UTC, epoch: ms)\" }");

@@ -15,13 +15,14 @@ pub struct Config {
     pub null_texts: Vec<String>,
     /// `standard_nulls: false`: only the texts listed in this configuration mean null, not the empty text and `None`.
     pub standard_nulls: bool,
-    /// `wrapped_values: unwrap`: what becomes of a text that a producer wrapped as a list, `["Albania"]`.
+    /// `wrapped_values: unwrap`: what to do with a text that a producer wrapped as a list,
+    /// `["Albania"]`.
     pub wrapped_values: WrappedValues,
-    /// `other_rows: skip`: what becomes of rows that plainly are posts or users, and no places.
+    /// `other_rows: skip`: what to do with rows that are clearly posts or users, and no places.
     pub other_rows: OtherRows,
     /// `drop: [timestamp]`: output columns to leave out.
     pub drop: Vec<Column>,
-    /// `keep: [latitude, longitude]`: input columns to keep beside the usual ones, behind them.
+    /// `keep: [latitude, longitude]`: input columns to keep besides the usual ones, after them.
     pub keep: Vec<Kept>,
 }
 

@@ -7,7 +7,8 @@ use wasmill_plugin::arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use wasmill_plugin::arrow::schema::{Field, FieldRef};
 use wasmill_plugin::prelude::*;
 
-/// Joins two columns; both null makes a null, and rows with half a place or one that is not on Earth are rejected.
+/// Joins two columns; both null gives a null, and rows with half a place or one that is not on
+/// Earth are rejected.
 pub(crate) fn join(latitudes: &Float64Array, longitudes: &Float64Array, out: &mut Output<'_>) -> Result<ListArray, Refusal> {
     let rows = latitudes.len();
     let mut offsets = Vec::with_capacity(rows + 1);
@@ -26,7 +27,7 @@ pub(crate) fn join(latitudes: &Float64Array, longitudes: &Float64Array, out: &mu
     });
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
     ListArray::try_new(item(), offsets, Arc::new(Float64Array::from(values)), Some(NullBuffer::new(valid)))
-        .map_err(|error| Refusal::new(format!("cannot make the column of coordinates: {error}")))
+        .map_err(|error| Refusal::new(format!("cannot build the column of coordinates: {error}")))
 }
 
 /// The type of the column.

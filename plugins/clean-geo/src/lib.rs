@@ -1,4 +1,4 @@
-//! Cleans where and when posts were made: coordinates, timestamps, column order.
+//! Cleans where and when posts were created: coordinates, timestamps, column order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod config;
@@ -19,7 +19,7 @@ const OTHERS: &[OtherTable] = &[
 
 /// The plugin.
 pub struct CleanGeo {
-    /// The rules of `country` and whether its values are made anew, unless it is dropped.
+    /// The rules of `country` and whether its values are computed, unless it is dropped.
     country: Option<TextRules>,
     coordinates: bool,
     timestamp: Option<TextRules>,
@@ -93,7 +93,7 @@ impl Transform for CleanGeo {
 }
 
 impl CleanGeo {
-    /// Sets rows aside that are no places: those of the other tables have no ind, or nothing but an ind.
+    /// Rejects rows that are no places: those of the other tables have no ind, or only an ind.
     fn reject_foreign_rows(&self, batch: &Batch, kept: Option<&BooleanBuffer>, out: &mut Output<'_>) -> Result<(), Refusal> {
         let ind = batch.column("ind")?;
         let mut columns = Vec::new();

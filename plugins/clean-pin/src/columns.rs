@@ -1,4 +1,4 @@
-//! The columns that are made anew and are no longer texts.
+//! The columns that are computed and are no longer texts.
 
 use wasmill_plugin::arrow::array::ListArray;
 use wasmill_plugin::arrow::array::builder::{ListBuilder, StringBuilder};
@@ -10,7 +10,7 @@ use wasmill_plugin::text::{TextRules, shortened};
 use crate::config::Column;
 use crate::follower_count;
 
-/// The type that a column is made in.
+/// The type of a computed column.
 pub(crate) fn output_type(column: Column, split_tag_list: bool) -> DataType {
     match column {
         Column::FollowerCount => DataType::Int64,
@@ -19,7 +19,7 @@ pub(crate) fn output_type(column: Column, split_tag_list: bool) -> DataType {
     }
 }
 
-/// Texts as follower counts; rows whose text is none are rejected.
+/// Texts as follower counts; rows whose text is not one are rejected.
 pub(crate) fn follower_counts(rules: &TextRules, texts: &StringArray, out: &mut Output<'_>) -> Int64Array {
     let name = Column::FollowerCount.name();
     let mut counts = Vec::with_capacity(texts.len());

@@ -24,19 +24,21 @@ pub struct Config {
     /// `standard_nulls: false`: only the texts listed in this configuration mean null, not the usual ones
     /// (`No Title Data Available`, `User Info Error`, the empty text, `None` …).
     pub standard_nulls: bool,
-    /// `save_location_prefix: "Local save in "`: what is cut off the front of save_location; empty for nothing.
+    /// `save_location_prefix: "Local save in "`: the prefix that is removed from save_location;
+    /// empty for none.
     pub save_location_prefix: String,
-    /// `wrapped_values: unwrap`: what becomes of a text that a producer wrapped as a list, `["art"]`.
+    /// `wrapped_values: unwrap`: what to do with a text that a producer wrapped as a list,
+    /// `["art"]`.
     pub wrapped_values: WrappedValues,
     /// `split_tag_list: true`: tag_list becomes a list of texts.
     pub split_tag_list: bool,
     /// `index_column: ind`: the input column that becomes `ind`; in merged tables it is called `ind` already.
     pub index_column: String,
-    /// `other_rows: skip`: what becomes of rows that plainly are places or users, and no posts.
+    /// `other_rows: skip`: what to do with rows that are clearly places or users, and no posts.
     pub other_rows: OtherRows,
     /// `drop: [tag_list, image_src]`: output columns to leave out.
     pub drop: Vec<Column>,
-    /// `keep: [downloaded]`: input columns to keep beside the usual ones, behind them.
+    /// `keep: [downloaded]`: input columns to keep besides the usual ones, after them.
     pub keep: Vec<Kept>,
 }
 
@@ -62,11 +64,11 @@ pub enum Column {
     Description,
     /// How many follow the poster.
     FollowerCount,
-    /// Who posted it.
+    /// The poster.
     PosterName,
     /// Its tags.
     TagList,
-    /// What it shows.
+    /// What the image depicts.
     IsImageOrVideo,
     /// Where its image lies.
     ImageSrc,

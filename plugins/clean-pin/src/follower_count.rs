@@ -1,18 +1,18 @@
-//! Follower counts as Pinterest shows them (`150`, `5k`, `1.2M`), as whole numbers.
+//! Follower counts as Pinterest displays them (`150`, `5k`, `1.2M`), as whole numbers.
 
-/// Why a text is no follower count.
+/// Why a text is not a follower count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoCount {
-    /// It is not digits, perhaps with a fraction, perhaps with `k` or `M`.
+    /// It is not digits, optionally with a fraction, optionally with `k` or `M`.
     NotANumber,
-    /// It stands for a number with a fraction: `1.5`, `1.2345k`.
+    /// It is a number with a fraction: `1.5`, `1.2345k`.
     NotWhole,
     /// It is larger than 64 bits hold.
     TooLarge,
 }
 
 impl NoCount {
-    /// What is wrong, for people.
+    /// The error, for readers.
     pub fn reason(self) -> &'static str {
         match self {
             Self::NotANumber => "is not a number such as 150, 5k or 1.2M",

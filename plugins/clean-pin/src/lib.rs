@@ -31,9 +31,9 @@ pub struct CleanPin {
 enum Work {
     /// Its values stay in the host; those that mean null are masked.
     Mask(TextRules),
-    /// Its values are made anew.
+    /// Its values are computed.
     Rewrite(TextRules),
-    /// Nothing: it is not even looked at.
+    /// Nothing: it is not even read.
     Pass,
 }
 
@@ -95,7 +95,7 @@ impl Transform for CleanPin {
 }
 
 impl CleanPin {
-    /// Sets rows aside that are no posts: those of the other tables have no index, or nothing but an index.
+    /// Rejects rows that are no posts: those of the other tables have no index, or only an index.
     fn reject_foreign_rows(&self, batch: &Batch, kept: Option<&BooleanBuffer>, out: &mut Output<'_>) -> Result<(), Refusal> {
         let is_kept = |row: &usize| kept.is_none_or(|kept| kept.value(*row));
         let index = batch.int64(&self.index_column)?;
@@ -107,7 +107,7 @@ impl CleanPin {
         }
         let read = self.columns.iter().filter(|(_, work)| !matches!(work, Work::Pass));
         let columns = read.map(|(column, _)| batch.utf8(column.name())).collect::<Result<Vec<_>, _>>()?;
-        // Most batches have a column without nulls, and then there is nothing to look for.
+        // Most batches have a column without nulls, and then there is nothing to scan.
         if columns.is_empty() || columns.iter().any(|column| column.null_count() == 0) {
             return Ok(());
         }

@@ -1,4 +1,5 @@
-//! The cases beside the plugin, run natively, and what cases can't say: the order of columns, what crosses, the schema.
+//! The cases next to the plugin, run natively, and what cases can't express: the order of columns,
+//! what crosses, the schema.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use clean_pin::CleanPin;

@@ -15,15 +15,17 @@ pub struct Config {
     pub null_texts: Vec<String>,
     /// `standard_nulls: false`: only the texts listed in this configuration mean null, not the empty text and `None`.
     pub standard_nulls: bool,
-    /// `wrapped_values: unwrap`: what becomes of a text that a producer wrapped as a list, `["Ada"]`.
+    /// `wrapped_values: unwrap`: what to do with a text that a producer wrapped as a list,
+    /// `["Ada"]`.
     pub wrapped_values: WrappedValues,
-    /// `name_separator: ", "`: what stands between first and last name in user_name.
+    /// `name_separator: ", "`: the separator between first and last name in user_name.
     pub name_separator: String,
-    /// `other_rows: skip`: what becomes of rows that plainly are posts or places, and no users.
+    /// `other_rows: skip`: what to do with rows that are clearly posts or places, and no users.
     pub other_rows: OtherRows,
     /// `drop: [age]`: output columns to leave out.
     pub drop: Vec<Column>,
-    /// `keep: [first_name, last_name]`: input columns to keep beside the usual ones, behind them, as they came.
+    /// `keep: [first_name, last_name]`: input columns to keep besides the usual ones, after them,
+    /// unchanged.
     pub keep: Vec<Kept>,
 }
 

@@ -77,7 +77,7 @@ impl Transform for CleanUser {
 }
 
 impl CleanUser {
-    /// Sets rows aside that are no users: those of the other tables have no ind, or nothing but an ind.
+    /// Rejects rows that are no users: those of the other tables have no ind, or only an ind.
     fn reject_foreign_rows(&self, batch: &Batch, kept: Option<&BooleanBuffer>, out: &mut Output<'_>) -> Result<(), Refusal> {
         let ind = batch.column("ind")?;
         let mut columns = Vec::new();
@@ -102,7 +102,8 @@ impl CleanUser {
     }
 }
 
-/// First and last name with the separator between; the other one alone where one is null; null where both are.
+/// First and last name with the separator between; the other one alone where one is null; null
+/// where both are.
 fn user_names(rules: &TextRules, separator: &str, first: &StringArray, last: &StringArray) -> StringArray {
     let mut names =
         StringBuilder::with_capacity(first.len(), first.value_data().len() + last.value_data().len() + separator.len() * first.len());

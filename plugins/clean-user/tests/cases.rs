@@ -1,4 +1,4 @@
-//! The cases beside the plugin, run natively, and the order of columns, which cases can't say.
+//! The cases next to the plugin, run natively, and the order of columns, which cases can't express.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use clean_user::CleanUser;

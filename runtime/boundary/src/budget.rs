@@ -1,4 +1,5 @@
-//! How much the host may still build from one answer: one sum over all of its ports, charged before memory is taken.
+//! How much the host may still build from one answer: one sum over all ports, charged before memory
+//! is allocated.
 
 use std::cell::Cell;
 
@@ -18,7 +19,7 @@ pub struct OverBudget {
 }
 
 impl Budget {
-    /// Arrow's offsets have 32 bits, so no answer may have more bytes than those can count.
+    /// Arrow's offsets have 32 bits, so no answer may have more bytes than they can address.
     pub fn new(limit: u64) -> Self {
         let limit = limit.min(i32::MAX as u64);
         Self { limit, left: Cell::new(limit), spent: Cell::new(false) }
@@ -38,7 +39,7 @@ impl Budget {
         }
     }
 
-    /// Gives back what a charge was too large by.
+    /// Returns the excess of an earlier charge.
     pub fn refund(&self, bytes: u64) {
         self.left.set(self.left.get().saturating_add(bytes).min(self.limit));
     }

@@ -10,7 +10,8 @@ use arrow_schema::{DataType, Schema};
 use flatbuffers::FlatBufferBuilder;
 use wasmill_types::TypeName;
 
-/// Buffers begin at multiples of this: what every boundary type but decimals needs, and the least padding that the format allows.
+/// Buffers begin at multiples of this. Every boundary type but decimals needs it, and it is the
+/// least padding that the format allows.
 const ALIGNMENT: usize = 8;
 
 pub(super) fn schema(schema: &Schema) -> Vec<u8> {
@@ -23,8 +24,8 @@ pub(super) fn schema(schema: &Schema) -> Vec<u8> {
     bytes
 }
 
-/// Writes a table over what `bytes` held. Every value is copied once, and memory that was used before is used again: with new memory
-/// for each batch, the system's clearing of it costs more than the copy.
+/// Writes a table over the content of `bytes`. Every value is copied once and memory is reused.
+/// With fresh memory per batch, the kernel's zeroing costs more than the copy.
 pub(super) fn table(table: &RecordBatch, bytes: &mut Vec<u8>) -> Result<(), String> {
     let mut body = Body::default();
     for (column, field) in table.columns().iter().zip(table.schema_ref().fields()) {
@@ -102,7 +103,8 @@ impl Body {
         self.buffer(texts.values().slice_with_length(first, end - first));
     }
 
-    /// Adds the offsets of an array, counted from its own first value. Returns where its values begin and end.
+    /// Adds the offsets of an array, counted from its own first value. Returns where its values
+    /// begin and end.
     fn offsets(&mut self, offsets: &OffsetBuffer<i32>) -> (usize, usize) {
         let (first, end) = (offsets[0], offsets[offsets.len() - 1]);
         if first == 0 {
@@ -119,7 +121,7 @@ impl Body {
         self.parts.push(part);
     }
 
-    /// The message that says what the body is, as a flatbuffer.
+    /// The message that describes the body, as a flatbuffer.
     fn metadata(&self, rows: usize) -> Vec<u8> {
         let mut builder = FlatBufferBuilder::new();
         let buffers = builder.create_vector(&self.buffers);

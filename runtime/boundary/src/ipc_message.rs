@@ -9,7 +9,8 @@ use crate::DecodeError;
 const CONTINUATION: [u8; 4] = [0xff; 4];
 const PREFIX_BYTES: usize = 8;
 
-/// Takes a message apart. The metadata is verified as a flatbuffer; the body is exactly as long as the metadata says.
+/// Splits a message. The metadata is verified as a flatbuffer; the body is exactly as long as the
+/// metadata declares.
 pub(super) fn open(bytes: &[u8]) -> Result<(Message<'_>, Range<usize>), DecodeError> {
     let Some((prefix, _)) = bytes.split_first_chunk::<PREFIX_BYTES>() else {
         return Err(DecodeError(format!("{} bytes are too few for an Arrow message", bytes.len())));

@@ -1,5 +1,6 @@
-//! Reads a record batch message. Every length, count and offset is held against the bytes that are there before arrow, which
-//! takes them for granted, sees any of them; then arrow validates the values (UTF-8, offsets, decimals).
+//! Reads a record batch message. Every length, count and offset is checked against the bytes at
+//! hand before arrow, which trusts them, sees any. Then arrow validates the values (UTF-8, offsets,
+//! decimals).
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
@@ -47,7 +48,8 @@ struct Parts<N, B> {
     body: Buffer,
     nodes: N,
     buffers: B,
-    /// Buffers may not overlap, so all of them together are no longer than the body: a bound on what aligning them can copy.
+    /// Buffers may not overlap, so together they are no longer than the body. This bounds what
+    /// aligning them can copy.
     bytes_left: usize,
     /// The most elements that a column may claim for which it has no bytes (nulls, structs without fields).
     max_empty_elements: usize,
@@ -152,7 +154,7 @@ impl<N: Iterator<Item = FieldNode>, B: Iterator<Item = arrow_ipc::Buffer>> Parts
         let needed = if null_count == 0 { 0 } else { length.div_ceil(8) };
         let bits = self.buffer(needed)?;
         if null_count == 0 {
-            // Without nulls the mask may be left out; a mask that is there is not looked at.
+            // Without nulls the mask may be left out; a mask that is there is ignored.
             return Ok(None);
         }
         let nulls = NullBuffer::new(BooleanBuffer::new(bits, 0, length));
@@ -163,7 +165,7 @@ impl<N: Iterator<Item = FieldNode>, B: Iterator<Item = arrow_ipc::Buffer>> Parts
     }
 
     fn offsets(&mut self, length: usize) -> Result<Buffer, DecodeError> {
-        // Writers may leave out the offsets of no elements, or write one that begins nowhere in particular.
+        // Writers may leave out the offsets of zero elements, or write one with any start.
         if length == 0 {
             self.buffer(0)?;
             return Ok(Buffer::from_vec(vec![0_i32]));

@@ -1,5 +1,6 @@
-//! Reads JSON lines into a table of a known schema. Columns grow while the text is parsed, and every value is charged before it is
-//! appended. Nothing is converted: a value has the form that the contract's table gives its type, or the answer is refused.
+//! Reads JSON lines into a table of a known schema. Columns grow while the text is parsed, and
+//! every value is charged before it is appended. Nothing is converted: a value has the form that
+//! the contract's table gives its type, or the answer is invalid.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -19,7 +20,7 @@ use crate::budget::Budget;
 use crate::json_values::{Scalars, scalars};
 use crate::text::shown;
 
-/// What a list or a map takes besides its items: an offset, and its share of the mask of nulls.
+/// What a list or a map takes besides its items: an offset, and its share of the null mask.
 const LIST_BYTES: u64 = 5;
 
 pub(super) fn table(bytes: &[u8], schema: &SchemaRef, rows: usize, budget: &Budget) -> Result<RecordBatch, DecodeError> {
@@ -45,7 +46,7 @@ pub(super) fn table(bytes: &[u8], schema: &SchemaRef, rows: usize, budget: &Budg
     RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options).map_err(of_arrow)
 }
 
-/// serde's words without its position, which counts lines within a line.
+/// serde's message without its position, which counts lines within a line.
 fn reason(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     shown(text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason))
@@ -55,20 +56,20 @@ fn of_arrow(error: ArrowError) -> DecodeError {
     DecodeError(shown(&error.to_string()))
 }
 
-/// What the parts of a line share. serde carries texts for errors; the exact one waits here.
+/// What the parts of a line share. serde carries texts for errors; the exact error is kept here.
 struct Reading<'b> {
     budget: &'b Budget,
     failure: RefCell<Option<String>>,
 }
 
 impl Reading<'_> {
-    /// Keeps what went wrong, and gives the error that ends parsing.
+    /// Keeps the error, and returns the one that ends parsing.
     fn fail<E: serde::de::Error>(&self, DecodeError(message): DecodeError) -> E {
         *self.failure.borrow_mut() = Some(message);
         E::custom("not a value of its column")
     }
 
-    /// Says in which member the error came up.
+    /// Adds the member in which the error occurred.
     fn within<E: serde::de::Error>(&self, place: &str, name: &str, error: E) -> E {
         let mut failure = self.failure.borrow_mut();
         let message = failure.take().unwrap_or_else(|| reason(&error));
@@ -121,7 +122,7 @@ impl Column {
         self.masked(budget)
     }
 
-    /// Appends a null: under a struct that is null there may be one whatever the field says.
+    /// Appends a null. Under a null struct one is allowed even if the field is not nullable.
     fn masked(&mut self, budget: &Budget) -> Result<(), DecodeError> {
         match &mut self.values {
             Values::Scalars(scalars) => scalars.append(None, budget),
@@ -192,7 +193,7 @@ impl Members {
         };
         let index = found.ok_or_else(|| DecodeError(format!("the schema has no column `{}`", shown(name))))?;
         if std::mem::replace(&mut self.seen[index], self.objects) == self.objects {
-            return Err(DecodeError(format!("`{}` stands there twice", shown(name))));
+            return Err(DecodeError(format!("`{}` occurs twice", shown(name))));
         }
         Ok(index)
     }

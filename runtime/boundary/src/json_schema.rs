@@ -27,7 +27,7 @@ struct FieldText {
     data_type: String,
     #[serde(default = "yes")]
     nullable: bool,
-    /// What a plugin says of a column that it needs. The host never writes any.
+    /// A plugin's flag on a column that it needs. The host never writes any.
     #[serde(default, skip_serializing_if = "HashMap::is_empty")]
     metadata: HashMap<String, String>,
 }
@@ -77,7 +77,8 @@ fn read_type(text: &str) -> Result<DataType, DecodeError> {
     DataType::from_str(text).map_err(|_| DecodeError(format!("`{}` is no type", shown(text))))
 }
 
-/// JSON objects have keys that are strings, so maps need such keys too; and a type has to be spelt in a way that reads back.
+/// JSON objects have string keys, so maps need such keys too. A type must be spelt in a way that
+/// can be read back.
 pub(super) fn check(schema: &Schema) -> Result<(), String> {
     for field in schema.fields() {
         let name = shown(field.name());

@@ -22,7 +22,7 @@ use crate::budget::Budget;
 use crate::text::shown;
 use wasmill_types::TypeName;
 
-/// A column that takes values as they stand in the text.
+/// A column that takes values as written in the text.
 pub(super) trait Scalars {
     /// Appends a value, or null.
     fn append(&mut self, token: Option<&str>, budget: &Budget) -> Result<(), DecodeError>;
@@ -92,7 +92,7 @@ impl Scalars for Booleans {
     }
 }
 
-/// What a text takes besides its bytes: an offset, and its share of the mask of nulls.
+/// What a text takes besides its bytes: an offset, and its share of the null mask.
 const TEXT_BYTES: u64 = 5;
 
 struct Texts(StringBuilder);

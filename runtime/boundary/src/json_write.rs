@@ -1,4 +1,4 @@
-//! Writes a table as JSON lines, value by value as the contract's table says.
+//! Writes a table as JSON lines, value by value, by the contract's table.
 
 use std::io::Write as _;
 
@@ -126,7 +126,7 @@ fn map(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), String> {
     let entries = array.as_map().value(row);
     let [keys, values] = entries.columns() else { return Err("a map without keys and values came as far as the boundary".to_owned()) };
     let Some(keys) = keys.as_string_opt::<i32>() else {
-        return Err("a map whose keys are no strings came as far as the boundary".to_owned());
+        return Err("a map whose keys are no strings reached the boundary".to_owned());
     };
     out.push(b'{');
     for index in 0..entries.len() {

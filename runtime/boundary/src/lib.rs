@@ -1,7 +1,9 @@
-//! What crosses between the host and a plugin: schemas and tables as bytes, in the encoding that the plugin chose, and the column types that can.
+//! What crosses between the host and a plugin: schemas and tables as bytes, in the encoding that
+//! the plugin chose, and the column types that can cross.
 //!
-//! The host decodes with an [`Encoding`] under a [`Budget`](budget::Budget): what comes from a plugin is not trusted. Tools and tests of plugins, and
-//! fuzzers, which may call every decoder with any bytes, use the functions of [`boundary`].
+//! The host decodes with an [`Encoding`] under a [`Budget`](budget::Budget), because a plugin's
+//! bytes are not trusted. Tools and tests of plugins, and fuzzers, use the functions of
+//! [`boundary`]; every decoder accepts any bytes.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -50,7 +52,8 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Whether every column of the schema can be written in this encoding; the message says which can't.
+    /// Whether every column of the schema can be written in this encoding. The message names those
+    /// that can't.
     pub fn check(self, schema: &Schema) -> Result<(), String> {
         match self {
             Self::ArrowIpc => Ok(()),
@@ -121,8 +124,8 @@ fn check_columns(schema: &Schema) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Runs a decoder. The decoders check everything that they know arrow to assume; should arrow panic all the same, then on a
-/// plugin's bytes it is that plugin's fault and not the process's end.
+/// Runs a decoder. The decoders check everything that arrow is known to assume. If arrow panics
+/// nevertheless on a plugin's bytes, that is a fault of the plugin and does not end the process.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode))
         .unwrap_or_else(|_| Err(DecodeError::new("the bytes break an assumption of the decoder")))
@@ -144,7 +147,7 @@ pub mod boundary {
         encoding.decode_schema(bytes)
     }
 
-    /// Decodes a table that is said to have this schema and so many rows, within the bytes that one answer may take by default.
+    /// Decodes a table of this schema and row count, within the default bytes per answer.
     ///
     /// # Errors
     /// What is wrong with the bytes, and where; also where they hold another schema or number of rows, or take too much memory.

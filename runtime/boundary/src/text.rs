@@ -1,4 +1,4 @@
-//! Text from outside, made fit to be shown: without control characters and not too long.
+//! Text from outside, made safe to display: without control characters and bounded in length.
 
 /// The most bytes of a line in the log or of a plugin's text in a message.
 pub const MAX_LINE_BYTES: usize = 4096;
@@ -6,7 +6,7 @@ pub const MAX_LINE_BYTES: usize = 4096;
 /// The most bytes of a name or value that is quoted in a message.
 const MAX_SHOWN_BYTES: usize = 256;
 
-/// A name or a value of a plugin as it may stand in a message.
+/// A name or a value of a plugin, made safe for a message.
 pub fn shown(text: &str) -> String {
     printable(text, MAX_SHOWN_BYTES)
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Fields, TimeUnit};
 
-/// How deeply types may nest. Deeper schemas are refused: every walk over a type is recursive.
+/// How deeply types may nest. Deeper schemas are rejected, because every walk over a type is
+/// recursive.
 pub const MAX_TYPE_DEPTH: usize = 32;
 
-/// The type as which a column of the given type crosses, or `None` if it can't: the table in the documentation of `wasmill-host`.
+/// The boundary type of a column, or `None` if the type can't cross. The documentation of
+/// `wasmill-host` has the table.
 pub fn boundary_type(data_type: &DataType) -> Option<DataType> {
     boundary_type_within(data_type, MAX_TYPE_DEPTH)
 }
@@ -65,7 +67,7 @@ pub fn is_boundary_type(data_type: &DataType) -> bool {
     boundary_type(data_type).is_some_and(|boundary| boundary == *data_type) && is_well_formed(data_type)
 }
 
-/// What arrow takes for granted of the types that it is handed: decimals within their precision, maps of two-field structs.
+/// What arrow assumes of types: decimals within their precision, maps of two-field structs.
 fn is_well_formed(data_type: &DataType) -> bool {
     match data_type {
         DataType::Decimal128(precision, scale) => {
@@ -119,8 +121,8 @@ fn is_utc(zone: &str) -> bool {
     matches!(zone, "UTC" | "Z" | "+00:00" | "+0000")
 }
 
-/// Whether two types have the same layout: field names of list items and map entries don't matter, nor does a nullability that
-/// only becomes wider.
+/// Whether two types have the same layout. Names of list items and map entries don't matter, nor
+/// does a nullability that only becomes wider.
 pub fn same_layout(from: &DataType, to: &DataType) -> bool {
     let field = |from: &FieldRef, to: &FieldRef| (to.is_nullable() || !from.is_nullable()) && same_layout(from.data_type(), to.data_type());
     match (from, to) {

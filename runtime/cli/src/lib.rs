@@ -1,14 +1,15 @@
 //! The command line of Wasmill: a pipeline file becomes a checked pipeline, a plan, a run.
 //!
-//! * [`document`]: YAML as a tree that knows where everything was written.
-//! * [`spec`]: what the file may say, as types; the JSON Schema and the reference page come from them.
+//! * [`document`]: YAML as a tree whose nodes know where they were written.
+//! * [`spec`]: the contents of the file as types; the JSON Schema and the reference page are
+//!   generated from them.
 //! * [`registry`]: the connectors of this binary.
-//! * [`check`]: everything that is wrong, at once; the result is a [`check::Checked`].
+//! * [`check`]: finds everything that is wrong, at once; the result is a [`check::Checked`].
 //! * [`plugins`]: plugins as the check sees them.
-//! * [`diagnostics`]: findings, for people and for programs.
+//! * [`diagnostics`]: findings, for readers and for programs.
 //! * [`plan`]: from a checked pipeline to the engine's plan.
-//! * [`run`]: what a run shows, and how it is stopped.
-//! * [`terminal`]: texts from outside, made fit to be shown.
+//! * [`run`]: how a run is displayed and stopped.
+//! * [`terminal`]: texts from outside, made safe to display.
 //! * [`commands`]: one file per command.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

@@ -7,15 +7,17 @@ use tracing_subscriber::EnvFilter;
 use crate::document::Redactor;
 use crate::terminal::harmless;
 
-/// Names the log levels to show: `warn` (the default), `info`, `debug`, or by target as in `warn,wasmill=debug`.
+/// Sets the log levels: `warn` (the default), `info`, `debug`, or by target as in
+/// `warn,wasmill=debug`.
 const VARIABLE: &str = "WASMILL_LOG";
 
-/// Sends the log to standard error. Values that the redactor knows, now or later, are taken out of every line.
+/// Sends the log to standard error. Values that the redactor has, now or later, are removed from
+/// every line.
 pub fn install(redactor: Redactor) {
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
     let writer = move || Redacted { redactor: redactor.clone(), line: Vec::new() };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).with_target(false);
-    // Only a second call could fail, and then the first one's subscriber serves.
+    // Only a second call could fail, and then the first one's subscriber is used.
     let _ = subscriber.try_init();
 }
 

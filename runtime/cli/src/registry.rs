@@ -5,7 +5,7 @@ use wasmill_connect::registry::Connector;
 /// Lists connectors by the names of their crates, which are those of their features and of their keys in pipeline files.
 macro_rules! connectors {
     ($($connector:ident = $feature:literal),* $(,)?) => {
-        /// Those that are built in, in the order in which people read of them.
+        /// The built-in connectors, in the order of the documentation.
         static BUILT_IN: &[&Connector] = &[$(#[cfg(feature = $feature)] &$connector::CONNECTOR),*];
         /// The names of all that there are.
         const KNOWN: &[&str] = &[$($feature),*];

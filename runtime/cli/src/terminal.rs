@@ -1,10 +1,12 @@
-//! Texts on their way to a terminal: names, messages and values come from plugins, servers and files, and may be made to steer it.
+//! Texts for a terminal: names, messages and values come from plugins, servers and files, and may
+//! contain control sequences.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Writes out what a terminal would obey: control characters but line feeds and tabs, and characters that reorder or hide text. The
-/// form, `\u001b`, is that of JSON, so that a JSON text stays one.
+/// Escapes what a terminal would interpret: control characters except line feeds and tabs, and
+/// characters that reorder or hide text. The form, `\u001b`, is that of JSON, so a JSON text stays
+/// one.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);

@@ -1,4 +1,5 @@
-//! Who to be for AWS and for what speaks its languages: a key that was given, or what AWS's own chain finds, and a role to take on with it.
+//! Credentials for AWS and for services with its APIs: a given key, or what AWS's default chain
+//! finds, and a role to assume with it.
 
 #[cfg(feature = "aws")]
 mod client;
@@ -15,7 +16,7 @@ use crate::server::{Address, Server};
 #[cfg(feature = "aws")]
 pub use client::{Dates, configuration, credentials};
 
-/// What to say to the one who finds no credentials.
+/// The hint where no credentials are found.
 pub const NO_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a web identity or the role of the instance, or give a key in the pipeline file";
 
 /// A role to take on.
@@ -49,19 +50,20 @@ impl AssumeRole {
     }
 }
 
-/// A key that the pipeline file gives.
+/// A key from the pipeline file.
 #[derive(Debug, Clone, Copy)]
 pub struct Key<'a> {
     /// Its id.
     pub id: &'a str,
-    /// What only its owner knows.
+    /// The secret half of the key.
     pub secret: &'a Secret,
     /// What comes with keys for a while.
     pub session_token: Option<&'a Secret>,
 }
 
-/// A service of AWS, or what stands for it: `s3 127.0.0.1:9000`, `kinesis kinesis.eu-central-1.amazonaws.com:443`. What is not given comes from
-/// the environment; the files of AWS's configuration are read only when the service is to be reached.
+/// A service of AWS, or a compatible one: `s3 127.0.0.1:9000`, `kinesis
+/// kinesis.eu-central-1.amazonaws.com:443`. What is not given comes from the environment. The files
+/// of AWS's configuration are read only when the service is to be reached.
 pub fn server(service: &'static str, endpoint: Option<&str>, region: Option<&str>, profile: Option<&str>) -> Server {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let specific = || variable(&format!("AWS_ENDPOINT_URL_{}", service.to_uppercase()));
@@ -98,7 +100,7 @@ fn addresses(service: &str, endpoint: Option<&str>, region: Option<&str>, profil
         if let Some(endpoint) = sdk.endpoint_url() {
             return Address::of_url(endpoint);
         }
-        // Its client knows the hosts of these.
+        // Its client knows their hosts.
         if sdk.use_fips() == Some(true) || sdk.use_dual_stack() == Some(true) {
             return None;
         }
@@ -107,7 +109,7 @@ fn addresses(service: &str, endpoint: Option<&str>, region: Option<&str>, profil
     crate::threads::handle().ok().and_then(|threads| threads.block_on(find)).into_iter().collect()
 }
 
-/// Fails unless a key is given as a whole, or not at all.
+/// Fails unless a key is given completely, or not at all.
 pub fn check_key(has_id: bool, has_secret: bool, has_token: bool) -> Result<()> {
     if has_id != has_secret {
         return Err(Error::configuration("`access_key_id` and `secret_access_key` belong together, and one of them is missing")

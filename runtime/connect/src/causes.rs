@@ -1,6 +1,6 @@
 //! Errors of libraries, in one line, and what lies underneath.
 
-/// An error with what lies underneath: the outermost text alone often says nothing.
+/// An error with its causes: the outermost text alone often explains nothing.
 pub fn in_words(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

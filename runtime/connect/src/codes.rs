@@ -6,22 +6,22 @@ wasmill_engine::codes! {
         "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, give the machine a role, or name credentials in `connection`.";
     ENDPOINT = "aws/endpoint",
         "`endpoint` is not the address of a server of http or https, or holds more than that.",
-        "Write `https://host` or `http://host:port`. Credentials have keys of their own.";
+        "Write `https://host` or `http://host:port`. Credentials belong into keys of their own.";
     KEY_INCOMPLETE = "aws/key-incomplete",
         "A part of an access key is given without the others: `access_key_id` and `secret_access_key` go together, and `session_token` only with them.",
         "Give all parts, or none: then AWS's chain finds credentials.";
     NO_REGION = "aws/no-region",
-        "Neither the file, nor the environment, nor a profile says in which region of AWS to look.",
+        "Neither the file, nor the environment, nor a profile sets the region of AWS.",
         "Set `region` in `connection`, or AWS_REGION in the environment.";
     CLOCK = "machine/clock",
-        "This machine's clock and the server's are minutes apart. Servers refuse requests that are signed with another time.",
+        "The clocks of this machine and the server differ by minutes. Servers reject requests that are signed with another time.",
         "Synchronise the clock with NTP.";
     TEMPORARY_FILE = "machine/temporary-file",
-        "Rows that do not fit into memory are set aside in a temporary file, and that file can't be created, written or read back.",
+        "Rows that do not fit into memory go to a temporary file, and that file can't be created, written or read back.",
         "Free space in the folder that the message names. `TMPDIR` names another one.";
     OUT_OF_RANGE = "option/out-of-range",
         "A number, size or time of a connector's configuration is outside of what it can work with.",
-        "Use a value in the range that the message shows.";
+        "Use a value in the range that the message gives.";
     NOT_A_TIME = "option/time",
         "A text that should be a duration or a moment can't be read as one.",
         "Write a duration as `10s`, `5m` or `1h30m`, and a moment as `2026-01-31T00:00:00Z`.";
@@ -35,24 +35,24 @@ wasmill_engine::codes! {
         "The sink's token was moved by another process or another state of this pipeline. Committing now could write rows twice.",
         "Run one copy of the pipeline. If its state was lost, `wasmill state adopt` takes the sink over.";
     FOLDER_NOT_WRITABLE = "sink/folder-not-writable",
-        "The folder that the sink writes into can't be written: it is a file, lies on a read-only file system, or this user may not.",
+        "The folder of the sink can't be written: it is a file, lies on a read-only file system, or this user lacks the permission.",
         "Choose another folder, or correct its permissions.";
     PREPARED_ELSEWHERE = "sink/prepared-elsewhere",
         "An epoch was prepared for one place, and the sink was changed to write into another before that epoch was committed.",
         "Change the sink back, run the pipeline once, then change it again.";
     PREPARED_UNREADABLE = "sink/prepared-unreadable",
         "A commit that waits in the state was written by another version of Wasmill, or was damaged.",
-        "Run the version that wrote it once. Otherwise `wasmill state reset` gives that commit up and starts over.";
+        "Run the version that wrote it once. Otherwise `wasmill state reset` drops that commit and starts over.";
     TOKEN_DAMAGED = "sink/token-damaged",
         "The record of what the sink has committed can't be read: another program wrote into it, or a part of it is lost.",
-        "Restore it from a backup. Without it nobody can say which epochs the sink holds.";
+        "Restore it from a backup. Without it, it is unknown which epochs the sink holds.";
     NO_COLUMNS = "source/no-columns",
-        "Nothing says which columns the source has: neither `schema`, nor a stage, nor anything that could be sampled.",
-        "List them beside the connector: `schema: { index: int64, title: text }`.";
+        "The columns of the source are unknown: neither `schema`, nor a stage, nor a sample names them.",
+        "List them next to the connector: `schema: { index: int64, title: text }`.";
     RESERVED_COLUMN = "source/reserved-column",
-        "The `schema` asks for a column `_source.…` that this source lacks, or with another type, or without nulls where some rows have none.",
+        "The `schema` names a column `_source.…` that this source lacks, or with another type, or without nulls where some rows have none.",
         "Use the names and types that the message lists.";
     SOURCE_TYPE = "source/type",
-        "The `schema` asks for a physical type that no source gives, such as a view, a dictionary or a large list.",
+        "The `schema` names a physical type that no source has, such as a view, a dictionary or a large list.",
         "Use the plain type: `text`, `binary` or `list<…>`.";
 }

@@ -1,4 +1,4 @@
-//! What is known of a source's columns before and while it is read.
+//! What is known about a source's columns before and while it is read.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, SchemaRef};
 use wasmill_engine::Error;
 
-/// What to do about a column that comes up in a file and was not asked for.
+/// What to do about a column that occurs in a file and was not requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LateColumns {
-    /// Nothing: what to read was said.
+    /// Nothing: the columns to read are declared.
     #[default]
     Ignore,
     /// Leave it out, and report it with the number of its records.
@@ -19,23 +19,23 @@ pub enum LateColumns {
     Fail,
 }
 
-/// What a sample told of a source's columns.
+/// The result of sampling a source's columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sampling {
-    /// The columns whose types it told.
+    /// The columns whose types it found.
     pub columns: Vec<String>,
-    /// What to do about columns that it did not show.
+    /// What to do about columns that the sample did not have.
     pub late: LateColumns,
-    /// Columns that there are and that are left out on purpose: they are no late columns.
+    /// Existing columns that are left out on purpose: they are no late columns.
     pub left_out: Vec<String>,
 }
 
-/// What a look at a source shows.
+/// What sampling a source found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inferred {
     /// The columns.
     pub schema: SchemaRef,
-    /// Columns of text that have one text beside values of another type, in a sample.
+    /// Columns of text that have one text besides values of another type, in a sample.
     pub odd_texts: Vec<OddText>,
 }
 
@@ -52,7 +52,7 @@ pub struct OddText {
     pub column: String,
     /// The text.
     pub text: String,
-    /// In how many records it stands.
+    /// In how many records it occurs.
     pub records: usize,
     /// In how many records the column has a value.
     pub values: usize,
@@ -88,7 +88,7 @@ impl OddText {
     }
 }
 
-/// The cause of an error that there is no record to tell the columns from.
+/// The cause of an error: there is no record from which to infer the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NothingToSample;
 
@@ -101,20 +101,21 @@ impl NothingToSample {
 
 impl fmt::Display for NothingToSample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there is no record to tell the columns from")
+        f.write_str("there is no record from which to infer the columns")
     }
 }
 
 impl std::error::Error for NothingToSample {}
 
-/// The cause of an error: columns that the source was not asked for have come up. Nothing that has them was read.
+/// The cause of an error: columns that were not requested from the source have occurred. Nothing
+/// that has them was read.
 #[derive(Debug)]
 pub struct NewColumns {
     /// The source.
     pub source: Arc<str>,
     /// The file in which they came up first.
     pub file: String,
-    /// The columns, nullable, with the types that their first values show.
+    /// The columns, nullable, with the types of their first values.
     pub fields: Vec<Field>,
 }
 
@@ -134,16 +135,17 @@ impl fmt::Display for NewColumns {
 
 impl std::error::Error for NewColumns {}
 
-/// What a look at some files found.
+/// What a survey of some files found.
 #[derive(Debug, Default)]
 pub struct Survey {
     /// The names of all columns that were seen, those of folders included.
     pub columns: Vec<String>,
-    /// No other column can come up: every file says which ones it has, and all of them were looked at.
+    /// No other column can occur: every file names its columns, and all of them were surveyed.
     pub is_complete: bool,
-    /// How many records of files that say nothing themselves were looked at.
+    /// How many records were sampled in files that do not name their columns.
     pub records: usize,
-    /// A column of those records that holds arrays of objects: perhaps these are the records that are meant.
+    /// A column of those records that holds arrays of objects: possibly these are the intended
+    /// records.
     pub wrapped: Option<String>,
     /// A file whose header names a column twice, and that column.
     pub doubled: Option<(PathBuf, String)>,

@@ -20,7 +20,7 @@ impl std::error::Error for ColumnsUnknown {}
 
 /// The error for something that would have to be created.
 pub fn columns_unknown(what: &str) -> Error {
-    Error::environment(format!("{what} is not there, and its columns are not known here"))
+    Error::environment(format!("{what} is missing, and its columns are not known here"))
         .code(COLUMNS_UNKNOWN)
         .hint("create it, or see that `wasmill check` passes: the columns follow from the whole pipeline")
         .caused_by(ColumnsUnknown)

@@ -1,8 +1,10 @@
-//! Credentials for AWS's services: a key that was given, or what AWS's chain finds, kept until it is about to expire.
+//! Credentials for AWS's services: a given key, or what AWS's chain finds, kept until shortly
+//! before they expire.
 //!
-//! The library's own cache gives up what still holds when it can't be renewed, and asks for every request what is about to expire. All clients
-//! share this one instead, and its distinction: credentials that were there once and can't be renewed right now are an outage ([`NotRenewed`]),
-//! those that were never there are a mistake.
+//! The library's own cache drops credentials that are still valid when they can't be renewed, and
+//! reloads expiring ones for every request. All clients share this one instead, and its
+//! distinction. Credentials that existed once and can't be renewed right now are an outage
+//! ([`NotRenewed`]); those that never existed are a mistake.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -18,17 +20,19 @@ use crate::aws::{self, AssumeRole, Key};
 use crate::causes;
 use crate::codes::CREDENTIALS_MISSING;
 
-/// Credentials are renewed so long before they expire: no request that is tried again may outlive them.
+/// Credentials are renewed this long before they expire: no retried request may outlive them.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
-/// Credentials that end sooner than that are looked up again when half of what is left is over, at most after this: who gives them may have no
-/// newer ones yet, and must not be asked for every request.
-const LOOK_SOON: Duration = Duration::from_secs(30);
-/// Credentials that name no end are looked up again after this.
-const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
-/// Where they can't be renewed and still hold, they are asked for again after this.
-const TRY_AGAIN: Duration = Duration::from_secs(10);
+/// Credentials that end sooner than that are loaded again when half of the remaining time is over,
+/// at most after this. Their issuer may have no later ones yet, and must not be called for every
+/// request.
+const MAX_RELOAD_WAIT: Duration = Duration::from_secs(30);
+/// Credentials without an end are loaded again after this.
+const RELOAD_AFTER: Duration = Duration::from_secs(15 * 60);
+/// Where they can't be renewed and are still valid, renewal is retried after this.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// The provider of a configuration. `sdk` is what AWS's own configuration says. Its client must not keep credentials itself.
+/// The provider of a configuration. `sdk` is AWS's own configuration. Its client must not keep
+/// credentials itself.
 pub async fn provider(sdk: &SdkConfig, key: Option<Key<'_>>, role: Option<&AssumeRole>) -> Result<impl ProvideCredentials + use<>> {
     let found = aws::credentials(sdk, key, role).await;
     let found =
@@ -36,7 +40,7 @@ pub async fn provider(sdk: &SdkConfig, key: Option<Key<'_>>, role: Option<&Assum
     Ok(Chain::new(found))
 }
 
-/// Credentials that held can't be renewed: whoever gives them is out of order for now.
+/// Credentials that were valid can't be renewed: their issuer has an outage.
 #[derive(Debug)]
 pub struct NotRenewed(String);
 
@@ -58,33 +62,33 @@ struct Chain {
 #[derive(Debug)]
 struct Kept {
     credentials: Credentials,
-    /// When to look them up again.
+    /// When to load them again.
     until: SystemTime,
-    /// That they could not be renewed was told.
-    told: bool,
+    /// Whether the failed renewal was logged.
+    logged: bool,
 }
 
 impl Kept {
     fn of(credentials: Credentials, now: SystemTime) -> Self {
         let until = |ends: SystemTime| {
             let left = ends.duration_since(now).unwrap_or_default();
-            now + left.saturating_sub(RENEW_BEFORE).max(LOOK_SOON.min(left / 2))
+            now + left.saturating_sub(RENEW_BEFORE).max(MAX_RELOAD_WAIT.min(left / 2))
         };
-        let until = credentials.expiry().map_or(now + LOOK_AGAIN, until);
-        Self { credentials, until, told: false }
+        let until = credentials.expiry().map_or(now + RELOAD_AFTER, until);
+        Self { credentials, until, logged: false }
     }
 
     /// Keeps what holds a while longer. False: it holds no more.
-    fn go_on(&mut self, now: SystemTime, error: &CredentialsError) -> bool {
+    fn extend(&mut self, now: SystemTime, error: &CredentialsError) -> bool {
         let ends = self.credentials.expiry();
         if ends.is_some_and(|ends| ends <= now) {
             return false;
         }
-        if !std::mem::replace(&mut self.told, true) {
-            tracing::warn!("AWS credentials can't be renewed, trying again while those at hand hold: {}", causes::in_words(error));
+        if !std::mem::replace(&mut self.logged, true) {
+            tracing::warn!("AWS credentials can't be renewed; retrying while the present ones are valid: {}", causes::in_words(error));
         }
-        // What has expired would be refused, and a refusal is final.
-        self.until = ends.map_or(now + TRY_AGAIN, |ends| ends.min(now + TRY_AGAIN));
+        // Expired credentials would be rejected, and a rejection is final.
+        self.until = ends.map_or(now + RETRY_AFTER, |ends| ends.min(now + RETRY_AFTER));
         true
     }
 }
@@ -113,7 +117,7 @@ impl Chain {
             Ok(found) => Ok(kept.insert(Kept::of(found, now)).credentials.clone()),
             Err(error) => {
                 let Some(kept) = kept.as_mut() else { return Err(error) };
-                match kept.go_on(now, &error) {
+                match kept.extend(now, &error) {
                     true => Ok(kept.credentials.clone()),
                     false => Err(CredentialsError::provider_error(NotRenewed(causes::in_words(&error)))),
                 }
@@ -129,7 +133,7 @@ mod tests {
     use super::*;
     use crate::secret::Secret;
 
-    /// Gives another key each time it is asked, the first `.2` times.
+    /// Returns another key at each call, the first `.2` times.
     #[derive(Debug)]
     struct Counting(AtomicU32, Option<Duration>, u32);
 
@@ -147,7 +151,8 @@ mod tests {
         }
     }
 
-    /// The keys of two requests, the second at the moment at which the first one's are to be looked up again.
+    /// The keys of two requests, the second at the moment at which the first one's are due to be
+    /// loaded again.
     fn keys(left: Option<Duration>, times: u32) -> [Option<String>; 2] {
         let chain = Chain::new(SharedCredentialsProvider::new(Counting(AtomicU32::new(0), left, times)));
         let threads = crate::threads::handle().unwrap();
@@ -168,7 +173,7 @@ mod tests {
     #[test]
     fn credentials_are_kept_until_they_are_about_to_expire() {
         let seconds = Duration::from_secs;
-        assert_eq!(kept_for(None), LOOK_AGAIN);
+        assert_eq!(kept_for(None), RELOAD_AFTER);
         assert_eq!(kept_for(Some(seconds(3600))), seconds(3300));
         assert_eq!(kept_for(Some(seconds(303))), seconds(30), "their giver may have no newer ones yet");
         assert_eq!(kept_for(Some(seconds(20))), seconds(10));

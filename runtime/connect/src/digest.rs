@@ -1,16 +1,17 @@
-//! SHA-256 of what is written, read, or stands for something.
+//! SHA-256 of what is written or read, and of names derived from it.
 
 use sha2::{Digest, Sha256};
 pub use wasmill_engine::disk::Digested;
 
-/// The digest of some bytes that lie in several places, in lower-case hexadecimal.
+/// The digest of bytes in several places, in lower-case hexadecimal.
 pub fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut digest = Sha256::new();
     parts.into_iter().for_each(|part| digest.update(part));
     hex::encode(digest.finalize())
 }
 
-/// What stands for a sink of a pipeline in the names of its files, and for no other: two of them would have to share 64 bits of a digest.
+/// The name of a sink of a pipeline in the names of its files. It is unique: two sinks would have
+/// to share 64 bits of a digest.
 pub fn owner(pipeline: &str, sink: &str) -> String {
     let mut owner = sha256([pipeline.as_bytes(), &[0], sink.as_bytes()]);
     owner.truncate(16);

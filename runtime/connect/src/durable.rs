@@ -16,8 +16,8 @@ use wasmill_engine::disk::Unsynced;
 pub use wasmill_engine::disk::{create_folder, parent_of, sync_folder};
 use wasmill_engine::{Error, Result};
 
-/// The name of what one sink of one pipeline owns, fit for a file and never the name of another's: whatever is neither an ASCII letter, a
-/// digit, `-` nor `_` is written as `%XX`.
+/// The name of what one sink of one pipeline owns, fit for a file and never the name of another's.
+/// Every byte other than an ASCII letter, a digit, `-` or `_` is written as `%XX`.
 pub fn owner_name(pipeline: &str, sink: &str) -> String {
     format!("{}.{}", escape(pipeline), escape(sink))
 }
@@ -28,7 +28,8 @@ pub fn escape(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string()
 }
 
-/// The longest name, in bytes, that a file or a folder may have below a place, which need not exist.
+/// The longest name, in bytes, that a file or a folder may have below a place, which need not
+/// exist.
 pub fn longest_name(place: &Path) -> usize {
     const USUAL: usize = 255;
     let existing = place.ancestors().find(|folder| folder.exists());
@@ -36,7 +37,8 @@ pub fn longest_name(place: &Path) -> usize {
     longest.filter(|longest| *longest > 0).unwrap_or(USUAL).min(USUAL)
 }
 
-/// Makes folders and their missing parents, each durable in its own parent: all of them in about the time of one.
+/// Creates folders and their missing parents, each durable in its own parent: all of them in about
+/// the time of one.
 pub fn create_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     let mut changed = BTreeSet::new();
     for folder in folders {
@@ -44,7 +46,7 @@ pub fn create_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result
         for folder in missing.into_iter().rev() {
             match fs::create_dir(folder) {
                 Ok(()) => changed.insert(parent_of(folder).to_path_buf()),
-                // Another process may be about to make its name durable: it counts only once it is.
+                // Another process may be about to sync its name: it counts only once that is done.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {
                     changed.insert(parent_of(folder).to_path_buf())
                 }
@@ -55,10 +57,12 @@ pub fn create_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result
     sync_folders(changed.iter().map(PathBuf::as_path))
 }
 
-/// Files of this process that are written to their end and not durable yet, by their paths, which no other file ever has.
+/// Files of this process that are written to their end and not durable yet, by their paths, which
+/// no other file ever has.
 static WRITTEN: LazyLock<Unsynced> = LazyLock::new(Unsynced::default);
 
-/// Hands over the descriptor of a file that is written to its end: [`sync_file`] has to use the one that wrote it.
+/// Takes the descriptor of a file that is written to its end: [`sync_file`] must use the one that
+/// wrote it.
 pub fn written(path: &Path, file: File) -> Result<()> {
     WRITTEN.add(path.to_path_buf(), file).map_err(|error| not_durable(path, error))
 }
@@ -102,7 +106,7 @@ fn at_once<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Resu
     failed.into_inner().map_or(Ok(()), Err)
 }
 
-/// Writes a new file and makes its bytes durable; its name becomes so with [`sync_folder`].
+/// Writes a new file and makes its bytes durable. Its name becomes durable with [`sync_folder`].
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> io::Result<()> {
         let mut file = File::create_new(path)?;
@@ -112,7 +116,8 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|error| Error::io(format!("write {}", path.display()), error).or_code(DISK))
 }
 
-/// Renames a file without ever replacing another: `ErrorKind::AlreadyExists` if there is one. Atomic; made durable by [`sync_folder`].
+/// Renames a file without ever replacing another: `ErrorKind::AlreadyExists` if there is one.
+/// Atomic; made durable by [`sync_folder`].
 pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Some file systems (NFS, FUSE) rename only with replacing; a hard link is as exclusive there.
@@ -124,7 +129,7 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a file. One that is gone already is fine.
+/// Removes a file. A missing file is fine.
 pub fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -132,7 +137,7 @@ pub fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes the files directly in a folder, and then the folder. A missing folder is fine, and so is a file that is gone already.
+/// Removes the files directly in a folder, and then the folder. Missing ones are fine.
 pub fn remove_folder_of_files(folder: &Path) -> Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -141,7 +146,8 @@ pub fn remove_folder_of_files(folder: &Path) -> Result<()> {
     for entry in entries {
         remove_file(&entry.map_err(|error| Error::io(format!("list {}", folder.display()), error))?.path())?;
     }
-    // A writer of a process that is being replaced may just have made a file: the folder stays then, which harms nobody.
+    // A writer of a process that is being replaced may just have created a file: the folder stays
+    // then, which is harmless.
     let _ = fs::remove_dir(folder);
     Ok(())
 }
@@ -161,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs::write(&path, "a").unwrap();
-        // What can't become durable stands for a file whose write-back failed.
+        // What can't become durable takes the place of a file whose write-back failed.
         written(&path, File::from(std::os::fd::OwnedFd::from(io::pipe().unwrap().1))).unwrap();
         assert!(sync_file(&path).unwrap_err().message().contains("durable"));
         sync_file(&path).unwrap();

@@ -1,5 +1,5 @@
-//! What a look at the places of a pipeline finds, before anything runs: whether servers answer, let us in and would take what a run
-//! sends. Looking changes nothing.
+//! The result of examining the places of a pipeline before anything runs: whether servers respond,
+//! accept the credentials and permit what a run does. Examining changes nothing.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -12,17 +12,18 @@ use crate::codes::{CLOCK, FOLDER_NOT_WRITABLE};
 
 /// Clocks that differ by more are worth a word.
 const SKEW_WORTH_A_WORD: Duration = Duration::from_secs(30);
-/// AWS refuses signatures that are older than 15 minutes; before that there is little left for retries.
+/// AWS rejects signatures that are older than 15 minutes; shortly before that, little is left for
+/// retries.
 const SKEW_TOO_LARGE: Duration = Duration::from_secs(300);
 /// Less free space than this is worth a word.
 const LITTLE_SPACE: u64 = 1 << 30;
 
-/// One thing that was looked at.
+/// One examined property.
 #[derive(Debug)]
 pub enum Finding {
     /// It is as a run needs it.
     Good(String),
-    /// A run would begin; something may go wrong later.
+    /// A run would begin; something may fail later.
     Doubt {
         /// What is doubtful.
         what: String,
@@ -45,7 +46,8 @@ impl Finding {
     }
 }
 
-/// How far a server's clock is from ours. `spread` is how long the answer was on its way: the comparison is no more exact than that.
+/// How far a server's clock is from this machine's. `spread` is the duration of the request, which
+/// bounds the precision of the comparison.
 pub fn clock(server: SystemTime, ours: SystemTime, spread: Duration) -> Finding {
     let (apart, side) = match server.duration_since(ours) {
         Ok(ahead) => (ahead, "behind"),
@@ -54,7 +56,7 @@ pub fn clock(server: SystemTime, ours: SystemTime, spread: Duration) -> Finding 
     let apart = apart.saturating_sub(spread);
     let shown = humantime::format_duration(Duration::from_secs(apart.as_secs()));
     let what = format!("this machine's clock is {shown} {side} the server's");
-    let hint = "synchronise the clock (NTP): signed requests are refused when it is 15 minutes off";
+    let hint = "synchronise the clock (NTP): signed requests are rejected when it is 15 minutes off";
     match apart {
         _ if apart > SKEW_TOO_LARGE => Finding::Bad(Error::environment(what).code(CLOCK).hint(hint)),
         _ if apart > SKEW_WORTH_A_WORD => Finding::doubt(what, hint),
@@ -62,13 +64,13 @@ pub fn clock(server: SystemTime, ours: SystemTime, spread: Duration) -> Finding 
     }
 }
 
-/// Whether files may be made in a folder, which need not exist, and how much fits there.
+/// Whether files can be created in a folder, which need not exist, and how much space it has.
 pub fn folder_to_write(folder: &Path) -> Vec<Finding> {
     let there = folder.ancestors().find(|path| path.exists()).filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let shown = folder.display();
     if !there.is_dir() {
         return vec![Finding::Bad(
-            Error::environment(format!("{} is a file, and not a folder", there.display()))
+            Error::environment(format!("{} is a file, not a folder", there.display()))
                 .code(FOLDER_NOT_WRITABLE)
                 .hint("choose another place"),
         )];
@@ -82,12 +84,12 @@ pub fn folder_to_write(folder: &Path) -> Vec<Finding> {
         }
         Err(error) => {
             let error = Error::environment(format!("cannot write into {}: {error}", there.display())).code(FOLDER_NOT_WRITABLE);
-            return vec![Finding::Bad(error.hint("the user of this process needs the right to write there"))];
+            return vec![Finding::Bad(error.hint("the user of this process needs the permission to write there"))];
         }
     }
     match statvfs(there) {
         Ok(stat) => vec![space(&shown.to_string(), stat.f_bavail.saturating_mul(stat.f_frsize))],
-        Err(error) => vec![Finding::doubt(format!("how much space {shown} has can't be told: {error}"), "look at the mount")],
+        Err(error) => vec![Finding::doubt(format!("the free space of {shown} is unknown: {error}"), "check the mount")],
     }
 }
 
@@ -96,7 +98,7 @@ fn space(folder: &str, free: u64) -> Finding {
     if free < LITTLE_SPACE {
         return Finding::doubt(
             format!("{folder} has only {shown} left"),
-            "a full disk stops the run; nothing is lost, and the next one goes on",
+            "a full disk stops the run; nothing is lost, and the next one resumes",
         );
     }
     Finding::good(format!("{folder} can be written, {shown} free"))
@@ -111,7 +113,7 @@ mod tests {
         let now = SystemTime::now();
         let second = Duration::from_secs(1);
         assert!(matches!(clock(now + 20 * second, now, Duration::ZERO), Finding::Good(_)));
-        assert!(matches!(clock(now + 40 * second, now, 15 * second), Finding::Good(_)), "an answer that took long tells less");
+        assert!(matches!(clock(now + 40 * second, now, 15 * second), Finding::Good(_)), "a slow response is less precise");
         let Finding::Doubt { what, .. } = clock(now + 60 * second, now, Duration::ZERO) else { panic!() };
         assert_eq!(what, "this machine's clock is 1m behind the server's");
         let Finding::Bad(error) = clock(now - 400 * second, now, Duration::ZERO) else { panic!() };

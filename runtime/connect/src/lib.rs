@@ -1,6 +1,7 @@
-//! What connectors are made of: who they are for a server and how they reach it, files that survive a crash, spools, and what a commit may do.
+//! What connectors share: credentials and connections, files that survive a crash, spools, and
+//! prepared commits.
 //!
-//! Knows no connector.
+//! Independent of any connector.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -34,6 +35,7 @@ pub use retry::Retry;
 pub use secret::Secret;
 pub use server::{Address, Server};
 
-/// A source closes a batch once its records have so many bytes, before they are decoded. What is made of them then stays in the caches of a processor,
-/// and a lane that holds some batches at a time stays small.
+/// A source closes a batch once its records have this many bytes, before they are decoded. What is
+/// built of them then stays in the caches of a processor, and a lane that holds some batches at a
+/// time stays small.
 pub const BATCH_BYTES: usize = 3 << 19;

@@ -1,4 +1,4 @@
-//! Times in configurations, as people write them.
+//! Durations in configurations, as pipeline files write them.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::codes::{NOT_A_TIME, OUT_OF_RANGE};
 /// Reads a time such as `10s`; the default where none was given.
 ///
 /// # Errors
-/// Configuration: the text is no time, or not between `least` and `most`.
+/// Configuration: the text is not a duration, or not between `least` and `most`.
 pub fn read(key: &str, text: Option<&str>, default: Duration, least: Duration, most: Duration) -> Result<Duration> {
     let Some(text) = text else { return Ok(default) };
     let time = humantime::parse_duration(text.trim()).map_err(|error| {

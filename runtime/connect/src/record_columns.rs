@@ -1,6 +1,6 @@
-//! The reserved columns that tell a record's place in a log of topics, partitions and offsets.
+//! The reserved columns that hold a record's place in a log of topics, partitions and offsets.
 
-/// What the names of reserved columns begin with.
+/// The prefix of reserved columns.
 pub const RESERVED: &str = "_source.";
 /// The reserved column that holds a record's topic: text.
 pub const TOPIC_COLUMN: &str = "_source.topic";

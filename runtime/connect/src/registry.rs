@@ -1,7 +1,10 @@
-//! What a connector tells the rest of Wasmill about itself: the one way in which the command line knows it.
+//! How a connector describes itself to the rest of Wasmill: the only interface by which the command
+//! line knows it.
 //!
-//! A connector is a crate with a constant of type [`Connector`]. Its parts are the configurations of a source and of a sink, which implement
-//! [`SourceConnector`] and [`SinkConnector`]. The pipeline file's schema, the reference, the check, the plan, `doctor` and `list` are made from these.
+//! A connector is a crate with a constant of type [`Connector`]. Its parts are the configurations
+//! of a source and of a sink, which implement [`SourceConnector`] and [`SinkConnector`]. The
+//! pipeline file's schema, the reference, the check, the plan, `doctor` and `list` are generated
+//! from these.
 
 use std::any::Any;
 use std::fmt;
@@ -30,22 +33,22 @@ pub struct Connector {
     pub codes: &'static [&'static Code],
 }
 
-/// What people read of a key: its line in a pipeline file, and a sentence.
+/// The documentation of a key: its line in a pipeline file, and a sentence.
 #[derive(Debug, Clone, Copy)]
 pub struct Usage {
     /// The smallest line that works: `kafka: { connection: { brokers: "b1:9092" }, topics: [pin] }`.
     pub example: &'static str,
-    /// What it does: `Reads topics of Apache Kafka: JSON, or values as they are.`
+    /// Its purpose: `Reads topics of Apache Kafka: JSON, or values as they are.`
     pub summary: &'static str,
 }
 
-/// Reads a configuration from whatever holds it.
+/// Reads a configuration from any deserializer.
 pub type Read<C> = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Arc<C>, erased_serde::Error>;
 
 /// A connector as a source.
 #[derive(Debug)]
 pub struct SourceEntry {
-    /// What people read of it.
+    /// Its documentation.
     pub usage: Usage,
     /// The JSON Schema of its configuration.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
@@ -56,13 +59,13 @@ pub struct SourceEntry {
 /// A connector as a sink.
 #[derive(Debug)]
 pub struct SinkEntry {
-    /// What people read of it.
+    /// Its documentation.
     pub usage: Usage,
     /// The JSON Schema of its configuration.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads its configuration.
     pub read: Read<dyn SinkConnector>,
-    /// How often a row ends in it, whatever happens.
+    /// How often a row is written, whatever fails.
     pub delivery: Delivery,
     /// Whether dead letters may go there.
     pub dead_letters: DeadLetters,
@@ -71,9 +74,9 @@ pub struct SinkEntry {
 /// Whether a sink takes dead letters.
 #[derive(Debug, Clone, Copy)]
 pub enum DeadLetters {
-    /// It does, and what people read of it there.
+    /// It can, and its documentation for that use.
     Taken(Usage),
-    /// It can't: a sentence that says why.
+    /// It can't: a sentence with the reason.
     Refused(&'static str),
 }
 
@@ -131,7 +134,8 @@ pub struct SourceRequest<'a> {
     pub schema: SchemaRef,
     /// Whether the run ends with its input.
     pub mode: Mode,
-    /// What a sample told of these, and what to do about columns that come up and are not among them.
+    /// What a sample found of these, and what to do about columns that occur and are not among
+    /// them.
     pub sampling: Sampling,
 }
 
@@ -140,30 +144,33 @@ pub trait SourceConnector: Any + fmt::Debug + Send + Sync {
     /// The connector and what it reads, in words and without secrets: `kafka pin of b1:9092`.
     fn describe(&self) -> String;
 
-    /// The server that it needs, if it needs one. Nothing is asked for it. Of a server that can't be reached, or must not be, only
-    /// [`Self::build`] is called, and [`Self::columns`] where [`Self::knows_columns`].
+    /// The server that it needs, if it needs one. This sends no request. Of a server that can't be
+    /// reached, or must not be, only [`Self::build`] is called, and [`Self::columns`] where
+    /// [`Self::knows_columns`].
     fn server(&self) -> Option<Server> {
         None
     }
 
-    /// Whether [`Self::columns`] follows from its configuration alone, so that no server is asked for it.
+    /// Whether [`Self::columns`] follows from its configuration alone, without a request to a
+    /// server.
     fn knows_columns(&self) -> bool {
         false
     }
 
-    /// The columns that it has, where that is certain or has to be found out because nobody else says it; `None`: it gives what is asked of it.
-    /// It is asked where it [has to say it](SourceColumns::needs_look).
+    /// The columns that it has, where they are certain or must be discovered because nothing else
+    /// declares them. `None` if it returns whatever is requested. It is called where the source
+    /// [must declare its columns](SourceColumns::needs_discovery).
     ///
     /// # Errors
-    /// Configuration: nothing says which columns there are. Environment: what is read can't be reached.
+    /// Configuration: nothing declares the columns. Environment: what is read can't be reached.
     fn columns(&self, wanted: &SourceColumns) -> Result<Option<Inferred>>;
 
-    /// The columns that it adds of its own when it is asked for them, each with the type that it has if nobody asks for another one.
+    /// The columns that it adds itself on request, each with its default type.
     fn reserved_columns(&self) -> Vec<Field> {
         Vec::new()
     }
 
-    /// Which columns it has, as far as a quick look tells; `None` where it does not.
+    /// Which columns it has, as far as a quick survey finds; `None` where it does not.
     ///
     /// # Errors
     /// Environment: what is read can't be reached.
@@ -171,7 +178,7 @@ pub trait SourceConnector: Any + fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Whether its columns come from a sample of its records where nobody says them.
+    /// Whether its columns come from a sample of its records where nothing declares them.
     fn is_sampled(&self) -> bool {
         false
     }
@@ -181,7 +188,8 @@ pub trait SourceConnector: Any + fmt::Debug + Send + Sync {
         None
     }
 
-    /// The columns that tell a record's place in a log of topics, partitions and offsets, if its records have one.
+    /// The columns that hold a record's place in a log of topics, partitions and offsets, if its
+    /// records have one.
     fn place_columns(&self) -> Vec<Field> {
         Vec::new()
     }
@@ -192,7 +200,7 @@ pub trait SourceConnector: Any + fmt::Debug + Send + Sync {
     /// Configuration: bad options, or columns that it can't give.
     fn build(&self, request: SourceRequest<'_>) -> Result<Box<dyn Source>>;
 
-    /// Looks at what it reads, without changing anything.
+    /// Examines what it reads, without changing anything.
     fn examine(&self) -> Vec<Finding>;
 }
 
@@ -203,11 +211,11 @@ pub enum Writes {
     Append,
     /// It replaces it, once, at the end of a run.
     Overwrite,
-    /// It shows rows, and nothing is kept.
+    /// It displays rows, and nothing is kept.
     Show,
 }
 
-/// How often a row ends in a sink whatever happens.
+/// How often a row is written to a sink, whatever fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// Once.
@@ -221,8 +229,8 @@ pub trait SinkConnector: Any + fmt::Debug + Send + Sync {
     /// The connector and where it writes, in words and without secrets: `delta out/pin_table`.
     fn describe(&self) -> String;
 
-    /// The server that it needs, if it needs one. Nothing is asked for it. Of a server that can't be reached, or must not be, only
-    /// [`Self::build`] is called.
+    /// The server that it needs, if it needs one. This sends no request. Of a server that can't be
+    /// reached, or must not be, only [`Self::build`] is called.
     fn server(&self) -> Option<Server> {
         None
     }
@@ -242,7 +250,8 @@ pub trait SinkConnector: Any + fmt::Debug + Send + Sync {
         false
     }
 
-    /// Whether it writes a source's records one by one by their places in it, so that nothing may stand between them.
+    /// Whether it writes a source's records one by one by their places in it, so that no stage may
+    /// come between.
     fn wants_places(&self) -> bool {
         false
     }
@@ -270,7 +279,7 @@ pub trait SinkConnector: Any + fmt::Debug + Send + Sync {
     /// Configuration: bad options.
     fn build_without_columns(&self, depot: &Arc<dyn Depot>) -> Result<Option<Arc<dyn Sink>>>;
 
-    /// Looks at where it writes, without changing anything.
+    /// Examines where it writes, without changing anything.
     fn examine(&self) -> Vec<Finding>;
 }
 
@@ -279,7 +288,7 @@ pub fn no_depot() -> Arc<dyn Depot> {
     Arc::new(LocalDepot::new(""))
 }
 
-/// What a look at a source finds that answers, lets us in and can be read: its columns.
+/// The finding for a source that responds, accepts the credentials and can be read: its columns.
 pub fn examine_columns(place: &str, found: Result<SchemaRef>) -> Vec<Finding> {
     vec![match found {
         Ok(schema) => Finding::Good(format!("{place} can be read: {} columns", schema.fields().len())),

@@ -1,4 +1,4 @@
-//! How long to retry, as pipelines say it.
+//! How long to retry, as pipelines declare it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::period;
 const DEFAULT: Duration = Duration::from_secs(5 * 60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long to retry what may pass: servers that do not answer, are restarted or are busy.
+/// How long to retry transient failures: servers that do not respond, are restarted or are busy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
@@ -31,7 +31,7 @@ impl Retry {
     /// For how long.
     ///
     /// # Errors
-    /// Configuration: it is no time, or out of range.
+    /// Configuration: it is not a duration, or out of range.
     pub fn time(&self) -> Result<Duration> {
         let time = period::read("for", self.time.as_deref(), DEFAULT, Duration::ZERO, LONGEST);
         time.map_err(|error| error.below("retry"))

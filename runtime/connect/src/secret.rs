@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A text that neither `Debug` nor serialization shows.
+/// A text that neither `Debug` nor serialization displays.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(with = "String")]
@@ -17,7 +17,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text, for whom it is meant.
+    /// The text, for its recipient.
     pub fn reveal(&self) -> &str {
         &self.0
     }

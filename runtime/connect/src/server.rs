@@ -32,7 +32,8 @@ impl Server {
         Self::found_later(words, move || addresses.clone())
     }
 
-    /// A server whose addresses have to be found out, which may ask others. None: only its own client knows where it is.
+    /// A server whose addresses must be discovered, possibly by requests. `None` if only its own
+    /// client knows where it is.
     pub fn found_later(words: impl Into<String>, addresses: impl Fn() -> Vec<Address> + Send + Sync + 'static) -> Self {
         Self { words: words.into(), addresses: Box::new(addresses) }
     }
@@ -60,7 +61,7 @@ impl Server {
             thread::Builder::new().name("reach".to_owned()).spawn(connect).map_err(|error| format!("no thread can be started: {error}"))?;
         }
         drop(sender);
-        let mut failures = vec![no_answer(within); addresses.len()];
+        let mut failures = vec![no_response(within); addresses.len()];
         while let Ok((index, outcome)) = outcomes.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             match outcome {
                 Ok(()) => return Ok(()),
@@ -82,11 +83,11 @@ impl fmt::Debug for Server {
     }
 }
 
-fn no_answer(within: Duration) -> String {
-    format!("no answer within {}", humantime::format_duration(within))
+fn no_response(within: Duration) -> String {
+    format!("no response within {}", humantime::format_duration(within))
 }
 
-/// Why a connection was not made.
+/// Why a connection was not established.
 enum Failure {
     /// The time was over.
     Late,
@@ -110,9 +111,9 @@ impl Address {
     fn connect(&self, within: Duration) -> Result<(), Failure> {
         let begun = Instant::now();
         let because = |error: io::Error| match error.kind() {
-            ErrorKind::ConnectionRefused => Failure::Because("the connection is refused".to_owned()),
+            ErrorKind::ConnectionRefused => Failure::Because("connection refused".to_owned()),
             ErrorKind::TimedOut | ErrorKind::WouldBlock => Failure::Late,
-            ErrorKind::NotFound => Failure::Because("there is no such socket".to_owned()),
+            ErrorKind::NotFound => Failure::Because("the socket does not exist".to_owned()),
             _ => Failure::Because(error.to_string()),
         };
         match self {
@@ -181,20 +182,20 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let open = Address::Tcp("127.0.0.1".to_owned(), listener.local_addr().unwrap().port());
         assert_eq!(Server::new("s", vec![closed(), open]).reach(5 * SECOND), Ok(()));
-        assert_eq!(Server::new("s", Vec::new()).reach(SECOND), Ok(()), "its client alone knows where it is");
+        assert_eq!(Server::new("s", Vec::new()).reach(SECOND), Ok(()), "only its client knows its address");
     }
 
     #[test]
     fn why_there_is_no_connection_is_told_for_each_address() {
-        assert_eq!(Server::new("s 127.0.0.1:1", vec![closed()]).reach(5 * SECOND), Err("the connection is refused".to_owned()));
+        assert_eq!(Server::new("s 127.0.0.1:1", vec![closed()]).reach(5 * SECOND), Err("connection refused".to_owned()));
         let socket = Address::Socket("/nowhere/.s.PGSQL.5432".into());
         let error = Server::new("s", vec![closed(), socket]).reach(5 * SECOND).unwrap_err();
-        assert_eq!(error, "127.0.0.1:1: the connection is refused; /nowhere/.s.PGSQL.5432: there is no such socket");
+        assert_eq!(error, "127.0.0.1:1: connection refused; /nowhere/.s.PGSQL.5432: the socket does not exist");
     }
 
     #[test]
     fn the_wait_ends() {
-        // Nobody has an address of this block (RFC 5737); some networks refuse it at once.
+        // No host has an address of this block (RFC 5737); some networks reject it at once.
         let nobody = Address::Tcp("192.0.2.1".to_owned(), 1);
         let begun = Instant::now();
         assert!(Server::new("s 192.0.2.1:1", vec![nobody]).reach(SECOND / 5).is_err());

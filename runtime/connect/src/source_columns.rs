@@ -1,4 +1,4 @@
-//! Which columns a pipeline wants of a source.
+//! Which columns a pipeline needs of a source.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use wasmill_engine::{Class, Error, Result};
 use crate::codes::NO_COLUMNS;
 use crate::columns::{Inferred, NothingToSample};
 
-/// What a pipeline asks of a source.
+/// What a pipeline requests from a source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceColumns {
     /// The columns to which `schema` gives a type.
@@ -52,8 +52,8 @@ impl SourceColumns {
         declared.chain(picked.iter().map(String::as_str))
     }
 
-    /// Whether the source has to say which columns it has; `reserved` are those that it adds of its own.
-    pub fn needs_look(&self, reserved: &[Field]) -> bool {
+    /// Whether the source must declare its columns; `reserved` are those that it adds itself.
+    pub fn needs_discovery(&self, reserved: &[Field]) -> bool {
         let is_reserved = |name: &str| reserved.iter().any(|field| field.name() == name);
         match &self.extent {
             Extent::Picked(names) => names.iter().any(|name| self.typed_field(name).is_none() && !is_reserved(name)),
@@ -63,20 +63,22 @@ impl SourceColumns {
     }
 }
 
-/// The columns of records of which a check reads none: certain for raw values, and otherwise what is asked.
+/// The columns of records that a check does not read: certain for raw values, and otherwise what is
+/// requested.
 ///
 /// # Errors
-/// Configuration: a sink takes all columns, and nothing says which there are.
+/// Configuration: a sink takes all columns, and nothing declares them.
 pub fn columns_of_records(known: Option<SchemaRef>, wanted: &SourceColumns, connector: &str) -> Result<Option<Inferred>> {
     if known.is_none() && wanted.extent == Extent::All && wanted.declared.fields().is_empty() {
-        return Err(Error::configuration("a sink takes all columns of these records, and nothing says which they have")
+        return Err(Error::configuration("a sink takes all columns of these records, and nothing declares them")
             .code(NO_COLUMNS)
-            .hint(format!("list them: `schema: {{ index: int64, title: text }}`, beside `{connector}`")));
+            .hint(format!("list them: `schema: {{ index: int64, title: text }}`, next to `{connector}`")));
     }
     Ok(known.map(Inferred::from))
 }
 
-/// The columns of files or objects, where that is certain (Parquet and CSV say it) or has to be found out because nobody else says it.
+/// The columns of files or objects, where they are certain (Parquet and CSV name them) or must be
+/// discovered because nothing else declares them.
 ///
 /// # Errors
 /// Those of `infer`, but where nothing has to be compared with what there is not yet.

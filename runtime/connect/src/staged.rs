@@ -1,7 +1,9 @@
-//! The names of files that wait for their commit: whose they are, of which epoch, and who may remove them.
+//! The names of files that await their commit: their owner, their epoch, and which process may
+//! remove them.
 //!
-//! A name ends, before its extension, with `<epoch>-<lane>-<incarnation>-c<claim>-<uuid>`. The UUID makes each file one writer's own: two processes
-//! that write the same epoch never touch each other's files.
+//! A name ends, before its extension, with `<epoch>-<lane>-<incarnation>-c<claim>-<uuid>`. The UUID
+//! gives each file a single writer: two processes that write the same epoch never touch each
+//! other's files.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,11 +12,11 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 use wasmill_engine::{EpochId, Token, WriterContext};
 
-/// What a staged file's name says.
+/// What a staged file's name encodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StagedMark {
     incarnation: Uuid,
-    /// The epoch that its writer's process had claimed; none where that is not known.
+    /// The epoch that its writer's process had claimed; none where it is unknown.
     claim: Option<u64>,
     epoch: u64,
     lane: usize,
@@ -28,7 +30,7 @@ impl StagedMark {
         Self { incarnation: *incarnation, claim, epoch: *epoch, lane: *lane, unique: Uuid::new_v4() }
     }
 
-    /// The mark of a file that a commit needs for a moment.
+    /// The mark of a file that exists only during a commit.
     pub fn of_commit(token: &Token) -> Self {
         Self { incarnation: token.incarnation, claim: None, epoch: token.epoch, lane: 0, unique: Uuid::new_v4() }
     }
@@ -50,8 +52,10 @@ impl StagedMark {
 
     /// Whether no process can commit it any more, and the process of this claim may remove it.
     ///
-    /// Whoever takes over claims a later epoch and writes epochs behind its claim. So a file of an epoch up to the claim, or one that was written under an
-    /// earlier claim (lanes are ahead of the epoch that is being committed), is of a process that is fenced.
+    /// A process that takes over claims a later epoch and writes epochs after its claim. So a file
+    /// belongs to a fenced process if its epoch is not after the claim. So does one that was
+    /// written under an earlier claim, because lanes are ahead of the epoch that is being
+    /// committed.
     pub fn is_left_over(&self, claim: &Token) -> bool {
         self.incarnation == claim.incarnation && (self.epoch <= claim.epoch || self.claim.is_some_and(|under| under < claim.epoch))
     }
@@ -94,7 +98,7 @@ impl Claims {
         claims.insert(PipelineSink { pipeline, sink }, EpochId { incarnation, epoch });
     }
 
-    /// The claim under which a writer writes; none if this process has made none.
+    /// The claim under which a writer writes; none if this process has claimed none.
     pub fn of(&self, context: &WriterContext) -> Option<u64> {
         let claims = self.0.lock();
         let claim = claims.get(&PipelineSink { pipeline: context.pipeline.clone(), sink: context.sink.clone() })?;

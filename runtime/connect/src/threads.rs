@@ -6,7 +6,8 @@ use tokio::runtime::{Handle, Runtime};
 use wasmill_engine::codes::THREADS;
 use wasmill_engine::{Error, Result};
 
-/// The threads. Two, because the Delta kernel reads the rows of a checkpoint while it writes it, and a single one would wait for itself for ever.
+/// The threads. There are two, because the Delta kernel reads the rows of a checkpoint while it
+/// writes it, and a single thread would wait for itself forever.
 pub fn handle() -> Result<Handle> {
     static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
     let built = RUNTIME.get_or_init(|| {

@@ -7,13 +7,14 @@ use crate::codes::FENCED;
 /// What a commit may do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The sink stands at the token's `previous`: commit.
+    /// The sink is at the token's `previous`: commit.
     Commit,
-    /// The sink stands at the token itself: it is done.
+    /// The sink is at the token itself: it is done.
     Already,
 }
 
-/// Compares what a sink remembers with a commit's token; anything but the two steps is an error that says "fenced".
+/// Compares a sink's token with a commit's. Anything but the two steps is an error that contains
+/// "fenced".
 pub fn compare(current: Option<&Committed>, token: &Token) -> Result<Step> {
     let expected = match token.previous {
         0 => "nothing yet".to_owned(),
@@ -21,8 +22,8 @@ pub fn compare(current: Option<&Committed>, token: &Token) -> Result<Step> {
     };
     match current {
         None if token.previous == 0 => Ok(Step::Commit),
-        None => Err(fenced(token, format!("it should have {expected} of this pipeline but knows nothing of it"))
-            .hint("was the sink replaced or restored? `wasmill state adopt` goes on from here, `wasmill state reset` starts again")),
+        None => Err(fenced(token, format!("it should have {expected} of this pipeline, but holds no token of it"))
+            .hint("was the sink replaced or restored? `wasmill state adopt` resumes from here, `wasmill state reset` starts over")),
         Some(committed) if committed.incarnation != token.incarnation => Err(fenced(
             token,
             format!("it was last written to by another state of this pipeline ({}, epoch {})", committed.incarnation, committed.epoch),
@@ -30,8 +31,8 @@ pub fn compare(current: Option<&Committed>, token: &Token) -> Result<Step> {
         .hint("another copy of the pipeline writes here, or its state folder was lost; `wasmill state adopt` takes the sink over")),
         Some(committed) if committed.epoch == token.epoch => Ok(Step::Already),
         Some(committed) if committed.epoch == token.previous => Ok(Step::Commit),
-        Some(committed) => Err(fenced(token, format!("it stands at epoch {} and should have {expected}", committed.epoch))
-            .hint("another process of this pipeline has gone on; this one must stop")),
+        Some(committed) => Err(fenced(token, format!("it is at epoch {} and should have {expected}", committed.epoch))
+            .hint("another process of this pipeline has advanced it; this one must stop")),
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Batch {
 pub struct SourceChunk {
     /// The source's name in the pipeline.
     pub source: Arc<str>,
-    /// The source partition as a person knows it: a file's path, `topic/3`.
+    /// The source partition as readers know it: a file's path, `topic/3`.
     pub partition: Arc<str>,
     /// The original records, one for each decoded row.
     pub payload: Payload,
@@ -30,7 +30,8 @@ pub struct SourceChunk {
 /// The original records of a chunk, in order.
 #[derive(Debug)]
 pub enum Payload {
-    /// Bytes that are still at hand; record `i` is `data[ranges[i]]` and its position is `base + ranges[i].start`.
+    /// Bytes that are still in memory; record `i` is `data[ranges[i]]` and its position is `base +
+    /// ranges[i].start`.
     Bytes {
         /// What was read.
         data: Bytes,
@@ -46,7 +47,8 @@ pub enum Payload {
         /// How many rows there are.
         count: usize,
     },
-    /// Records that the source keeps in a form of its own: their bytes are copied out only when somebody asks for them.
+    /// Records that the source keeps in a form of its own. Their bytes are copied out only on
+    /// demand.
     Records(Box<dyn Records>),
 }
 
@@ -55,14 +57,14 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// The position of record `index` in its partition; only asked for indices below `count`.
+    /// The position of record `index` in its partition. Called only with indices below `count`.
     fn position(&self, index: usize) -> u64;
 
     /// A copy of the bytes of record `index`, if it has any.
     fn bytes(&self, index: usize) -> Option<Bytes>;
 
-    /// Where record `index` is, for a person, where that takes more than the partition of the chunk and a number: the number is then a
-    /// position within this place.
+    /// Where record `index` is, for readers, where the partition of the chunk and a number do not
+    /// suffice. The number is then a position within this place.
     fn place(&self, _index: usize) -> Option<Arc<str>> {
         None
     }
@@ -112,7 +114,7 @@ pub struct Lineage {
     chunk: Arc<SourceChunk>,
     /// `None`: row `i` is record `i`.
     rows: Option<Arc<[u32]>>,
-    /// Whether a stage made several rows of one record somewhere on the way.
+    /// Whether a stage produced several rows of one record somewhere on the way.
     derived: bool,
 }
 
@@ -122,8 +124,9 @@ impl Lineage {
         Self { chunk, rows: None, derived: false }
     }
 
-    /// The lineage of rows that a stage made: `origins[i]` is the input row that row `i` comes from, never decreasing.
-    /// `None` means every row, in order; a stage's rejects must be left out by then.
+    /// The lineage of rows that a stage produced: `origins[i]` is the input row that row `i` comes
+    /// from, never decreasing. `None` means every row, in order; a stage's rejects must be left out
+    /// by then.
     #[must_use]
     pub fn through(&self, origins: Option<&[u32]>) -> Self {
         let Some(origins) = origins else { return self.clone() };
@@ -160,7 +163,7 @@ impl Lineage {
         self.chunk.payload.position(self.record(row))
     }
 
-    /// The source partition that a row's record came from, as a person knows it.
+    /// The source partition that a row's record came from, as readers know it.
     pub fn partition(&self, row: usize) -> Arc<str> {
         let place = match &self.chunk.payload {
             Payload::Records(records) => records.place(self.record(row)),
@@ -169,8 +172,8 @@ impl Lineage {
         place.unwrap_or_else(|| Arc::clone(&self.chunk.partition))
     }
 
-    /// The bytes that a row had in its source: none where the source has none, or where a stage made several rows of one record,
-    /// for then those bytes are not this row.
+    /// The bytes that a row had in its source. `None` where the source has none, or where a stage
+    /// produced several rows of one record, because those bytes are then not this row.
     pub fn original(&self, row: usize) -> Option<Bytes> {
         if self.derived { None } else { self.chunk.payload.bytes(self.record(row)) }
     }
@@ -223,11 +226,11 @@ mod tests {
     #[test]
     fn a_record_that_knows_its_place_tells_it() {
         assert_eq!(&*Lineage::of_source(chunk()).partition(1), "p");
-        for (place, told) in [(Some("p/495"), "p/495"), (None, "p")] {
+        for (place, reported) in [(Some("p/495"), "p/495"), (None, "p")] {
             let payload = Payload::Records(Box::new(Named(place)));
             let chunk = SourceChunk { source: "s".into(), partition: "p".into(), payload };
             let lineage = Lineage::of_source(Arc::new(chunk));
-            assert_eq!((&*lineage.partition(0), lineage.position(0)), (told, 3));
+            assert_eq!((&*lineage.partition(0), lineage.position(0)), (reported, 3));
         }
     }
 

@@ -2,7 +2,7 @@
 
 wasmill_error::codes! {
     DISK = "machine/disk",
-        "The operating system refused to create, write, sync, move or remove a file or folder: no space, no permission, or a failing disk.",
+        "The operating system failed to create, write, sync, move or remove a file or folder: no space, no permission, or a failing disk.",
         "Free space or correct the permissions of the place that the message names, then start again. The run resumes behind its last checkpoint.";
     THREADS = "machine/threads",
         "The operating system did not start another thread: the process, the user or the container has reached its limit.",
@@ -11,7 +11,7 @@ wasmill_error::codes! {
         "The rejected records of one batch do not fit into one batch of dead letters, which holds 2 GiB.",
         "Reduce `batch_rows` or `max_record`.";
     DEAD_LETTERS_REFUSE = "rejects/dead-letters-refuse",
-        "The sink under `dead_letters` rejected a row, and a rejected dead letter has no other place to go.",
+        "The sink under `dead_letters` rejected a row. A rejected dead letter has no other place to go.",
         "Use a sink that takes any text: `dead_letters: { files: { path: out/dead_letters, format: jsonl } }`.";
     NO_DEAD_LETTERS = "rejects/no-dead-letters",
         "A record was rejected, and the pipeline has no `dead_letters` to keep it in. Nothing is dropped silently, so the run stops.",
@@ -20,14 +20,14 @@ wasmill_error::codes! {
         "A source or a stage rejected a larger share of its rows than `max_reject_share` allows. Most often its `schema`, `format` or topic is wrong.",
         "Read the dead letters of that epoch. Correct the pipeline, or raise `max_reject_share` where such a share is normal.";
     PREPARED_FILE_DAMAGED = "sink/prepared-file-damaged",
-        "A file with rows that wait for their commit is not as it was written: another program changed it, or the disk lost a part of it.",
-        "Restore the file and start again. Without it, `wasmill state reset` gives its rows up and starts over.";
+        "A file with rows that await their commit has changed since it was written: another program modified it, or the disk lost a part of it.",
+        "Restore the file and start again. Without it, `wasmill state reset` drops its rows and starts over.";
     PREPARED_FILE_GONE = "sink/prepared-file-gone",
-        "A file with rows that wait for their commit is neither where it was written nor where it was to go: something removed it.",
-        "Restore the file and start again. Without it, `wasmill state reset` gives its rows up and starts over.";
+        "A file with rows that await their commit is neither where it was written nor at its destination: something removed it.",
+        "Restore the file and start again. Without it, `wasmill state reset` drops its rows and starts over.";
     STATE_DAMAGED = "state/damaged",
-        "A file of the state does not hold what was written into it: it was changed, cut short, renamed, or written by a newer Wasmill.",
-        "Restore it from a backup, or run the newer version. `wasmill state reset` starts over, and rows that the sinks hold come again.";
+        "A file of the state does not hold what was written into it: it was changed, truncated, renamed, or written by a newer Wasmill.",
+        "Restore it from a backup, or run the newer version. `wasmill state reset` starts over, and rows that the sinks hold are written again.";
     STATE_DISAGREEMENT = "state/disagreement",
         "A sink's token is not the one that the state expects: the state was lost or is an old copy, or the table was replaced.",
         "Restore the one that is wrong, accept the sink with `wasmill state adopt`, or start over with `wasmill state reset`.";
@@ -35,7 +35,7 @@ wasmill_error::codes! {
         "Another process holds the lock of the state folder, so that it runs this pipeline now.",
         "Wait for it or stop it. A second pipeline needs a `name`, or a `--state` folder, of its own.";
     STATE_MISSING = "state/missing",
-        "The command changes a state, and there is none at this place.",
+        "The command changes a state, and there is no state at this place.",
         "Check `--state` and the pipeline's `name`, which names its folder.";
     STATE_NOT_WRITABLE = "state/not-writable",
         "A checkpoint can't be written into the state folder: no space, no permission, or a file system that is read-only.",
@@ -44,20 +44,20 @@ wasmill_error::codes! {
         "The state was written by a pipeline of another name: its folder was renamed or copied, or the pipeline was renamed.",
         "Give the pipeline its old `name`, or choose another folder with `--state`.";
     STATE_OF_OTHER_SOURCE = "state/other-source",
-        "A source of this name was of another kind when the checkpoint was written, so that its positions mean nothing to this one.",
+        "When the checkpoint was written, the source of this name was of another kind, so its positions do not apply to this one.",
         "Put the old source back, give the new one another name, or start over with `wasmill state reset`.";
     STATE_PENDING_COMMIT = "state/pending-commit",
-        "A sink is no longer in the pipeline, and the last epoch may not be committed to it yet. Without it those rows would be lost.",
-        "Put the sink back and run once, then remove it. `wasmill state adopt` gives that commit up.";
+        "A sink is no longer in the pipeline, and the last epoch may not be committed to it yet. Without the sink those rows would be lost.",
+        "Put the sink back and run once, then remove it. `wasmill state adopt` drops that commit.";
     STATE_SOURCE_KNOWN = "state/source-known",
-        "A source can't get a name under which the state already knows how far a source was read.",
-        "Forget that one first, if it is not needed: `wasmill state drop-source PIPELINE NAME`.";
+        "A source can't take a name under which the state already holds progress.",
+        "If that progress is not needed, drop it first: `wasmill state drop-source PIPELINE NAME`.";
     STATE_SOURCE_RENAMED = "state/source-renamed",
-        "The state knows how far one source was read, which the pipeline lacks, and the pipeline has one that the state lacks. \
-         If it was renamed, it would be read a second time.",
+        "The state holds progress of a source that the pipeline lacks, and the pipeline has a source that the state \
+            lacks. If it was renamed, it would be read a second time.",
         "If it was renamed: `wasmill state rename-source PIPELINE OLD NEW`. If it was removed: `wasmill state drop-source PIPELINE OLD`.";
     STATE_SOURCE_UNKNOWN = "state/source-unknown",
-        "The command names a source that the state knows nothing of.",
+        "The state has no source of the name in the command.",
         "Use one of the names that the message lists.";
     STATE_TAKEN_OVER = "state/taken-over",
         "Another process started this pipeline with the same state and wrote a newer epoch, so that this one stopped before it could commit anything.",

@@ -12,11 +12,11 @@ use serde::Serialize;
 pub struct Counts {
     /// Rows that came in. For a source: records read, good and bad.
     pub rows_in: u64,
-    /// Rows that the node made beyond one a row.
+    /// Rows that the node produced beyond one per row.
     pub rows_added: u64,
-    /// Rows that went on, over all ports. For a sink: rows written.
+    /// Rows that continued, over all ports. For a sink: rows written.
     pub rows_out: u64,
-    /// Rows set aside.
+    /// Rejected rows.
     pub rows_rejected: u64,
     /// Rows that a stage left out.
     pub rows_filtered: u64,
@@ -93,7 +93,8 @@ struct Stretch {
     rejected: u64,
 }
 
-/// Fewer rows than this are judged only at the end of a batch: in a stream, two bad rows of three say nothing yet.
+/// Fewer rows than this are judged only at the end of a batch: in a stream, two bad rows of three
+/// are no evidence.
 pub(crate) const BREAKER_MIN_ROWS: u64 = 100;
 
 impl Breaker {

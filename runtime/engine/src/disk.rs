@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use crate::codes::DISK;
 use crate::{Error, Result};
 
-/// After how many bytes the disk is asked to begin with them.
+/// After how many bytes writing to disk is started.
 const STEP_BYTES: u64 = 1 << 20;
-/// Descriptors that wait for their file to become durable. One more is made durable at once.
+/// Descriptors whose file is not yet durable. One more is made durable at once.
 const MAX_WAITING: usize = 256;
 
 /// Creates a folder and its missing parents, each durable in its own parent.
@@ -41,23 +41,23 @@ pub fn parent_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes the names in a folder durable: of files that were created, renamed or removed in it.
+/// Syncs the names in a folder: of files that were created, renamed or removed in it.
 ///
 /// # Errors
 /// They may not be on the disk.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|error| Error::io(format_args!("make the folder {} durable", folder.display()), error).or_code(DISK))
+        .map_err(|error| Error::io(format_args!("sync the folder {}", folder.display()), error).or_code(DISK))
 }
 
-/// A file that is written from front to back and will be made durable once it is whole. The system alone would keep its bytes in memory for seconds, and
-/// an epoch would wait for all of them at its end.
+/// A file that is written from front to back and synced once it is whole. The kernel alone would
+/// keep its bytes in memory for seconds, and an epoch would wait for all of them at its end.
 #[derive(Debug)]
 pub struct WriteBehind {
     file: File,
     written: u64,
-    /// Up to where the disk has been asked.
+    /// Up to where writing to disk was started.
     begun: u64,
 }
 
@@ -102,19 +102,21 @@ impl Write for WriteBehind {
     }
 }
 
-/// Asks the disk to begin with some bytes, and does not wait for it. What goes wrong shows when the file is made durable.
+/// Starts writing some bytes to disk, without waiting. Errors are reported when the file is made
+/// durable.
 #[cfg(target_os = "linux")]
 fn begin(file: &File, offset: u64, length: u64) {
     use std::os::fd::AsRawFd;
     let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return };
-    // SAFETY: the descriptor is open as long as `file`, and the call touches no memory of ours.
+    // SAFETY: the descriptor is open as long as `file`, and the call touches no memory of this
+    // process.
     unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
 #[cfg(not(target_os = "linux"))]
 fn begin(_: &File, _: u64, _: u64) {}
 
-/// A reader or writer that knows the SHA-256 of what went through it.
+/// A reader or writer that computes the SHA-256 of what passes through it.
 #[derive(Debug)]
 pub struct Digested<F> {
     file: F,
@@ -166,8 +168,9 @@ impl<F: Write> Write for Digested<F> {
 
 /// Files that were written and are not durable yet, each with the descriptor that wrote it.
 ///
-/// The kernel reports an error of writing back once, to the descriptors that were open then. A file that was closed and opened again can
-/// therefore pass an `fsync` although some of its bytes never reached the disk.
+/// The kernel reports a write-back error once, to the descriptors that were open then. A file that
+/// was closed and reopened can therefore pass an `fsync` although some of its bytes never reached
+/// the disk.
 #[derive(Debug, Default)]
 pub struct Unsynced {
     /// `None`: it is durable already.
@@ -178,7 +181,7 @@ impl Unsynced {
     /// Takes a file that is written to its end.
     ///
     /// # Errors
-    /// Very many files wait already, and this one can't be made durable now.
+    /// Too many files are waiting already, and this one can't be made durable now.
     pub fn add(&self, path: PathBuf, file: File) -> io::Result<()> {
         let is_full = self.lock().values().flatten().count() >= MAX_WAITING;
         let waiting = if is_full { file.sync_all().map(|()| None)? } else { Some(file) };
@@ -186,7 +189,8 @@ impl Unsynced {
         Ok(())
     }
 
-    /// Makes a file durable that was added, and closes it. False: it was never added, so that nothing is known of it.
+    /// Syncs and closes a file that was added. False if it was never added, so that nothing is
+    /// known about it.
     ///
     /// # Errors
     /// Some of its bytes may not be on the disk.
@@ -198,7 +202,7 @@ impl Unsynced {
         }
     }
 
-    /// Closes a file that nobody needs any more.
+    /// Closes a file that is no longer needed.
     pub fn forget(&self, path: &Path) {
         self.lock().remove(path);
     }
@@ -233,7 +237,7 @@ mod tests {
             behind.write_all(chunk).unwrap();
         }
         assert_eq!(behind.written(), bytes.len() as u64);
-        assert!(behind.written() - behind.begun < STEP_BYTES, "the disk has begun with nearly all of it");
+        assert!(behind.written() - behind.begun < STEP_BYTES, "nearly all of it is on its way to the disk");
         let mut read = Vec::new();
         io::Read::read_to_end(file.as_file_mut(), &mut read).unwrap();
         assert!(read == bytes);
@@ -256,7 +260,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let unsynced = Unsynced::default();
-        // A descriptor of something that can't become durable stands for one whose write-back failed.
+        // A descriptor of something that can't become durable takes the place of one whose
+        // write-back failed.
         std::fs::write(&path, "a").unwrap();
         unsynced.add(path.clone(), File::from(std::os::fd::OwnedFd::from(io::pipe().unwrap().1))).unwrap();
         assert_eq!(unsynced.sync(&path).unwrap_err().raw_os_error(), Some(22), "not that of the file of this name");

@@ -1,7 +1,7 @@
 //! Points at which tests kill or stop the process, to prove that every moment of an epoch can be the last one.
 //!
-//! They exist only in builds with the feature `failpoints`; elsewhere [`hit`] is empty. The environment variable `FAILPOINTS` says what
-//! happens where, in the syntax of the crate `fail`:
+//! They exist only in builds with the feature `failpoints`; elsewhere [`hit`] is empty. The
+//! environment variable `FAILPOINTS` sets the action of each, in the syntax of the crate `fail`:
 //!
 //! ```text
 //! FAILPOINTS='delta-commit-before-log=3*off->return(kill);files-commit-before-token=return(stop)'
@@ -10,7 +10,7 @@
 //! | action | effect |
 //! |---|---|
 //! | `return(kill)` | the process gets SIGKILL: nothing is flushed, no destructor runs |
-//! | `return(stop)` | the process gets SIGSTOP, and goes on from here after SIGCONT |
+//! | `return(stop)` | the process gets SIGSTOP, and continues from here after SIGCONT |
 //! | `sleep(ms)`, `panic`, `3*off->…` | as `fail` documents them |
 
 /// Does nothing: this build has no failpoints.
@@ -18,7 +18,7 @@
 #[inline(always)]
 pub fn hit(_name: &str) {}
 
-/// Does what `FAILPOINTS` says for this name.
+/// Runs the action that `FAILPOINTS` sets for this name.
 #[cfg(feature = "failpoints")]
 pub fn hit(name: &str) {
     static CONFIGURED: std::sync::Once = std::sync::Once::new();
@@ -53,11 +53,13 @@ fn act(name: &str, action: Option<&str>) {
             std::process::abort();
         }
     };
-    // The crash test must find the signal at this very point in the log, whatever the process still buffers.
+    // The crash test must find the signal at exactly this point in the log, whatever the process
+    // still buffers.
     eprintln!("failpoint {name}: {signal:?}");
     if kill_process(getpid(), signal).is_err() {
         std::process::abort();
     }
-    // The signal may be handled by another thread first: this one must not get on before it is stopped too.
+    // Another thread may handle the signal first: this one must not continue before it is stopped
+    // too.
     std::thread::sleep(std::time::Duration::from_millis(100));
 }

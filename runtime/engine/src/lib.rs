@@ -1,17 +1,19 @@
-//! Runs a pipeline: lanes that decode, transform and write; epochs that commit; a checkpoint that makes it exactly-once.
+//! Runs a pipeline: lanes that decode, transform and write; epochs that commit; a checkpoint that
+//! makes it exactly-once.
 //!
-//! The engine knows no wire protocol, no plugin format and no configuration language. It sees the world through
-//! three traits, each documented as a contract that every implementation is tested against:
+//! The engine knows no wire protocol, no plugin format and no configuration language. It has three
+//! traits, each documented as a contract that every implementation is tested against:
 //!
-//! * [`Source`]: where records come from. It lists [`Split`]s, and its [`SplitOpener`] opens a [`SplitReader`] on one; a lane
-//!   owns a reader from its first batch to its last.
+//! * [`Source`]: where records come from. It lists [`Split`]s, and its [`SplitOpener`] opens a
+//!   [`SplitReader`] on one. A lane owns a reader from its first batch to its last.
 //! * [`Stage`]: turns batches into batches. Shared and immutable; each lane opens its own [`StageInstance`].
 //! * [`Sink`]: where batches go. Each lane writes through its own [`SinkWriter`]; an epoch is prepared (durable,
 //!   invisible), noted in the checkpoint, then committed.
 //!
-//! A [`Plan`] wires them; [`run`] executes it until the sources end or a [`StopSignal`] is given.
+//! A [`Plan`] wires them; [`run`] executes it until the sources end or a [`StopSignal`] is set.
 //!
-//! Cost: no locks and no channels between the stages of a lane; a batch moves by reference counting.
+//! Cost: there are no locks and no channels between the stages of a lane. A batch moves by
+//! reference counting.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -1,4 +1,4 @@
-//! What a run tells while it goes, and at its end.
+//! What a run reports while it runs, and at its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +9,17 @@ use crate::{Counts, Mode};
 
 /// Listens to a run. Called from the coordinating thread; must be quick.
 pub trait Observer: Send + Sync {
-    /// Something happened.
+    /// An event occurred.
     fn on(&self, event: Event<'_>);
 }
 
-/// What happened in a run.
+/// An event of a run.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The state was read and what an earlier run had prepared is committed.
     Recovered {
-        /// The epoch that the state stood at; `None` for a new state, 0 for one in which no epoch was committed.
+        /// The epoch of the state; `None` for a new state, 0 for one in which no epoch was
+        /// committed.
         epoch: Option<u64>,
         /// The sinks in which this start made that epoch visible.
         committed: &'a [Arc<str>],
@@ -34,7 +35,7 @@ pub enum Event<'a> {
     },
     /// From time to time: how far the run is. Counts include rows that are not committed yet.
     Progress(&'a Progression),
-    /// A stop was asked for; the current epoch is being finished.
+    /// A stop was requested; the current epoch is being finished.
     Stopping,
 }
 
@@ -63,11 +64,13 @@ pub struct Progression {
     pub rows: u64,
     /// Bytes read.
     pub bytes: u64,
-    /// Bytes that the sources know of, read ones included; `None` where one of them can't say.
+    /// The size in bytes of what the sources have found, read parts included; `None` where one of
+    /// them can't report it.
     pub bytes_known: Option<u64>,
-    /// Records that are still to be read in the open splits; `None` where no source can say.
+    /// Records that are still to be read in the open splits; `None` where no source can report it.
     pub rows_behind: Option<u64>,
-    /// How many milliseconds the source that is furthest behind is behind its newest record; `None` where no source tells it in time.
+    /// The lag of the source that is furthest behind its latest record, in milliseconds; `None`
+    /// where no source reports one.
     pub milliseconds_behind: Option<u64>,
     /// Records rejected, anywhere.
     pub rejects: u64,
@@ -97,7 +100,7 @@ pub struct Summary {
     pub time: Duration,
     /// Every node with its counts: sources, stages, sinks, dead letters.
     pub nodes: Vec<NodeSummary>,
-    /// What a person should know besides: the name of a source and a sentence each.
+    /// Notes for the reader: the name of a source and a sentence each.
     pub notes: Vec<(Arc<str>, String)>,
 }
 

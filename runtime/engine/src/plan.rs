@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 
 use crate::{Result, Sink, Source, Stage};
 
-/// Writes one row of a batch as one line of JSON, for rejects that have no bytes of their own.
+/// Writes one row of a batch as one line of JSON, for rejects without bytes of their own.
 pub type RowAsJson = fn(&RecordBatch, usize) -> Result<String>;
 
 /// Whether a pipeline ends with its input.
@@ -17,7 +17,7 @@ pub type RowAsJson = fn(&RecordBatch, usize) -> Result<String>;
 pub enum Mode {
     /// Reads what is there, commits, ends.
     Batch,
-    /// Goes on until it is stopped.
+    /// Runs until it is stopped.
     Stream,
 }
 
@@ -26,7 +26,8 @@ pub enum Mode {
 pub struct EpochPolicy {
     /// The longest time; longer while the epoch before is being committed.
     pub every: Duration,
-    /// The most source records, counted over all lanes; batches are not split, so it may be passed by a batch a lane.
+    /// The most source records, counted over all lanes. Batches are not split, so every lane may
+    /// exceed it by one batch.
     pub rows: u64,
     /// One single epoch for the whole run, as sinks that overwrite need it: both bounds are ignored, and progress of earlier runs too.
     pub whole_run: bool,
@@ -91,9 +92,10 @@ pub struct Plan {
     pub row_as_json: RowAsJson,
     /// When epochs end.
     pub epoch: EpochPolicy,
-    /// After how many source records, good and bad ones, the run ends as if its sources did; `None`: it reads all. What was read is committed.
+    /// After how many source records, good and bad ones, the run ends as if its sources did. `None`
+    /// reads all. What was read is committed.
     pub limit: Option<u64>,
-    /// Whether commits are only for show: sources are then not told how far they were read.
+    /// Whether commits only simulate: progress is then not reported to the sources.
     pub is_rehearsal: bool,
     /// Where records come from.
     pub sources: Vec<SourceNode>,

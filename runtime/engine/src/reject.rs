@@ -1,4 +1,4 @@
-//! A record set aside with its reason, and the table that dead letters are.
+//! A rejected record with its reason, and the table of dead letters.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,7 +18,7 @@ use crate::{Error, Result};
 pub struct Reject {
     /// The source it came from.
     pub source: Arc<str>,
-    /// The source partition, as a person knows it.
+    /// The source partition, as readers know it.
     pub partition: Arc<str>,
     /// Its position in the partition: a byte offset or a row number, from 0.
     pub position: u64,
@@ -32,7 +32,7 @@ pub struct Reject {
     pub code: String,
     /// The column to blame.
     pub column: Option<String>,
-    /// The reason for people.
+    /// The reason, for readers.
     pub message: String,
 }
 
@@ -41,7 +41,7 @@ pub struct Reject {
 pub enum OriginalRecord {
     /// The bytes that it had in its source.
     Bytes(Bytes),
-    /// The row as JSON, for sources without bytes a record and for rows that a stage made.
+    /// The row as JSON, for sources without bytes per record and for rows that a stage produced.
     Json(String),
 }
 
@@ -51,9 +51,9 @@ pub enum OriginalRecord {
 /// |---|---|
 /// | `time` | when the record was rejected |
 /// | `pipeline`, `source`, `partition`, `position` | where it came from; `position` is a byte offset or a row number |
-/// | `stage`, `plugin` | who rejected it; both null: it could not be decoded |
+/// | `stage`, `plugin` | what rejected it; both null: it could not be decoded |
 /// | `code`, `column`, `message` | why |
-/// | `record` | the original record, where it is valid UTF-8 without U+0000; for Parquet and for rows that a stage made, the row as JSON |
+/// | `record` | the original record, where it is valid UTF-8 without U+0000; for Parquet and for rows that a stage produced, the row as JSON |
 /// | `record_base64` | the original bytes in base64, where they are not such a text |
 pub fn dead_letter_schema() -> SchemaRef {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
@@ -76,7 +76,8 @@ pub fn dead_letter_schema() -> SchemaRef {
 /// The rows of the dead letters for some rejects: one row a reject, in order, in the schema of [`dead_letter_schema`]. `time` is when
 /// they were rejected, kept to the microsecond; positions beyond `i64::MAX` are kept as `i64::MAX`.
 ///
-/// Fails only where the text of the rejects passes 2 GiB, the bound of one Arrow column: a caller hands over some thousands at a time.
+/// Fails only where the text of the rejects exceeds 2 GiB, the bound of one Arrow column. Callers
+/// pass some thousands at a time.
 pub fn dead_letters_batch(pipeline: &str, time: SystemTime, rejects: &[Reject]) -> Result<RecordBatch> {
     let micros = time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
     check_size(rejects)?;
@@ -123,7 +124,8 @@ fn text<'a>(rejects: &'a [Reject], value: impl Fn(&'a Reject) -> Option<&'a str>
     Arc::new(column.finish())
 }
 
-/// An Arrow text column counts its bytes in an `i32` and its builder panics beyond; base64 makes 4 bytes of 3.
+/// An Arrow text column counts its bytes in an `i32` and its builder panics beyond. Base64 has 4
+/// bytes per 3.
 fn check_size(rejects: &[Reject]) -> Result<()> {
     let size = |reject: &Reject| {
         let record = match &reject.record {

@@ -1,11 +1,12 @@
-//! Splits that need no entry of their own in a checkpoint any more: records of a fixed length by which a source knows them again.
+//! Splits that need no entry of their own in a checkpoint any more: records of a fixed length by
+//! which a source recognises them.
 
 use crate::{Error, Result};
 
-/// The form of a source's records. It stands in its pieces: a source may never change it.
+/// The form of a source's records. Its pieces store it, so a source may never change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordForm {
-    /// How many bytes at the beginning of a record say which split it is.
+    /// How many bytes at the beginning of a record identify its split.
     pub key_bytes: usize,
     /// How many bytes a record has in all, at least those of the key. Of two records of one split the greater one is the later one.
     pub record_bytes: usize,
@@ -22,10 +23,10 @@ impl Retired {
     /// Sorts records, and keeps the greatest of each split.
     ///
     /// # Errors
-    /// A bug, or damage: the bytes are no whole number of records.
+    /// A bug, or damage: the bytes are not a whole number of records.
     pub fn new(form: RecordForm, records: &[u8]) -> Result<Self> {
         if form.key_bytes == 0 || form.key_bytes > form.record_bytes || !records.len().is_multiple_of(form.record_bytes) {
-            return Err(Error::bug(format!("{} bytes are no records of {form:?}", records.len())));
+            return Err(Error::bug(format!("{} bytes are not a whole number of records of {form:?}", records.len())));
         }
         let mut sorted: Vec<&[u8]> = records.chunks_exact(form.record_bytes).collect();
         sorted.sort();
@@ -60,7 +61,7 @@ impl Retired {
         self.bytes.len() / self.form.record_bytes
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

@@ -11,10 +11,10 @@ mod graph;
 mod judge;
 mod lane;
 mod ledger;
-mod mending;
 mod reasons;
 mod recovery;
 mod renamed;
+mod repair;
 mod shape;
 mod splits;
 #[cfg(test)]
@@ -27,17 +27,19 @@ use std::sync::Arc;
 use crate::{Error, Observer, Plan, Result, StateStore, StopSignal, Summary, panic_message};
 
 pub use ledger::{RETIRED, retired_pieces};
-pub use mending::{NamedSink, SourceRename, adopt, drop_source, rename_source, reset};
+pub use repair::{NamedSink, SourceRename, adopt, drop_source, rename_source, reset};
 
 /// Runs a plan until its sources end or `stop` is set; either way the epoch that is open is finished and committed.
 ///
 /// A plan whose epoch is the whole run commits nothing when it is stopped early.
 ///
 /// # Errors
-/// The first error of any lane, source, stage or sink. What was committed stays; the next run goes on from the last checkpoint.
+/// The first error of any lane, source, stage or sink. What was committed stays; the next run
+/// resumes from the last checkpoint.
 ///
-/// A run that fails waits for a commit that is under way for half a second only. Its thread may outlive the call and then holds the store; a
-/// caller that starts another run at once is safe, for the commit is the same whoever sends it.
+/// A run that fails waits only half a second for a commit that is under way. Its thread may outlive
+/// the call and then holds the store. A caller may start another run at once, because the commit is
+/// the same from any process.
 pub fn run(plan: Plan, store: Arc<dyn StateStore>, stop: &StopSignal, observer: &dyn Observer) -> Result<Summary> {
     let run = || {
         let (shape, sources) = shape::Shape::new(plan);
@@ -52,6 +54,6 @@ pub fn run(plan: Plan, store: Arc<dyn StateStore>, stop: &StopSignal, observer: 
 }
 
 /// The error that a panic is.
-fn panicked(who: &str, panic: &(dyn Any + Send)) -> Error {
-    Error::bug(format!("{who} panicked: {}", panic_message(panic)))
+fn panicked(thread: &str, panic: &(dyn Any + Send)) -> Error {
+    Error::bug(format!("{thread} panicked: {}", panic_message(panic)))
 }

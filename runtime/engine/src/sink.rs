@@ -62,16 +62,19 @@ pub struct WriterContext {
 ///
 /// # Contract
 /// * What writers wrote is invisible to every reader of the sink until `commit`.
-/// * When `prepare` has returned, what was written is durable, and `commit` needs nothing but the returned value: no source, no
-///   plugin, no memory of this process. Another process may call it, after a crash, with a newer version of Wasmill.
-/// * `commit` is atomic and idempotent. It compares and sets the sink's own token `(incarnation, epoch)`:
-///   equal to the token's: [`CommitOutcome::Already`]; equal to `previous` (0: nothing yet of this pipeline and incarnation): it commits; anything
-///   else: an error of class environment that says "fenced", and nothing is changed. An attempt whose outcome is unclear is re-read
-///   before it is tried again; retries are bounded.
+/// * When `prepare` has returned, what was written is durable, and `commit` needs only the returned
+///   value: no source, no plugin, no memory of this process. Another process may call it, after a
+///   crash, with a newer version of Wasmill.
+/// * `commit` is atomic and idempotent. It compares and sets the sink's own token `(incarnation,
+///   epoch)`. If the sink's token equals the commit's, it returns [`CommitOutcome::Already`]. If it
+///   equals `previous` (0: nothing yet of this pipeline and incarnation), it commits. Anything else
+///   is an error of class environment that contains "fenced", and nothing is changed. An attempt
+///   whose outcome is unclear is re-read before it is retried; retries are bounded.
 /// * Only `write` may reject rows. An error found later stops the pipeline.
-/// * A sink that can't hold this (a console) says so in its documentation and keeps the rest.
+/// * A sink that can't fulfil this (a console) states so in its documentation and fulfils the rest.
 pub trait Sink: Send + Sync {
-    /// Whether the sink keeps a token. One that does not (a console) can't be exactly-once, and is never asked what it holds.
+    /// Whether the sink keeps a token. One that does not (a console) can't be exactly-once, and its
+    /// token is never read.
     fn remembers(&self) -> bool {
         true
     }
@@ -82,22 +85,25 @@ pub trait Sink: Send + Sync {
     /// Opens the writer of one lane for one epoch. Called on the lane's own thread when the epoch's first rows arrive.
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>>;
 
-    /// Makes one prepared commit of what the lanes' writers prepared. The parts come in the order of lanes; at least one.
+    /// Builds one prepared commit of what the lanes' writers prepared. The parts come in the order
+    /// of lanes; there is at least one.
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value>;
 
     /// Makes a prepared commit visible.
     fn commit(&self, token: &Token, prepared: &Value) -> Result<CommitOutcome>;
 
-    /// Takes the sink over for this incarnation at this epoch (0: nothing yet), whatever its token said before; nothing becomes visible or
-    /// invisible by it. Only `wasmill state adopt` and `reset` lead here.
+    /// Takes the sink over for this incarnation at this epoch (0: nothing yet), whatever its token.
+    /// Nothing becomes visible or invisible. Only `wasmill state adopt` and `reset` call it.
     fn adopt(&self, token: &Token) -> Result<()>;
 
     /// Removes what earlier processes wrote for epochs that no checkpoint names. `claim` is the epoch that this process has claimed.
     ///
-    /// Called once at the start, after recovery and before any writer is opened. The process may sleep between its claim and this call, or in
-    /// the middle of it, while another process takes over: it removes only what the claim's incarnation wrote for epochs up to
-    /// `claim.epoch`, and only this pipeline's and this sink's. What a successor writes belongs to later epochs. Committed files stay.
-    /// Lanes are ahead of the epoch that is being committed: a sink that knows under which claim a file was written also removes those of earlier claims.
+    /// Called once at the start, after recovery and before any writer is opened. The process may be
+    /// suspended between its claim and this call, or during it, while another process takes over.
+    /// So it removes only what the claim's incarnation wrote for epochs up to `claim.epoch`, and
+    /// only this pipeline's and this sink's files. What a successor writes belongs to later epochs.
+    /// Committed files stay. Lanes are ahead of the epoch that is being committed: a sink that
+    /// knows under which claim a file was written also removes those of earlier claims.
     fn clean_up(&self, claim: &Token) -> Result<()>;
 }
 
@@ -106,6 +112,7 @@ pub trait SinkWriter: Send {
     /// Takes rows. Those that this sink can't hold come back as rejects (in increasing order of row); the rest are taken.
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>>;
 
-    /// Finishes what was written and says what to commit. It has to be durable when [`Sink::prepare`] returns, not yet now: a lane waits for this.
+    /// Finishes what was written and returns what to commit. It must be durable when
+    /// [`Sink::prepare`] returns, not yet here, because a lane waits for this.
     fn prepare(self: Box<Self>) -> Result<Value>;
 }

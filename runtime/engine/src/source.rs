@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{Batch, RecordForm, Reject, Result, Retired};
 
-/// Names a split for ever: the same part of the same partition has the same id in every run.
+/// A permanent name of a split: the same part of the same partition has the same id in every run.
 pub type SplitId = Arc<str>;
 
 /// A part of a source that one lane reads from its start to its end: a file, a range of a file, a Kafka partition.
@@ -18,30 +18,32 @@ pub type SplitId = Arc<str>;
 pub struct Split {
     /// Its name in checkpoints.
     pub id: SplitId,
-    /// Where to begin, in the source's own terms: what [`SplitReader::position`] gave, or the source's initial position.
+    /// Where to begin, in the source's own terms: a value of [`SplitReader::position`], or the
+    /// source's initial position.
     pub position: Value,
 }
 
 /// How far a split has been read, as a checkpoint keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SplitState {
-    /// What [`SplitReader::position`] said after the last row of the epoch.
+    /// The value of [`SplitReader::position`] after the last row of the epoch.
     pub position: Value,
     /// Whether the reader had come to its end.
     pub done: bool,
 }
 
-/// How far a source has been read: every split that was begun, but for those that were retired ([`Source::retire`]). No split has a name that begins
-/// with `@`.
+/// How far a source has been read: every split that was begun, except those that were retired
+/// ([`Source::retire`]). No split's name begins with `@`.
 pub type Progress = BTreeMap<SplitId, SplitState>;
 
-/// What a look for splits found.
+/// The result of one listing of splits.
 #[derive(Debug, Default)]
 pub struct Discovery {
-    /// Splits that this source has not handed out before in this run. In order of preference.
+    /// Splits that this source has not returned before in this run, in order of preference.
     pub splits: Vec<Split>,
-    /// True when no more splits will ever come: a bounded source says so at its first look, unless some of its splits may be opened only
-    /// when others have ended. It is then asked again and again until it says so.
+    /// True when no more splits will ever come. A bounded source sets it at its first listing,
+    /// unless some of its splits may be opened only when others have ended. It is then listed again
+    /// until it sets it.
     pub complete: bool,
 }
 
@@ -49,9 +51,11 @@ pub struct Discovery {
 ///
 /// # Contract
 /// * `schema` never changes while the source lives; every batch of every reader has it.
-/// * `discover` gets the progress of the last checkpoint at its first call and must leave out what is done, continue what was begun
-///   at its recorded position, and fail with [`Class::Environment`](crate::Class) if what it recorded is no longer true (a file that changed).
-///   Later calls get the same value; they return only what is new since the call before.
+/// * `discover` receives the progress of the last checkpoint at its first call. It must leave out
+///   what is done, continue what was begun at its recorded position, and fail with
+///   [`Class::Environment`](crate::Class) if what it recorded is no longer true (a file that
+///   changed). Later calls receive the same value and return only what is new since the previous
+///   call.
 /// * Splits are independent: two readers of different splits may run on different lanes at once.
 /// * Reading from a recorded position gives exactly the records after it, in the same order, as long as the data is there.
 /// * Errors are final: a source retries by itself what is worth retrying, with bounds.
@@ -59,56 +63,66 @@ pub trait Source: Send {
     /// The columns of its batches, reserved `_source.*` columns included.
     fn schema(&self) -> SchemaRef;
 
-    /// Looks for splits. In stream mode it is called again from time to time; it must be quick and must not block for data.
+    /// Lists new splits. In stream mode it is called periodically; it must be quick and must not
+    /// block for data.
     fn discover(&mut self, restored: &Progress) -> Result<Discovery>;
 
-    /// Whether its splits never end, as the partitions of a topic in a stream. Lanes keep all of them open at once and read them in turns, for none may
-    /// wait for another; so such a reader holds next to nothing between two reads, and the source bounds what all of them read ahead together.
+    /// Whether its splits never end, as the partitions of a topic in a stream. Lanes keep all of
+    /// them open at once and read them in turns, because none may wait for another. So such a
+    /// reader holds almost nothing between two reads, and the source bounds what all of them
+    /// prefetch together.
     fn is_endless(&self) -> bool {
         false
     }
 
-    /// The bytes of everything that it has found in this run, read or not, where that is known: progress and time left are told by it.
+    /// The size in bytes of everything that it has found in this run, read or not, if known.
+    /// Progress and remaining time are computed from it.
     fn known_bytes(&self) -> Option<u64> {
         None
     }
 
-    /// What a person should learn at the end of a run of how the source was read: what was left out. One sentence each.
+    /// Notes for the reader at the end of a run on how the source was read, such as what was left
+    /// out. One sentence each.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// How many records are still to be read in the splits that were handed out, open or not, where that is known: how far a stream is behind.
+    /// How many records are still to be read in the splits that were returned, open or not, if
+    /// known: the lag of a stream.
     fn rows_behind(&self) -> Option<u64> {
         None
     }
 
-    /// How old the oldest record is that is still to be read in the splits that were handed out, open or not, where that is known and records are not
-    /// counted.
+    /// The age of the oldest record that is still to be read in the splits that were returned, open
+    /// or not, if known and records are not counted.
     fn behind(&self) -> Option<Duration> {
         None
     }
 
-    /// Tells how far the source has been read in epochs that every sink has committed, for places outside that follow it (the
-    /// offsets of a consumer group). The checkpoint alone decides where a run goes on: a source must not fail here, and must not wait.
+    /// Reports how far the source has been read in epochs that every sink has committed, for
+    /// external systems that track it (the offsets of a consumer group). The checkpoint alone
+    /// decides where a run resumes. So a source must not fail here, and must not wait.
     fn committed(&mut self, progress: &Progress) {
         let _ = progress;
     }
 
-    /// Makes what a checkpoint keeps of this source smaller: entries of splits that are done may be replaced by fewer that say the same to
-    /// `discover`. Called before every checkpoint; entries of splits that are not done must stay.
+    /// Shrinks what a checkpoint keeps of this source. Entries of splits that are done may be
+    /// replaced by fewer with the same effect on `discover`. Called before every checkpoint;
+    /// entries of splits that are not done must stay.
     fn compact(&self, _progress: &mut Progress) -> Result<()> {
         Ok(())
     }
 
-    /// The form of the records by which it knows splits again that have no entry in a checkpoint any more. None: all of them keep theirs, for there
-    /// are few, or [`Source::compact`] sees to them.
+    /// The form of the records by which it recognises splits that have no entry in a checkpoint any
+    /// more. `None` if all splits keep theirs, because there are few, or [`Source::compact`]
+    /// shrinks them.
     fn record_form(&self) -> Option<RecordForm> {
         None
     }
 
-    /// Adds the record of a split to `records`, if its entry need not stay: the split is done, or can be found again without its name. False, and
-    /// nothing added, if the entry has to stay. An entry of an older version may stand for many records.
+    /// Adds the record of a split to `records`, if its entry need not stay: the split is done, or
+    /// can be found again without its name. Returns false, and adds nothing, if the entry must
+    /// stay. An entry of an older version may cover many records.
     ///
     /// # Errors
     /// Environment: the entry is not one of this source.
@@ -120,29 +134,32 @@ pub trait Source: Send {
     /// its record.
     fn restore(&mut self, _retired: Retired) {}
 
-    /// What opens its splits, those that later calls of `discover` hand out included. Taken once, before the lanes start.
+    /// Opens its splits, including those that later calls of `discover` return. Taken once, before
+    /// the lanes start.
     fn opener(&self) -> Arc<dyn SplitOpener>;
 }
 
-/// Opens the splits that a source hands out.
+/// Opens the splits that a source returns.
 ///
 /// # Contract
-/// * All lanes share it, and call it beside each other and beside the functions of [`Source`]: no lock may be held for longer than it takes to
-///   look up what the source knows of a split.
+/// * All lanes share it, and call it concurrently with each other and with the functions of
+///   [`Source`]. No lock may be held for longer than it takes to look up a split.
 /// * `open` does not read up to the position: what an earlier run has read is passed over by [`SplitReader::read`], in steps.
 pub trait SplitOpener: Send + Sync {
-    /// Opens a split where it stands. Called on the lane's own thread.
+    /// Opens a split at its recorded position. Called on the lane's own thread.
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>>;
 }
 
 /// Reads one split on one lane.
 pub trait SplitReader: Send {
-    /// Reads on: at most `max_rows` rows, good and bad ones together. Must not block for more than some 50 ms when there is nothing to read:
-    /// it answers [`Read::Idle`] instead, or [`Read::Skipping`] while it is on its way to the position at which it was opened.
+    /// Reads the next rows: at most `max_rows`, good and bad ones together. It must not block for
+    /// more than some 50 ms when there is nothing to read. It returns [`Read::Idle`] instead, or
+    /// [`Read::Skipping`] while it is on its way to the position at which it was opened.
     fn read(&mut self, max_rows: usize) -> Result<Read>;
 
-    /// Whether the position at which it was opened has to be kept by the next checkpoint even if nothing is read: it was chosen by a
-    /// circumstance of this moment (the end of a topic), and would be another in the next run.
+    /// Whether the next checkpoint must keep the position at which it was opened even if nothing is
+    /// read. That is so if the position depends on the moment (the end of a topic) and would differ
+    /// in the next run.
     fn begins_here(&self) -> bool {
         false
     }
@@ -156,10 +173,10 @@ pub trait SplitReader: Send {
 pub enum Read {
     /// Some records. A batch without any moves the position on, so that a checkpoint keeps it.
     Batch(SourceBatch),
-    /// Nothing now, perhaps later: the end of a file that grows, a rate that is kept.
+    /// Nothing now, possibly later: the end of a file that grows, a rate limit.
     Idle,
-    /// Nothing yet, though there is something: it passes over what an earlier run has read, and is to be asked again at once. Its position stays
-    /// the one at which it was opened.
+    /// Nothing yet, though there is something: it skips what an earlier run has read, and is to be
+    /// called again at once. Its position stays the one at which it was opened.
     Skipping,
     /// Nothing any more.
     End,
@@ -172,7 +189,7 @@ pub struct SourceBatch {
     pub batch: Batch,
     /// Those that could not be decoded.
     pub rejects: Vec<Reject>,
-    /// How many bytes were read for them, as they lay in the source before decompression where that is known.
+    /// How many bytes were read for them, before decompression if known.
     pub bytes: u64,
 }
 

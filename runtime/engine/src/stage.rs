@@ -12,28 +12,30 @@ pub trait Stage: Send + Sync {
     /// Its outputs, by name; at least one. Their order is what [`PortOutput::port`] counts.
     fn ports(&self) -> Vec<(Arc<str>, SchemaRef)>;
 
-    /// Makes the instance of one lane. Called on the lane's own thread.
+    /// Creates the instance of one lane. Called on the lane's own thread.
     fn open(&self, lane: usize) -> Result<Box<dyn StageInstance>>;
 }
 
 /// A lane's own instance of a stage.
 ///
 /// # Contract
-/// * Deterministic: the same batches in the same order give the same answers, in every run and on every machine.
-/// * Every input row is the origin of an output row, or rejected, or filtered out: never both of the first two. Outputs and
-///   rejects name input rows by index; `origins` never decrease; at most one output a port.
+/// * Deterministic: the same batches in the same order give the same results, in every run and on
+///   every machine.
+/// * Every input row is the origin of an output row, or rejected, or filtered out, never both of
+///   the first two. Outputs and rejects name input rows by index. `origins` never decrease. There
+///   is at most one output per port.
 /// * A bad row is a reject, not an error. An error stops the pipeline.
 pub trait StageInstance: Send {
     /// Transforms one batch of at least one row.
     fn process(&mut self, records: &RecordBatch) -> Result<StageOutput>;
 }
 
-/// What a stage made of one batch.
+/// The result of a stage for one batch.
 #[derive(Debug, Default)]
 pub struct StageOutput {
-    /// Rows that go on.
+    /// Rows that continue.
     pub outputs: Vec<PortOutput>,
-    /// Rows that are set aside, in increasing order of row, each at most once.
+    /// Rejected rows, in increasing order of row, each at most once.
     pub rejects: Vec<RowReject>,
 }
 
@@ -44,7 +46,8 @@ pub struct PortOutput {
     pub port: usize,
     /// The rows.
     pub records: RecordBatch,
-    /// For each row, the input row that it comes from; `None`: every input row that is not rejected, in order.
+    /// For each row, the input row that it comes from. `None` means every input row that is not
+    /// rejected, in order.
     pub origins: Option<Vec<u32>>,
 }
 
@@ -57,6 +60,6 @@ pub struct RowReject {
     pub code: String,
     /// The column to blame.
     pub column: Option<String>,
-    /// The reason for people.
+    /// The reason, for readers.
     pub message: String,
 }

@@ -1,4 +1,4 @@
-//! The durable state of a pipeline: its checkpoints, and who may write them.
+//! The durable state of a pipeline: its checkpoints, and which process may write them.
 
 mod checkpoint;
 pub mod depot;
@@ -15,22 +15,24 @@ pub use local_depot::LocalDepot;
 
 use crate::Result;
 
-/// How a conditional put went.
+/// The result of a conditional put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
-    /// The checkpoint is durable and the newest.
+    /// The checkpoint is durable and the latest.
     Done,
-    /// Another process has written this epoch or a later one: whoever asked is fenced.
+    /// Another process has written this epoch or a later one: the caller is fenced.
     Taken,
 }
 
 /// Where checkpoints lie.
 ///
 /// # Contract
-/// * `put` is durable and atomic when it returns, and of all processes that put the same epoch exactly one gets [`Put::Done`].
-/// * `latest` returns the newest checkpoint, or an error where it is damaged: never an older one in its place.
+/// * `put` is durable and atomic when it returns. Of all processes that put the same epoch exactly
+///   one returns [`Put::Done`].
+/// * `latest` returns the latest checkpoint, or an error where it is damaged: never an older one in
+///   its place.
 pub trait StateStore: Send + Sync {
-    /// Reads the newest checkpoint.
+    /// Reads the latest checkpoint.
     fn latest(&self) -> Result<Option<Checkpoint>>;
 
     /// Writes a checkpoint if there is none of its epoch or a later one.
@@ -42,16 +44,17 @@ pub trait StateStore: Send + Sync {
     /// Whether that note is there.
     fn is_noted_committed(&self, epoch: u64) -> bool;
 
-    /// The epoch of the newest checkpoint, whether or not it can be read.
+    /// The epoch of the latest checkpoint, whether or not it can be read.
     fn newest_epoch(&self) -> Result<Option<u64>>;
 
-    /// Removes all checkpoints of earlier epochs, all notes, and all files of other incarnations: for `wasmill state reset`, which has put `first`
-    /// as the first checkpoint of a new one.
+    /// Removes all checkpoints of earlier epochs, all notes, and all files of other incarnations.
+    /// It is for `wasmill state reset`, which has put `first` as the first checkpoint of a new
+    /// incarnation.
     fn forget_before(&self, first: &Checkpoint) -> Result<()>;
 
-    /// The files beside the checkpoints.
+    /// The files besides the checkpoints.
     fn depot(&self) -> Arc<dyn Depot>;
 
-    /// Where the state lies, for people.
+    /// Where the state lies, for readers.
     fn location(&self) -> String;
 }

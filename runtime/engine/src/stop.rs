@@ -1,9 +1,9 @@
-//! A request to stop, given from outside.
+//! A request to stop, from outside.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Asks a run to finish its epoch and end. Cheap to clone; a signal handler may set it.
+/// Requests that a run finishes its epoch and ends. Cheap to clone; a signal handler may set it.
 #[derive(Debug, Clone, Default)]
 pub struct StopSignal(Arc<AtomicBool>);
 
@@ -13,12 +13,12 @@ impl StopSignal {
         Self::default()
     }
 
-    /// Asks for the stop.
+    /// Requests the stop.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether it was asked for.
+    /// Whether a stop was requested.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

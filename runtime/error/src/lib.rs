@@ -1,19 +1,20 @@
-//! The one error type that crosses the engine's traits: a class that decides the exit status, and what a person needs.
+//! The one error type that crosses the engine's traits. It holds a class, which decides the exit
+//! status, and what the reader needs to act.
 
 use std::any::Any;
 use std::fmt;
 
-/// Whose turn it is to act. Each class has its own exit status in the command line.
+/// Who has to act. Each class has its own exit status in the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// The pipeline file or the command line is wrong.
     Configuration,
-    /// A plugin works and says no: it refuses its configuration or its input.
+    /// A plugin works and refuses its configuration or its input.
     PluginRefusal,
-    /// A plugin crashed, broke a limit or answered nonsense.
+    /// A plugin crashed, exceeded a limit or returned invalid output.
     PluginFault,
-    /// A file, disk, server or permission: the world outside.
+    /// The environment failed: a file, a disk, a server or a permission.
     Environment,
     /// A source or a stage rejected a larger share of its rows than the pipeline allows.
     TooManyRejects,
@@ -21,10 +22,11 @@ pub enum Class {
     Bug,
 }
 
-/// A kind of error that has a name, and what `wasmill explain` says of it.
+/// A named kind of error, and what `wasmill explain` prints about it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Code {
-    /// Its name, stable across versions: `kafka/no-topics`. Those of a connector begin with its name, the others with what they are about: `state/in-use`.
+    /// Its name, stable across versions: `kafka/no-topics`. Codes of a connector begin with its
+    /// name, the others with their subject: `state/in-use`.
     pub name: &'static str,
     /// How it comes about.
     pub cause: &'static str,
@@ -54,7 +56,7 @@ macro_rules! codes {
 
 /// What went wrong, where, and what to do about it.
 ///
-/// `Display` gives one line, without the details and the hint. Messages must not hold secrets.
+/// `Display` writes one line, without the details and the hint. Messages must not hold secrets.
 #[derive(Debug)]
 pub struct Error {
     class: Class,
@@ -92,7 +94,7 @@ impl Error {
         Self::new(Class::Configuration, message)
     }
 
-    /// The world outside failed: a file, a disk, a server.
+    /// The environment failed: a file, a disk, a server.
     pub fn environment(message: impl Into<String>) -> Self {
         Self::new(Class::Environment, message)
     }
@@ -132,14 +134,14 @@ impl Error {
         self
     }
 
-    /// Says that the blamed key lies below another one, or blames that one where none is blamed.
+    /// Puts the blamed key below another one, or blames that one where none is blamed yet.
     #[must_use]
     pub fn below(mut self, key: impl Into<String>) -> Self {
         self.key.insert(0, key.into());
         self
     }
 
-    /// Says what a person can do about it.
+    /// Adds what the reader can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -167,7 +169,7 @@ impl Error {
         self
     }
 
-    /// Whose turn it is.
+    /// Who has to act.
     pub fn class(&self) -> Class {
         self.class
     }
@@ -218,7 +220,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// What a panic says.
+/// The message of a panic.
 pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no message")

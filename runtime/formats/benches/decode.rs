@@ -1,6 +1,7 @@
 //! Decoding posts of 740 bytes, against arrow-json and a typed serde_json parse: `cargo bench -p wasmill-formats --bench decode`.
 //!
-//! Everything runs on one core in one process, in turns, and the fastest of many rounds counts; so the ratios hold on a busy machine.
+//! Everything runs on one core in one process, in turns, and the fastest of many rounds counts. So
+//! the ratios hold on a busy machine.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -50,7 +51,7 @@ fn main() {
             seconds / reference
         );
     }
-    println!("10 % bad lines cost {:.2} times the time (goal: at most 1.5)", best[5].as_secs_f64() / best[2].as_secs_f64());
+    println!("10 % bad lines take {:.2} times the time (goal: at most 1.5)", best[5].as_secs_f64() / best[2].as_secs_f64());
 }
 
 fn schema(columns: usize) -> SchemaRef {

@@ -8,7 +8,7 @@ wasmill_error::codes! {
         "A value or a column of a file that was written with a schema does not fit that schema: the file is damaged or was replaced.",
         "Restore the file. If its writer works like that, declare the column with another type.";
     MISSING = "column/missing",
-        "A column is asked for that the file does not have, or that its header does not name.",
+        "The pipeline asks for a column that the file does not have, or that its header does not name.",
         "Use one of the names that the message lists, or leave the column out of `schema`.";
     RAW = "column/raw",
         "`format: raw` passes values on as they are, in one nullable column `value`, and the `schema` asks for others.",
@@ -26,6 +26,6 @@ wasmill_error::codes! {
         "A file can't be written to its end: no space, no permission, or a failing disk.",
         "Free space or correct the permissions, then start again. The run resumes behind its last checkpoint.";
     ZSTD_LEVEL = "file/zstd-level",
-        "The compression level is outside of what zstd knows.",
+        "The compression level is outside the range of zstd.",
         "Use a level from 1 to 22.";
 }

@@ -13,7 +13,7 @@ pub trait RecordDecoder: Send {
     /// Decodes one record as the next row.
     ///
     /// # Errors
-    /// Why this record can't be decoded. The decoder goes on with the next one.
+    /// Why this record can't be decoded. The decoder continues with the next record.
     fn push(&mut self, record: &str) -> Step;
 
     /// Notes from now on which keys of records no column takes.
@@ -30,7 +30,7 @@ pub trait RecordDecoder: Send {
     /// The values that the columns hold so far, nested ones included: a bound for their memory.
     fn cells(&self) -> usize;
 
-    /// The rows so far as a batch; the decoder begins anew.
+    /// The rows so far as a batch. The decoder is empty afterwards.
     ///
     /// # Errors
     /// A bug.

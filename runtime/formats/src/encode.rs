@@ -14,13 +14,13 @@ use crate::codes::{COMPRESSED_TWICE, NOT_WRITTEN};
 ///
 /// Dropping it without `finish` leaves an incomplete file behind in the output.
 pub trait RecordWriter<W>: Send {
-    /// Writes rows; all batches have the schema that the writer was made for.
+    /// Writes rows. All batches have the schema that the writer was created for.
     fn write(&mut self, records: &RecordBatch) -> Result<()>;
 
-    /// Roughly the bytes that are held in memory and not yet handed to the output.
+    /// Roughly the bytes that are held in memory and not yet written to the output.
     fn buffered_bytes(&self) -> usize;
 
-    /// Completes the file and gives the output back, flushed.
+    /// Completes the file and returns the output, flushed.
     fn finish(self: Box<Self>) -> Result<W>;
 }
 
@@ -64,7 +64,7 @@ pub fn record_writer<W: Write + Send + 'static>(
     text_writer(encoder, output, options.compression)
 }
 
-/// Opens a writer of what an encoder makes on `output`.
+/// Opens a writer that writes an encoder's text to `output`.
 ///
 /// # Errors
 /// Environment errors come from the output.
@@ -80,16 +80,16 @@ pub fn text_writer<W: Write + Send + 'static>(
 
 /// Turns rows into text. The rows have the types of the short list.
 pub trait TextEncoder: Send {
-    /// What stands before the first row.
+    /// Appends what precedes the first row.
     fn begin(&mut self, text: &mut Vec<u8>);
     /// Appends rows.
     fn rows(&mut self, records: &RecordBatch, text: &mut Vec<u8>) -> Result<()>;
-    /// What stands after the last row.
+    /// Appends what follows the last row.
     fn end(&mut self, text: &mut Vec<u8>);
 }
 
-/// Rows are encoded in slices of this many, so that the text buffer stays small whatever the batch.
-const ROWS_A_SLICE: usize = 4096;
+/// Rows per slice. Encoding in slices keeps the text buffer small for batches of any size.
+const ROWS_PER_SLICE: usize = 4096;
 
 struct TextWriter<W: Write> {
     output: Output<W>,
@@ -110,7 +110,7 @@ impl<W: Write + Send> RecordWriter<W> for TextWriter<W> {
         let records = to_plain(records)?;
         let mut start = 0;
         while start < records.num_rows() {
-            let length = ROWS_A_SLICE.min(records.num_rows() - start);
+            let length = ROWS_PER_SLICE.min(records.num_rows() - start);
             self.encoder.rows(&records.slice(start, length), &mut self.text)?;
             self.drain()?;
             start += length;

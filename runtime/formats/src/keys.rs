@@ -11,12 +11,12 @@ const LONGEST_KEY: usize = 256;
 /// The keys of an object: which column each belongs to, and in which order the last object had them.
 pub struct Keys {
     columns: HashMap<Box<str>, u32>,
-    /// What stood at each position of the last object: the key as written, quotes included, and its column.
+    /// The key at each position of the last object, as written with its quotes, and its column.
     order: Vec<(Box<[u8]>, Option<u32>)>,
 }
 
 impl Keys {
-    /// Keys of the given columns, in order. Of two columns with one name the first is found.
+    /// Keys of the given columns, in order. If two columns share a name, the first is found.
     pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let mut columns = HashMap::new();
         for (index, name) in (0u32..).zip(names) {
@@ -25,7 +25,8 @@ impl Keys {
         Self { columns, order: Vec::new() }
     }
 
-    /// If `bytes` begin with the key that the last object had at `position`: its length in bytes and its column.
+    /// If `bytes` begin with the key that the last object had at `position`: the key's length in
+    /// bytes and its column.
     #[inline]
     pub fn expected(&self, position: usize, bytes: &[u8]) -> Option<(usize, Option<u32>)> {
         let (key, column) = self.order.get(position)?;

@@ -1,7 +1,8 @@
-//! File formats: bytes to Arrow columns and back. Knows no files and no pipelines.
+//! File formats: bytes to Arrow columns and back. Independent of files and pipelines.
 //!
-//! * Decoders isolate bad records: a record that can't be decoded costs that record only (`json`, `csv`).
-//! * Encoders write batches as a stream of bytes: [`record_writer`] makes a [`RecordWriter`].
+//! * Decoders isolate bad records: a record that can't be decoded affects that record only (`json`,
+//!   `csv`).
+//! * Encoders write batches as a stream of bytes: [`record_writer`] creates a [`RecordWriter`].
 //!
 //! How values are written and read as text is the same everywhere; the JSON side is fixed by the plugin contract
 //! (`wit/wasmill.wit`, encoding `json-lines`). What is written here is read back unchanged by the decoders here.
@@ -38,7 +39,7 @@ pub use wasmill_types::{FieldType, TypeName, reading};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// `jsonl`: one JSON object a line.
+    /// `jsonl`: one JSON object per line.
     Jsonl,
     /// `json`: one JSON array of objects, or objects one after the other.
     Json,
@@ -49,7 +50,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a file's name tells, if it does: `.jsonl`, `.ndjson`, `.json`, `.csv`, `.parquet`, before `.gz` or `.zst`.
+    /// The format by the extension of a file's name, if known: `.jsonl`, `.ndjson`, `.json`,
+    /// `.csv`, `.parquet`, before `.gz` or `.zst`.
     pub fn of_path(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
@@ -77,7 +79,7 @@ impl Format {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SinkFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
     /// Text with a header row.
     Csv,
@@ -110,7 +112,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// The compression that a file's name tells: `.gz`, `.zst`, or none.
+    /// The compression by the extension of a file's name: `.gz`, `.zst`, or none.
     pub fn of_path(path: &Path) -> Self {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some(extension) if extension.eq_ignore_ascii_case("gz") => Self::Gzip,

@@ -1,7 +1,8 @@
 //! Numbers as text, read without loss.
 //!
-//! A number is what JSON calls one: `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`. Spaces, a leading `+`, leading zeros, bare
-//! dots, hexadecimal digits and separators of thousands make it a text: who writes `007` may mean more than seven.
+//! A number has JSON's grammar: `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`. Spaces, a leading
+//! `+`, leading zeros, bare dots, hexadecimal digits and thousands separators make it a text. The
+//! writer of `007` may mean more than seven.
 
 /// The exact value of a number: `digits * 10^exponent`, without trailing zeros in `digits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl Exact {
             return Err(Misfit::NotANumber);
         }
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        // Saturates: no type of ours holds 10^100000.
+        // Saturates: no supported type holds 10^100000.
         let mut exponent = exponent.parse::<i32>().unwrap_or(if exponent.starts_with('-') { -100_000 } else { 100_000 });
         exponent = exponent.clamp(-100_000, 100_000);
         let negative = mantissa.starts_with('-');
@@ -119,7 +120,7 @@ impl Exact {
     }
 }
 
-/// The whole number that a text is, in whatever notation: `12`, `12.0`, `1.2e1`.
+/// The whole number that a text holds, in any notation: `12`, `12.0`, `1.2e1`.
 #[inline]
 pub fn integer(text: &str) -> Result<i128, Misfit> {
     if let Some(value) = short_integer(text.as_bytes()) {
@@ -169,8 +170,9 @@ pub fn epoch(text: &str, epoch: i32, unit: i32, cut: bool) -> Result<i64, Misfit
     i64::try_from(value).map_err(|_| Misfit::Range)
 }
 
-/// The float nearest to a number. A number that is written as a whole one has to be met exactly, for it may be a key; or it is what others
-/// print for the float: its shortest digits, filled up with zeros.
+/// The float nearest to a number. A number written as a whole one must be represented exactly, for
+/// it may be a key. The shortest digits of the float, filled up with zeros, are accepted too: other
+/// writers print floats that way.
 #[inline]
 pub fn float<T: Float>(text: &str) -> Result<T, Misfit> {
     if !is_number(text) {
@@ -192,7 +194,7 @@ pub fn float<T: Float>(text: &str) -> Result<T, Misfit> {
 
 /// The two floats.
 pub trait Float: std::str::FromStr + std::fmt::Display {
-    /// Whole numbers of so many digits are all met.
+    /// Whole numbers of up to this many digits are all represented exactly.
     const WHOLE_DIGITS: usize;
 
     /// Whether it is a number.

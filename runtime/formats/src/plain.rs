@@ -8,8 +8,9 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use wasmill_error::{Error, Result};
 
-/// The type on the short list that holds every value of `data_type`: itself for most, `Utf8` for views and dictionaries of text, and so
-/// on. `None` where there is none (unions, intervals, 256-bit decimals).
+/// The type on the short list that holds every value of `data_type`. It is the type itself for
+/// most, `Utf8` for views and dictionaries of text, and so on. `None` where there is none (unions,
+/// intervals, 256-bit decimals).
 pub fn plain_type(data_type: &DataType) -> Option<DataType> {
     use DataType as T;
     Some(match data_type {
@@ -53,7 +54,7 @@ pub fn plain_schema(schema: &Schema) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Result<Vec<_>>>()?)))
 }
 
-/// The same rows with the types of [`plain_type`]. Costs nothing where they have them already.
+/// The same rows with the types of [`plain_type`]. Free where they have them already.
 pub fn to_plain(records: &RecordBatch) -> Result<RecordBatch> {
     let schema = plain_schema(records.schema_ref())?;
     if schema.fields() == records.schema_ref().fields() {

@@ -1,18 +1,20 @@
 //! Dates and timestamps as text, in the proleptic Gregorian calendar and in UTC.
 //!
-//! A date is `2022-07-07`; a timestamp is `2022-07-07T00:18:41`, with as many digits of a fraction as it needs
-//! (none, 3, 6 or 9) and `Z` where its type has a zone. Years before 0 and after 9999 have a sign and at least four digits.
+//! A date is `2022-07-07`. A timestamp is `2022-07-07T00:18:41`, with as many digits of a fraction
+//! as it needs (none, 3, 6 or 9), and `Z` where its type has a zone. Years before 0 and after 9999
+//! have a sign and at least four digits.
 
 use arrow_schema::TimeUnit;
 use chrono::{Datelike, NaiveDate};
 
-/// The calendar repeats itself after so many years. Arrow has days that are further away than the calendar library counts.
+/// The calendar repeats after this many years. Arrow has days beyond the range of the calendar
+/// library.
 const YEARS_OF_ERA: i64 = 400;
 /// Days in them.
 const DAYS_OF_ERA: i64 = 146_097;
 
 /// How many units of `unit` a second has.
-pub fn units_a_second(unit: TimeUnit) -> i64 {
+pub fn units_per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1_000,
@@ -21,7 +23,7 @@ pub fn units_a_second(unit: TimeUnit) -> i64 {
     }
 }
 
-/// How many digits a second has behind its point in `unit`s.
+/// How many fractional digits a second has in `unit`s.
 pub fn unit_digits(unit: TimeUnit) -> i32 {
     match unit {
         TimeUnit::Second => 0,
@@ -49,7 +51,7 @@ pub fn put_date(days: i64, text: &mut Vec<u8>) {
 
 /// Appends a timestamp, given in `unit`s since 1970-01-01T00:00:00 UTC; `zoned` adds the `Z`.
 pub fn put_timestamp(value: i64, unit: TimeUnit, zoned: bool, text: &mut Vec<u8>) {
-    let scale = units_a_second(unit);
+    let scale = units_per_second(unit);
     let (seconds, fraction) = (value.div_euclid(scale), value.rem_euclid(scale));
     let (days, second_of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400).unsigned_abs());
     put_date(days, text);
@@ -103,7 +105,7 @@ impl Civil {
         Self { year: era * YEARS_OF_ERA + i64::from(date.year()), month: date.month(), day: date.day() }
     }
 
-    /// The day since 1970-01-01; `None`: there is no such date.
+    /// The day since 1970-01-01. `None` if there is no such date.
     #[inline]
     pub fn days(self) -> Option<i64> {
         let (era, year) = (self.year.div_euclid(YEARS_OF_ERA), self.year.rem_euclid(YEARS_OF_ERA));
@@ -112,7 +114,7 @@ impl Civil {
     }
 }
 
-/// Why a text is no date or timestamp of a type.
+/// Why a text is not a date or timestamp of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotATime {
     /// It is not written as one, or it names a day or an hour that does not exist.
@@ -146,7 +148,7 @@ impl TimeForm {
 
     /// The form of a text that is read as a time.
     pub(crate) fn of_time(text: &str) -> Self {
-        // A date has dashes, and perhaps a sign.
+        // A date has dashes, and optionally a sign.
         match text.find(['T', ' ', 't']).map(|at| text[at..].contains(['Z', 'z', '+', '-'])) {
             None => Self::Date,
             Some(false) => Self::Local,
@@ -286,8 +288,9 @@ pub fn parse_date(text: &str) -> Result<i32, NotATime> {
     i32::try_from(days).map_err(|_| NotATime::Range)
 }
 
-/// `unit`s since 1970-01-01T00:00:00 UTC of a timestamp: a date, `T` or a space, hours and minutes, perhaps seconds with a
-/// fraction, perhaps `Z` or an offset. Without one of these it is UTC; a date alone is its midnight.
+/// A timestamp in `unit`s since 1970-01-01T00:00:00 UTC. The text has a date, `T` or a space, hours
+/// and minutes, optionally seconds with a fraction, and optionally `Z` or an offset. Without an
+/// offset it is UTC. A date alone is its midnight.
 pub fn parse_timestamp(text: &str, unit: TimeUnit) -> Result<i64, NotATime> {
     parse_timestamp_cutting(text, unit, false)
 }
@@ -303,7 +306,7 @@ pub fn parse_timestamp_cutting(text: &str, unit: TimeUnit, cut: bool) -> Result<
     }
     parts.end()?;
     let (nanos, lost) = nanos;
-    let scale = units_a_second(unit);
+    let scale = units_per_second(unit);
     let nanos_a_unit = 1_000_000_000 / scale;
     if !cut && (lost || nanos % nanos_a_unit != 0) {
         return Err(NotATime::Fraction);

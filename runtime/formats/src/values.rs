@@ -34,7 +34,7 @@ impl Values {
         Ok(Self(Kind::Json(JsonDecoder::new(Arc::new(Schema::new(fields)))?)))
     }
 
-    /// Values as they are, in the one column [`VALUE_COLUMN`], if it is asked for.
+    /// Values as they are, in the one column [`VALUE_COLUMN`], if the schema has it.
     pub fn raw(fields: &[Arc<Field>]) -> Result<Self> {
         Ok(Self(Kind::Raw { column: raw_column(fields)?, rows: 0 }))
     }

@@ -1,4 +1,5 @@
-//! JSON records into columns: every type, every refusal, and agreement with serde_json and arrow-json.
+//! JSON records into columns: every type, every rejection, and agreement with serde_json and
+//! arrow-json.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -170,7 +171,7 @@ fn numbers_are_times_and_digits_are_cut_where_the_column_says_so() {
     assert_eq!(decode_as(cut.clone(), "\"2024-05-01T10:00:00.001234568Z\"").as_deref(), Ok("\"2024-05-01T10:00:00.001234\""));
     assert_eq!(decode_as(cut, "\"1969-12-31T23:59:59.9999999999\"").as_deref(), Ok("\"1969-12-31T23:59:59.999999\""));
     let refused = decode_as(time, "1657153121000").unwrap_err();
-    assert!(refused.contains("say what numbers count, as in `timestamp(us, epoch: ms)`"), "{refused}");
+    assert!(refused.contains("declare what numbers count, as in `timestamp(us, epoch: ms)`"), "{refused}");
 }
 
 #[test]
@@ -337,7 +338,7 @@ fn any_record() -> impl Strategy<Value = Value> {
     proptest::collection::vec(("[a-m]|other", any_value()), 0..12).prop_map(|entries| Value::Object(entries.into_iter().collect()))
 }
 
-/// Decodes all records; gives the rows as JSON and which records they came from.
+/// Decodes all records; returns the rows as JSON and the records they came from.
 fn decode_all(schema: &SchemaRef, records: &[impl AsRef<[u8]>]) -> (RecordBatch, Vec<usize>) {
     let mut decoder = JsonDecoder::new(schema.clone()).unwrap();
     let mut good = Vec::new();
@@ -373,7 +374,7 @@ proptest! {
         prop_assert_eq!(batch, same);
     }
 
-    /// What arrow-json takes as text columns, and what serde_json says that the values are.
+    /// Text columns hold what arrow-json reads, and the values that serde_json reads.
     #[test]
     fn text_columns_agree_with_serde_json(records in proptest::collection::vec(any_record(), 1..10)) {
         let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true), Field::new("m", DataType::Utf8, true)]));
@@ -415,7 +416,7 @@ proptest! {
         prop_assert_eq!(Some(ours), theirs.flush().unwrap());
     }
 
-    /// A record is refused as malformed just when serde_json refuses it.
+    /// A record is malformed exactly where serde_json rejects it.
     #[test]
     fn grammar_agrees_with_serde_json(text in "(\\{\"[ab]\":)?[-0-9.eE{}\\[\\]\",:a \\\\tu]{0,12}\\}?", record in any_record(), place in 0usize..200, byte in any::<u8>()) {
         let mut changed = record.to_string().into_bytes();
@@ -425,7 +426,7 @@ proptest! {
             let mut decoder = JsonDecoder::new(Arc::new(Schema::empty())).unwrap();
             let texts = Utf8Records::new(&bytes);
             let ours = texts.record(0..bytes.len()).and_then(|text| decoder.push(text)).is_ok();
-            // It does not look for UTF-8 in what it ignores.
+            // It does not check UTF-8 in what it ignores.
             let theirs = std::str::from_utf8(&bytes).is_ok_and(|text| serde_json::from_str::<HashMap<String, serde::de::IgnoredAny>>(text).is_ok());
             prop_assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(&bytes));
         }

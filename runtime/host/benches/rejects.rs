@@ -1,8 +1,10 @@
-//! What one reject in 800 rows costs: the plugin `clean-pin` over posts of which none, or every 800th, has a follower count that is none.
+//! The cost of one reject in 800 rows: the plugin `clean-pin` over posts of which none, or every
+//! 800th, has a malformed follower count.
 //!
-//! `cargo bench -p wasmill-host --bench rejects` builds the plugin if need be and prints the ratio. Both ways take turns, so that a busy
-//! machine slows both. This is the call alone: columns that pass the plugin by are shared where no row is rejected, and copied where one is. What
-//! that is in a whole run, `make bench BENCH="--only rejects"` says.
+//! `cargo bench -p wasmill-host --bench rejects` builds the plugin if need be and prints the ratio.
+//! Both variants run in turns, so that a busy machine slows both. This measures the call alone:
+//! columns that bypass the plugin are shared where no row is rejected, and copied where one is.
+//! `make bench BENCH="--only rejects"` measures a whole run.
 #![allow(missing_docs)]
 
 use std::error::Error;
@@ -16,7 +18,7 @@ use arrow_schema::{DataType, SchemaRef};
 use serde_json::json;
 use wasmill_host::{FaultPolicy, Host, Instance, Limits};
 
-/// One bad row in so many.
+/// One bad row in this many.
 const ONE_IN: usize = 800;
 const SIZES: [usize; 3] = [800, 8_000, 64_000];
 const PAIRS: usize = 301;

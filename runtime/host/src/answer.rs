@@ -1,4 +1,5 @@
-//! Checks what `process` returned: every index in range, every row accounted for once, every table as its port's schema says.
+//! Checks what `process` returned: every index in range, every row accounted for once, every table
+//! of its port's schema.
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, RecordBatch};
@@ -34,7 +35,7 @@ pub(crate) enum Rows {
     Repeated(Vec<u32>),
 }
 
-/// An input row that the plugin sets aside.
+/// An input row that the plugin rejects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowReject {
     /// Its index in the input batch.
@@ -43,11 +44,11 @@ pub struct RowReject {
     pub code: String,
     /// The column to blame.
     pub column: Option<String>,
-    /// The reason for people.
+    /// The reason, for readers.
     pub message: String,
 }
 
-/// What a plugin answered to a batch, unchecked.
+/// What a plugin returned for a batch, unchecked.
 pub(crate) struct RawAnswer {
     pub outputs: Vec<contract::Output>,
     pub rejects: Vec<contract::Reject>,
@@ -125,7 +126,7 @@ fn check_rejects(rejects: Vec<contract::Reject>, rows: usize) -> Result<Vec<RowR
     Ok(checked)
 }
 
-/// The rows that are not rejected; `None`: none is.
+/// The rows that are not rejected; `None` if no row is rejected.
 fn kept_rows(rejects: &[RowReject], rows: usize) -> Result<Option<BooleanBuffer>, Fault> {
     if rejects.is_empty() {
         return Ok(None);
@@ -162,7 +163,7 @@ fn check_origins(origins: Vec<u32>, rows: usize, due: usize, kept: Option<&Boole
     }
     Ok(match repeats {
         true => Rows::Repeated(origins),
-        // None of them is rejected and none comes twice: so many can only be all.
+        // All are rejected and none occurs twice, so this many can only be all.
         false if origins.len() == due => Rows::Kept,
         false => Rows::Some(origins),
     })
@@ -210,7 +211,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// What is accepted accounts for every row at most once, whatever was answered.
+        /// An accepted answer accounts for every row at most once, whatever the plugin returned.
         #[test]
         fn an_accepted_answer_keeps_the_contract(
             outputs in prop::collection::vec(output(), 0..3),

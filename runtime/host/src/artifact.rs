@@ -1,4 +1,5 @@
-//! A plugin's file before anything trusts it: read with a bound, recognised by its first bytes, named by its digest.
+//! A plugin's file before anything trusts it: read with a bound, recognised by its first bytes,
+//! named by its digest.
 
 use std::fs::File;
 use std::io::Read as _;

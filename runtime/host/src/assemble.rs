@@ -1,4 +1,5 @@
-//! Puts a port's rows together: what the plugin computed, and what the host passes on, selected and masked.
+//! Assembles a port's rows from what the plugin computed and what the host passes on, selected and
+//! masked.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::select::{NotSelected, Selected};
 use crate::sizes::gathered_bytes;
 
 /// What can go wrong here: the plugin's fault, or ours.
-pub(crate) enum Trouble {
+pub(crate) enum CallError {
     Fault(Fault),
     Host(HostError),
 }
@@ -29,7 +30,7 @@ pub(crate) struct Called<'a> {
     pub offset: usize,
     /// How many crossed.
     pub rows: usize,
-    /// Those that the plugin did not reject; `None`: all.
+    /// The rows that the plugin did not reject; `None` means all.
     pub kept: Option<Selected>,
 }
 
@@ -42,18 +43,18 @@ enum Gather<'a> {
 }
 
 impl Gather<'_> {
-    fn apply(&self, array: ArrayRef, budget: &Budget) -> Result<ArrayRef, Trouble> {
+    fn apply(&self, array: ArrayRef, budget: &Budget) -> Result<ArrayRef, CallError> {
         match self {
             Self::All => Ok(array),
             Self::Filter(selected) => selected.filter(&array, budget).map_err(|error| match error {
-                NotSelected::OverBudget(error) => Trouble::Fault(Fault::new(Phase::Process, FaultKind::Output, error.to_string())),
+                NotSelected::OverBudget(error) => CallError::Fault(Fault::new(Phase::Process, FaultKind::Output, error.to_string())),
                 NotSelected::Arrow(error) => ours(format!("cannot filter a column: {error}")),
             }),
             Self::Take(indices) => {
                 let bytes = gathered_bytes(array.as_ref(), indices.values());
                 budget.charge(bytes).map_err(|OverBudget { limit }| {
                     let message = format!("the rows that it repeats would take more than {limit} bytes");
-                    Trouble::Fault(Fault::new(Phase::Process, FaultKind::Output, message))
+                    CallError::Fault(Fault::new(Phase::Process, FaultKind::Output, message))
                 })?;
                 take(array.as_ref(), indices, None).map_err(|error| ours(format!("cannot gather a column: {error}")))
             }
@@ -61,13 +62,14 @@ impl Gather<'_> {
     }
 }
 
-/// Assembles the rows of one port, and tells where they come from: `None` means every row that is not rejected.
+/// Assembles the rows of one port, and returns where they come from: `None` means every row that is
+/// not rejected.
 pub(crate) fn assemble(
     answer: PortAnswer,
     port: &Port,
     called: &Called<'_>,
     budget: &Budget,
-) -> Result<(RecordBatch, Option<Vec<u32>>), Trouble> {
+) -> Result<(RecordBatch, Option<Vec<u32>>), CallError> {
     let some;
     let (gather, origins) = match answer.rows {
         Rows::Kept => (called.kept.as_ref().map_or(Gather::All, Gather::Filter), None),
@@ -77,8 +79,8 @@ pub(crate) fn assemble(
         }
         Rows::Repeated(origins) => (Gather::Take(UInt32Array::from(origins.clone())), Some(origins)),
     };
-    let in_port = |trouble: Trouble| match trouble {
-        Trouble::Fault(fault) => Trouble::Fault(Fault { message: format!("port `{}`: {}", port.name, fault.message), ..fault }),
+    let in_port = |error: CallError| match error {
+        CallError::Fault(fault) => CallError::Fault(Fault { message: format!("port `{}`: {}", port.name, fault.message), ..fault }),
         host => host,
     };
     let mut crossed = answer.crossed.iter().flat_map(|table| table.columns().iter());
@@ -101,16 +103,16 @@ pub(crate) fn assemble(
     }
     let options = RecordBatchOptions::new().with_row_count(Some(answer.count));
     let records = RecordBatch::try_new_with_options(Arc::clone(&port.schema), arrays, &options)
-        .map_err(|error| Trouble::Fault(Fault::answer(Phase::Process, format!("port `{}`: {error}", port.name))))?;
+        .map_err(|error| CallError::Fault(Fault::answer(Phase::Process, format!("port `{}`: {error}", port.name))))?;
     Ok((records, origins))
 }
 
-fn missing(column: &str) -> Trouble {
+fn missing(column: &str) -> CallError {
     ours(format!("nothing was kept for the output column `{column}`"))
 }
 
-fn ours(message: String) -> Trouble {
-    Trouble::Host(HostError::bug(message))
+fn ours(message: String) -> CallError {
+    CallError::Host(HostError::bug(message))
 }
 
 /// Null where the mask is false. The values are shared, not copied.

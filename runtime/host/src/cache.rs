@@ -1,9 +1,10 @@
-//! Compiled plugins on disk. Loading machine code trusts it completely, so the folder is private to its user and every entry is
-//! held against a digest before it is used.
+//! Compiled plugins on disk. Loading machine code trusts it completely. So the folder is private to
+//! its user, and every entry is checked against a digest before use.
 //!
-//! The folder is shared by all processes of its user. Reading takes no lock: an entry appears whole, by a rename, and stays readable
-//! for whoever has opened it. Writing takes the folder's lock, so that a temporary file that is found under the lock was left behind
-//! by a writer that was killed. What was used longest ago goes when the folder has grown too large.
+//! The folder is shared by all processes of its user. Reading takes no lock: an entry appears
+//! whole, by a rename, and stays readable for every process that has opened it. Writing takes the
+//! folder's lock, so a temporary file found under the lock was left by a killed writer. The least
+//! recently used entries are removed when the folder has grown too large.
 
 use std::fs::{File, FileTimes};
 use std::hash::{Hash, Hasher};
@@ -19,13 +20,13 @@ use crate::error::HostError;
 
 const DIGEST_BYTES: usize = 32;
 
-/// The largest entry that is read. Machine code takes some four times the room of the WebAssembly that it was made of.
+/// The largest entry that is read. Machine code takes some four times the size of its WebAssembly.
 const MAX_ENTRY_BYTES: u64 = 1 << 30;
 
 /// How the names of entries end.
 const ENTRY: &str = ".cwasm";
 
-/// How the names of files begin that are still being written; the second is how earlier versions named them.
+/// Prefixes of files that are still being written; the second is that of earlier versions.
 const WRITING: [&str; 2] = [".writing-", ".tmp"];
 
 /// A folder of compiled plugins.
@@ -36,7 +37,8 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Opens the folder, or makes it; refuses one that others could write into. It keeps at most `max_bytes`.
+    /// Opens the folder, or creates it; rejects one that others could write into. It keeps at most
+    /// `max_bytes`.
     pub fn open(folder: PathBuf, max_bytes: u64) -> Result<Self, HostError> {
         let io = |source| HostError::io(format!("use the plugin cache {}", folder.display()), source);
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(io)?;
@@ -54,8 +56,8 @@ impl Cache {
         Ok(Self { folder, max_bytes })
     }
 
-    /// The key of a plugin's compiled form: its digest and all that decides what it compiles to (wasmtime's version, the engine's
-    /// settings, the processor's features).
+    /// The key of a plugin's compiled form: its digest and everything that compilation depends on
+    /// (wasmtime's version, the engine's settings, the processor's features).
     pub fn key(engine: &Engine, digest: &str) -> String {
         let mut key = KeyHasher(Sha256::new());
         key.write(digest.as_bytes());
@@ -75,7 +77,8 @@ impl Cache {
         }
     }
 
-    /// Keeps a compiled form. A cache that can't be written costs time and nothing else, so that is only reported.
+    /// Keeps a compiled form. A cache that can't be written only costs time, so the failure is only
+    /// logged.
     pub fn put(&self, key: &str, compiled: &[u8]) {
         if let Err(error) = self.write(key, compiled) {
             tracing::warn!(target: "wasmill::host", folder = %self.folder.display(), %error, "cannot keep a compiled plugin");
@@ -88,7 +91,7 @@ impl Cache {
             tracing::warn!(target: "wasmill::host", bytes = needed, limit = self.max_bytes, "a compiled plugin is larger than the cache");
             return Ok(());
         }
-        // Closing the folder gives the lock back, also when this process is killed.
+        // Closing the folder releases the lock, also when this process is killed.
         let lock = File::open(&self.folder)?;
         lock.lock()?;
         let path = self.path(key);
@@ -100,8 +103,8 @@ impl Cache {
         Ok(())
     }
 
-    /// Removes what killed writers left, and entries that were used longest ago until `needed` bytes fit beside the others. Called under
-    /// the lock. `replaced` is about to be written again.
+    /// Removes files of killed writers, and the least recently used entries until `needed` bytes
+    /// fit besides the others. Called under the lock. `replaced` is about to be written again.
     fn make_room(&self, replaced: &Path, needed: u64) -> std::io::Result<()> {
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(&self.folder)? {
@@ -157,7 +160,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     if Sha256::digest(compiled).as_slice() != digest {
         return Err("its digest differs".to_owned());
     }
-    // Said explicitly, because most file systems note reading once a day at most. One that can't lets the entry look older than it is.
+    // Set explicitly, because most file systems record reads once a day at most. On one that can't,
+    // the entry looks older than it is.
     let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
     bytes.drain(..DIGEST_BYTES);
     Ok(Some(bytes))

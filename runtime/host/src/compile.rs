@@ -17,7 +17,8 @@ use crate::error::HostError;
 /// Where plugins are compiled.
 #[derive(Debug, Clone, Default)]
 pub enum CompileWith {
-    /// In this process, for as long as it takes: fit for plugins that are trusted not to be made for slow compiling.
+    /// In this process, without a time limit: for plugins that are trusted not to be built for slow
+    /// compiling.
     #[default]
     ThisProcess,
     /// In a child process that runs [`compile_child`] and is killed when it exceeds its time.
@@ -34,20 +35,23 @@ const CHILD_MEMORY_BYTES: u64 = 4 << 30;
 const CHILD_CPU_SECONDS: u64 = 300;
 const CHILD_FILE_BYTES: u64 = 1 << 30;
 
-/// The exit status with which a compiling child says that the plugin, not the machine, is at fault; its standard error says why.
+/// The exit status of a compiling child if the plugin, not the machine, is at fault. Its standard
+/// error has the reason.
 pub const COMPILE_REFUSED_STATUS: i32 = 65;
 
-/// What the compiling child does: reads the plugin `wasm`, compiles it with the host's settings, writes machine code to `output`.
-/// Puts limits on its own process first, so call it from a process that does nothing else.
+/// The body of the compiling child: reads the plugin `wasm`, compiles it with the host's settings,
+/// and writes machine code to `output`. It first limits its own process, so call it from a process
+/// that does nothing else.
 ///
 /// # Errors
-/// [`HostError::NotAPlugin`] where the plugin is no valid component; exit with [`COMPILE_REFUSED_STATUS`] then, so that the parent can tell, and
-/// print nothing but the error's message. [`HostError::Environment`] for files and limits.
+/// [`HostError::NotAPlugin`] where the plugin is not a valid component. Exit with
+/// [`COMPILE_REFUSED_STATUS`] then, so that the parent can distinguish it, and print only the
+/// error's message. [`HostError::Environment`] for files and limits.
 pub fn compile_child(wasm: &Path, output: &Path) -> Result<(), HostError> {
     for (resource, most) in
         [(Resource::As, CHILD_MEMORY_BYTES), (Resource::Cpu, CHILD_CPU_SECONDS), (Resource::Fsize, CHILD_FILE_BYTES), (Resource::Core, 0)]
     {
-        // A limit that is there already and lower stays: it can't be raised, and somebody meant it.
+        // A lower limit that is set already stays: it can't be raised, and was set on purpose.
         let most = getrlimit(resource).maximum.map_or(most, |limit| limit.min(most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(resource, limit).map_err(|error| HostError::io("limit the compiling process", error.into()))?;
@@ -93,7 +97,7 @@ pub(crate) fn in_child(program: &Path, args: &[OsString], timeout: Duration, nam
             break status;
         }
         if Instant::now() >= deadline {
-            // It may just have ended by itself; either way it must be waited for.
+            // It may have ended by itself just now; either way it must be waited for.
             let _ = child.kill();
             let _ = child.wait();
             return Err(HostError::not_a_plugin(name, format!("compiling it takes more than {} s", timeout.as_secs_f32())));
@@ -106,7 +110,7 @@ pub(crate) fn in_child(program: &Path, args: &[OsString], timeout: Duration, nam
     }
     let said = printable(std::fs::read_to_string(&errors).unwrap_or_default().trim_end(), 1000);
     if status.code() == Some(COMPILE_REFUSED_STATUS) {
-        // The child knows the plugin by another name.
+        // The child has the plugin under another name.
         let reason = said.split_once("can run here: ").map_or(said.as_str(), |(_, reason)| reason);
         return Err(HostError::not_a_plugin(name, reason));
     }
@@ -116,9 +120,11 @@ pub(crate) fn in_child(program: &Path, args: &[OsString], timeout: Duration, nam
     Err(child_failed(name, status, &said))
 }
 
-/// A child that ended without a word about the plugin failed by itself: the plugin must not be blamed for it.
+/// A child that ended without reporting on the plugin failed by itself: the plugin must not be
+/// blamed.
 fn child_failed(name: &str, status: ExitStatus, said: &str) -> HostError {
-    // Rust aborts where memory is refused; Linux kills the largest process when the machine has none left.
+    // Rust aborts where memory is denied; Linux kills the largest process when the machine runs out
+    // of memory.
     let killed = status.signal() == Some(Signal::KILL.as_raw());
     let refused = status.signal() == Some(Signal::ABORT.as_raw()) && said.contains("memory allocation of");
     let help = if killed || refused {

@@ -1,4 +1,4 @@
-//! The contract in `wit/`, as Rust types, and the check that a component speaks it.
+//! The contract in `wit/` as Rust types, and the check that a component implements it.
 
 use wasmill_boundary::text::shown;
 use wasmtime::Engine;
@@ -16,7 +16,7 @@ pub(crate) use bindings::wasmill::plugin::logging::Level;
 pub(crate) use bindings::wasmill::plugin::types::{ColumnSource, Encoding};
 pub(crate) use bindings::{TransformPlugin, TransformPluginPre};
 
-/// The version of the contract that this host speaks.
+/// The version of the contract that this host implements.
 pub(crate) const VERSION: &str = "0.1.0";
 
 const TRANSFORM: &str = "wasmill:plugin/transform";
@@ -30,12 +30,13 @@ pub(crate) fn split_version(name: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a component that was built against `version` can talk to this host: the same minor version, while there is no 1.0.
+/// Whether a component built against `version` can run on this host: the same minor version, while
+/// there is no 1.0.
 pub(crate) fn is_compatible(version: Option<&str>) -> bool {
     version.is_some_and(|version| version.starts_with("0.1."))
 }
 
-/// Checks that the component exports `transform` in a version that this host speaks.
+/// Checks that the component exports `transform` in a version that this host implements.
 pub(crate) fn check_exports(name: &str, component: &Component, engine: &Engine) -> Result<(), HostError> {
     let component_type = component.component_type();
     let exports: Vec<&str> = component_type.exports(engine).map(|(export, _)| export).collect();

@@ -1,4 +1,5 @@
-//! What a plugin says of itself, checked; and its configuration, held against its own schema.
+//! What a plugin reports about itself, checked, and its configuration, checked against its own
+//! schema.
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -15,7 +16,7 @@ const MAX_DOCUMENTATION_BYTES: usize = 1 << 20;
 /// The most mistakes that are reported of one configuration.
 const MAX_CONFIG_ERRORS: usize = 100;
 
-/// What a plugin says of itself.
+/// What a plugin reports about itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
     /// The name that pipelines use, in kebab case.
@@ -60,7 +61,7 @@ fn schema(text: &str) -> Result<(Option<Value>, Option<Validator>), Fault> {
     Ok((Some(schema), Some(validator)))
 }
 
-/// Whether two answers of `describe` are the same.
+/// Whether two results of `describe` are the same.
 pub(crate) fn check_stable(first: &contract::Description, second: &contract::Description) -> Result<(), Fault> {
     let changed = [
         ("name", first.name != second.name),

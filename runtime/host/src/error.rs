@@ -1,4 +1,4 @@
-//! The errors of this library, apart by whose turn it is to act.
+//! The errors of this library, by who has to act.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use crate::codes;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
-    /// The file is not a plugin that this host can run: not WebAssembly, a core module, another contract version, an import that
-    /// the host doesn't offer.
+    /// The file is not a plugin that this host can run: it is not WebAssembly, a core module,
+    /// another contract version, an import that the host doesn't offer.
     #[error("{name} is not a plugin that can run here: {message}")]
     NotAPlugin {
         /// The file or the name that was given.
@@ -19,17 +19,17 @@ pub enum HostError {
         /// What is wrong with it and what to do.
         message: String,
     },
-    /// The file is another one than was asked for. It was not looked into.
-    #[error("{name} has the digest {found}, and {pinned} was asked for")]
+    /// The file is not the one that was pinned. It was not parsed.
+    #[error("{name} has the digest {found}, and {pinned} is pinned")]
     OtherDigest {
         /// The file.
         name: String,
-        /// The SHA-256 that was asked for, in lower-case hexadecimal.
+        /// The pinned SHA-256, in lower-case hexadecimal.
         pinned: String,
         /// The SHA-256 of the file.
         found: String,
     },
-    /// The plugin works and says no: to its configuration or to its input.
+    /// The plugin works and refuses its configuration or its input.
     #[error("{plugin}: {message}")]
     Refusal {
         /// The plugin's name.
@@ -41,7 +41,7 @@ pub enum HostError {
         /// The input column to blame.
         column: Option<String>,
     },
-    /// The plugin crashed, broke a limit or answered nonsense.
+    /// The plugin crashed, exceeded a limit or returned invalid output.
     #[error("{plugin} failed in {phase}: {message}")]
     Fault {
         /// The plugin's name.
@@ -50,12 +50,12 @@ pub enum HostError {
         phase: Phase,
         /// What kind of failure it was.
         kind: FaultKind,
-        /// What happened, with the plugin's own last words where it has said any.
+        /// What happened, with the plugin's last output if there is any.
         message: String,
         /// The lines that it logged during the call.
         log: Vec<String>,
     },
-    /// The world outside failed: a file, a folder, a permission, the compiling process.
+    /// The environment failed: a file, a folder, a permission, the compiling process.
     #[error("{message}")]
     Environment {
         /// What could not be done, and to what.
@@ -67,7 +67,7 @@ pub enum HostError {
     /// The host itself is wrong. Please report it.
     #[error("the plugin host is at fault: {message}")]
     Bug {
-        /// What should not have happened.
+        /// What must not happen.
         message: String,
     },
 }
@@ -136,9 +136,9 @@ pub enum FaultKind {
     Trap,
     /// The call took longer than its deadline.
     Deadline,
-    /// More memory was asked for than the limit allows.
+    /// More memory was requested than the limit allows.
     Memory,
-    /// More table elements were asked for than the limit allows.
+    /// More table elements were requested than the limit allows.
     Table,
     /// The call stack was exhausted.
     Stack,
@@ -146,11 +146,12 @@ pub enum FaultKind {
     Output,
     /// The answer breaks the contract: invalid bytes, a wrong schema, a row counted twice.
     Answer,
-    /// The plugin asked for something that a sandbox doesn't have: a file, the network, to wait, to exit.
+    /// The plugin requested something that a sandbox doesn't have: a file, the network, to wait, to
+    /// exit.
     Forbidden,
     /// The plugin refused to process a batch.
     Refused,
-    /// The plugin contradicts what it said before.
+    /// The plugin contradicts an earlier result.
     Unstable,
 }
 
@@ -179,7 +180,7 @@ pub struct ConfigError {
     pub message: String,
 }
 
-/// A failed call, before it is known whose plugin it was.
+/// A failed call, before the plugin's name is attached.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub phase: Phase,

@@ -26,7 +26,7 @@ impl Faults {
         Self { policy, rows: 0, recent: VecDeque::new(), missed_deadline: None }
     }
 
-    /// Counts rows that the instance is given.
+    /// Counts rows that are passed to the instance.
     pub fn add_rows(&mut self, rows: usize) {
         self.rows = self.rows.saturating_add(rows as u64);
     }

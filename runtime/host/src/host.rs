@@ -53,7 +53,8 @@ pub struct HostBuilder {
 }
 
 impl HostBuilder {
-    /// Keeps compiled plugins in this folder. It is made if need be and has to be private to the user. Default: nothing is kept.
+    /// Keeps compiled plugins in this folder. It is created if need be and must be private to the
+    /// user. Default: nothing is kept.
     #[must_use]
     pub fn cache_dir(mut self, folder: PathBuf) -> Self {
         self.cache_dir = Some(folder);
@@ -81,7 +82,7 @@ impl HostBuilder {
         self
     }
 
-    /// The limits under which a plugin is asked to describe itself when it is loaded. Default: [`Limits::default`].
+    /// The limits for describing a plugin when it is loaded. Default: [`Limits::default`].
     #[must_use]
     pub fn load_limits(mut self, limits: Limits) -> Self {
         self.load_limits = limits;
@@ -119,7 +120,8 @@ impl Host {
         HostBuilder::default()
     }
 
-    /// Loads a plugin from a file: compiles it or finds it compiled, checks what it imports and exports, and has it describe itself.
+    /// Loads a plugin from a file: compiles it or finds it compiled, checks its imports and
+    /// exports, and calls its `describe`.
     ///
     /// # Errors
     /// [`HostError::NotAPlugin`] if the file is not a plugin for this host, [`HostError::Fault`] if it fails to describe itself,
@@ -128,8 +130,8 @@ impl Host {
         self.load_bytes(&path.display().to_string(), &artifact::read(path)?)
     }
 
-    /// Loads a plugin from a file that has to have a digest: its SHA-256, in lower-case hexadecimal. The digest is compared before
-    /// anything looks into the file, the compiler included.
+    /// Loads a plugin from a file with a given digest: its SHA-256, in lower-case hexadecimal. The
+    /// digest is compared before anything parses the file, the compiler included.
     ///
     /// # Errors
     /// [`HostError::OtherDigest`] if the file has another one; else as [`load`](Self::load).
@@ -142,7 +144,7 @@ impl Host {
         self.load_bytes(&name, &wasm)
     }
 
-    /// Loads a plugin from memory, as [`load`](Self::load) does; `name` stands for it in errors.
+    /// Loads a plugin from memory, as [`load`](Self::load) does; `name` is its name in errors.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -158,7 +160,7 @@ impl Host {
         let pre = linker.instantiate_pre(&component).and_then(TransformPluginPre::new).map_err(unlinkable)?;
         let maker = SandboxMaker { name: Arc::from(name), pre, ticker: Arc::clone(&self.inner.ticker) };
         let (description, validator) = self.describe(&maker).map_err(|fault| match fault {
-            // The functions are looked up when an instance starts: they are there, but of other types.
+            // The functions are resolved when an instance starts: they exist, but with other types.
             Fault { phase: Phase::Initialisation, kind: FaultKind::Answer, message, .. } => {
                 HostError::not_a_plugin(name, format!("it does not fit the contract: {message}"))
             }
@@ -177,7 +179,7 @@ impl Host {
         }))
     }
 
-    /// Asks two instances: what a plugin says of itself may depend on nothing.
+    /// Calls two instances: a plugin's description must not depend on anything.
     fn describe(&self, maker: &SandboxMaker) -> Result<(crate::Description, Option<jsonschema::Validator>), Fault> {
         let limits = &self.inner.load_limits;
         let first = maker.start(limits)?.describe()?;
@@ -215,8 +217,9 @@ impl Host {
 
     #[allow(unsafe_code)]
     fn deserialize(&self, compiled: &[u8]) -> Result<Component, HostError> {
-        // SAFETY: the bytes were made by this crate's own compiler a moment ago, in this process or in a child that runs it, or they
-        // come from a cache folder that only this user can write to and match the digest that was stored with them.
+        // SAFETY: the bytes were built by this crate's own compiler just now, in this process or in
+        // a child that runs it. Or they come from a cache folder that only this user can write to,
+        // and match the digest that was stored with them.
         unsafe { Component::deserialize(&self.inner.engine, compiled) }
             .map_err(|error| HostError::environment(format!("cannot load a compiled plugin: {error:#}")))
     }

@@ -1,8 +1,9 @@
 //! Loads, limits and calls sandboxed WebAssembly plugins that transform Arrow batches.
 //!
-//! A plugin is a WebAssembly component that speaks the contract `wasmill:plugin` (the folder `wit/` of this repository). It sees the
-//! columns that it asked for and nothing else: no files, no network, no clock. What it returns is checked as foreign bytes. What it
-//! fails on is isolated and handed back as a reject, with the reason; the rest of the batch goes on.
+//! A plugin is a WebAssembly component that implements the contract `wasmill:plugin` (the folder
+//! `wit/` of this repository). It sees the columns that it requested and nothing else: no files, no
+//! network, no clock. What it returns is checked as untrusted bytes. Records that it fails on are
+//! isolated and returned as rejects, with the reason; the rest of the batch is processed.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -34,20 +35,23 @@
 //! ```
 //!
 //! # What there is
-//! * [`Host`]: the engine, its clock and the cache of compiled plugins. Make one a process; cloning it is cheap.
-//! * [`Plugin`]: compiled code and what it says of itself. Cheap to clone, holds no running instance. Loading takes milliseconds
-//!   from a warm cache and seconds without.
+//! * [`Host`]: the engine, its clock and the cache of compiled plugins. Create one per process;
+//!   cloning it is cheap.
+//! * [`Plugin`]: compiled code and its description. Cheap to clone, holds no running instance.
+//!   Loading takes milliseconds from a warm cache and seconds without.
 //! * [`Transform`]: a plugin with its configuration and input schema fixed. Immutable, shared by all threads.
-//! * [`Instance`]: a running plugin with its own memory. Belongs to one thread at a time and is kept for many batches; after a fault
-//!   it goes on with a fresh memory.
+//! * [`Instance`]: a running plugin with its own memory. Belongs to one thread at a time and is
+//!   kept for many batches. After a fault it continues with fresh memory.
 //! * [`Limits`] and [`FaultPolicy`]: what a call may use, and what a fault leads to. On by default.
-//! * [`HostError`]: whose turn it is: the file's ([`NotAPlugin`](HostError::NotAPlugin)), the user's
-//!   ([`Refusal`](HostError::Refusal)), the plugin author's ([`Fault`](HostError::Fault)), the machine's
+//! * [`HostError`], by who has to act: the author of the file
+//!   ([`NotAPlugin`](HostError::NotAPlugin)), the user ([`Refusal`](HostError::Refusal)), the
+//!   plugin's author ([`Fault`](HostError::Fault)), the operator of the machine
 //!   ([`Environment`](HostError::Environment)).
 //!
 //! # What crosses
-//! Each call moves one batch: the columns that the plugin said cross, in the encoding that it chose. Columns that it passes on, or only
-//! sets to null in places, stay in the host. Columns are cast before they cross:
+//! Each call moves one batch: the columns that the plugin lets cross, in the encoding that it
+//! chose. Columns that it passes on, or only sets to null in places, stay in the host. Columns are
+//! cast before they cross:
 //!
 //! | in the host | at the boundary |
 //! |---|---|
@@ -63,14 +67,15 @@
 //! | `List`, `Struct`, `Map` | the same, of boundary types |
 //! | `Decimal256`, `Interval`, `Union` | refused |
 //!
-//! A needed column may also be wider than what the input has, where no value is lost: `Int32` as `Int64`, `Float32` as `Float64`, a
-//! decimal with more digits, a time without a zone as one in UTC.
+//! A needed column may also be wider than the input's, where no value is lost: `Int32` as `Int64`,
+//! `Float32` as `Float64`, a decimal with more digits, a time without a zone as one in UTC.
 //!
 //! # The sandbox
 //! * Every call has a deadline; memory, tables, stack, answer and log are bounded.
-//! * WASI is there for the standard libraries' sake and has nothing in it: output goes to the log (target `wasmill::plugin` of the crate
-//!   `tracing`), the clocks stand still, randomness is the same in every call, everything else is a fault that names what was asked for.
-//! * The same batches in the same order give the same answers, on every machine.
+//! * WASI exists for the standard libraries' sake and is empty. Output goes to the log (target
+//!   `wasmill::plugin` of the crate `tracing`), the clocks do not advance, and randomness is the
+//!   same in every call. Everything else is a fault that names the requested function.
+//! * The same batches in the same order give the same results, on every machine.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod answer;

@@ -1,4 +1,4 @@
-//! What a plugin may use, and what happens when it uses more.
+//! The resources a plugin may use, and what happens when it exceeds them.
 
 use std::time::Duration;
 
@@ -9,21 +9,24 @@ use wasmill_boundary::DEFAULT_ANSWER_BYTES;
 pub struct Limits {
     /// The longest that one call may take, initialisation included. Default: 2 s.
     pub call: Duration,
-    /// The shortest deadline that a call is given when, after a breach, fewer rows than before are tried. A record that misses it
-    /// alone is tried once more with the whole time of a call before it is blamed. Default: 20 ms.
+    /// The shortest deadline of a call when, after a breach, fewer rows than before are retried. A
+    /// record that misses it alone is retried once with the whole time of a call before it is
+    /// blamed. Default: 20 ms.
     pub call_floor: Duration,
     /// The most linear memory that an instance may hold, in bytes, over all its memories. Default: 256 MiB.
     pub memory_bytes: u64,
     /// The most table elements that an instance may hold, over all its tables. Default: 100,000.
     pub table_elements: u64,
-    /// The most bytes that one call may hand to the host, and the most that the host builds from one answer, over all of its ports:
-    /// columns that it reads from JSON, and values that it copies for the rows that leave. A plugin that repeats a long row a million
-    /// times is stopped before the rows are made. The parts of a batch that had to be split may have four times that. Default: 128 MiB.
+    /// The most bytes that one call may return to the host, and the most that the host builds from
+    /// one answer, over all its ports: columns that it reads from JSON, and values that it copies
+    /// for the rows that leave. A plugin that repeats a long row a million times is stopped before
+    /// the rows are built. The parts of a batch that had to be split may have four times that.
+    /// Default: 128 MiB.
     pub output_bytes: u64,
     /// The most rows that one call may send out by one port. Default: 4 million.
     pub output_rows: u32,
-    /// The most log bytes that are kept of one call, with 64 for each line besides its text; further lines are counted and dropped.
-    /// Default: 64 KiB.
+    /// The most log bytes kept per call, with 64 for each line besides its text; further lines are
+    /// counted and dropped. Default: 64 KiB.
     pub log_bytes: usize,
 }
 
@@ -44,7 +47,8 @@ impl Default for Limits {
 /// What happens to the record that a plugin fails on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnFault {
-    /// The batch is split until the guilty record is alone; it is rejected and the rest goes on.
+    /// The batch is split until the guilty record is alone. That record is rejected and the rest is
+    /// processed.
     #[default]
     Reject,
     /// The first fault is an error.

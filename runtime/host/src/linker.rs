@@ -1,4 +1,5 @@
-//! Answers a component's imports: the log, an empty WASI, and a trap with a clear name for everything else of WASI.
+//! Serves a component's imports: the log, an empty WASI, and a trap with a clear name for
+//! everything else of WASI.
 
 use wasmill_boundary::text::{MAX_LINE_BYTES, shown};
 use wasmtime::Engine;
@@ -11,9 +12,9 @@ use crate::log::Severity;
 use crate::store::StoreData;
 use crate::wasi;
 
-/// A plugin asked for something that a sandbox doesn't have.
+/// A plugin requested something that a sandbox doesn't have.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("it asked for {what}, and a plugin has no access to that")]
+#[error("it requested {what}, and a plugin has no access to that")]
 pub(crate) struct Forbidden {
     pub what: String,
 }
@@ -24,7 +25,8 @@ impl Forbidden {
     }
 }
 
-/// Makes a linker for exactly what this component imports. Refuses imports that the host doesn't offer, by name.
+/// Creates a linker for exactly what this component imports. Rejects imports that the host doesn't
+/// offer, by name.
 pub(crate) fn linker(name: &str, component: &Component, engine: &Engine) -> Result<Linker<StoreData>, HostError> {
     let mut linker = Linker::new(engine);
     let component_type = component.component_type();
@@ -70,7 +72,8 @@ fn define(
 
 fn log(instance: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
     instance.func_wrap("log", |mut store, (level, message): (Level, WasmStr)| {
-        // Only the start of the message is copied: a line is short, whatever the plugin claims.
+        // Only the start of the message is copied: a line is short, whatever length the plugin
+        // claims.
         let message = message.to_str(&store)?.chars().take(MAX_LINE_BYTES + 1).collect::<String>();
         let severity = match level {
             Level::Debug => Severity::Debug,

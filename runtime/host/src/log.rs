@@ -1,11 +1,11 @@
-//! What a plugin writes: bounded lines, safe to show, kept for the fault that may follow.
+//! What a plugin writes: bounded lines, safe to display, kept for a fault that may follow.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use wasmill_boundary::text::{MAX_LINE_BYTES, printable};
 
-/// How urgent a line is.
+/// The level of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Severity {
     Debug,
@@ -14,13 +14,14 @@ pub(crate) enum Severity {
     Error,
 }
 
-/// What a line costs besides its text: the time, the level and the name that the pipeline's log adds to it.
+/// What a line takes besides its text: the time, the level and the name that the pipeline's log
+/// adds to it.
 const LINE_BYTES: usize = 64;
 
 /// How many of the dropped lines are kept after all.
 const TAIL_LINES: usize = 4;
 
-/// The log of one instance. What one call writes is bounded; the bound starts anew with each call.
+/// The log of one instance. What one call writes is bounded, and every call has the whole bound.
 pub(crate) struct Log {
     plugin: Arc<str>,
     max_bytes: usize,
@@ -38,7 +39,7 @@ impl Log {
         Self { plugin, max_bytes, bytes: 0, lines: Vec::new(), tail: VecDeque::new(), dropped: 0, partial: Vec::new() }
     }
 
-    /// Forgets what the last call wrote.
+    /// Clears what the last call wrote.
     pub fn begin_call(&mut self) {
         self.bytes = 0;
         self.lines.clear();
@@ -82,7 +83,7 @@ impl Log {
         }
     }
 
-    /// Ends the line that was begun.
+    /// Ends the unfinished line.
     fn flush(&mut self) {
         let partial = std::mem::take(&mut self.partial);
         self.line(Severity::Info, &String::from_utf8_lossy(&partial));
@@ -105,7 +106,8 @@ impl Log {
     }
 }
 
-/// What a plugin said last before it trapped: the message of a Rust panic, or else its last line.
+/// The last output of a plugin before it trapped: the message of a Rust panic, or else its last
+/// line.
 pub(crate) fn last_words(lines: &[String]) -> Option<String> {
     let panic = lines.iter().rposition(|line| line.contains("panicked at "));
     match panic {

@@ -1,4 +1,4 @@
-//! Puts the answers for the parts of a batch back together, in the order of its rows.
+//! Merges the answers for the parts of a batch, in the order of its rows.
 
 use std::ops::Range;
 
@@ -16,16 +16,17 @@ pub struct PortOutput {
     pub port: usize,
     /// The rows.
     pub records: RecordBatch,
-    /// For each row, the input row that it comes from, never decreasing; `None`: every row that is not rejected, in order.
+    /// For each row, the input row that it comes from, never decreasing. `None` means every row
+    /// that is not rejected, in order.
     pub origins: Option<Vec<u32>>,
 }
 
-/// What a plugin made of one batch.
+/// The result of a plugin for one batch.
 #[derive(Debug, Clone, Default)]
 pub struct Processed {
-    /// Rows that go on; each port at most once, in increasing order.
+    /// Rows that continue; each port at most once, in increasing order.
     pub outputs: Vec<PortOutput>,
-    /// Rows that are set aside, in increasing order of row, each once.
+    /// Rejected rows, in increasing order of row, each once.
     pub rejects: Vec<RowReject>,
 }
 
@@ -42,7 +43,7 @@ impl Merge {
         Self { rows, ..Self::default() }
     }
 
-    /// Adds what was made of the rows in `range`; indices in it are relative to its start.
+    /// Adds the result for the rows in `range`; indices in it are relative to its start.
     pub fn add(&mut self, range: &Range<usize>, processed: Processed) {
         let start = range.start as u32;
         self.parts.extend(processed.outputs.into_iter().map(|output| (range.clone(), output)));
@@ -95,7 +96,7 @@ impl Processed {
     pub(crate) fn within(mut self, kept: &[u32], more: Vec<RowReject>) -> Self {
         let place = |row: u32| kept.get(row as usize).copied().unwrap_or(row);
         for output in &mut self.outputs {
-            // Those that are set aside here are rejects too, so every row that is not rejected stays what it is.
+            // Rows rejected here are rejects too, so every row that is not rejected stays the same.
             output.origins = output.origins.take().map(|origins| origins.into_iter().map(place).collect());
         }
         self.rejects = self.rejects.into_iter().map(|reject| RowReject { row: place(reject.row), ..reject }).chain(more).collect();

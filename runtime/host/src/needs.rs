@@ -1,4 +1,4 @@
-//! What a plugin needs of its input, and how the host's columns are made to meet it.
+//! What a plugin needs of its input, and how the host's columns are cast to fit.
 
 use std::sync::Arc;
 
@@ -12,10 +12,11 @@ use crate::contract;
 use crate::error::{Fault, HostError, Phase};
 use wasmill_types::TypeName;
 
-/// The input that a plugin asks for under a configuration.
+/// The input that a plugin needs under a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
-    /// The columns that have to be there, with the types in which they cross. A source without a schema decodes just these.
+    /// The required columns, with the types in which they cross. A source without a schema decodes
+    /// exactly these.
     pub schema: SchemaRef,
     /// For each of them, whether its values cross into the plugin.
     pub crosses: Vec<bool>,
@@ -25,7 +26,7 @@ pub(crate) fn check(raw: &contract::Needs, encoding: Encoding) -> Result<Needs, 
     let bad = |message: String| Fault::answer(Phase::Prepare, message);
     let schema = encoding.decode_schema(&raw.columns).map_err(|error| bad(format!("the columns that it needs: {error}")))?;
     if schema.fields().len() != raw.crosses.len() {
-        return Err(bad(format!("it needs {} columns and says of {} whether they cross", schema.fields().len(), raw.crosses.len())));
+        return Err(bad(format!("it needs {} columns and declares of {} whether they cross", schema.fields().len(), raw.crosses.len())));
     }
     Ok(Needs { schema: Arc::new(schema), crosses: raw.crosses.clone() })
 }
@@ -35,7 +36,8 @@ pub(crate) fn check(raw: &contract::Needs, encoding: Encoding) -> Result<Needs, 
 pub(crate) struct InputPlan {
     /// The host's schema.
     pub input: SchemaRef,
-    /// The schema as the plugin is told: the host's columns in the host's order, with boundary types and, where needed, the needed types.
+    /// The schema that the plugin receives: the host's columns in the host's order, with boundary
+    /// types and, where needed, the needed types.
     pub described: SchemaRef,
     /// The columns that cross, as indices into the input, in the order of the needs.
     pub crossing: Vec<usize>,
@@ -111,7 +113,7 @@ impl InputPlan {
             self.crossing.iter().filter_map(|&index| columns.get(index)?.as_ref()).map(|array| array.slice(offset, rows)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.crossing_schema), arrays, &options)
-            .map_err(|error| HostError::bug(format!("the columns that cross make no batch: {error}")))
+            .map_err(|error| HostError::bug(format!("the columns that cross do not fit into a batch: {error}")))
     }
 }
 

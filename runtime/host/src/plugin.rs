@@ -1,4 +1,4 @@
-//! A loaded plugin: what it says of itself, and the way to a transform.
+//! A loaded plugin: its description, and the way to a transform.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ impl Plugin {
         Self { parts: Arc::new(parts) }
     }
 
-    /// What it says of itself.
+    /// What it reports about itself.
     pub fn description(&self) -> &Description {
         &self.parts.description
     }
@@ -64,12 +64,14 @@ impl Plugin {
         &self.parts.exports
     }
 
-    /// All mistakes in a configuration, by the plugin's own JSON Schema. None means that the plugin may still refuse it for other reasons.
+    /// All mistakes in a configuration, by the plugin's own JSON Schema. If there are none, the
+    /// plugin may still refuse it for other reasons.
     pub fn validate_config(&self, config: &Value) -> Vec<ConfigError> {
         description::config_errors(self.parts.validator.as_ref(), config)
     }
 
-    /// Asks which input columns the plugin needs under a configuration. Runs in an instance of its own.
+    /// Queries which input columns the plugin needs under a configuration. Runs in an instance of
+    /// its own.
     ///
     /// # Errors
     /// [`HostError::Refusal`] if the configuration breaks its schema or the plugin refuses it, [`HostError::Fault`] if the plugin fails.
@@ -89,7 +91,7 @@ impl Plugin {
         let encoding = self.parts.description.encoding;
         let plan = InputPlan::new(self.name(), &needs, input, encoding)?;
         let config = config.to_string();
-        let ports = crate::opening::open(&mut sandbox, &config, &plan, encoding).map_err(|trouble| trouble.of(self.name()))?;
+        let ports = crate::opening::open(&mut sandbox, &config, &plan, encoding).map_err(|error| error.of(self.name()))?;
         Ok(Transform::new(self.parts.maker.clone(), config, plan, ports, encoding, limits.clone(), policy))
     }
 
@@ -118,7 +120,7 @@ impl std::fmt::Debug for Plugin {
     }
 }
 
-/// A plugin's refusal, fit to be shown.
+/// A plugin's refusal, safe to display.
 pub(crate) fn refusal(plugin: &str, raw: Refusal) -> HostError {
     let short = |text: String| printable(&text, 256);
     HostError::Refusal {

@@ -19,11 +19,11 @@ const MAX_PORTS: usize = 64;
 /// Where the values of an output column come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ColumnSource {
-    /// The plugin makes them.
+    /// The plugin computes them.
     Computed,
     /// They are those of this input column, which never leaves the host.
     Input(usize),
-    /// They are those of this input column where the plugin says so, and null elsewhere.
+    /// The values of this input column where the plugin keeps them, and null elsewhere.
     Nulled(usize),
 }
 
@@ -40,7 +40,7 @@ pub struct Port {
     pub(crate) crossing: SchemaRef,
 }
 
-/// Checks what `open` returned against the input schema that the plugin was given.
+/// Checks what `open` returned against the input schema that the plugin received.
 pub(crate) fn check(raw: Vec<contract::Port>, input: &Schema, encoding: Encoding) -> Result<Vec<Port>, Fault> {
     if raw.is_empty() || raw.len() > MAX_PORTS {
         return Err(Fault::answer(Phase::Open, format!("it opened {} ports; 1 to {MAX_PORTS} are allowed", raw.len())));

@@ -1,4 +1,5 @@
-//! One live WebAssembly instance: every call gets a deadline, a fresh log and, when it fails, a name for how.
+//! One live WebAssembly instance: every call has a deadline, a fresh log and, when it fails, a name
+//! for the failure.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use crate::ticker::Ticker;
 /// The longest message of a fault.
 const MAX_MESSAGE_BYTES: usize = 1000;
 
-/// Makes sandboxes of one plugin.
+/// Creates sandboxes of one plugin.
 #[derive(Clone)]
 pub(crate) struct SandboxMaker {
     pub name: Arc<str>,
@@ -138,7 +139,7 @@ fn explain(error: &wasmtime::Error, phase: Phase, deadline: Duration, log: &[Str
             let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
             let message = match last_words(log) {
                 Some(words) if words.starts_with("panicked at ") => words,
-                Some(words) => format!("{trap}; it said last: {words}"),
+                Some(words) => format!("{trap}; its last output: {words}"),
                 None => trap.to_owned(),
             };
             (FaultKind::Trap, printable(&message, MAX_MESSAGE_BYTES))
@@ -147,7 +148,7 @@ fn explain(error: &wasmtime::Error, phase: Phase, deadline: Duration, log: &[Str
             let message = printable(&format!("{:#}", error.root_cause()), MAX_MESSAGE_BYTES);
             // wasmtime keeps the type of this error to itself; its text is pinned by a test.
             if message.contains("fuel allocated for hostcalls") {
-                return (FaultKind::Output, "it handed over more bytes than its output limit allows".to_owned());
+                return (FaultKind::Output, "it returned more bytes than its output limit allows".to_owned());
             }
             (FaultKind::Answer, if phase == Phase::Initialisation { message } else { format!("its answer can't be read: {message}") })
         }

@@ -41,7 +41,7 @@ impl Selected {
         Self { mask, prepared: OnceCell::new() }
     }
 
-    /// These rows of so many.
+    /// A selection of rows out of `of` rows.
     pub fn of(origins: &[u32], rows: usize) -> Self {
         let mut mask = BooleanBufferBuilder::new(rows);
         mask.append_n(rows, false);
@@ -71,7 +71,7 @@ impl Selected {
 
     fn prepare(&self) -> Prepared {
         let predicate = FilterBuilder::new(&BooleanArray::new(self.mask.clone(), None)).optimize().build();
-        // No more runs are looked for than may be of use.
+        // No more runs are searched for than may be useful.
         let most = predicate.count() / LONG_RUN_ROWS + 1;
         let runs: Vec<_> = self.mask.set_slices().take(most + 1).collect();
         Prepared { predicate, runs: (runs.len() <= most).then_some(runs) }
@@ -99,8 +99,9 @@ fn copy_runs<T: ByteArrayType<Offset = i32>>(
     }
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
     let nulls = predicate.filter_nulls(array.nulls());
-    // SAFETY: the offsets begin at 0, never decrease (`OffsetBuffer::new` checks both) and end at the length of the values; each value
-    // is one of the array's, whole, and so is still UTF-8 where it has to be; the mask of nulls has a bit for each of them.
+    // SAFETY: the offsets begin at 0, never decrease (`OffsetBuffer::new` checks both) and end at
+    // the length of the values. Each value is one of the array's, whole, and so is still UTF-8
+    // where it must be. The null mask has a bit for each of them.
     #[allow(unsafe_code)]
     unsafe {
         GenericByteArray::new_unchecked(offsets, Buffer::from_vec(values), nulls)
@@ -130,7 +131,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Long runs and short ones, slices of larger arrays, nulls with bytes under them: the answer is Arrow's.
+        /// Long runs and short ones, slices of larger arrays, nulls with bytes under them: the
+        /// result is Arrow's.
         #[test]
         fn the_answer_is_that_of_arrow(
             texts in prop::collection::vec(prop::option::weighted(0.8, "[a-zé🦀]{0,6}"), 1..300),

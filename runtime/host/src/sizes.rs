@@ -1,4 +1,4 @@
-//! How many bytes values take, told from their offsets: before any of them is copied.
+//! How many bytes values take, computed from their offsets before any of them is copied.
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray as _;

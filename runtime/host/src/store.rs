@@ -1,4 +1,4 @@
-//! What the host keeps beside one WebAssembly instance: its limits, its log, its deterministic randomness.
+//! What the host keeps per WebAssembly instance: its limits, its log, its deterministic randomness.
 
 use wasmtime::ResourceLimiter;
 
@@ -12,7 +12,8 @@ pub(crate) struct StoreData {
     pub random: Random,
 }
 
-/// Counts memory and tables of an instance. A refused growth traps instead of returning -1: it is a breach, and few guests handle it well.
+/// Counts memory and tables of an instance. A denied growth traps instead of returning -1: it is a
+/// breach, and few guests handle it well.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     max_memory_bytes: u64,
@@ -24,9 +25,9 @@ pub(crate) struct Limiter {
 /// A bound was passed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Breach {
-    #[error("it asked for {asked} bytes of memory; its limit is {limit}")]
+    #[error("it requested {asked} bytes of memory; its limit is {limit}")]
     Memory { asked: u64, limit: u64 },
-    #[error("it asked for a table of {asked} elements; its limit is {limit}")]
+    #[error("it requested a table of {asked} elements; its limit is {limit}")]
     Table { asked: u64, limit: u64 },
 }
 
@@ -71,8 +72,8 @@ impl ResourceLimiter for Limiter {
 /// The most core instances, memories and tables of one component. A Python plugin has some twenty.
 const MAX_INSTANCES: usize = 256;
 
-/// The randomness of a world in which everything happens twice the same: SplitMix64 from a fixed seed, begun anew with every call
-/// so that an answer never depends on earlier batches.
+/// Deterministic randomness: SplitMix64 from a fixed seed, reset for every call so that a result
+/// never depends on earlier batches.
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 

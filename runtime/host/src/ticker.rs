@@ -68,7 +68,7 @@ impl Drop for Ticker {
         self.shared.state().stopped = true;
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.lock().take() {
-            // A thread that panicked has nothing to say that a drop could pass on.
+            // A panicked thread has no result that a drop could pass on.
             let _ = thread.join();
         }
     }
@@ -89,7 +89,7 @@ fn tick(shared: &Shared, engine: &Engine) {
     }
 }
 
-/// While it lives, the clock ticks.
+/// The clock ticks until this is dropped.
 pub(crate) struct Running<'a> {
     shared: &'a Shared,
 }

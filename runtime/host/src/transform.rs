@@ -12,7 +12,7 @@ use wasmill_boundary::Encoding;
 use wasmill_boundary::budget::Budget;
 
 use crate::answer::{self, RowReject};
-use crate::assemble::{Called, Trouble, assemble};
+use crate::assemble::{CallError, Called, assemble};
 use crate::contract;
 use crate::error::{Fault, FaultKind, HostError, Phase};
 use crate::faults::Faults;
@@ -39,7 +39,8 @@ const KEPT_BYTES: usize = 64 << 20;
 /// How many whole answers the parts of one batch may take together, when it had to be split.
 const MAX_ANSWERS_PER_BATCH: u64 = 4;
 
-/// A plugin, opened: immutable and shareable between threads, each of which makes its own [`Instance`].
+/// An opened plugin: immutable and shareable between threads, each of which creates its own
+/// [`Instance`].
 #[derive(Clone)]
 pub struct Transform {
     shared: Arc<Shared>,
@@ -95,7 +96,8 @@ impl Transform {
         &self.shared.plan.input
     }
 
-    /// Makes an instance and opens it. Each thread needs its own; make one and keep it: it costs as much as many batches.
+    /// Creates an instance and opens it. Each thread needs its own. Create one and keep it: it
+    /// costs as much as many batches.
     ///
     /// # Errors
     /// [`HostError::Fault`] if the plugin fails or opens other ports than before, [`HostError::Refusal`] if it now refuses.
@@ -120,15 +122,16 @@ pub struct InstanceStats {
     pub calls: u64,
     /// The time spent in them, copying across the boundary included.
     pub time: Duration,
-    /// How often the plugin failed, and was started anew.
+    /// How often the plugin failed and was restarted.
     pub faults: u64,
 }
 
-/// A running plugin, to be used by one thread at a time. What it fails on is isolated; it goes on with a fresh WebAssembly instance.
+/// A running plugin, to be used by one thread at a time. Records that it fails on are isolated.
+/// Then it continues with a fresh WebAssembly instance.
 pub struct Instance {
     shared: Arc<Shared>,
     sandbox: Option<Sandbox>,
-    /// The bytes of the last batch that crossed: their memory is used again.
+    /// The bytes of the last batch that crossed: their memory is reused.
     crossing: Vec<u8>,
     /// Guilty records, failures without one, and missed deadlines.
     faults: Faults,
@@ -146,21 +149,23 @@ impl Instance {
 
     /// Transforms one batch, which must have the schema of [`Transform::input`].
     ///
-    /// A record that the plugin fails on is rejected with the code `plugin-fault`, one that has a null where the plugin takes none with
-    /// `unexpected-null`; the others are processed as if it had not been there.
+    /// A record that the plugin fails on is rejected with the code `plugin-fault`. One with a null
+    /// where the plugin takes none is rejected with `unexpected-null`. The others are processed as
+    /// if it had not been there.
     ///
     /// # Errors
-    /// [`HostError::Fault`] on the first fault under [`OnFault::Stop`], when there were too many of late, or when the plugin can't
-    /// be opened again. The instance may be used again after an error.
+    /// [`HostError::Fault`] on the first fault under [`OnFault::Stop`], when there were too many
+    /// recently, or when the plugin can't be reopened. The instance may be used again after an
+    /// error.
     pub fn process(&mut self, records: &RecordBatch) -> Result<Processed, HostError> {
         let shared = Arc::clone(&self.shared);
         let same_types = records.num_columns() == shared.plan.input.fields().len()
             && records.columns().iter().zip(shared.plan.input.fields()).all(|(column, field)| column.data_type() == field.data_type());
         if !same_types {
-            return Err(HostError::bug(format!("{} was given a batch of another schema than it was opened for", shared.maker.name)));
+            return Err(HostError::bug(format!("{} received a batch of another schema than it was opened for", shared.maker.name)));
         }
         if u32::try_from(records.num_rows()).is_err() {
-            return Err(HostError::bug(format!("{} was given a batch of {} rows", shared.maker.name, records.num_rows())));
+            return Err(HostError::bug(format!("{} received a batch of {} rows", shared.maker.name, records.num_rows())));
         }
         match null_rows(&shared.plan, records) {
             None => self.isolate(records),
@@ -168,7 +173,7 @@ impl Instance {
                 let keep = BooleanArray::new(!nulls.rows.values(), None);
                 let kept: Vec<u32> = keep.values().set_indices_u32().collect();
                 let records = filter_record_batch(records, &keep)
-                    .map_err(|error| HostError::bug(format!("cannot set records with nulls aside: {error}")))?;
+                    .map_err(|error| HostError::bug(format!("cannot reject records with nulls: {error}")))?;
                 Ok(self.isolate(&records)?.within(&kept, nulls.rejects))
             }
         }
@@ -206,7 +211,7 @@ impl Instance {
                 let reject = RowReject { row: 0, code: FAULT_CODE.to_owned(), column: None, message: fault.message.clone() };
                 merge.add(&range, Processed { outputs: Vec::new(), rejects: vec![reject] });
             }
-            // That rows take longer than usual on a busy machine is no fault.
+            // Rows that take longer than usual on a busy machine are not a fault.
             if !hurried {
                 failed = Some(fault);
             }
@@ -231,7 +236,8 @@ impl Instance {
         Err(Fault { message, ..fault.clone() }.of(&self.shared.maker.name))
     }
 
-    /// A plugin that fails on every batch and answers for every row must not fill memory with the answers.
+    /// A plugin that fails on every batch and returns something for every row must not fill memory
+    /// with answers.
     fn check_held(&self, bytes: u64) -> Result<(), HostError> {
         let most = self.shared.limits.output_bytes.saturating_mul(MAX_ANSWERS_PER_BATCH);
         if bytes <= most {
@@ -241,16 +247,17 @@ impl Instance {
         Err(Fault::new(Phase::Process, FaultKind::Output, message).of(&self.shared.maker.name))
     }
 
-    /// Tries some rows in one call. A single row that misses a deadline shorter than the limit is tried once more with all the time that
-    /// a call may take: it would be blamed for a busy machine otherwise.
+    /// Processes some rows in one call. A single row that misses a deadline shorter than the limit
+    /// is retried once with the whole time of a call. Otherwise it would be blamed for a busy
+    /// machine.
     fn attempt(&mut self, columns: &[Option<ArrayRef>], range: &Range<usize>, batch_rows: usize) -> Result<Attempt, HostError> {
         let whole = self.shared.limits.call;
         let mut deadline = self.deadline(range.len(), batch_rows);
         loop {
             let fault = match self.call(columns, range, deadline) {
                 Ok((processed, bytes)) => return Ok(Attempt::Done { processed, bytes }),
-                Err(Trouble::Host(error)) => return Err(error),
-                Err(Trouble::Fault(fault)) => fault,
+                Err(CallError::Host(error)) => return Err(error),
+                Err(CallError::Fault(fault)) => fault,
             };
             self.drop_sandbox();
             self.stats.faults += 1;
@@ -269,17 +276,17 @@ impl Instance {
         }
     }
 
-    /// What the plugin makes of some rows, and how many bytes that takes.
-    fn call(&mut self, columns: &[Option<ArrayRef>], range: &Range<usize>, deadline: Duration) -> Result<(Processed, u64), Trouble> {
+    /// The plugin's result for some rows, and how many bytes it takes.
+    fn call(&mut self, columns: &[Option<ArrayRef>], range: &Range<usize>, deadline: Duration) -> Result<(Processed, u64), CallError> {
         let shared = Arc::clone(&self.shared);
-        let crossing = shared.plan.crossing_batch(columns, range.start, range.len()).map_err(Trouble::Host)?;
-        shared.encoding.encode_table(&crossing, &mut self.crossing).map_err(|message| Trouble::Host(HostError::bug(message)))?;
+        let crossing = shared.plan.crossing_batch(columns, range.start, range.len()).map_err(CallError::Host)?;
+        shared.encoding.encode_table(&crossing, &mut self.crossing).map_err(|message| CallError::Host(HostError::bug(message)))?;
         if self.sandbox.is_none() {
-            self.sandbox = Some(self.open().map_err(Trouble::Host)?);
+            self.sandbox = Some(self.open().map_err(CallError::Host)?);
         }
-        let Some(sandbox) = &mut self.sandbox else { return Err(Trouble::Host(HostError::bug("an opened plugin vanished"))) };
+        let Some(sandbox) = &mut self.sandbox else { return Err(CallError::Host(HostError::bug("an opened plugin vanished"))) };
         let before = sandbox.stats.time;
-        let raw = sandbox.process(&self.crossing, deadline).map_err(Trouble::Fault)?;
+        let raw = sandbox.process(&self.crossing, deadline).map_err(CallError::Fault)?;
         if self.crossing.capacity() > KEPT_BYTES {
             self.crossing = Vec::new();
         }
@@ -287,7 +294,7 @@ impl Instance {
         self.slowest_row = self.slowest_row.max(row_time);
         let handed_over = bytes_of(&raw.outputs);
         let budget = Budget::new(shared.limits.output_bytes);
-        let answer = answer::check(raw, &shared.ports, range.len(), shared.encoding, &shared.limits, &budget).map_err(Trouble::Fault)?;
+        let answer = answer::check(raw, &shared.ports, range.len(), shared.encoding, &shared.limits, &budget).map_err(CallError::Fault)?;
         let kept = answer.kept.map(Selected::new);
         let called = Called { columns, offset: range.start, rows: range.len(), kept };
         let mut outputs = Vec::with_capacity(answer.outputs.len());
@@ -320,7 +327,7 @@ impl Instance {
         let shared = &self.shared;
         let mut sandbox = shared.maker.start(&shared.limits).map_err(|fault| fault.of(&shared.maker.name))?;
         let ports =
-            opening::open(&mut sandbox, &shared.config, &shared.plan, shared.encoding).map_err(|trouble| trouble.of(&shared.maker.name))?;
+            opening::open(&mut sandbox, &shared.config, &shared.plan, shared.encoding).map_err(|error| error.of(&shared.maker.name))?;
         if ports != shared.ports {
             let fault = Fault::new(Phase::Open, FaultKind::Unstable, "it changed its mind: a second instance opens other ports");
             return Err(fault.of(&shared.maker.name));

@@ -1,7 +1,9 @@
-//! A WASI 0.2 world with nothing in it: what standard libraries call at start-up and in a panic, answered the same way every time.
+//! A WASI 0.2 world with nothing in it: what standard libraries call at start-up and in a panic,
+//! served the same way every time.
 //!
-//! Standard output and error go to the log; the clocks stand still, so who waits for them waits in vain and is stopped; randomness is the same in every call; there are no arguments, no
-//! environment, no folders. Whatever else is asked for traps with its name.
+//! Standard output and error go to the log. The clocks do not advance, so a plugin that waits for
+//! them is stopped. Randomness is the same in every call. There are no arguments, no environment,
+//! no folders. Any other function traps with its name.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType, WasmList};
@@ -9,13 +11,14 @@ use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, 
 use crate::linker::Forbidden;
 use crate::store::StoreData;
 
-/// Marks the resources that the stubs hand out. Their representations mean nothing: there is nothing behind them.
+/// Marks the resources that the stubs create. Their representations are arbitrary: nothing is
+/// behind them.
 enum InputStream {}
 enum OutputStream {}
 enum StreamFailure {}
 enum Pollable {}
 
-/// The representations of pollables: output can always be written, and no time ever passes.
+/// The representations of pollables: output can always be written, and time never passes.
 const READY: u32 = 0;
 const NEVER: u32 = 1;
 
@@ -45,7 +48,7 @@ struct DateTime {
     nanoseconds: u32,
 }
 
-/// The type of a resource: one of the stubs', or one that only ever is named.
+/// The type of a resource: one of the stubs', or one that is only named.
 pub(crate) fn resource_type(name: &str) -> ResourceType {
     match name {
         "input-stream" => ResourceType::host::<InputStream>(),
@@ -98,7 +101,7 @@ fn standard_streams(instance: &mut LinkerInstance<'_, StoreData>, function: &str
 fn terminals(instance: &mut LinkerInstance<'_, StoreData>, function: &str) -> wasmtime::Result<bool> {
     match function {
         "get-terminal-stdin" | "get-terminal-stdout" | "get-terminal-stderr" => {
-            // The answer is `none` of an option whose payload type only the component knows.
+            // The result is `none` of an option whose payload type only the component knows.
             instance.func_new(function, |_, _, _, results| {
                 if let Some(result) = results.first_mut() {
                     *result = wasmtime::component::Val::Option(None);

@@ -1,4 +1,4 @@
-//! Compiled plugins: kept, found again, never trusted when they are damaged.
+//! Compiled plugins are kept, found again, and never trusted when they are damaged.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../../../tests/hostile/support.rs"]
@@ -11,7 +11,7 @@ use std::process::Command;
 
 use wasmill_host::{CompileWith, Host, HostError};
 
-/// A small plugin; each number makes another one.
+/// A small plugin; each number gives another one.
 fn small_plugin(number: usize) -> Vec<u8> {
     let text = include_str!("../examples/pass_on.wat");
     let other = text.replace("Passes the column", &format!("Passes {number:010}"));
@@ -71,7 +71,7 @@ fn a_loaded_plugin_is_warm_in_milliseconds() {
     host.load_bytes("guest.wasm", support::guest()).unwrap();
     let start = std::time::Instant::now();
     host.load_bytes("guest.wasm", support::guest()).unwrap();
-    // Compiling takes seconds; this bound only tells the two apart on a busy machine.
+    // Compiling takes seconds; this bound distinguishes the two even on a busy machine.
     assert!(start.elapsed() < std::time::Duration::from_millis(500), "{:?}", start.elapsed());
 }
 
@@ -88,12 +88,12 @@ fn what_was_used_longest_ago_goes_first() {
     let room = 2 * size + size / 2;
     let (two, _) = load(1, room);
     assert_eq!(two.len(), 2);
-    // The first is used again, so the second is the one to go.
+    // The first was used again, so the second is removed.
     assert_eq!(load(0, room).0, two);
     let (now, bytes) = load(2, room);
     assert_eq!(now.len(), 2);
     assert!(now.is_superset(&first) && bytes <= room, "{first:?} {now:?}");
-    // A cache without room keeps what it has and is no hindrance.
+    // A cache without room keeps its content and does not get in the way.
     assert_eq!(load(3, size / 2).0, now);
 }
 
@@ -161,7 +161,7 @@ fn a_pinned_digest_is_compared_before_anything_looks_into_the_file() {
         let error = host.load_pinned(&path, &another).unwrap_err();
         assert!(matches!(&error, HostError::OtherDigest { pinned, .. } if *pinned == another), "{error:?}");
     }
-    // The right one comes as far as the compiler.
+    // The right one reaches the compiler.
     std::fs::write(&path, small_plugin(0)).unwrap();
     let HostError::OtherDigest { found, .. } = host.load_pinned(&path, &another).unwrap_err() else { panic!("another error") };
     assert!(matches!(host.load_pinned(&path, &found), Err(HostError::Environment { .. })));

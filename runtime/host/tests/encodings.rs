@@ -124,7 +124,7 @@ fn a_date_of_64_bits_crosses_as_a_time() {
     let dates = RecordBatch::try_from_iter([("d", Arc::new(Date64Array::from(times.to_vec())) as ArrayRef)]).unwrap();
     let crossed = RecordBatch::try_from_iter([("d", Arc::new(TimestampMillisecondArray::from(times.to_vec())) as ArrayRef)]).unwrap();
     for plugin in [plugin(), json_plugin()] {
-        // It asks for the times, and gives back what it got.
+        // It requests the times, and returns what it received.
         let config = echo(plugin.description().encoding, &crossed.schema());
         let transform = plugin.transform(&config, dates.schema(), &small_limits(), policy()).unwrap();
         let mut processed = transform.instance().unwrap().process(&dates).unwrap();
@@ -170,7 +170,7 @@ fn json_that_is_nearly_right_is_refused() {
     assert_eq!(refused(DataType::Int64, "{\"a\":\"1\"}\n"), "line 1: column `a`: \"1\" is not a value of int64");
     assert_eq!(refused(DataType::Utf8, "{\"a\":1}\n"), "line 1: column `a`: 1 is not a string");
     assert_eq!(refused(DataType::Utf8, "{\"b\":\"1\"}\n"), "line 1: the schema has no column `b`");
-    assert_eq!(refused(DataType::Utf8, "{\"a\":\"1\",\"a\":\"2\"}\n"), "line 1: `a` stands there twice");
+    assert_eq!(refused(DataType::Utf8, "{\"a\":\"1\",\"a\":\"2\"}\n"), "line 1: `a` occurs twice");
     assert_eq!(refused(DataType::Utf8, "{}\n{}\n"), "the table has 2 rows where 1 are due");
     assert_eq!(refused(DataType::Binary, "{\"a\":\"AP\"}\n"), "line 1: column `a`: \"AP\" is not base64 with padding");
     assert_eq!(
@@ -194,7 +194,7 @@ fn json_that_is_nearly_right_is_refused() {
     assert_eq!(refused(list, "{\"a\":[1,[2]]}\n"), "line 1: column `a`: [2] is not a value of int64");
     let point = DataType::Struct(Fields::from(vec![Field::new("x", DataType::Int64, false)]));
     assert_eq!(refused(point.clone(), "{\"a\":{}}\n"), "line 1: column `a`: `x`: it has nulls where its field allows none");
-    assert_eq!(refused(point, "{\"a\":{\"x\":1,\"x\":1}}\n"), "line 1: column `a`: `x` stands there twice");
+    assert_eq!(refused(point, "{\"a\":{\"x\":1,\"x\":1}}\n"), "line 1: column `a`: `x` occurs twice");
 }
 
 #[test]

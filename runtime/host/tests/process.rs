@@ -118,7 +118,7 @@ fn the_guilty_record_is_rejected_alone() {
     assert_eq!(records.column(0).as_primitive::<Int64Type>().values(), &expected[..]);
     // Every row that is not rejected: that needs no list.
     assert_eq!(processed.outputs[0].origins, None);
-    // It goes on.
+    // It continues.
     assert_eq!(instance.process(&input(10)).unwrap().outputs[0].records, input(10));
 }
 
@@ -162,7 +162,8 @@ fn faults_add_up_over_batches_until_rows_and_time_have_passed() {
 
 #[test]
 fn a_row_that_is_slow_is_not_blamed_for_another_ones_deadline() {
-    // Row 7 never ends. Row 613 takes longer alone than a suspect is given at first, and far less than a call may take.
+    // Row 7 never ends. Row 613 takes longer alone than a suspect has at first, and far less than a
+    // call may take.
     let limits = Limits { call: Duration::from_secs(2), call_floor: Duration::from_millis(1), ..small_limits() };
     let config = echo_with(json!({ "process": "loop", "when": "pin 7 of", "slow": "pin 613 of" }));
     let mut instance = plugin().transform(&config, input_schema(), &limits, policy()).unwrap().instance().unwrap();
@@ -205,7 +206,8 @@ fn the_order_of_the_sdk_s_maps_does_not_depend_on_earlier_batches() {
     let fixed = orders("sdk");
     assert!(fixed.iter().all(|order| *order == fixed[0]), "{fixed:?}");
     assert_eq!(fixed, orders("sdk"));
-    // This is what the SDK's maps are for: those of the standard library depend on how many were made before.
+    // This is what the SDK's maps are for: those of the standard library depend on how many were
+    // created before.
     let standard = orders("std");
     assert!(standard.iter().any(|order| *order != standard[0]), "{standard:?}");
 }

@@ -1,4 +1,4 @@
-//! What tables of files share, whatever their log: partitions, and rows gathered for each of them.
+//! What tables of files share, with any log: partitions, and rows gathered per partition.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -45,7 +45,7 @@ pub struct Limits {
     pub name: usize,
     /// The longest path of all folders of a partition together, in bytes.
     pub path: usize,
-    /// What they lie in, for people: `a file system`.
+    /// Where they lie, for readers: `a file system`.
     pub place: &'static str,
 }
 
@@ -140,7 +140,7 @@ impl Partitioner {
                 continue;
             }
             key.clear();
-            // An empty text is no value to a Delta table, whatever the column's type.
+            // An empty text is null to a Delta table, whatever the column's type.
             key.extend(texts.iter().map(|column| (!column.is_null(row)).then(|| column.value(row)).filter(|value| !value.is_empty())));
             match found.get(&key) {
                 Some(Ok(group)) => groups[*group].1.push(row as u32),
@@ -191,9 +191,9 @@ impl Partitioner {
         let path: usize = lengths.iter().map(|(_, length)| length + 1).sum();
         let Limits { name: most_name, path: most_path, place } = self.limits;
         let message = if longest > most_name {
-            format!("the value names a folder, whose name would have {longest} bytes; in {place} a name has at most {most_name}")
+            format!("the value names a folder, whose name would have {longest} bytes; {place} allows {most_name} bytes per name")
         } else if path > most_path {
-            format!("the values name folders, whose path would have {path} bytes; in {place}, at this place, it has at most {most_path}")
+            format!("the values name folders, whose path would have {path} bytes; {place} allows {most_path} bytes here")
         } else {
             return None;
         };
@@ -229,7 +229,7 @@ fn no_value(column: &str) -> RowReject {
         row: 0,
         code: "no-partition-value".to_owned(),
         column: Some(column.to_owned()),
-        message: "an empty text is no value to a partition column, and this column must have one".to_owned(),
+        message: "an empty text is null in a partition column, and this column must not be null".to_owned(),
     }
 }
 
@@ -242,7 +242,7 @@ fn unwritable(row: usize, column: &str) -> RowReject {
     }
 }
 
-/// The values of a column as texts, in the form that Delta's protocol asks of partition values.
+/// The values of a column as texts, in the form that Delta's protocol requires of partition values.
 struct Written {
     texts: ArrayRef,
     /// The rows whose values can't be written, in order.
@@ -264,7 +264,8 @@ impl Written {
             DataType::Timestamp(_, _) => Self::write(column.as_primitive::<TimestampMicrosecondType>().iter(), Scalar::Timestamp),
             DataType::Decimal128(precision, scale) => {
                 let kind = u8::try_from(*scale).ok().and_then(|scale| DecimalType::try_new(*precision, scale).ok());
-                let kind = kind.ok_or_else(|| Error::bug(format!("{} is no decimal of a table", TypeName(column.data_type()))))?;
+                let kind =
+                    kind.ok_or_else(|| Error::bug(format!("{} is not a decimal that a table can hold", TypeName(column.data_type()))))?;
                 let null = || Scalar::Null(DeltaType::Primitive(PrimitiveType::Decimal(kind)));
                 let scalar = |bits: i128| DecimalData::try_new(bits, kind).map_or_else(|_| null(), Scalar::Decimal);
                 Self::write(column.as_primitive::<Decimal128Type>().iter(), scalar)
@@ -345,7 +346,7 @@ mod tests {
         let numbers = records.column(0).as_primitive::<Int32Type>().values();
         let numbers: Vec<Vec<i32>> = partitions.iter().map(|(_, rows)| numbers[rows.clone()].to_vec()).collect();
         assert_eq!(numbers, [vec![0, 3], vec![1, 4], vec![2]]);
-        assert_eq!(records.num_columns(), 1, "partition columns stand in the log, not in the file");
+        assert_eq!(records.num_columns(), 1, "partition columns are in the log, not in the file");
         assert_eq!(serde_json::to_string(&partitioner.values(&partitions[1].0)).unwrap(), r#"{"category":null,"day":"2022-01-08"}"#);
     }
 
@@ -366,16 +367,16 @@ mod tests {
             let limits = Limits { name, path, place: "a test" };
             Partitioner::new(&batch.schema(), &["category".into(), "day".into()], limits).unwrap().split(&batch).unwrap()
         };
-        let told = |split: &Split| split.rejects.iter().map(|r| (r.row, r.code.clone(), r.column.clone().unwrap())).collect::<Vec<_>>();
+        let reported = |split: &Split| split.rejects.iter().map(|r| (r.row, r.code.clone(), r.column.clone().unwrap())).collect::<Vec<_>>();
         let too_long = |row: u32| (row, "partition-value-too-long".to_owned(), "category".to_owned());
         let by_name = split(255, usize::MAX);
-        assert_eq!(told(&by_name), [too_long(1), too_long(3)]);
+        assert_eq!(reported(&by_name), [too_long(1), too_long(3)]);
         assert_eq!(by_name.records.column(0).as_primitive::<Int32Type>().values(), &[0, 2, 4]);
         assert!(by_name.rejects[0].message.contains("256 bytes"), "{:?}", by_name.rejects[0]);
         // `é/` takes two bytes and three; the folders of both columns count together.
         let longest = "category=".len() + 40 * 5 + 1 + "day=2022-01-08/".len();
-        assert_eq!(told(&split(usize::MAX, longest)), [too_long(1), too_long(2), too_long(3)]);
-        assert_eq!(told(&split(usize::MAX, longest - 1)), [too_long(1), too_long(2), too_long(3), too_long(4)]);
+        assert_eq!(reported(&split(usize::MAX, longest)), [too_long(1), too_long(2), too_long(3)]);
+        assert_eq!(reported(&split(usize::MAX, longest - 1)), [too_long(1), too_long(2), too_long(3), too_long(4)]);
     }
 
     #[test]
@@ -389,8 +390,8 @@ mod tests {
         let split = Partitioner::new(&batch.schema(), &["t".into(), "f".into(), "d".into()], Limits::NONE).unwrap().split(&batch).unwrap();
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(split.partitions, [(vec![text("2022-07-07T00:18:41.000001Z"), text("1.0"), text("2022-01-08")], 0..1)]);
-        let told: Vec<_> = split.rejects.iter().map(|r| (r.row, r.code.as_str(), r.column.as_deref())).collect();
-        assert_eq!(told, [(1, "value-out-of-range", Some("t")), (2, "value-out-of-range", Some("d"))]);
+        let reported: Vec<_> = split.rejects.iter().map(|r| (r.row, r.code.as_str(), r.column.as_deref())).collect();
+        assert_eq!(reported, [(1, "value-out-of-range", Some("t")), (2, "value-out-of-range", Some("d"))]);
     }
 
     #[test]

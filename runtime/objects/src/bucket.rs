@@ -1,4 +1,5 @@
-//! A bucket and the few operations that everything here is made of. Calls block; they must not come from a task of the store's own threads.
+//! A bucket and the few operations on which everything here is built. Calls block; they must not
+//! come from a task of the store's own threads.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,11 +17,11 @@ use super::client::connect;
 use super::failure::{Failure, Kind};
 use super::health::Health;
 use super::object::When;
-use super::request::pauses_between_looks;
-use super::{Object, Patience, Put, S3Config, failed};
+use super::request::pauses_between_checks;
+use super::{Object, Put, RetryTime, S3Config, failed};
 use wasmill_connect::threads;
 
-/// How often a conditional put whose outcome is unclear is looked at and tried again.
+/// How often a conditional put whose outcome is unclear is checked and retried.
 const UNCLEAR_ATTEMPTS: usize = 4;
 /// The longest name of a file on most systems, in bytes.
 const LONGEST_FILE_NAME: usize = 255;
@@ -32,7 +33,7 @@ pub struct Bucket {
     pub(crate) name: String,
     pub(crate) client: Client,
     pub(crate) threads: Handle,
-    pub(crate) patience: Patience,
+    pub(crate) patience: RetryTime,
     pub(crate) health: Health,
     longest_name: usize,
 }
@@ -51,11 +52,12 @@ impl Bucket {
         &self.threads
     }
 
-    /// The client of a bucket. Sends nothing to it, but may ask the instance for its region and reads AWS's configuration files.
-    pub fn open(name: &str, config: &S3Config, patience: Patience) -> Result<Arc<Self>> {
+    /// The client of a bucket. Sends no request to it, but may query the instance for its region
+    /// and reads AWS's configuration files.
+    pub fn open(name: &str, config: &S3Config, patience: RetryTime) -> Result<Arc<Self>> {
         static OPEN: Mutex<Option<Buckets>> = Mutex::new(None);
         config.check()?;
-        // The key never leaves this table; it tells configurations apart, secrets included.
+        // The key never leaves this table; it distinguishes configurations, secrets included.
         let secrets =
             [&config.secret_access_key, &config.session_token].map(|secret| secret.as_ref().map(|secret| secret.reveal().to_owned()));
         let key = format!("{name} {config:?} {secrets:?} {patience:?}");
@@ -83,7 +85,7 @@ impl Bucket {
         self.longest_name
     }
 
-    /// An object's address, for people.
+    /// An object's address, for readers.
     pub fn shown(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.name)
     }
@@ -103,19 +105,19 @@ impl Bucket {
         }
     }
 
-    /// What is known of an object; none if there is no such object.
-    pub fn look(&self, key: &str) -> Result<Option<Object>> {
-        self.wait(self.head(key)).map_err(|failure| failed(format_args!("look at {}", self.shown(key)), &failure))
+    /// The metadata of an object; none if there is no such object.
+    pub fn metadata(&self, key: &str) -> Result<Option<Object>> {
+        self.wait(self.head(key)).map_err(|failure| failed(format_args!("read the metadata of {}", self.shown(key)), &failure))
     }
 
-    /// Puts an object, whatever was there.
+    /// Puts an object, overwriting any.
     pub fn write(&self, key: &str, bytes: &Bytes) -> Result<()> {
         let put = self.wait(self.put(key, bytes, When::Always));
         put.map_err(|failure| failed(format_args!("write {}", self.shown(key)), &failure))
     }
 
-    /// Puts an object unless there is one of that name. Nobody else may ever put the same bytes: that is how an attempt whose answer
-    /// was lost is told from another's success.
+    /// Puts an object unless there is one of that name. No other process may ever put the same
+    /// bytes: that distinguishes an attempt whose response was lost from another process's success.
     ///
     /// An error leaves open whether the object was put.
     pub fn write_new(&self, key: &str, bytes: &Bytes) -> Result<Put> {
@@ -124,7 +126,7 @@ impl Bucket {
 
     pub(crate) async fn put_new(&self, key: &str, bytes: &Bytes) -> Result<Put, Failure> {
         let begun = Instant::now();
-        let mut pauses = pauses_between_looks(UNCLEAR_ATTEMPTS - 1);
+        let mut pauses = pauses_between_checks(UNCLEAR_ATTEMPTS - 1);
         loop {
             let failure = match self.put(key, bytes, When::Absent).await {
                 Ok(()) => return Ok(Put::Done),
@@ -135,7 +137,7 @@ impl Bucket {
                 Some((_, found)) if found == *bytes => return Ok(Put::Done),
                 Some(_) => return Ok(Put::Taken),
                 None => match pauses.next() {
-                    Some(pause) if begun.elapsed() <= Patience::RUN.time() => tokio::time::sleep(pause).await,
+                    Some(pause) if begun.elapsed() <= RetryTime::RUN.time() => tokio::time::sleep(pause).await,
                     _ => return Err(failure),
                 },
             }

@@ -1,4 +1,4 @@
-//! The client of a bucket: which server, who to be, and that it tries nothing again by itself.
+//! The client of a bucket: its server and credentials, without retries of its own.
 
 use std::time::Duration;
 
@@ -19,10 +19,11 @@ use wasmill_connect::credentials;
 const DEFAULT_REGION: &str = "us-east-1";
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long an answer may take, and how long it may say nothing while it comes.
+/// How long a response may take, and how long it may stall while it arrives.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// The client of a bucket, and the bucket's address for people. May ask the instance for its region, and reads AWS's configuration files.
+/// The client of a bucket, and the bucket's address for readers. May query the instance for its
+/// region, and reads AWS's configuration files.
 pub async fn connect(bucket: &str, config: &S3Config) -> Result<(Client, String)> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let endpoint = config.endpoint.clone().or_else(|| variable("AWS_ENDPOINT_URL_S3"));
@@ -45,7 +46,8 @@ pub async fn connect(bucket: &str, config: &S3Config) -> Result<(Client, String)
     let path_style = config.path_style.unwrap_or(endpoint.is_some());
     let address = address(bucket, endpoint.as_deref(), &region, path_style);
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ANSWER).build();
-    // Slow is fine. The timeout of an answer does not see its body, nor does this see what is sent.
+    // Slow is fine. The timeout of a response does not cover its body, and this one does not cover
+    // what is sent.
     let stalled = StalledStreamProtectionConfig::enabled().upload_enabled(false).grace_period(ANSWER).build();
     let mut client = Builder::from(&sdk)
         .region(Region::new(region))
@@ -54,7 +56,7 @@ pub async fn connect(bucket: &str, config: &S3Config) -> Result<(Client, String)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         .stalled_stream_protection(stalled)
-        // Not every store knows them.
+        // Not every store has them.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .force_path_style(path_style);
@@ -62,7 +64,7 @@ pub async fn connect(bucket: &str, config: &S3Config) -> Result<(Client, String)
     Ok((Client::from_conf(client.build()), address))
 }
 
-/// The address of a bucket, for people.
+/// The address of a bucket, for readers.
 fn address(bucket: &str, endpoint: Option<&str>, region: &str, path_style: bool) -> String {
     let host = endpoint.map_or_else(|| format!("https://s3.{region}.amazonaws.com"), |endpoint| endpoint.trim_end_matches('/').to_owned());
     if path_style { format!("{host}/{bucket}") } else { host.replacen("://", &format!("://{bucket}."), 1) }

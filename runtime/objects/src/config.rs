@@ -1,4 +1,4 @@
-//! How to reach a store and who to be there.
+//! How to reach a store, and with which credentials.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,8 @@ use wasmill_connect::Secret;
 use wasmill_connect::aws::{self, AssumeRole, Key};
 use wasmill_connect::registry::Server;
 
-/// How to reach a store that speaks S3, and who to be there. What is left out comes from where AWS's own tools take it.
+/// How to reach a store with the S3 API, and with which credentials. What is left out comes from
+/// where AWS's own tools take it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct S3Config {
@@ -24,14 +25,15 @@ pub struct S3Config {
     pub region: Option<String>,
     /// `path_style: true`
     ///
-    /// Whether the bucket stands in the path of an address (`host/bucket/key`) and not in its host (`bucket.host/key`). Default: in the path
-    /// where there is an endpoint, in the host with AWS.
+    /// Whether the bucket is in the path of an address (`host/bucket/key`) instead of its host
+    /// (`bucket.host/key`). Default: in the path where there is an endpoint, in the host with AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_style: Option<bool>,
     /// `access_key_id: ${env:S3_ACCESS_KEY_ID}`
     ///
-    /// A key of its own, together with `secret_access_key`. Default: AWS's chain, which is the environment, a profile, a web identity, a
-    /// container, the instance. What the chain gives is renewed before it expires.
+    /// A key of its own, together with `secret_access_key`. Default: AWS's chain, which is the
+    /// environment, a profile, a web identity, a container, the instance. Credentials of the chain
+    /// are renewed before they expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
     /// `secret_access_key: ${env:S3_SECRET_ACCESS_KEY}`
@@ -57,7 +59,7 @@ pub struct S3Config {
 }
 
 impl S3Config {
-    /// The key that it gives.
+    /// The given key.
     pub fn key(&self) -> Option<Key<'_>> {
         let (id, secret) = self.access_key_id.as_deref().zip(self.secret_access_key.as_ref())?;
         Some(Key { id, secret, session_token: self.session_token.as_ref() })

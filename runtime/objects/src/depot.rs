@@ -1,8 +1,9 @@
-//! The depot of a state in a bucket: objects beside the checkpoints.
+//! The depot of a state in a bucket: objects next to the checkpoints.
 //!
-//! A small file is one put, a large one an upload in parts that sealing completes. What a process leaves that ends before is found in the
-//! list of objects and by the notes of uploads. Wasmill 0.1 kept such files on the disk of the machine that ran it, in a folder named after the
-//! address of the state: they are read there where the bucket has none.
+//! A small file is one put. A large one is a multipart upload that sealing completes. What a
+//! process leaves that ends before is found by listing objects and by the notes of uploads. Wasmill
+//! 0.1 kept such files on the disk of the machine that ran it, in a folder named after the address
+//! of the state. They are read there where the bucket has none.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -21,9 +22,9 @@ use super::failure::Failure;
 use super::object::When;
 use super::{Bucket, Completion, ObjectWriter, S3Uri, UploadEpoch, UploadNotes, Uploading, failed};
 
-/// A file of at most so many bytes is one put.
+/// A file of at most this many bytes is one put.
 const SMALL_BYTES: usize = 8 << 20;
-/// So many bytes are fetched at once, and as many are fetched ahead.
+/// This many bytes are fetched at once, and as many are prefetched.
 const FETCH_BYTES: u64 = 8 << 20;
 
 /// Files below a prefix.
@@ -108,11 +109,11 @@ impl Depot for S3Depot {
     fn open(&self, file: &DepotFile) -> Result<Box<dyn Read + Send>> {
         let key = self.key(&file.name);
         let shown = self.bucket.shown(&key);
-        let look = {
+        let head = {
             let (bucket, key) = (Arc::clone(&self.bucket), key.clone());
             begin(&self.bucket, async move { bucket.head(&key).await })
         };
-        let found = received(look)?.map_err(|failure| failed(format_args!("look at {shown}"), &failure))?;
+        let found = received(head)?.map_err(|failure| failed(format_args!("read the metadata of {shown}"), &failure))?;
         match found {
             Some(object) if object.size != file.bytes => {
                 Err(damaged(&shown, &format!("it has {} bytes, and {} were prepared", object.size, file.bytes)))
@@ -149,14 +150,14 @@ impl Depot for S3Depot {
         failpoint::hit("sink-clean-up");
         self.bucket.remove(names.iter().map(|name| self.key(name)))?;
         let EpochId { incarnation, epoch } = claim;
-        // A note that is left over may name a file of an earlier life.
+        // A left-over note may name a file of an earlier incarnation.
         let keeps_upload = |key: &str| self.name_of(key).is_none_or(keeps);
         self.notes(folder).clean_up(UploadEpoch { incarnation, epoch, claim: None }, |upload| keeps_upload(&upload.key))?;
         self.left_behind.clean(folder, claim, keeps)
     }
 
     fn clear_others(&self, incarnation: Uuid) -> Result<()> {
-        // Checkpoints and notes lie beside the folders, and are the store's.
+        // Checkpoints and notes lie next to the folders, and belong to the store.
         let is_one = |name: &str| name.contains('/') && is_of_another(name, incarnation);
         let listed = self.bucket.list(&self.folder.key)?;
         let keys = listed.into_iter().map(|object| object.key).filter(|key| self.name_of(key).is_some_and(is_one));
@@ -170,7 +171,8 @@ impl Depot for S3Depot {
     }
 }
 
-/// Begins a request. Waiting for it with [`received`] works on every thread, also where this one drives asynchronous work already.
+/// Begins a request. Waiting for it with [`received`] works on every thread, also where this one
+/// drives asynchronous work already.
 fn begin<T: Send + 'static>(bucket: &Bucket, request: impl Future<Output = T> + Send + 'static) -> Receiver<T> {
     let (sender, receiver) = sync_channel(1);
     bucket.threads.spawn(async move {
@@ -190,7 +192,7 @@ struct S3Writer {
     content: Digested<Content>,
 }
 
-/// The bytes of a file on their way: held back while they are few.
+/// The bytes of a file that is being written: held back while they are few.
 struct Content {
     notes: Arc<UploadNotes>,
     epoch: UploadEpoch,
@@ -256,7 +258,7 @@ struct Fetched {
     bucket: Arc<Bucket>,
     key: String,
     size: u64,
-    /// Up to where ranges were asked for.
+    /// Up to where ranges were requested.
     begun: u64,
     ahead: Option<Receiver<Result<Bytes, Failure>>>,
     bytes: Bytes,

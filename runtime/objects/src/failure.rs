@@ -1,4 +1,5 @@
-//! What a failed request means: whether it may pass, what it says of the object, and what to tell people.
+//! What a failed request means: whether it is transient, what it implies for the object, and the
+//! message for the reader.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -18,12 +19,12 @@ use wasmill_connect::credentials::NotRenewed;
 use crate::codes::{CONDITIONAL_PUTS, NOT_FOUND, REFUSED, UNREACHABLE};
 
 /// The most of a store's own words that an error repeats.
-const MOST_WORDS: usize = 300;
+const MAX_WORDS: usize = 300;
 
 /// What a failed request means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Try again: nobody knows what the attempt did.
+    /// Retry: the outcome of the attempt is unknown.
     Passing,
     /// There is no such object.
     NoObject,
@@ -39,29 +40,30 @@ pub enum Kind {
     Skewed,
     /// The store does not know such requests.
     Unable,
-    /// Trying again does not help.
+    /// Retrying does not help.
     Final,
 }
 
-/// A failed request. It holds the store's code, message and status and nothing else of its answer, which may show what was signed.
+/// A failed request. It holds the store's code, message and status and nothing else of its
+/// response, which may contain what was signed.
 #[derive(Debug)]
 pub struct Failure {
     /// What may be done about it.
     pub kind: Kind,
     words: String,
-    /// What goes on, for the log.
-    trouble: String,
-    /// The store was there and answered.
+    /// The outage, for the log.
+    outage: String,
+    /// The store was there and responded.
     pub(super) is_answer: bool,
 }
 
 impl Failure {
-    /// A request that can't be made, or an answer that makes no sense.
+    /// A request that can't be built, or a response that is malformed.
     pub(super) fn of_nonsense(words: impl Into<String>) -> Self {
-        Self { kind: Kind::Final, words: words.into(), trouble: String::new(), is_answer: false }
+        Self { kind: Kind::Final, words: words.into(), outage: String::new(), is_answer: false }
     }
 
-    /// What the store says of a request, or of one object of it.
+    /// The store's response to a request, or to one object of it.
     pub(super) fn of_answer(status: Option<StatusCode>, code: Option<&str>, message: Option<&str>) -> Self {
         let kind = match (code.unwrap_or_default(), status.map_or(0, |status| status.as_u16())) {
             ("NoSuchBucket" | "PermanentRedirect", _) | (_, 301) => Kind::NoBucket,
@@ -78,11 +80,11 @@ impl Failure {
         let words = match (code, status) {
             (Some(code), _) if message.is_empty() => format!("{code}{answered}"),
             (Some(code), _) => format!("{code}: {message}{answered}"),
-            (None, Some(status)) if !status.is_success() => format!("the store answered {status}"),
-            (None, _) => format!("the store's answer is not understood{answered}"),
+            (None, Some(status)) if !status.is_success() => format!("the store responded {status}"),
+            (None, _) => format!("the store's response is not understood{answered}"),
         };
-        let trouble = format!("it answers {}", status.map_or_else(|| code.unwrap_or_default().to_owned(), |status| status.to_string()));
-        Self { kind, words: shorten(&words), trouble, is_answer: true }
+        let outage = format!("it responded {}", status.map_or_else(|| code.unwrap_or_default().to_owned(), |status| status.to_string()));
+        Self { kind, words: shorten(&words), outage, is_answer: true }
     }
 
     /// The same after it was tried so long.
@@ -98,14 +100,14 @@ impl Failure {
         matches!(self.kind, Kind::Refused | Kind::Skewed | Kind::Unable)
     }
 
-    /// Whether what was asked for is not there.
+    /// Whether the requested object is missing.
     pub(super) fn is_missing(&self) -> bool {
         matches!(self.kind, Kind::NoObject | Kind::NoBucket | Kind::NoUpload)
     }
 
-    /// What goes on, for the log.
-    pub fn trouble(&self) -> &str {
-        &self.trouble
+    /// The outage, for the log.
+    pub fn outage(&self) -> &str {
+        &self.outage
     }
 }
 
@@ -124,27 +126,27 @@ impl<E: StdError + ProvideErrorMetadata + 'static> From<SdkError<E>> for Failure
             return Self::of_answer(status, refusal.err().code(), refusal.err().message());
         }
         if let Some(error) = find::<NotRenewed>(&error) {
-            let trouble = "AWS credentials have expired and can't be renewed".to_owned();
-            return Self { kind: Kind::Passing, trouble, ..Self::of_nonsense(error.to_string()) };
+            let outage = "AWS credentials have expired and can't be renewed".to_owned();
+            return Self { kind: Kind::Passing, outage, ..Self::of_nonsense(error.to_string()) };
         }
         if let Some(error) = find::<CredentialsError>(&error) {
             let words = format!("no AWS credentials: {}", in_words(error));
             return Self { kind: Kind::Refused, ..Self::of_nonsense(words) };
         }
-        let trouble = match &error {
+        let outage = match &error {
             SdkError::ConstructionFailure(_) => return Self::of_nonsense(innermost(&error)),
-            SdkError::TimeoutError(_) => "it does not answer in time",
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => "it does not answer in time",
+            SdkError::TimeoutError(_) => "no response in time",
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => "no response in time",
             other => of_connection(other),
         };
-        Self { kind: Kind::Passing, trouble: trouble.to_owned(), ..Self::of_nonsense(innermost(&error)) }
+        Self { kind: Kind::Passing, outage: outage.to_owned(), ..Self::of_nonsense(innermost(&error)) }
     }
 }
 
 impl From<ByteStreamError> for Failure {
-    /// An answer that was cut off.
+    /// A response that was cut off.
     fn from(error: ByteStreamError) -> Self {
-        Self { kind: Kind::Passing, trouble: of_connection(&error).to_owned(), ..Self::of_nonsense(innermost(&error)) }
+        Self { kind: Kind::Passing, outage: of_connection(&error).to_owned(), ..Self::of_nonsense(innermost(&error)) }
     }
 }
 
@@ -162,17 +164,18 @@ fn of_connection(error: &(dyn StdError + 'static)) -> &'static str {
     }
 }
 
-/// The error of an operation that a store refused or did not answer. `what` names the operation and its object: `"read s3://lake/x"`.
+/// The error of an operation that a store rejected or did not respond to. `what` names the
+/// operation and its object: `"read s3://lake/x"`.
 pub fn failed(what: impl fmt::Display, failure: &Failure) -> Error {
     let (code, hint) = match failure.kind {
         Kind::NoObject | Kind::NoBucket | Kind::NoUpload => (NOT_FOUND, "is the name right, and does the bucket exist in that region?"),
         Kind::Refused => (
             REFUSED,
-            "check the credentials, their rights to this bucket, and this machine's clock; nothing is lost, the next run resumes where this one \
-             stopped",
+            "check the credentials, their permissions on this bucket, and this machine's clock; nothing is lost, the next \
+                run resumes where this one stopped",
         ),
-        Kind::Skewed => (CLOCK, "set this machine's clock: the store refuses what is signed with another time than its own"),
-        Kind::Unable => (CONDITIONAL_PUTS, "the store must know conditional puts (If-None-Match)"),
+        Kind::Skewed => (CLOCK, "set this machine's clock: the store rejects what is signed with another time than its own"),
+        Kind::Unable => (CONDITIONAL_PUTS, "the store must support conditional puts (If-None-Match)"),
         Kind::Passing | Kind::Unmet | Kind::Final => {
             (UNREACHABLE, "is the store there, and can it be reached from here? The next run resumes where this one stopped")
         }
@@ -181,7 +184,7 @@ pub fn failed(what: impl fmt::Display, failure: &Failure) -> Error {
 }
 
 fn shorten(text: &str) -> String {
-    match text.char_indices().nth(MOST_WORDS) {
+    match text.char_indices().nth(MAX_WORDS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -211,12 +214,12 @@ mod tests {
         assert_eq!(error.message(), "cannot read s3://b/k: SignatureDoesNotMatch: The signature does not match (403 Forbidden)");
         assert!(!format!("{error:?} {failure:?}").contains("SECRET"));
         assert!(error.hint_text().unwrap().starts_with("check the credentials"));
-        let bare = failed("look at s3://b/k", &answer(403, None, None, ""));
-        assert_eq!(bare.message(), "cannot look at s3://b/k: the store answered 403 Forbidden");
+        let bare = failed("read the metadata of s3://b/k", &answer(403, None, None, ""));
+        assert_eq!(bare.message(), "cannot read the metadata of s3://b/k: the store responded 403 Forbidden");
         let other = answer(200, None, None, "<html>SECRET</html>");
-        assert_eq!(other.to_string(), "the store's answer is not understood (200 OK)");
+        assert_eq!(other.to_string(), "the store's response is not understood (200 OK)");
         let page = answer(502, None, None, "<html>SECRET</html>");
-        assert_eq!((page.to_string().as_str(), page.trouble()), ("the store answered 502 Bad Gateway", "it answers 502 Bad Gateway"));
+        assert_eq!((page.to_string().as_str(), page.outage()), ("the store responded 502 Bad Gateway", "it responded 502 Bad Gateway"));
     }
 
     #[test]
@@ -235,10 +238,10 @@ mod tests {
         assert_eq!([kind(400, "InvalidRequest"), kind(409, "ConditionalRequestConflict")], [Kind::Final; 2]);
         let refused = io::Error::from(ErrorKind::ConnectionRefused);
         let nobody: Failure = SdkError::<GetObjectError>::dispatch_failure(ConnectorError::io(refused.into())).into();
-        assert_eq!((nobody.kind, nobody.trouble()), (Kind::Passing, "it can't be connected to"));
+        assert_eq!((nobody.kind, nobody.outage()), (Kind::Passing, "it can't be connected to"));
         let cut = io::Error::from(ErrorKind::ConnectionReset);
         let cut: Failure = SdkError::<GetObjectError>::dispatch_failure(ConnectorError::io(cut.into())).into();
-        assert_eq!((cut.kind, cut.trouble()), (Kind::Passing, "connections to it are cut"));
+        assert_eq!((cut.kind, cut.outage()), (Kind::Passing, "connections to it are cut"));
         let nobody = CredentialsError::provider_error("out of order");
         let nobody: Failure = SdkError::<GetObjectError>::construction_failure(nobody).into();
         assert_eq!(nobody.kind, Kind::Refused);

@@ -1,4 +1,4 @@
-//! A bucket as the Delta kernel wants one: it reads, lists and puts, and asks for nothing else.
+//! A bucket for the Delta kernel, which only reads, lists and puts.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -21,7 +21,7 @@ use super::{Bucket, Completion, Object, Put, Upload};
 struct KernelStore(Arc<Bucket>);
 
 impl Bucket {
-    /// The bucket as the Delta kernel wants one.
+    /// The bucket as an object store of the Delta kernel.
     pub fn for_kernel(self: &Arc<Self>) -> Arc<dyn ObjectStore> {
         Arc::new(KernelStore(Arc::clone(self)))
     }
@@ -49,7 +49,7 @@ fn meta(object: Object) -> Result<ObjectMeta> {
     Ok(ObjectMeta { location, last_modified: object.modified.into(), size: object.size, e_tag: object.etag, version: None })
 }
 
-/// Nobody asks which version a put made.
+/// The version of a put is never read.
 const PUT: PutResult = PutResult { e_tag: None, version: None };
 
 #[async_trait]
@@ -128,7 +128,7 @@ struct KernelUpload {
     key: String,
     id: String,
     size: u64,
-    /// What the store answered for each part.
+    /// The store's response for each part.
     answers: Vec<Arc<OnceLock<String>>>,
 }
 

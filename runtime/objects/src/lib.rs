@@ -1,10 +1,12 @@
-//! Objects in S3 and in stores that speak its language.
+//! Objects in S3 and in stores with its API.
 //!
-//! One client serves the tables of `delta`, the checkpoints of a pipeline and the objects of sources and sinks: a [`Bucket`], with one
-//! retry policy and conditional puts. What an attempt did whose answer was lost is found out by reading before anything is tried again.
+//! One client serves the tables of `delta`, the checkpoints of a pipeline and the objects of
+//! sources and sinks: a [`Bucket`], with one retry policy and conditional puts. The outcome of an
+//! attempt whose response was lost is determined by reading before any retry.
 //!
-//! The client is the feature `aws`. Without it there is no [`Bucket`], and opening one is an error that says so; what says where objects lie is
-//! there all the same, so that a pipeline file is read alike by every binary.
+//! The client is the feature `aws`. Without it there is no [`Bucket`], and opening one is an error.
+//! Configurations and addresses exist in every build, so every binary reads a pipeline file the
+//! same way.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -45,7 +47,7 @@ mod upload;
 mod without_client;
 
 pub use config::S3Config;
-pub use plain::{Completion, Object, Patience, Put, Upload, UploadEpoch, Use};
+pub use plain::{Completion, Object, Put, RetryTime, Upload, UploadEpoch, Use};
 pub use uri::{S3Uri, longest_folder};
 pub use wasmill_connect::Secret;
 pub use wasmill_connect::aws::AssumeRole;
@@ -57,6 +59,7 @@ pub use {
     bucket::{AT_ONCE, Bucket},
     examine::examine,
     failure::{Failure, Kind, failed},
+    folder_list::FolderList,
     notes::UploadNotes,
     object::When,
     state::{S3State, open_state},

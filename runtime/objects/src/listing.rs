@@ -19,12 +19,12 @@ use super::failure::Failure;
 use super::{Bucket, Object, failed};
 
 /// How many keys one request may have removed.
-const MOST_KEYS: usize = 1_000;
+const MAX_KEYS: usize = 1_000;
 
 /// An upload that was begun and neither completed nor aborted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingUpload {
-    /// The key of the object that it would make.
+    /// The key of the object that it would create.
     pub key: String,
     /// Its id.
     pub id: String,
@@ -33,9 +33,10 @@ pub struct PendingUpload {
 /// A page of a list.
 pub(super) struct Page {
     pub(super) objects: Vec<Object>,
-    /// The names of folders, where a list asks for them.
+    /// The names of folders, where a list requests them.
     pub(super) folders: Vec<String>,
-    /// Asks for the page behind it; none if it is the last. An error matters only to a caller that wants it.
+    /// Requests the following page; none if it is the last. An error matters only to a caller that
+    /// needs the page.
     pub(super) next: Result<Option<ListObjectsV2FluentBuilder>, Failure>,
 }
 
@@ -45,14 +46,15 @@ impl Bucket {
         self.wait(self.list_all(prefix, None)).map_err(|failure| failed(format_args!("list {}", self.shown(prefix)), &failure))
     }
 
-    /// Whether some object below a prefix is as asked. Reads the list no further than needed.
+    /// Whether some object below a prefix satisfies the predicate. Reads the list no further than
+    /// needed.
     pub fn any(&self, prefix: &str, is: impl Fn(&Object) -> bool) -> Result<bool> {
         let mut found = false;
-        let look = self.list_while(prefix, None, |object| {
+        let list = self.list_while(prefix, None, |object| {
             found = is(&object);
             !found
         });
-        self.wait(look).map_err(|failure| failed(format_args!("list {}", self.shown(prefix)), &failure))?;
+        self.wait(list).map_err(|failure| failed(format_args!("list {}", self.shown(prefix)), &failure))?;
         Ok(found)
     }
 
@@ -67,11 +69,11 @@ impl Bucket {
         Ok(objects)
     }
 
-    /// Hands over the objects below a prefix, in order of their keys, while they are wanted.
+    /// Passes on the objects below a prefix, in order of their keys, while they are wanted.
     pub async fn list_while(&self, prefix: &str, after: Option<&str>, mut wants_more: impl FnMut(Object) -> bool) -> Result<(), Failure> {
-        // What lies below a prefix is told by the slash behind it.
+        // What lies below a prefix is recognised by the slash after it.
         let folder = (!prefix.is_empty()).then(|| format!("{}/", prefix.trim_end_matches('/')));
-        // As XML alone, a key with a control character could not be told.
+        // In plain XML, a key with a control character could not be represented.
         let request = self.client.list_objects_v2().bucket(&self.name).encoding_type(EncodingType::Url);
         let mut request = request.set_prefix(folder).set_start_after(after.map(str::to_owned));
         loop {
@@ -84,7 +86,7 @@ impl Bucket {
         }
     }
 
-    /// Asks for a page.
+    /// Requests a page.
     pub(super) async fn page(&self, request: ListObjectsV2FluentBuilder) -> Result<Page, Failure> {
         let page = self.ask(|| request.clone().send()).await?;
         let next = behind(request, &page);
@@ -101,7 +103,8 @@ impl Bucket {
         })
     }
 
-    /// The uploads of one key. Not every store lists them by prefix: MinIO answers for a whole key alone.
+    /// The uploads of one key. Not every store lists them by prefix: MinIO responds for a whole key
+    /// alone.
     pub(super) async fn uploads_of(&self, key: &str) -> Result<Vec<PendingUpload>, Failure> {
         let mut uploads = Vec::new();
         let mut request = self.client.list_multipart_uploads().bucket(&self.name).prefix(key);
@@ -114,7 +117,8 @@ impl Bucket {
             }
             // Some stores name the id alone.
             let (next, id) = (page.next_key_marker.filter(|next| !next.is_empty()), page.next_upload_id_marker);
-            // Longer keys that begin with this one come behind it. A page that leads to itself would never end.
+            // Longer keys that begin with this one come after it. A page that leads to itself would
+            // never end.
             let is_behind = next.as_deref().is_some_and(|next| next > key);
             let is_same = (request.get_key_marker(), request.get_upload_id_marker()) == (&next, &id);
             if page.is_truncated != Some(true) || is_behind || is_same {
@@ -127,7 +131,7 @@ impl Bucket {
     /// Removes objects. Those that are gone already are fine.
     pub fn remove(&self, keys: impl IntoIterator<Item = String>) -> Result<()> {
         let keys: Vec<String> = keys.into_iter().collect();
-        let remove = futures::stream::iter(keys.chunks(MOST_KEYS).map(|keys| self.delete(keys)));
+        let remove = futures::stream::iter(keys.chunks(MAX_KEYS).map(|keys| self.delete(keys)));
         let removed = self.wait(remove.buffer_unordered(AT_ONCE).try_collect::<()>());
         removed.map_err(|failure| failed(format_args!("remove objects of {}", self.shown("")), &failure))
     }
@@ -143,10 +147,11 @@ impl Bucket {
     }
 }
 
-/// Asks for the page behind one; none if that was the last.
+/// Requests the page after one; none if that was the last.
 ///
-/// Some stores make their token of the last name, as it is. XML has no way to write most control characters, and a token that comes back with
-/// others in their place leads past objects: behind such a name the next page is asked for by the name.
+/// Some stores use the last name as their token, verbatim. XML can't represent most control
+/// characters, and a token that returns with others in their place skips objects. After such a name
+/// the next page is requested by the name.
 fn behind(request: ListObjectsV2FluentBuilder, page: &ListObjectsV2Output) -> Result<Option<ListObjectsV2FluentBuilder>, Failure> {
     if page.is_truncated != Some(true) {
         return Ok(None);
@@ -162,7 +167,8 @@ fn behind(request: ListObjectsV2FluentBuilder, page: &ListObjectsV2Output) -> Re
         let token = token.filter(|token| request.get_continuation_token().as_ref() != Some(token)).ok_or_else(nowhere)?;
         return Ok(Some(request.continuation_token(token)));
     }
-    // A name that no request can hold is none to go on from. Behind all that lies in a folder is behind the greatest character.
+    // A name that no request can hold can't be continued from. Behind everything in a folder is
+    // behind the greatest character.
     let folder = folders().find_map(read).map(|folder| folder + "\u{10ffff}");
     let last = objects().find_map(read).max(folder);
     let last = last.filter(|last| request.get_start_after().as_ref() != Some(last)).ok_or_else(nowhere)?;
@@ -176,11 +182,11 @@ fn survives_xml(text: &str) -> bool {
 
 /// An object of an encoded list with its key as it is. None for a key that is not UTF-8, which no request could name.
 fn decoded(mut object: types::Object) -> Option<types::Object> {
-    static TOLD: Once = Once::new();
+    static LOGGED: Once = Once::new();
     let encoded = object.key.take()?;
     object.key = decode(&encoded);
     if object.key.is_none() {
-        TOLD.call_once(|| {
+        LOGGED.call_once(|| {
             tracing::warn!("the object {encoded:?} (URL-encoded) is left out, and so are others like it: its key is not UTF-8")
         });
         return None;
@@ -194,7 +200,7 @@ fn decode(encoded: &str) -> Option<String> {
     percent_decode_str(&blanks).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// The digest that S3 asked for before there were others, and that some stores still ask for.
+/// The digest that S3 required before there were others, and that some stores still require.
 fn add_digest(request: &mut HttpRequest) {
     if let Some(digest) = request.body().bytes().map(|body| BASE64.encode(Md5::digest(body))) {
         request.headers_mut().insert("content-md5", digest);

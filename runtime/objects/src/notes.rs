@@ -1,15 +1,19 @@
 //! The uploads that a sink has begun, noted in the bucket before each begins.
 //!
-//! A process that is killed leaves uploads behind, which cost space and are seen by nobody. Stores differ in how they list them: MinIO does so for a
-//! whole key and not for a prefix. So the keys are noted: what is left over is found by the notes of the processes before, key by key.
+//! A process that is killed leaves uploads behind, which take space and are invisible. Stores
+//! differ in how they list them: MinIO does so for a whole key and not for a prefix. So the keys
+//! are noted. What is left over is found by the notes of earlier processes, key by key.
 //!
-//! A note is an object below `_wasmill/` with some keys of one epoch; keys that come while another note is written share the next one. It is
-//! removed with the commit that completes its uploads, or by the clean-up of a later start.
+//! A note is an object below `_wasmill/` with some keys of one epoch. Keys that arrive while
+//! another note is written share the next one. It is removed with the commit that completes its
+//! uploads, or by the clean-up of a later start.
 //!
 //! # When a later start may remove a note
-//! A process may be stopped between its note and the request for the upload, and wake up at any time. So the request is signed with the time that the
-//! note holds: stores refuse what was signed more than a quarter of an hour ago. Once a note is older than [`KEPT`], no upload of it can begin any more, and
-//! whatever has begun is in the store's list. A younger note stays, even if nothing is found for it.
+//! A process may be suspended between its note and the request for the upload, and continue at any
+//! time. So the request is signed with the time of the note: stores reject signatures that are more
+//! than 15 minutes old. Once a note is older than [`KEPT`], no upload of it can begin any more, and
+//! any upload that has begun is in the store's list. A younger note stays, even if no upload is
+//! found for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,8 +35,8 @@ use wasmill_connect::durable::owner_name;
 
 const FORMAT: u32 = 1;
 
-/// A note that is older may be removed by another process. Stores take requests whose signature is up to 15 minutes old; the rest is for clocks that
-/// differ.
+/// An older note may be removed by another process. Stores accept requests whose signature is up to
+/// 15 minutes old; the rest is for clocks that differ.
 const KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// What a note holds.
@@ -54,7 +58,7 @@ struct Found {
 }
 
 impl Found {
-    /// Whether an upload of it may still begin. A time that lies ahead is of a clock that is wrong.
+    /// Whether an upload of it may still begin. A time in the future comes from a wrong clock.
     fn is_young(&self, now: SystemTime) -> bool {
         now.duration_since(self.written).map_or(true, |age| age < KEPT)
     }
@@ -85,17 +89,17 @@ struct State {
     waiting: Vec<(UploadEpoch, String)>,
     /// This process's notes by their keys.
     notes: BTreeMap<String, Own>,
-    /// Keys that may have an upload whose id nobody knows: a store's answer was lost.
+    /// Keys that may have an upload whose id is unknown, because a response was lost.
     unclear: BTreeSet<String>,
 }
 
 impl UploadNotes {
-    /// The notes of a sink that writes below a place. Touches nothing.
+    /// The notes of a sink that writes below a place. Sends no request.
     pub fn new(bucket: &Arc<Bucket>, place: &S3Uri, pipeline: &str, sink: &str) -> Arc<Self> {
         Self::in_folder(bucket, place, &format!("_wasmill/{}", owner_name(pipeline, sink)))
     }
 
-    /// All notes of whatever writes below a place. Touches nothing.
+    /// All notes of any sink that writes below a place. Sends no request.
     pub(super) fn of_all(bucket: &Arc<Bucket>, place: &S3Uri) -> Arc<Self> {
         Self::in_folder(bucket, place, "_wasmill")
     }
@@ -114,8 +118,8 @@ impl UploadNotes {
         self.state.lock()
     }
 
-    /// Notes a key whose upload is about to begin. When this has returned, the note is durable. Returns the time that it holds, with which the request for
-    /// the upload has to be signed.
+    /// Notes a key whose upload is about to begin. When this has returned, the note is durable.
+    /// Returns its time, with which the request for the upload must be signed.
     pub async fn note(&self, epoch: UploadEpoch, key: &str) -> Result<SystemTime, Failure> {
         let own = (epoch, key.to_owned());
         self.lock().waiting.push(own.clone());
@@ -123,7 +127,7 @@ impl UploadNotes {
         let taken = {
             let mut state = self.lock();
             if !state.waiting.contains(&own) {
-                // It stands in a note that another one wrote meanwhile.
+                // It is in a note that another thread wrote meanwhile.
                 if let Some(written) = state.newest(key) {
                     return Ok(written);
                 }
@@ -150,7 +154,8 @@ impl UploadNotes {
         Ok(written)
     }
 
-    /// The key may have another upload, of which the store's answer was lost: its note stays for the clean-up of the next start.
+    /// The key may have another upload, whose response was lost: its note stays for the clean-up of
+    /// the next start.
     pub fn doubt(&self, key: &str) {
         self.lock().unclear.insert(key.to_owned());
     }
@@ -165,7 +170,8 @@ impl UploadNotes {
         }
     }
 
-    /// Makes objects visible, and removes the notes of which nothing is left. Objects that are there already are fine.
+    /// Makes objects visible, and removes the notes of which nothing is left. Objects that exist
+    /// already are fine.
     pub fn complete(&self, uploads: Vec<Completion<'_>>) -> Result<()> {
         self.bucket.complete_uploads(uploads.iter().copied())?;
         uploads.iter().for_each(|upload| self.settled(upload.key));
@@ -188,17 +194,20 @@ impl UploadNotes {
         }
     }
 
-    /// Aborts what processes of the claim's incarnation began for epochs up to the claimed one, but for what `keeps` names. Notes under which an upload may
-    /// still begin stay for a later start.
+    /// Aborts what processes of the claim's incarnation began for epochs up to the claimed one,
+    /// except what `keeps` names. Notes under which an upload may still begin stay for a later
+    /// start.
     ///
-    /// A process that sleeps in here does no harm to its successor, even where both use the same keys: a successor notes a key before it begins an
-    /// upload, and the notes are read after the uploads were listed.
+    /// A process that is suspended here does not harm its successor, even where both use the same
+    /// keys. A successor notes a key before it begins an upload, and the notes are read after the
+    /// uploads were listed.
     pub fn clean_up(&self, claim: UploadEpoch, keeps: impl Fn(&PendingUpload) -> bool) -> Result<()> {
         self.abort(|noted| noted.is_left_over(&claim), keeps).map(drop)
     }
 
-    /// Aborts everything that is noted by other incarnations than this one, for a state that is reset. Notes under which an upload may still begin become
-    /// this incarnation's: its starts look for no others.
+    /// Aborts everything that is noted by other incarnations, for a state that is reset. Notes
+    /// under which an upload may still begin become this incarnation's, because its starts read no
+    /// others.
     pub(super) fn clear_others(&self, incarnation: Uuid) -> Result<()> {
         let young = self.abort(|noted| noted.incarnation != incarnation, |_| false)?;
         let epoch = UploadEpoch { incarnation, epoch: 0, claim: None };
@@ -223,7 +232,8 @@ impl UploadNotes {
         let keys: BTreeSet<&String> = ours.values().flat_map(|note| &note.keys).collect();
         let found = self.pending(keys)?;
         let later = if found.is_empty() { Noted::new() } else { self.read(&is_ours)?.1 };
-        // A key that a successor uses too: whose an upload is can't be told, and a later clean-up will.
+        // A key that a successor uses too: the owner of an upload is unknown, and a later clean-up
+        // decides.
         let shared: BTreeSet<&String> = later.values().flat_map(|note| &note.keys).collect();
         let (kept, left): (Vec<_>, Vec<_>) = found.into_iter().partition(|upload| keeps(upload) || shared.contains(&upload.key));
         for upload in &left {
@@ -279,7 +289,7 @@ impl UploadNotes {
 }
 
 impl State {
-    /// The time of the newest note that holds a key.
+    /// The time of the latest note that holds a key.
     fn newest(&self, key: &str) -> Option<SystemTime> {
         self.notes.values().filter(|note| note.keys.contains(key)).map(|note| note.written).max()
     }
@@ -311,13 +321,13 @@ fn epoch_of(name: &str) -> Option<UploadEpoch> {
 impl Bucket {
     /// The first of these uploads of which neither the upload nor its object is there.
     pub fn find_missing<'a>(&self, uploads: impl IntoIterator<Item = Completion<'a>>) -> Result<Option<&'a str>> {
-        let look = uploads.into_iter().map(|upload| async move {
+        let checks = uploads.into_iter().map(|upload| async move {
             let there = self.has_upload_or_object(upload).await;
-            let there = there.map_err(|failure| failed(format_args!("look at the upload of {}", self.shown(upload.key)), &failure))?;
+            let there = there.map_err(|failure| failed(format_args!("read the upload of {}", self.shown(upload.key)), &failure))?;
             Ok::<_, Error>((!there).then_some(upload.key))
         });
-        let looked = self.wait(futures::stream::iter(look).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>())?;
-        Ok(looked.into_iter().flatten().next())
+        let checked = self.wait(futures::stream::iter(checks).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>())?;
+        Ok(checked.into_iter().flatten().next())
     }
 
     async fn has_upload_or_object(&self, upload: Completion<'_>) -> Result<bool, Failure> {
@@ -327,7 +337,8 @@ impl Bucket {
             Err(failure) if matches!(failure.kind, Kind::NoUpload | Kind::NoObject) => {
                 Ok(self.head(upload.key).await?.is_some_and(|found| found.size == upload.size))
             }
-            // Nothing follows for the upload where the store does not say: its completion will tell.
+            // Nothing follows for the upload where the response does not decide: its completion
+            // will.
             Err(failure) if failure.is_refusal() => Ok(true),
             Err(failure) => Err(failure),
         }
@@ -356,7 +367,7 @@ mod tests {
         let note = |written| Found { keys: Vec::new(), written };
         assert!(note(now).is_young(now) && note(now - Duration::from_secs(45 * 60)).is_young(now));
         assert!(!note(now - KEPT).is_young(now) && !note(UNIX_EPOCH).is_young(now));
-        assert!(note(now + KEPT).is_young(now), "a clock that is wrong must not make a note old");
+        assert!(note(now + KEPT).is_young(now), "a wrong clock must not make a note old");
     }
 
     #[test]

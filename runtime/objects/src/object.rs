@@ -1,4 +1,4 @@
-//! One object: what is known of it, its bytes or some of them, put, perhaps on a condition.
+//! One object: its metadata, its bytes or some of them, and puts, optionally on a condition.
 
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,11 +12,12 @@ use parking_lot::Mutex;
 use super::failure::{Failure, Kind};
 use super::{Bucket, Object};
 
-/// At most so much room is made before any byte has come: how many will, only the store says.
-const MOST_ROOM: u64 = 16 << 20;
+/// At most this much memory is allocated before any byte has arrived, because only the store
+/// declares the length.
+const MAX_ROOM: u64 = 16 << 20;
 
 impl Object {
-    /// One in a list. None for the mark of an empty folder, which some programs put.
+    /// One in a list. `None` for the mark of an empty folder, which some programs put.
     pub fn listed(found: types::Object) -> Option<Self> {
         let key = found.key.filter(|key| !key.ends_with('/'))?;
         Some(Self { key, size: size(found.size), modified: time(found.last_modified), etag: found.e_tag })
@@ -30,18 +31,18 @@ impl Object {
     }
 }
 
-fn size(told: Option<i64>) -> u64 {
-    told.and_then(|size| size.try_into().ok()).unwrap_or_default()
+fn size(reported: Option<i64>) -> u64 {
+    reported.and_then(|size| size.try_into().ok()).unwrap_or_default()
 }
 
-fn time(told: Option<DateTime>) -> SystemTime {
-    told.and_then(|time| time.try_into().ok()).unwrap_or(UNIX_EPOCH)
+fn time(reported: Option<DateTime>) -> SystemTime {
+    reported.and_then(|time| time.try_into().ok()).unwrap_or(UNIX_EPOCH)
 }
 
 /// When to put an object.
 #[derive(Debug, Clone, Copy)]
 pub enum When<'a> {
-    /// Whatever is there.
+    /// Unconditionally.
     Always,
     /// If there is none.
     Absent,
@@ -49,15 +50,15 @@ pub enum When<'a> {
     Is(&'a str),
 }
 
-/// What has come of an object.
+/// The part of an object that has been received.
 #[derive(Default)]
-struct Come {
+struct Received {
     object: Option<Object>,
     bytes: BytesMut,
 }
 
 impl Bucket {
-    /// What is known of an object; none if there is no such object.
+    /// The metadata of an object; none if there is no such object.
     pub async fn head(&self, key: &str) -> Result<Option<Object>, Failure> {
         let request = self.client.head_object().bucket(&self.name).key(key);
         match self.ask(|| request.clone().send()).await {
@@ -72,9 +73,9 @@ impl Bucket {
 
     /// An object and its bytes, or those of a range; with an ETag only if the object still has it.
     pub async fn get(&self, key: &str, range: Option<Range<u64>>, etag: Option<&str>) -> Result<(Object, Bytes), Failure> {
-        let come = Mutex::new(Come::default());
-        self.ask(|| self.get_on(key, range.clone(), etag, &come)).await?;
-        let Come { object, bytes } = come.into_inner();
+        let received = Mutex::new(Received::default());
+        self.ask(|| self.get_rest(key, range.clone(), etag, &received)).await?;
+        let Received { object, bytes } = received.into_inner();
         let object = object.ok_or_else(|| Failure::of_nonsense("the store gave nothing"))?;
         let wanted = range.map_or(object.size, |range| range.end.min(object.size).saturating_sub(range.start));
         if bytes.len() as u64 != wanted {
@@ -83,12 +84,12 @@ impl Bucket {
         Ok((object, bytes.freeze()))
     }
 
-    /// Goes on where an answer was cut off before, or begins.
-    async fn get_on(&self, key: &str, range: Option<Range<u64>>, etag: Option<&str>, come: &Mutex<Come>) -> Result<(), Failure> {
-        let lock = || come.lock();
+    /// Resumes where a response was cut off, or begins.
+    async fn get_rest(&self, key: &str, range: Option<Range<u64>>, etag: Option<&str>, received: &Mutex<Received>) -> Result<(), Failure> {
+        let lock = || received.lock();
         let (have, known) = {
-            let come = lock();
-            (come.bytes.len() as u64, come.object.as_ref().and_then(|object| object.etag.clone()))
+            let received = lock();
+            (received.bytes.len() as u64, received.object.as_ref().and_then(|object| object.etag.clone()))
         };
         let (from, end) = range.map_or((have, None), |range| (range.start + have, Some(range.end)));
         let rest = match end {
@@ -99,7 +100,7 @@ impl Bucket {
         let request = self.client.get_object().bucket(&self.name).key(key);
         let answer = request.set_range(rest).set_if_match(etag.map(str::to_owned).or(known)).send().await?;
         let object = Object::got(key, &answer);
-        lock().bytes.reserve(size(answer.content_length).min(MOST_ROOM) as usize);
+        lock().bytes.reserve(size(answer.content_length).min(MAX_ROOM) as usize);
         lock().object.get_or_insert(object);
         let mut body = answer.body;
         while let Some(piece) = body.try_next().await? {
@@ -108,7 +109,8 @@ impl Bucket {
         Ok(())
     }
 
-    /// Puts an object. Where an answer is lost, a condition that was met may be told to be unmet: read what is there.
+    /// Puts an object. Where a response is lost, a condition that was met may be reported as unmet:
+    /// read the object.
     pub async fn put(&self, key: &str, bytes: &Bytes, when: When<'_>) -> Result<(), Failure> {
         let put = || {
             let put = self.client.put_object().bucket(&self.name).key(key).body(bytes.clone().into());

@@ -1,4 +1,4 @@
-//! What is said of objects and uploads, whether or not a bucket can be reached.
+//! Types of objects and uploads that do not need a client.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use wasmill_engine::{Token, WriterContext};
 
-/// What is known of an object.
+/// The metadata of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     /// Its key.
@@ -15,7 +15,7 @@ pub struct Object {
     pub size: u64,
     /// When it was put.
     pub modified: SystemTime,
-    /// What tells this content from others of its key, where the store tells it.
+    /// Distinguishes this content from others of its key, where the store reports it.
     pub etag: Option<String>,
 }
 
@@ -26,7 +26,7 @@ impl Object {
     }
 }
 
-/// How a conditional put went.
+/// The result of a conditional put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
     /// The object is there with these bytes, put by this call.
@@ -35,17 +35,17 @@ pub enum Put {
     Taken,
 }
 
-/// How long to try again when a store does not answer.
+/// How long to retry when a store does not respond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Patience {
-    /// Somebody waits for an answer: some seconds.
-    Look,
+pub enum RetryTime {
+    /// A user waits for the response: some seconds.
+    Check,
     /// A pipeline runs and an outage should not end it: for so long.
     Run(Duration),
 }
 
-impl Patience {
-    /// Where nothing else is said: five minutes.
+impl RetryTime {
+    /// The default: five minutes.
     pub const RUN: Self = Self::Run(Duration::from_secs(300));
 }
 
@@ -63,7 +63,7 @@ pub enum Use {
 pub struct Upload {
     /// Its id.
     pub id: String,
-    /// What the store answered for each part, in order.
+    /// The store's response for each part, in order.
     pub parts: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ pub struct UploadEpoch {
     pub incarnation: Uuid,
     /// The epoch.
     pub epoch: u64,
-    /// The epoch that the process had claimed which writes it; none where that is not known.
+    /// The epoch that the writing process had claimed; none where it is unknown.
     pub claim: Option<u64>,
 }
 
@@ -100,8 +100,9 @@ impl UploadEpoch {
         Self { incarnation: context.incarnation, epoch: context.epoch, claim: None }
     }
 
-    /// Whether it can't be committed any more once another process has claimed an epoch: it is no later one, or of a process before. Lanes are
-    /// ahead of the epoch that is being committed.
+    /// Whether it can't be committed any more once another process has claimed an epoch: its own
+    /// epoch is not later, or it is of an earlier process. Lanes are ahead of the epoch that is
+    /// being committed.
     #[cfg_attr(not(feature = "aws"), allow(dead_code))]
     pub(crate) fn is_left_over(&self, claim: &Self) -> bool {
         self.incarnation == claim.incarnation && (self.epoch <= claim.epoch || self.claim.is_some_and(|under| under < claim.epoch))

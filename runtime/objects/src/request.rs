@@ -1,4 +1,4 @@
-//! Requests, tried again for as long as somebody has patience: the client of the store tries nothing twice by itself.
+//! Requests with retries, as long as the caller allows: the store's client never retries by itself.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use super::failure::{Failure, Kind};
-use super::{Bucket, Patience};
+use super::{Bucket, RetryTime};
 
 /// The pauses grow from the first to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-impl Patience {
+impl RetryTime {
     pub(crate) fn time(self) -> Duration {
         match self {
-            Self::Look => Duration::from_secs(10),
+            Self::Check => Duration::from_secs(10),
             Self::Run(time) => time,
         }
     }
@@ -22,20 +22,21 @@ impl Patience {
     fn pauses(self) -> ExponentialBackoff {
         let pauses = ExponentialBuilder::new().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1).with_jitter();
         match self {
-            Self::Look => pauses.with_max_times(2),
+            Self::Check => pauses.with_max_times(2),
             Self::Run(_) => pauses.without_max_times(),
         }
         .build()
     }
 }
 
-/// The pauses between looks at what an attempt may have done, so many of them.
-pub(super) fn pauses_between_looks(times: usize) -> ExponentialBackoff {
+/// This many pauses between checks of what an attempt may have done.
+pub(super) fn pauses_between_checks(times: usize) -> ExponentialBackoff {
     ExponentialBuilder::new().with_min_delay(PAUSES.0).with_max_times(times).build()
 }
 
 impl Bucket {
-    /// Sends a request, and sends it again while what is wrong may pass. The last failure leaves open what the attempts did.
+    /// Sends a request, and sends it again while the failure is transient. The last failure leaves
+    /// open what the attempts did.
     pub async fn ask<T, E, F>(&self, send: impl Fn() -> F) -> Result<T, Failure>
     where
         E: Into<Failure>,
@@ -57,7 +58,7 @@ impl Bucket {
                 }
                 return Err(failure);
             }
-            self.health.failed(failure.trouble());
+            self.health.failed(failure.outage());
             let tried = begun.elapsed();
             match pauses.next() {
                 Some(pause) if tried + pause < self.patience.time() => tokio::time::sleep(pause).await,

@@ -1,6 +1,7 @@
 //! A pipeline's state in a bucket: one object per epoch, put only if there is none.
 //!
-//! There is no lock: the process that started last has claimed the newest epoch, and every other one finds its next epoch taken.
+//! There is no lock. The process that started last has claimed the latest epoch, and every other
+//! one finds its next epoch taken.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,20 +14,22 @@ use wasmill_engine::codes::{STATE_DAMAGED, STATE_TAKEN_OVER};
 use wasmill_engine::{Checkpoint, Depot, Error, Put as CheckpointPut, Result, StateStore};
 
 use super::depot::S3Depot;
-use super::{Bucket, Object, Patience, Put, S3Config, S3Uri, failed};
+use super::{Bucket, Object, Put, RetryTime, S3Config, S3Uri, failed};
 
 /// Checkpoints of one pipeline below a prefix.
 ///
-/// `epoch-0000000042.json` is the checkpoint of epoch 42. `committed-0000000042` notes that its commits are done, and holds the digest of
-/// that checkpoint: a note that outlives its checkpoint says nothing about the next one of this number. The newest three checkpoints
-/// are kept. What lies deeper is the depot.
+/// `epoch-0000000042.json` is the checkpoint of epoch 42. `committed-0000000042` notes that its
+/// commits are done, and holds the digest of that checkpoint. A note that outlives its checkpoint
+/// does not apply to the next one of this number. The latest three checkpoints are kept. What lies
+/// deeper is the depot.
 pub struct S3State {
     bucket: Arc<Bucket>,
     folder: S3Uri,
     depot: S3Depot,
     /// The checkpoint that this process put last.
     put: Mutex<Option<LastPut>>,
-    /// Tells this process's checkpoints from others': two that claim the same epoch would write the same bytes.
+    /// Distinguishes this process's checkpoints from others': two that claim the same epoch would
+    /// write the same bytes.
     writer: Uuid,
 }
 
@@ -44,13 +47,14 @@ struct LastPut {
 }
 
 const KEPT_CHECKPOINTS: u64 = 3;
-/// The beginning of the name of a checkpoint.
+/// The prefix of the name of a checkpoint.
 const CHECKPOINT: &str = "epoch-";
-/// The beginning of the name of a note.
+/// The prefix of the name of a note.
 const NOTE: &str = "committed-";
 
 impl S3State {
-    /// The state of a pipeline below an address. Who to be comes from AWS's chain, the endpoint and the region from its usual variables.
+    /// The state of a pipeline below an address. Credentials come from AWS's chain, the endpoint
+    /// and the region from its usual variables.
     ///
     /// # Errors
     /// The address is not one, or the store can't be set up. Nothing is sent to it yet.
@@ -66,7 +70,7 @@ impl S3State {
         // Wasmill 0.1 took the address of the state for a folder of the disk, where sinks kept what waits for its commit.
         let left_behind = Path::new(state).join(pipeline);
         let state = S3Uri::parse(state)?;
-        let bucket = Bucket::open(&state.bucket, config, Patience::RUN)?;
+        let bucket = Bucket::open(&state.bucket, config, RetryTime::RUN)?;
         let key = state.below(pipeline);
         let folder = S3Uri { key, ..state };
         let depot = S3Depot::new(Arc::clone(&bucket), folder.clone(), left_behind);
@@ -81,16 +85,17 @@ impl S3State {
         self.folder.below(&format!("{NOTE}{epoch:010}"))
     }
 
-    /// The objects directly in the state whose names begin so. The depot lies behind them in the list, and is not read.
+    /// The objects directly in the state whose names have this prefix. The depot comes after them
+    /// in the list, and is not read.
     fn named(&self, beginning: &str) -> Result<Vec<Object>> {
         let prefix = self.folder.below(beginning);
         let mut found = Vec::new();
-        let look = self.bucket.list_while(&self.folder.key, Some(&prefix), |object| {
+        let list = self.bucket.list_while(&self.folder.key, Some(&prefix), |object| {
             let is_one = object.key.starts_with(&prefix);
             found.extend(is_one.then_some(object));
             is_one
         });
-        self.bucket.wait(look).map_err(|failure| failed(format_args!("list {}", self.bucket.shown(&prefix)), &failure))?;
+        self.bucket.wait(list).map_err(|failure| failed(format_args!("list {}", self.bucket.shown(&prefix)), &failure))?;
         Ok(found)
     }
 
@@ -104,7 +109,8 @@ impl S3State {
 
     /// Removes the checkpoints of epochs and their notes.
     fn remove(&self, epochs: impl Iterator<Item = u64>) -> Result<()> {
-        // A store may stop in the middle when the process is killed. The checkpoint goes last: only what has one is looked for again.
+        // Copying a state may stop in the middle when the process is killed. The checkpoint goes
+        // last: only what has one is found again.
         self.bucket.remove(epochs.flat_map(|epoch| [self.note_key(epoch), self.checkpoint_key(epoch)]))
     }
 
@@ -117,7 +123,7 @@ impl S3State {
         let (note, checkpoint) = (self.note_key(epoch), self.checkpoint_key(epoch));
         let Some(noted) = self.bucket.read(&note)? else { return Ok(false) };
         if noted.is_empty() {
-            let (note, checkpoint) = (self.bucket.look(&note)?, self.bucket.look(&checkpoint)?);
+            let (note, checkpoint) = (self.bucket.metadata(&note)?, self.bucket.metadata(&checkpoint)?);
             return Ok(note.zip(checkpoint).is_some_and(|(note, checkpoint)| note.modified >= checkpoint.modified));
         }
         let digest = self.bucket.read(&checkpoint)?.and_then(|bytes| Checkpoint::digest_in(&bytes));
@@ -137,12 +143,12 @@ impl StateStore for S3State {
         })?;
         let checkpoint = Checkpoint::decode(&bytes).map_err(|what| {
             Error::environment(format!("the checkpoint {shown} is damaged: {what}")).code(STATE_DAMAGED).hint(
-                "restore it from a backup or an older version of the object, or start over with `wasmill state reset` (rows that the sinks \
-                 hold already would then come again)",
+                "restore it from a backup or an older version of the object, or start over with `wasmill state reset` (rows \
+                    that the sinks hold already are then written again)",
             )
         })?;
         if checkpoint.epoch != epoch {
-            return Err(Error::environment(format!("the checkpoint {shown} says that it is of epoch {}", checkpoint.epoch))
+            return Err(Error::environment(format!("the checkpoint {shown} is labelled epoch {}", checkpoint.epoch))
                 .code(STATE_DAMAGED)
                 .hint("checkpoints must not be renamed; restore them from a backup"));
         }
@@ -153,19 +159,19 @@ impl StateStore for S3State {
         let epoch = checkpoint.epoch;
         let mut bytes = checkpoint.encode()?;
         let digest = Checkpoint::digest_in(&bytes);
-        // Readers stop where the checkpoint's own header says that it ends.
+        // Readers stop where the checkpoint's own header ends it.
         bytes.extend_from_slice(format!("{}\n", json!({ "writer": self.writer })).as_bytes());
         if self.bucket.write_new(&self.checkpoint_key(epoch), &Bytes::from(bytes))? == Put::Taken {
             return Ok(CheckpointPut::Taken);
         }
-        // Old checkpoints are removed, so a process that slept could find its epoch's name free again; but then
-        // there is a newer one, and there was before its own put ended.
+        // Old checkpoints are removed, so a suspended process could find its epoch's name free
+        // again. But then there is a newer one, and it was there before its own put ended.
         let epochs = self.epochs()?;
         if epochs.last().is_some_and(|&newest| newest > epoch) {
             let _ = self.remove(std::iter::once(epoch));
             return Ok(CheckpointPut::Taken);
         }
-        // Best effort: an old checkpoint that stays does no harm.
+        // Best effort: an old checkpoint that stays is harmless.
         let _ = self.remove(epochs.into_iter().filter(|old| old + KEPT_CHECKPOINTS <= epoch));
         *self.last_put() = digest.map(|digest| LastPut { epoch, digest });
         Ok(CheckpointPut::Done)
@@ -177,8 +183,9 @@ impl StateStore for S3State {
         if let Err(error) = self.bucket.write(&self.note_key(epoch), &Bytes::from(digest)) {
             tracing::debug!(epoch, %error, "the note that an epoch is committed was not written");
         }
-        // A process that slept since its checkpoint may write the note when a successor has removed the checkpoint already: nobody would remove it.
-        if let Ok(None) = self.bucket.look(&self.checkpoint_key(epoch)) {
+        // A process that was suspended since its checkpoint may write the note when a successor has
+        // removed the checkpoint already. Nothing would remove the note.
+        if let Ok(None) = self.bucket.metadata(&self.checkpoint_key(epoch)) {
             let _ = self.bucket.remove([self.note_key(epoch)]);
         }
     }

@@ -1,7 +1,8 @@
 //! Objects on their way into a bucket: uploaded in parts while they are written, visible only when their upload is completed.
 //!
-//! The parts and the upload's id are all that another process needs to complete it, so that a checkpoint can hold them. An upload
-//! that no checkpoint names is found by the note that was written before it began ([`UploadNotes`]), and aborted.
+//! The parts and the upload's id are all that another process needs to complete it, so a checkpoint
+//! can hold them. An upload that no checkpoint names is found by the note that was written before
+//! it began ([`UploadNotes`]), and aborted.
 
 use std::io;
 use std::sync::Arc;
@@ -20,22 +21,25 @@ use wasmill_engine::{Error, Result};
 use super::bucket::AT_ONCE;
 use super::failure::{Failure, Kind};
 use super::notes::UploadNotes;
-use super::request::pauses_between_looks;
+use super::request::pauses_between_checks;
 use super::{Bucket, Completion, Upload, UploadEpoch, failed};
 use crate::codes::{OBJECT_TAKEN, UPLOAD_GONE};
 
 /// The size of a part; the last one may be smaller. S3 takes at most 10,000 of them, 78 GiB, and none but the last below 5 MiB.
 const PART_BYTES: usize = 8 << 20;
-/// How many parts of one object may wait or be on their way: what its writer holds in memory beside the part that it fills.
+/// How many parts of one object may wait or be in flight: what its writer holds in memory besides
+/// the part that it fills.
 const PARTS_AHEAD: usize = 2;
 /// How many parts a process sends at once.
 const SENDS_AT_ONCE: usize = 16;
-/// How often an upload that is neither there nor completed is looked for again: another process may be completing it right now.
-const LOOKS: usize = 6;
-/// How often a key is noted whose upload the store refuses to begin because the note is too old.
+/// How often an upload that is neither there nor completed is checked again: another process may be
+/// completing it right now.
+const CHECKS: usize = 6;
+/// How often a key is noted whose upload the store rejects because the note is too old.
 const NOTES_OF_A_KEY: u32 = 3;
 
-/// What the last parts of ended objects may have together until they are sent, in KiB: their writers are gone and bound them no more.
+/// What the last parts of ended objects may hold together until they are sent, in KiB. Their
+/// writers are gone and no longer bound them.
 const MAX_LAST_PARTS_KIB: usize = 64 << 10;
 
 static LAST_PARTS: Semaphore = Semaphore::const_new(MAX_LAST_PARTS_KIB);
@@ -53,7 +57,7 @@ pub struct ObjectWriter {
     key: String,
     part: Vec<u8>,
     size: u64,
-    /// None once it is finished or given up.
+    /// `None` once it is finished or aborted.
     task: Option<Task>,
 }
 
@@ -70,7 +74,7 @@ pub struct Uploading {
 }
 
 impl ObjectWriter {
-    /// Begins an object of an epoch. The store hears of it in the background, after its key is noted.
+    /// Starts an object of an epoch. The upload begins in the background, after its key is noted.
     pub fn create(notes: &Arc<UploadNotes>, epoch: UploadEpoch, key: String) -> Self {
         let (parts, received) = mpsc::channel(PARTS_AHEAD);
         let done = notes.bucket().threads.spawn(send(Arc::clone(notes), epoch, key.clone(), received));
@@ -87,7 +91,7 @@ impl ObjectWriter {
         self.part.capacity()
     }
 
-    /// Its address, for people.
+    /// Its address, for readers.
     pub fn shown(&self) -> String {
         self.notes.bucket().shown(&self.key)
     }
@@ -109,7 +113,7 @@ impl ObjectWriter {
         if task.parts.blocking_send(message).is_ok() {
             return Ok(());
         }
-        // Nobody takes parts any more: the reason is the task's.
+        // The receiver of parts is gone: the task has the reason.
         let done = self.task.take().map(|task| task.done);
         let mut failed = Uploading { notes: Arc::clone(&self.notes), key: self.key.clone(), done };
         match failed.wait() {
@@ -163,13 +167,13 @@ impl Uploading {
         let Some(done) = self.done.take() else { return Err(bug("was waited for twice")) };
         match self.notes.bucket().wait(done) {
             Ok(Ok(Some(upload))) => Ok(upload),
-            Ok(Ok(None)) => Err(bug("was given up")),
+            Ok(Ok(None)) => Err(bug("was aborted")),
             Ok(Err(error)) => Err(error),
             Err(error) => Err(bug(&format!("broke: {error}"))),
         }
     }
 
-    /// Gives the object up. Best effort: what stays is aborted by the next start.
+    /// Aborts the object. Best effort: what stays is aborted by the next start.
     pub fn abort(mut self) {
         if let Ok(upload) = self.wait()
             && self.notes.bucket().abort_upload(&self.key, &upload.id).is_ok()
@@ -181,8 +185,9 @@ impl Uploading {
 
 static SENDS: Semaphore = Semaphore::const_new(SENDS_AT_ONCE);
 
-/// Notes a key and begins its upload. Where the process was stopped between the two for so long that another one may have removed the note, the store
-/// refuses the request, and the key is noted again.
+/// Notes a key and begins its upload. If the process was suspended between the two for so long that
+/// another one may have removed the note, the store rejects the request, and the key is noted
+/// again.
 async fn begin(notes: &UploadNotes, epoch: UploadEpoch, key: &str) -> Result<String, Failure> {
     let mut noted = 0;
     loop {
@@ -199,7 +204,7 @@ async fn begin(notes: &UploadNotes, epoch: UploadEpoch, key: &str) -> Result<Str
                 }
                 return Ok(begun.id);
             }
-            // An attempt before the refused one may have begun an upload.
+            // An attempt before the rejected one may have begun an upload.
             Err(failure) if failure.kind == Kind::Skewed && noted < NOTES_OF_A_KEY => notes.doubt(key),
             Err(failure) => return Err(failure),
         }
@@ -255,12 +260,13 @@ async fn send(notes: Arc<UploadNotes>, epoch: UploadEpoch, key: String, mut part
 pub struct Begun {
     /// Its id.
     pub id: String,
-    /// It is the only one of its key: no answer of the store was lost.
+    /// It is the only one of its key: no response was lost.
     is_only: bool,
 }
 
 impl Bucket {
-    /// Makes objects visible. Those that are there already are fine: their names are of nobody else.
+    /// Makes objects visible. Those that are there already are fine: no other process uses their
+    /// names.
     pub fn complete_uploads<'a>(&self, uploads: impl IntoIterator<Item = Completion<'a>>) -> Result<()> {
         let complete = uploads.into_iter().map(|upload| self.complete(upload));
         let complete = futures::stream::iter(complete).buffer_unordered(AT_ONCE).collect::<Vec<Result<()>>>();
@@ -269,7 +275,7 @@ impl Bucket {
 
     pub(crate) async fn complete(&self, Completion { key, size, upload }: Completion<'_>) -> Result<()> {
         let failed = |failure: Failure| failed(format_args!("complete {}", self.shown(key)), &failure);
-        let mut pauses = pauses_between_looks(LOOKS - 1);
+        let mut pauses = pauses_between_checks(CHECKS - 1);
         loop {
             let Err(failure) = self.end_upload(key, upload).await else { return Ok(()) };
             match self.head(key).await.map_err(failed)? {
@@ -277,7 +283,7 @@ impl Bucket {
                 Some(found) => {
                     return Err(Error::environment(format!("{} has {} bytes instead of {size}", self.shown(key), found.size))
                         .code(OBJECT_TAKEN)
-                        .hint("somebody else wrote an object of that name; nothing was removed"));
+                        .hint("another program wrote an object of that name; nothing was removed"));
                 }
                 None => match pauses.next() {
                     Some(pause) => tokio::time::sleep(pause).await,
@@ -288,7 +294,8 @@ impl Bucket {
         }
     }
 
-    /// Begins an upload. With a time, every attempt is signed with it: the store takes none that comes a quarter of an hour later.
+    /// Begins an upload. With a time, every attempt is signed with it: the store rejects attempts
+    /// more than 15 minutes later.
     pub(super) async fn begin_upload(&self, key: &str, signed: Option<SystemTime>) -> Result<Begun, Failure> {
         let request = self.client.create_multipart_upload().bucket(&self.name).key(key);
         let attempts = AtomicU32::new(0);
@@ -305,17 +312,17 @@ impl Bucket {
             .send()
         };
         let id = self.ask(begin).await?.upload_id;
-        let id = id.ok_or_else(|| Failure::of_nonsense("the store's answer has no id of an upload"))?;
+        let id = id.ok_or_else(|| Failure::of_nonsense("the store's response has no upload id"))?;
         Ok(Begun { id, is_only: attempts.into_inner() == 1 })
     }
 
-    /// Sends a part, counted from 0. What the store answers is needed to complete the upload.
+    /// Sends a part, counted from 0. The store's response is needed to complete the upload.
     pub(super) async fn put_part(&self, key: &str, id: &str, index: usize, part: &Bytes) -> Result<String, Failure> {
         let put = || {
             let put = self.client.upload_part().bucket(&self.name).key(key).upload_id(id);
             put.part_number(number(index)).body(part.clone().into()).send()
         };
-        self.ask(put).await?.e_tag.ok_or_else(|| Failure::of_nonsense("the store's answer has no ETag of a part"))
+        self.ask(put).await?.e_tag.ok_or_else(|| Failure::of_nonsense("the store's response has no ETag of a part"))
     }
 
     async fn end_upload(&self, key: &str, upload: &Upload) -> Result<(), Failure> {
@@ -349,7 +356,7 @@ fn number(index: usize) -> i32 {
 /// The error of a prepared object of which the store has neither the upload nor the object.
 pub fn gone(shown: &str) -> Error {
     Error::environment(format!("a prepared object is gone: the store has neither {shown} nor its upload")).code(UPLOAD_GONE).hint(
-        "its upload was aborted: by somebody, by a lifecycle rule of the bucket, or by the store's own limit (MinIO's `stale_uploads_expiry` is 24 hours); \
-         `wasmill state reset` starts over and reads everything again",
+        "its upload was aborted: by another program, by a lifecycle rule of the bucket, or by the store's own limit \
+            (MinIO's `stale_uploads_expiry` is 24 hours); `wasmill state reset` starts over and reads everything again",
     )
 }

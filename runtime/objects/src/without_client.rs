@@ -1,4 +1,5 @@
-//! What stands for a bucket in a binary that has no client for one: types without values, and errors that say what is missing.
+//! Stand-ins for a bucket in a binary without a client: types without values, and errors that name
+//! the missing feature.
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -12,7 +13,7 @@ use wasmill_connect::examine::Finding;
 use wasmill_engine::{Error, Result, StateStore};
 
 use crate::codes::NO_CLIENT;
-use crate::{Completion, Object, Patience, Put, S3Config, S3Uri, Upload, UploadEpoch, Use};
+use crate::{Completion, Object, Put, RetryTime, S3Config, S3Uri, Upload, UploadEpoch, Use};
 
 fn left_out(what: impl fmt::Display) -> Error {
     Error::configuration(format!("this wasmill can't reach buckets, and {what} lies in one"))
@@ -20,7 +21,7 @@ fn left_out(what: impl fmt::Display) -> Error {
         .hint("use a wasmill that was built with the feature `s3`")
 }
 
-/// A bucket that can be reached: there is none.
+/// A bucket; never created.
 #[derive(Debug)]
 pub struct Bucket(Infallible);
 
@@ -29,11 +30,11 @@ impl Bucket {
     ///
     /// # Errors
     /// Configuration, always.
-    pub fn open(name: &str, _: &S3Config, _: Patience) -> Result<Arc<Self>> {
+    pub fn open(name: &str, _: &S3Config, _: RetryTime) -> Result<Arc<Self>> {
         Err(left_out(format_args!("s3://{name}")))
     }
 
-    /// The bucket as the Delta kernel wants one.
+    /// The bucket as an object store of the Delta kernel.
     pub fn for_kernel(self: &Arc<Self>) -> Arc<dyn ObjectStore> {
         match self.0 {}
     }
@@ -46,7 +47,7 @@ impl Bucket {
     /// Whether there is such an object.
     ///
     /// # Errors
-    /// Never: there is no bucket.
+    /// Never called: there is no bucket.
     pub fn any(&self, _: &str, _: impl Fn(&Object) -> bool) -> Result<bool> {
         match self.0 {}
     }
@@ -54,7 +55,7 @@ impl Bucket {
     /// The objects below a prefix.
     ///
     /// # Errors
-    /// Never: there is no bucket.
+    /// Never called: there is no bucket.
     pub fn list(&self, _: &str) -> Result<Vec<Object>> {
         match self.0 {}
     }
@@ -62,23 +63,23 @@ impl Bucket {
     /// An object's bytes.
     ///
     /// # Errors
-    /// Never: there is no bucket.
+    /// Never called: there is no bucket.
     pub fn read(&self, _: &str) -> Result<Option<Bytes>> {
         match self.0 {}
     }
 
-    /// What is known of an object.
+    /// The metadata of an object.
     ///
     /// # Errors
-    /// Never: there is no bucket.
-    pub fn look(&self, _: &str) -> Result<Option<Object>> {
+    /// Never called: there is no bucket.
+    pub fn metadata(&self, _: &str) -> Result<Option<Object>> {
         match self.0 {}
     }
 
     /// Puts an object if there is none.
     ///
     /// # Errors
-    /// Never: there is no bucket.
+    /// Never called: there is no bucket.
     pub fn write_new(&self, _: &str, _: &Bytes) -> Result<Put> {
         match self.0 {}
     }
@@ -86,13 +87,13 @@ impl Bucket {
     /// Removes objects.
     ///
     /// # Errors
-    /// Never: there is no bucket.
+    /// Never called: there is no bucket.
     pub fn remove(&self, _: impl IntoIterator<Item = String>) -> Result<()> {
         match self.0 {}
     }
 }
 
-/// A failed request: there is none.
+/// A failed request; never created.
 #[derive(Debug)]
 pub struct Failure(Infallible);
 
@@ -109,11 +110,11 @@ pub fn failed(_: impl fmt::Display, failure: &Failure) -> Error {
     match failure.0 {}
 }
 
-/// An upload that nobody finds but by its note.
+/// An upload that only its note can find.
 #[derive(Debug)]
 pub struct PendingUpload(Infallible);
 
-/// The notes of a sink: there are none.
+/// The notes of a sink; never created.
 #[derive(Debug)]
 pub struct UploadNotes(Infallible);
 
@@ -131,7 +132,7 @@ impl UploadNotes {
     /// Makes uploads visible.
     ///
     /// # Errors
-    /// Never: there are no uploads.
+    /// Never called: there are no uploads.
     pub fn complete(&self, _: Vec<Completion<'_>>) -> Result<()> {
         match self.0 {}
     }
@@ -145,12 +146,12 @@ impl UploadNotes {
     }
 }
 
-/// Takes the bytes of one object: there is none.
+/// Takes the bytes of one object; never created.
 #[derive(Debug)]
 pub struct ObjectWriter(Infallible);
 
 impl ObjectWriter {
-    /// Begins an object.
+    /// Starts an object.
     pub fn create(notes: &Arc<UploadNotes>, _: UploadEpoch, _: String) -> Self {
         match notes.0 {}
     }
@@ -173,7 +174,7 @@ impl ObjectWriter {
     /// Ends the object.
     ///
     /// # Errors
-    /// Never: there is no object.
+    /// Never called: there is no object.
     pub fn finish(&mut self) -> Result<Uploading> {
         match self.0 {}
     }
@@ -189,7 +190,7 @@ impl Write for ObjectWriter {
     }
 }
 
-/// An object whose last parts may still be on their way: there is none.
+/// An object whose last parts may still be in flight; never created.
 #[derive(Debug)]
 pub struct Uploading(Infallible);
 
@@ -199,7 +200,7 @@ impl Uploading {
         match self.0 {}
     }
 
-    /// Gives it up.
+    /// Aborts it.
     pub fn abort(self) {
         match self.0 {}
     }
@@ -207,7 +208,7 @@ impl Uploading {
     /// Waits for its last part.
     ///
     /// # Errors
-    /// Never: there is no object.
+    /// Never called: there is no object.
     pub fn wait(&mut self) -> Result<Upload> {
         match self.0 {}
     }
@@ -221,7 +222,7 @@ pub fn open_state(state: &str, _: &str) -> Result<Box<dyn StateStore>> {
     Err(left_out(format_args!("the state {state}")))
 }
 
-/// Says that there is no client.
+/// Reports that there is no client.
 pub fn examine(uri: &str, _: &S3Config, _: Use) -> Vec<Finding> {
     vec![Finding::Bad(left_out(uri))]
 }

@@ -1,4 +1,4 @@
-//! Where the bytes of a file lie: on a disk, or in a store that gives them by ranges.
+//! Where the bytes of a file lie: on a disk, or in a store that is read by ranges.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -29,7 +29,8 @@ pub enum Content {
 }
 
 impl Content {
-    /// Appends some bytes from `offset` on, at most `step` or what the buffer has room for; says how many, none only at the end.
+    /// Appends bytes from `offset` on, at most `step` or the room in the buffer. Returns how many;
+    /// none only at the end.
     pub fn append(&self, buffer: &mut Vec<u8>, step: usize, offset: u64) -> io::Result<usize> {
         match self {
             Self::File(file) => {
@@ -118,7 +119,7 @@ impl Content {
     }
 }
 
-/// Notes whether reading failed: what a decoder makes of that can't be told from damage.
+/// Notes whether reading failed: a decoder's error is then not evidence of damage.
 #[derive(Clone, Default)]
 pub struct Unreadable(Arc<AtomicBool>);
 

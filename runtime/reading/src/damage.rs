@@ -1,4 +1,4 @@
-//! Errors that are the content's fault: a file that is damaged, as opposed to a disk or a store that fails.
+//! Errors of the content: a file that is damaged, as opposed to a disk or a store that fails.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::codes::DAMAGED;
 /// Marks the error of a damaged file.
 #[derive(Debug)]
 struct Damage {
-    /// What the damage begins with, as far as it is kept for the dead letters.
+    /// The first bytes of the damage, as far as they are kept for the dead letters.
     kept: Bytes,
 }
 
@@ -27,13 +27,13 @@ pub fn damaged(message: impl Into<String>, hint: &str) -> Error {
     damaged_from(message, hint, Bytes::new())
 }
 
-/// The same; `kept` is what the damage begins with.
+/// The same; `kept` holds the first bytes of the damage.
 pub fn damaged_from(message: impl Into<String>, hint: &str, kept: Bytes) -> Error {
     let ways_out = "or set `on_bad_file: set_aside` to note such files in the dead letters and read the others";
     Error::environment(message).code(DAMAGED).hint(format!("{hint}; {ways_out}")).caused_by(Damage { kept })
 }
 
-/// What the damage begins with, if the error is one of a damaged file.
+/// The first bytes of the damage, if the error is one of a damaged file.
 pub fn damage(error: &Error) -> Option<&Bytes> {
     std::error::Error::source(error)?.downcast_ref::<Damage>().map(|damage| &damage.kept)
 }

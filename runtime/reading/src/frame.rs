@@ -14,7 +14,7 @@ pub use csv::{CsvShape, LineEnds, line_ends};
 pub use lines::Lines;
 pub use objects::Objects;
 
-/// What stands at the start of a window.
+/// The frame at the start of a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A record begins right here.
@@ -24,7 +24,7 @@ pub enum Frame {
         /// From the start of the window to the next frame.
         next: usize,
     },
-    /// A record that is broken. It begins right here; the next one has been found behind it.
+    /// A malformed record. It begins right here, and the next one has been found after it.
     Malformed {
         /// How many bytes belong to it.
         length: usize,
@@ -40,7 +40,7 @@ pub enum Frame {
     },
     /// The record does not end in the bytes that are there.
     More,
-    /// From here on no record can be told from another.
+    /// From here on records can't be separated.
     Broken {
         /// Why.
         message: String,
@@ -51,20 +51,22 @@ pub enum Frame {
 
 /// Cuts bytes into records.
 ///
-/// It may remember how much of a record it has looked at, when it answered [`Frame::More`]: the next call is for the same record with
-/// more bytes behind, perhaps with fewer in front, which [`forget`](Framer::forget) tells.
+/// After [`Frame::More`] it may remember how much of a record it has scanned. The next call is for
+/// the same record with more bytes after it, and possibly with fewer in front, which
+/// [`forget`](Framer::forget) reports.
 pub trait Framer: Send {
     /// The frame at the start of `bytes`. `at_end`: no bytes follow these.
     fn frame(&mut self, bytes: &[u8], at_end: bool) -> Frame;
 
-    /// The first `count` bytes of an unfinished record have been dropped; they had been looked at.
+    /// The first `count` bytes of an unfinished record have been dropped; they had been scanned.
     fn forget(&mut self, count: usize);
 
-    /// How many bytes of an unfinished record have been looked at.
-    fn looked_at(&self) -> usize;
+    /// How many bytes of an unfinished record have been scanned.
+    fn scanned(&self) -> usize;
 
-    /// The unfinished record that `bytes` begin with is longer than a record may be: [`Frame::Malformed`] if it is broken and the next
-    /// one can be found, [`Frame::Broken`] if it can't, [`Frame::More`] if the record may just be long.
+    /// The unfinished record that `bytes` begin with is longer than a record may be. Returns
+    /// [`Frame::Malformed`] if it is broken and the next one can be found, [`Frame::Broken`] if it
+    /// can't, [`Frame::More`] if the record may just be long.
     fn resume(&mut self, _bytes: &[u8]) -> Frame {
         Frame::More
     }
@@ -75,7 +77,7 @@ pub trait Framer: Send {
     }
 }
 
-/// Every record of a text that is given in pieces of `step` bytes, and why it broke.
+/// Every record of a text that arrives in pieces of `step` bytes, and why it broke.
 #[cfg(test)]
 fn records(mut framer: impl Framer, text: &str, step: usize) -> (Vec<String>, Option<String>) {
     let (mut found, mut start, mut end) = (Vec::new(), 0, 0);

@@ -4,8 +4,8 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
-/// Reads members until the bytes end. Zeros behind a member are padding, as tapes and block devices leave it: they end nothing and mean
-/// nothing, as for `gzip` itself.
+/// Reads members until the bytes end. Zeros after a member are padding, as tapes and block devices
+/// leave it, and are ignored as by `gzip` itself.
 pub struct Gunzip<R: BufRead>(State<R>);
 
 enum State<R: BufRead> {

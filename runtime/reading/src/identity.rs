@@ -1,4 +1,4 @@
-//! How a file is known again, and positions in it.
+//! How a file, and positions in it, are recognised again.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,10 +12,10 @@ use wasmill_engine::{Error, Result};
 
 use crate::codes::{CHANGED, UNREADABLE};
 
-/// So much of a file's start is in its digest.
+/// This much of a file's start is in its digest.
 pub const HEAD_BYTES: u64 = 4096;
 
-/// What a file was when it was looked at.
+/// The identity of a file when it was listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Its size in bytes.
@@ -47,17 +47,17 @@ impl Identity {
         Ok(Self { size, head: digest(file, head_bytes, path)?, head_bytes })
     }
 
-    /// Opens a file and tells its identity.
+    /// Opens a file and computes its identity.
     pub fn open(path: &Path) -> Result<(File, Self)> {
         let file = File::open(path).map_err(|error| failed(path, error))?;
         let identity = Self::of(&file, path)?;
         Ok((file, identity))
     }
 
-    /// Whether the file that is there now is the one that this was, perhaps grown.
+    /// Whether the present file is the recorded one, possibly grown.
     pub fn is_start_of(&self, file: &File, path: &Path) -> Result<bool> {
         let size = file.metadata().map_err(|error| failed(path, error))?.len();
-        // What a checkpoint says is not believed: it must not make us read a whole file.
+        // The checkpoint is not trusted here: it must not cause a whole file to be read.
         let head_bytes = self.head_bytes.min(HEAD_BYTES);
         Ok(size >= self.size.max(head_bytes) && digest(file, head_bytes, path)? == self.head)
     }
@@ -97,9 +97,9 @@ impl Position {
     }
 }
 
-/// The error of a file that is no longer what a checkpoint says.
+/// The error of a file that differs from its checkpoint.
 pub fn changed(path: &Path, how: &str) -> Error {
     Error::environment(format!("{} changed since it was read: {how}", path.display()))
         .code(CHANGED)
-        .hint("put the original file back, or give the new content a new name; `wasmill state reset` forgets what was read and begins anew")
+        .hint("put the original file back, or give the new content a new name; `wasmill state reset` drops the progress and starts over")
 }

@@ -1,4 +1,4 @@
-//! The columns of files that nobody described: told from a sample of their records.
+//! Infers the columns of files without a declared schema from a sample of their records.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,9 +27,9 @@ use wasmill_formats::reading::Reading;
 use wasmill_formats::time::TimeForm;
 use wasmill_formats::{Format, is_number, plain_schema};
 
-/// At most so many records are looked at.
+/// At most this many records are sampled.
 const SAMPLE_RECORDS: usize = 1_000;
-/// At most so many bytes are looked at.
+/// At most this many bytes are sampled.
 const SAMPLE_BYTES: usize = 1 << 20;
 
 /// What the values of a column were like.
@@ -49,9 +49,10 @@ pub(crate) enum Shape {
     Object(Vec<(String, Shape)>),
 }
 
-/// The columns of files: of as many of these as have to be looked at.
+/// The columns of files, inferred from as few of them as needed.
 ///
-/// Parquet says it itself, in its first file. Of other formats up to 1,000 records and 1 MiB of the first files are looked at:
+/// Parquet declares its columns, in its first file. Of other formats up to 1,000 records and 1 MiB
+/// of the first files are sampled:
 ///
 /// | values seen | type |
 /// |---|---|
@@ -96,9 +97,9 @@ pub fn infer_from(options: &ReadOptions, files: impl Iterator<Item = Result<(std
     if sample.root.is_empty() {
         let names = options.path.all().join(", ");
         let what = if any { "no record can be read in" } else { "no file matches" };
-        return Err(Error::configuration(format!("the columns can't be told: {what} {names}"))
+        return Err(Error::configuration(format!("the columns can't be inferred: {what} {names}"))
             .code(NO_COLUMNS)
-            .hint("name the columns in `schema`, or add stages that say which columns they need")
+            .hint("name the columns in `schema`, or add stages that declare which columns they need")
             .caused_by(NothingToSample));
     }
     let fields: Vec<Field> = sample.root.into_iter().map(|(name, shape)| shape.field(name)).collect();
@@ -122,11 +123,11 @@ fn sampled_folders(options: &ReadOptions, path: &Path) -> Vec<(String, Shape)> {
         let mut parts = options.path.all().iter().flat_map(|pattern| pattern.split('/'));
         parts.any(|part| part.split_once('=').is_some_and(|(column, _)| column == name) && !part.contains(['*', '?', '[']))
     };
-    let columns = folders::columns_of(path).into_iter().filter(|(name, _)| !is_named(name));
-    columns.map(|(name, value)| (name, value.as_deref().map_or(Shape::Unknown, Shape::of_text))).collect()
+    let columns = folders::columns_of(path).into_iter().filter(|column| !is_named(&column.name));
+    columns.map(|column| (column.name, column.value.as_deref().map_or(Shape::Unknown, Shape::of_text))).collect()
 }
 
-/// The columns in the names of a path's folders, with the types that their values show.
+/// The columns in the names of a path's folders, with the types of their values.
 pub fn folder_fields(options: &ReadOptions, path: &Path) -> Vec<Field> {
     sampled_folders(options, path).into_iter().map(|(name, shape)| shape.field(name)).collect()
 }
@@ -138,7 +139,7 @@ fn with_folders(files: &Schema, folders: Vec<(String, Shape)>) -> Result<SchemaR
     Ok(Arc::new(Schema::new(files.fields().iter().cloned().chain(missing).collect::<Vec<_>>())))
 }
 
-/// Some columns of one file of text, with the types that its first records show.
+/// Some columns of one file of text, with the types of its first records.
 pub fn fields_of(options: &ReadOptions, path: &Path, content: Content, names: &[String]) -> Result<Vec<Field>> {
     let mut sample = Sample::default();
     sample.take(options, options.format_of(path)?, path, content)?;
@@ -157,7 +158,7 @@ pub fn field_of(name: String, values: &[String]) -> Field {
 #[derive(Default)]
 pub struct Sample {
     root: Vec<(String, Shape)>,
-    /// What stands in the names of folders.
+    /// What the names of folders hold.
     folders: Vec<(String, Shape)>,
     /// The texts of columns of CSV that hold other values, too.
     texts: Texts,
@@ -176,7 +177,8 @@ impl Sample {
         self.root.iter().map(|(name, _)| name.as_str())
     }
 
-    /// A column whose values are arrays of objects: where a file wraps its records into one object, they are in there.
+    /// A column whose values are arrays of objects. Where a file wraps its records into one object,
+    /// they are in there.
     pub fn wrapped(&self) -> Option<&str> {
         let holds_objects = |shape: &Shape| matches!(shape, Shape::List(items) if matches!(**items, Shape::Object(_)));
         self.root.iter().find(|(_, shape)| holds_objects(shape)).map(|(name, _)| name.as_str())
@@ -292,7 +294,7 @@ impl Shape {
                 Some(form) => Self::Time(form),
                 None => Self::Text,
             },
-            // The decoder refuses what is nested deeper.
+            // The decoder rejects deeper nesting.
             Some(b'[' | b'{') if depth >= MAX_DEPTH => Self::Unknown,
             Some(b'[') => {
                 let mut all = Self::Unknown;

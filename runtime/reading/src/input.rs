@@ -19,7 +19,7 @@ const STEP_BYTES: usize = 1 << 20;
 
 /// A reader that passes over what was read before comes back after about this long.
 pub const SKIP_TIME: Duration = Duration::from_millis(30);
-/// So much is passed over between two looks at the clock: a millisecond or less.
+/// This much is skipped between two checks of the clock: a millisecond or less.
 const SKIP_BYTES: usize = 256 << 10;
 
 /// The bytes of a file, from some offset on.
@@ -70,7 +70,8 @@ impl Input {
             Compression::Zstd => Box::new(zstd::Decoder::new(counted).map_err(failed)?),
             _ => Box::new(Gunzip::new(std::io::BufReader::with_capacity(128 << 10, counted))),
         };
-        // What is skipped counts as read: it was, and a source counts all of such a file as what there is to read.
+        // Skipped bytes count as read: they were, and a source counts all of such a file as bytes
+        // to read.
         let kind = Kind::Packed { stream, packed, unreadable, reported: 0, skip: Skip { offset, done: 0 } };
         Ok(Self { path: path.to_owned(), kind, failed: None })
     }
@@ -101,8 +102,9 @@ impl Input {
         Ok(done == offset)
     }
 
-    /// Appends at least `wanted` bytes, or all that there are; true at their end. Reads no more than some 1 MiB above that. What can
-    /// be read before a failure is given first, and the next call fails.
+    /// Appends at least `wanted` bytes, or all remaining ones; returns true at their end. Reads no
+    /// more than some 1 MiB above that. Bytes before a failure are returned first, and the next
+    /// call fails.
     pub fn append(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<bool> {
         if let Some(error) = self.failed.take() {
             return Err(error);
@@ -161,6 +163,6 @@ fn unpack_failed(path: &Path, error: std::io::Error, unreadable: &Unreadable) ->
     }
     damaged(
         format!("cannot unpack {}: {error}", path.display()),
-        "the file is damaged, cut short, still being written, or not compressed as its name or `compression` says",
+        "the file is damaged, truncated, still being written, or not compressed as its name or `compression` declares",
     )
 }

@@ -1,4 +1,4 @@
-//! What a file is by the bytes that it begins with, where that is not what it is taken for.
+//! The kind of a file by its first bytes, where it is not the expected one.
 
 use std::path::Path;
 
@@ -59,11 +59,11 @@ const TAR: Kind = Kind { name: "a tar archive", hint: "unpack it, as with `tar -
 const BZIP2: Kind = Kind { name: "bzip2", hint: REPACK };
 const UTF16: Kind = Kind { name: "UTF-16", hint: "convert it to UTF-8, as with `iconv -f UTF-16 -t UTF-8`" };
 
-/// So many bytes tell the kind: the first block of a tar archive.
+/// This many bytes decide the kind: the first block of a tar archive.
 const HEAD_BYTES: usize = 512;
 
 impl Kind {
-    /// The kind of a file that begins with these bytes, if it is one of those that are known.
+    /// The kind of a file that begins with these bytes, if it is a known one.
     fn of(head: &[u8]) -> Option<Self> {
         let known = KINDS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, kind)| *kind);
         let is_tar = || matches!(head.get(257..265), Some([b'u', b's', b't', b'a', b'r', 0, ..] | b"ustar  \0"));
@@ -105,7 +105,8 @@ fn head(path: &Path, content: &Content) -> Result<Vec<u8>> {
     }
 }
 
-/// What is packed in a file, if it can be told. Damage is reported by those who read all of it.
+/// What is packed in a file, if it can be recognised. Damage is reported by readers of the whole
+/// file.
 fn inside(path: &Path, content: &Content, compression: Compression) -> Option<Kind> {
     let mut input = Input::open(content.try_clone().ok()?, path, compression, 0).ok()?;
     let mut head = Vec::new();
@@ -113,7 +114,7 @@ fn inside(path: &Path, content: &Content, compression: Compression) -> Option<Ki
     Kind::of(&head)
 }
 
-/// That a file is what its name and the configuration say, by the bytes that it begins with.
+/// Checks by a file's first bytes that it is what its name and the configuration declare.
 ///
 /// # Errors
 /// Environment: it is of another kind.
@@ -154,7 +155,7 @@ pub(super) fn not_parquet(path: &Path, content: &Content) -> Option<Error> {
 /// The format of a file.
 ///
 /// # Errors
-/// Configuration: its name does not tell. Environment: nor does it have to, for its content shows that it is a file of another kind.
+/// Configuration: its name does not decide. Environment: its content is a file of another kind.
 pub fn format_of(options: &ReadOptions, path: &Path, content: &Content) -> Result<Format> {
     options.format_of(path).or_else(|unknown| {
         let kind = match Kind::of(&head(path, content)?) {

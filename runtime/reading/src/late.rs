@@ -1,4 +1,5 @@
-//! Columns that come up in files whose columns were told from a sample: they are counted, or stop the reading so that they can be added.
+//! Columns that occur in files after their columns were inferred from a sample. They are counted,
+//! or stop the reading so that they can be added.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,18 +14,18 @@ use crate::codes::NEW_COLUMNS;
 use wasmill_connect::{LateColumns, NewColumns, Sampling};
 use wasmill_formats::BadRecord;
 
-/// So many columns are counted by name.
-const MOST_COLUMNS: usize = 1_000;
+/// This many columns are counted by name.
+const MAX_COLUMNS: usize = 1_000;
 
 /// What came up in the files of one source.
 #[derive(Debug, Default)]
 pub struct Late {
     pub(crate) mode: LateColumns,
-    /// The columns whose types a sample told.
+    /// The columns whose types were inferred from a sample.
     sampled: Vec<String>,
     /// Whether to log a column when it comes up: a stream has no end at which it would be reported.
     logs: bool,
-    /// Columns that are known and not asked for on purpose.
+    /// Known columns that are left out on purpose.
     pub(crate) left_out: BTreeSet<String>,
     seen: Mutex<BTreeMap<String, Seen>>,
 }
@@ -38,19 +39,19 @@ struct Seen {
 }
 
 impl Late {
-    /// Of a run in this mode, with what a sample told.
+    /// The late columns of a run in this mode, with the result of a sample.
     pub fn new(sampling: Sampling, run: Mode) -> Self {
         let Sampling { columns, late, left_out } = sampling;
         let left_out = left_out.into_iter().collect();
         Self { mode: late, sampled: columns, logs: run == Mode::Stream, left_out, seen: Mutex::default() }
     }
 
-    /// Whether a column of this name was neither asked for nor left out on purpose.
+    /// Whether a column of this name was neither requested nor left out on purpose.
     pub(crate) fn is_late(&self, asked: &Schema, name: &str) -> bool {
         asked.index_of(name).is_err() && !self.left_out.contains(name)
     }
 
-    /// Those of a file's columns that were not asked for, if anybody wants to know.
+    /// The columns of a file that were not requested, if they are counted.
     pub(crate) fn of<'a>(&self, asked: &Schema, there: impl Iterator<Item = &'a str>) -> Vec<String> {
         match self.mode {
             LateColumns::Ignore => Vec::new(),
@@ -58,7 +59,8 @@ impl Late {
         }
     }
 
-    /// Fields within a file's columns that were not asked for, if anybody wants to know: `place.zone`. Lists and maps have no part in a name.
+    /// Fields within a file's columns that were not requested, if they are counted: `place.zone`.
+    /// Lists and maps have no part in a name.
     pub(crate) fn fields_of(&self, asked: &Schema, there: &Schema) -> Vec<String> {
         let mut found = Vec::new();
         if self.mode != LateColumns::Ignore {
@@ -71,7 +73,8 @@ impl Late {
         found
     }
 
-    /// Says of a value that does not fit its column where the column's type comes from, if a sample told it.
+    /// Adds to the message on a value that does not fit its column where the column's type comes
+    /// from, if it was inferred from a sample.
     pub(crate) fn explained(&self, mut bad: BadRecord) -> BadRecord {
         let sampled_of = |place: &String| self.sampled.iter().find(|name| is_within(place, name));
         if matches!(bad.code, "bad-value" | "wrong-type" | "out-of-range")
@@ -88,14 +91,14 @@ impl Late {
             return;
         }
         let mut seen = self.seen.lock();
-        let is_full = seen.len() >= MOST_COLUMNS;
+        let is_full = seen.len() >= MAX_COLUMNS;
         match seen.get_mut(name) {
             Some(known) => known.records += records,
             None if is_full => {}
             None => {
                 let file = name_of(path);
                 if self.logs {
-                    tracing::warn!(column = name, file, "a column that the sample did not show is not read");
+                    tracing::warn!(column = name, file, "a column that the sample did not have is not read");
                 }
                 seen.insert(name.to_owned(), Seen { records, file, is_nested });
             }
@@ -116,8 +119,8 @@ impl Late {
             let other = if *is_nested { "" } else { ", or set `schema_evolution: add_columns` on the Delta sink" };
             let ending = if *records == 1 { "" } else { "s" };
             format!(
-                "the column `{name}` of {records} record{ending} was not read: it came up in {file}, and the sample did not show it; \
-                list it in `schema`{other}"
+                "the column `{name}` of {records} record{ending} was not read: it occurred in {file}, and the sample did not \
+                    have it; list it in `schema`{other}"
             )
         };
         seen.iter().map(note).collect()
@@ -129,7 +132,7 @@ fn is_within(place: &str, column: &str) -> bool {
     place.strip_prefix(column).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Adds the fields of structs, within lists and maps too, that were not asked for.
+/// Adds the fields of structs, within lists and maps too, that were not requested.
 fn add_fields(name: &str, asked: &DataType, there: &DataType, found: &mut Vec<String>) {
     match (asked, there) {
         (DataType::Struct(asked), DataType::Struct(there)) => {

@@ -1,7 +1,9 @@
-//! The records of files, wherever their bytes lie: what the sources of files, objects and tables read with.
+//! The records of files, wherever their bytes lie: shared by the sources of files, objects and
+//! tables.
 //!
-//! A file is found and named by its connector. Here its bytes are read by ranges, unpacked, cut into records and decoded into batches; damage is an error that
-//! says where. Knows no connector.
+//! A connector finds and names a file. Here its bytes are read by ranges, unpacked, cut into
+//! records and decoded into batches. Damage is an error with its place. Independent of any
+//! connector.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -59,35 +61,35 @@ pub struct ReadContext {
     pub mode: Mode,
     /// Every column of the batches.
     pub schema: SchemaRef,
-    /// Columns that come up and were not asked for.
+    /// Columns that occur and were not requested.
     pub late: Late,
-    /// How many files were set aside.
+    /// How many damaged files were set aside.
     set_aside: AtomicU64,
 }
 
 impl ReadContext {
-    /// What readers of a source need to know that gives the columns of `schema` and asks for no others.
+    /// The shared state for readers of a source with the columns of `schema` and no others.
     pub fn new(source: &str, options: ReadOptions, schema: SchemaRef, mode: Mode) -> Self {
         Self { name: source.into(), options, mode, schema, late: Late::default(), set_aside: AtomicU64::new(0) }
     }
 
-    /// What a person should learn at the end of a run.
+    /// Notes for the reader at the end of a run.
     pub fn notes(&self) -> Vec<String> {
         let set_aside = match self.set_aside.load(Ordering::Relaxed) {
             0 => None,
-            1 => Some("1 damaged file was set aside: the dead letters say which, with code `bad-file`".to_owned()),
-            count => Some(format!("{count} damaged files were set aside: the dead letters say which, with code `bad-file`")),
+            1 => Some("1 damaged file was set aside: it is in the dead letters, with code `bad-file`".to_owned()),
+            count => Some(format!("{count} damaged files were set aside: they are in the dead letters, with code `bad-file`")),
         };
         set_aside.into_iter().chain(self.late.notes()).collect()
     }
 }
 
-/// The columns that a source of files adds of its own when it is asked for them.
+/// The columns that a source of files adds itself on request.
 pub fn reserved_columns() -> Vec<Field> {
     vec![Field::new(PATH_COLUMN, DataType::Utf8, true), Field::new(POSITION_COLUMN, DataType::Int64, true)]
 }
 
-/// What files can give: reserved columns of their own types, and plain types.
+/// What files can provide: reserved columns of their own types, and plain types.
 ///
 /// # Errors
 /// Configuration: a requested column or type that files can't give.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Stands before the two hexadecimal digits of a byte that is not UTF-8.
+/// Precedes the two hexadecimal digits of a byte that is not UTF-8.
 const ESCAPE: char = char::REPLACEMENT_CHARACTER;
 
 /// The name of a file as text. A byte that is not UTF-8 becomes U+FFFD and two hexadecimal digits, so that no two files share a name and

@@ -1,4 +1,4 @@
-//! A text that makes a column of text out of one of numbers or times: `NA`, `-`, `unknown`.
+//! A text that turns a column of numbers or times into one of text: `NA`, `-`, `unknown`.
 
 use arrow_schema::DataType;
 use wasmill_connect::OddText;
@@ -11,7 +11,8 @@ pub(super) struct Texts(Vec<(String, Column)>);
 
 #[derive(Debug)]
 struct Column {
-    /// The text, and in how many records it stands. Another one beside it makes it no odd one.
+    /// The text, and in how many records it occurs. With another text besides, it is not an
+    /// exception.
     text: Option<(String, usize)>,
     others: usize,
     is_mixed: bool,

@@ -1,4 +1,4 @@
-//! How files are read: what the sources of files let a pipeline say of them.
+//! The options for reading files in a pipeline.
 
 use std::path::Path;
 
@@ -17,9 +17,9 @@ use wasmill_formats::{Compression, Format};
 pub struct ReadOptions {
     /// The paths or addresses that the configuration names: messages show them, and folders in them may name columns.
     pub path: Paths,
-    /// The format of all files; `None`: a file's extension says it.
+    /// The format of all files; `None` decides by each file's extension.
     pub format: Option<Format>,
-    /// The compression of all files; `None`: a file's extension says it.
+    /// The compression of all files; `None` decides by each file's extension.
     pub compression: Option<Compression>,
     /// How CSV files are written.
     pub csv: CsvConfig,
@@ -74,11 +74,12 @@ impl Paths {
 pub struct CsvConfig {
     /// `delimiter: ","`
     ///
-    /// What stands between fields: one ASCII character, or `"\t"`.
+    /// The delimiter between fields: one ASCII character, or `"\t"`.
     pub delimiter: char,
     /// `quote: "\""`
     ///
-    /// What stands around fields that hold delimiters, quotes (doubled) or line feeds: one ASCII character.
+    /// The quote around fields that hold delimiters, quotes (doubled) or line feeds: one ASCII
+    /// character.
     pub quote: char,
     /// `header: true`
     ///
@@ -91,13 +92,14 @@ pub struct CsvConfig {
     ///
     /// In columns of text and binary, only fields without quotes are null; in all other columns, those within quotes are as well.
     ///
-    /// A sample tells the types of columns without these texts. `check` and `run` report a column that is text because of one text beside
-    /// numbers or times, such as `NA`.
+    /// Sampling infers the types of columns without these texts. `check` and `run` report a column
+    /// that is text because of one text besides numbers or times, such as `NA`.
     pub null: Vec<String>,
     /// `splittable: false`
     ///
-    /// Says that no field holds a line feed: large plain files are then read by several lanes at once, a quote left open
-    /// costs one line only, and growing files are followed. Lines end with line feeds.
+    /// Declares that no field holds a line feed. Then several lanes read one large plain file, an
+    /// unclosed quote affects one line only, and growing files are followed. Lines end with line
+    /// feeds.
     pub splittable: bool,
 }
 
@@ -114,7 +116,7 @@ impl CsvConfig {
 }
 
 impl ReadOptions {
-    /// What cuts records of that many fields, where that is known.
+    /// The framer for records of this many fields, where the count is known.
     pub fn csv_framer(&self, ends: LineEnds, fields: usize) -> Box<dyn Framer> {
         let (delimiter, quote) = (self.csv.delimiter as u8, self.csv.quote as u8);
         match self.csv.splittable {
@@ -153,10 +155,10 @@ impl ReadOptions {
     /// The format of a file.
     ///
     /// # Errors
-    /// Configuration: its name does not tell.
+    /// Configuration: its name does not decide.
     pub fn format_of(&self, path: &Path) -> Result<Format> {
         self.format.or_else(|| Format::of_path(path)).ok_or_else(|| {
-            Error::configuration(format!("the name of {} does not tell its format", path.display()))
+            Error::configuration(format!("the name of {} has no extension of a known format", path.display()))
                 .code(FORMAT_UNKNOWN)
                 .hint("set `format: jsonl`, `json`, `csv` or `parquet`")
         })
@@ -167,7 +169,8 @@ impl ReadOptions {
         self.compression.unwrap_or_else(|| Compression::of_path(path))
     }
 
-    /// Whether a file is read by lines that any split of it can find: then it may be split, and may grow.
+    /// Whether a file is read by lines that any split of it can find. Then it may be split, and may
+    /// grow.
     pub fn by_lines(&self, path: &Path) -> Result<bool> {
         let format = self.format_of(path)?;
         let lines = format == Format::Jsonl || (format == Format::Csv && self.csv.splittable);

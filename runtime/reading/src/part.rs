@@ -1,7 +1,8 @@
 //! The parts of files that are read by themselves.
 
-/// Files that are read by lines are cut at the multiples of this. It may never change, for splits are known by where they begin.
-/// Larger ones would leave lanes idle at the end of a file, smaller ones would cut batches short and make checkpoints long.
+/// Files that are read by lines are cut at the multiples of this. It may never change, because
+/// splits are identified by where they begin. Larger splits would leave lanes idle at the end of a
+/// file. Smaller ones would shorten batches and lengthen checkpoints.
 pub const SPLIT_BYTES: u64 = 16 << 20;
 
 /// The part of a file that a split is.

@@ -31,14 +31,14 @@ use wasmill_formats::csv::CsvDecoder;
 use wasmill_formats::json::JsonDecoder;
 use wasmill_formats::{Format, RecordDecoder};
 
-/// Opens a part of a file of this machine where it stands.
+/// Opens a part of a local file at its position.
 ///
 /// # Errors
 /// Environment: the file can't be read, is damaged, or is not the one that the position is of.
 pub fn open_local(context: &Arc<ReadContext>, path: &Path, part: Part, position: Position) -> Result<Box<dyn SplitReader>> {
     let file = File::open(path).map_err(|error| Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE))?;
     if !position.file.is_start_of(&file, path)? {
-        return Err(changed(path, "it is shorter, or its beginning is another"));
+        return Err(changed(path, "it is shorter, or its beginning differs"));
     }
     guard::guarded(context, path, position, |position| open_part(context, path, Content::File(file), part, position))
 }
@@ -48,7 +48,7 @@ fn open_part(context: &Arc<ReadContext>, path: &Path, content: Content, part: Pa
         Part::RowGroup(group) => Ok(Box::new(parquet::GroupReader::open(context, path, content, group, position)?)),
         Part::Whole => open_whole(context, path, content, position),
         Part::From(start) => {
-            // What a batch reads is what was there when it looked.
+            // A batch reads what was there when it checked the size.
             let end = match context.mode {
                 Mode::Stream => start + SPLIT_BYTES,
                 Mode::Batch => position.file.size.min(start + SPLIT_BYTES),
@@ -67,8 +67,8 @@ pub struct RemoteStart {
     pub ended: bool,
 }
 
-/// Opens all of something that lies in a store, from an offset on: a byte after decompression, or a row of Parquet. What it is
-/// known by is the caller's matter.
+/// Opens all of an object in a store, from an offset on: a byte after decompression, or a row of
+/// Parquet. Its identity is up to the caller.
 ///
 /// # Errors
 /// As [`open_local`].
@@ -89,7 +89,8 @@ fn open_whole(context: &Arc<ReadContext>, path: &Path, content: Content, positio
     Ok(Box::new(text::TextReader::open(context, path.to_owned(), content, Part::Whole, position, None)?))
 }
 
-/// Cuts a file of JSON into records: the elements of one array, or objects one after the other. Its first byte tells which.
+/// Cuts a file of JSON into records: the elements of one array, or objects one after the other. Its
+/// first byte decides.
 pub(super) fn json_framer(options: &ReadOptions, path: &Path, content: &Content, resumed: bool) -> Result<Box<dyn Framer>> {
     let copy = content.try_clone().map_err(|error| Error::io(format_args!("read {}", path.display()), error).or_code(UNREADABLE))?;
     let mut input = Input::open(copy, path, options.compression_of(path), 0)?;
@@ -110,7 +111,7 @@ pub(super) fn json_framer(options: &ReadOptions, path: &Path, content: &Content,
     }
 }
 
-/// How many bytes stand before a place on its line.
+/// How many bytes precede a place on its line.
 fn column(text: &[u8], at: usize) -> usize {
     at - memchr::memrchr(b'\n', &text[..at]).map_or(0, |feed| feed + 1)
 }
@@ -120,9 +121,9 @@ struct OpenedFormat {
     framer: Box<dyn Framer>,
     decoder: Box<dyn RecordDecoder>,
     assembler: Assembler,
-    /// Where the first record may begin: behind a header.
+    /// Where the first record may begin: after a header.
     first_record: u64,
-    /// Columns of the header that were not asked for.
+    /// Columns of the header that were not requested.
     late: Vec<String>,
 }
 
@@ -144,7 +145,8 @@ fn open_format(context: &ReadContext, path: &Path, content: &Content, offset: u6
     Ok(OpenedFormat { framer, decoder, assembler, first_record: 0, late })
 }
 
-/// The columns that only the names of a file's folders have, and that were not asked for, if anybody wants to know.
+/// The columns that only the names of a file's folders have, and that were not requested, if they
+/// are counted.
 ///
 /// # Errors
 /// Configuration, caused by [`NewColumns`](super::NewColumns), where that is wanted.

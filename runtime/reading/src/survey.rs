@@ -12,8 +12,8 @@ use super::reader::{header, parquet};
 use super::{folders, kind};
 use wasmill_formats::Format;
 
-/// Looks at the headers of CSV, the footers of Parquet, and the first records of JSON. `is_all`: there are no other files. `None`: there are no files, or
-/// nothing is in them.
+/// Surveys the headers of CSV, the footers of Parquet, and the first records of JSON. `is_all`:
+/// there are no other files. `None`: there are no files, or they are empty.
 ///
 /// # Errors
 /// Environment: a file can't be read.
@@ -25,7 +25,7 @@ pub fn survey_of(options: &ReadOptions, files: impl Iterator<Item = Result<(Path
         if parquet::length(&content) == 0 {
             continue;
         }
-        survey.add(folders::columns_of(&path).into_iter().map(|(name, _)| name));
+        survey.add(folders::columns_of(&path).into_iter().map(|column| column.name));
         match kind::format_of(options, &path, &content)? {
             Format::Parquet => survey.add(parquet::schema(&content, &path)?.fields().iter().map(|field| field.name().clone())),
             Format::Csv => {

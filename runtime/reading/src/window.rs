@@ -38,7 +38,8 @@ impl Window {
     pub fn fill(&mut self, input: &mut Input, wanted: usize) -> Result<()> {
         let old = std::mem::take(&mut self.data);
         let mut buffer = if old.is_unique() {
-            // Nobody else holds the old bytes any more: their memory is used again, which saves the system from clearing new pages.
+            // No other owner holds the old bytes any more. Their memory is reused, which saves the
+            // kernel from clearing new pages.
             let mut buffer = Vec::from(old);
             buffer.copy_within(self.start.., 0);
             buffer.truncate(buffer.len() - self.start);
@@ -57,7 +58,7 @@ impl Window {
         Ok(())
     }
 
-    /// Gives the memory of an idle window back.
+    /// Frees the memory of an idle window.
     pub fn shrink(&mut self) {
         self.base += self.start as u64;
         self.data = Bytes::copy_from_slice(&self.data[self.start..]);

@@ -1,4 +1,4 @@
-//! What a built-in stage does to columns, and what is wrong with it on given columns.
+//! The effect of a built-in stage on columns, and what is wrong with it on given columns.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use arrow_schema::{Schema, SchemaRef};
 
 use crate::Projection;
 
-/// Columns whose names begin like this are given by sources; no stage may create one.
+/// The prefix of columns that sources add; no stage may create one.
 pub const RESERVED_PREFIX: &str = "_source.";
 
 /// A change of columns that touches no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnChange {
-    /// Gives columns new names, by their old ones. All others pass as they are; the order stays.
+    /// Renames columns, by their old names. All others pass unchanged; the order stays.
     Rename(BTreeMap<String, String>),
     /// Leaves columns out. All others pass as they are; the order stays.
     Drop(Vec<String>),

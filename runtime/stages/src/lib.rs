@@ -1,6 +1,6 @@
 //! Built-in stages: what needs no plugin.
 //!
-//! * [`ColumnChange`]: renames or drops columns, and knows what that means for the columns before and behind it.
+//! * [`ColumnChange`]: renames or drops columns, and maps the columns before to those behind it.
 //! * [`Projection`]: the stage that does it, column by column and without a copy.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

@@ -1,4 +1,5 @@
-//! Column types as people write them, and how a column is read where its type does not say it.
+//! Column types as pipeline files write them, and how a column is read where its type does not
+//! decide it.
 //!
 //! Every message names a type by [`TypeName`] or [`FieldType`], as pipeline files do: `int64`, `text`, `timestamp(us, UTC)`.
 

@@ -1,4 +1,5 @@
-//! How a column is read where its type alone does not say it: kept in the metadata of its field, and taken out of what a source gives.
+//! How a column is read where its type alone does not decide it. The choices are kept in the
+//! metadata of the field and are removed from what a source returns.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,13 +22,14 @@ const KEYS: [&str; 4] = [EPOCH, FRACTION, JSON, FORM];
 /// Choices for one column or field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reading {
-    /// Of a timestamp: the unit that numbers count since 1970. Without one, numbers are no times.
+    /// Of a timestamp: the unit of numbers, which count since 1970. Without one, numbers are not
+    /// accepted.
     pub epoch: Option<TimeUnit>,
     /// Of a timestamp: digits of a second that the type can't hold are cut, not rejected.
     pub cut: bool,
     /// Of a timestamp: texts have a time of day, and a time zone exactly where the type has one.
     pub exact_form: bool,
-    /// Of a text: what becomes of values that are no texts.
+    /// Of a text: how values of other types are read.
     pub json: AsJson,
 }
 
@@ -44,7 +46,7 @@ pub enum AsJson {
 }
 
 impl AsJson {
-    /// This choice, or another where this is none.
+    /// This choice, or `other` where this one is none.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         if self == Self::No { other } else { self }
@@ -109,7 +111,7 @@ pub fn parse_unit(name: &str) -> Option<TimeUnit> {
     [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond].into_iter().find(|unit| unit_name(*unit) == name)
 }
 
-/// The schema of what a source gives: the choices say how to read, and mean nothing afterwards.
+/// The schema of what a source returns, without the choices: they only matter for reading.
 pub fn without_reading(schema: &SchemaRef) -> SchemaRef {
     let fields: Vec<FieldRef> = schema.fields().iter().map(bare_field).collect();
     match fields.iter().zip(schema.fields()).all(|(bare, field)| Arc::ptr_eq(bare, field)) {

@@ -1,4 +1,4 @@
-//! Arrow types as people write them in a pipeline file.
+//! Arrow types as pipeline files write them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -84,7 +84,7 @@ impl fmt::Display for TypeName<'_> {
     }
 }
 
-/// The name of a field, without characters that a terminal would obey.
+/// The name of a field, without control characters.
 fn shown(name: &str) -> Cow<'_, str> {
     match name.contains(char::is_control) {
         true => name.chars().map(|char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() }).collect(),

@@ -371,7 +371,7 @@ fn another_table_in_its_place_and_an_expired_log_are_noticed() {
     let mut other = Table::in_folder(&two);
     (0..4).for_each(|start| other.write(start * 10..start * 10 + 10));
     let error = other.batch().discover(&progress).unwrap_err();
-    assert!(error.message().contains("removed or made anew"), "{error}");
+    assert!(error.message().contains("removed or created again"), "{error}");
     // The log of the next version has expired behind a checkpoint.
     (2..6).for_each(|start| table.write(start * 10..start * 10 + 10));
     let sink = DeltaSink::new(DeltaConfig { checkpoint_every: 7, ..table.config.clone() }, &written()).unwrap();

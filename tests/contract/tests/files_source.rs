@@ -132,7 +132,7 @@ fn vanished_files_matter_only_until_they_have_been_read() {
     let half = Progress::from([(split.id, SplitState { position: reader.position(), done: false })]);
     std::fs::remove_file(&path).unwrap();
     assert_eq!(run(&pattern, &done).unwrap().0, Vec::<i64>::new());
-    changed(run(&pattern, &half), "read up to 9 of 18 bytes and is no longer there");
+    changed(run(&pattern, &half), "read up to 9 of 18 bytes and is missing");
     let foreign = Progress::from([("topic/3".into(), SplitState { position: serde_json::json!(7), done: false })]);
     changed(run(&pattern, &foreign), "is not a split of files");
 }
@@ -149,7 +149,7 @@ fn nothing_to_read_is_a_mistake_unless_it_is_allowed() {
     assert!(try_source(config, Mode::Batch).unwrap().discover(&Progress::new()).unwrap().complete);
     append(&folder.path().join("a.txt"), "{}");
     let error = run(&folder.path().join("*.txt"), &Progress::new()).err().unwrap();
-    assert!(error.to_string().contains("does not tell its format"), "{error}");
+    assert!(error.to_string().contains("has no extension of a known format"), "{error}");
 }
 
 #[test]

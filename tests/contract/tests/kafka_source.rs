@@ -294,7 +294,7 @@ fn a_topic_that_was_made_again_stops_the_run() {
     create(&topic, 1);
     send(&topic, 0, 0..30);
     let error = batch(&config, &columns, &progress).unwrap_err().to_string();
-    assert!(error.contains("was deleted and made again"), "{error}");
+    assert!(error.contains("was deleted and created again"), "{error}");
     let error = failure(|| running.discover(&progress)).to_string();
     assert!(error.contains("deleted"), "{error}");
 }
@@ -385,7 +385,7 @@ fn a_start_is_chosen_by_time_by_offset_or_at_the_end() {
     assert_eq!(read(Start::Latest), numbers(0..0));
     let beyond = KafkaConfig { start: Start::Offsets([(format!("{topic}/0"), 21)].into()), ..config(&topic) };
     let error = batch(&beyond, &ids(), &Progress::new()).unwrap_err().to_string();
-    assert!(error.contains("asks for the offset 21, and there are those from 0 to 20"), "{error}");
+    assert!(error.contains("has the offset 21, and the partition has those from 0 to 20"), "{error}");
     let one = KafkaConfig { partitions: Some(vec![1]), ..config(&topic) };
     assert_eq!(batch(&one, &ids(), &Progress::new()).unwrap().0.into_keys().collect::<Vec<_>>(), [format!("{topic}/1")]);
     let none = KafkaConfig { partitions: Some(vec![2]), ..config(&topic) };
@@ -421,5 +421,5 @@ fn what_is_not_there_is_said_clearly() {
         ..missing
     };
     let error = batch(&nobody, &ids(), &Progress::new()).unwrap_err().to_string();
-    assert!(error.contains(&format!("no Kafka broker of 127.0.0.1:{port} answered within 1 s")) && error.contains("refused"), "{error}");
+    assert!(error.contains(&format!("no Kafka broker of 127.0.0.1:{port} responded within 1 s")) && error.contains("refused"), "{error}");
 }

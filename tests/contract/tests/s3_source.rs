@@ -179,7 +179,7 @@ fn an_object_that_changes_or_goes_while_it_is_read_stops_the_run() {
     prefix.remove("a.jsonl");
     prefix.put("b.jsonl", "{\"id\":1}");
     let error = source(&config, Mode::Batch).discover(&begun).unwrap_err();
-    assert!(error.message().contains("no longer there"), "{error}");
+    assert!(error.message().contains("read in part and is missing"), "{error}");
 }
 
 fn large_objects_are_read_by_ranges() {
@@ -281,7 +281,7 @@ fn a_column_that_only_a_later_object_has_is_reported_with_its_count_or_stops_the
     assert_eq!(rows, expected);
     let notes = reports.notes();
     assert_eq!(notes.len(), 1, "{notes:?}");
-    let note = format!("the column `late` of 3 records was not read: it came up in {}", prefix.uri("in/b.parquet"));
+    let note = format!("the column `late` of 3 records was not read: it occurred in {}", prefix.uri("in/b.parquet"));
     assert!(notes[0].starts_with(&note), "{notes:?}");
 
     let mut fails = open(LateColumns::Fail);

@@ -27,7 +27,7 @@ fn expire<O: Origin, D: Destination>(name: &str) {
         let ended = Running::spawn(proxies.lead(mill.command("batch"))).wait();
         assert_eq!(ended.code, Some(5), "{}", ended.stderr);
         // An answer to HEAD has no text.
-        let told = ["ExpiredToken", "the store answered 403"].iter().any(|text| ended.stderr.contains(text));
+        let told = ["ExpiredToken", "the store responded 403"].iter().any(|text| ended.stderr.contains(text));
         assert!(told && ended.stderr.contains("check the credentials"), "{}", ended.stderr);
         assert!(!ended.stderr.contains(&variable("WASMILL_TEST_S3_SECRET_KEY")), "{}", ended.stderr);
     }
@@ -82,7 +82,7 @@ dead_letters:
     };
     let refused = run("not-the-password");
     assert_eq!(refused.code, Some(5), "{}", refused.stderr);
-    assert!(refused.stderr.contains("do not let us in") && refused.stderr.contains("security"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("refuse the connection") && refused.stderr.contains("security"), "{}", refused.stderr);
     let password = variable("WASMILL_TEST_KAFKA_PASSWORD");
     assert!(!refused.stderr.contains("not-the-password") && !refused.stderr.contains(&password), "{}", refused.stderr);
     let ended = run(&password);

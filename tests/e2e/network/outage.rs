@@ -47,7 +47,7 @@ fn outage<O: Origin, D: Destination>(of: impl Fn(&Proxies) -> &Proxy, set: impl 
 /// What goes on was told once, and once that it is over.
 fn told_once(stderr: &str) {
     let told = |what: &str| stderr.lines().filter(|line| line.contains(what)).count();
-    let (begins, ends) = (told("has trouble, trying again"), told("answers again, after"));
+    let (begins, ends) = (told("fails, retrying"), told("responds again, after"));
     // The table's client and the checkpoints' are two.
     assert!((1..=2).contains(&begins) && (1..=2).contains(&ends), "{begins}, {ends}:\n{stderr}");
 }

@@ -28,7 +28,7 @@ fn a_commit_whose_answer_is_lost_is_read_back_and_not_repeated() {
     let ended = start(&workshop, &database.url_through(proxy.address()), &[], "").wait();
     well(&ended);
     assert_eq!(proxy.lost(), 5);
-    assert_eq!(ended.stderr.matches("trying again").count(), 5, "told once a commit:\n{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("retrying").count(), 5, "logged once per commit:\n{}", ended.stderr);
     check(&database, 6);
 }
 

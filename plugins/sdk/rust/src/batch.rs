@@ -8,7 +8,8 @@ use crate::Refusal;
 
 /// Rows to be processed: the columns that the plan [reads](crate::Plan::read). Cloning costs a few reference counts.
 ///
-/// Asking for a column that the plan does not read, or as another type, gives a [`Refusal`] that lists what there is.
+/// A column that the plan does not read, or of another type, gives a [`Refusal`] that lists the
+/// columns.
 #[derive(Debug, Clone)]
 pub struct Batch {
     fields: Fields,

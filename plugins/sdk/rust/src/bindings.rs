@@ -1,4 +1,5 @@
-//! What `wit-bindgen` makes of the contract. Plugin authors never name it; [`transform!`](crate::transform!) does for them.
+//! `wit-bindgen`'s output for the contract. Plugin authors never name it;
+//! [`transform!`](crate::transform!) does for them.
 #![allow(missing_docs, clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 wit_bindgen::generate!({

@@ -1,8 +1,10 @@
 //! Maps and sets whose order depends on nothing but what is done with them.
 //!
-//! The order of `std::collections::HashMap` depends on how many maps an instance has made before: on earlier batches, that is, and so
-//! on how rows were cut into batches. Where such an order reaches a row, a batch and a stream over the same rows differ. These are the
-//! same types with fixed keys: two maps that were filled alike are walked alike, in every batch, instance and run.
+//! The order of `std::collections::HashMap` depends on how many maps an instance has created
+//! before. That means on earlier batches, and so on how rows were cut into batches. Where such an
+//! order reaches a row, a batch and a stream over the same rows differ. These are the same types
+//! with fixed keys: two maps with the same insertions iterate in the same order, in every batch,
+//! instance and run.
 //!
 //! ```
 //! use wasmill_plugin::collections::{HashMap, HashSet};

@@ -1,4 +1,4 @@
-//! The macro that makes a component of a plugin.
+//! The macro that builds a component from a plugin.
 
 /// Exports a [`Transform`](crate::Transform) as this crate's plugin, under the package's name, version and description.
 ///

@@ -10,7 +10,7 @@ pub(crate) use decode::decode_table;
 pub(crate) use encode::encode_table;
 pub(crate) use schema::{decode_schema, encode_schema};
 
-/// What stands before the metadata length of an encapsulated message.
+/// The marker before the metadata length of an encapsulated message.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// Messages and buffers start at multiples of this many bytes.

@@ -18,10 +18,11 @@
 //! ```
 //!
 //! * A [`record`](macro@record) is a function of one row: easy, and fast enough for most.
-//! * A [`Transform`] works on a [`Batch`] of columns: [`Plan`] declares once what goes in and out, [`Output`] takes computed columns,
-//!   masks, filters and rejects. What the plan does not [read](Plan::read) never crosses the sandbox's boundary.
+//! * A [`Transform`] works on a [`Batch`] of columns: [`Plan`] declares once what goes in and out,
+//!   [`Output`] takes computed columns, masks, filters and rejects. Columns that the plan does not
+//!   [read](Plan::read) never cross the sandbox's boundary.
 //! * A [`config`](macro@config) is a struct; pipelines are checked against the JSON Schema that is derived from it.
-//! * A [`Refusal`] says no to a configuration or an input; a [`Reject`] sets one row aside.
+//! * A [`Refusal`] refuses a configuration or an input; a [`Reject`] rejects one row.
 //! * [`collections`] has maps and sets whose order does not depend on earlier batches, as that of the standard library's does.
 //! * [`other_rows`] leaves out rows of other tables that share a topic or file.
 //! * [`text`] and [`time`] clean what real data holds; [`log`] writes to the pipeline's log.

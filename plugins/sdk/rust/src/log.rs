@@ -1,4 +1,4 @@
-//! Lines for the pipeline's log: the one thing besides its answers that a plugin may say.
+//! Lines for the pipeline's log: the only output of a plugin besides its answers.
 
 #[cfg(target_family = "wasm")]
 use crate::bindings::wasmill::plugin::logging;
@@ -17,11 +17,11 @@ macro_rules! levels {
 }
 
 levels! {
-    /// Writes a line for whoever looks into the plugin.
+    /// Writes a line for debugging the plugin.
     debug Debug;
-    /// Writes a line about the normal course of things.
+    /// Writes a line about normal operation.
     info Info;
-    /// Writes a line about something that someone should look at.
+    /// Writes a line about something that deserves attention.
     warn Warn;
     /// Writes a line about something that went wrong.
     error Error;

@@ -18,7 +18,7 @@ pub enum OtherRows {
     Skip,
 }
 
-/// A table whose rows come along, and how they are known.
+/// Another table whose rows are in the input, and how they are recognised.
 #[derive(Debug, Clone, Copy)]
 pub struct OtherTable {
     /// What the log calls it.
@@ -27,10 +27,11 @@ pub struct OtherTable {
     pub columns: &'static [&'static str],
 }
 
-/// Tells rows of other tables from rows that are only incomplete.
+/// Separates rows of other tables from rows that are only incomplete.
 ///
-/// A row belongs to another table if every column of the own one is null in it, and one of the other tables has all of its columns. A row
-/// without any value at all, and one that has values of both tables, is none: it stays, to be cleaned or rejected.
+/// A row belongs to another table if every column of the own one is null in it, and one of the
+/// other tables has all of its columns. A row without any value, and one with values of both
+/// tables, does not: it stays, to be cleaned or rejected.
 #[derive(Debug, Clone)]
 pub struct OtherTables {
     own: Vec<String>,
@@ -38,8 +39,8 @@ pub struct OtherTables {
 }
 
 impl OtherTables {
-    /// Declares the columns that tell: the values of a row of the own table (the identity, which tables share, is none), and those of the
-    /// others. All of them cross.
+    /// Declares the distinguishing columns: the values of a row of the own table (without the
+    /// identity, which tables share), and those of the others. All of them cross.
     pub fn plan(own: impl IntoIterator<Item = (&'static str, DataType)>, others: &'static [OtherTable], plan: &mut Plan) -> Self {
         let mut names = Vec::new();
         for (name, data_type) in own {
@@ -52,10 +53,10 @@ impl OtherTables {
         Self { own: names, others }
     }
 
-    /// The rows that are not of another table; `None`: all of them. How many others there are is logged.
+    /// The rows that are not of another table; `None`: all of them. The number of others is logged.
     ///
     /// # Errors
-    /// The plan does not read the columns that tell.
+    /// The plan does not read the distinguishing columns.
     pub fn kept(&self, batch: &Batch) -> Result<Option<BooleanBuffer>, Refusal> {
         let columns = |names: &mut dyn Iterator<Item = &str>| names.map(|name| batch.column(name)).collect::<Result<Vec<_>, _>>();
         let own = columns(&mut self.own.iter().map(String::as_str))?;
@@ -64,18 +65,18 @@ impl OtherTables {
             return Ok(None);
         }
         let mut others = BooleanBuffer::new_unset(batch.len());
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for table in self.others {
             let theirs = columns(&mut table.columns.iter().copied())?;
             let is_of_it = |row: usize| own.iter().all(|column| column.is_null(row)) && theirs.iter().all(|column| column.is_valid(row));
             let found = mask(batch.len(), is_of_it);
-            told.push(format!("{} of {}", found.count_set_bits(), table.name));
+            reported.push(format!("{} of {}", found.count_set_bits(), table.name));
             others = &others | &found;
         }
         if others.count_set_bits() == 0 {
             return Ok(None);
         }
-        log::info(format!("rows of other tables are left out: {}", told.join(", ")));
+        log::info(format!("rows of other tables are left out: {}", reported.join(", ")));
         Ok(Some(!&others))
     }
 }

@@ -1,4 +1,5 @@
-//! What a plugin makes of a batch: computed columns and masks by port, and rejects; and how they become the contract's answer.
+//! A plugin's result for a batch: computed columns and masks by port, and rejects; and how they
+//! become the contract's answer.
 
 use std::sync::Arc;
 
@@ -12,9 +13,10 @@ use crate::{Refusal, Reject};
 
 /// The answer to a batch, as `process` builds it.
 ///
-/// The short way: say nothing about rows, give every column the length of the batch, [reject](Output::reject) and
-/// [filter](Output::only) as you like; the SDK drops those rows from all columns and tells the host where the others come from.
-/// The methods that mean a port mean the plugin's first one, usually its only one; [`port`](Output::port) gives the others.
+/// In the simple case, give every column the length of the batch, [reject](Output::reject) and
+/// [filter](Output::only) as needed. The SDK drops those rows from all columns and passes the host
+/// the origins of the others. The methods without a port apply to the plugin's first one, usually
+/// its only one; [`port`](Output::port) returns the others.
 #[derive(Debug)]
 pub struct Output<'a> {
     layout: &'a Layout,
@@ -30,7 +32,7 @@ pub struct Output<'a> {
 /// Which rows leave by a port.
 #[derive(Debug)]
 enum Rows {
-    /// Nothing was said.
+    /// Nothing was set.
     Unsaid,
     /// Every row that is not rejected.
     All,
@@ -59,12 +61,12 @@ impl<'a> Output<'a> {
         Self { layout, rows, ports, rejects: Vec::new(), rejected: Vec::new(), beyond: None }
     }
 
-    /// Gives a computed column of the first port. See [`PortOutput::set`].
+    /// Sets a computed column of the first port. See [`PortOutput::set`].
     pub fn set(&mut self, column: &str, values: impl Array + 'static) -> Result<(), Refusal> {
         self.first()?.set(column, values)
     }
 
-    /// Says where a column of the first port keeps its values. See [`PortOutput::keep`].
+    /// Sets where a column of the first port keeps its values. See [`PortOutput::keep`].
     pub fn keep(&mut self, column: &str, mask: BooleanBuffer) -> Result<(), Refusal> {
         self.first()?.keep(column, mask)
     }
@@ -90,7 +92,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Sets a row aside. The first reason given for a row stands.
+    /// Rejects a row. The first reason given for a row counts.
     pub fn reject(&mut self, row: usize, reject: Reject) {
         if row >= self.rows {
             self.beyond.get_or_insert(row);
@@ -104,7 +106,7 @@ impl<'a> Output<'a> {
         self.rejects.push((row as u32, reject));
     }
 
-    /// Whether a row has been set aside.
+    /// Whether a row has been rejected.
     pub fn is_rejected(&self, row: usize) -> bool {
         self.rejected.get(row).copied().unwrap_or(false)
     }
@@ -135,7 +137,8 @@ impl<'a> Output<'a> {
 }
 
 impl PortOutput<'_> {
-    /// Gives a computed column: one value for each row of the batch, or for each of the [origins](PortOutput::rows_from).
+    /// Sets a computed column: one value for each row of the batch, or for each of the
+    /// [origins](PortOutput::rows_from).
     pub fn set(&mut self, column: &str, values: impl Array + 'static) -> Result<(), Refusal> {
         let index = self.index(column, |source| matches!(source, types::ColumnSource::Computed), "computed")?;
         let field = &self.layout.columns[index].field;
@@ -151,7 +154,8 @@ impl PortOutput<'_> {
         Ok(())
     }
 
-    /// Says where a column that is [nulled](crate::Port::null_some) keeps its values: true keeps, false makes null.
+    /// Sets where a column that is [nulled](crate::Port::null_some) keeps its values: true keeps,
+    /// false makes null.
     pub fn keep(&mut self, column: &str, mask: BooleanBuffer) -> Result<(), Refusal> {
         let index = self.index(column, |source| matches!(source, types::ColumnSource::Nulled(_)), "nulled")?;
         self.columns[index] = Some(Arc::new(BooleanArray::new(mask, None)));
@@ -203,7 +207,8 @@ impl PortOutput<'_> {
             }
             Rows::Origins(origins) => {
                 let repeats = check_origins(&origins, rows, rejected, name)?;
-                // Each comes once and none is rejected: so many can only be all, and the host need not be told which.
+                // Each occurs once and none is rejected: this many can only be all, and the host
+                // does not need the list.
                 let some = repeats || origins.len() < kept;
                 (some.then_some(origins), None)
             }
@@ -240,7 +245,7 @@ fn check_length(what: &str, length: usize, wanted: usize, port: &str) -> Result<
     Err(Refusal::new(format!("{what} of port {port} has {length} values where there are {wanted} rows")))
 }
 
-/// Gives whether a row comes more than once.
+/// Returns whether a row occurs more than once.
 fn check_origins(origins: &[u32], rows: usize, rejected: &[bool], port: &str) -> Result<bool, Refusal> {
     if let Some(pair) = origins.windows(2).find(|pair| pair[0] > pair[1]) {
         return Err(Refusal::new(format!("the origins of port {port} decrease from {} to {}", pair[0], pair[1])));
@@ -272,7 +277,8 @@ impl PortLayout {
     }
 }
 
-/// A mask of `rows` bits, from a function of the row. Quicker than pushing bit by bit: 64 rows make a word.
+/// A mask of `rows` bits, from a function of the row. Faster than pushing bit by bit: 64 rows fill
+/// a word.
 pub fn mask(rows: usize, holds: impl FnMut(usize) -> bool) -> BooleanBuffer {
     BooleanBuffer::collect_bool(rows, holds)
 }
@@ -288,8 +294,9 @@ mod tests {
     use super::*;
     use crate::Plan;
 
-    /// What the host is told of the rows: the origins, how many rows the columns have, and the rejects.
-    fn told(rows: usize, answer: impl Fn(&mut Output<'_>)) -> Option<(Option<Vec<u32>>, usize, usize)> {
+    /// The rows as the host receives them: the origins, how many rows the columns have, and the
+    /// rejects.
+    fn reported(rows: usize, answer: impl Fn(&mut Output<'_>)) -> Option<(Option<Vec<u32>>, usize, usize)> {
         let input = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
         let mut plan = Plan::new(Some(Arc::clone(&input)));
         plan.read("a", DataType::Int64);
@@ -326,18 +333,18 @@ mod tests {
                 out.rows_from(origins.to_vec()).unwrap();
             }
         };
-        assert_eq!(told(4, |out| set(out, 4)), Some((None, 4, 0)));
+        assert_eq!(reported(4, |out| set(out, 4)), Some((None, 4, 0)));
         let rejects = |out: &mut Output<'_>| {
             bad(out);
             set(out, 4);
         };
-        assert_eq!(told(4, rejects), Some((None, 3, 1)));
+        assert_eq!(reported(4, rejects), Some((None, 3, 1)));
         // A mask, or origins, that mean no more than every row that is not rejected.
-        assert_eq!(told(4, only(0)), Some((None, 3, 1)));
-        assert_eq!(told(4, from(&[0, 2, 3])), Some((None, 3, 1)));
+        assert_eq!(reported(4, only(0)), Some((None, 3, 1)));
+        assert_eq!(reported(4, from(&[0, 2, 3])), Some((None, 3, 1)));
         // Those that leave some out, or repeat some.
-        assert_eq!(told(4, only(1)), Some((Some(vec![2, 3]), 2, 1)));
-        assert_eq!(told(4, from(&[0, 0, 2])), Some((Some(vec![0, 0, 2]), 3, 1)));
-        assert_eq!(told(4, from(&[])), None);
+        assert_eq!(reported(4, only(1)), Some((Some(vec![2, 3]), 2, 1)));
+        assert_eq!(reported(4, from(&[0, 0, 2])), Some((Some(vec![0, 0, 2]), 3, 1)));
+        assert_eq!(reported(4, from(&[])), None);
     }
 }

@@ -1,4 +1,5 @@
-//! What a plugin declares once, from its configuration: the columns that it takes, and the ports and columns that it gives.
+//! A plugin's declaration from its configuration: the columns that it takes, and the ports and
+//! columns that it returns.
 
 use std::sync::Arc;
 
@@ -12,9 +13,10 @@ const DEFAULT_PORT: &str = "out";
 
 /// A plugin's declaration: columns in, columns out.
 ///
-/// [`Transform::plan`](crate::Transform::plan) fills it. From this one declaration the SDK derives what crosses the boundary, so
-/// it can't contradict itself: a column crosses if it is [read](Plan::read), and stays in the host if it is only
-/// [needed](Plan::need), whether it is then passed on or set to null from.
+/// [`Transform::plan`](crate::Transform::plan) fills it. From this one declaration the SDK derives
+/// what crosses the boundary, so it can't contradict itself. A column crosses if it is
+/// [read](Plan::read). It stays in the host if it is only [needed](Plan::need), to be passed on or
+/// partly nulled.
 ///
 /// Mistakes (a column named twice, a passed column that is missing) are collected and refused after `plan` returns.
 #[derive(Debug, Default)]
@@ -37,17 +39,18 @@ impl Plan {
         Self { input, ..Self::default() }
     }
 
-    /// Asks for a column and reads its values: they cross to `process`.
+    /// Requests a column and reads its values: they cross to `process`.
     pub fn read(&mut self, column: impl Into<String>, data_type: DataType) -> &mut Self {
         self.want(Field::new(column, data_type, true), true)
     }
 
-    /// Asks for a column without reading it: its values stay in the host, which passes them on.
+    /// Requests a column without reading it: its values stay in the host, which passes them on.
     pub fn need(&mut self, column: impl Into<String>, data_type: DataType) -> &mut Self {
         self.want(Field::new(column, data_type, true), false)
     }
 
-    /// Asks for a column as a field, for one that must not be nullable; `crosses` says whether its values are read.
+    /// Requests a column as a field, for one that must not be nullable; `crosses` sets whether its
+    /// values are read.
     pub fn want(&mut self, field: Field, crosses: bool) -> &mut Self {
         match self.needs.iter_mut().find(|need| need.field.name() == field.name()) {
             Some(need) if need.field.data_type() == field.data_type() => need.crosses |= crosses,
@@ -60,7 +63,8 @@ impl Plan {
         self
     }
 
-    /// The schema of the whole input: known when the plugin is opened, unknown when it is only asked for its needs.
+    /// The schema of the whole input: known when the plugin is opened, unknown when only its needs
+    /// are queried.
     pub fn input(&self) -> Option<&Schema> {
         self.input.as_deref()
     }
@@ -70,7 +74,8 @@ impl Plan {
         self.port(DEFAULT_PORT)
     }
 
-    /// A port by name, in snake case; made at its first mention. Pipelines refer to it as `from: stage.port`.
+    /// A port by name, in snake case; created at its first mention. Pipelines refer to it as `from:
+    /// stage.port`.
     pub fn port(&mut self, name: &str) -> &mut Port {
         let index = self.ports.iter().position(|port| port.name == name).unwrap_or_else(|| {
             self.ports.push(Port { name: name.to_owned(), columns: Vec::new() });
@@ -83,7 +88,7 @@ impl Plan {
         self.problem.get_or_insert(refusal);
     }
 
-    /// The columns asked for and, for each, whether it crosses.
+    /// The requested columns and, for each, whether it crosses.
     pub(crate) fn needs(&self) -> Result<(Schema, Vec<bool>), Refusal> {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
@@ -136,9 +141,9 @@ pub struct Port {
 enum Declared {
     /// An input column under an output name.
     Passed { input: String, name: String },
-    /// The same, null where a mask says so.
+    /// The same, null where a mask is false.
     Nulled { input: String, name: String },
-    /// A column that the plugin makes.
+    /// A column that the plugin computes.
     Computed(Field),
     /// Every input column but these.
     Rest { without: Vec<String> },
@@ -157,7 +162,8 @@ impl Port {
         self
     }
 
-    /// Passes an input column on, null where `process` says so by [`keep`](crate::PortOutput::keep).
+    /// Passes an input column on, null where `process` sets it by
+    /// [`keep`](crate::PortOutput::keep).
     pub fn null_some(&mut self, column: impl Into<String>) -> &mut Self {
         let column = column.into();
         self.null_some_as(column.clone(), column)
@@ -169,12 +175,12 @@ impl Port {
         self
     }
 
-    /// Adds a column that `process` makes by [`set`](crate::PortOutput::set); it may hold nulls.
+    /// Adds a column that `process` computes by [`set`](crate::PortOutput::set); it may hold nulls.
     pub fn compute(&mut self, column: impl Into<String>, data_type: DataType) -> &mut Self {
         self.compute_field(Field::new(column, data_type, true))
     }
 
-    /// Adds a column that `process` makes, as a field.
+    /// Adds a column that `process` computes, as a field.
     pub fn compute_field(&mut self, field: Field) -> &mut Self {
         self.columns.push(Declared::Computed(field));
         self
@@ -195,7 +201,8 @@ impl Port {
 
     fn resolve(self, input: &Schema) -> Result<PortLayout, Refusal> {
         let mut port = PortLayout { name: self.name, columns: Vec::new() };
-        // What the port names by itself wins over what it passes on with the rest, wherever it stands.
+        // A column that the port declares itself replaces one that it passes on with the rest, in
+        // any order.
         for declared in &self.columns {
             if let Declared::Rest { without } = declared {
                 for (index, field) in input.fields().iter().enumerate().filter(|(_, field)| !without.contains(field.name())) {

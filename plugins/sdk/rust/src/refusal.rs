@@ -1,11 +1,11 @@
-//! The two ways to say no: a refusal of the whole, and the reject of one row.
+//! The two ways to refuse: a refusal of the whole, and the reject of one row.
 
 use std::fmt;
 
-/// A clear no: the plugin works but can't go on with its configuration or its input.
+/// A refusal: the plugin works but can't continue with its configuration or its input.
 ///
-/// From `plan` it is a configuration error of the pipeline, shown to the person who wrote it. From `process` it counts as a
-/// fault of the plugin: a bad row is a [`Reject`] instead.
+/// From `plan` it is a configuration error of the pipeline, reported to its author. From `process`
+/// it counts as a fault of the plugin: a bad row is a [`Reject`] instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     message: String,
@@ -14,7 +14,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal; `message` says what is wrong and what to do about it.
+    /// A refusal; `message` has what is wrong and what to do about it.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), config_path: None, column: None }
     }
@@ -57,7 +57,8 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Why one row is set aside. It goes to the pipeline's dead letters with the bytes that it had in its source.
+/// Why one row is rejected. It goes to the pipeline's dead letters with the bytes that it had in
+/// its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
     pub(crate) code: String,
@@ -66,7 +67,7 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// A reject: `code` for programs, in kebab case (`bad-number`), `message` for people.
+    /// A reject: `code` for programs, in kebab case (`bad-number`), `message` for readers.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), column: None, message: message.into() }
     }
@@ -88,7 +89,7 @@ impl Reject {
         self.column.as_deref()
     }
 
-    /// The reason for people.
+    /// The reason, for readers.
     pub fn message(&self) -> &str {
         &self.message
     }

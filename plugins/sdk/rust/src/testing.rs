@@ -1,8 +1,8 @@
-//! Runs a plugin natively, the way that the host does: over the contract's bytes, with the host's checks, and with the columns
-//! that stayed behind put back.
+//! Runs a plugin natively, as the host does: over the contract's bytes, with the host's checks, and
+//! with the columns that stayed behind added again.
 //!
-//! [`transform`] takes rows as JSON and gives rows as JSON; [`transform_batch`] takes and gives record batches; [`cases`] runs
-//! the case files beside a plugin. Everything here is for tests.
+//! [`transform`] takes and returns rows as JSON; [`transform_batch`] takes and returns record
+//! batches; [`cases`] runs the case files next to a plugin. Everything here is for tests.
 
 mod assemble;
 mod cases;

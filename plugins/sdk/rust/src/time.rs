@@ -2,16 +2,17 @@
 
 use chrono::NaiveDate;
 
-/// The Arrow type of a time in UTC with microseconds, which every table format knows.
+/// The Arrow type of a time in UTC with microseconds, which every table format supports.
 pub fn timestamp_type() -> arrow_schema::DataType {
     arrow_schema::DataType::Timestamp(arrow_schema::TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-/// Reads a time: microseconds since 1970-01-01T00:00:00Z, or none if the text is no time that exists.
+/// Parses a time: microseconds since 1970-01-01T00:00:00Z, or none if the text is not an existing
+/// time.
 ///
-/// `2022-07-07T00:18:41`, with a blank for the `T`, with a fraction (what is finer than a microsecond is cut off), with `Z` or an offset
-/// (`+02:00`, `+0200`, `+02`); a date alone is its midnight. A time without a zone is taken as UTC. Years run from 0000 to 9999; there
-/// are no leap seconds and no hour 24.
+/// `2022-07-07T00:18:41`, with a blank for the `T`, with a fraction (digits after the microsecond
+/// are cut), with `Z` or an offset (`+02:00`, `+0200`, `+02`). A date alone is its midnight. A time
+/// without a zone is in UTC. Years run from 0000 to 9999; there are no leap seconds and no hour 24.
 pub fn parse_micros(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let (date, rest) = bytes.split_at_checked(10)?;

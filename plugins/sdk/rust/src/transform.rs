@@ -11,18 +11,19 @@ use crate::{Batch, Output, Plan, Refusal, ipc};
 
 /// A plugin that cleans, filters, splits or routes: batches in, batches out.
 ///
-/// One function declares, one works. `plan` is called to learn the needs (without an input schema) and again when the plugin is opened
-/// (with it), so it must depend on nothing but its arguments. `process` is then called for every batch, on one thread.
+/// One function declares, one works. `plan` is called to learn the needs (without an input schema)
+/// and again when the plugin is opened (with it), so it must depend only on its arguments.
+/// `process` is then called for every batch, on one thread.
 ///
 /// Export it with [`transform!`](crate::transform!).
 pub trait Transform: Sized + 'static {
-    /// The configuration as the pipeline's YAML gives it; see [`config`](macro@crate::config).
+    /// The configuration from the pipeline's YAML; see [`config`](macro@crate::config).
     type Config: DeserializeOwned + JsonSchema;
 
-    /// Checks the configuration, declares columns in and out, and makes the plugin.
+    /// Checks the configuration, declares columns in and out, and creates the plugin.
     ///
     /// # Errors
-    /// Refuse what can't work, and say what to do about it.
+    /// Refuse what can't work, with what to do about it.
     fn plan(config: Self::Config, plan: &mut Plan) -> Result<Self, Refusal>;
 
     /// Transforms one batch of at least one row. Bad rows are rejected through `out`.
@@ -31,11 +32,11 @@ pub trait Transform: Sized + 'static {
     /// remembers from earlier batches: an instance may be replaced by a fresh one between any two.
     ///
     /// # Errors
-    /// Only for what makes the plugin as a whole unable to go on; it counts as a fault.
+    /// Only for errors after which the plugin as a whole can't continue; it counts as a fault.
     fn process(&mut self, batch: &Batch, out: &mut Output<'_>) -> Result<(), Refusal>;
 }
 
-/// What a plugin says of itself. [`transform!`](crate::transform!) implements it.
+/// A plugin's description. [`transform!`](crate::transform!) implements it.
 pub trait Plugin: Transform {
     /// The name that pipelines use: the package's.
     const NAME: &'static str;

@@ -1,4 +1,5 @@
-//! Plugins over batches: ports, masks, origins, and what the SDK says to authors who contradict themselves.
+//! Plugins over batches: ports, masks, origins, and the SDK's errors for authors who contradict
+//! themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use serde_json::{Value, json};
@@ -54,7 +55,7 @@ impl Transform for Chosen {
                 let halves: Int64Array = n.iter().map(|n| n.map(|n| n / 2)).collect();
                 for row in (0..batch.len()).filter(|&row| n.value(row) < 0) {
                     out.reject(row, Reject::new("negative", "n is negative"));
-                    out.reject(row, Reject::new("again", "the first reason stands"));
+                    out.reject(row, Reject::new("again", "the first reason counts"));
                 }
                 let port = out.port("even")?;
                 port.set("half", halves)?;

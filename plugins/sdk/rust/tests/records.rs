@@ -39,7 +39,7 @@ mod map {
     #[wasmill_plugin::config]
     #[serde(default)]
     pub struct Config {
-        /// `separator: "-"`: what stands between the names.
+        /// `separator: "-"`: the separator between the names.
         separator: String,
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::secrets::names_secret;
 use crate::document::{Node, Value};
 
-/// Keys that say where a server is.
+/// Keys for the address of a server.
 const ADDRESS_KEYS: [&str; 12] = [
     "url",
     "dsn",
@@ -22,7 +22,7 @@ const ADDRESS_KEYS: [&str; 12] = [
     "servers",
 ];
 
-/// Whether a key says where a server is.
+/// Whether a key holds the address of a server.
 pub fn names_address(key: &str) -> bool {
     let key = key.to_lowercase().replace(['-', '.'], "_");
     ADDRESS_KEYS.contains(&key.as_str())
@@ -132,7 +132,7 @@ fn words(text: &str) -> Vec<Pair> {
     found
 }
 
-/// Where an address carries passwords, in bytes. `is_address`: the key says that it is one.
+/// Where an address carries passwords, in bytes. `is_address`: the key holds an address.
 pub fn passwords(text: &str, is_address: bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     if let Some((scheme, rest)) = text.split_once("://") {

@@ -12,7 +12,7 @@ use crate::document::Span;
 use crate::plugins::{OpenedStage, PortShape};
 use crate::spec::StageSpec;
 
-/// Columns that a node could give and was not asked for.
+/// Columns that a node could provide and that were not requested.
 #[derive(Debug, Clone, Default)]
 pub struct Beyond {
     /// Their names, as far as they are known.
@@ -60,7 +60,7 @@ fn names(schema: &Schema) -> impl Iterator<Item = &str> {
     schema.fields().iter().map(|field| field.name().as_str())
 }
 
-/// What to say of a problem; nothing where nobody knows which columns there are.
+/// The message on a problem; `None` where the columns are unknown.
 fn describe(
     stage: &Declared<'_, StageSpec>,
     change: &ColumnChange,
@@ -81,7 +81,7 @@ fn describe(
                 }
                 false => Diagnostic::warning(
                     "column-missing",
-                    format!("`{name}` {verb} the column `{}`, which no record that was looked at has", short(column)),
+                    format!("`{name}` {verb} the column `{}`, which no sampled record has", short(column)),
                 ),
             };
             diagnostic.at(place(stage, column)).suggest(near).help(format!("it gets: {}", listed.join(", ")))
@@ -96,7 +96,7 @@ fn describe(
             Diagnostic::error("column-twice", message).at(place(stage, column)).related(place(stage, other), "the other one")
         }
         ColumnProblem::Reserved { column, name: new } => {
-            let message = format!("`{}` can't be the name of a column: `_source.` begins those that sources give", short(new));
+            let message = format!("`{}` can't be the name of a column: `_source.` is the prefix of columns that sources add", short(new));
             Diagnostic::error("name", message).at(place(stage, column))
         }
         ColumnProblem::Twice(column) => {

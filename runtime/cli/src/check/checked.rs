@@ -18,7 +18,7 @@ pub struct Checked {
     pub name: String,
     /// Whether it ends with its input.
     pub mode: Mode,
-    /// How many lanes were asked for; `None`: one a core.
+    /// How many lanes are configured; `None`: one per core.
     pub lanes: Option<usize>,
     /// The most rows of a call.
     pub batch_rows: usize,
@@ -46,11 +46,12 @@ pub struct CheckedSource {
     pub name: Arc<str>,
     /// Its connector.
     pub connector: Arc<dyn SourceConnector>,
-    /// What was asked of it.
+    /// What was requested from it.
     pub columns: SourceColumns,
-    /// What it gives.
+    /// The columns that it returns.
     pub schema: SchemaRef,
-    /// What a sample told of these, and what to do about columns that come up and are not among them.
+    /// The result of a sample of these, and what to do about columns that occur and are not among
+    /// them.
     pub sampling: Sampling,
     /// The share of its records that may be rejected, 0 to 1.
     pub max_reject_share: f64,
@@ -74,7 +75,7 @@ pub struct CheckedStage {
 
 /// What a stage does.
 pub enum Transform {
-    /// Calls a plugin, which was asked and agreed.
+    /// Calls a plugin, which was called for the check and agreed.
     Plugin(Arc<dyn PluginInfo>),
     /// Renames or drops columns.
     BuiltIn(ColumnChange),

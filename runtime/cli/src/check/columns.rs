@@ -1,4 +1,4 @@
-//! Compares the columns that a pipeline asks of a source with those that the source has.
+//! Compares the columns that a pipeline requests from a source with those that the source has.
 
 use arrow_schema::{Field, Schema};
 use wasmill_connect::Survey;
@@ -12,9 +12,9 @@ use crate::document::{Node, Span};
 use crate::spec::{SourceSpec, Written};
 
 /// How many columns of a sample are named.
-const MOST_NAMES: usize = 40;
+const MAX_NAMES: usize = 40;
 
-/// Reports columns that are asked for and not there, and columns that come from a sample.
+/// Reports columns that are requested and missing, and columns that come from a sample.
 pub fn check(
     source: &Declared<'_, SourceSpec>,
     connector: &dyn SourceConnector,
@@ -24,8 +24,8 @@ pub fn check(
 ) {
     let names_some = columns.named().any(|name| !is_reserved(name));
     if names_some || columns.extent != Extent::All {
-        // What can't be read stops the run, which says why.
-        let survey = connectors.survey(connector).ok().flatten().or_else(|| told(connector, found));
+        // What can't be read stops the run, which reports why.
+        let survey = connectors.survey(connector).ok().flatten().or_else(|| declared_survey(connector, found));
         if let Some(survey) = survey {
             doubled(source, &found.schema, &survey, diagnostics);
             named(source, columns, &survey, diagnostics);
@@ -34,11 +34,11 @@ pub fn check(
             }
         }
     }
-    let told = sampled_names(connector, columns, &found.schema);
+    let inferred = sampled_names(connector, columns, &found.schema);
     if columns.extent == Extent::All && !found.is_partial {
-        sampled(source, &told, &found.schema, diagnostics);
+        sampled(source, &inferred, &found.schema, diagnostics);
     }
-    odd_texts(source, found, &told, diagnostics);
+    odd_texts(source, found, &inferred, diagnostics);
 }
 
 /// Columns that are text because of one text: did it mean that a value is missing?
@@ -65,16 +65,16 @@ fn odd_texts(source: &Declared<'_, SourceSpec>, found: &SourceSchema, sampled: &
     }
 }
 
-/// What a source says of its columns that has no sample.
-fn told(connector: &dyn SourceConnector, found: &SourceSchema) -> Option<Survey> {
+/// The columns of a source without a sample.
+fn declared_survey(connector: &dyn SourceConnector, found: &SourceSchema) -> Option<Survey> {
     let columns = found.there.clone().filter(|_| !connector.is_sampled())?;
     Some(Survey { columns, is_complete: true, ..Survey::default() })
 }
 
-/// The columns whose types a sample told.
+/// The columns whose types were inferred from a sample.
 pub fn sampled_names(connector: &dyn SourceConnector, columns: &SourceColumns, schema: &Schema) -> Vec<String> {
-    let told = schema.fields().iter().filter(|field| is_asked(field) && columns.typed_field(field.name()).is_none());
-    if connector.is_sampled() { told.map(|field| field.name().clone()).collect() } else { Vec::new() }
+    let inferred = schema.fields().iter().filter(|field| is_asked(field) && columns.typed_field(field.name()).is_none());
+    if connector.is_sampled() { inferred.map(|field| field.name().clone()).collect() } else { Vec::new() }
 }
 
 /// Whether `columns` names each column once, and all that have a type in `schema`. What is wrong is reported.
@@ -88,7 +88,7 @@ pub fn check_picked(source: &Declared<'_, SourceSpec>, names: &[String], declare
     for field in declared.fields().iter().filter(|field| !names.contains(field.name())) {
         let entry = source.node.get("schema").and_then(|node| node.entry(field.name()));
         let name = shorten(field.name(), 80);
-        let message = format!("`schema` gives the column `{name}` a type, and `columns` does not pick it");
+        let message = format!("`schema` declares the type of the column `{name}`, and `columns` does not pick it");
         let diagnostic = Diagnostic::error("column-not-picked", message).at(entry.map_or(source.name_span, |entry| entry.key_span));
         let near = nearest(field.name(), names.iter().map(String::as_str));
         diagnostics.push(diagnostic.suggest(near).help("add it to `columns`, or take it out of `schema`"));
@@ -97,7 +97,7 @@ pub fn check_picked(source: &Declared<'_, SourceSpec>, names: &[String], declare
     fine
 }
 
-/// Columns that `columns` picks, and of which nobody knows the type.
+/// Columns that `columns` picks and whose type is unknown.
 pub fn untyped(source: &Declared<'_, SourceSpec>, connector: &dyn SourceConnector, found: &SourceSchema, diagnostics: &mut Diagnostics) {
     let index_of = |name: &String| {
         let items = source.node.get("columns").and_then(Node::items).unwrap_or_default();
@@ -111,7 +111,7 @@ pub fn untyped(source: &Declared<'_, SourceSpec>, connector: &dyn SourceConnecto
                 let diagnostic = Diagnostic::error("column-missing", format!("`{}` has no column `{shown}`", source.name));
                 diagnostic.suggest(near).help(format!("it has: {}", listed(there)))
             }
-            None => Diagnostic::error("column-untyped", format!("nothing says which type the column `{shown}` of `{}` has", source.name)),
+            None => Diagnostic::error("column-untyped", format!("the type of the column `{shown}` of `{}` is not declared", source.name)),
         };
         let diagnostic = match (&found.there, connector.is_sampled()) {
             (None, _) => diagnostic.help(format!("name its type, as in `schema: {{ {shown}: text }}`")),
@@ -138,8 +138,8 @@ fn has(survey: &Survey, field: &Field) -> bool {
 }
 
 fn listed(columns: &[String]) -> String {
-    let names: Vec<String> = columns.iter().take(MOST_NAMES).map(|name| shorten(name, 80)).collect();
-    let more = if columns.len() > MOST_NAMES { ", …" } else { "" };
+    let names: Vec<String> = columns.iter().take(MAX_NAMES).map(|name| shorten(name, 80)).collect();
+    let more = if columns.len() > MAX_NAMES { ", …" } else { "" };
     format!("{}{more}", names.join(", "))
 }
 
@@ -154,8 +154,8 @@ fn named(source: &Declared<'_, SourceSpec>, columns: &SourceColumns, survey: &Su
             true => Diagnostic::error("column-missing", format!("`{}` has no column `{name}`", source.name)),
             false => {
                 let seen = match survey.records {
-                    0 => "of the files that were looked at".to_owned(),
-                    records => format!("of the {records} records that were looked at"),
+                    0 => "of the sampled files".to_owned(),
+                    records => format!("of the {records} sampled records"),
                 };
                 Diagnostic::warning("column-missing", format!("`{}` has no column `{name}` in any {seen}", source.name))
             }
@@ -173,7 +173,7 @@ fn needed_of_sample(source: &Declared<'_, SourceSpec>, needed: &Schema, survey: 
         return;
     }
     let names: Vec<String> = asked.map(|field| shorten(field.name(), 80)).collect();
-    let message = format!("none of the {} records of `{}` that were looked at has a column that is needed", survey.records, source.name);
+    let message = format!("none of the {} sampled records of `{}` has a column that is needed", survey.records, source.name);
     let diagnostic = Diagnostic::warning("column-missing", message).at(connector_span(source));
     let diagnostic = diagnostic.help(format!("needed: {}", names.join(", "))).help(format!("they have: {}", listed(&survey.columns)));
     diagnostics.push(unwrapping(survey).into_iter().fold(diagnostic, Diagnostic::help));
@@ -198,9 +198,9 @@ fn sampled(source: &Declared<'_, SourceSpec>, names: &[String], schema: &Schema,
     if names.is_empty() {
         return;
     }
-    let shown = schema.fields().iter().filter(|field| names.contains(field.name())).take(MOST_NAMES);
+    let shown = schema.fields().iter().filter(|field| names.contains(field.name())).take(MAX_NAMES);
     let shown: Vec<String> = shown.map(|field| format!("{} {}", shorten(field.name(), 80), Written(field.data_type()))).collect();
-    let more = if names.len() > MOST_NAMES { ", …" } else { "" };
+    let more = if names.len() > MAX_NAMES { ", …" } else { "" };
     let message = format!("the columns of `{}` come from a sample", source.name);
     let diagnostic = Diagnostic::note("sampled-columns", message).at(connector_span(source));
     diagnostics.push(

@@ -1,4 +1,4 @@
-//! Connections by name: `connection: lake` stands for what `connections: { lake: … }` says.
+//! Connections by name: `connection: lake` is a reference to `connections: { lake: … }`.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use crate::document::{Entry, Node, Value};
 const SECTION: &str = "connections";
 const KEY: &str = "connection";
 
-/// Puts the named connections in their places; names that there are not are reported. Gives the names that are used.
+/// Replaces references by the named connections, and reports unknown names. Returns the names in
+/// use.
 pub fn resolve(tree: &mut Node, diagnostics: &mut Diagnostics) -> BTreeSet<String> {
     let named: Vec<Entry> = tree.get(SECTION).and_then(Node::entries).map(<[Entry]>::to_vec).unwrap_or_default();
     let mut used = BTreeSet::new();
@@ -25,7 +26,7 @@ pub fn resolve(tree: &mut Node, diagnostics: &mut Diagnostics) -> BTreeSet<Strin
     used
 }
 
-/// Reports connections that nobody names.
+/// Reports connections that are not used.
 pub fn report_unused(tree: &Node, used: &BTreeSet<String>, diagnostics: &mut Diagnostics) {
     let named = tree.get(SECTION).and_then(Node::entries).unwrap_or_default();
     for connection in named.iter().filter(|connection| !used.contains(&connection.key)) {
@@ -35,7 +36,7 @@ pub fn report_unused(tree: &Node, used: &BTreeSet<String>, diagnostics: &mut Dia
     }
 }
 
-/// Looks at the connectors of a source, a sink or dead letters.
+/// Resolves the connectors of a source, a sink or dead letters.
 fn in_entry(entry: &mut Node, named: &[Entry], used: &mut BTreeSet<String>, diagnostics: &mut Diagnostics) {
     let Value::Map(connectors) = &mut entry.value else { return };
     for connector in connectors {
@@ -58,7 +59,7 @@ fn in_entry(entry: &mut Node, named: &[Entry], used: &mut BTreeSet<String>, diag
                         false => diagnostic.allowed(names.join(", ")).suggest(nearest(&name, names.iter().copied())),
                     };
                     diagnostics.push(diagnostic);
-                    // What it would be is not known: nothing else is said of it.
+                    // Its kind is unknown: it has no other keys.
                     if let Value::Scalar(scalar) = &mut key.node.value {
                         scalar.unknown = true;
                     }

@@ -7,7 +7,8 @@ use crate::diagnostics::{Diagnostic, nearest, shorten};
 use crate::document::{Entry, Value};
 use crate::registry::{connectors, is_left_out};
 
-/// What is wrong with a key that an entry of sources, sinks or dead letters does not know, if it was meant to be a connector.
+/// What is wrong with an unknown key of an entry of sources, sinks or dead letters, if a connector
+/// was meant.
 pub fn unknown_connector(entry: &Entry, schema: &Json, path: &str) -> Option<Diagnostic> {
     let properties = schema.get("properties").and_then(Json::as_object)?;
     let there: Vec<&str> =
@@ -28,14 +29,14 @@ pub fn unknown_connector(entry: &Entry, schema: &Json, path: &str) -> Option<Dia
             _ => None,
         });
         let message = match section {
-            "sources" => format!("`{key}` is no source: records can't be read from it"),
+            "sources" => format!("`{key}` is not a source: records can't be read from it"),
             "dead_letters" => format!("dead letters can't go to `{key}`"),
-            _ => format!("`{key}` is no sink: rows can't be written to it"),
+            _ => format!("`{key}` is not a sink: rows can't be written to it"),
         };
         let diagnostic = Diagnostic::error("connector-misplaced", message).at(entry.key_span).allowed(there.join(", "));
         return Some(refused.into_iter().fold(diagnostic, Diagnostic::help));
     }
-    // Another key that is only misspelt is said to be so.
+    // A misspelt key is reported as such.
     let is_configuration = matches!(entry.node.value, Value::Map(_));
     if !is_configuration || nearest(key, properties.keys().map(String::as_str)).is_some() {
         return None;

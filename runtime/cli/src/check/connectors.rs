@@ -1,4 +1,5 @@
-//! What the check asks of connectors. A trait, so that it can be tested without files and tables, and so that commands can ask less.
+//! The check's requests to connectors. A trait, so that it can be tested without files and tables,
+//! and so that commands can request less.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,34 +17,36 @@ use super::source_columns::{SourceSchema, resolve};
 /// How long `wasmill check` waits for servers to take a connection.
 const REACH: Duration = Duration::from_secs(5);
 
-/// Whether a server is asked.
+/// Whether a server is contacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
     /// It is.
     Asked,
-    /// It is not, because the check contacts nobody.
+    /// It is not, because the check contacts no server.
     Offline,
     /// It can't be: why, in words that follow a colon.
     Unreachable(String),
 }
 
-/// Looks at the places that a pipeline names, without changing anything.
+/// Examines the places of a pipeline, without changing anything.
 pub trait Connectors {
-    /// Which servers are asked, by their names in words; those that are left out are. Of the others, the check calls nothing below.
+    /// Which servers are contacted, by their descriptions; the others are left out. Of those, the
+    /// check calls nothing below.
     fn reach(&self, _servers: &[&Server]) -> HashMap<String, Reach> {
         HashMap::new()
     }
 
-    /// The columns that a source gives when it is asked for these. Where the source knows that it lacks some that stages need, what it has.
+    /// The columns that a source returns for a request. Where the source lacks some that stages
+    /// need, the columns that it has.
     fn source_schema(&self, name: &str, source: &dyn SourceConnector, columns: &SourceColumns, mode: Mode) -> Result<SourceSchema> {
         let reserved = source.reserved_columns();
-        let known = if columns.needs_look(&reserved) { source.columns(columns)? } else { None };
+        let known = if columns.needs_discovery(&reserved) { source.columns(columns)? } else { None };
         let found = resolve(columns, &reserved, known);
         build(name, source, &found, mode)?;
         Ok(found)
     }
 
-    /// Which columns a source has, as far as a quick look tells; `None` where it does not.
+    /// Which columns a source has, as far as a quick survey finds; `None` where it does not.
     fn survey(&self, source: &dyn SourceConnector) -> Result<Option<Survey>> {
         source.survey()
     }
@@ -64,28 +67,28 @@ pub fn build(name: &str, source: &dyn SourceConnector, found: &SourceSchema, mod
     Ok(())
 }
 
-/// The connectors of Wasmill. Servers are asked, with the patience that each connector has.
+/// The connectors of Wasmill. Servers are contacted, with each connector's own retries.
 pub struct BuiltConnectors;
 
 impl Connectors for BuiltConnectors {}
 
-/// The same, of which servers are asked that take a connection.
+/// The same, contacting only servers that accept a connection.
 pub struct ReachableConnectors;
 
 impl Connectors for ReachableConnectors {
     fn reach(&self, servers: &[&Server]) -> HashMap<String, Reach> {
         let reach = |server: &Server| server.reach(REACH).map_or_else(Reach::Unreachable, |()| Reach::Asked);
         let names: HashMap<&str, &Server> = servers.iter().map(|server| (server.words(), *server)).collect();
-        // All at once: the wait for those that do not answer is one.
+        // All at once: the waits for those that do not respond overlap.
         thread::scope(|scope| {
             let running: Vec<_> = names.into_iter().map(|(name, server)| (name, scope.spawn(move || reach(server)))).collect();
-            // What broke is asked, and reports itself.
+            // A broken one is contacted, and reports its error itself.
             running.into_iter().map(|(name, thread)| (name.to_owned(), thread.join().unwrap_or(Reach::Asked))).collect()
         })
     }
 }
 
-/// The same, of which no server is asked.
+/// The same, without contacting any server.
 pub struct OfflineConnectors;
 
 impl Connectors for OfflineConnectors {
@@ -94,7 +97,8 @@ impl Connectors for OfflineConnectors {
     }
 }
 
-/// The connectors of Wasmill, but a place that can't be reached is no mistake: its columns are taken as the pipeline needs them.
+/// The connectors of Wasmill, but an unreachable place is no mistake: its columns are taken as the
+/// pipeline needs them.
 pub struct ForgivingConnectors;
 
 impl Connectors for ForgivingConnectors {
@@ -115,7 +119,7 @@ impl Connectors for ForgivingConnectors {
     }
 }
 
-/// What a preview asks: of sources all of it, of sinks nothing.
+/// For a preview: sources are checked completely, sinks not at all.
 pub struct WithoutSinks;
 
 impl Connectors for WithoutSinks {

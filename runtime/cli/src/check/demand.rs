@@ -1,4 +1,5 @@
-//! What is asked of a source through built-in stages: the columns that plugins behind them need, and those that every way leaves out.
+//! The columns requested from a source through built-in stages: those that plugins after them need,
+//! and those that every path drops.
 
 use arrow_schema::{Field, Schema};
 use wasmill_stages::ColumnChange;
@@ -6,17 +7,17 @@ use wasmill_stages::ColumnChange;
 use super::stages::Asked;
 use super::wiring::{Edge, Producer, Wiring};
 
-/// What the readers of a source or stage ask of it.
+/// What the readers of a source or stage request from it.
 pub struct Demand {
     /// The columns that plugins need, by their names here, each with the stage that needs it.
     pub needs: Vec<(Field, usize)>,
-    /// Whether a sink takes whatever there is.
+    /// Whether a sink takes all columns.
     pub is_all: bool,
-    /// Whether all readers could be asked.
+    /// Whether all readers could be queried.
     pub is_whole: bool,
 }
 
-/// The graph of a pipeline, as far as its stages answered.
+/// The graph of a pipeline, as far as its stages responded.
 #[derive(Clone, Copy)]
 pub struct Readers<'a> {
     /// How the nodes hang together.
@@ -26,7 +27,7 @@ pub struct Readers<'a> {
 }
 
 impl<'a> Readers<'a> {
-    /// What the readers of a producer ask of it.
+    /// What the readers of a producer request from it.
     pub fn demand(self, producer: Producer) -> Demand {
         self.demand_within(producer, self.asked.len())
     }
@@ -75,7 +76,7 @@ impl<'a> Readers<'a> {
         self.built_in(producer).next().is_some()
     }
 
-    /// The columns of a source that nobody sees, because every stage that reads it leaves them out.
+    /// The columns of a source that are never read, because every stage that reads it drops them.
     pub fn left_out(self, source: usize, columns: &Schema) -> Vec<String> {
         let names = columns.fields().iter().map(|field| field.name());
         names.filter(|name| !self.is_wanted(Producer::Source(source), name, self.asked.len())).cloned().collect()
@@ -86,7 +87,7 @@ impl<'a> Readers<'a> {
             return true;
         }
         let mut stages = self.stages_of(producer).peekable();
-        // What nobody reads is a mistake that is reported elsewhere.
+        // A source without readers is a mistake that is reported elsewhere.
         stages.peek().is_none()
             || stages.any(|stage| match &self.asked[stage] {
                 // All inputs of a stage have the same columns: no single source can leave one out.

@@ -16,11 +16,11 @@ pub struct Declared<'t, T> {
     pub name_span: Span,
     /// What was written.
     pub node: &'t Node,
-    /// What it says; `None` if it is broken, which was reported.
+    /// Its content; `None` if it is broken, which was reported.
     pub spec: Option<T>,
 }
 
-/// What the file says, as far as it can be understood.
+/// The content of the file, as far as it can be understood.
 pub struct Draft<'t> {
     /// The pipeline's name and where it was written.
     pub name: Option<(&'t str, Span)>,
@@ -46,12 +46,12 @@ pub struct Draft<'t> {
     pub state: Option<String>,
 }
 
-/// The keys of a stage that mean nothing without a plugin.
+/// The keys of a stage that are invalid without a plugin.
 const PLUGIN_KEYS: [&str; 5] = ["config", "limits", "on_fault", "max_faults", "max_reject_share"];
 
 const SECTIONS: [&str; 3] = ["sources", "stages", "sinks"];
 
-/// Lets `console:` stand for `console: {}`.
+/// Accepts `console:` for `console: {}`.
 pub fn complete_connectors(tree: &mut Node, schema: &Json) {
     let Value::Map(sections) = &mut tree.value else { return };
     for section in sections {
@@ -169,7 +169,8 @@ impl Reader<'_, '_> {
             .ok()
     }
 
-    /// An entry of which values are not set: they stand as they were written, which a connector's texts can be, and nothing else.
+    /// An entry with unset values: they keep their written form, which only fits texts of a
+    /// connector.
     fn unset<T: SpecEntry>(&self, kind: &str, node: &Node) -> Option<T> {
         let connectors = connectors(self.schema, kind);
         let others = node.entries()?.iter().filter(|entry| !connectors.contains(&entry.key.as_str()));

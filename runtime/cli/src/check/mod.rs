@@ -29,7 +29,7 @@ use arrow_schema::Field;
 
 pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, Transform};
 pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors, OfflineConnectors, ReachableConnectors, WithoutSinks};
-pub use outline::Outline;
+pub use outline::{NamedConnector, Outline};
 pub use source_columns::SourceSchema;
 pub use wasmill_connect::registry::{Extent, SourceColumns};
 
@@ -38,7 +38,7 @@ use crate::document::{Redactor, SourceFiles, World};
 use crate::plugins::PluginCatalog;
 use crate::spec::{Mode, json_schema};
 
-/// Where checkpoints are kept if neither the file nor the command line says it.
+/// The default folder of checkpoints, if neither the file nor the command line sets it.
 const DEFAULT_STATE: &str = ".wasmill/state";
 
 /// What to check.
@@ -48,23 +48,23 @@ pub struct Request<'a> {
     pub path: &'a Path,
     /// The `--set` arguments, in order.
     pub sets: &'a [String],
-    /// What `--mode` says.
+    /// The value of `--mode`.
     pub mode: Option<Mode>,
-    /// What `--state` says.
+    /// The value of `--state`.
     pub state: Option<PathBuf>,
-    /// Columns that came up while the pipeline ran and that the samples of sources did not show.
+    /// Columns that occurred while the pipeline ran and that the samples of sources did not have.
     pub new_columns: &'a NewColumns,
 }
 
-/// Columns that are added to what samples show, each with the name of its source.
+/// Columns that are added to those of samples, each with the name of its source.
 pub type NewColumns = Vec<(String, Field)>;
 
-/// Whom to ask.
+/// The connectors and plugins to query.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// Finds plugins.
     pub plugins: &'a dyn PluginCatalog,
-    /// Looks at sources and sinks.
+    /// Examines sources and sinks.
     pub connectors: &'a dyn Connectors,
     /// Fills in `${…}`.
     pub world: &'a dyn World,
@@ -87,7 +87,8 @@ pub fn check(request: &Request<'_>, surroundings: Surroundings<'_>) -> Report {
     check_with(request, surroundings, Redactor::default())
 }
 
-/// Checks a pipeline; what must not be shown becomes known to the redactor while it does, so that a log can leave it out from the start.
+/// Checks a pipeline. Secret values are added to the redactor meanwhile, so that a log can omit
+/// them from the start.
 pub fn check_with(request: &Request<'_>, surroundings: Surroundings<'_>, redactor: Redactor) -> Report {
     let mut report = Report { diagnostics: Diagnostics::default(), files: SourceFiles::default(), redactor, pipeline: None };
     report.pipeline = run(request, surroundings, &mut report);

@@ -1,4 +1,4 @@
-//! What a connector's error says, in the shape of a finding, at the key that it blames.
+//! A connector's error as a finding, at the key that it blames.
 
 use super::draft::Declared;
 use crate::diagnostics::{Diagnostic, shorten};
@@ -14,7 +14,8 @@ pub fn of_connector<T>(declared: &Declared<'_, T>, connector: &str, error: &wasm
     error.hint_text().into_iter().fold(diagnostic, |diagnostic, hint| diagnostic.help(hint))
 }
 
-/// Where a key of a connector's configuration stands. One that is not there has a default: what it belongs to is blamed.
+/// The span of a key in a connector's configuration. A missing one has a default: its parent is
+/// blamed.
 pub fn span_of_key<T, K: AsRef<str>>(declared: &Declared<'_, T>, connector: &str, path: &[K]) -> Span {
     let entry = declared.node.entry(connector);
     let mut span = entry.map_or(declared.name_span, |entry| entry.key_span);

@@ -11,7 +11,7 @@ use crate::document::Node;
 use crate::plugins::{OpenRequest, OpenedStage, PluginProblem};
 use crate::spec::{StageSpec, Written};
 
-/// What the file says about the columns of a source.
+/// The file's declarations about the columns of a source.
 #[derive(Clone, Copy)]
 pub struct DeclaredColumns<'a> {
     /// `schema`.
@@ -20,7 +20,8 @@ pub struct DeclaredColumns<'a> {
     pub picked: Option<&'a Node>,
 }
 
-/// The opened plugin, or `None` after what is wrong was reported. `declared` is what the file says about the columns of the stage's source.
+/// The opened plugin, or `None` after a reported error. `declared` holds the file's declarations
+/// about the columns of the stage's source.
 pub fn open(
     stage: &Declared<'_, StageSpec>,
     asked: &AskedPlugin,
@@ -32,7 +33,8 @@ pub fn open(
     missing.iter().for_each(|need| diagnostics.push(column_missing(stage, need, input, declared.picked)));
     let mut trial = with_columns(input, &missing);
     let mut fits = missing.is_empty();
-    // A plugin says no to one column at a time: give it that one as it wants it, and ask again.
+    // A plugin refuses one column at a time: give it that one in the type that it needs, and call
+    // it again.
     for _ in 0..=asked.needs.columns.fields().len() {
         let request = OpenRequest { config: &asked.config, input: Arc::clone(&trial), bounds: &asked.bounds };
         let problem = match asked.plugin.open(&request) {
@@ -64,7 +66,7 @@ fn refused_type<'a>(problem: &PluginProblem, asked: &'a AskedPlugin, input: &Sch
     (given != need.data_type()).then(|| (need, given.clone()))
 }
 
-/// The schema with these columns, in the place of those of the same name.
+/// The schema with these columns, in place of those of the same name.
 fn with_columns(schema: &SchemaRef, columns: &[&Field]) -> SchemaRef {
     let replaced = |field: &Arc<Field>| {
         columns.iter().find(|column| column.name() == field.name()).map_or_else(|| field.as_ref().clone(), |&column| column.clone())
@@ -86,7 +88,7 @@ fn column_missing(stage: &Declared<'_, StageSpec>, need: &Field, input: &Schema,
 
 fn column_type(stage: &Declared<'_, StageSpec>, need: &Field, given: &DataType, types: Option<&Node>) -> Diagnostic {
     let (wanted, given) = (Written(need.data_type()), Written(given));
-    let message = format!("`{}` needs the column `{}` as {wanted}, and gets {given}", stage.name, shorten(need.name(), 80));
+    let message = format!("`{}` needs the column `{}` as {wanted}, and receives {given}", stage.name, shorten(need.name(), 80));
     let diagnostic = at_from(Diagnostic::error("column-type", message), stage);
     let entry = types.and_then(|node| node.entry(need.name()));
     entry.into_iter().fold(diagnostic, |diagnostic, entry| diagnostic.related(entry.node.span, "declared here"))

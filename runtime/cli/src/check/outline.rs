@@ -1,6 +1,8 @@
-//! What a command needs that shows or mends a state: the pipeline's name, the place of its state and, where they are touched, its sinks.
+//! What a command needs that displays or repairs a state: the pipeline's name, the place of its
+//! state and, where they are touched, its sinks.
 //!
-//! Sources, stages and plugins are not looked at, nor what they refer to, so that such a command works while they are broken.
+//! Sources, stages and plugins are not checked, nor the files that they refer to, so such a command
+//! works while they are broken.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +19,12 @@ use crate::plan::DEAD_LETTERS;
 use crate::spec::{is_pipeline_name, json_schema};
 
 /// A sink by its name.
-pub type NamedConnector = (Arc<str>, Arc<dyn SinkConnector>);
+pub struct NamedConnector {
+    /// Its name in the pipeline.
+    pub name: Arc<str>,
+    /// Its connector with its configuration.
+    pub connector: Arc<dyn SinkConnector>,
+}
 
 /// A pipeline as far as its state is concerned.
 pub struct Outline {
@@ -87,8 +94,12 @@ impl Outline {
         let nodes = sinks.iter().map(|sink| sink.node).chain(dead_letters.iter().map(|sink| sink.node));
         let mut secrets = Secrets { files, redactor, diagnostics };
         nodes.for_each(|node| secrets.connector(node));
-        let sinks = sinks.iter().map(|sink| Some((Arc::from(sink.name), Arc::clone(&sink.spec.as_ref()?.connector))));
-        let dead_letters = dead_letters.iter().map(|sink| Some((Arc::from(DEAD_LETTERS), Arc::clone(&sink.spec.as_ref()?.connector))));
+        let sinks = sinks
+            .iter()
+            .map(|sink| Some(NamedConnector { name: Arc::from(sink.name), connector: Arc::clone(&sink.spec.as_ref()?.connector) }));
+        let dead_letters = dead_letters
+            .iter()
+            .map(|sink| Some(NamedConnector { name: Arc::from(DEAD_LETTERS), connector: Arc::clone(&sink.spec.as_ref()?.connector) }));
         sinks.chain(dead_letters).collect()
     }
 }

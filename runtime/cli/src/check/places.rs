@@ -1,4 +1,5 @@
-//! Sinks that write a source's records by their places in it: what they ask of the source, and what may not stand between.
+//! Sinks that write a source's records by their places in it: the columns that they request from
+//! the source, and which nodes may not come between.
 
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use super::wiring::{Edge, Producer, Wiring};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::spec::SinkSpec;
 
-/// Adds the columns that tell a record's place, if a sink that reads from this source wants them and they are not there.
+/// Adds the columns that hold a record's place, if a sink that reads from this source needs them
+/// and they are missing.
 pub fn with_places(schema: &SchemaRef, source: usize, draft: &Draft<'_>, wiring: &Wiring) -> SchemaRef {
     let reads = |edges: &[Edge]| edges.iter().any(|edge| edge.producer == Producer::Source(source));
     let places = places_of(source, draft).unwrap_or_default();
@@ -21,13 +23,13 @@ pub fn with_places(schema: &SchemaRef, source: usize, draft: &Draft<'_>, wiring:
     Arc::new(Schema::new(schema.fields().iter().cloned().chain(missing).collect::<Vec<_>>()))
 }
 
-/// Reports inputs of such a sink that are not one source of Kafka. True if there are none.
+/// Reports inputs of such a sink that are not one source of Kafka. Returns true if there are none.
 pub fn check_inputs(sink: &Declared<'_, SinkSpec>, edges: &[Edge], draft: &Draft<'_>, diagnostics: &mut Diagnostics) -> bool {
     if !wants(sink) {
         return true;
     }
     let has_places = |edge: &Edge| match edge.producer {
-        // Of a broken source that was reported nothing is known.
+        // Nothing is known about a broken source that was reported.
         Producer::Source(source) => places_of(source, draft).is_none_or(|places| !places.is_empty()),
         Producer::Stage(_) => false,
     };
@@ -50,7 +52,7 @@ fn wants(sink: &Declared<'_, SinkSpec>) -> bool {
     sink.spec.as_ref().is_some_and(|spec| spec.connector.wants_places())
 }
 
-/// The columns that tell the places of a source's records; `None` if the source is broken.
+/// The columns that hold the places of a source's records; `None` if the source is broken.
 fn places_of(source: usize, draft: &Draft<'_>) -> Option<Vec<Field>> {
     draft.sources[source].spec.as_ref().map(|spec| spec.connector.place_columns())
 }

@@ -1,4 +1,5 @@
-//! What can't go together: modes of writing, endless sources in batches, two sinks in one place, bounds of times and sizes.
+//! Combinations that are not allowed: modes of writing, endless sources in batches, two sinks in
+//! one place, bounds of times and sizes.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -120,7 +121,8 @@ fn places(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Times and sizes that the schema can't bound. Read one by one, so that a mistake beside them does not hide them.
+/// Times and sizes that the schema can't bound. Read one by one, so that a mistake next to them
+/// does not hide them.
 fn bounds(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
     let epoch = tree.get("epoch");
     let mut out_of_range = |node: &Node, allowed: &str| {

@@ -12,7 +12,7 @@ use crate::document::{Node, Redactor, Scalar, SourceFiles, Span, Value};
 const SECRET_KEYS: [&str; 11] =
     ["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "access_key", "secret_key", "private_key", "credentials"];
 
-/// Sections whose keys are names that people choose.
+/// Sections whose keys are names that users choose.
 const SECTIONS: [&str; 4] = ["connections", "sources", "stages", "sinks"];
 
 /// Keys whose values name columns and other nodes, which may be called like secrets.
@@ -24,7 +24,7 @@ pub fn hide_secrets(tree: &mut Node, files: &mut SourceFiles, redactor: &Redacto
     let Value::Map(sections) = &mut tree.value else { return };
     for section in sections {
         match &mut section.node.value {
-            // What people call their nodes says nothing of what is in them.
+            // The names of nodes do not describe their content.
             Value::Map(nodes) if SECTIONS.contains(&section.key.as_str()) => {
                 nodes.iter_mut().for_each(|entry| hiding.node(&mut entry.node, false, ""));
             }
@@ -60,7 +60,7 @@ impl Hiding<'_> {
         if scalar.text.is_empty() || scalar.unknown {
             return;
         }
-        // `max_token: 5` is a number: taken out of every text, it would be missed.
+        // `max_token: 5` is a number: removed from every text, it would be missing there.
         if scalar.is_text() {
             self.redactor.add(&scalar.text);
         }
@@ -103,12 +103,12 @@ enum Verdict {
     Refused,
     /// The connection does not leave this machine: it is a warning.
     Loopback,
-    /// Only its name says that it is a secret: it is a warning.
+    /// Only its name suggests a secret: it is a warning.
     LooksLikeIt,
 }
 
 impl Secrets<'_> {
-    /// Looks at the keys and values of a source or sink.
+    /// Checks the keys and values of a source or sink.
     pub fn connector(&mut self, node: &Node) {
         for entry in node.entries().unwrap_or_default().iter().filter(|entry| !NAMES.contains(&entry.key.as_str())) {
             let verdict = if is_only_loopback(&entry.node) { Verdict::Loopback } else { Verdict::Refused };
@@ -127,8 +127,8 @@ impl Secrets<'_> {
         }
     }
 
-    /// Looks at a plugin's configuration: what its schema calls secret (`writeOnly`) must not be literal; what only looks like it
-    /// should not be.
+    /// Checks a plugin's configuration: a value that its schema marks as secret (`writeOnly`) must
+    /// not be literal; one that only looks like a secret should not be.
     pub fn config(&mut self, node: &Node, schema: Option<&Json>) {
         match &node.value {
             Value::Scalar(_) => self.address(node, false, Verdict::Refused),
@@ -172,13 +172,13 @@ impl Secrets<'_> {
         let diagnostic = match verdict {
             Verdict::Refused => Diagnostic::error("plain-secret", message),
             Verdict::Loopback => Diagnostic::warning("plain-secret", message)
-                .help("it is taken because the server is on this machine; elsewhere it is refused"),
+                .help("it is accepted because the server is on this machine; elsewhere it is an error"),
             Verdict::LooksLikeIt => Diagnostic::warning("plain-secret", message),
         };
         self.diagnostics.push(diagnostic.at(span).help(help));
     }
 
-    /// `scheme://user:password@host`, or `password=…` where the key says that this is an address.
+    /// `scheme://user:password@host`, or `password=…` where the key holds an address.
     fn address(&mut self, node: &Node, is_address: bool, verdict: Verdict) {
         let Some(scalar) = node.scalar() else { return };
         let mut written = passwords(&scalar.text, is_address).into_iter().filter(|range| is_written(scalar, range.clone()));
@@ -226,7 +226,7 @@ fn has_written(node: &Node) -> bool {
     }
 }
 
-/// Whether it is text that was written: `max_token: 5` is a number, and no secret.
+/// Whether it is a written text: `max_token: 5` is a number, and no secret.
 fn is_literal(node: &Node) -> bool {
     node.scalar().is_some_and(Scalar::is_text) && has_written(node)
 }

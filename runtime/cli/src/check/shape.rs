@@ -1,6 +1,6 @@
-//! Whether a tree has the shape that a JSON Schema asks for: keys, types, bounds. Reports every place where it has not.
+//! Whether a tree has the shape of a JSON Schema: keys, types, bounds. Reports every violation.
 //!
-//! The schema is the one that the spec types generate, so this knows only what schemars writes.
+//! The spec types generate the schema, so this supports only what schemars writes.
 
 use serde_json::Value as Json;
 
@@ -15,7 +15,7 @@ pub struct Shape<'a> {
     diagnostics: &'a mut Diagnostics,
 }
 
-/// What a message needs to know of the place of a node.
+/// The position of a node, as messages need it.
 #[derive(Clone, Copy)]
 pub struct Spot<'a> {
     /// The path of keys, `sources.pins.files`; empty at the top.
@@ -106,7 +106,7 @@ impl<'a> Shape<'a> {
                     let example = property.and_then(example).map(|example| format!("for example: {example}"));
                     self.diagnostics.push(example.into_iter().fold(diagnostic, Diagnostic::help));
                 }
-                // What is required has to say something, even where the schema does not insist.
+                // A required key must have a value, even where the schema does not demand it.
                 Some(entry) if entry.node.text() == Some("") && property.is_some_and(|property| property.get("minLength").is_none()) => {
                     let message = format!("`{}` is empty", join(spot.path, key));
                     self.diagnostics.push(Diagnostic::error("empty", message).at(entry.node.span));
@@ -134,7 +134,8 @@ impl<'a> Shape<'a> {
         if key.contains(':') {
             diagnostic = diagnostic.help("YAML wants a blank after the colon");
         } else if near.is_none() {
-            // A key that is right one level deeper: `path` beside `files` instead of inside of it.
+            // A key that is correct one level deeper: `path` next to `files` instead of inside of
+            // it.
             let homes = properties.into_iter().flatten().filter(|(_, property)| {
                 let inner = self.alternatives(property);
                 inner.iter().any(|schema| schema.get("properties").is_some_and(|known| known.get(key).is_some()))
@@ -221,7 +222,7 @@ impl<'a> Shape<'a> {
         names.dedup();
         let wanted = names.join(" or ");
         let place = if spot.path.is_empty() { "a pipeline".into() } else { format!("`{}`", spot.path) };
-        let message = format!("{place} has to be {wanted}, found {}", node.describe());
+        let message = format!("{place} must be {wanted}, found {}", node.describe());
         let mut diagnostic = Diagnostic::error("wrong-type", message).at(if node.is_null() { spot.key } else { node.span });
         if let Some(scalar) = node.scalar().filter(|scalar| !scalar.secret && !scalar.interpolated) {
             let texts = ["yes", "no", "on", "off"];
@@ -240,7 +241,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// The literal config line that a field's documentation begins with.
+/// The literal config line at the start of a field's documentation.
 fn example(property: &Json) -> Option<&str> {
     let first = property.get("description")?.as_str()?.lines().next()?;
     first.strip_prefix('`')?.strip_suffix('`')

@@ -1,4 +1,4 @@
-//! What comes out of what a pipeline asks of a source, with the columns that the source has.
+//! The columns of a source: those that a pipeline requests, resolved against those that it has.
 
 use std::sync::Arc;
 
@@ -9,19 +9,20 @@ use wasmill_connect::{Inferred, OddText};
 /// The columns of a source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceSchema {
-    /// What it gives.
+    /// The columns that it returns.
     pub schema: SchemaRef,
-    /// There was nothing to look at yet: it may have more columns than `schema` and stages name.
+    /// There was nothing to sample yet: it may have more columns than `schema` and stages name.
     pub is_partial: bool,
-    /// Columns that are picked, and of which nothing says the type.
+    /// Columns that are picked and whose type is not declared.
     pub untyped: Vec<String>,
-    /// The names of the columns that the source has, where that is known.
+    /// The names of the columns that the source has, where they are known.
     pub there: Option<Vec<String>>,
-    /// Columns that a sample shows as text because of one text.
+    /// Columns that are text in a sample because of one text.
     pub odd_texts: Vec<OddText>,
 }
 
-/// What a source gives that has the `known` columns (`None`: nobody knows which it has) and adds the `reserved` ones where it is asked.
+/// The columns that a source returns which has the `known` ones (`None`: unknown) and adds the
+/// `reserved` ones on request.
 pub fn resolve(columns: &SourceColumns, reserved: &[Field], known: Option<Inferred>) -> SourceSchema {
     let (known, odd_texts) = known.map_or((None, Vec::new()), |known| (Some(known.schema), known.odd_texts));
     let there = known.as_ref().map(|known| known.fields().iter().map(|field| field.name().clone()).collect());
@@ -62,7 +63,7 @@ fn lacks(known: &Schema, field: &Field) -> bool {
     known.field_with_name(field.name()).is_err() && !is_reserved(field.name())
 }
 
-/// Columns that a source adds of its own when it is asked for them.
+/// Columns that a source adds itself on request.
 pub fn is_reserved(name: &str) -> bool {
     name.starts_with("_source.")
 }

@@ -1,4 +1,5 @@
-//! Asks each stage's plugin: is it there, does it take its configuration, which columns does it need.
+//! Queries each stage's plugin: whether it exists, accepts its configuration, and which columns it
+//! needs.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::spec::{LimitsSpec, OnFault, PluginReference, StageSpec};
 /// How many faults an epoch may have by default.
 const MAX_FAULTS: u32 = 100;
 
-/// What a stage does, as far as it can be known before its columns are.
+/// The effect of a stage, as far as it is known before its columns are.
 pub enum Asked {
     /// It is a plugin.
     Plugin(AskedPlugin),
@@ -25,7 +26,7 @@ pub enum Asked {
     BuiltIn(ColumnChange),
 }
 
-/// A stage whose plugin answered.
+/// A stage whose plugin responded.
 pub struct AskedPlugin {
     /// The plugin.
     pub plugin: Arc<dyn PluginInfo>,
@@ -37,7 +38,7 @@ pub struct AskedPlugin {
     pub needs: Needs,
 }
 
-/// Asks all of them; `None` for those that could not be asked or said no, which was reported.
+/// Queries all of them; `None` for those that could not be queried or refused, which was reported.
 pub fn ask(
     draft: &Draft<'_>,
     catalog: &dyn PluginCatalog,
@@ -99,7 +100,8 @@ fn bounds(stage: &Declared<'_, StageSpec>) -> StageBounds {
     }
 }
 
-/// By the plugin's own schema. The schema's verdict counts; our own walk only finds better words and more places for it.
+/// By the plugin's own schema. The schema's verdict counts; the walk over the tree only finds
+/// better messages and more places for it.
 fn config_fits(plugin: &dyn PluginInfo, config: &Json, node: Option<&Node>, key: Span, diagnostics: &mut Diagnostics) -> bool {
     let problems = plugin.validate_config(config);
     if problems.is_empty() {
@@ -122,7 +124,7 @@ fn config_fits(plugin: &dyn PluginInfo, config: &Json, node: Option<&Node>, key:
     false
 }
 
-/// What to tell about a plugin that can't be used.
+/// The message on a plugin that can't be used.
 pub fn describe(stage: &Declared<'_, StageSpec>, problem: &PluginProblem, plugin: &Node, config: Option<&Node>) -> Diagnostic {
     let refers = |message: &str| format!("the plugin of `{}` {message}", stage.name);
     match problem {
@@ -134,7 +136,7 @@ pub fn describe(stage: &Declared<'_, StageSpec>, problem: &PluginProblem, plugin
         }
         PluginProblem::Digest { found, .. } => {
             let diagnostic = Diagnostic::error("plugin-digest", problem.to_string()).at(plugin.span);
-            diagnostic.help(format!("it has sha256:{found}")).help("if that is the plugin that you want, pin this digest")
+            diagnostic.help(format!("it has sha256:{found}")).help("if that is the intended plugin, pin this digest")
         }
         PluginProblem::NotAPlugin { .. } => Diagnostic::error("not-a-plugin", problem.to_string()).at(plugin.span),
         PluginProblem::Refused { message, config_path, column } => {

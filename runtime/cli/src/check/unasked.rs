@@ -1,4 +1,5 @@
-//! What the check leaves open: servers that are not asked, values that are not set, and what follows from columns that nobody knows.
+//! What the check leaves open: servers that are not contacted, values that are not set, and
+//! whatever depends on unknown columns.
 
 use std::collections::HashMap;
 
@@ -13,18 +14,18 @@ use super::{Connectors, Extent, SourceColumns};
 use crate::diagnostics::{Diagnostic, Diagnostics, shorten};
 use crate::document::{Node, Span};
 
-/// Why nothing is asked for a source or a sink.
+/// Why the server of a source or a sink is not contacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unasked {
     /// Values of it are not set.
     Unset,
-    /// The check contacts nobody: the server's name in words.
+    /// The check contacts no server: the server's description.
     Offline(String),
     /// The server can't be reached, which was reported: its name in words.
     Unreachable(String),
 }
 
-/// Why nothing is asked, for each of them; `None` for those that are.
+/// Why each server is not contacted; `None` for those that are.
 pub struct Unreached {
     /// The sources, in the order of the file.
     pub sources: Vec<Option<Unasked>>,
@@ -34,7 +35,7 @@ pub struct Unreached {
     pub dead_letters: Option<Unasked>,
 }
 
-/// Finds out which servers are asked, and reports those that can't be reached.
+/// Determines which servers are contacted, and reports those that can't be reached.
 pub fn reach(draft: &Draft<'_>, connectors: &dyn Connectors, diagnostics: &mut Diagnostics) -> Unreached {
     let sources = draft.sources.iter().map(|source| Place::new(source, |spec| (spec.connector_name, spec.connector.server())));
     let sinks = draft.sinks.iter().map(|sink| Place::new(sink, |spec| (spec.connector_name, spec.connector.server())));
@@ -61,7 +62,7 @@ impl Place {
         Self { is_unset: is_unset(declared.node), span: span_of_key(declared, name, &["connection"]), server }
     }
 
-    /// Why nothing is asked; that the server can't be reached is reported.
+    /// Why the server is not contacted; an unreachable server is reported.
     fn unasked(&self, reached: &HashMap<String, Reach>, diagnostics: &mut Diagnostics) -> Option<Unasked> {
         if self.is_unset {
             return Some(Unasked::Unset);
@@ -85,25 +86,25 @@ pub fn is_unset(node: &Node) -> bool {
     node.has_unknown() && !node.has_broken()
 }
 
-/// The columns of a source that is not asked.
+/// The columns of a source that is not contacted.
 pub enum Known {
     /// These, and no others.
     All(SourceSchema),
-    /// These, and perhaps others.
+    /// These, and possibly others.
     Some(SourceSchema),
-    /// Nobody knows.
+    /// Unknown.
     Nothing,
 }
 
 impl Unasked {
-    /// What the file and the stages say of the columns of a source.
+    /// The columns that the file and the stages declare for a source.
     ///
     /// # Errors
     /// Those of its configuration.
     pub fn columns(&self, name: &str, source: &dyn SourceConnector, columns: &SourceColumns, mode: Mode) -> Result<Known> {
         let reserved = source.reserved_columns();
         let knows = source.knows_columns();
-        let known = if knows && columns.needs_look(&reserved) { source.columns(columns)? } else { None };
+        let known = if knows && columns.needs_discovery(&reserved) { source.columns(columns)? } else { None };
         let found = resolve(columns, &reserved, known);
         let is_whole = knows || columns.extent != Extent::All;
         if !knows && (!found.untyped.is_empty() || (!is_whole && columns.declared.fields().is_empty())) {
@@ -115,7 +116,8 @@ impl Unasked {
         Ok(if is_whole { Known::All(found) } else { Known::Some(found) })
     }
 
-    /// What is wrong with the configuration of a sink, as far as it shows without asking. `schema`: its columns, if they are known.
+    /// Errors in the configuration of a sink, as far as they show offline. `schema`: its columns,
+    /// if they are known.
     ///
     /// # Errors
     /// Those of its configuration.
@@ -137,7 +139,7 @@ impl Unasked {
         Some(Diagnostic::not_checked(message).at(span_of_key(declared, connector, &["connection"])))
     }
 
-    /// That nobody knows the columns of a source.
+    /// That the columns of a source are unknown.
     pub fn unknown_columns<T>(&self, declared: &Declared<'_, T>, connector: &str) -> Diagnostic {
         let name = declared.name;
         let message = match self {
@@ -151,7 +153,7 @@ impl Unasked {
     }
 }
 
-/// Files of credentials may be missing where nothing is asked.
+/// Files of credentials may be missing where no server is contacted.
 fn tolerate(outcome: Result<()>) -> Result<()> {
     outcome.or_else(|error: Error| if error.class() == Class::Environment { Ok(()) } else { Err(error) })
 }

@@ -1,4 +1,4 @@
-//! How the nodes of a pipeline hang together: names, inputs, cycles, and nodes that nobody reads.
+//! How the nodes of a pipeline are connected: names, inputs, cycles, and nodes without readers.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ pub enum Producer {
 pub struct Edge {
     /// What it names.
     pub producer: Producer,
-    /// The port that it asks for.
+    /// The requested port.
     pub port: Option<String>,
     /// Where it was written.
     pub span: Span,
@@ -148,10 +148,10 @@ fn order(draft: &Draft<'_>, inputs: &[Vec<Edge>], diagnostics: &mut Diagnostics)
         placed[stage] = true;
         order.push(stage);
     }
-    let mut told = placed;
-    while let Some(start) = told.iter().position(|&told| !told) {
-        let cycle = walk_back(start, inputs, &told);
-        cycle.iter().for_each(|&stage| told[stage] = true);
+    let mut reported = placed;
+    while let Some(start) = reported.iter().position(|&reported| !reported) {
+        let cycle = walk_back(start, inputs, &reported);
+        cycle.iter().for_each(|&stage| reported[stage] = true);
         if let Some(diagnostic) = describe_cycle(draft, inputs, &cycle) {
             diagnostics.push(diagnostic);
         }
@@ -159,14 +159,15 @@ fn order(draft: &Draft<'_>, inputs: &[Vec<Edge>], diagnostics: &mut Diagnostics)
     order
 }
 
-/// From a stage that waits for ever, back along unplaced inputs until a stage comes again: the cycle, in the order of the flow. Empty if
-/// the stage only waits for a cycle that was told already.
-fn walk_back(start: usize, inputs: &[Vec<Edge>], told: &[bool]) -> Vec<usize> {
+/// From a stage that waits forever, back along unplaced inputs until a stage is reached again: the
+/// cycle, in the order of the flow. Empty if the stage only waits for a cycle that was already
+/// reported.
+fn walk_back(start: usize, inputs: &[Vec<Edge>], reported: &[bool]) -> Vec<usize> {
     let mut path = vec![start];
     loop {
         let last = path[path.len() - 1];
         let next = inputs[last].iter().find_map(|edge| match edge.producer {
-            Producer::Stage(stage) if !told[stage] => Some(stage),
+            Producer::Stage(stage) if !reported[stage] => Some(stage),
             _ => None,
         });
         let Some(next) = next else { return path };
@@ -198,7 +199,7 @@ fn unread(draft: &Draft<'_>, wiring: &Wiring, diagnostics: &mut Diagnostics) {
     if readers.any(|node| node.get("from").is_some_and(Node::has_unknown)) {
         return;
     }
-    // A name that somebody missed by a letter is not unused: that is reported where it is misspelt.
+    // A name that is misspelt by a letter elsewhere is not unused: the misspelling is reported.
     let meant: Vec<&str> = diagnostics
         .iter()
         .filter(|found| found.code == "unknown-input" || found.code == "port")

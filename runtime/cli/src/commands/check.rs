@@ -11,8 +11,9 @@ use crate::exit;
 
 /// Finds everything that is wrong with a pipeline, and touches nothing
 ///
-/// Servers that do not take a connection within 5 s are reported, and the rest is checked. With --offline no server is contacted and no
-/// credentials are looked up; what that leaves open is listed as not checked, and is no mistake.
+/// Servers that do not take a connection within 5 s are reported, and the rest is checked. With
+/// --offline no server is contacted and no credentials are looked up; what that leaves open is
+/// listed as not checked, which is no mistake.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     wasmill check pipelines/pin-to-delta.yaml\n  \
@@ -30,7 +31,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         let report = match checked(&self.pipeline, self.offline) {
             Ok(report) => report,

@@ -13,12 +13,14 @@ use crate::document::{PartialWorld, ProcessWorld, Redactor, World};
 use crate::exit;
 use crate::terminal::harmless;
 
-/// Checks a pipeline and shows on standard error what is wrong with it. An error of it is an exit status.
+/// Checks a pipeline and prints the findings to standard error. An error among them is returned as
+/// an exit status.
 pub fn check_or_exit(arguments: &PipelineArguments) -> Result<Checked, u8> {
     check_or_exit_with(arguments, &NewColumns::new())
 }
 
-/// The same with columns that came up while it ran: what was found before is not shown again, unless it is an error.
+/// The same with columns that occurred while it ran: earlier findings are not printed again, except
+/// errors.
 pub fn check_or_exit_with(arguments: &PipelineArguments, new_columns: &NewColumns) -> Result<Checked, u8> {
     show_findings(checked_by(arguments, &BuiltConnectors, new_columns), new_columns)
 }
@@ -70,7 +72,7 @@ fn checked_in(
     Ok(check_with(&arguments.request_with(new_columns), surroundings, redactor))
 }
 
-/// Shows an error of a run: what, where, what to do. Gives its exit status.
+/// Prints an error of a run: what, where, what to do. Returns its exit status.
 pub fn fail(error: &Error, redactor: &Redactor, json: bool) -> u8 {
     if json {
         let value = serde_json::json!({

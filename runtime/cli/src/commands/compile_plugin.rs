@@ -16,7 +16,7 @@ pub struct CompilePlugin {
 }
 
 impl CompilePlugin {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         match compile_child(&self.wasm, &self.output) {
             Ok(()) => exit::OK,

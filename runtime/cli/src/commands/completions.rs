@@ -16,7 +16,7 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         let Some(shell) = self.shell else {
             return super::print(&crate::reference::commands_markdown(super::Arguments::command()));

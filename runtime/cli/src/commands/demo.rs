@@ -28,13 +28,12 @@ struct Pipeline {
     text: &'static str,
 }
 
-/// Generates posts, cleans them with a plugin, writes a Delta table and shows what came out, in the working directory
+/// Generates posts, cleans them with a plugin, writes a Delta table and prints the result, in the
+/// working directory
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    wasmill demo\n  \
-    wasmill demo --rows 500000\n\n\
-    It writes data/, pipelines/pin-to-delta.yaml, pipelines/pin-to-console.yaml, out/ and .wasmill/ into the working directory, and writes over \
-    nothing that is there. Running it again adds nothing to the table: what was read is not read twice.")]
+#[command(
+    after_help = "Examples:\n  wasmill demo\n  wasmill demo --rows 500000\n\nIt writes data/, pipelines/pin-to-delta.yaml, pipelines/pin-to-console.yaml, out/ and .wasmill/ into the working directory, and overwrites nothing. Running it again adds nothing to the table: what was read is not read twice."
+)]
 pub struct Demo {
     /// Rows of each table, duplicates included
     #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -42,7 +41,7 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         match self.steps() {
             Ok(status) => status,
@@ -50,7 +49,7 @@ impl Demo {
         }
     }
 
-    /// One step after the other, up to the first that fails or is stopped. Gives its exit status.
+    /// One step after the other, up to the first that fails or is stopped. Returns its exit status.
     fn steps(&self) -> Result<u8> {
         let stop = stop_on_signals()?;
         if !Path::new(DATA).join("pin").is_dir() {

@@ -13,19 +13,14 @@ use crate::diagnostics::shorten;
 use crate::document::Redactor;
 use crate::exit;
 
-/// A cell or row is shown up to so many characters; `--output json` shows all.
+/// A cell or row is printed up to this many characters; `--output json` prints all.
 const SHOWN_CHARS: usize = 500;
 
 /// Compares the rows of two Delta tables: exit status 0 if they are equal, 1 if not
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    wasmill diff out/pin_table other/pin_table\n  \
-    wasmill diff out/pin_table s3://lake/pin_table --key ind\n  \
-    wasmill diff out/pin_table out/pin_table --left-version 3 --ignore loaded_at\n\n\
-    Whole rows are compared, each as often as it stands; with --key, rows of the same key. The order of rows and columns does not matter; \
-    NaN equals NaN. The temporary folder ($TMPDIR) takes 32 bytes a row and table; memory takes about 50 MB and a quarter of a byte a row. Rows are \
-    compared by the columns that both tables have with the same type; another column or type is a difference of its own.\n\n\
-    Exit status: 0 equal, 1 different, 2 and above: the tables could not be compared.")]
+#[command(
+    after_help = "Examples:\n  wasmill diff out/pin_table other/pin_table\n  wasmill diff out/pin_table s3://lake/pin_table --key ind\n  wasmill diff out/pin_table out/pin_table --left-version 3 --ignore loaded_at\n\nWhole rows are compared, each as often as it occurs; with --key, rows of the same key. The order of rows and columns does not matter; NaN equals NaN. The temporary folder ($TMPDIR) takes 32 bytes per row and table; memory takes about 50 MB and a quarter of a byte per row. Rows are compared by the columns that both tables have with the same type; another column or type is a difference of its own.\n\nExit status: 0 equal, 1 different, 2 and above: the tables could not be compared."
+)]
 pub struct Diff {
     /// The first table: a path or s3://bucket/prefix
     #[arg(value_name = "LEFT", value_hint = clap::ValueHint::DirPath)]
@@ -42,10 +37,10 @@ pub struct Diff {
     /// How many rows of each kind are shown; all are counted
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=10_000))]
     limit: u64,
-    /// The version of the first table; else the newest
+    /// The version of the first table; default: the latest
     #[arg(long, value_name = "N")]
     left_version: Option<u64>,
-    /// The version of the second table; else the newest
+    /// The version of the second table; default: the latest
     #[arg(long, value_name = "N")]
     right_version: Option<u64>,
     /// How to print what differs
@@ -56,7 +51,7 @@ pub struct Diff {
 }
 
 impl Diff {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         crate::logging::install(Redactor::default());
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
@@ -69,7 +64,7 @@ impl Diff {
         };
         let text = match self.output {
             Output::Json => format!("{}\n", serde_json::json!(found)),
-            Output::Text => told(&found),
+            Output::Text => render(&found),
         };
         match super::print(&text) {
             exit::OK if found.equal => exit::OK,
@@ -79,7 +74,7 @@ impl Diff {
     }
 }
 
-fn told(found: &Difference) -> String {
+fn render(found: &Difference) -> String {
     let mut text = String::new();
     let side = |text: &mut String, sign: &str, side: &Side| {
         let _ = writeln!(text, "{sign} {} (version {}, {} rows)", side.table, side.version, HumanCount(side.rows));
@@ -137,7 +132,7 @@ fn summary(found: &Difference) -> String {
         ),
     };
     if found.keys_repeated > 0 {
-        let _ = writeln!(text, "note: {} keys stand more than once in a table", count(found.keys_repeated));
+        let _ = writeln!(text, "note: {} keys occur more than once in a table", count(found.keys_repeated));
     }
     text
 }

@@ -30,7 +30,7 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         let report = match checked_by(&self.pipeline, &ForgivingConnectors, &NewColumns::new()) {
             Ok(report) => report,
@@ -40,7 +40,7 @@ impl Doctor {
         let _ = std::io::stderr().write_all(render(&report.diagnostics, &report.files, &report.redactor, style).as_bytes());
         let Some(pipeline) = report.pipeline else { return report.diagnostics.class().map_or(exit::BUG, exit::status) };
         let mut worst = exit::OK;
-        // Shown as they come: a server that does not answer takes its time.
+        // Printed as they arrive: a server that does not respond takes its time.
         for examined in examine(&pipeline) {
             for finding in &examined.findings {
                 if let Finding::Bad(error) = finding {

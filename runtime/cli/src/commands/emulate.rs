@@ -43,7 +43,7 @@ pub struct Emulate {
     files: u64,
 }
 
-// The command line prints these messages behind the option's name: no class, no place.
+// The command line prints these messages after the option's name: no class, no place.
 fn table(text: &str) -> Result<Table, String> {
     text.parse().map_err(|error: Error| format!("{}; {}", error.message(), error.hint_text().unwrap_or_default()))
 }
@@ -54,14 +54,14 @@ fn dirt(text: &str) -> Result<Dirt, String> {
 }
 
 impl Emulate {
-    /// So many rows of each table, with the dirt of real ones, in a folder.
+    /// This many rows of each table, with the dirt of real ones, in a folder.
     #[cfg(feature = "demo")]
     pub fn into_folder(folder: PathBuf, rows: u64, seed: u64) -> Self {
         let (dirt, tables) = (Dirt::Level(emulator::Level::Real), vec![Table::Pin, Table::Geo, Table::User]);
         Self { out: Some(folder), rows: Some(rows), rate: None, seed, dirt, tables, files: 1 }
     }
 
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         let Self { out, rows, rate, seed, dirt, tables, files } = self;
         let emulation = Emulation { tables, rows, rate, seed, dirt };

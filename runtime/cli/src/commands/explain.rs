@@ -12,7 +12,7 @@ use crate::exit;
     after_help = "Examples:\n  wasmill explain column-missing\n  wasmill explain kafka/no-topics\n  wasmill explain state/in-use\n  wasmill explain"
 )]
 pub struct Explain {
-    /// The code, as an error shows it in brackets; without it, all codes are listed
+    /// The code, as an error prints it in brackets; without it, all codes are listed
     #[arg(value_name = "CODE")]
     code: Option<String>,
     /// Prints the reference page of all codes instead, in Markdown
@@ -21,7 +21,7 @@ pub struct Explain {
 }
 
 impl Explain {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         if self.markdown {
             return super::print(&crate::reference::codes_markdown(codes()));
@@ -30,7 +30,7 @@ impl Explain {
             let names: Vec<&str> = codes().map(|code| code.name).collect();
             return super::print(&format!("{}\n", names.join("\n")));
         };
-        // Errors show codes in brackets, and these are easily copied along.
+        // Errors print codes in brackets, which are easily copied along.
         let wanted = wanted.trim_matches(['[', ']']);
         if let Some(code) = codes().find(|code| code.name == wanted) {
             return super::print(&explained(code));

@@ -39,7 +39,7 @@ pub struct Init {
 }
 
 impl Init {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         match self.write() {
             Ok(status) => status,
@@ -48,11 +48,12 @@ impl Init {
     }
 
     fn write(self) -> Result<u8> {
-        let source = Connector::source(&answer(self.source, "--source", "Where do records come from (a path, or KIND:PLACE)?")?)?;
-        let sink = Connector::sink(&answer(self.sink, "--sink", "Where do they go (a folder, or KIND:PLACE)?")?)?;
+        let source =
+            Connector::source(&argument_or_prompt(self.source, "--source", "Where do records come from (a path, or KIND:PLACE)?")?)?;
+        let sink = Connector::sink(&argument_or_prompt(self.sink, "--sink", "Where do they go (a folder, or KIND:PLACE)?")?)?;
         let path = match self.path {
             Some(path) => path,
-            None => PathBuf::from(answer(None, "PIPELINE", "The pipeline file to write?")?),
+            None => PathBuf::from(argument_or_prompt(None, "PIPELINE", "The pipeline file to write?")?),
         };
         let text = pipeline(&path, &source, &sink);
         let mut file = File::create_new(&path).map_err(|error| match error.kind() {
@@ -74,12 +75,12 @@ impl Init {
         std::fs::remove_file(&path).map_err(|error| Error::io(format!("remove {}", path.display()), error))?;
         Err(Error::configuration(format!("{} is not written: it would not pass `wasmill check`", path.display()))
             .code(PIPELINE_MISTAKES)
-            .hint("above is what is wrong; mend it and try again"))
+            .hint("the errors are listed above; correct them and run the command again"))
     }
 }
 
-/// What an argument says, or a person at the terminal.
-fn answer(given: Option<String>, argument: &str, question: &str) -> Result<String> {
+/// The value of an argument, or the input at the terminal.
+fn argument_or_prompt(given: Option<String>, argument: &str, question: &str) -> Result<String> {
     if let Some(given) = given {
         return Ok(given);
     }
@@ -103,7 +104,7 @@ struct Connector {
     yaml: String,
     /// Further lines of a source, each on the level of the connector.
     more: Vec<String>,
-    /// What people would call it: the last part of its place.
+    /// Its natural name: the last part of its place.
     name: Option<String>,
 }
 
@@ -156,7 +157,8 @@ impl Connector {
     }
 }
 
-/// The kind and the place of `KIND:PLACE` and of `s3://…`; none of a path. A path may hold a colon behind a slash.
+/// The kind and the place of `KIND:PLACE` and of `s3://…`; none of a path. A path may hold a colon
+/// after a slash.
 fn split(text: &str) -> Option<(&str, &str)> {
     if text.starts_with("s3://") {
         return Some(("s3", text));
@@ -167,7 +169,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
 }
 
 fn unknown(what: &str, kind: &str, known: &str) -> Error {
-    Error::configuration(format!("`{}` is no kind of {what} that `init` knows", crate::diagnostics::shorten(kind, 60)))
+    Error::configuration(format!("`{}` is not a kind of {what} that `init` supports", crate::diagnostics::shorten(kind, 60)))
         .code(ARGUMENT)
         .hint(format!("{known}; a path with a colon is written as files:./a:b"))
 }
@@ -176,7 +178,7 @@ fn no_place(text: &str, known: &str) -> Error {
     Error::configuration(format!("`{}` names no place", crate::diagnostics::shorten(text, 80))).code(ARGUMENT).hint(known.to_owned())
 }
 
-/// A text in double quotes, as YAML and JSON alike read it; `${` stands for itself.
+/// A text in double quotes, as YAML and JSON alike read it; `${` is escaped.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text.replace("${", "$${")).to_string()
 }
@@ -246,11 +248,11 @@ mod tests {
 
     #[test]
     fn what_is_no_place_is_said() {
-        for (source, told) in
-            [("mongodb:posts", "`mongodb` is no kind of source"), ("files:", "names no place"), ("kafka:b:9092", "names no place")]
+        for (source, reported) in
+            [("mongodb:posts", "`mongodb` is not a kind of source"), ("files:", "names no place"), ("kafka:b:9092", "names no place")]
         {
             let error = Connector::source(source).err().unwrap();
-            assert!(error.message().contains(told), "{source}: {error}");
+            assert!(error.message().contains(reported), "{source}: {error}");
         }
         assert!(Connector::sink("emulator:pin").is_err());
     }

@@ -18,14 +18,14 @@ pub struct List {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// For people
+    /// Human-readable text
     Text,
     /// For programs
     Json,
 }
 
 impl List {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         match self.output {
             Output::Text => super::print(&text()),

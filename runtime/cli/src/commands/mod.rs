@@ -109,7 +109,8 @@ fn print(text: &str) -> u8 {
     print_as_it_is(&crate::terminal::harmless(text))
 }
 
-/// Writes text to standard output in which colours may be. A reader that went away (`| head`) is no error.
+/// Writes text, with colours if any, to standard output. A reader that closes early (`| head`) is
+/// not an error.
 fn print_as_it_is(text: &str) -> u8 {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -17,10 +17,10 @@ pub struct PipelineArguments {
     /// Overrides a value of the file; the value is YAML. May be given more than once
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub sets: Vec<String>,
-    /// Whether the pipeline ends with its input, whatever the file says
+    /// Whether the pipeline ends with its input; overrides the file
     #[arg(long, value_enum)]
     pub mode: Option<ModeArgument>,
-    /// The folder of the checkpoints, or s3://bucket/prefix, whatever the file says
+    /// The folder of the checkpoints, or s3://bucket/prefix; overrides the file
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub state: Option<PathBuf>,
     /// A folder of plugins, searched before those of $WASMILL_PLUGINS, plugins/, target/wasm32-wasip2/plugin/ and the plugins installed with wasmill. May be given more than once
@@ -58,7 +58,7 @@ impl PipelineArguments {
         Request { path: &self.path, sets: &self.sets, mode, state: self.state.clone(), new_columns }
     }
 
-    /// Where to look for plugins, and the host that runs them.
+    /// The plugin folders, and the host that runs the plugins.
     ///
     /// # Errors
     /// The host can't be set up on this machine.

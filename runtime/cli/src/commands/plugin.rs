@@ -21,7 +21,7 @@ enum Command {
 }
 
 impl Plugin {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         match self.command {
             Command::Inspect(command) => command.run(),
@@ -30,7 +30,7 @@ impl Plugin {
     }
 }
 
-/// Shows an error. Gives the exit status.
+/// Prints an error. Returns the exit status.
 fn failed(status: u8, message: &str) -> u8 {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("error: {}\n", crate::terminal::harmless(message)).as_bytes());
     status

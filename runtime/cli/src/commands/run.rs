@@ -38,14 +38,14 @@ pub struct Run {
     /// Prints nothing but errors and what a console sink writes
     #[arg(long, short, conflicts_with = "json")]
     quiet: bool,
-    /// Ends after so many source records, good and bad ones, as a batch on one lane
+    /// Ends after this many source records, good and bad ones, as a batch on one lane
     ///
     /// What was read is committed, and the next run resumes behind it.
     #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Prints the rows of each sink, and rejects, and writes nothing: no sink is contacted, no state read or written
     ///
-    /// Reads 20 source records from the beginning, or as many as --limit says.
+    /// Reads 20 source records from the beginning, or as many as --limit sets.
     #[arg(long, conflicts_with = "json")]
     preview: bool,
 }
@@ -57,7 +57,7 @@ impl Run {
         Self { pipeline: PipelineArguments::of(path), json: false, quiet, limit: None, preview: false }
     }
 
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         match stop_on_signals() {
             Ok(stop) => self.run_until(&stop),
@@ -65,7 +65,7 @@ impl Run {
         }
     }
 
-    /// Runs it until it ends or is stopped; gives the exit status.
+    /// Runs it until it ends or is stopped; returns the exit status.
     pub fn run_until(self, stop: &StopSignal) -> u8 {
         let display = Display::choose(self.json, self.quiet);
         if (self.preview || self.limit.is_some()) && self.pipeline.mode == Some(ModeArgument::Stream) {
@@ -133,10 +133,10 @@ impl Run {
     }
 }
 
-/// So many columns may come up in one run.
-const MOST_NEW_COLUMNS: usize = 1_000;
+/// This many columns may occur in one run.
+const MAX_NEW_COLUMNS: usize = 1_000;
 
-/// Adds columns that have come up; false if there is none that is new, or there are too many.
+/// Adds columns that have occurred; returns false if none of them is new, or there are too many.
 fn add(known: &mut NewColumns, late: &LateColumns) -> bool {
     let before = known.len();
     for field in &late.fields {
@@ -144,7 +144,7 @@ fn add(known: &mut NewColumns, late: &LateColumns) -> bool {
             known.push((late.source.to_string(), field.clone()));
         }
     }
-    known.len() > before && known.len() <= MOST_NEW_COLUMNS
+    known.len() > before && known.len() <= MAX_NEW_COLUMNS
 }
 
 fn report_new_columns(checked: &Checked, display: Display, late: &LateColumns) {
@@ -167,7 +167,7 @@ fn open_state(checked: &Checked) -> Result<Arc<dyn StateStore>> {
     Ok(Arc::from(crate::plan::open_state(&checked.state, &checked.name)?))
 }
 
-/// A run that ends after so many source records.
+/// A run that ends after this many source records.
 ///
 /// # Errors
 /// A sink would replace its table by them.
@@ -181,7 +181,7 @@ fn limit_run(checked: &mut Checked, limit: u64) -> Result<()> {
     Ok(())
 }
 
-/// Runs a pipeline whose sinks are the console, in a state that is forgotten.
+/// Runs a pipeline whose sinks are the console, in a temporary state.
 fn preview(checked: Checked, limit: u64, display: Display, stop: &StopSignal) -> Result<()> {
     let folder = tempfile::tempdir().map_err(|error| Error::io("create a temporary folder", error))?;
     let name = checked.name.clone();

@@ -16,7 +16,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         match self.markdown {
             true => super::print(&crate::reference::markdown(&json_schema())),

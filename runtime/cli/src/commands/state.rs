@@ -12,13 +12,13 @@ use wasmill_engine::{Checkpoint, Error, NamedSink, Result, SourceRename, StateSt
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
 use super::codes::{NOT_IN_PIPELINE, PIPELINE_MISTAKES};
-use crate::check::{Outline, Request};
+use crate::check::{NamedConnector, Outline, Request};
 use crate::diagnostics::{Diagnostics, Style, render, shorten};
 use crate::document::{ProcessWorld, Redactor, SourceFiles};
 use crate::exit;
-use crate::plan::{look_at_state, open_state, state_of};
+use crate::plan::{open_state, open_state_read_only, state_of};
 
-/// Shows or repairs the state of a pipeline
+/// Displays or repairs the state of a pipeline
 ///
 /// These commands need the pipeline's name, its state, and the sinks that they touch. Sources are not contacted and plugins not opened.
 #[derive(Debug, Args)]
@@ -29,22 +29,22 @@ pub struct State {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Shows the newest checkpoint: how far each source was read, what each sink holds
+    /// Displays the latest checkpoint: how far each source was read, and what each sink holds
     #[command(after_help = "Example:\n  wasmill state show pipelines/pin-to-delta.yaml")]
     Show(PipelineArguments),
     /// Accepts the sinks as they are and resumes from the state: for a sink that was replaced or restored
     ///
-    /// The sinks' tokens are set to what the state says. Rows that a replaced sink no longer holds are not written again; rows that it holds
-    /// beyond the state come twice.
+    /// The sinks' tokens are set to those of the state. Rows that a replaced sink no longer holds
+    /// are not written again; rows that it holds beyond the state are duplicated.
     #[command(after_help = "Examples:\n  wasmill state adopt pipelines/pin-to-delta.yaml\n  \
         wasmill state adopt pipelines/pin-to-delta.yaml --without archive")]
     Adopt(WithSinks),
-    /// Forgets how far the sources were read: the next run starts over
+    /// Drops the progress of all sources: the next run starts over
     ///
     /// The sinks keep their rows, so what is read again is written twice unless a sink is emptied first.
     #[command(after_help = "Example:\n  wasmill state reset pipelines/pin-to-delta.yaml")]
     Reset(WithSinks),
-    /// Gives the progress of a source that was renamed in the pipeline its new name
+    /// Renames the progress of a source that was renamed in the pipeline
     #[command(after_help = "Example:\n  wasmill state rename-source pipelines/pin-to-delta.yaml pins posts")]
     RenameSource {
         #[command(flatten)]
@@ -54,7 +54,7 @@ enum Action {
         /// The name that it has in the pipeline file now
         new: String,
     },
-    /// Forgets how far a source was read: one of that name would be read from its beginning
+    /// Drops the progress of a source: one of that name would be read from its beginning
     #[command(after_help = "Example:\n  wasmill state drop-source pipelines/pin-to-delta.yaml pins")]
     DropSource {
         #[command(flatten)]
@@ -68,13 +68,14 @@ enum Action {
 struct WithSinks {
     #[command(flatten)]
     pipeline: PipelineArguments,
-    /// Leaves out a sink that can't be reached, or `dead_letters`. It has to be adopted before the next run. May be given more than once
+    /// Leaves out a sink that can't be reached, or `dead_letters`. It must be adopted before the
+    /// next run. May be given more than once
     #[arg(long = "without", value_name = "SINK")]
     without: Vec<String>,
 }
 
 impl State {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         let redactor = Redactor::default();
         crate::logging::install(redactor.clone());
@@ -106,7 +107,7 @@ impl Action {
     }
 }
 
-/// A pipeline whose state is shown or mended.
+/// A pipeline whose state is displayed or repaired.
 struct Mended {
     outline: Outline,
     files: SourceFiles,
@@ -143,19 +144,19 @@ impl Mended {
         let connectors = sinks.ok_or_else(|| {
             Error::configuration("the sinks of the pipeline have mistakes")
                 .code(PIPELINE_MISTAKES)
-                .hint("mend them, or leave a sink out with `--without`")
+                .hint("correct them, or leave a sink out with `--without`")
         })?;
         let depot = state.depot();
         let mut sinks = Vec::new();
-        for (name, connector) in connectors {
+        for NamedConnector { name, connector } in connectors {
             let sink = connector.build_without_columns(&depot).map_err(|error| error.at(format!("sink {name}")))?;
-            sinks.extend(sink.map(|sink| (name, sink)));
+            sinks.extend(sink.map(|sink| NamedSink { name, sink }));
         }
         Ok(sinks)
     }
 
     fn show(&self) -> Result<String> {
-        let newest = match look_at_state(&self.outline.state, &self.outline.name)? {
+        let newest = match open_state_read_only(&self.outline.state, &self.outline.name)? {
             Some(state) => state.latest()?,
             None => None,
         };
@@ -175,7 +176,7 @@ impl Mended {
             }
             other => other,
         };
-        let _ = writeln!(text, "{}: the sinks are adopted; the next run goes on after epoch {}", self.outline.name, adopted?.epoch);
+        let _ = writeln!(text, "{}: the sinks are adopted; the next run resumes after epoch {}", self.outline.name, adopted?.epoch);
         Ok(text)
     }
 
@@ -186,7 +187,7 @@ impl Mended {
         for name in without {
             let is_pending = checkpoint.sinks.get(name).is_some_and(|progress| progress.prepared.is_some());
             if is_pending && !state.is_noted_committed(checkpoint.epoch) {
-                let _ = writeln!(text, "sink {name}: its rows of epoch {} are given up if it does not hold them", checkpoint.epoch);
+                let _ = writeln!(text, "sink {name}: its rows of epoch {} are dropped if it does not hold them", checkpoint.epoch);
             }
         }
         Ok(text)
@@ -196,15 +197,15 @@ impl Mended {
     fn whole_sinks(&self, arguments: &WithSinks, state: &dyn StateStore) -> Result<Vec<NamedSink>, u8> {
         let checked = check_or_exit(&arguments.pipeline)?;
         let plan = crate::plan::build(&checked, state).map_err(|error| fail(&error, &self.redactor, false))?;
-        let sinks = plan.sinks.into_iter().chain(plan.dead_letters).map(|node| (node.name, node.sink));
-        Ok(sinks.filter(|(name, _)| arguments.without.iter().all(|left_out| *left_out != **name)).collect())
+        let sinks = plan.sinks.into_iter().chain(plan.dead_letters).map(|node| NamedSink { name: node.name, sink: node.sink });
+        Ok(sinks.filter(|sink| arguments.without.iter().all(|left_out| *left_out != *sink.name)).collect())
     }
 
     fn reset(&mut self, arguments: &WithSinks) -> Result<String> {
         let state = self.open()?;
         let sinks = self.sinks(&arguments.without, &*state)?;
         wasmill_engine::reset(&self.outline.name, &sinks, &*state)?;
-        Ok(format!("{}: all progress is forgotten; the next run starts over\n", self.outline.name))
+        Ok(format!("{}: all progress is dropped; the next run starts over\n", self.outline.name))
     }
 
     fn rename_source(&mut self, old: &str, new: &str) -> Result<String> {
@@ -215,13 +216,13 @@ impl Mended {
         }
         let (state, name) = (self.open()?, self.outline.name.clone());
         wasmill_engine::rename_source(&name, SourceRename { old, new }, || self.sinks(&[], &*state), &*state)?;
-        Ok(format!("{name}: source {old} is called {new} now; the next run goes on with it\n"))
+        Ok(format!("{name}: source {old} is now called {new}; the next run resumes it\n"))
     }
 
     fn drop_source(&mut self, source: &str) -> Result<String> {
         let (state, name) = (self.open()?, self.outline.name.clone());
         wasmill_engine::drop_source(&name, source, || self.sinks(&[], &*state), &*state)?;
-        Ok(format!("{name}: how far source {source} was read is forgotten\n"))
+        Ok(format!("{name}: the progress of source {source} is dropped\n"))
     }
 }
 
@@ -229,7 +230,7 @@ fn needs_columns(error: &Error) -> bool {
     error.source().is_some_and(|cause| cause.is::<ColumnsUnknown>())
 }
 
-/// Shows what is wrong; an error of it is an exit status.
+/// Prints what is wrong; an error is returned as an exit status.
 fn show_diagnostics(mut diagnostics: Diagnostics, files: &SourceFiles, redactor: &Redactor) -> Result<(), u8> {
     diagnostics.sort();
     let style = Style::of(&std::io::stderr());
@@ -242,8 +243,8 @@ fn show_diagnostics(mut diagnostics: Diagnostics, files: &SourceFiles, redactor:
 
 fn describe(checkpoint: &Checkpoint, place: &Path) -> String {
     let Checkpoint { pipeline, incarnation, epoch, sources, sinks } = checkpoint;
-    let stands = if *epoch == 0 { "no epoch yet".to_owned() } else { format!("epoch {epoch}") };
-    let mut text = format!("{pipeline}: {stands} of {incarnation}, in {}\n", place.display());
+    let reached = if *epoch == 0 { "no epoch yet".to_owned() } else { format!("epoch {epoch}") };
+    let mut text = format!("{pipeline}: {reached} of {incarnation}, in {}\n", place.display());
     for (name, progress) in sources {
         let pieces = wasmill_engine::retired_pieces(progress).unwrap_or_default();
         let named = || progress.iter().filter(|(split, _)| &***split != wasmill_engine::RETIRED);

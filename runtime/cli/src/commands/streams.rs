@@ -13,7 +13,7 @@ use super::checked::fail;
 use super::codes::DESTROYS;
 use crate::document::Redactor;
 
-/// Creates, shows and deletes streams of Amazon Kinesis
+/// Creates, describes and deletes streams of Amazon Kinesis
 #[derive(Debug, Args)]
 pub struct Streams {
     #[command(subcommand)]
@@ -39,7 +39,7 @@ enum Action {
         #[command(flatten)]
         place: Place,
     },
-    /// Shows a stream and its shards
+    /// Displays a stream and its shards
     #[command(after_help = "Example:\n  wasmill streams describe streaming-1-pin")]
     Describe {
         /// Its name
@@ -98,7 +98,7 @@ fn hours(text: &str) -> Result<u16, String> {
 }
 
 impl Streams {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         match self.action.run() {
             Ok(text) => super::print(&text),
@@ -125,7 +125,7 @@ impl Action {
                 Ok(format!("{}\n", table(["stream", "status", "mode"], rows)))
             }
             Self::Delete { name, yes: false, .. } => {
-                Err(Error::configuration(format!("the stream {name} and all its records would be gone for ever"))
+                Err(Error::configuration(format!("the stream {name} and all its records would be permanently deleted"))
                     .code(DESTROYS)
                     .hint(format!("if that is meant: wasmill streams delete {name} --yes")))
             }
@@ -141,7 +141,7 @@ fn describe(stream: &StreamReport) -> String {
     let created = UNIX_EPOCH + Duration::from_millis(u64::try_from(stream.created).unwrap_or_default());
     let open = stream.shards.iter().filter(|shard| !shard.closed).count();
     let line = &stream.line;
-    let mut text = format!("{}: {}, {}, made {}\n", line.name, line.status, line.mode, humantime::format_rfc3339_seconds(created));
+    let mut text = format!("{}: {}, {}, created {}\n", line.name, line.status, line.mode, humantime::format_rfc3339_seconds(created));
     let _ = writeln!(text, "{}", stream.arn);
     let _ = writeln!(text, "records stay for {} h; {open} open shards; {} consumers of fan-out", stream.retention_hours, stream.consumers);
     let rows = stream.shards.iter().map(|shard| {
@@ -149,7 +149,7 @@ fn describe(stream: &StreamReport) -> String {
         let keys = shard.hash_keys.1.saturating_sub(shard.hash_keys.0) as f64 / u128::MAX as f64;
         [shard.id.clone(), state.to_owned(), format!("{:.1} %", keys * 100.0), shard.parents.join(", ")]
     });
-    text + &format!("{}\n", table(["shard", "state", "of all keys", "made of"], rows))
+    text + &format!("{}\n", table(["shard", "state", "of all keys", "parents"], rows))
 }
 
 fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {

@@ -16,7 +16,7 @@ use super::table_arguments::{Output, TableArguments};
 use crate::diagnostics::shorten;
 use crate::document::Redactor;
 
-/// Shows a Delta table's history, rewrites its small files, removes files that no version needs
+/// Displays a Delta table's history, rewrites its small files, removes files that no version needs
 #[derive(Debug, Args)]
 pub struct Table {
     #[command(subcommand)]
@@ -25,12 +25,12 @@ pub struct Table {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Shows the versions of a table: time, operation, files, rows, writer
+    /// Displays the versions of a table: time, operation, files, rows, writer
     #[command(after_help = "Example:\n  wasmill table history s3://lake/pin_table --limit 5")]
     History {
         #[command(flatten)]
         table: Named,
-        /// How many versions are shown, the newest first
+        /// How many versions are listed, the latest first
         #[arg(long, default_value_t = 20, value_name = "N")]
         limit: usize,
     },
@@ -51,8 +51,10 @@ enum Action {
     },
     /// Removes data files that no version of the last days needs
     ///
-    /// Kept are the files of every version that was the newest at some moment of the time to keep, and all files written in it. Never touched are the log, names that
-    /// begin with `_` or `.`, uploads, and files other than .parquet. A pipeline that was stopped between two steps of a commit must be run again within the time to keep.
+    /// The files of every version that was the latest at some moment within the retention time are
+    /// kept, and all files written within it. The log, names that begin with `_` or `.`, uploads,
+    /// and files other than .parquet are never touched. A pipeline that was stopped between two
+    /// steps of a commit must be run again within the retention time.
     #[command(after_help = "Example:\n  wasmill table vacuum out/pin_table --keep 30d --dry-run")]
     Vacuum {
         #[command(flatten)]
@@ -90,13 +92,13 @@ fn target_size(text: &str) -> Result<ByteSize, String> {
 }
 
 impl Table {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         crate::logging::install(Redactor::default());
         let (Action::History { table, .. } | Action::Optimize { table, .. } | Action::Vacuum { table, .. }) = &self.action;
         let (output, address) = (table.output, table.reach.table(&table.table));
         let done = match &self.action {
-            Action::History { limit, .. } => history(&address, *limit).map(|versions| shown(output, &versions, |all| versions_told(all))),
+            Action::History { limit, .. } => history(&address, *limit).map(|versions| shown(output, &versions, |all| render_versions(all))),
             Action::Optimize { target_size, dry_run, .. } => {
                 let options = OptimizeOptions { target_bytes: target_size.as_u64(), dry_run: *dry_run };
                 optimize(&address, &options).map(|done| shown(output, &done, |done| rewritten(done, *dry_run)))
@@ -113,14 +115,14 @@ impl Table {
     }
 }
 
-fn shown<T: Serialize>(output: Output, value: &T, told: impl FnOnce(&T) -> String) -> String {
+fn shown<T: Serialize>(output: Output, value: &T, render: impl FnOnce(&T) -> String) -> String {
     match output {
-        Output::Text => told(value),
+        Output::Text => render(value),
         Output::Json => format!("{}\n", serde_json::json!(value)),
     }
 }
 
-fn versions_told(versions: &[HistoryEntry]) -> String {
+fn render_versions(versions: &[HistoryEntry]) -> String {
     let mut table = TextTable::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["version", "time", "operation", "files", "rows", "who"]);

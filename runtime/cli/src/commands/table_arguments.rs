@@ -40,7 +40,7 @@ impl TableArguments {
 /// How a command prints what it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {
-    /// For people
+    /// Human-readable text
     Text,
     /// For programs
     Json,

@@ -36,7 +36,8 @@ enum Action {
         #[arg(long)]
         internal: bool,
     },
-    /// Shows the partitions of a topic, and what of its configuration is not the default
+    /// Displays the partitions of a topic, and the part of its configuration that is not the
+    /// default
     #[command(after_help = "Example:\n  wasmill topics describe pin --brokers b1:9092")]
     Describe {
         /// The topic
@@ -97,7 +98,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl TopicsCommand {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         let cluster = match &self.action {
             Action::List { cluster, .. }
@@ -117,9 +118,9 @@ impl TopicsCommand {
 
     fn act(&self, config: &KafkaConfig) -> Result<String> {
         if let Action::Delete { topic, yes: false, .. } = &self.action {
-            return Err(Error::configuration(format!("the topic {topic} and all of its records would be gone for ever"))
+            return Err(Error::configuration(format!("the topic {topic} and all of its records would be permanently deleted"))
                 .code(DESTROYS)
-                .hint("say so with `--yes`"));
+                .hint("confirm with `--yes`"));
         }
         let topics = Topics::connect(config)?;
         match &self.action {
@@ -127,7 +128,7 @@ impl TopicsCommand {
             Action::Describe { topic, .. } => Ok(describe(topic, &topics.describe(topic)?)),
             Action::Create { topic, partitions, replicas, config, .. } => {
                 let wanted = Wanted { partitions: *partitions, replicas: *replicas, config: config.clone() };
-                topics.create(topic, &wanted).map(|()| format!("the topic {topic} is made\n"))
+                topics.create(topic, &wanted).map(|()| format!("the topic {topic} is created\n"))
             }
             Action::Delete { topic, .. } => topics.delete(topic).map(|()| format!("the topic {topic} is removed\n")),
         }
@@ -175,7 +176,7 @@ impl ClusterArguments {
         };
         chosen.map(|(_, config)| config.clone()).ok_or_else(|| match &self.node {
             None => Error::configuration(format!("the pipeline `{}` has no source or sink of Kafka", checked.name)).code(NOT_IN_PIPELINE),
-            Some(node) => Error::configuration(format!("`{node}` is no source or sink of Kafka in the pipeline `{}`", checked.name))
+            Some(node) => Error::configuration(format!("`{node}` is not a source or sink of Kafka in the pipeline `{}`", checked.name))
                 .code(NOT_IN_PIPELINE)
                 .hint(format!("there are: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") })),
         })

@@ -1,10 +1,11 @@
-//! The kinds of findings and errors, as `wasmill explain` tells them.
+//! The kinds of findings and errors, as printed by `wasmill explain`.
 
 use wasmill_engine::Code;
 
 use crate::registry::connectors;
 
-/// All of them: those of the check, those of runs and of what all connectors are built on, and those of the connectors that are built in.
+/// All of them: those of the check, those of runs and of the connectors' shared crates, and those
+/// of the built-in connectors.
 pub fn all() -> impl Iterator<Item = &'static Code> {
     let mut shared: Vec<&Code> = SHARED.iter().flat_map(|codes| codes.iter().copied()).collect();
     shared.sort_unstable_by_key(|code| code.name);
@@ -27,7 +28,8 @@ const SHARED: [&[&Code]; 8] = [
 static CODES: &[Code] = &[
     Code {
         name: "append-beside-overwrite",
-        cause: "One sink replaces what is there and another one adds to it. A run that overwrites reads its sources from the start, so the appending sink would get its rows again.",
+        cause: "One sink overwrites and another one appends. A run that overwrites reads its sources from the start, so the \
+            appending sink would receive its rows again.",
         cure: "Let all sinks append, or all overwrite, or split the pipeline in two.",
     },
     Code {
@@ -42,12 +44,12 @@ static CODES: &[Code] = &[
     },
     Code {
         name: "column-missing",
-        cause: "A column is asked for that the source or the stage before does not have, or that no record of a sample had.",
+        cause: "The pipeline needs a column that the source or the previous stage does not have, or that no record of a sample had.",
         cure: "Correct the name, or remove the column. The finding lists the columns that are there.",
     },
     Code {
         name: "column-not-picked",
-        cause: "`schema` gives a type to a column that `columns` does not pick, so that it would not be read.",
+        cause: "`schema` declares the type of a column that `columns` does not pick, so it would not be read.",
         cure: "Add the column to `columns`, or take it out of `schema`.",
     },
     Code {
@@ -62,12 +64,12 @@ static CODES: &[Code] = &[
     },
     Code {
         name: "column-untyped",
-        cause: "`columns` picks a column, and neither `schema`, nor a stage, nor the source says which type it has.",
+        cause: "`columns` picks a column, and neither `schema`, nor a stage, nor the source declares its type.",
         cure: "Give it a type in `schema`: `schema: { title: text }`.",
     },
     Code {
         name: "connector",
-        cause: "A connector refuses its configuration, or what it names can't be read.",
+        cause: "A connector refuses its configuration, or the place that it names can't be read.",
         cure: "Follow the finding: it names the key or the place.",
     },
     Code {
@@ -78,7 +80,7 @@ static CODES: &[Code] = &[
     Code {
         name: "connector-misplaced",
         cause: "The connector exists, but can't be used as a source, as a sink or for dead letters.",
-        cure: "Choose one of those that the finding lists; `wasmill list` shows what each can be.",
+        cure: "Choose one of those that the finding lists; `wasmill list` prints what each can be.",
     },
     Code {
         name: "cycle",
@@ -87,7 +89,7 @@ static CODES: &[Code] = &[
     },
     Code {
         name: "duplicate-key",
-        cause: "A map of the file has a key twice, and YAML does not say which one counts.",
+        cause: "A map of the file has a key twice, and YAML does not define which one counts.",
         cure: "Remove one of them.",
     },
     Code { name: "empty", cause: "A text, list or map is empty where something has to be.", cure: "Write a value, or remove the key." },
@@ -107,25 +109,21 @@ static CODES: &[Code] = &[
         cause: "A `${…}` can't be filled in: the variable is not set, the file can't be read, or the text is not of that form.",
         cure: "Set the variable or correct the reference; `$${` is a literal `${`.",
     },
-    Code { name: "missing-key", cause: "A key that is required is not there.", cure: "Add it; the finding shows an example." },
+    Code { name: "missing-key", cause: "A key that is required is not there.", cure: "Add it; the finding has an example." },
     Code {
         name: "name",
         cause: "A name has characters that names can't have, is taken, or is reserved.",
-        cure: "Rename it as the finding says. A pipeline's name also names its state.",
+        cure: "Rename it as the finding suggests. A pipeline's name also names its state.",
     },
-    Code {
-        name: "no-columns",
-        cause: "A stage drops every column that it gets, so that no row could be told from another.",
-        cure: "Keep at least one of them.",
-    },
+    Code { name: "no-columns", cause: "A stage drops all of its columns, so the rows would be empty.", cure: "Keep at least one of them." },
     Code {
         name: "no-connector",
-        cause: "A source, sink or `dead_letters` does not say which connector it is.",
-        cure: "Add exactly one connector; `wasmill list` shows them.",
+        cause: "A source, sink or `dead_letters` names no connector.",
+        cure: "Add exactly one connector; `wasmill list` prints them.",
     },
     Code {
         name: "no-dead-letters",
-        cause: "The pipeline has no place for records that are rejected: the first one stops it.",
+        cause: "The pipeline has no sink for records that are rejected: the first one stops it.",
         cure: "Add `dead_letters`.",
     },
     Code {
@@ -135,23 +133,25 @@ static CODES: &[Code] = &[
     },
     Code {
         name: "not-a-plugin",
-        cause: "The file is no WebAssembly component with the interface of a Wasmill plugin.",
+        cause: "The file is not a WebAssembly component with the interface of a Wasmill plugin.",
         cure: "Build the plugin for `wasm32-wasip2` with the SDK, and name the `.wasm` file.",
     },
     Code {
         name: "not-checked",
-        cause: "A server was not asked, or what the file refers to is not set, so that something stays open: whether a table fits, say, or everything behind a source whose columns nobody knows.",
-        cure: "Nothing has to be done; check again without `--offline`, where the servers and the variables are, before a run. `schema` and `columns` of a source say what its server would.",
+        cause: "A server was not contacted, or a reference of the file is not set, so something stays open. Examples are \
+            whether a table fits, or everything after a source with unknown columns.",
+        cure: "No action is needed. Check again before a run without `--offline`, where the servers and the variables are. \
+            `schema` and `columns` of a source declare what its server would report.",
     },
     Code {
         name: "odd-text",
-        cause: "A column of CSV is text because of one text beside numbers or times, such as `NA`.",
+        cause: "A column of CSV is text because of one text besides numbers or times, such as `NA`.",
         cure: "Name the text in `csv.null` if it means null: the column then has the type of its other values. Keep it as text with `schema`.",
     },
     Code {
         name: "out-of-range",
         cause: "A number, time or size is outside of the allowed range.",
-        cure: "Use a value in the range that the finding shows.",
+        cure: "Use a value in the range that the finding gives.",
     },
     Code {
         name: "overwrite-in-stream",
@@ -161,7 +161,7 @@ static CODES: &[Code] = &[
     Code { name: "pipeline-file", cause: "The pipeline file can't be read.", cure: "Check its path and its permissions." },
     Code {
         name: "places",
-        cause: "The sink names its objects by the offsets of a topic, so that its input has to be one source of Kafka with nothing between.",
+        cause: "The sink names its objects by the offsets of a topic, so its input must be one source of Kafka with no stage between.",
         cure: "Read from a source of Kafka, or use another layout.",
     },
     Code {
@@ -171,13 +171,13 @@ static CODES: &[Code] = &[
     },
     Code {
         name: "plugin-config",
-        cause: "The configuration of a plugin does not have the form that the plugin's schema asks for.",
+        cause: "The configuration of a plugin violates the plugin's schema.",
         cure: "Correct it; `wasmill plugin inspect` prints what the plugin takes.",
     },
     Code {
         name: "plugin-digest",
         cause: "The plugin that was found is another one than the digest in the file pins.",
-        cure: "Pin the digest that was found, if that is the plugin that you want.",
+        cure: "Pin the digest that was found, if that is the intended plugin.",
     },
     Code {
         name: "plugin-environment",
@@ -186,7 +186,7 @@ static CODES: &[Code] = &[
     },
     Code {
         name: "plugin-fault",
-        cause: "The plugin crashed, looped or answered nonsense when it was asked what it needs.",
+        cause: "The plugin crashed, looped or returned invalid output when its needs were queried.",
         cure: "It is a bug of the plugin: test it with `wasmill plugin test`.",
     },
     Code {
@@ -197,11 +197,11 @@ static CODES: &[Code] = &[
     Code {
         name: "plugin-refusal",
         cause: "The plugin works and refuses its configuration or its input.",
-        cure: "Its message says why: correct the configuration or the columns before it.",
+        cure: "Its message has the reason: correct the configuration or the columns before it.",
     },
     Code {
         name: "port",
-        cause: "A `from` names a port that the stage does not have, or does not say which of several.",
+        cause: "A `from` names a port that the stage does not have, or names none of several.",
         cure: "Write `stage.port` with one of the ports that the finding lists.",
     },
     Code {
@@ -211,7 +211,7 @@ static CODES: &[Code] = &[
     },
     Code {
         name: "sampled-columns",
-        cause: "Nothing in the file says which columns the source has, so that a sample of its records did.",
+        cause: "The columns of the source are not declared in the file, so they were inferred from a sample of its records.",
         cure: "Nothing has to be done. Declare `schema` for columns that the sample lacks.",
     },
     Code {
@@ -222,7 +222,7 @@ static CODES: &[Code] = &[
     Code {
         name: "table-differs",
         cause: "The table that the sink writes into has other columns.",
-        cure: "Write into another table, change that one, or let it grow where the sink can.",
+        cure: "Write into another table, change that one, or let it evolve where the sink can.",
     },
     Code {
         name: "too-large",
@@ -230,7 +230,7 @@ static CODES: &[Code] = &[
         cure: "Check for aliases that multiply.",
     },
     Code { name: "too-long", cause: "A text is longer than allowed.", cure: "Shorten it." },
-    Code { name: "two-connectors", cause: "An entry names two connectors, and it can be only one.", cure: "Make two entries of it." },
+    Code { name: "two-connectors", cause: "An entry names two connectors, and it can be only one.", cure: "Split it into two entries." },
     Code {
         name: "two-transforms",
         cause: "A stage has two of `plugin`, `rename` and `drop`, and does only one thing.",
@@ -241,16 +241,17 @@ static CODES: &[Code] = &[
         cause: "A connector names a connection that the file does not have under `connections`.",
         cure: "Correct the name, add the connection, or write it out where it is used.",
     },
-    Code { name: "unknown-connector", cause: "There is no connector of that name.", cure: "`wasmill list` shows those that there are." },
+    Code { name: "unknown-connector", cause: "There is no connector of that name.", cure: "`wasmill list` prints the connectors." },
     Code { name: "unknown-input", cause: "A `from` names no source and no stage of this pipeline.", cure: "Correct the name." },
     Code {
         name: "unknown-key",
         cause: "There is no such key at this place.",
-        cure: "Correct or remove it; the finding lists the keys that are known here.",
+        cure: "Correct or remove it; the finding lists the valid keys.",
     },
     Code {
         name: "unreachable",
-        cause: "A server that a source, a sink or the dead letters need takes no connection: it is not running, its address is wrong, or a firewall is between. The check waits five seconds for all servers together.",
+        cause: "A server that a source, a sink or the dead letters need accepts no connection: it is not running, its address \
+            is wrong, or a firewall is between. The check waits five seconds for all servers together.",
         cure: "Start it, or correct `connection`. `wasmill check --offline` checks what needs no server.",
     },
     Code {
@@ -270,18 +271,18 @@ static CODES: &[Code] = &[
     },
     Code {
         name: "wrong-type",
-        cause: "A map, list, text or number stands where something else has to be.",
+        cause: "A map, list, text or number is used where another kind of value is required.",
         cure: "Use the type that the finding names.",
     },
     Code {
         name: "wrong-value",
-        cause: "A value is of the right type but not one that means something here.",
+        cause: "A value is of the right type but not a valid one here.",
         cure: "Use one of the values or the form that the finding names.",
     },
     Code {
         name: "yaml",
         cause: "The file is not YAML, or uses something of YAML that a pipeline can't have.",
-        cure: "Correct it at the place that the finding shows.",
+        cure: "Correct it at the place that the finding gives.",
     },
 ];
 
@@ -308,7 +309,7 @@ mod tests {
         let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut used = BTreeSet::new();
         for level in ["error", "warning", "note"] {
-            // Where the name of a kind follows is where one is made.
+            // A call followed by the name of a kind creates a finding.
             for made in text.split(&format!("Diagnostic::{level}(")).skip(1) {
                 if let Some((name, _)) = made.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"')) {
                     used.insert(name.to_owned());

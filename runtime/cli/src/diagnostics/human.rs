@@ -1,4 +1,4 @@
-//! Findings for people, in the shape that compilers have made familiar.
+//! Findings for readers, in the familiar format of compilers.
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level as Severity, Origin, Renderer, Snippet};
 
@@ -23,10 +23,11 @@ impl Style {
     }
 }
 
-/// An excerpt takes at most so many columns.
+/// An excerpt takes at most this many columns.
 const WIDTH: usize = 140;
 
-/// In a line that is longer than an excerpt, at most so many characters are marked: the renderer never cuts what is marked.
+/// In a line that is longer than an excerpt, at most this many characters are marked: the renderer
+/// never truncates the marked part.
 const MARKED: usize = 100;
 
 /// Writes all findings, one after another.
@@ -70,7 +71,8 @@ impl<'a> Finding<'a> {
         Group::with_title(title).elements(place.into_iter().chain(related).chain(allowed).chain(suggestion).chain(help))
     }
 
-    /// A place with the line that it is in, where there is something to see. Of a span of many lines, the first one.
+    /// A place with its line, where there is something to display. Of a span of many lines, the
+    /// first one.
     fn place(&self, span: Span, kind: AnnotationKind, label: Option<String>) -> Element<'a> {
         let name = harmless(self.files.name(span.file));
         let line = self.files.line(span.file, span.start.line);
@@ -93,7 +95,8 @@ impl<'a> Finding<'a> {
     }
 }
 
-/// What is shown for a character of a line in which those from `start` to `end` are marked: one for one, so that columns stay as they are.
+/// The displayed characters of a line in which those from `start` to `end` are marked: one for one,
+/// so that columns stay as they are.
 ///
 /// The renderer cuts lines by columns. Characters without width take none, so what is out of reach of the mark is replaced before.
 fn visible(index: usize, character: char, start: usize, end: usize) -> char {

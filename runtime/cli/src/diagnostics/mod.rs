@@ -36,15 +36,15 @@ pub struct Diagnostic {
     pub level: Level,
     /// The kind of finding, in kebab case, for programs.
     pub code: &'static str,
-    /// Whose turn it is: it decides the exit status.
+    /// Who has to act: it decides the exit status.
     pub class: Class,
     /// What is wrong, in one line.
     pub message: String,
     /// Where.
     pub span: Option<Span>,
-    /// Other places that matter, each with why.
+    /// Other relevant places, each with the reason.
     pub related: Vec<(Span, String)>,
-    /// What would be right.
+    /// The valid values.
     pub allowed: Option<String>,
     /// What was probably meant.
     pub suggestion: Option<String>,
@@ -73,7 +73,7 @@ impl Diagnostic {
         Self { level: Level::Warning, ..Self::error(code, message) }
     }
 
-    /// Something that is good to know. Only `wasmill check` shows it.
+    /// Additional information. Only `wasmill check` prints it.
     pub fn note(code: &'static str, message: impl Into<String>) -> Self {
         Self { level: Level::Note, ..Self::error(code, message) }
     }
@@ -83,42 +83,42 @@ impl Diagnostic {
         Diagnostic::note("not-checked", format!("{NOT_CHECKED_WORDS}{what}"))
     }
 
-    /// Says where.
+    /// Sets the place.
     #[must_use]
     pub fn at(mut self, span: Span) -> Self {
         self.span = Some(span);
         self
     }
 
-    /// Says whose turn it is.
+    /// Sets the class.
     #[must_use]
     pub fn class(mut self, class: Class) -> Self {
         self.class = class;
         self
     }
 
-    /// Adds another place that matters.
+    /// Adds another relevant place.
     #[must_use]
     pub fn related(mut self, span: Span, why: impl Into<String>) -> Self {
         self.related.push((span, why.into()));
         self
     }
 
-    /// Says what would be right.
+    /// Sets the valid values.
     #[must_use]
     pub fn allowed(mut self, allowed: impl Into<String>) -> Self {
         self.allowed = Some(allowed.into());
         self
     }
 
-    /// Says what was probably meant.
+    /// Sets the suggested value.
     #[must_use]
     pub fn suggest(mut self, suggestion: Option<impl Into<String>>) -> Self {
         self.suggestion = suggestion.map(Into::into);
         self
     }
 
-    /// Says what to do.
+    /// Sets what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
@@ -126,7 +126,7 @@ impl Diagnostic {
     }
 }
 
-/// Findings, as they are made.
+/// Findings, in the order of their creation.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
@@ -138,7 +138,7 @@ impl Diagnostics {
         self.found.push(diagnostic);
     }
 
-    /// All of them, as they were made.
+    /// All of them, in the order of their creation.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.found.iter()
     }
@@ -168,7 +168,8 @@ impl Diagnostics {
         self.count(Level::Error) > 0
     }
 
-    /// Whose turn it is: configuration before everything else, for the rest may follow from it.
+    /// The class of all findings: configuration before everything else, because the rest may follow
+    /// from it.
     pub fn class(&self) -> Option<Class> {
         let errors = self.found.iter().filter(|diagnostic| diagnostic.level == Level::Error);
         errors.map(|diagnostic| diagnostic.class).min_by_key(|&class| crate::exit::status(class))

@@ -1,4 +1,4 @@
-//! Typed values from a tree: serde's data model over nodes, with the place of whatever does not fit.
+//! Typed values from a tree: serde's data model over nodes, with the place of every mismatch.
 
 use std::cell::Cell;
 use std::fmt;
@@ -27,7 +27,7 @@ pub fn read<T: DeserializeOwned>(node: &Node) -> Result<T, ReadError> {
     T::deserialize(Reader { node, innermost: &innermost }).map_err(|error| error.at(innermost.get().unwrap_or(node.span)))
 }
 
-/// Reads a value of a type that only the caller's function knows.
+/// Reads a value of a type that only the caller's function has.
 ///
 /// # Errors
 /// It is not one of that type.
@@ -40,7 +40,8 @@ pub fn read_erased<T>(
     read(&mut reader).map_err(|error| ReadError { message: error.to_string(), span: Some(innermost.get().unwrap_or(node.span)) })
 }
 
-/// A node that is read, and the innermost node so far that did not fit: errors of types that are erased lose their places.
+/// The node being read, and the innermost node so far that did not fit: errors of erased types lose
+/// their places.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     node: &'a Node,

@@ -12,7 +12,7 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// Where interpolated values come from.
 pub trait World {
-    /// An environment variable, `None` if it is not set; `Err` says what is wrong with it.
+    /// An environment variable, `None` if it is not set; `Err` is what is wrong with it.
     fn env(&self, name: &str) -> Result<Option<String>, String>;
     /// The names of all environment variables, for suggestions.
     fn env_names(&self) -> Vec<String>;
@@ -57,8 +57,8 @@ impl World for ProcessWorld {
     }
 }
 
-/// The environment and the files of this process, from which variables and files of secrets may be missing: a machine that checks a pipeline without
-/// running it has no credentials.
+/// The environment and the files of this process, from which variables and files of secrets may be
+/// missing: a machine that checks a pipeline without running it has no credentials.
 #[derive(Debug, Clone, Copy)]
 pub struct PartialWorld;
 
@@ -80,7 +80,8 @@ impl World for PartialWorld {
     }
 }
 
-/// Fills in every scalar of a tree; `$${` stands for `${`. What `${secret:…}` and `${file:…}` stand for must not be shown from then on.
+/// Fills in every scalar of a tree; `$${` is an escaped `${`. The values of `${secret:…}` and
+/// `${file:…}` must not be displayed from then on.
 pub fn interpolate(node: &mut Node, world: &dyn World, redactor: &Redactor, diagnostics: &mut Diagnostics) {
     let span = node.span;
     match &mut node.value {
@@ -131,11 +132,11 @@ impl Filled {
 struct Unfilled {
     /// Why not.
     found: Vec<Diagnostic>,
-    /// Where its references stand, in bytes.
+    /// The ranges of its references, in bytes.
     references: Vec<Range<usize>>,
 }
 
-/// What a reference stands for.
+/// The value of a reference.
 struct Referred {
     text: String,
     origin: Origin,
@@ -147,7 +148,7 @@ enum Origin {
     Default,
     /// The environment.
     Environment,
-    /// The environment or a file, by a reference whose value must not be shown.
+    /// The environment or a file, for a reference whose value must not be displayed.
     Secret,
 }
 
@@ -209,7 +210,7 @@ fn look_up(reference: &str, span: Span, world: &dyn World) -> Result<Referred, D
         },
         Some(("secret", rest)) if rest.split_once(":-").is_some_and(|(name, _)| is_name(name)) => {
             Err(failed("a `${secret:…}` has no default: it would be a secret in the file".into())
-                .help("write `${secret:NAME}`, or `${env:NAME:-default}` for what is no secret"))
+                .help("write `${secret:NAME}`, or `${env:NAME:-default}` for values that are not secret"))
         }
         Some(("file", path)) if !path.is_empty() => {
             let text = world.file(path).map_err(|why| if world.is_partial() { not_checked(&why, span) } else { failed(why) })?;
@@ -302,7 +303,7 @@ mod tests {
         assert_eq!(filled("a: 'x${env:OTHER:-}'").0, "x", "nothing is a default, too");
         assert_eq!(filled("a: ${env:EMPTY}").0, "", "without one, a variable may be empty");
         let (scalar, _) = filled_with("a: ${env:OTHER:-12}", &Redactor::default());
-        assert!(scalar.is_text() && scalar.kind() == super::super::Kind::Integer(12), "it is read as what is asked for");
+        assert!(scalar.is_text() && scalar.kind() == super::super::Kind::Integer(12), "it is read as the requested type");
     }
 
     #[test]

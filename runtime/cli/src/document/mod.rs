@@ -1,7 +1,8 @@
 //! The pipeline file as a tree in which every node knows where it was written.
 //!
-//! Text becomes a tree ([`parse`]), `--set` arguments are laid over it ([`overlay`]), references such as `${env:NAME}` are filled in
-//! ([`interpolate`]), and typed values are read from it ([`read`]).
+//! Text becomes a tree ([`parse`]), `--set` arguments are merged into it ([`overlay`]), references
+//! such as `${env:NAME}` are filled in ([`interpolate`]), and typed values are read from it
+//! ([`read`]).
 
 mod deserialize;
 mod interpolate;

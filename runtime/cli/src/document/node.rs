@@ -83,12 +83,12 @@ impl Node {
         matches!(&self.value, Value::Scalar(scalar) if scalar.kind() == Kind::Null && !scalar.interpolated)
     }
 
-    /// Whether there is a scalar in it of which nothing is known: then it is no use to judge values.
+    /// Whether it contains an unknown scalar: then values can't be judged.
     pub fn has_unknown(&self) -> bool {
         self.has_scalar(&|scalar| scalar.unknown)
     }
 
-    /// Whether there is one in it of which nothing is known for another reason than that it is not set.
+    /// Whether it contains a scalar that is unknown for another reason than being unset.
     pub fn has_broken(&self) -> bool {
         self.has_scalar(&|scalar| scalar.unknown && !scalar.unset)
     }
@@ -101,8 +101,8 @@ impl Node {
         }
     }
 
-    /// Where a JSON Pointer (RFC 6901) leads: the key where it leads to an entry of a map, for that is what people look for. Of a pointer
-    /// that leads nowhere, as far as it goes.
+    /// The target of a JSON Pointer (RFC 6901): the key where it leads to an entry of a map,
+    /// because readers search for that. A pointer that leads nowhere is followed as far as it goes.
     pub fn locate(&self, pointer: &str) -> Span {
         let mut node = self;
         let mut span = self.span;

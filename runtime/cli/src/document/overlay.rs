@@ -34,7 +34,7 @@ impl Override {
             offset += part.len() + 1;
         }
         let value_span = part_of(file, argument, path.len() + 1, value.len());
-        // Blanks in the place of the path keep the columns of the value true.
+        // Blanks in place of the path keep the columns of the value correct.
         let blank: String = argument[..path.len() + 1].chars().map(|_| ' ').collect();
         let scratch = files.add("--set", &(blank + value));
         let node = match value.trim() {

@@ -10,10 +10,11 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 
 /// The deepest nesting.
 const MAX_DEPTH: usize = 64;
-/// The most nodes, aliases expanded: a few lines of aliases can stand for more nodes than memory holds.
+/// The most nodes, aliases expanded: a few lines of aliases can expand to more nodes than memory
+/// holds.
 const MAX_NODES: usize = 100_000;
 
-/// Reads the one document of a text. `None` means that there is no tree; why was reported.
+/// Reads the one document of a text. `None` means that there is no tree; the error was reported.
 pub fn parse(files: &SourceFiles, file: FileId, diagnostics: &mut Diagnostics) -> Option<Node> {
     let text = files.text(file);
     let mut builder = Builder { file, open: Vec::new(), done: None, documents: 0, anchors: HashMap::new(), nodes: 0, diagnostics };
@@ -67,7 +68,7 @@ impl Builder<'_> {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(Diagnostic::error("yaml", "a second document begins here").at(span).help("write one pipeline a file"));
+                    return Err(Diagnostic::error("yaml", "a second document begins here").at(span).help("write one pipeline per file"));
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -84,7 +85,7 @@ impl Builder<'_> {
             Event::SequenceEnd | Event::MappingEnd => self.end(span)?,
             Event::Alias(anchor) => {
                 let Some((node, nodes)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(Diagnostic::error("yaml", "this alias stands inside of what it names").at(span));
+                    return Err(Diagnostic::error("yaml", "this alias is inside of its own anchor").at(span));
                 };
                 let before = self.nodes;
                 self.nodes += nodes.saturating_sub(1);
@@ -122,14 +123,15 @@ impl Builder<'_> {
                 (Value::Map(merged(entries, merges)?), last)
             }
         };
-        // The end of a block collection is where the next thing begins; that of a flow collection is its bracket.
+        // A block collection ends where the next node begins; a flow collection ends at its
+        // bracket.
         let flow = end.start != end.end;
         let end = if flow { end.end } else { last.unwrap_or(open.start.end) };
         let span = Span { file: self.file, start: open.start.start, end: end.max(open.start.start) };
         self.add(Node { span, value }, open.anchor, open.nodes_before)
     }
 
-    /// Puts a finished node where it belongs. `before` is how many nodes there were before it began.
+    /// Adds a finished node to its parent. `before` is how many nodes there were before it began.
     fn add(&mut self, node: Node, anchor: usize, before: usize) -> Result<(), Diagnostic> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
@@ -158,7 +160,7 @@ impl Builder<'_> {
     }
 }
 
-/// Adds what `<<: *anchor` brings: entries that the map itself does not have.
+/// Adds the entries of `<<: *anchor` that the map itself does not have.
 fn merged(mut entries: Vec<Entry>, merges: Vec<Node>) -> Result<Vec<Entry>, Diagnostic> {
     let mut queue: std::collections::VecDeque<Node> = merges.into();
     while let Some(node) = queue.pop_front() {
@@ -198,7 +200,7 @@ fn plain(style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Result<bool, Diag
 }
 
 fn unknown_tag(tag: &Tag, span: Span) -> Diagnostic {
-    let message = format!("the tag `{tag}` means nothing in a pipeline");
+    let message = format!("the tag `{tag}` has no meaning in a pipeline");
     Diagnostic::error("yaml", message).at(span).allowed("no tag, !!str, !!int, !!float, !!bool, !!null, !!seq, !!map")
 }
 
@@ -206,7 +208,8 @@ fn place(marker: Marker) -> Place {
     Place { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
-/// The lines of a text, each with the bytes at which its characters begin. Found once: every event asks for a place.
+/// The lines of a text, each with the bytes at which its characters begin. Found once: every event
+/// needs a place.
 struct Lines<'a>(Vec<(&'a str, OnceCell<Vec<usize>>)>);
 
 impl<'a> Lines<'a> {

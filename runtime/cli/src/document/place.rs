@@ -55,13 +55,13 @@ struct SourceFile {
 }
 
 impl SourceFiles {
-    /// Adds a text; `name` is what people call it.
+    /// Adds a text; `name` is its name in messages.
     pub fn add(&mut self, name: impl Into<String>, text: &str) -> FileId {
         self.files.push(SourceFile { name: name.into(), text: text.into(), masked: BTreeMap::new() });
         FileId(self.files.len() - 1)
     }
 
-    /// What people call a text.
+    /// The name of a text in messages.
     pub fn name(&self, file: FileId) -> &str {
         self.files.get(file.0).map_or("", |file| &file.name)
     }
@@ -71,7 +71,8 @@ impl SourceFiles {
         self.files.get(file.0).map_or_else(|| Arc::from(""), |file| Arc::clone(&file.text))
     }
 
-    /// Hides what a span covers from every excerpt: a secret that somebody wrote in plain text must not be copied to a log.
+    /// Hides the content of a span from every excerpt: a secret in plain text must not be copied to
+    /// a log.
     pub fn mask(&mut self, span: Span) {
         let Some(file) = self.files.get_mut(span.file.0) else { return };
         for line in span.start.line..=span.end.line {
@@ -81,7 +82,8 @@ impl SourceFiles {
         }
     }
 
-    /// A line, counted from 1, as it may be shown: one character a column, control characters and masked parts replaced.
+    /// A line, counted from 1, made safe to display: one character per column, control characters
+    /// and masked parts replaced.
     pub fn line(&self, file: FileId, line: usize) -> String {
         let Some(file) = self.files.get(file.0) else { return String::new() };
         let Some(text) = line.checked_sub(1).and_then(|index| file.text.lines().nth(index)) else { return String::new() };

@@ -7,14 +7,15 @@ use parking_lot::RwLock;
 
 /// The values of secret keys, `${secret:…}` and `${file:…}`, and a way to take them out of a text. Cloning shares them.
 ///
-/// The tree marks secret values, so that Wasmill's own messages leave them out; this is for texts that others write
-/// (a plugin's refusal, a library's error, a plan) and that may repeat what they were given.
+/// The tree marks secret values, so that Wasmill's own messages leave them out. This is for texts
+/// of other origin (a plugin's refusal, a library's error, a plan), which may repeat their input.
 #[derive(Clone, Default)]
 pub struct Redactor {
     values: Arc<RwLock<BTreeSet<String>>>,
 }
 
-/// Below this many characters a value is only taken out where it stands as a word: `5` is in too many texts.
+/// Below this many characters a value is only removed where it is a whole word: `5` is in too many
+/// texts.
 const SHORT: usize = 4;
 const SHOWN: &str = "(redacted)";
 
@@ -24,7 +25,7 @@ impl Redactor {
         let mut values = self.values.write();
         if !value.trim().is_empty() {
             values.insert(value.to_owned());
-            // A multi-line secret may be quoted a line at a time.
+            // A multi-line secret may be quoted one line at a time.
             values.extend(value.lines().map(str::trim).filter(|line| line.chars().count() >= SHORT).map(str::to_owned));
         }
     }

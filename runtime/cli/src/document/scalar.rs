@@ -10,13 +10,14 @@ pub struct Scalar {
     pub text: String,
     /// Whether it was written without quotes, so that `12` is a number.
     pub plain: bool,
-    /// Whether a part of it was interpolated: it may then be read as text, whatever it looks like.
+    /// Whether a part of it was interpolated: it may then be read as text, whatever its form.
     pub interpolated: bool,
     /// The parts of the text that came from outside of the file, in bytes. Defaults are in the file.
     pub outside: Vec<Range<usize>>,
     /// Whether it must never be shown.
     pub secret: bool,
-    /// Whether a part of it could not be interpolated: nothing is known of its value, and the text is as it was written.
+    /// Whether a part of it could not be interpolated: its value is unknown, and the text is as it
+    /// was written.
     pub unknown: bool,
     /// Whether that is because what it refers to is not set, in a check that does without.
     pub unset: bool,
@@ -38,7 +39,7 @@ pub enum Kind {
 }
 
 impl Scalar {
-    /// A scalar as it stands in a file.
+    /// A scalar as written in a file.
     pub fn new(text: impl Into<String>, plain: bool) -> Self {
         Self { text: text.into(), plain, interpolated: false, outside: Vec::new(), secret: false, unknown: false, unset: false }
     }

@@ -1,4 +1,4 @@
-//! Looks at every place that a checked pipeline names, each through its connector.
+//! Examines every place of a checked pipeline, each through its connector.
 
 use std::sync::Arc;
 
@@ -8,17 +8,18 @@ use wasmill_connect::registry::SinkConnector;
 use super::state::{examine_state, state_of};
 use crate::check::Checked;
 
-/// A place, and what a look at it found.
+/// A place, and the findings on it.
 pub struct Examined {
     /// `source pins`.
     pub role: String,
     /// `kafka pin of b1:9092`.
     pub place: String,
-    /// What was found, in the order in which it was looked at.
+    /// The findings, in the order of examination.
     pub findings: Vec<Finding>,
 }
 
-/// Looks at the sources, the sinks, the dead letters and the state of a pipeline, one after the other. Changes nothing.
+/// Examines the sources, the sinks, the dead letters and the state of a pipeline, one after the
+/// other. Changes nothing.
 pub fn examine(checked: &Checked) -> impl Iterator<Item = Examined> + '_ {
     let sources = checked.sources.iter().map(|source| Examined {
         role: format!("source {}", source.name),

@@ -16,33 +16,33 @@ pub use examine::{Examined, examine};
 #[cfg(feature = "console")]
 pub use preview::preview;
 pub use show::show;
-pub use state::{look_at_state, open_state, state_of};
+pub use state::{open_state, open_state_read_only, state_of};
 
 use crate::check::{Checked, CheckedSource, Transform};
 
 /// The name of the dead letters where a sink has a name: in tokens and tables. No sink of a pipeline may have it.
 pub const DEAD_LETTERS: &str = "dead_letters";
 
-/// How many source records a preview reads where nobody says it.
+/// How many source records a preview reads by default.
 pub const PREVIEW_RECORDS: u64 = 20;
 
-/// Without the connector `console` there is nothing that shows rows.
+/// Only the connector `console` displays rows.
 ///
 /// # Errors
 /// Always: configuration.
 #[cfg(not(feature = "console"))]
 pub fn preview(_: Checked, _: u64) -> Result<Plan> {
-    Err(wasmill_engine::Error::configuration("this wasmill was built without the connector `console`, which shows rows")
+    Err(wasmill_engine::Error::configuration("this wasmill was built without the connector `console`, which displays rows")
         .code(crate::commands::codes::ARGUMENT))
 }
 
-/// How many lanes a pipeline has that does not say: one a core.
+/// The default number of lanes: one per core.
 pub fn default_lanes() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Builds the sources and sinks of a checked pipeline and wires them. Opens files and tables, but reads and writes nothing. Sinks keep what
-/// waits for its commit beside the checkpoints of `state`.
+/// Builds the sources and sinks of a checked pipeline and wires them. Opens files and tables, but
+/// reads and writes nothing. Sinks keep pending commits next to the checkpoints of `state`.
 ///
 /// # Errors
 /// A connector that can't be built.
@@ -51,7 +51,7 @@ pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
     build_with(checked, &|_, connector, schema| connector.build(schema, &depot))
 }
 
-/// Makes the sink of this name from its connector for these columns.
+/// Builds the sink of this name from its connector for these columns.
 type BuildSink<'a> = dyn Fn(&str, &dyn SinkConnector, &Schema) -> Result<Arc<dyn Sink>> + 'a;
 
 /// The same, with sinks that are built in another way.

@@ -11,21 +11,22 @@ use wasmill_engine::{Plan, Result, Sink, SinkNode, dead_letter_schema};
 use super::{DEAD_LETTERS, build_with};
 use crate::check::Checked;
 
-/// The most rows that a console shows of each sink.
-const MOST_ROWS: u64 = 10_000;
+/// The most rows that a console displays of each sink.
+const MAX_ROWS: u64 = 10_000;
 
-/// A preview of a checked pipeline that ends after so many source records. Rows of each sink, and rejects, go to standard output under the sink's
-/// name. No sink is built, so that none is contacted; sources are not told how far they were read.
+/// A preview of a checked pipeline that ends after this many source records. Rows of each sink, and
+/// rejects, go to standard output under the sink's name. No sink is built, so none is contacted;
+/// progress is not reported to the sources.
 ///
 /// # Errors
 /// A source that can't be built.
 pub fn preview(mut checked: Checked, limit: u64) -> Result<Plan> {
-    let config = ConsoleConfig { rows: limit.clamp(1, MOST_ROWS) };
-    // A preview shows rejects however many there are.
+    let config = ConsoleConfig { rows: limit.clamp(1, MAX_ROWS) };
+    // A preview displays any number of rejects.
     checked.sources.iter_mut().for_each(|source| source.max_reject_share = 1.0);
     checked.stages.iter_mut().for_each(|stage| stage.max_reject_share = 1.0);
     (checked.limit, checked.lanes, checked.epoch.whole_run) = (Some(limit), Some(1), false);
-    // Also where the pipeline has nowhere to put them.
+    // Also where the pipeline has no sink for them.
     checked.dead_letters = None;
     let redactor = checked.redactor.clone();
     let titled = |name: &str, connector: &dyn SinkConnector, schema: &Schema| {

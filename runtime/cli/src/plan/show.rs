@@ -10,13 +10,13 @@ use super::{DEAD_LETTERS, default_lanes, state_of};
 use crate::check::{Checked, CheckedStage, Extent, Transform};
 use crate::spec::Written;
 
-/// The running shape of a checked pipeline, for people. Secrets are redacted by the caller.
+/// The running shape of a checked pipeline, for readers. Secrets are redacted by the caller.
 pub fn show(checked: &Checked) -> String {
     let mut text = String::new();
     let lanes = checked.lanes.unwrap_or_else(default_lanes);
     let mode = match checked.mode {
         Mode::Batch => "batch: ends with its input",
-        Mode::Stream => "stream: goes on until it is stopped",
+        Mode::Stream => "stream: runs until it is stopped",
     };
     line(&mut text, 0, &format!("{} ({mode})", checked.name));
     line(&mut text, 1, &format!("lanes    {lanes}, batches of at most {} rows", checked.batch_rows));

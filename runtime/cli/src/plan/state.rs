@@ -26,14 +26,14 @@ pub fn open_state(states: &Path, pipeline: &str) -> Result<Box<dyn StateStore>> 
 ///
 /// # Errors
 /// The place can't be used.
-pub fn look_at_state(states: &Path, pipeline: &str) -> Result<Option<Box<dyn StateStore>>> {
+pub fn open_state_read_only(states: &Path, pipeline: &str) -> Result<Option<Box<dyn StateStore>>> {
     Ok(match in_bucket(states) {
         Some(states) => Some(open_bucket_state(states, pipeline)?),
-        None => LocalState::look(states, pipeline).map(|state| Box::new(state) as _),
+        None => LocalState::open_read_only(states, pipeline).map(|state| Box::new(state) as _),
     })
 }
 
-/// Looks at the place of a pipeline's state, which lies among others. Changes nothing.
+/// Examines the place of a pipeline's state, which lies among others. Changes nothing.
 pub(super) fn examine_state(states: &Path, state: &Path) -> Vec<Finding> {
     match in_bucket(states) {
         Some(_) => examine_bucket(&state.to_string_lossy(), &S3Config::default(), Use::Write),

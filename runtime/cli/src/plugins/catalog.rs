@@ -1,4 +1,5 @@
-//! What the check and the plan ask of plugins. A trait, so that both can be tested without one.
+//! The queries of the check and the plan to plugins. A trait, so that both can be tested without
+//! one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::spec::{LimitsSpec, OnFault, PluginReference};
 
 /// Finds plugins.
 pub trait PluginCatalog {
-    /// The plugin that a stage names. The same reference gives the same plugin, loaded once.
+    /// The plugin that a stage names. The same reference returns the same plugin, loaded once.
     fn find(&self, reference: &PluginReference) -> Result<Arc<dyn PluginInfo>, PluginProblem>;
 }
 
@@ -34,7 +35,8 @@ pub trait PluginInfo: Send + Sync {
     fn open(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedStage>, PluginProblem>;
 }
 
-/// A plugin with its configuration and its input, or a built-in stage with its input: it knows what comes out.
+/// A plugin with its configuration and its input, or a built-in stage with its input: its output is
+/// known.
 pub trait OpenedStage: Send + Sync {
     /// Its outputs; at least one.
     fn ports(&self) -> &[PortShape];
@@ -44,7 +46,7 @@ pub trait OpenedStage: Send + Sync {
     fn stage(&self) -> Arc<dyn Stage>;
 }
 
-/// What a stage may use, and what happens when it breaks that.
+/// The resources of a stage, and what happens when it exceeds them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageBounds {
     /// The limits of a call.
@@ -106,7 +108,7 @@ pub enum PluginProblem {
         /// Its digest.
         found: String,
     },
-    /// It is no plugin, or one that this version can't run.
+    /// It is not a plugin, or one that this version can't run.
     #[error("{} is not a plugin: {message}", path.display())]
     NotAPlugin {
         /// Where it was found.
@@ -114,17 +116,17 @@ pub enum PluginProblem {
         /// Why not.
         message: String,
     },
-    /// It works and says no.
+    /// It works and refuses.
     #[error("{message}")]
     Refused {
-        /// What it says.
+        /// Its message.
         message: String,
         /// The part of the configuration to blame, as a JSON Pointer.
         config_path: Option<String>,
         /// The column of the input to blame.
         column: Option<String>,
     },
-    /// It crashed, broke a limit or answered nonsense.
+    /// It crashed, exceeded a limit or returned invalid output.
     #[error("{message}")]
     Fault {
         /// What happened.

@@ -1,4 +1,5 @@
-//! Plugins that the host runs: found in folders, loaded once, asked by the check, run by the engine as stages.
+//! Plugins that the host runs: found in folders, loaded once, queried by the check, run by the
+//! engine as stages.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -92,7 +93,7 @@ pub struct Hosted {
 }
 
 impl Hosted {
-    /// As the host knows it.
+    /// The host's plugin.
     pub fn plugin(&self) -> &Plugin {
         &self.plugin
     }
@@ -223,14 +224,14 @@ pub fn of_host(error: &HostError) -> Error {
         HostError::Bug { .. } => Class::Bug,
         _ => Class::Environment,
     };
-    let told = Error::new(class, error.to_string());
-    let told = error.code().into_iter().fold(told, Error::code);
+    let reported = Error::new(class, error.to_string());
+    let reported = error.code().into_iter().fold(reported, Error::code);
     match error {
         HostError::Fault { log, .. } if !log.is_empty() => {
             let tail = log[log.len().saturating_sub(10)..].join("\n    ");
-            told.hint(format!("the plugin's log ends with:\n    {tail}"))
+            reported.hint(format!("the plugin's log ends with:\n    {tail}"))
         }
-        _ => told,
+        _ => reported,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Plugins as the check sees them: found by name, asked what they need, opened on a schema.
+//! Plugins as the check sees them: found by name, queried for their needs, opened on a schema.
 
 mod catalog;
 mod hosted;

@@ -1,4 +1,4 @@
-//! Where plugins are looked up.
+//! The search path of plugins.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub struct NotFound {
 }
 
 impl NotFound {
-    /// Where it was searched, and how to name other places.
+    /// Where the search went, and how to name other places.
     pub fn help(&self) -> [String; 2] {
         if self.searched.is_empty() {
             let place = std::path::absolute(&self.name).unwrap_or_else(|_| PathBuf::from(&self.name));
@@ -47,8 +47,8 @@ impl PluginFolders {
         Self { folders }
     }
 
-    /// Those of the command line, then those of `WASMILL_PLUGINS`, then `plugins/` and the build folder of this repository, then what was installed
-    /// with this program.
+    /// Those of the command line, then those of `WASMILL_PLUGINS`, then `plugins/` and the build
+    /// folder of this repository, then what was installed with this program.
     pub fn from_environment(arguments: &[PathBuf]) -> Self {
         let variable = std::env::var_os("WASMILL_PLUGINS").unwrap_or_default();
         let listed = std::env::split_paths(&variable).filter(|folder| !folder.as_os_str().is_empty());
@@ -57,7 +57,8 @@ impl PluginFolders {
         Self { folders: arguments.iter().cloned().chain(listed).chain(usual).chain(installed).collect() }
     }
 
-    /// The file that a reference stands for: a path as it is, a name as `<folder>/<name>.wasm`, with `-` and `_` alike.
+    /// The file of a reference: a path as it is, a name as `<folder>/<name>.wasm`, with `-` and `_`
+    /// alike.
     pub fn find(&self, reference: &PluginReference) -> Result<PathBuf, NotFound> {
         let name = &reference.name;
         let looked: Vec<PathBuf> = if reference.is_path() {
@@ -81,7 +82,8 @@ impl PluginFolders {
     }
 }
 
-/// The folder of the plugins that are shipped with a program: `<prefix>/share/wasmill/plugins` beside `<prefix>/bin/wasmill`.
+/// The folder of the plugins that are shipped with a program: `<prefix>/share/wasmill/plugins` next
+/// to `<prefix>/bin/wasmill`.
 fn installed_with(program: &Path) -> Option<PathBuf> {
     let program = program.canonicalize().ok()?;
     Some(program.parent()?.parent()?.join("share/wasmill/plugins"))

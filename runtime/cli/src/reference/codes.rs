@@ -4,10 +4,9 @@ use std::fmt::Write;
 
 use wasmill_engine::Code;
 
-const HEAD: &str = "<!-- Written by `wasmill explain --markdown` from the codes of all crates. Do not edit. -->\n\n\
-    # Error codes\n\n\
-    What `wasmill explain CODE` prints, for every code that errors and findings show in brackets. \
-    Before a slash stands the connector that a code belongs to, or what it is about: the state, a file, a plugin.\n\n";
+const HEAD: &str = "<!-- Written by `wasmill explain --markdown` from the codes of all crates. Do not edit. -->\n\n# Error \
+    codes\n\nWhat `wasmill explain CODE` prints, for every code that errors and findings print in brackets. The \
+    part before the slash is the connector of the code, or its subject: the state, a file, a plugin.\n\n";
 
 /// The page, in Markdown.
 pub fn markdown<'a>(codes: impl Iterator<Item = &'a Code>) -> String {

@@ -23,7 +23,7 @@ pub fn markdown(mut command: Command) -> String {
     page.trim_end().to_owned() + "\n"
 }
 
-/// The commands that people are shown. `help` is none of its own: `--help` does the same.
+/// The commands that are documented. `help` is not one of them: `--help` does the same.
 fn shown(command: &Command) -> impl Iterator<Item = &Command> {
     command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help")
 }

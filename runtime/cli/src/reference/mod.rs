@@ -63,7 +63,8 @@ impl Page<'_> {
         }
     }
 
-    /// What a field may hold: the values of an enumeration, the keys of a map that has no part of its own on the page.
+    /// What a field may hold: the values of an enumeration, or the keys of a map without a section
+    /// of its own on the page.
     fn values(&mut self, property: &Json) {
         if property.get("x-connector").is_some() {
             return;
@@ -86,7 +87,7 @@ impl Page<'_> {
         }
     }
 
-    /// The definitions that a property stands for.
+    /// The definitions that a property refers to.
     fn alternatives<'b>(&'b self, schema: &'b Json) -> Vec<&'b Json> {
         let schema = self.resolve(schema);
         match schema.get("anyOf").and_then(Json::as_array) {
@@ -151,7 +152,7 @@ fn description(schema: &Json) -> &str {
     schema.get("description").and_then(Json::as_str).unwrap_or_default()
 }
 
-/// The literal config line that a description begins with, and the rest.
+/// The literal config line at the start of a description, and the rest.
 fn example(description: &str) -> (Option<&str>, &str) {
     let (first, rest) = description.split_once('\n').unwrap_or((description, ""));
     match first.strip_prefix('`').and_then(|line| line.strip_suffix('`')) {

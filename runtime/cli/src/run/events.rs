@@ -14,7 +14,7 @@ use super::Display;
 /// Log lines of progress come no closer than this.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// An observer that shows a run.
+/// An observer that displays a run.
 pub struct Shown {
     display: Display,
     pipeline: String,
@@ -26,7 +26,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Shows the run of a pipeline.
+    /// Displays the run of a pipeline.
     pub fn new(display: Display, pipeline: &str) -> Self {
         let line = ProgressBar::no_length();
         line.set_draw_target(match display {
@@ -110,20 +110,20 @@ impl Observer for Shown {
                     [] => String::new(),
                     sinks => format!("; its commit was sent again to {}", sinks.join(", ")),
                 };
-                self.log(&format!("goes on after epoch {epoch}{sent}"));
+                self.log(&format!("resumes after epoch {epoch}{sent}"));
             }
             Event::Recovered { .. } => self.json(&json!({ "event": "started", "pipeline": self.pipeline })),
             Event::EpochCommitted { epoch, rows, took } => self.committed(epoch, rows, &took),
             Event::Progress(progress) => self.progress(progress),
             Event::Stopping => {
                 self.json(&json!({ "event": "stopping", "pipeline": self.pipeline }));
-                self.log("stopping: finishes its epoch (a second signal ends it at once; nothing is lost either way)");
+                self.log("stopping: finishing the epoch (a second signal ends the process at once; nothing is lost either way)");
             }
         }
     }
 }
 
-/// Rows, rows a second, bytes, rejects, epoch, and the time left or the bytes behind.
+/// Rows, rows per second, bytes, rejects, epoch, and the time left or the bytes behind.
 fn progress_text(progress: &Progression, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(0.001);
     let rate = progress.rows as f64 / seconds;

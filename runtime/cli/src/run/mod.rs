@@ -1,4 +1,4 @@
-//! Runs a plan for a person or a program: signals, what is shown on the way, the table at the end.
+//! Runs a plan for a reader or a program: signals, the display on the way, the table at the end.
 
 mod display;
 mod events;

@@ -1,4 +1,5 @@
-//! Column types as people write them: `int64`, `text`, `decimal(10, 2)`, `list<struct<a: int64>>`, `int64 not null`.
+//! Column types as pipeline files write them: `int64`, `text`, `decimal(10, 2)`, `list<struct<a:
+//! int64>>`, `int64 not null`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -49,7 +50,7 @@ pub struct ColumnType {
     pub data_type: DataType,
     /// Whether it may hold nulls.
     pub nullable: bool,
-    /// How its values are read, where the type does not say it.
+    /// How its values are read, where the type does not decide it.
     pub reading: Reading,
 }
 
@@ -197,7 +198,8 @@ impl<'a> Parser<'a> {
         Ok(DataType::Decimal128(precision, scale))
     }
 
-    /// What stands in the brackets of a timestamp: its unit, perhaps a zone, perhaps how it is read.
+    /// The contents of a timestamp's brackets: its unit, optionally a zone, optionally how it is
+    /// read.
     fn timestamp(&mut self) -> Result<(DataType, Reading), String> {
         let unit = self.unit()?;
         let (mut zone, mut reading) = (None, Reading::default());
@@ -273,7 +275,7 @@ fn is_zone(zone: &str) -> bool {
     named || offset
 }
 
-/// An Arrow type as people write it.
+/// An Arrow type in the notation of pipeline files.
 pub(crate) use wasmill_formats::TypeName as Written;
 
 impl<'de> Deserialize<'de> for ColumnType {

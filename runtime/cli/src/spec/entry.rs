@@ -1,4 +1,4 @@
-//! Entries of the pipeline file that name a connector, whatever connectors there are.
+//! Entries of the pipeline file that name a connector, for any set of connectors.
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -37,7 +37,7 @@ plain_entries!(StageSpec, EpochSpec);
 pub struct Choice {
     /// Its key.
     pub name: &'static str,
-    /// What people read of it.
+    /// Its documentation.
     pub usage: Usage,
     /// The schema of its configuration.
     pub schema: fn(&mut SchemaGenerator) -> Schema,

@@ -1,4 +1,5 @@
-//! What a pipeline file says, as types: the one source of truth for the check, the JSON Schema and the reference page.
+//! The contents of a pipeline file as types: the one source of truth for the check, the JSON Schema
+//! and the reference page.
 
 mod column_type;
 mod entry;
@@ -26,7 +27,7 @@ pub fn json_schema() -> serde_json::Value {
     schema.to_value()
 }
 
-/// The same for editors, which see a file before the names of connections are replaced by what they stand for.
+/// The same for editors, which see a file before references to connections are replaced.
 pub fn json_schema_for_editors() -> serde_json::Value {
     let mut schema = json_schema();
     let definitions = schema.get_mut("$defs").and_then(serde_json::Value::as_object_mut);

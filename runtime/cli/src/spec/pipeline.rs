@@ -14,13 +14,14 @@ use super::{DeadLettersSpec, Period, SinkSpec, SourceSpec, StageSpec};
 ///
 /// - `${env:NAME}`: an environment variable. `${env:NAME:-default}`: the default, where the variable is not set or empty.
 /// - `${secret:NAME}`: an environment variable that is never shown.
-/// - `${file:path}`: the text of a file, without the line end behind it; never shown.
+/// - `${file:path}`: the text of a file, without the line end after it; never displayed.
 ///
-/// Plans, logs and errors never show what `${secret:…}` and `${file:…}` stand for, nor the values of keys that are called like secrets
-/// (`password`, `secret_access_key`, `session_token`, …), nor the password of an address. All other values are shown.
+/// Plans, logs and errors never display the values of `${secret:…}` and `${file:…}`, nor the values
+/// of keys that are named like secrets (`password`, `secret_access_key`, `session_token`, …), nor
+/// the password of an address. All other values are displayed.
 ///
-/// A secret that is written in the file, or as a default, is a warning where all servers of its connection are this machine (`localhost`,
-/// 127.0.0.1, `::1`, a socket), and refused elsewhere.
+/// A secret that is written in the file, or as a default, is a warning where all servers of its
+/// connection are this machine (`localhost`, 127.0.0.1, `::1`, a socket), and an error elsewhere.
 #[derive(Debug, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Wasmill pipeline")]
@@ -38,8 +39,8 @@ pub struct PipelineSpec {
     pub mode: Mode,
     /// `connections: { lake: { endpoint: "http://127.0.0.1:9000" } }`
     ///
-    /// Connections by name, for those that several connectors share: each names it by `connection: lake`. Their keys are those of the connectors
-    /// that use them.
+    /// Connections by name, for those that several connectors share: each refers to it by
+    /// `connection: lake`. Their keys are those of the connectors that use them.
     #[serde(default)]
     pub connections: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
     /// `sources: { pins: { files: { path: "data/pin/*.jsonl" } } }`
@@ -79,9 +80,11 @@ pub struct PipelineSpec {
     ///
     /// The folder of the checkpoints; each pipeline has a folder of its own name in it. `--state` overrides it. Default: `.wasmill/state`.
     ///
-    /// `s3://bucket/prefix` keeps them in a bucket whose store knows conditional puts, for machines that come and go. Endpoint, region and
-    /// credentials come from where AWS's own tools take them: `AWS_ENDPOINT_URL_S3`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, a profile, the
-    /// instance. There is no lock: of two processes with one pipeline the one that started last continues, and the other stops.
+    /// `s3://bucket/prefix` keeps them in a bucket whose store supports conditional puts, for
+    /// machines that come and go. Endpoint, region and credentials come from where AWS's own tools
+    /// take them: `AWS_ENDPOINT_URL_S3`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, a profile, the
+    /// instance. There is no lock: of two processes with one pipeline the one that started last
+    /// continues, and the other stops.
     #[schemars(length(min = 1))]
     pub state: Option<String>,
 }

@@ -21,7 +21,7 @@ pub struct Size(pub u64);
 pub struct Share(pub f64);
 
 impl Period {
-    /// So many seconds.
+    /// This many seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
@@ -85,7 +85,7 @@ impl fmt::Display for Size {
     }
 }
 
-/// Reads whatever a scalar says as text, so that the type's own message answers a number without its unit.
+/// Reads any scalar as text, so that the type's own message covers a number without its unit.
 struct AsText;
 
 impl de::Visitor<'_> for AsText {

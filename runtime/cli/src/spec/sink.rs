@@ -29,7 +29,8 @@ pub struct SinkSpec {
 struct Fields {
     /// `from: clean_pins`
     ///
-    /// What it takes: a source, a stage, a port of a stage (`stage.port`), or a list of them; all of the same columns.
+    /// Its input: a source, a stage, a port of a stage (`stage.port`), or a list of them; all with
+    /// the same columns.
     from: Inputs,
 }
 
@@ -52,7 +53,7 @@ fn sinks() -> impl Iterator<Item = (&'static str, &'static SinkEntry)> {
     connectors().iter().filter_map(|connector| Some((connector.name, connector.sink.as_ref()?)))
 }
 
-/// Those of them that take dead letters, with what people read of them there.
+/// Those of them that take dead letters, with their documentation for that use.
 fn sinks_of_dead_letters() -> impl Iterator<Item = (&'static str, &'static SinkEntry, Usage)> {
     sinks().filter_map(|(name, sink)| match sink.dead_letters {
         DeadLetters::Taken(usage) => Some((name, sink, usage)),

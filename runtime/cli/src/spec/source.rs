@@ -35,13 +35,16 @@ struct Fields {
     ///
     /// The types of single columns. All other columns are read as they are without it; `columns` picks some.
     ///
-    /// Without `columns`, a source reads what the stages need, in the types that they need. Where a sink reads straight from the source, it
-    /// reads all columns: those that a table, a query or the emulator has, and those that a sample of the records in files or objects shows.
-    /// A column of `schema` that is not among them is read too; it is an error where all columns are known, and a warning where a sample lacks it.
+    /// Without `columns`, a source reads what the stages need, in the types that they need. Where a
+    /// sink reads straight from the source, it reads all columns: those of a table, a query or the
+    /// emulator, and those of a sample of the records in files or objects. A column of `schema`
+    /// that is not among them is read too; it is an error where all columns are known, and a
+    /// warning where a sample lacks it.
     ///
-    /// A record of Kafka or Kinesis shows its columns only when it is read. There `schema` and the needs of the stages name all columns that
-    /// are read, and other keys are skipped; `format: raw` has one column, `value`. If there is no file or object yet, a run begins with the
-    /// columns of `schema`, and takes up others with the first record that has them.
+    /// The columns of a Kafka or Kinesis record are only known when it is read. There `schema` and
+    /// the needs of the stages name all columns that are read, and other keys are skipped; `format:
+    /// raw` has one column, `value`. If there is no file or object yet, a run begins with the
+    /// columns of `schema`, and adds others with the first record that has them.
     ///
     /// A value converts if nothing of it is lost; otherwise its record is rejected: [conversions](conversions.md) has the table. Numbers
     /// are times only with an `epoch` (`timestamp(us, UTC, epoch: ms)`), digits of a second that do not fit are cut only with `cut`
@@ -49,7 +52,7 @@ struct Fields {
     schema: Option<Columns>,
     /// `columns: [index, title, _source.path]`
     ///
-    /// The columns that are read, in this order, and no others. Default: `schema` says which.
+    /// The columns that are read, in this order, and no others. Default: those of `schema`.
     ///
     /// Their types are those of `schema`, those that stages need, or those that the source has. If `schema` or stages give a type to each of
     /// them, nothing is sampled. The columns that a source adds of its own (`_source.`) can be picked as well.
@@ -59,7 +62,7 @@ struct Fields {
     ///
     /// The share of records that may fail to decode before the pipeline stops. Default: 10%.
     ///
-    /// Judged from 100 records on, and at the end of a batch whatever its size.
+    /// Judged from 100 records on, and at the end of a batch of any size.
     max_reject_share: Option<Share>,
 }
 

@@ -17,16 +17,19 @@ use super::{Period, PluginReference, Share, Size};
 pub struct StageSpec {
     /// `from: pins`
     ///
-    /// What it takes: a source, a stage, a port of a stage (`stage.port`), or a list of them; all of the same columns.
+    /// Its input: a source, a stage, a port of a stage (`stage.port`), or a list of them; all with
+    /// the same columns.
     pub from: Inputs,
     /// `plugin: clean-pin`
     ///
-    /// The plugin: a name looked up in the plugin folders, or a path to a `.wasm`. `clean-pin@sha256:…` pins its digest.
+    /// The plugin: a name that is searched in the plugin folders, or a path to a `.wasm`.
+    /// `clean-pin@sha256:…` pins its digest.
     #[schemars(extend("x-transform" = true))]
     pub plugin: Option<PluginReference>,
     /// `rename: { index: ind, poster_name: poster }`
     ///
-    /// Built in: gives columns new names, by their old ones. All other columns pass, and the order stays. Two columns may swap their names.
+    /// Built in: renames columns, by their old names. All other columns pass, and the order stays.
+    /// Two columns may swap their names.
     #[schemars(extend("x-transform" = true, "minProperties" = 1))]
     pub rename: Option<BTreeMap<String, NewName>>,
     /// `drop: [tag_list, image_src]`
@@ -47,7 +50,7 @@ pub struct StageSpec {
     pub limits: LimitsSpec,
     /// `on_fault: reject`
     ///
-    /// What happens to a record that makes the plugin crash or break a limit.
+    /// What happens to a record on which the plugin crashes or exceeds a limit.
     #[serde(default)]
     pub on_fault: OnFault,
     /// `max_faults: 100`
@@ -58,7 +61,7 @@ pub struct StageSpec {
     ///
     /// The share of its rows that the stage may reject before the pipeline stops. Default: 10%.
     ///
-    /// Judged from 100 rows on, and at the end of a batch whatever its size.
+    /// Judged from 100 rows on, and at the end of a batch of any size.
     pub max_reject_share: Option<Share>,
 }
 
@@ -92,7 +95,7 @@ pub struct LimitsSpec {
     pub memory: Option<Size>,
 }
 
-/// What happens to a record that makes the plugin crash or break a limit.
+/// What happens to a record on which the plugin crashes or exceeds a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFault {

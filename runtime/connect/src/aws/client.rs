@@ -24,14 +24,15 @@ impl Key<'_> {
     }
 }
 
-/// The client of HTTP, with its connections: one a process.
+/// The HTTP client with its connections: one per process.
 fn http() -> SharedHttpClient {
     static HTTP: OnceLock<SharedHttpClient> = OnceLock::new();
     let build = || aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     HTTP.get_or_init(build).clone()
 }
 
-/// What AWS's own configuration says: the environment, the profile. Asks the instance for its region only where `region` is not known.
+/// AWS's own configuration: the environment, the profile. Queries the instance for its region only
+/// where `region` is not known.
 pub async fn configuration(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http());
     if let Some(region) = region {
@@ -43,7 +44,8 @@ pub async fn configuration(region: Option<&str>, profile: Option<&str>) -> SdkCo
     loader.load().await
 }
 
-/// Who gives the credentials: the key, or else the chain; and the role that they take on. None if there is neither key nor chain.
+/// The provider of credentials: the key, or else the chain, and the role that they assume. `None`
+/// if there is neither key nor chain.
 pub async fn credentials(sdk: &SdkConfig, key: Option<Key<'_>>, role: Option<&AssumeRole>) -> Option<SharedCredentialsProvider> {
     let base = match key {
         Some(key) => SharedCredentialsProvider::new(key.credentials()),
@@ -57,7 +59,7 @@ pub async fn credentials(sdk: &SdkConfig, key: Option<Key<'_>>, role: Option<&As
     Some(SharedCredentialsProvider::new(builder.build_from_provider(base).await))
 }
 
-/// Tells the server's time of every answer.
+/// Records the server's time of every response.
 pub struct Dates<F>(pub F);
 
 impl<F> std::fmt::Debug for Dates<F> {

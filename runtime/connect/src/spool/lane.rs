@@ -1,4 +1,4 @@
-//! What one lane spools in one epoch, and what its sink makes of the lanes' parts.
+//! What one lane spools in one epoch, and how its sink collects the lanes' parts.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,7 +29,7 @@ impl LaneFile {
         Self { spool, incarnation: context.incarnation, epoch: context.epoch, file: None }
     }
 
-    /// Adds bytes that hold so many rows; without rows there is nothing to add.
+    /// Adds bytes that hold this many rows; without rows there is nothing to add.
     pub fn write(&mut self, bytes: &[u8], rows: u64) -> Result<()> {
         if rows == 0 {
             return Ok(());
@@ -49,8 +49,8 @@ impl LaneFile {
 }
 
 impl Spool {
-    /// The files of all lanes, in their order, durable. That happens here and not when a lane's writer prepares: lanes go on with the next epoch
-    /// while this waits for the disk.
+    /// The files of all lanes, in their order, durable. Syncing happens here and not when a lane's
+    /// writer prepares, so that lanes continue with the next epoch meanwhile.
     pub fn collect(&self, parts: Vec<Value>) -> Result<Vec<SpoolFile>> {
         let mut files = Vec::new();
         for part in parts {

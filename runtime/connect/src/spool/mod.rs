@@ -1,10 +1,13 @@
 //! The spool: rows of an epoch that wait, durable and out of sight, for a commit that may come from another process.
 //!
-//! Sinks that can't hold an open promise across a crash (a database's transaction ends with its connection) write an epoch's rows into
-//! files of the state's depot, beside the checkpoints, wherever these are: another machine that has the state can commit them. The prepared
-//! commit names these files with their length and digest. The commit reads them once, from front to back, and removes them when it is done.
-//! What the bytes mean is the sink's own: it notes their format in its prepared commit, and a later version of Wasmill has to read it.
-//! They are compressed: an epoch waits for the disk or the store, and a third of the bytes is a third of the wait.
+//! For sinks that can't hold an open transaction across a crash, such as a database whose
+//! transaction ends with its connection. They write an epoch's rows into files of the state's
+//! depot, next to the checkpoints. So another machine that has the state can commit them. The
+//! prepared commit names these files with their length and digest. The commit reads them once, from
+//! front to back, and removes them when it is done. The meaning of the bytes is the sink's own: it
+//! notes their format in its prepared commit, and a later version of Wasmill must read it. They are
+//! compressed: an epoch waits for the disk or the store, and a third of the bytes is a third of the
+//! wait.
 
 use std::sync::Arc;
 
@@ -24,7 +27,7 @@ pub use lane::LaneFile;
 pub use reader::SpoolReader;
 pub use writer::SpoolWriter;
 
-/// A file of a spool, as a prepared commit keeps it.
+/// A file of a spool, as a prepared commit stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpoolFile {
     /// Its name in the spool's folder of the depot.
@@ -40,7 +43,7 @@ pub struct SpoolFile {
     pub coding: Coding,
 }
 
-/// How the bytes of a file hold what was written into it.
+/// How the bytes of a file encode their content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Coding {
@@ -74,7 +77,7 @@ impl Spool {
         Self { depot: Arc::clone(depot), folder: format!("spool/{}", owner_name(pipeline, sink)) }
     }
 
-    /// Begins a file of an epoch.
+    /// Starts a file of an epoch.
     pub fn create(&self, incarnation: Uuid, epoch: u64) -> Result<SpoolWriter> {
         SpoolWriter::new(self.depot.create(&DepotKey { folder: &self.folder, incarnation, epoch, kind: KIND })?)
     }
@@ -92,7 +95,7 @@ impl Spool {
         SpoolReader::new(content, file.coding, self.depot.shown(&in_depot.name))
     }
 
-    /// Fails if a file that a commit needs is not there.
+    /// Fails if a file that a commit needs is missing.
     pub fn check(&self, files: &[SpoolFile]) -> Result<()> {
         files.iter().try_for_each(|file| self.depot.open(&self.in_depot(file)).map(drop))
     }
@@ -105,8 +108,9 @@ impl Spool {
         }
     }
 
-    /// Removes what processes left that ended before they committed it. No process writes for an epoch before the one behind its claim, so
-    /// that the epoch behind `claim` is not yet a successor's: that one claims it at the earliest.
+    /// Removes what processes left that ended before they committed it. No process writes for an
+    /// epoch before the one behind its claim. So the epoch behind `claim` is not yet a successor's,
+    /// which claims it at the earliest.
     pub fn clean_up(&self, claim: &Token) -> Result<()> {
         self.depot.clean(&self.folder, EpochId { incarnation: claim.incarnation, epoch: claim.epoch + 1 }, &|_| false)
     }

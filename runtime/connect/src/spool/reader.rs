@@ -1,4 +1,4 @@
-//! Reads a file of the spool, and knows at its end whether it is what was written.
+//! Reads a file of the spool, and verifies at its end that it is what was written.
 
 use std::io::{self, BufReader, Read};
 
@@ -9,7 +9,7 @@ use zstd::stream::read::Decoder;
 
 use super::Coding;
 
-/// How many bytes a reader hands out at once.
+/// How many bytes a reader returns at once.
 pub(super) const CHUNK_BYTES: usize = 256 << 10;
 
 type File = Box<dyn Read + Send>;
@@ -27,7 +27,7 @@ enum Content {
 }
 
 impl SpoolReader {
-    /// Begins at the front of a file of the depot, which compares its digest at its end.
+    /// Starts at the front of a file of the depot, which compares its digest at its end.
     pub(super) fn new(file: File, coding: Coding, shown: String) -> Result<Self> {
         let content = match coding {
             Coding::Plain => Content::Plain(file),
@@ -39,8 +39,8 @@ impl SpoolReader {
         Ok(Self { content, shown, ended: false })
     }
 
-    /// The next bytes; none at the end. A file that is not what was written is an error at the end at the latest: the caller has to take back
-    /// what it did with bytes until then.
+    /// The next bytes; none at the end. A file that is not what was written is an error at the end
+    /// at the latest. The caller must undo what it did with bytes until then.
     pub fn next_bytes(&mut self) -> Result<Option<Bytes>> {
         if self.ended {
             return Ok(None);

@@ -30,7 +30,7 @@ fn files(spool: &Spool) -> usize {
     spool.depot.list(&spool.folder).unwrap().len()
 }
 
-/// Bytes that no compression makes shorter.
+/// Bytes that no compression shortens.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 7_u64;
     let step = |_| {

@@ -7,7 +7,8 @@ use zstd::stream::write::Encoder;
 
 use super::{Coding, SpoolFile};
 
-/// Rows are written and read once, and wait for a disk in between: the fastest of the ordinary levels makes them a third of their size.
+/// Rows are written and read once, and wait for a disk in between: the fastest of the ordinary
+/// levels shrinks them to a third.
 const LEVEL: i32 = 1;
 
 /// Writes one file. Dropping it unfinished removes it.
@@ -22,7 +23,7 @@ impl SpoolWriter {
         Ok(Self { file: Encoder::new(file, LEVEL).map_err(failed)?, rows: 0 })
     }
 
-    /// Adds bytes that hold so many rows.
+    /// Adds bytes that hold this many rows.
     pub fn write(&mut self, bytes: &[u8], rows: u64) -> Result<()> {
         self.file.write_all(bytes).map_err(failed)?;
         self.rows += rows;

@@ -23,7 +23,7 @@ pub(super) fn cell(column: &dyn Array, formatter: &ArrayFormatter<'_>, row: usiz
     Some(text)
 }
 
-/// Whether numbers of this type stand at the right of their column.
+/// Whether numbers of this type are right-aligned.
 pub(super) fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric()
 }
@@ -36,7 +36,8 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// `text` with everything escaped that a terminal would act on, or that would make a line read otherwise than it is; cut where it is long.
+/// `text` with everything escaped that a terminal would interpret, or that would disguise the line;
+/// truncated where it is long.
 pub(super) fn harmless(text: &str) -> String {
     let mut safe = String::with_capacity(text.len().min(MAX_CHARS * 4));
     for (count, c) in text.chars().enumerate() {
@@ -55,7 +56,7 @@ pub(super) fn harmless(text: &str) -> String {
     safe
 }
 
-/// Characters that change the direction of what stands around them, break lines, or can't be seen.
+/// Characters that change the direction of their neighbours, break lines, or are invisible.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}' | '\u{fff9}'..='\u{fffb}')
 }

@@ -5,6 +5,6 @@ wasmill_engine::codes! {
         "A column has a type that can't be written as text in a table.",
         "Drop the column in a stage before the console, or convert it.";
     ROWS = "console/rows",
-        "`rows` asks for more rows per epoch than a console shows.",
+        "`rows` is more rows per epoch than a console displays.",
         "Use fewer, or the sink `files` to keep all rows.";
 }

@@ -6,11 +6,11 @@ use wasmill_engine::{Error, Result};
 
 use crate::codes::ROWS;
 
-/// The most rows that a console shows: it is for looking, and what it shows is held in memory.
+/// The most rows that a console displays: it is for inspection, and its rows are held in memory.
 const MAX_ROWS: u64 = 10_000;
 
-/// Shows rows as a table when their epoch commits. A console remembers no token: rows of an epoch whose commit was cut off by a
-/// crash may be shown again by the next run.
+/// Displays rows as a table when their epoch commits. A console keeps no token: rows of an epoch
+/// whose commit was interrupted by a crash may be displayed again by the next run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleConfig {
@@ -35,7 +35,7 @@ impl ConsoleConfig {
     /// What is wrong with the values.
     pub(crate) fn check(&self) -> Result<()> {
         if self.rows > MAX_ROWS {
-            return Err(Error::configuration(format!("`rows: {}` is more than a console shows", self.rows))
+            return Err(Error::configuration(format!("`rows: {}` is more than a console displays", self.rows))
                 .code(ROWS)
                 .key(["rows"])
                 .hint(format!("use at most {MAX_ROWS}, or the sink `files` for all rows")));

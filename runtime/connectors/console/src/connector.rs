@@ -1,4 +1,4 @@
-//! What Wasmill knows of the connector `console`.
+//! The registration of the connector `console`.
 
 use std::sync::Arc;
 

@@ -17,11 +17,12 @@ use crate::codes::COLUMN;
 use wasmill_connect::codes::PREPARED_UNREADABLE;
 use wasmill_connect::prepared;
 
-/// Shows the first rows of a run, and at its end how many more there were.
+/// Displays the first rows of a run, and at its end how many more there were.
 ///
 /// # What it keeps of the sink's contract
-/// Rows are shown when their epoch commits, never before. Within one process an epoch is shown once. A console has no memory
-/// beyond that: [`Sink::committed`] knows nothing, and a commit that is sent again by another process shows its rows again.
+/// Rows are displayed when their epoch commits, never before. Within one process an epoch is
+/// displayed once. A console has no memory beyond that: [`Sink::committed`] returns nothing, and a
+/// commit that is sent again by another process displays its rows again.
 pub struct ConsoleSink {
     columns: Vec<Column>,
     rows: u64,
@@ -44,7 +45,8 @@ struct Rows {
 }
 
 impl ConsoleSink {
-    /// A sink on standard output, as wide as the terminal; where there is none, nothing is cut.
+    /// A sink on standard output, as wide as the terminal. Without a terminal, nothing is
+    /// truncated.
     pub fn stdout(config: &ConsoleConfig, schema: &Schema) -> Result<Self> {
         let width = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten().map(|(width, _)| width.0);
         Self::new(config, schema, width, Box::new(std::io::stdout()))
@@ -123,19 +125,19 @@ impl Sink for ConsoleSink {
 }
 
 impl Drop for ConsoleSink {
-    /// The run is over: tells how many rows were not shown.
+    /// The run is over: prints how many rows were not displayed.
     fn drop(&mut self) {
         let mut shown = self.shown();
         if shown.more > 0 {
             let rows = if shown.more == 1 { "row" } else { "rows" };
             let line = format!("… and {} more {rows}\n", grouped(shown.more));
-            // Nobody is left to be told of an error.
+            // There is no caller left to report an error to.
             let _ = write(&mut shown.output, &line);
         }
     }
 }
 
-/// Writes to the console. A reader that has seen enough (`wasmill run … | head`) is no error.
+/// Writes to the console. A reader that closes early (`wasmill run … | head`) is not an error.
 fn write(output: &mut Box<dyn Write + Send>, text: &str) -> Result<()> {
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("write to the console", error)),
@@ -164,7 +166,7 @@ impl SinkWriter for ConsoleWriter {
             .zip(self.schema.fields())
             .map(|(column, field)| {
                 ArrayFormatter::try_new(column.as_ref(), &options).map_err(|error| {
-                    Error::configuration(format!("the console can't show the column `{}`: {error}", field.name())).code(COLUMN)
+                    Error::configuration(format!("the console can't display the column `{}`: {error}", field.name())).code(COLUMN)
                 })
             })
             .collect::<Result<_>>()?;

@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width, presets};
 
-/// The least room for a column, borders included: a narrower one tells nothing.
+/// The least room for a column, borders included: a narrower one is unreadable.
 const LEAST_WIDTH: usize = 8;
 
 /// A column of a table.
@@ -10,12 +10,12 @@ const LEAST_WIDTH: usize = 8;
 pub(super) struct Column {
     /// Its name, harmless.
     pub name: String,
-    /// Whether its values stand at the right.
+    /// Whether its values are right-aligned.
     pub number: bool,
 }
 
-/// The table as text, a line break at its end. With a `width` (in characters) long values are cut with `…`, and columns that
-/// find no room are named below; without one nothing is cut.
+/// The table as text, with a line break at its end. With a `width` (in characters) long values are
+/// truncated with `…`, and columns without room are named below; without one nothing is truncated.
 pub(super) fn layout(columns: &[Column], rows: &[Vec<Option<String>>], width: Option<u16>) -> String {
     let room = width.map_or(usize::MAX, |width| (usize::from(width) / LEAST_WIDTH).max(1));
     let shown = columns.len().min(room);

@@ -6,14 +6,14 @@ use super::config::DeltaConfig;
 use super::log::TableLog;
 use super::place::Place;
 use crate::codes::NO_TABLE;
-use wasmill_objects::{Patience, S3Config, S3Uri};
+use wasmill_objects::{RetryTime, S3Config, S3Uri};
 
 /// A table, named on a command line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableAddress {
     /// A path, a `file://` URL or `s3://bucket/prefix`.
     pub uri: String,
-    /// How to reach the bucket of an `s3://` table. Of no meaning for others.
+    /// How to reach the bucket of an `s3://` table. Unused for others.
     pub connection: S3Config,
 }
 
@@ -21,13 +21,13 @@ impl TableAddress {
     /// Its log.
     ///
     /// # Errors
-    /// Configuration: it is no address. Environment: its place can't be reached.
-    pub(crate) fn log(&self, patience: Patience) -> Result<TableLog> {
+    /// Configuration: it is not an address. Environment: its place can't be reached.
+    pub(crate) fn log(&self, patience: RetryTime) -> Result<TableLog> {
         TableLog::new(self.place(patience)?)
     }
 
     /// Where it lies.
-    pub(crate) fn place(&self, patience: Patience) -> Result<Place> {
+    pub(crate) fn place(&self, patience: RetryTime) -> Result<Place> {
         let connection = S3Uri::is_one(&self.uri).then(|| self.connection.clone());
         Place::open(&DeltaConfig { connection, ..DeltaConfig::new(&self.uri) }, patience)
     }

@@ -22,11 +22,19 @@ use crate::codes::{CONFLICT, SCHEMA_DIFFERS};
 use wasmill_connect::staged::StagedMark;
 use wasmill_connect::token::{Step, compare};
 
-/// How often a commit tries to get its entry into the log before it gives up. Every failure is another writer's success.
+/// How often a commit tries to put its entry into the log before it fails. Every failed attempt is
+/// another writer's success.
 const ATTEMPTS: u32 = 40;
 
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The result of a commit.
+pub(crate) struct TableCommit {
+    pub(crate) outcome: CommitOutcome,
+    /// The table's new version, if this call created one.
+    pub(crate) version: Option<u64>,
+}
 
 /// One sink's view of its table.
 pub(crate) struct Committer {
@@ -45,36 +53,36 @@ impl Committer {
     }
 
     /// The table as it is now.
-    pub(crate) fn look(&mut self) -> Result<Option<&TableState>> {
+    pub(crate) fn refresh(&mut self) -> Result<Option<&TableState>> {
         self.known = Followed::refresh(self.known.take(), &self.log, &self.names)?;
         let state = self.known.as_ref().map(Followed::state);
         *self.properties.lock() = state.map(Properties::of).unwrap_or_default();
         Ok(state)
     }
 
-    /// What the table asked of its writers when it was looked at last. Whoever reads it waits for no commit.
+    /// The table's requirements on writers at the last read. Reading them waits for no commit.
     pub(crate) fn properties(&self) -> Arc<Mutex<Properties>> {
         Arc::clone(&self.properties)
     }
 
     /// The sink's token as the table has it now.
     pub(crate) fn committed(&mut self) -> Result<Option<Committed>> {
-        Ok(self.look()?.and_then(|state| state.marks.committed()))
+        Ok(self.refresh()?.and_then(|state| state.marks.committed()))
     }
 
-    /// Makes a prepared commit visible. Answers with the table's new version if it was not before.
-    pub(crate) fn commit(&mut self, token: &Token, prepared: &Prepared) -> Result<(CommitOutcome, Option<u64>)> {
+    /// Makes a prepared commit visible.
+    pub(crate) fn commit(&mut self, token: &Token, prepared: &Prepared) -> Result<TableCommit> {
         let mut published = false;
-        let mut trouble = None;
+        let mut failure = None;
         for attempt in 0..ATTEMPTS {
             wait_before(attempt);
-            self.look()?;
+            self.refresh()?;
             let state = self.known.as_ref().map(Followed::state);
             let current = state.and_then(|state| state.marks.committed());
             if compare(current.as_ref(), token)? == Step::Already {
-                // An entry of ours whose writing looked like a failure counts as done by this call.
-                let outcome = if trouble.is_some() { CommitOutcome::Done } else { CommitOutcome::Already };
-                return Ok((outcome, None));
+                // An entry of this process whose write seemed to fail counts as done by this call.
+                let outcome = if failure.is_some() { CommitOutcome::Done } else { CommitOutcome::Already };
+                return Ok(TableCommit { outcome, version: None });
             }
             if let Some(state) = state {
                 check(state, prepared)?;
@@ -90,17 +98,17 @@ impl Committer {
             match self.log.put(version, &entry, &self.draft(token)) {
                 Ok(Put::Done) => {
                     failpoint::hit("delta-commit-after-log");
-                    return Ok((CommitOutcome::Done, Some(version)));
+                    return Ok(TableCommit { outcome: CommitOutcome::Done, version: Some(version) });
                 }
                 Ok(Put::Taken) => {}
-                Err(error) if trouble.is_some() => return Err(error),
-                Err(error) => trouble = Some(error),
+                Err(error) if failure.is_some() => return Err(error),
+                Err(error) => failure = Some(error),
             }
         }
-        Err(trouble.unwrap_or_else(|| {
+        Err(failure.unwrap_or_else(|| {
             Error::environment(format!("other writers were quicker {ATTEMPTS} times in a row: epoch {} is not committed", token.epoch))
                 .code(CONFLICT)
-                .hint("run the pipeline again: it goes on with this commit")
+                .hint("run the pipeline again: it resumes with this commit")
         }))
     }
 
@@ -108,7 +116,7 @@ impl Committer {
     pub(crate) fn adopt(&mut self, token: &Token, create: impl Fn() -> Result<Prepared>) -> Result<()> {
         for attempt in 0..ATTEMPTS {
             wait_before(attempt);
-            self.look()?;
+            self.refresh()?;
             let state = self.known.as_ref().map(Followed::state);
             if state.is_none() && token.epoch == 0 {
                 return Ok(());
@@ -145,7 +153,8 @@ impl Committer {
     }
 }
 
-/// Waits longer the more often somebody else was quicker; processes wait unevenly, so that one of them gets on.
+/// Waits longer the more often another writer was faster. Processes wait for random times, so that
+/// one of them succeeds.
 fn wait_before(attempt: u32) {
     if attempt > 0 {
         let uneven = Uuid::new_v4().as_u128() as u64 % 100;
@@ -167,10 +176,10 @@ fn same_columns(state: &TableState, prepared: &Prepared) -> bool {
     state.metadata.schema_string == prepared.schema && state.metadata.partition_columns == prepared.partition_by
 }
 
-/// The error that tells how the pipeline and the table differ.
+/// The error that reports how the pipeline and the table differ.
 pub(crate) fn mismatch(found: &[SchemaDifference]) -> Error {
-    let told: Vec<String> = found.iter().map(ToString::to_string).collect();
-    Error::environment(format!("the table's columns differ from the pipeline's: {}", told.join("; "))).code(SCHEMA_DIFFERS)
+    let described: Vec<String> = found.iter().map(ToString::to_string).collect();
+    Error::environment(format!("the table's columns differ from the pipeline's: {}", described.join("; "))).code(SCHEMA_DIFFERS)
         .hint("change the stage before the sink, write into another table, let it grow new columns with `schema_evolution: add_columns`, or use `write: overwrite` in a batch")
 }
 
@@ -188,7 +197,7 @@ fn entry(log: &TableLog, state: Option<&TableState>, token: &Token, names: &Mark
             "partitionBy": serde_json::to_string(&prepared.partition_by).unwrap_or_default(),
         }),
         metrics: write_metrics(&prepared.files, &removed),
-        // An overwrite replaces whatever is there: what others add meanwhile is no matter of indifference to it.
+        // An overwrite replaces any content, so rows that others add meanwhile matter to it.
         is_blind_append: !overwrite,
     };
     let mut lines = vec![commit_info(done, token, state)];
@@ -214,7 +223,7 @@ fn entry(log: &TableLog, state: Option<&TableState>, token: &Token, names: &Mark
     Ok(join(&lines))
 }
 
-/// The measures of a write, under the names and in the form (texts) that Spark gives them.
+/// The metrics of a write, under Spark's names and in its form (texts).
 fn write_metrics(added: &[DataFile], removed: &[Value]) -> Value {
     let sum = |of: fn(&DataFile) -> u64| added.iter().map(of).sum::<u64>().to_string();
     let mut metrics = json!({
@@ -230,18 +239,19 @@ fn write_metrics(added: &[DataFile], removed: &[Value]) -> Value {
     metrics
 }
 
-/// The actions that make a table which every Delta reader knows.
+/// The actions that create a table which every Delta reader supports.
 fn creation(prepared: &Prepared) -> [Value; 2] {
     let metadata = Metadata::created(Uuid::new_v4(), now_millis(), &prepared.schema, &prepared.partition_by);
     [json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}), metadata.action()]
 }
 
-/// What an entry did, for the table's history and for other writers who ask whether it is in their way.
+/// The effect of an entry, for the table's history and for other writers that check for conflicts.
 struct Done {
     operation: &'static str,
     parameters: Value,
     metrics: Value,
-    /// Whether it only added files and depends on none that were there. Spark lets such entries come between a MERGE or DELETE and its commit.
+    /// Whether it only added files and depends on none that were there. Spark accepts such entries
+    /// between a MERGE or DELETE and its commit.
     is_blind_append: bool,
 }
 
@@ -253,7 +263,7 @@ fn commit_info(done: Done, token: &Token, state: Option<&TableState>) -> Value {
         "operationParameters": parameters,
         "operationMetrics": metrics,
         "isBlindAppend": is_blind_append,
-        // Makes each attempt's entry its own: how an attempt is known again whose answer was lost.
+        // Makes each attempt's entry unique: this identifies an attempt whose response was lost.
         "txnId": Uuid::new_v4(),
         "engineInfo": concat!("wasmill/", env!("CARGO_PKG_VERSION")),
         "wasmill": { "pipeline": token.pipeline, "sink": token.sink, "incarnation": token.incarnation, "epoch": token.epoch },

@@ -23,17 +23,20 @@ use crate::codes::ADDRESS;
 pub struct DeltaConfig {
     /// `uri: out/pin_table`
     ///
-    /// The table's folder: a path, relative to the working directory, a `file://` URL, or `s3://bucket/prefix`. In S3 commits are
-    /// conditional puts; no lock table is needed, but the store must know `If-None-Match`.
+    /// The table's folder: a path, relative to the working directory, a `file://` URL, or
+    /// `s3://bucket/prefix`. In S3 commits are conditional puts; no lock table is needed, but the
+    /// store must support `If-None-Match`.
     pub uri: String,
     /// `connection: { endpoint: "http://127.0.0.1:9000" }`
     ///
-    /// How to reach the bucket of an `s3://` table, and who to be there. Default: as AWS's own tools.
+    /// How to reach the bucket of an `s3://` table, and with which credentials. Default: as AWS's
+    /// own tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<S3Config>,
     /// `retry: { for: 5m }`
     ///
-    /// How long to retry when the bucket of an `s3://` table does not answer, before the run stops. Default: 5m.
+    /// How long to retry when the bucket of an `s3://` table does not respond, before the run
+    /// stops. Default: 5m.
     #[serde(default)]
     pub retry: Retry,
     /// `write: append`
@@ -43,27 +46,32 @@ pub struct DeltaConfig {
     pub write: WriteMode,
     /// `partition_by: [category]`
     ///
-    /// Columns whose values name the folders of the table's files. Rows without a value go to a partition of their own; an
-    /// empty text counts as no value, as in every Delta table. A row is rejected whose values are too long for a folder's name (255 bytes on most
-    /// file systems) or for an object's key (1,024 bytes). A lane writes one file per partition and epoch until it has its target size.
+    /// Columns whose values name the folders of the table's files. Rows without a value go to a
+    /// partition of their own; an empty text counts as null, as in every Delta table. A row is
+    /// rejected if its values are too long for a folder's name (255 bytes on most file systems) or
+    /// for an object's key (1,024 bytes). A lane writes one file per partition and epoch until it
+    /// has its target size.
     #[serde(default)]
     pub partition_by: Vec<String>,
     /// `schema_evolution: add_columns`
     ///
-    /// What to do where the table has other columns: `refuse`, or `add_columns`: columns that the table lacks become nullable columns of it with the commit that writes into
-    /// them, and nullable columns that the pipeline does not write are null in its rows. Other types, other partition columns and fields inside of
-    /// structs are always refused. Of no meaning for `overwrite`.
+    /// What to do where the table has other columns: `refuse`, or `add_columns`. With
+    /// `add_columns`, columns that the table lacks become nullable columns of it with the commit
+    /// that writes into them, and nullable columns that the pipeline does not write are null in its
+    /// rows. Other types, other partition columns and fields inside of structs are always refused.
+    /// Ignored with `overwrite`.
     #[serde(default)]
     pub schema_evolution: SchemaEvolution,
     /// `checkpoint_every: 100`
     ///
-    /// Writes a checkpoint of the table's log every so many versions, so that the table stays quick to open. `0` never does. Where the table has the
-    /// property `delta.checkpointInterval`, that counts instead.
+    /// Versions of the table's log per checkpoint, which keeps the table quick to open. `0` never
+    /// writes one. The table's property `delta.checkpointInterval` takes precedence.
     #[serde(default = "default_checkpoint_every")]
     pub checkpoint_every: u64,
     /// `target_file_size: 128MiB`
     ///
-    /// Begins a new data file when the current one has grown to about this size. An epoch always ends its files, so they may be smaller.
+    /// Starts a new data file when the current one has grown to about this size. An epoch always
+    /// ends its files, so they may be smaller.
     #[serde(default = "default_target_file_size")]
     #[schemars(with = "String")]
     pub target_file_size: ByteSize,
@@ -74,7 +82,7 @@ pub struct DeltaConfig {
     pub compression: DeltaCompression,
 }
 
-/// Where a table lies, as its configuration says.
+/// Where a table lies, by its configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Location {
     /// A local folder.
@@ -95,7 +103,7 @@ pub enum SchemaEvolution {
 }
 
 impl SchemaEvolution {
-    /// Whether it is the default, which no prepared commit needs to say.
+    /// Whether it is the default, which prepared commits omit.
     pub(crate) fn is_refuse(&self) -> bool {
         *self == Self::Refuse
     }
@@ -169,7 +177,7 @@ impl DeltaConfig {
             };
         }
         if self.connection.is_some() {
-            return Err(Error::configuration(format!("`connection` says how to reach a bucket, and `uri: {}` is in none", self.uri))
+            return Err(Error::configuration(format!("`connection` is for a bucket, and `uri: {}` is in none", self.uri))
                 .code(ADDRESS)
                 .key(["connection"])
                 .hint("write uri: s3://bucket/prefix, or leave `s3` out"));

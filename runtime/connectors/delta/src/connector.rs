@@ -1,4 +1,4 @@
-//! What Wasmill knows of the connector `delta`.
+//! The registration of the connector `delta`.
 
 use std::sync::Arc;
 

@@ -8,15 +8,22 @@ use arrow_schema::{DataType, Field, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use wasmill_engine::{Error, Result, RowReject};
 
-/// The batch in the table's types, without the rows that do not fit; those are told, in order.
-pub(crate) fn convert(records: &RecordBatch, target: &SchemaRef) -> Result<(RecordBatch, Vec<RowReject>)> {
+/// A batch in the table's types, and the rows that do not fit, in order.
+#[derive(Debug)]
+pub(crate) struct Converted {
+    pub(crate) records: RecordBatch,
+    pub(crate) rejects: Vec<RowReject>,
+}
+
+/// Casts a batch into the table's types, without the rows that do not fit.
+pub(crate) fn convert(records: &RecordBatch, target: &SchemaRef) -> Result<Converted> {
     if records.num_columns() != target.fields().len() {
         return Err(Error::bug(format!("a batch of {} columns came to a table of {}", records.num_columns(), target.fields().len())));
     }
     let columns: Option<Vec<ArrayRef>> =
         records.columns().iter().zip(target.fields()).map(|(column, field)| cast(column, field.data_type()).ok()).collect();
     if let Some(columns) = columns {
-        return Ok((assemble(target, columns)?, Vec::new()));
+        return Ok(Converted { records: assemble(target, columns)?, rejects: Vec::new() });
     }
     let rejects = find_rejects(records, target);
     let keep: BooleanArray = kept_rows(records.num_rows(), &rejects);
@@ -30,7 +37,7 @@ pub(crate) fn convert(records: &RecordBatch, target: &SchemaRef) -> Result<(Reco
                 .map_err(|error| Error::bug(format!("`{}` does not convert without its bad rows: {error}", field.name())))
         })
         .collect();
-    Ok((assemble(target, columns?)?, rejects))
+    Ok(Converted { records: assemble(target, columns?)?, rejects })
 }
 
 /// The batch under the table's schema. Only names and nullability inside of nested types can still differ.
@@ -43,7 +50,7 @@ fn cast(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, arrow_schema::
     if column.data_type() == target {
         return Ok(Arc::clone(column));
     }
-    // Never null what does not fit: that would lose a value without a word.
+    // Never null what does not fit: that would silently lose a value.
     let options = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(column, target, &options)
 }
@@ -56,7 +63,7 @@ fn kept_rows(rows: usize, rejects: &[RowReject]) -> BooleanArray {
     BooleanArray::from(keep)
 }
 
-/// The rows that no table value can stand for, each with the first column to blame.
+/// The rows that the table can't represent, each with the first column to blame.
 fn find_rejects(records: &RecordBatch, target: &SchemaRef) -> Vec<RowReject> {
     let mut rejects: Vec<Option<RowReject>> = vec![None; records.num_rows()];
     for (column, field) in records.columns().iter().zip(target.fields()) {
@@ -65,7 +72,8 @@ fn find_rejects(records: &RecordBatch, target: &SchemaRef) -> Vec<RowReject> {
     rejects.into_iter().flatten().collect()
 }
 
-/// Halves a column until the rows that do not convert stand alone: some of them cost the logarithm of the batch each.
+/// Halves a column until the rows that do not convert are isolated: each of them takes a
+/// logarithmic number of steps.
 fn blame(column: &ArrayRef, field: &Field, offset: usize, rejects: &mut [Option<RowReject>]) {
     let Err(error) = cast(column, field.data_type()) else { return };
     let rows = column.len();
@@ -93,7 +101,7 @@ mod tests {
     use super::super::schema::TableSchema;
     use super::*;
 
-    fn converted(columns: Vec<(&str, ArrayRef)>) -> (RecordBatch, Vec<RowReject>) {
+    fn converted(columns: Vec<(&str, ArrayRef)>) -> Converted {
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let target = TableSchema::new(&batch.schema(), &[]).unwrap().arrow;
         convert(&batch, &target).unwrap()
@@ -101,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_time_without_a_zone_is_utc() {
-        let (batch, rejects) = converted(vec![("t", Arc::new(TimestampSecondArray::from(vec![Some(1), None])))]);
+        let Converted { records: batch, rejects } = converted(vec![("t", Arc::new(TimestampSecondArray::from(vec![Some(1), None])))]);
         assert!(rejects.is_empty());
         assert_eq!(batch.column(0).as_primitive::<TimestampMicrosecondType>().value(0), 1_000_000);
         assert!(batch.column(0).is_null(1));
@@ -110,22 +118,23 @@ mod tests {
     #[test]
     fn a_value_beyond_the_tables_range_costs_its_row_only() {
         let times = TimestampSecondArray::from(vec![Some(1), Some(i64::MAX), None, Some(i64::MIN), Some(2)]);
-        let (batch, rejects) = converted(vec![("n", Arc::new(Int32Array::from(vec![0, 1, 2, 3, 4]))), ("t", Arc::new(times))]);
+        let Converted { records: batch, rejects } =
+            converted(vec![("n", Arc::new(Int32Array::from(vec![0, 1, 2, 3, 4]))), ("t", Arc::new(times))]);
         assert_eq!(batch.column(0).as_ref(), &Int32Array::from(vec![0, 2, 4]) as &dyn Array);
-        let told: Vec<(u32, &str, Option<&str>)> = rejects.iter().map(|r| (r.row, r.code.as_str(), r.column.as_deref())).collect();
-        assert_eq!(told, [(1, "value-out-of-range", Some("t")), (3, "value-out-of-range", Some("t"))]);
+        let reported: Vec<(u32, &str, Option<&str>)> = rejects.iter().map(|r| (r.row, r.code.as_str(), r.column.as_deref())).collect();
+        assert_eq!(reported, [(1, "value-out-of-range", Some("t")), (3, "value-out-of-range", Some("t"))]);
     }
 
     #[test]
     fn large_unsigned_numbers_keep_their_value() {
-        let (batch, _) = converted(vec![("n", Arc::new(PrimitiveArray::<UInt64Type>::from(vec![u64::MAX])))]);
+        let Converted { records: batch, .. } = converted(vec![("n", Arc::new(PrimitiveArray::<UInt64Type>::from(vec![u64::MAX])))]);
         assert_eq!(batch.column(0).as_primitive::<arrow_array::types::Decimal128Type>().value(0), i128::from(u64::MAX));
     }
 
     #[test]
     fn the_inside_of_lists_gets_the_tables_names() {
         let list = ListArray::from_iter_primitive::<arrow_array::types::Int32Type, _, _>([Some([Some(1)])]);
-        let (batch, _) = converted(vec![("l", Arc::new(list))]);
+        let Converted { records: batch, .. } = converted(vec![("l", Arc::new(list))]);
         assert!(format!("{:?}", batch.schema()).contains("element"));
         assert_eq!(Schema::new(batch.schema().fields().clone()).fields().len(), 1);
     }

@@ -14,7 +14,7 @@ use wasmill_engine::{Error, Result};
 use super::config::DeltaCompression;
 use super::prepared::DataFile;
 use super::properties::Indexed;
-use super::staging::{DataOutput, Staging};
+use super::staging::{DataOutput, FinishedOutput, Staging};
 use super::stats::{Nans, stats_json};
 use crate::codes::WRITE;
 use wasmill_objects::{UploadEpoch, Uploading};
@@ -22,8 +22,8 @@ use wasmill_objects::{UploadEpoch, Uploading};
 /// Encoded bytes that a file may hold back before it must end a row group.
 const ROW_GROUP_BYTES: usize = 8 << 20;
 
-/// How data files are written. Statistics are kept by row group only, and bounds of texts are short: page indices would cost
-/// time and space that few readers repay at this size.
+/// How data files are written. Statistics are kept per row group only, and bounds of texts are
+/// short: page indices would take time and space that few readers repay at this size.
 pub(crate) fn writer_properties(compression: DeltaCompression) -> WriterProperties {
     let compression = match compression {
         DeltaCompression::Zstd => Compression::ZSTD(ZstdLevel::default()),
@@ -38,7 +38,7 @@ pub(crate) fn writer_properties(compression: DeltaCompression) -> WriterProperti
         .build()
 }
 
-/// Where a data file will lie, and what the log will say of it beside its statistics.
+/// Where a data file will lie, and what its log entry will hold besides its statistics.
 pub(crate) struct Destination {
     /// The epoch that it is written for.
     pub epoch: UploadEpoch,
@@ -48,6 +48,13 @@ pub(crate) struct Destination {
     pub folder: String,
     /// The values of the partition columns.
     pub partition_values: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A written file.
+pub(crate) struct FinishedFile {
+    pub(crate) file: DataFile,
+    /// The part of it that is still in flight.
+    pub(crate) upload: Option<Uploading>,
 }
 
 /// A data file that takes rows.
@@ -61,7 +68,7 @@ pub(crate) struct OpenFile {
 }
 
 impl OpenFile {
-    /// Begins a file, for some of whose columns the table wants statistics.
+    /// Starts a file, with statistics for some of its columns as the table requires.
     pub(crate) fn create(
         staging: &Staging,
         destination: Destination,
@@ -70,7 +77,7 @@ impl OpenFile {
     ) -> Result<Self> {
         let output = staging.create(destination.epoch, &destination.folder, &destination.name)?;
         let shown = output.shown();
-        // The Arrow schema in the footer would make readers of other languages none the wiser.
+        // The Arrow schema in the footer would not help readers of other languages.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer =
             ArrowWriter::try_new_with_options(output, SchemaRef::clone(&schema), options).map_err(|error| failed(&shown, error))?;
@@ -105,9 +112,9 @@ impl OpenFile {
     }
 
     /// Ends the file. Its bytes are with the operating system or on their way to the store, not yet durable.
-    pub(crate) fn finish(mut self) -> Result<(DataFile, Option<Uploading>)> {
+    pub(crate) fn finish(mut self) -> Result<FinishedFile> {
         let metadata = self.writer.finish().map_err(|error| failed(&self.shown, error))?;
-        let (size, uploading) = self.writer.inner_mut().finish()?;
+        let FinishedOutput { size, upload } = self.writer.inner_mut().finish()?;
         let file = DataFile {
             path: format!("{}{}", self.destination.folder, self.destination.name),
             staged: self.destination.name,
@@ -118,7 +125,7 @@ impl OpenFile {
             stats: stats_json(&self.schema, &metadata, &self.nans, &self.indexed),
             upload: None,
         };
-        Ok((file, uploading))
+        Ok(FinishedFile { file, upload })
     }
 }
 

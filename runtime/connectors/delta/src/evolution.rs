@@ -41,7 +41,7 @@ impl Fit {
             let table = state.metadata.schema()?;
             let mut new = Vec::new();
             found.retain(|difference| match difference {
-                // Readers do not tell columns apart by the case of their names.
+                // Readers do not distinguish columns by the case of their names.
                 SchemaDifference::MissingInTable { column, .. }
                     if pipeline.delta.field(column).is_some()
                         && !table.fields().any(|field| field.name().to_lowercase() == column.to_lowercase()) =>
@@ -116,8 +116,8 @@ mod tests {
             .map(|field| (field["name"].clone(), field["nullable"].clone()))
             .collect();
         assert_eq!(json!(names), json!([["a", false], ["b", true], ["p", true], ["new", true]]));
-        let Fit::Not(told) = fit(&table, &pipeline, SchemaEvolution::Refuse) else { panic!("it fits") };
-        assert_eq!(told.len(), 2);
+        let Fit::Not(reported) = fit(&table, &pipeline, SchemaEvolution::Refuse) else { panic!("it fits") };
+        assert_eq!(reported.len(), 2);
         let fewer = schema(&[("a", INT, false), ("p", TEXT, true)], &["p"]);
         assert_eq!(fit(&table, &fewer, SchemaEvolution::AddColumns), Fit::AsItIs);
     }

@@ -1,13 +1,13 @@
-//! A look at a table and the place where it lies.
+//! Examines a table and the place where it lies.
 
 use super::config::{DeltaConfig, Location};
 use super::log::TableLog;
 use super::place::Place;
 use wasmill_connect::examine::{Finding, folder_to_write};
-use wasmill_objects::Patience;
+use wasmill_objects::RetryTime;
 use wasmill_objects::{Use, examine as examine_bucket};
 
-/// Looks at the table of a sink.
+/// Examines the table of a sink.
 pub fn examine(config: &DeltaConfig) -> Vec<Finding> {
     let mut findings = match config.location() {
         Ok(Location::Folder(folder)) => folder_to_write(&folder),
@@ -22,8 +22,8 @@ pub fn examine(config: &DeltaConfig) -> Vec<Finding> {
 
 fn table(config: &DeltaConfig) -> wasmill_engine::Result<Finding> {
     let uri = &config.uri;
-    Ok(match TableLog::new(Place::open(config, Patience::Look)?)?.open(None)? {
+    Ok(match TableLog::new(Place::open(config, RetryTime::Check)?)?.open(None)? {
         Some(state) => Finding::good(format!("{uri} is a Delta table, at version {}", state.version)),
-        None => Finding::good(format!("there is no table at {uri}; the first commit makes it")),
+        None => Finding::good(format!("there is no table at {uri}; the first commit creates it")),
     })
 }

@@ -1,8 +1,10 @@
 //! The sink `delta`: rows into a Delta table, exactly once; the source `delta`; and what commands do with tables.
 //!
-//! A lane writes Parquet files where no reader sees them: into a hidden folder of the table, or as uploads that are not completed. A
-//! commit moves them to their place and then puts one entry into the table's log, which adds the files and sets the sink's token together. Whoever puts an entry for a version
-//! first has it; everyone else reads the log again and decides anew, so that two processes can't both commit an epoch.
+//! A lane writes Parquet files where no reader sees them: into a hidden folder of the table, or as
+//! uploads that are not completed. A commit moves them to their place and then puts one entry into
+//! the table's log, which adds the files and sets the sink's token together. The first process to
+//! put an entry for a version owns it. Every other one re-reads the log and decides again, so two
+//! processes can't both commit an epoch.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

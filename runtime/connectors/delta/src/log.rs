@@ -1,4 +1,4 @@
-//! A table's log: read it, follow it, put the next entry if nobody else has, and checkpoint it.
+//! A table's log: read it, follow it, put the next entry if no other writer has, and checkpoint it.
 
 mod storage;
 
@@ -27,8 +27,8 @@ use wasmill_connect::memory;
 use wasmill_connect::threads;
 use wasmill_objects::{Failure, S3Uri};
 
-/// After this long without a look, the log is opened anew: entries that a table no longer needs may be gone by then,
-/// and a gap must not be taken for the end.
+/// After this long without reading it, the log is reopened: entries that a table no longer needs
+/// may be gone by then, and a gap must not be taken for the end.
 const FOLLOW_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// A table's log. Its calls block, and must not come from a task of a single-threaded tokio runtime.
@@ -54,7 +54,7 @@ pub(super) const BATCH_ROWS: NonZero<usize> = match NonZero::new(8192) {
 pub(crate) enum Put {
     /// It is the table's new version.
     Done,
-    /// Somebody else's entry has that version.
+    /// Another writer's entry has that version.
     Taken,
 }
 
@@ -81,7 +81,7 @@ impl TableLog {
         self.storage.any(|name| LoggedName::parse(name).is_some())
     }
 
-    /// Opens the newest version, or tells that there is no table.
+    /// Opens the latest version, or reports that there is no table.
     pub(crate) fn open(&self, names: Option<&MarkNames>) -> Result<Option<TableState>> {
         if !self.exists()? {
             return Ok(None);
@@ -104,7 +104,8 @@ impl TableLog {
         Ok(Some(TableState { version: snapshot.version(), protocol, metadata, marks }))
     }
 
-    /// Follows the log from a version that was known: one look at the next entry, and one more for each that is there.
+    /// Follows the log from a known version: one request for the next entry, and one more for each
+    /// that exists.
     pub(crate) fn follow(&self, mut state: TableState, names: &MarkNames) -> Result<TableState> {
         while let Some(entry) = self.storage.read(&entry_name(state.version + 1))? {
             state.apply(names, &entry)?;
@@ -142,7 +143,7 @@ impl TableLog {
         Ok(names.iter().filter(|name| name.checkpoint).map(|name| name.version).min())
     }
 
-    /// The entry of a version; none if there is none, or none any more.
+    /// The entry of a version. `None` if there is none, or none any more.
     pub(crate) fn entry(&self, version: u64) -> Result<Option<String>> {
         self.storage.read(&entry_name(version))
     }
@@ -157,7 +158,7 @@ impl TableLog {
         })
     }
 
-    /// A version, opened from an earlier one if that is at hand.
+    /// A version, opened from an earlier one if that is given.
     pub(crate) fn snapshot_from(&self, earlier: Option<SnapshotRef>, version: u64) -> Result<SnapshotRef> {
         match earlier.filter(|earlier| earlier.version() <= version) {
             None => self.snapshot(Some(version)),
@@ -173,15 +174,16 @@ impl TableLog {
         self.storage.has(&entry_name(version))
     }
 
-    /// Puts an entry as this version, durably and whole, unless there is one. In a folder `draft`, `<owner>/<name>`, is where it lies before: what a
-    /// crash may leave. The name is of nobody else.
+    /// Puts an entry as this version, durably and whole, unless there is one. In a folder, `draft`,
+    /// `<owner>/<name>`, is where it lies before: a crash may leave it there. No other process uses
+    /// the name.
     ///
-    /// An error leaves open whether the entry was put: look again.
+    /// An error leaves open whether the entry was put: read the log again.
     pub(crate) fn put(&self, version: u64, entry: &str, draft: &str) -> Result<Put> {
         self.storage.put_new(&entry_name(version), entry, draft)
     }
 
-    /// The table's place, for people.
+    /// The table's place, for readers.
     pub(crate) fn shown(&self) -> String {
         self.place.to_string()
     }
@@ -198,8 +200,9 @@ impl TableLog {
 
     /// The actions that remove every file that the table has at this version.
     ///
-    /// Tables whose files have deletion vectors are refused before (see [`TableState::check`](super::state::TableState)),
-    /// so that a path and its partition values say all there is to say.
+    /// Tables whose files have deletion vectors are refused before (see
+    /// [`TableState::check`](super::state::TableState)), so a path and its partition values
+    /// describe a file completely.
     pub(crate) fn removals(&self, state: &TableState) -> Result<Vec<Value>> {
         let listed = |error| self.failed("list the files of", error);
         let scan = self.snapshot(Some(state.version))?.scan_builder().build().map_err(listed)?;
@@ -209,7 +212,7 @@ impl TableLog {
         }
         let now = now_millis();
         let removal = |file: ScanFile| {
-            // A null has an entry of its own in the log, and none in what the kernel hands over.
+            // A null has an entry of its own in the log, and none in the kernel's map.
             let value = |column: &String| file.partition_values.get(column).map_or(Value::Null, |value| value.as_str().into());
             let values: Map<String, Value> =
                 state.metadata.partition_columns.iter().map(|column| (column.clone(), value(column))).collect();
@@ -233,8 +236,9 @@ impl TableLog {
         }
     }
 
-    /// Removes entries and checkpoints that were written before `expiry` and that no version written since needs:
-    /// those below the newest checkpoint that is not above any entry that stays.
+    /// Removes entries and checkpoints that were written before `expiry` and that no version
+    /// written since needs: those below the latest checkpoint that is not above any entry that
+    /// stays.
     ///
     /// See "Metadata Cleanup" in the Delta protocol.
     fn remove_expired(&self, expiry: SystemTime) -> Result<()> {
@@ -247,7 +251,7 @@ impl TableLog {
         self.storage.remove(expired.map(|(.., name)| name).collect())
     }
 
-    /// The table at a version, the newest without one.
+    /// The table at a version, the latest without one.
     ///
     /// # Errors
     /// Environment: there is no such table or version, or it can't be read.
@@ -272,7 +276,8 @@ fn start_of_day(moment: SystemTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds - past_midnight)
 }
 
-/// What the name of a file in a log says: `<20 digits>.json`, `<20 digits>.checkpoint….parquet`, `….crc`.
+/// What the name of a file in a log encodes: `<20 digits>.json`, `<20 digits>.checkpoint….parquet`,
+/// `….crc`.
 struct LoggedName {
     version: u64,
     checkpoint: bool,
@@ -292,21 +297,21 @@ impl LoggedName {
 /// A table that was opened once and is followed since.
 pub(crate) struct Followed {
     state: TableState,
-    looked: Instant,
+    read_at: Instant,
 }
 
 impl Followed {
-    /// The newest state: followed from what is known, or opened anew.
+    /// The latest state: followed from the known one, or reopened.
     pub(crate) fn refresh(known: Option<Self>, log: &TableLog, names: &MarkNames) -> Result<Option<Self>> {
         let state = match known {
             // A table that was removed meanwhile must not be taken for one without news.
-            Some(known) if known.looked.elapsed() < FOLLOW_FOR && log.has(known.state.version)? => Some(log.follow(known.state, names)?),
+            Some(known) if known.read_at.elapsed() < FOLLOW_FOR && log.has(known.state.version)? => Some(log.follow(known.state, names)?),
             _ => log.open(Some(names))?,
         };
-        Ok(state.map(|state| Self { state, looked: Instant::now() }))
+        Ok(state.map(|state| Self { state, read_at: Instant::now() }))
     }
 
-    /// What is known.
+    /// The known state.
     pub(crate) fn state(&self) -> &TableState {
         &self.state
     }
@@ -320,7 +325,7 @@ fn failed(what: &str, place: &Place, error: impl std::error::Error + Send + Sync
     }
 }
 
-/// What the store said, under an error of the kernel.
+/// The store's error under an error of the kernel.
 fn underneath<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Failure> {
     let causes = std::iter::successors(Some(error), |error| match error.downcast_ref::<KernelError>() {
         // This one names its cause in its text alone.
@@ -334,7 +339,7 @@ fn entry_name(version: u64) -> String {
     format!("{version:020}.json")
 }
 
-/// A table's address as the kernel wants it: escaped, with a slash at its end.
+/// A table's address as the kernel expects it: escaped, with a slash at its end.
 fn table_url(uri: &S3Uri) -> Result<Url> {
     let bad = || Error::configuration(format!("{uri} can't be written as a URL")).code(ADDRESS);
     let mut url = Url::parse(&format!("s3://{}/", uri.bucket)).map_err(|_| bad())?;
@@ -348,7 +353,8 @@ mod tests {
 
     use super::*;
 
-    /// A log of entries, checkpoints and others, each as many days old as it says; what is left of it after expiry at 30 days.
+    /// Builds a log of entries, checkpoints and others, each with its age in days. Returns what is
+    /// left of it after expiry at 30 days.
     fn expired(log: &[(&str, u64)]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let table = TableLog::new(Place::folder(folder.path()).unwrap()).unwrap();

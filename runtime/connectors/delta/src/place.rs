@@ -7,9 +7,9 @@ use std::sync::Arc;
 use wasmill_engine::{Error, Result};
 
 use super::config::{DeltaConfig, Location};
-use wasmill_objects::{Bucket, Patience, S3Uri};
+use wasmill_objects::{Bucket, RetryTime, S3Uri};
 
-/// The place of one table, which can be reached.
+/// The place of one table that can be reached.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     /// A folder, absolute.
@@ -19,8 +19,8 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// The place that a configuration names.
-    pub(crate) fn open(config: &DeltaConfig, patience: Patience) -> Result<Self> {
+    /// The place of a configuration.
+    pub(crate) fn open(config: &DeltaConfig, patience: RetryTime) -> Result<Self> {
         match config.location()? {
             Location::Folder(folder) => Self::folder(&folder),
             Location::S3(uri) => {
@@ -72,7 +72,7 @@ mod tests {
         std::fs::create_dir_all(root.join("a/b")).unwrap();
         std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
         assert_eq!(without_parents(&root.join("a/../t")), root.join("t"));
-        assert_eq!(without_parents(&root.join("link/../t")), root.join("a/t"), "beside what the link leads to");
+        assert_eq!(without_parents(&root.join("link/../t")), root.join("a/t"), "next to the target of the link");
         assert_eq!(without_parents(&root.join("none/../t")), root.join("t"));
         assert_eq!(without_parents(Path::new("/../t")), Path::new("/t"));
         assert_eq!(without_parents(&root.join("link/t")), root.join("link/t"));

@@ -1,4 +1,5 @@
-//! What a prepared commit looks like in a checkpoint: the one format that a later version of Wasmill must still read.
+//! A prepared commit in a checkpoint: the one format that a later version of Wasmill must still
+//! read.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,7 +9,7 @@ use super::config::{SchemaEvolution, WriteMode};
 use wasmill_connect::prepared;
 use wasmill_objects::Upload;
 
-/// A data file that is written, and how the table's log will speak of it.
+/// A written data file, and its entry in the table's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DataFile {
     /// Its name in the staging folder.

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::state::TableState;
 
-/// Columns with statistics where a table does not say otherwise: what every Delta writer takes.
+/// Columns with statistics where a table does not configure them: the default of every Delta
+/// writer.
 const INDEXED_COLUMNS: u64 = 32;
-/// How long expired entries of a log are kept where the table does not say: Delta's own default.
+/// How long expired entries of a log are kept where the table does not configure it: Delta's own
+/// default.
 const LOG_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The columns of a table that get statistics.
@@ -18,14 +20,16 @@ pub(crate) enum Indexed {
     Named(Vec<Vec<String>>),
 }
 
-/// What a table asks of its writers.
+/// A table's requirements on its writers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Properties {
-    /// `delta.checkpointInterval`: versions between checkpoints; none where the table does not say.
+    /// `delta.checkpointInterval`: versions between checkpoints; none where the table does not set
+    /// it.
     pub checkpoint_interval: Option<u64>,
     /// `delta.dataSkippingNumIndexedCols` and `delta.dataSkippingStatsColumns`.
     pub indexed: Indexed,
-    /// `delta.logRetentionDuration` and `delta.enableExpiredLogCleanup`: entries of the log older than this go with a checkpoint; none where they stay.
+    /// `delta.logRetentionDuration` and `delta.enableExpiredLogCleanup`: log entries older than
+    /// this are removed with a checkpoint; none where they stay.
     pub log_retention: Option<Duration>,
 }
 
@@ -63,8 +67,8 @@ fn names(list: &str) -> Option<Vec<Vec<String>>> {
     Some(names.iter().map(|name| name.path().to_vec()).collect())
 }
 
-/// A length of time as Delta's properties write it: `interval 30 days`, also of several parts and without the first word. Months and years have no
-/// length of their own and are refused by Delta.
+/// A duration as Delta's properties write it: `interval 30 days`, also of several parts and without
+/// the first word. Delta rejects months and years, which have no fixed length.
 fn interval(text: &str) -> Option<Duration> {
     let text = text.trim().to_lowercase();
     let mut words = text.split_whitespace().skip_while(|word| *word == "interval").peekable();

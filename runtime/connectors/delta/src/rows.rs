@@ -1,5 +1,6 @@
-//! The rows of a table at one version, file by file, as the Delta kernel sees them: deletion vectors applied, partition columns and columns
-//! that a file lacks filled in, mapped columns under their own names.
+//! The rows of a table at one version, file by file, as the Delta kernel sees them: deletion
+//! vectors are applied, partition columns and columns that a file lacks are filled in, and mapped
+//! columns have their own names.
 
 mod decoder;
 
@@ -52,12 +53,12 @@ impl TableFile {
         self.file.size.unsigned_abs()
     }
 
-    /// How many rows it has, deleted ones included, where the log says it.
+    /// How many rows it has, deleted ones included, if the log records it.
     pub(crate) fn rows(&self) -> Option<u64> {
         self.file.stats.as_ref().map(|stats| stats.num_records)
     }
 
-    /// Whether some of its rows are deleted by a vector beside it.
+    /// Whether some of its rows are deleted by a vector in another file.
     pub(crate) fn has_deletions(&self) -> bool {
         self.file.dv_info.has_vector()
     }
@@ -79,12 +80,13 @@ pub(crate) struct FileChunk {
     pub first: u64,
     /// All of them, deleted ones included, in the table's columns.
     pub records: RecordBatch,
-    /// Those that are not deleted; `None`: all.
+    /// Those that are not deleted; `None` means all.
     pub keep: Option<Vec<u32>>,
 }
 
 impl TableRows {
-    /// A version of a table, the newest without one; of all columns, or of those that are named, in that order.
+    /// A version of a table, the latest without one. Of all columns, or of the named ones, in that
+    /// order.
     ///
     /// # Errors
     /// Environment: there is no such table, version or column, or it can't be read.
@@ -92,13 +94,13 @@ impl TableRows {
         Self::of(log, log.snapshot(version)?, columns)
     }
 
-    /// The same of a version that is at hand.
+    /// The same for an open version.
     pub(crate) fn of(log: &TableLog, snapshot: SnapshotRef, columns: Option<&[String]>) -> Result<Self> {
         let failed = |error: KernelError| log.failed("read", error);
         let wanted = columns.map(|columns| snapshot.schema().project(columns)).transpose().map_err(failed)?;
         let scan = snapshot.scan_builder().with_schema_opt(wanted).build().map_err(failed)?;
         let schema: Schema = scan.logical_schema().as_ref().try_into_arrow().map_err(|error| log.failed("read", error))?;
-        // What a field says beside its type is of no use to rows.
+        // A field's metadata is not used for rows.
         let plain = |field: &Arc<arrow_schema::Field>| field.as_ref().clone().with_metadata(HashMap::new());
         let schema = Arc::new(Schema::new(schema.fields().iter().map(plain).collect::<Vec<_>>()));
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -154,7 +156,7 @@ impl TableRows {
         let failed = |error| self.file_failed(file.path(), error);
         let root = self.scan.table_root();
         let location = root.join(&file.file.path).map_err(|error| {
-            Error::environment(format!("the Delta table {} names a file by an address that is none: {error}", self.shown)).code(DAMAGED)
+            Error::environment(format!("the Delta table {} names a file by an invalid address: {error}", self.shown)).code(DAMAGED)
         })?;
         let selected = file.file.dv_info.get_selection_vector(self.engine.as_ref(), root).map_err(failed)?;
         let meta = FileMeta { last_modified: file.file.modification_time, size: file.size(), location };
@@ -162,7 +164,7 @@ impl TableRows {
         Ok(FileRows { table: Arc::clone(self), file: file.clone(), batches, selected, next: 0 })
     }
 
-    /// Calls for all rows of the version, batch by batch, until it is told that there were enough of them.
+    /// Calls for all rows of the version, batch by batch, until the callee stops it.
     pub(crate) fn each(self: &Arc<Self>, mut take: impl FnMut(RecordBatch) -> Result<bool>) -> Result<()> {
         for file in self.files()? {
             let mut rows = self.open_file(&file)?;
@@ -184,7 +186,7 @@ impl TableRows {
         match is_gone(&error) {
             true => Error::environment(format!("{path} of the Delta table {table} is gone, and version {version} needs it"))
                 .code(FILE_GONE)
-                .hint("a vacuum removed it; let it keep files for longer than a reader needs, and begin anew with a newer version"),
+                .hint("a vacuum removed it; let it keep files for longer than a reader needs, and start over with a later version"),
             false => Error::environment(format!("cannot read {path} of the Delta table {table}: {error}")).code(UNREADABLE),
         }
     }
@@ -197,7 +199,7 @@ impl TableRows {
     }
 }
 
-/// Whether something is not there, however deep the answer lies.
+/// Whether something is missing, however deep the cause lies.
 fn is_gone(error: &KernelError) -> bool {
     match error {
         KernelError::FileNotFound(_) => true,
@@ -239,16 +241,14 @@ impl FileRows {
         Ok(Some(FileChunk { first, records, keep }))
     }
 
-    /// The file has ended: with as many rows as the log says, where it says that.
+    /// The file has ended, with as many rows as the log records, if it does.
     fn end(&self) -> Result<()> {
         match self.file.rows() {
             Some(rows) if rows != self.next => {
                 let (path, table, found) = (self.file.path(), &self.table.shown, self.next);
-                Err(Error::environment(format!(
-                    "{path} of the Delta table {table} ends after {found} rows, and the log says that it has {rows}"
-                ))
-                .code(DAMAGED)
-                .hint("the file is damaged, or its writer counted wrong"))
+                Err(Error::environment(format!("{path} of the Delta table {table} ends after {found} rows, and the log records {rows}"))
+                    .code(DAMAGED)
+                    .hint("the file is damaged, or its writer counted wrong"))
             }
             _ => Ok(()),
         }
@@ -256,7 +256,7 @@ impl FileRows {
 }
 
 impl FileChunk {
-    /// The first so many rows, and the rest.
+    /// The first rows up to this count, and the rest.
     pub(crate) fn split(self, rows: usize) -> (Self, Self) {
         let rest = self.records.num_rows() - rows;
         let (front, back) = (self.records.slice(0, rows), self.records.slice(rows, rest));

@@ -33,7 +33,8 @@ pub(crate) struct TableSchema {
 }
 
 impl TableSchema {
-    /// Maps the columns of a pipeline. All that can't be mapped is told in one error of class configuration.
+    /// Maps the columns of a pipeline. All that can't be mapped is reported in one error of class
+    /// configuration.
     ///
     /// | in the pipeline | in the table |
     /// |---|---|
@@ -65,8 +66,8 @@ impl TableSchema {
         }
         let arrow = Arc::new(Schema::new(fields));
         let delta = StructType::try_from_arrow(arrow.as_ref())
-            .map_err(|error| Error::bug(format!("the mapped schema is no Delta schema: {error}")))?;
-        let json = serde_json::to_string(&delta).map_err(|error| Error::bug(format!("the Delta schema is no JSON: {error}")))?;
+            .map_err(|error| Error::bug(format!("the mapped schema is not a Delta schema: {error}")))?;
+        let json = serde_json::to_string(&delta).map_err(|error| Error::bug(format!("the Delta schema is not JSON: {error}")))?;
         Ok(Self { arrow, delta, json, partition_by: partition_by.to_vec() })
     }
 
@@ -80,7 +81,8 @@ impl TableSchema {
         Ok(Self { arrow: Arc::new(arrow), delta, json: json.to_owned(), partition_by: partition_by.to_vec() })
     }
 
-    /// The columns that data files hold: all but the partition columns, whose values stand in the table's log.
+    /// The columns that data files hold: all but the partition columns, whose values are in the
+    /// table's log.
     pub(crate) fn file_schema(&self) -> SchemaRef {
         let kept: Fields = self.arrow.fields().iter().filter(|field| !self.partition_by.contains(field.name())).cloned().collect();
         Arc::new(Schema::new(kept))
@@ -88,7 +90,8 @@ impl TableSchema {
 }
 
 fn map_field(field: &Field, path: &str) -> Result<FieldRef, String> {
-    // Metadata of a field (Parquet's field ids, an origin) means something to who made it, and would bind the table to it.
+    // Metadata of a field (Parquet's field ids, an origin) only matters to its creator, and would
+    // bind the table to it.
     Ok(Arc::new(Field::new(field.name(), map_type(field.data_type(), path)?, field.is_nullable())))
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of columns in a table, and which differences are told.
+//! How columns map to a table, and which differences are reported.
 
 use super::*;
 
@@ -110,9 +110,9 @@ fn differences_are_found_at_every_depth_and_order_is_none() {
         &["a".to_owned()],
     )
     .unwrap();
-    let told: Vec<String> = differences(&table.delta, &table.partition_by, &pipeline).iter().map(ToString::to_string).collect();
+    let reported: Vec<String> = differences(&table.delta, &table.partition_by, &pipeline).iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        reported,
         [
             "`a` is int64 in the table and text in the pipeline",
             "`s.x` may be null in the pipeline but not in the table",

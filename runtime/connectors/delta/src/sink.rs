@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use wasmill_engine::{CommitOutcome, Committed, Result, Sink, SinkWriter, Token, WriterContext};
 
-use super::commit::{self, Committer};
+use super::commit::{self, Committer, TableCommit};
 use super::config::{DeltaConfig, WriteMode};
 use super::data_file::writer_properties;
 use super::evolution::Fit;
@@ -24,15 +24,16 @@ use wasmill_connect::columns_unknown;
 use wasmill_connect::durable::owner_name;
 use wasmill_connect::prepared;
 use wasmill_connect::staged::Claims;
-use wasmill_objects::Patience;
+use wasmill_objects::RetryTime;
 
-/// One sink of one pipeline: what it has not committed yet, and what this process knows of the table on its behalf.
+/// One sink of one pipeline: what it has not committed yet, and what this process has read of the
+/// table for it.
 #[derive(Clone)]
 struct Owner {
     staging: Staging,
-    /// What the table asked of its writers when it was looked at last.
+    /// The table's requirements on writers at the last read.
     properties: Arc<Mutex<Properties>>,
-    /// A panic that holds it leaves at worst a state of the table that is read again.
+    /// A panic while it is locked leaves at worst a state of the table that is read again.
     committer: Arc<Mutex<Committer>>,
 }
 
@@ -73,7 +74,7 @@ impl DeltaSink {
         if let Some(owner) = owners.get(&key) {
             return Ok(owner.clone());
         }
-        let place = Place::open(&self.config, Patience::Run(self.config.retry.time()?))?;
+        let place = Place::open(&self.config, RetryTime::Run(self.config.retry.time()?))?;
         let (staging, names) = (Staging::new(&place, pipeline, sink), MarkNames::new(pipeline, sink));
         let committer = Committer::new(TableLog::new(place)?, names, staging.clone(), owner_name(pipeline, sink));
         let owner = Owner { staging, properties: committer.properties(), committer: Arc::new(Mutex::new(committer)) };
@@ -122,7 +123,8 @@ impl Sink for DeltaSink {
         Ok(Box::new(DeltaWriter::new(Arc::clone(self.schema()?), writing, context, owner.staging)?))
     }
 
-    /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk or the store.
+    /// Files become durable here and not when a lane's writer prepares, so that lanes continue with
+    /// the next epoch meanwhile.
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
         let mut files = Vec::new();
         for part in parts {
@@ -132,8 +134,9 @@ impl Sink for DeltaSink {
         let owner = self.owner(&token.pipeline, &token.sink)?;
         owner.staging.settle(&mut files)?;
         let prepared = self.prepared(files)?;
-        // Once it is in a checkpoint, a commit that the table can't take would stop the pipeline for good.
-        if let Some(state) = owner.committer.lock().look()? {
+        // Once in a checkpoint, a commit that the table can't take would stop the pipeline
+        // permanently.
+        if let Some(state) = owner.committer.lock().refresh()? {
             commit::check(state, &prepared)?;
         }
         prepared::write(&prepared)
@@ -143,7 +146,7 @@ impl Sink for DeltaSink {
         let prepared = Prepared::read(prepared)?;
         let owner = self.owner(&token.pipeline, &token.sink)?;
         let mut committer = owner.committer.lock();
-        let (outcome, version) = committer.commit(token, &prepared)?;
+        let TableCommit { outcome, version } = committer.commit(token, &prepared)?;
         if let Some(version) = version {
             self.checkpoint_log(&mut committer, version);
         }
@@ -162,14 +165,15 @@ impl Sink for DeltaSink {
     }
 }
 
-/// How the columns that a pipeline would write differ from those of the table that is there, where the table can't grow by it; none if there is no table, or if
-/// it is overwritten. Reads only.
+/// How the columns of a pipeline differ from those of the existing table, where the table can't
+/// evolve. `None` if there is no table, or if it is overwritten. Reads only.
 ///
-/// Fails with class configuration where no table could hold the columns, and with class environment where the table can't be read or asks more of its writers than this sink does.
+/// Fails with class configuration where no table could hold the columns, and with class environment
+/// where the table can't be read or requires more of its writers than this sink supports.
 pub fn check_schema(config: &DeltaConfig, schema: &Schema) -> Result<Vec<SchemaDifference>> {
     config.check()?;
     let pipeline = TableSchema::new(schema, &config.partition_by)?;
-    let Some(state) = TableLog::new(Place::open(config, Patience::Look)?)?.open(None)? else { return Ok(Vec::new()) };
+    let Some(state) = TableLog::new(Place::open(config, RetryTime::Check)?)?.open(None)? else { return Ok(Vec::new()) };
     state.check_writable(config.write == WriteMode::Overwrite)?;
     if config.write == WriteMode::Overwrite {
         return Ok(Vec::new());

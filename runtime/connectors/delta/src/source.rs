@@ -1,17 +1,22 @@
 //! The source `delta`: the rows of a table, and then those that new versions add.
 //!
 //! # Splits
-//! A data file is a split, named `<version>@<path>` by the version that brought it: the one that was read whole at the beginning, or a later one that
-//! added it. Files do not change, so a position is a row number in the file, deleted rows counted.
+//! A data file is a split, named `<version>@<path>` by its version: the one that was read whole at
+//! the beginning, or a later one that added it. Files do not change, so a position is a row number
+//! in the file, deleted rows counted.
 //!
 //! # Which versions
-//! The first run reads one version whole: the newest, or the one that the configuration names. Every later run, and a stream as it goes on, reads what the versions after it added. A version that
-//! moves rows without changing them (`dataChange: false`, as compaction does) is passed over. One that removes or changes rows stops the run, for what was
-//! read can't be taken back; `on_change: ignore` passes over it, with all that it adds.
+//! The first run reads one version whole: the latest, or the configured one. Every later run, and a
+//! running stream, reads what the versions after it added. A version that moves rows without
+//! changing them (`dataChange: false`, as compaction does) is skipped. One that removes or changes
+//! rows stops the run, because rows that were read can't be taken back. `on_change: ignore` skips
+//! it, with all that it adds.
 //!
 //! # What a checkpoint knows
-//! The table's id, the version that was read whole, and the last version before which everything is done; files of the version after it that are done are counted, in the order of
-//! their paths. So a checkpoint holds entries only for files that are being read, and a few that were read out of order.
+//! The table's id, the version that was read whole, and the last version before which everything is
+//! done. Files of the version after it that are done are counted, in the order of their paths. So a
+//! checkpoint holds entries only for files that are being read, and a few that were read out of
+//! order.
 
 mod change;
 mod config;
@@ -38,10 +43,10 @@ use crate::codes::VERSION;
 use wasmill_engine::codes::THREADS;
 use wasmill_formats::plain_schema;
 use wasmill_formats::reading::without_reading;
-use wasmill_objects::Patience;
+use wasmill_objects::RetryTime;
 use wasmill_reading::check_requested;
 
-/// The columns that a source adds by itself begin with this.
+/// The prefix of columns that a source adds itself.
 const RESERVED: &str = "_source.";
 
 /// A source of rows of a table.
@@ -54,11 +59,11 @@ pub struct DeltaSource {
     wanted: SchemaRef,
     mode: Mode,
     known: Arc<Known>,
-    looks: Looks,
+    polling: Polling,
 }
 
-/// Where a stream looks from, or what looks now.
-enum Looks {
+/// Where a stream polls from, or the poll in progress.
+enum Polling {
     NotYet,
     Between(Box<Follow>, Instant),
     Running(JoinHandle<(Box<Follow>, Result<Vec<Found>>)>),
@@ -66,7 +71,8 @@ enum Looks {
 }
 
 impl DeltaSource {
-    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included. Touches nothing.
+    /// A source named `name` in its pipeline that returns the columns of `requested`, reserved
+    /// `_source.` columns included. Sends no request.
     ///
     /// # Errors
     /// Configuration: bad options, or a requested type that files can't give.
@@ -76,23 +82,23 @@ impl DeltaSource {
         let follow_every = config.follow_interval()?;
         let columns = requested.fields().iter().filter(|field| !field.name().starts_with(RESERVED)).cloned();
         let wanted = Arc::new(Schema::new(columns.collect::<Vec<_>>()));
-        let (known, looks) = (Arc::default(), Looks::NotYet);
-        Ok(Self { name: name.into(), config, follow_every, schema: requested, wanted, mode, known, looks })
+        let (known, polling) = (Arc::default(), Polling::NotYet);
+        Ok(Self { name: name.into(), config, follow_every, schema: requested, wanted, mode, known, polling })
     }
 
-    /// The first look of a run: what a checkpoint knows, and everything up to now.
-    fn first_look(&mut self, restored: &Progress) -> Result<(Box<Follow>, Vec<Found>)> {
+    /// The first listing of a run: the checkpoint's progress, and everything up to now.
+    fn first_poll(&mut self, restored: &Progress) -> Result<(Box<Follow>, Vec<Found>)> {
         let restored = Restored::read(restored)?;
-        let log = TableLog::new(self.config.table().place(Patience::Run(self.config.retry.time()?))?)?;
+        let log = TableLog::new(self.config.table().place(RetryTime::Run(self.config.retry.time()?))?)?;
         let Some(state) = log.open(None)? else { return Err(self.config.table().no_table()) };
-        // What was chosen once stands in the checkpoint; the log of that time may have expired since.
+        // The initial version is in the checkpoint; the log of that time may have expired since.
         let chosen = match restored.begun.is_none() || self.mode == Mode::Batch {
             true => self.config.chosen_version(&log)?,
             false => None,
         };
         let follow = Follow::begin(log, &state, chosen, &restored, Arc::clone(&self.wanted), self.config.on_change)?;
         let mut follow = Box::new(follow);
-        // A batch ends at the version that it was told, or at the newest of this moment.
+        // A batch ends at the given version, or at the latest of this moment.
         let until = (self.mode == Mode::Batch).then(|| chosen.unwrap_or(state.version));
         if let (Some(until), Some(read)) = (until, restored.furthest())
             && until < read
@@ -100,32 +106,32 @@ impl DeltaSource {
             return Err(Error::configuration(format!("version {until} is to be read, and version {read} has been read already"))
                 .code(VERSION)
                 .key(["version"])
-                .hint("name a later version or none, or begin anew with `wasmill state reset`"));
+                .hint("name a later version or none, or start over with `wasmill state reset`"));
         }
         self.known.restore(&restored, follow.base(), follow.table());
-        let found = follow.look(until)?;
+        let found = follow.poll(until)?;
         Ok((follow, found))
     }
 
-    /// A later look of a stream, which runs beside the pipeline.
-    fn later_look(&mut self) -> Result<Vec<Found>> {
-        match std::mem::replace(&mut self.looks, Looks::Done) {
-            Looks::Between(follow, last) if last.elapsed() < self.follow_every => self.looks = Looks::Between(follow, last),
-            Looks::Between(mut follow, _) => {
-                let look = move || {
-                    let found = follow.look(None);
+    /// A later poll of a stream, which runs in the background.
+    fn later_poll(&mut self) -> Result<Vec<Found>> {
+        match std::mem::replace(&mut self.polling, Polling::Done) {
+            Polling::Between(follow, last) if last.elapsed() < self.follow_every => self.polling = Polling::Between(follow, last),
+            Polling::Between(mut follow, _) => {
+                let poll = move || {
+                    let found = follow.poll(None);
                     (follow, found)
                 };
-                let thread = std::thread::Builder::new().name(format!("follow {}", self.name)).spawn(look);
-                self.looks =
-                    Looks::Running(thread.map_err(|error| Error::io("start a thread that follows a table", error).or_code(THREADS))?);
+                let thread = std::thread::Builder::new().name(format!("follow {}", self.name)).spawn(poll);
+                self.polling =
+                    Polling::Running(thread.map_err(|error| Error::io("start a thread that follows a table", error).or_code(THREADS))?);
             }
-            Looks::Running(running) if running.is_finished() => {
-                let (follow, found) = running.join().map_err(|_| Error::bug("a look at a table broke"))?;
-                self.looks = Looks::Between(follow, Instant::now());
+            Polling::Running(running) if running.is_finished() => {
+                let (follow, found) = running.join().map_err(|_| Error::bug("a poll of a table panicked"))?;
+                self.polling = Polling::Between(follow, Instant::now());
                 return found;
             }
-            other => self.looks = other,
+            other => self.polling = other,
         }
         Ok(Vec::new())
     }
@@ -137,13 +143,13 @@ impl Source for DeltaSource {
     }
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
-        let found = match self.looks {
-            Looks::NotYet => {
-                let (follow, found) = self.first_look(restored)?;
-                self.looks = if self.mode == Mode::Batch { Looks::Done } else { Looks::Between(follow, Instant::now()) };
+        let found = match self.polling {
+            Polling::NotYet => {
+                let (follow, found) = self.first_poll(restored)?;
+                self.polling = if self.mode == Mode::Batch { Polling::Done } else { Polling::Between(follow, Instant::now()) };
                 found
             }
-            _ => self.later_look()?,
+            _ => self.later_poll()?,
         };
         Ok(Discovery { splits: self.known.add(found, restored)?, complete: self.mode == Mode::Batch })
     }
@@ -181,10 +187,11 @@ impl SplitOpener for Opener {
 /// The columns of the table that a configuration names, in the types that files give.
 ///
 /// # Errors
-/// Environment: there is no table, or it can't be read. Configuration: a column has a type that Wasmill does not move.
+/// Environment: there is no table, or it can't be read. Configuration: a column has a type that
+/// Wasmill does not support.
 pub fn infer_schema(config: &DeltaSourceConfig) -> Result<SchemaRef> {
     config.check()?;
-    let log = TableLog::new(config.table().place(Patience::Look)?)?;
+    let log = TableLog::new(config.table().place(RetryTime::Check)?)?;
     if log.open(None)?.is_none() {
         return Err(config.table().no_table());
     }

@@ -1,7 +1,8 @@
 //! Data files between their first row and their commit.
 //!
-//! In a folder they lie in a hidden folder of the table and are renamed to their place. In a bucket they are uploads at their place, which
-//! nobody sees until they are completed. Either way the prepared commit says all that another process needs to publish them.
+//! In a folder they lie in a hidden folder of the table and are renamed to their place. In a bucket
+//! they are uploads at their place, which are invisible until they are completed. Either way the
+//! prepared commit holds all that another process needs to publish them.
 
 mod folder;
 mod uploads;
@@ -23,12 +24,13 @@ use wasmill_engine::disk::WriteBehind;
 use wasmill_lake::Limits;
 use wasmill_objects::{ObjectWriter, UploadEpoch, Uploading};
 
-/// The folder of a table in which files wait for their commit. Delta's readers and its vacuum pass over names that begin with `_`.
+/// The folder of a table in which files await their commit. Delta's readers and its vacuum skip
+/// names that begin with `_`.
 pub(super) const STAGING: &str = "_wasmill";
 
 /// The longest name of a data file, in bytes: numbers as long as they can be.
 const LONGEST_FILE_NAME: usize = 180;
-/// The longest path of a file that the system takes, in bytes.
+/// The longest path of a file that the system supports, in bytes.
 const LONGEST_PATH: usize = 4095;
 
 /// What one sink of one pipeline has not committed yet.
@@ -81,7 +83,7 @@ impl Staging {
         }
     }
 
-    /// What stands in front of the rest of a data file's name, so that what is left over is recognised.
+    /// The prefix of a data file's name, by which left-over files are recognised.
     pub(crate) fn mark(&self) -> String {
         match self {
             Self::Folder(_) => String::new(),
@@ -89,7 +91,7 @@ impl Staging {
         }
     }
 
-    /// Begins a data file of an epoch. `folder` ends with a slash, or is empty.
+    /// Starts a data file of an epoch. `folder` ends with a slash, or is empty.
     pub(crate) fn create(&self, epoch: UploadEpoch, folder: &str, name: &str) -> Result<DataOutput> {
         match self {
             Self::Folder(staging) => staging.create(name),
@@ -104,7 +106,7 @@ impl Staging {
         }
     }
 
-    /// Makes files durable, and completes what the prepared commit says of them.
+    /// Makes files durable, and completes their entries in the prepared commit.
     pub(crate) fn settle(&self, files: &mut [DataFile]) -> Result<()> {
         match self {
             Self::Folder(staging) => staging.settle(files),
@@ -112,7 +114,8 @@ impl Staging {
         }
     }
 
-    /// Moves files to where the log will say that they are, durably. What was moved before is fine.
+    /// Moves files to the place in their log entries, durably. Files that were moved before are
+    /// fine.
     pub(crate) fn publish(&self, files: &[DataFile]) -> Result<()> {
         match self {
             Self::Folder(staging) => staging.publish(files),
@@ -120,8 +123,9 @@ impl Staging {
         }
     }
 
-    /// Removes what processes before this claim left. Files whose names are of earlier versions, which do not tell the pipeline's life,
-    /// count only where the table's token is of the claim's (`is_ours`).
+    /// Removes what processes before this claim left. Files with names of earlier versions, which
+    /// do not hold the incarnation, count only where the table's token is of the claim's
+    /// (`is_ours`).
     pub(crate) fn clean_up(&self, claim: &Token, is_ours: bool) -> Result<()> {
         let is_left_over = |name: &str| is_left_over(name, &self.mark(), claim, is_ours);
         match self {
@@ -130,7 +134,7 @@ impl Staging {
         }
     }
 
-    /// Removes everything, where nobody else can have the same owner.
+    /// Removes everything, where no other process can have the same owner.
     pub(crate) fn clear(&self, claim: &Token) -> Result<()> {
         match self {
             Self::Folder(staging) => staging.clear(),
@@ -139,7 +143,8 @@ impl Staging {
     }
 }
 
-/// Whether a file of this name was left by a process before this claim. `mark` stands in the names of one owner's files.
+/// Whether a file of this name was left by a process before this claim. `mark` is in the names of
+/// one owner's files.
 fn is_left_over(name: &str, mark: &str, claim: &Token, is_ours: bool) -> bool {
     match StagedMark::parse(name) {
         Some(staged) => (mark.is_empty() || name.starts_with(&format!("part-{mark}"))) && staged.is_left_over(claim),
@@ -156,6 +161,14 @@ fn epoch_of_earlier_versions(name: &str, mark: &str) -> Option<u64> {
     number(epoch)
 }
 
+/// A data file that was written to its end.
+pub(crate) struct FinishedOutput {
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// The part of it that is still in flight.
+    pub(crate) upload: Option<Uploading>,
+}
+
 /// Where the bytes of a data file go.
 pub(crate) enum DataOutput {
     /// A file in the staging folder.
@@ -165,7 +178,7 @@ pub(crate) enum DataOutput {
 }
 
 impl DataOutput {
-    /// Its name, for people.
+    /// Its name, for readers.
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::File(_, path) => path.display().to_string(),
@@ -181,17 +194,17 @@ impl DataOutput {
         }
     }
 
-    /// Ends it: its size, and what of it is still on its way.
-    pub(crate) fn finish(&mut self) -> Result<(u64, Option<Uploading>)> {
+    /// Ends it.
+    pub(crate) fn finish(&mut self) -> Result<FinishedOutput> {
         match self {
             Self::File(file, path) => {
                 let shared = file.share().map_err(|error| Error::io(format!("write {}", path.display()), error).or_code(DISK))?;
                 written(path, shared)?;
-                Ok((file.written(), None))
+                Ok(FinishedOutput { size: file.written(), upload: None })
             }
             Self::Object(object) => {
-                let uploading = object.finish()?;
-                Ok((object.size(), Some(uploading)))
+                let upload = Some(object.finish()?);
+                Ok(FinishedOutput { size: object.size(), upload })
             }
         }
     }

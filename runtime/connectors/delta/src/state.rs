@@ -1,4 +1,4 @@
-//! What the sink knows of a table at one version: just enough to decide about a commit and to write it.
+//! A sink's view of a table at one version: just enough to decide about a commit and to write it.
 
 use delta_kernel::schema::StructType;
 use serde::Deserialize;
@@ -15,15 +15,15 @@ use wasmill_connect::durable::escape;
 pub(crate) struct TableState {
     /// The version.
     pub version: u64,
-    /// The protocol that the table asks for.
+    /// The protocol that the table requires.
     pub protocol: Value,
     /// The table's metadata, as its log has it.
     pub metadata: Metadata,
-    /// What the log says of the sink's commits.
+    /// What the log records of the sink's commits.
     pub marks: Marks,
 }
 
-/// The table's metadata: the columns, and what others keep beside them.
+/// The table's metadata: the columns, and what other writers keep with them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Metadata {
@@ -69,9 +69,10 @@ impl Metadata {
     }
 }
 
-/// The names under which a sink keeps its token in a table's log. Delta knows only "application X stands at version N", N being a
-/// 64-bit number, so that the token takes three such entries, always written together: the epoch and the two halves of
-/// the incarnation. They name no time, so that they never expire.
+/// The names under which a sink keeps its token in a table's log. Delta only has "application X is
+/// at version N", N being a 64-bit number. So the token takes three such entries, always written
+/// together: the epoch and the two halves of the incarnation. They have no time, so they never
+/// expire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MarkNames {
     epoch: String,
@@ -107,7 +108,7 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// Takes an entry over if it is one of ours.
+    /// Takes an entry over if it belongs to this token.
     pub(crate) fn set(&mut self, names: &MarkNames, name: &str, version: i64) {
         for (slot, ours) in self.values.iter_mut().zip(names.all()) {
             if ours == name {
@@ -116,7 +117,7 @@ impl Marks {
         }
     }
 
-    /// The token that they say, if all are there.
+    /// Their token, if all are there.
     pub(crate) fn committed(&self) -> Option<Committed> {
         let [Some(epoch), Some(high), Some(low)] = self.values else { return None };
         let incarnation = Uuid::from_u64_pair(high.cast_unsigned(), low.cast_unsigned());
@@ -166,7 +167,7 @@ impl TableState {
         Ok(differences(&self.metadata.schema()?, &self.metadata.partition_columns, pipeline))
     }
 
-    /// Fails if the table asks more of those who write to it than this sink does.
+    /// Fails if the table requires more of its writers than this sink supports.
     pub(crate) fn check_writable(&self, removes_files: bool) -> Result<()> {
         let number = |name: &str| self.protocol.get(name).and_then(Value::as_i64).unwrap_or(i64::MAX);
         let (reader, writer) = (number("minReaderVersion"), number("minWriterVersion"));
@@ -188,7 +189,7 @@ impl TableState {
             asked.push("rows that are never removed (delta.appendOnly)".to_owned());
         }
         if !asked.is_empty() {
-            return Err(Error::environment(format!("the table asks for what this sink can't do: {}", asked.join(", ")))
+            return Err(Error::environment(format!("the table requires features that this sink does not support: {}", asked.join(", ")))
                 .code(FEATURES)
                 .hint("write into another table, or recreate this one without those features"));
         }
@@ -201,7 +202,8 @@ impl TableState {
     }
 }
 
-/// Features that ask nothing of one who only adds files, or files and the removal of all others.
+/// Features that require nothing of a writer that only adds files, or adds files and removes all
+/// others.
 fn harmless(feature: &str, removes_files: bool) -> bool {
     match feature {
         "appendOnly" | "invariants" | "timestampNtz" | "v2Checkpoint" | "vacuumProtocolCheck" | "domainMetadata" => true,

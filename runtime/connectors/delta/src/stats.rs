@@ -13,7 +13,8 @@ use parquet::file::statistics::Statistics;
 use super::properties::Indexed;
 use super::text;
 
-/// The longest text that stands in statistics, in bytes. The Parquet writer shortens to less wherever a bound stays a bound.
+/// The longest text in statistics, in bytes. The Parquet writer truncates to less wherever a bound
+/// stays a bound.
 const MAX_TEXT_BYTES: usize = 256;
 
 /// `{"numRecords":…,"minValues":{…},"maxValues":{…},"nullCount":{…}}`
@@ -81,12 +82,13 @@ fn json_text(text: &str) -> String {
 
 /// The columns of a file that hold a NaN somewhere, fields of structs one by one.
 ///
-/// Parquet's statistics pass over NaN, while engines order it behind (some also before) all numbers: bounds of the numbers alone would hide its rows from a filter.
+/// Parquet's statistics skip NaN, while engines order it after (some also before) all numbers:
+/// bounds of the numbers alone would hide its rows from a filter.
 #[derive(Debug, Default)]
 pub(crate) struct Nans(BTreeSet<usize>);
 
 impl Nans {
-    /// Looks at the rows of a batch.
+    /// Adds the rows of a batch.
     pub(crate) fn watch(&mut self, records: &RecordBatch) {
         let mut leaf = 0;
         records.columns().iter().for_each(|column| self.column(column, &mut leaf));

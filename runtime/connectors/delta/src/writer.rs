@@ -9,8 +9,8 @@ use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 
-use super::convert::convert;
-use super::data_file::{Destination, OpenFile};
+use super::convert::{Converted, convert};
+use super::data_file::{Destination, FinishedFile, OpenFile};
 use super::prepared::{DataFile, Part};
 use super::properties::Indexed;
 use super::schema::{TableSchema, holds_date64};
@@ -23,7 +23,8 @@ use wasmill_lake::{Gather, PartitionFiles};
 use wasmill_lake::{Key, Partitioner, Split};
 use wasmill_objects::{UploadEpoch, Uploading};
 
-/// The most memory that a lane's files hold back together, in bytes. The largest ends its row group when this is passed.
+/// The most memory that a lane's files hold back together, in bytes. The largest ends its row group
+/// when this is exceeded.
 const MAX_HELD_BACK_BYTES: usize = 48 << 20;
 
 /// Writes the rows of one lane.
@@ -39,7 +40,7 @@ pub(crate) struct Writing {
     pub properties: WriterProperties,
     /// The columns that get statistics.
     pub indexed: Indexed,
-    /// A file of so many bytes is ended.
+    /// The size in bytes at which a file is ended.
     pub target_file_bytes: u64,
     /// The epoch that this process has claimed.
     pub claim: Option<u64>,
@@ -55,11 +56,8 @@ struct DataFiles {
     context: WriterContext,
     staging: Staging,
     open: HashMap<Key, OpenFile>,
-    done: Vec<Done>,
+    done: Vec<FinishedFile>,
 }
-
-/// A file that is written, and what of it is still on its way.
-type Done = (DataFile, Option<Uploading>);
 
 impl DeltaWriter {
     /// A writer of files that are staged there.
@@ -142,7 +140,7 @@ impl SinkWriter for DeltaWriter {
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>> {
         // Milliseconds become microseconds by a cast that notices what does not fit.
         let plain = holds_date64(records.schema_ref().fields()).then(|| to_plain(records)).transpose()?;
-        let (converted, mut rejects) = convert(plain.as_ref().unwrap_or(records), &self.schema.arrow)?;
+        let Converted { records: converted, mut rejects } = convert(plain.as_ref().unwrap_or(records), &self.schema.arrow)?;
         self.files.fit(&converted);
         if self.schema.partition_by.is_empty() {
             if converted.num_rows() > 0 {
@@ -165,7 +163,8 @@ impl SinkWriter for DeltaWriter {
         for key in keys {
             self.files.finish(&key)?;
         }
-        let (files, uploading): (Vec<DataFile>, Vec<Option<Uploading>>) = std::mem::take(&mut self.files.done).into_iter().unzip();
+        let (files, uploading): (Vec<DataFile>, Vec<Option<Uploading>>) =
+            std::mem::take(&mut self.files.done).into_iter().map(|done| (done.file, done.upload)).unzip();
         self.files.staging.keep(uploading.into_iter().flatten().collect());
         prepared::write(&Part { files })
     }
@@ -188,13 +187,13 @@ impl Drop for DataFiles {
     /// What was not prepared will never be committed. Best effort: the next start removes what stays.
     fn drop(&mut self) {
         let open = self.open.drain().map(|(_, file)| file.name().to_owned());
-        let done: Vec<Done> = std::mem::take(&mut self.done);
+        let done: Vec<FinishedFile> = std::mem::take(&mut self.done);
         if let Staging::Folder(staging) = &self.staging {
-            open.chain(done.iter().map(|(file, _)| file.staged.clone())).for_each(|name| staging.discard(&name));
+            open.chain(done.iter().map(|done| done.file.staged.clone())).for_each(|name| staging.discard(&name));
             return;
         }
         // Open objects give themselves up when they go.
         open.for_each(drop);
-        done.into_iter().filter_map(|(_, uploading)| uploading).for_each(Uploading::abort);
+        done.into_iter().filter_map(|done| done.upload).for_each(Uploading::abort);
     }
 }

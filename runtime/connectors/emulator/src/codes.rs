@@ -5,11 +5,11 @@ wasmill_engine::codes! {
         "The table, `seed`, `dirt` or the version of Wasmill differs from that of the checkpoint, so that the rows behind it would be others.",
         "Change it back, or start over with `wasmill state reset`.";
     DIRT = "emulator/dirt",
-        "A share under `dirt` is not between 0 and 1, or asks for more repeats than can be made.",
-        "Use a share in the range that the message shows.";
+        "A share under `dirt` is not between 0 and 1, or demands more repeats than can be generated.",
+        "Use a share in the range that the message gives.";
     NO_FILES = "emulator/no-files",
         "The rows are to be spread over 0 files.",
-        "Ask for at least 1 file.";
+        "Use at least 1 file.";
     RATE = "emulator/rate",
         "`rate` is not a number of rows per second above 0.",
         "Use a number such as `rate: 100`, or leave it out for as many as this machine can.";

@@ -9,7 +9,7 @@ use wasmill_engine::{Error, Mode, Result};
 
 use crate::codes::{DIRT, RATE, ROWS_MISSING, TABLE};
 
-/// Makes up posts, places and users as a Pinterest data pipeline sees them, dirt included.
+/// Generates posts, places and users as a Pinterest data pipeline sees them, dirt included.
 ///
 /// Row `n` of a table under a seed is the same row in every run and on every machine. The tables join on `index` = `ind`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,12 +26,14 @@ pub struct EmulatorConfig {
     pub rows: Option<u64>,
     /// `rate: 200`
     ///
-    /// Rows a second, over all lanes; fractions are allowed. Left out: as fast as the pipeline takes them.
+    /// Rows per second, over all lanes; fractions are allowed. Left out: as fast as the pipeline
+    /// takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
     /// `seed: 42`
     ///
-    /// Another seed gives other rows. Sources that are to be joined need the same seed and the same `dirt`.
+    /// Another seed gives other rows. Sources that are to be joined need the same seed and the same
+    /// `dirt`.
     #[serde(default)]
     pub seed: u64,
     /// `dirt: real`
@@ -42,7 +44,7 @@ pub struct EmulatorConfig {
 }
 
 impl EmulatorConfig {
-    /// Checks what the types can't say: ranges, and that a batch ends.
+    /// Checks what the types can't express: ranges, and that a batch ends.
     ///
     /// # Errors
     /// A configuration error that names the key.
@@ -56,7 +58,7 @@ impl EmulatorConfig {
         if let Some(rate) = self.rate
             && !(rate.is_finite() && rate > 0.0)
         {
-            return Err(Error::configuration(format!("`rate` is {rate}: it must be more than 0 rows a second")).code(RATE).key(["rate"]));
+            return Err(Error::configuration(format!("`rate` is {rate}: it must be more than 0 rows per second")).code(RATE).key(["rate"]));
         }
         self.dirt.shares().check()
     }
@@ -68,9 +70,9 @@ impl EmulatorConfig {
 pub enum Table {
     /// Posts, with their poster and category.
     Pin,
-    /// Where and when a post was made.
+    /// Where and when a post was created.
     Geo,
-    /// Who made it.
+    /// Who created it.
     User,
 }
 
@@ -108,7 +110,7 @@ impl std::str::FromStr for Table {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Dirt {
-    /// A ready-made mixture.
+    /// A predefined mixture.
     Level(Level),
     /// A share for each kind, on top of a level.
     Shares(Box<DirtShares>),
@@ -130,7 +132,7 @@ impl Dirt {
     }
 }
 
-// By hand, because an untagged enum would answer every mistake with "did not match any variant".
+// By hand, because an untagged enum would report every mistake as "did not match any variant".
 impl<'de> Deserialize<'de> for Dirt {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct LevelOrShares;
@@ -155,7 +157,7 @@ impl<'de> Deserialize<'de> for Dirt {
     }
 }
 
-/// A ready-made mixture of dirt.
+/// A predefined mixture of dirt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -164,7 +166,7 @@ pub enum Level {
     None,
     /// As in real topics: markers for missing values, duplicates, and now and then a row of another table.
     Real,
-    /// Several times as much of everything, and lines that are no JSON.
+    /// Several times as much of everything, and lines that are not JSON.
     Heavy,
 }
 
@@ -229,7 +231,7 @@ dirt_kinds! {
     empty_description: 32.0 / 2185.0, 0.05;
     /// `odd_description: 0.0009`
     ///
-    /// Pins with a description that says nothing: `Untitled`, `Art.`
+    /// Pins with an empty description: `Untitled`, `Art.`
     odd_description: 2.0 / 2185.0, 0.02;
     /// `image_error: 0.0247`
     ///
@@ -285,7 +287,7 @@ dirt_kinds! {
     t_timestamps: 0.5, 0.5;
     /// `malformed: 0.01`
     ///
-    /// Lines that are no JSON: cut off, two in one, a bare `None`, invalid UTF-8.
+    /// Lines that are not JSON: truncated, two in one, a bare `None`, invalid UTF-8.
     malformed: 0.0, 0.02;
 }
 
@@ -312,7 +314,7 @@ impl Shares {
         Ok(())
     }
 
-    /// All shares as one short text: two mixtures with the same text make the same rows.
+    /// All shares as one short text: two mixtures with the same text generate the same rows.
     pub(super) fn fingerprint(&self) -> String {
         self.named().iter().map(|(_, share)| format!("{share}")).collect::<Vec<_>>().join(",")
     }

@@ -1,4 +1,4 @@
-//! What Wasmill knows of the connector `emulator`.
+//! The registration of the connector `emulator`.
 
 use arrow_schema::{DataType, Field};
 use wasmill_connect::Inferred;
@@ -8,11 +8,11 @@ use wasmill_engine::{Result, Source};
 
 use crate::{EmulatorConfig, EmulatorSource, PARTITION_COLUMN, POSITION_COLUMN};
 
-/// The rows of a Pinterest data pipeline, made up.
+/// The generated rows of a Pinterest data pipeline.
 pub const CONNECTOR: Connector = Connector::new("emulator")
     .with_source::<EmulatorConfig>(Usage {
         example: "emulator: { table: pin, rows: 1000 }",
-        summary: "Makes the rows of a Pinterest table, with their dirt.",
+        summary: "Generates the rows of a Pinterest table, with their dirt.",
     })
     .with_codes(crate::codes::CODES);
 
@@ -38,6 +38,6 @@ impl SourceConnector for EmulatorConfig {
     }
 
     fn examine(&self) -> Vec<Finding> {
-        vec![Finding::Good("makes its rows itself".to_owned())]
+        vec![Finding::Good("generates its rows itself".to_owned())]
     }
 }

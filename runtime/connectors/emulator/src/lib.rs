@@ -1,8 +1,11 @@
-//! Emulator: posts, places and users as a Pinterest data pipeline sees them, made up row by row from a seed.
+//! Emulator: posts, places and users as a Pinterest data pipeline sees them, generated row by row
+//! from a seed.
 //!
-//! * [`EmulatorConfig`] is what a pipeline says under `emulator:`.
-//! * [`Generator`] makes row `n` of a table as JSON: a pure function, so any part can be made without the rest.
-//! * [`EmulatorSource`] gives them to a pipeline, decoded like any other JSON, with the bytes kept for dead letters.
+//! * [`EmulatorConfig`] is the configuration under `emulator:`.
+//! * [`Generator`] generates row `n` of a table as JSON: a pure function, so any part can be
+//!   generated without the rest.
+//! * [`EmulatorSource`] passes them to a pipeline, decoded like any other JSON, with the bytes kept
+//!   for dead letters.
 //! * [`emulate`] writes the same rows to files or to a console.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

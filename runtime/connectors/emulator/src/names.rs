@@ -1,4 +1,4 @@
-//! Names of people and countries. The front of each list comes up most, as in a real table.
+//! Names of people and countries. The front of each list occurs most, as in a real table.
 
 /// First names.
 #[rustfmt::skip] // a word a line would fill pages

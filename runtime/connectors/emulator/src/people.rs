@@ -6,7 +6,7 @@ use super::rows::{Transport, field, number, text};
 use super::text::decimal;
 use wasmill_formats::time::Civil;
 
-/// Posts are made between these times, in seconds since 1970: 2017-10-20 to 2022-10-18.
+/// Posts are dated between these times, in seconds since 1970: 2017-10-20 to 2022-10-18.
 const POSTED: std::ops::Range<u64> = 1_508_457_600..1_666_051_200;
 
 /// Users join between these times: 2015-10-21 to 2017-10-18.

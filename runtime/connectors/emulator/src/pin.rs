@@ -12,13 +12,14 @@ struct Faults {
     no_description: bool,
     image_error: bool,
     no_tags: bool,
-    /// A description that stands for none.
+    /// A placeholder description.
     stand_in: Option<&'static str>,
 }
 
 impl Faults {
-    /// Broken rows are those without a description and without an image too, and rows with an image error mostly have no
-    /// description: one draw against rising thresholds nests them as they are in real tables.
+    /// Broken rows are those without a description and without an image too. Rows with an image
+    /// error mostly have no description. One draw against rising thresholds nests them as they are
+    /// in real tables.
     fn draw(random: &mut Random, shares: &Shares) -> Self {
         let draw = random.unit();
         let broken = draw < shares.broken;
@@ -74,7 +75,8 @@ pub(super) fn write(out: &mut Vec<u8>, row: u64, mut random: Random, shares: &Sh
         _ if faults.no_description => out.extend_from_slice(b"No description available Story format"),
         (_, Some(stand_in)) => out.extend_from_slice(stand_in.as_bytes()),
         _ => {
-            // The share is one of all pins, but only those with a description of their own have one that can be cut off.
+            // The share is one of all pins, but only those with a description of their own have one
+            // that can be truncated.
             let own = (1.0 - shares.no_description.max(shares.broken)) * (1.0 - shares.empty_description - shares.odd_description);
             let cut_off = random.chance(shares.trailing_nbsp / own.max(f64::EPSILON));
             description(out, random, category, cut_off, (0.6..1.0).contains(&emoji));

@@ -1,6 +1,7 @@
 //! Repeatable randomness: the same seed, stream and row number give the same values on every machine and in every run.
 
-/// A SplitMix64 sequence. Its start is a hash of what it is for, so that any row can be made without those before it.
+/// A SplitMix64 sequence. It starts with a hash of its purpose, so any row can be generated without
+/// those before it.
 #[derive(Debug, Clone)]
 pub(super) struct Random(u64);
 

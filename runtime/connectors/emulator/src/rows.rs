@@ -4,7 +4,8 @@ use super::config::{Dirt, Shares, Table};
 use super::random::{Random, Stream};
 use super::{people, pin, text::decimal};
 
-/// Makes rows. Cheap to clone, never changes: two generators of the same seed and dirt make the same rows.
+/// Generates rows. Cheap to clone, never changes: two generators of the same seed and dirt generate
+/// the same rows.
 #[derive(Debug, Clone)]
 pub struct Generator {
     seed: u64,
@@ -68,8 +69,8 @@ impl Generator {
         Self { seed, shares: dirt.shares() }
     }
 
-    /// Appends row `row` of `table` as a JSON object, without a line feed. With malformed lines asked for, it may be no JSON at
-    /// all, but it never holds a line feed and is never empty.
+    /// Appends row `row` of `table` as a JSON object, without a line feed. With malformed lines
+    /// configured, it may not be JSON at all, but it never holds a line feed and is never empty.
     pub fn write(&self, table: Table, row: u64, out: &mut Vec<u8>) {
         let row = self.repeated(row);
         let mut random = Random::new(self.seed, Stream::Transport, row);
@@ -81,7 +82,7 @@ impl Generator {
         }
     }
 
-    /// The row that stands at this row number: an earlier one, if this is a repeat.
+    /// The row at this row number: an earlier one, if this is a repeat.
     fn repeated(&self, mut row: u64) -> u64 {
         while row > 0 {
             let mut random = Random::new(self.seed, Stream::Repeats, row);
@@ -117,7 +118,8 @@ impl Generator {
     }
 }
 
-/// Writes a column's name and what stands before its value. All columns but the first of a row come after a comma.
+/// Writes a column's name and what precedes its value. All columns but the first of a row come
+/// after a comma.
 pub(super) fn field(out: &mut Vec<u8>, name: &str) {
     if !matches!(out.last(), Some(b'{' | b' ')) {
         out.extend_from_slice(b", ");
@@ -141,11 +143,12 @@ pub(super) fn text(out: &mut Vec<u8>, name: &str, wrapped: bool, write: impl FnO
     out.extend_from_slice(if wrapped { b"\"]" } else { b"\"" });
 }
 
-/// Makes the line that begins at `start` something that no JSON parser takes.
+/// Turns the line that begins at `start` into something that no JSON parser accepts.
 fn spoil(out: &mut Vec<u8>, start: usize, random: &mut Random) {
     let length = out.len() - start;
     match random.below(4) {
-        // Cut off, as by a full disk. An object without its last brace is malformed wherever it ends.
+        // Truncated, as by a full disk. An object without its last brace is malformed wherever it
+        // ends.
         0 => {
             out.truncate(start + 1 + random.below(length - 1));
             while std::str::from_utf8(&out[start..]).is_err() {

@@ -1,12 +1,13 @@
-//! The source `emulator`: rows of one table, made where they are read.
+//! The source `emulator`: rows of one table, generated where they are read.
 //!
 //! # Splits
 //! Row numbers are dealt out to 16 splits in blocks of 16,384, so that lanes share the work and a split's rows do not depend on
 //! how many there are in all. Split 0 has the rows 0 to 16,383, then those from 262,144 on, and so on.
 //!
 //! # What a checkpoint knows
-//! The next row of each split, and what the rows were made from. Another table, seed or dirt under an old checkpoint stops the run,
-//! because the rows would no longer be those that it counts. More `rows` than before are no contradiction: a later run makes the rest.
+//! The next row of each split, and what the rows were generated from. Another table, seed or dirt
+//! under an old checkpoint stops the run, because the rows would no longer be those that it counts.
+//! More `rows` than before are allowed: a later run generates the rest.
 
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub const PARTITION_COLUMN: &str = "_source.partition";
 /// The reserved column that holds a record's byte offset in its split.
 pub const POSITION_COLUMN: &str = "_source.position";
 
-/// How many splits there are. Stands in checkpoints: never to be changed.
+/// How many splits there are. Stored in checkpoints: never to be changed.
 const SPLITS: u64 = 16;
 /// How many rows a split has before the next one has its turn. Never to be changed either.
 const BLOCK_ROWS: u64 = 16_384;
@@ -46,7 +47,7 @@ const BLOCK_ROWS: u64 = 16_384;
 const GENERATOR: u32 = 1;
 
 /// Room for a pin, line feed included; most are shorter.
-const ROOM_A_ROW: usize = 800;
+const BYTES_PER_ROW: usize = 800;
 
 impl Table {
     /// The columns of the table, as its rows have them when nothing is wrong.
@@ -91,7 +92,7 @@ impl Table {
 /// A source of emulated rows.
 pub struct EmulatorSource {
     shared: Arc<Shared>,
-    looked: bool,
+    listed: bool,
 }
 
 /// What readers need to know.
@@ -106,7 +107,7 @@ struct Shared {
     pace: Option<Pace>,
 }
 
-/// What the rows are made from: the part of a position that may not change.
+/// The inputs of the generator: the part of a position that may not change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct MadeFrom {
     generator: u32,
@@ -116,7 +117,7 @@ struct MadeFrom {
     dirt: String,
 }
 
-/// Where a split stands.
+/// The position of a split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Position {
     /// The next row number.
@@ -135,7 +136,8 @@ impl Position {
 }
 
 impl EmulatorSource {
-    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included.
+    /// A source named `name` in its pipeline that returns the columns of `requested`, reserved
+    /// `_source.` columns included.
     ///
     /// # Errors
     /// Configuration: bad options, or a column that can't be read from JSON.
@@ -156,7 +158,7 @@ impl EmulatorSource {
             pace: config.rate.map(Pace::new),
         };
         Columns::new(&shared.schema)?;
-        Ok(Self { shared: Arc::new(shared), looked: false })
+        Ok(Self { shared: Arc::new(shared), listed: false })
     }
 }
 
@@ -165,7 +167,7 @@ fn digest(text: &str) -> String {
 }
 
 impl Shared {
-    /// Where a split begins that was begun before, or never.
+    /// The start of a split, whether or not it was begun before.
     fn start(&self, id: &str, number: u64, restored: &Progress) -> Result<Position> {
         let Some(state) = restored.get(id) else {
             return Ok(Position { row: number * BLOCK_ROWS, byte: 0, made_from: self.made_from.clone() });
@@ -179,11 +181,11 @@ impl Shared {
             () if then.table != now.table => format!("the table was `{}` and is now `{}`", then.table, now.table),
             () if then.seed != now.seed => format!("the seed was {} and is now {}", then.seed, now.seed),
             () if then.dirt != now.dirt => "`dirt` was changed".to_owned(),
-            () => "this version of Wasmill makes other rows".to_owned(),
+            () => "this version of Wasmill generates other rows".to_owned(),
         };
         Err(Error::environment(format!("the rows are not those that the checkpoint has read: {changed}"))
             .code(CHANGED)
-            .hint("change it back, or begin anew with another `--state` folder"))
+            .hint("change it back, or start over with another `--state` folder"))
     }
 }
 
@@ -198,7 +200,7 @@ impl Source for EmulatorSource {
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
         let mut discovery = Discovery { splits: Vec::new(), complete: true };
-        if std::mem::replace(&mut self.looked, true) {
+        if std::mem::replace(&mut self.listed, true) {
             return Ok(discovery);
         }
         let shared = &self.shared;
@@ -216,7 +218,7 @@ impl Source for EmulatorSource {
                 shared.table
             ))
             .code(CHANGED)
-            .hint("change the source back, or begin anew with another `--state` folder"));
+            .hint("change the source back, or start over with another `--state` folder"));
         }
         Ok(discovery)
     }
@@ -240,7 +242,7 @@ impl SplitOpener for Opener {
     }
 }
 
-/// Decodes lines into the columns that were asked for.
+/// Decodes lines into the requested columns.
 struct Columns {
     schema: SchemaRef,
     decoder: JsonDecoder,
@@ -276,7 +278,7 @@ impl Columns {
         Ok(Self { schema: without_reading(schema), decoder: JsonDecoder::new(Arc::new(Schema::new(decoded)))? })
     }
 
-    /// The batch of what the decoder holds, with the reserved columns at their places.
+    /// The batch of the decoder's content, with the reserved columns at their places.
     fn finish(&mut self, partition: &str, payload: &Payload) -> Result<RecordBatch> {
         let decoded = self.decoder.finish()?;
         let rows = decoded.num_rows();
@@ -291,11 +293,11 @@ impl Columns {
         let columns = self.schema.fields().iter().filter_map(column).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map_err(|error| Error::bug(format!("emulated columns do not make a batch: {error}")).caused_by(error))
+            .map_err(|error| Error::bug(format!("emulated columns do not fit into a batch: {error}")).caused_by(error))
     }
 }
 
-/// Makes the rows of one split.
+/// Generates the rows of one split.
 struct Reader {
     shared: Arc<Shared>,
     partition: Arc<str>,
@@ -310,7 +312,7 @@ impl Reader {
         end_of_block.min(self.shared.rows).saturating_sub(self.position.row)
     }
 
-    /// Goes on by a row: after the last one of a block with the next block of this split.
+    /// Advances by a row: after the last one of a block to the next block of this split.
     fn advance(&mut self) {
         self.position.row += 1;
         if self.position.row.is_multiple_of(BLOCK_ROWS) {
@@ -318,9 +320,9 @@ impl Reader {
         }
     }
 
-    /// Makes `rows` lines, and notes where each lies.
-    fn make(&mut self, rows: usize) -> (Bytes, Vec<std::ops::Range<u32>>) {
-        let mut data = Vec::with_capacity(rows * ROOM_A_ROW);
+    /// Generates `rows` lines, and notes where each lies.
+    fn generate(&mut self, rows: usize) -> (Bytes, Vec<std::ops::Range<u32>>) {
+        let mut data = Vec::with_capacity(rows * BYTES_PER_ROW);
         let mut ranges = Vec::with_capacity(rows);
         for _ in 0..rows {
             let start = data.len() as u32;
@@ -349,7 +351,7 @@ impl Reader {
 
     fn batch(&mut self, rows: usize) -> Result<SourceBatch> {
         let base = self.position.byte;
-        let (data, mut ranges) = self.make(rows);
+        let (data, mut ranges) = self.generate(rows);
         let texts = Utf8Records::new(&data);
         let mut rejects = Vec::new();
         ranges.retain(|range| {

@@ -36,7 +36,7 @@ fn share_of<T>(rows: &[T], matching: impl Fn(&T) -> bool) -> f64 {
     rows.iter().filter(|row| matching(row)).count() as f64 / rows.len() as f64
 }
 
-/// Asserts that a share is what was asked for, within four standard deviations.
+/// Asserts that a share is the configured one, within four standard deviations.
 #[track_caller]
 fn assert_share(found: f64, expected: f64, rows: usize) {
     let tolerance = 4.0 * (expected * (1.0 - expected) / rows as f64).sqrt();

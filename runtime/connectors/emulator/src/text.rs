@@ -1,4 +1,4 @@
-//! Made-up titles, descriptions, tags and poster names, written as the inside of JSON strings.
+//! Generated titles, descriptions, tags and poster names, written as the inside of JSON strings.
 
 use super::names::{FIRST_NAMES, LAST_NAMES};
 use super::random::{Random, Stream};
@@ -172,7 +172,7 @@ pub(super) fn tags(out: &mut Vec<u8>, random: &mut Random, category: &Category) 
     }
 }
 
-/// Somebody who posts: the same number always has the same name and the same followers.
+/// A poster: the same number always has the same name and the same followers.
 pub(super) struct Poster {
     random: Random,
     popular: bool,
@@ -214,7 +214,7 @@ impl Poster {
         }
     }
 
-    /// Writes the number of followers as the site shows it: `422`, `17k`, `3M`.
+    /// Writes the number of followers as the site displays it: `422`, `17k`, `3M`.
     pub(super) fn followers(&self, out: &mut Vec<u8>) {
         // A sequence of its own, so that followers do not depend on the kind of name.
         let unit = Random::new(self.random.clone().next(), Stream::Poster, 0).unit();
@@ -238,7 +238,7 @@ impl Poster {
 const FOLLOWER_QUANTILES: [f64; 21] =
     [1.0, 28.0, 184.0, 513.0, 1e3, 3.25e3, 6e3, 9e3, 14e3, 21e3, 30e3, 42e3, 59e3, 88e3, 130e3, 211e3, 353e3, 538e3, 942e3, 2e6, 15.9e6];
 
-/// The share of posts by posters that nobody follows.
+/// The share of posts by posters without followers.
 const WITHOUT_FOLLOWERS: f64 = 13.0 / 2185.0;
 
 fn followers_at(unit: f64) -> u64 {

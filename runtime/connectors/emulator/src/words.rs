@@ -1,4 +1,4 @@
-//! The words that made-up posts are written with. All of them are invented or common: none comes from a real post.
+//! The words of generated posts. All of them are invented or common: none comes from a real post.
 
 /// What posts of one category talk about.
 pub(super) struct Category {
@@ -169,7 +169,7 @@ pub(super) const BRAND_ENDINGS: &[&str] = &[
     "Studio", "Home", "& Co", "Journal", "Living", "Workshop", "Diary", "Collective", "House", "Blog", "Made", "Daily", "Society", "Notes", "Lane",
 ];
 
-/// What a blog says after its name.
+/// What a blog writes after its name.
 #[rustfmt::skip] // a word a line would fill pages
 pub(super) const BRAND_LINES: &[&str] = &[
     " | Home, Food and Slow Weekends", " | Crafts & DIY Projects", " | Money Tips For Real Life", " | Travel Blog", " - Simple Ideas For Every Day",

@@ -19,7 +19,7 @@ pub struct Emulation {
     pub tables: Vec<Table>,
     /// Rows of each table. `None`: endless, which only a console takes.
     pub rows: Option<u64>,
-    /// Rows a second of each table. `None`: at full speed.
+    /// Rows per second of each table. `None`: at full speed.
     pub rate: Option<f64>,
     /// Another seed gives other rows.
     pub seed: u64,
@@ -31,7 +31,7 @@ pub struct Emulation {
 pub enum Destination<'a> {
     /// `<folder>/<table>/<table>-00000.jsonl` and so on; each file appears when it is complete.
     Folder {
-        /// Made where it is missing.
+        /// Created if missing.
         path: PathBuf,
         /// How many files to spread the rows of a table over, at least 1.
         files: u64,
@@ -51,16 +51,17 @@ pub struct Emulated {
     pub files: u64,
 }
 
-/// Writes emulated rows. A console that is closed early (`| head`) is no error.
+/// Writes emulated rows. A console that is closed early (`| head`) is not an error.
 ///
 /// # Errors
-/// A configuration error for values that make no sense together, an environment error where a file can't be written.
+/// A configuration error for contradicting values, an environment error where a file can't be
+/// written.
 pub fn emulate(emulation: &Emulation, destination: Destination<'_>) -> Result<Emulated> {
     if emulation.rows.is_none() && matches!(destination, Destination::Folder { .. }) {
         return Err(Error::configuration("`rows` is missing: files can't hold endless rows")
             .code(ROWS_MISSING)
             .key(["rows"])
-            .hint("say how many rows each table has"));
+            .hint("set how many rows each table has"));
     }
     for &table in &emulation.tables {
         let Emulation { rows, rate, seed, ref dirt, .. } = *emulation;
@@ -95,7 +96,7 @@ fn to_console(emulation: &Emulation, generator: &Generator, pace: Option<&Pace>,
             generator.write(table, row, &mut lines);
             lines.push(b'\n');
         }
-        // A slow emulator shows every step; a fast one spares the system calls.
+        // A slow emulator displays every step; a fast one saves the system calls.
         if (pace.is_some() || lines.len() > 1 << 16) && !send(out, &mut lines, &mut written)? {
             return Ok(written);
         }
@@ -105,7 +106,7 @@ fn to_console(emulation: &Emulation, generator: &Generator, pace: Option<&Pace>,
     Ok(written)
 }
 
-/// Sends lines and empties them; false when nobody reads any more.
+/// Sends lines and clears them; returns false when there is no reader any more.
 fn send(out: &mut dyn Write, lines: &mut Vec<u8>, written: &mut Emulated) -> Result<bool> {
     match out.write_all(lines).and_then(|()| out.flush()) {
         Ok(()) => {
@@ -120,7 +121,7 @@ fn send(out: &mut dyn Write, lines: &mut Vec<u8>, written: &mut Emulated) -> Res
 
 fn to_folder(emulation: &Emulation, generator: &Generator, pace: Option<&Pace>, folder: &Path, files: u64) -> Result<Emulated> {
     if files == 0 {
-        return Err(Error::configuration("rows can't be spread over 0 files").code(NO_FILES).hint("ask for at least 1 file"));
+        return Err(Error::configuration("rows can't be spread over 0 files").code(NO_FILES).hint("use at least 1 file"));
     }
     let rows = emulation.rows.unwrap_or_default();
     let mut written = Emulated::default();

@@ -2,7 +2,7 @@
 
 wasmill_engine::codes! {
     COMMIT_LOCKED = "files/commit-locked",
-        "Another process holds the lock of the sink's folder for longer than a commit takes: it was paused or hangs in the middle of one.",
+        "Another process holds the lock of the sink's folder for longer than a commit takes: it was paused or hangs during one.",
         "Let that process continue or end it, then start again.";
     NAME_TAKEN = "files/name-taken",
         "A file with the name of one that is to be published exists already and holds something else. The sink never replaces a file.",
@@ -18,5 +18,5 @@ wasmill_engine::codes! {
         "Write a path, or use the connector of that scheme: `s3: { uri: … }`.";
     PATTERN = "files/pattern",
         "`path` is not a pattern that can be matched: a bracket without its partner, or `**` within a name.",
-        "Correct it: `*` stands for any part of a name, `**` for any folders, and `[*]` for a literal `*`.";
+        "Correct it: `*` matches any part of a name, `**` for any folders, and `[*]` for a literal `*`.";
 }

@@ -19,21 +19,22 @@ use crate::codes::NO_PATH;
 pub struct FilesConfig {
     /// `path: "data/pin/*.jsonl"`
     ///
-    /// A path or a list of paths, relative to the working directory. `*` and `?` match within a folder's or a file's name, `**` any
-    /// folders, `[a-z]` one character. Names that begin with a dot match only where the pattern has the dot.
+    /// A path or a list of paths, relative to the working directory. `*` and `?` match within a
+    /// folder's or a file's name, `**` any folders, `[a-z]` one character. Names that begin with a
+    /// dot match only where the pattern has the dot.
     ///
-    /// Folders named `column=value`, as Hive and Spark write them, give the column to the records that lack it:
-    /// `__HIVE_DEFAULT_PARTITION__` is a null, `%3A` and the like are characters.
+    /// Folders named `column=value`, as Hive and Spark write them, add the column to records that
+    /// lack it. `__HIVE_DEFAULT_PARTITION__` is a null, and escapes such as `%3A` are characters.
     pub path: Paths,
     /// `format: jsonl`
     ///
-    /// `jsonl` (one object a line), `json` (one array of objects, or objects one after the other on any number of lines), `csv` or
-    /// `parquet`. By default told by a file's extension.
+    /// `jsonl` (one object per line), `json` (one array of objects, or objects one after the other
+    /// on any number of lines), `csv` or `parquet`. Default: by the file's extension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// `compression: gzip`
     ///
-    /// `none`, `gzip` or `zstd`. By default told by a file's extension: `.gz`, `.zst`.
+    /// `none`, `gzip` or `zstd`. Default: by the file's extension: `.gz`, `.zst`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
     /// `csv: { delimiter: ";" }`
@@ -43,11 +44,12 @@ pub struct FilesConfig {
     pub csv: CsvConfig,
     /// `follow: 1s`
     ///
-    /// In stream mode, how often to look for new files and new lines.
+    /// In stream mode, how often to poll for new files and new lines.
     ///
-    /// A file is known by its path. One that is renamed while it is followed, as rotated logs are, counts as a new file if `path` matches
-    /// its new name: its rows come again; and another file under the old name stops the run. Follow files that get their final name when
-    /// they are created (`app-2026-01-31.jsonl`), or give rotated files names that `path` does not match.
+    /// A file is identified by its path. One that is renamed while it is followed, as rotated logs
+    /// are, counts as a new file if `path` matches its new name, and its rows are read again.
+    /// Another file under the old name stops the run. Follow files that have their final name from
+    /// the start (`app-2026-01-31.jsonl`), or give rotated files names that `path` does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
     /// `allow_empty: true`
@@ -63,9 +65,10 @@ pub struct FilesConfig {
     pub max_record: Option<bytesize::ByteSize>,
     /// `on_bad_file: set_aside`
     ///
-    /// What to do with a file that is damaged, cut short or of another kind than its name says: `stop` the run, or `set_aside`: the rows
-    /// before the damage are kept, the rest is not read, and the dead letters get one entry with code `bad-file` and the file's path. An
-    /// empty file has no rows and is never damaged; a stream takes it up once it has content.
+    /// What to do with a file that is damaged, truncated or of another kind than its name: `stop`
+    /// the run, or `set_aside`. With `set_aside` the rows before the damage are kept, the rest is
+    /// not read, and the dead letters get one entry with code `bad-file` and the file's path. An
+    /// empty file has no rows and is never damaged; a stream reads it once it has content.
     #[serde(default)]
     pub on_bad_file: OnBadFile,
 }

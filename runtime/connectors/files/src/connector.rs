@@ -1,4 +1,4 @@
-//! What Wasmill knows of the connector `files`.
+//! The registration of the connector `files`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl SourceConnector for FilesConfig {
     fn columns(&self, wanted: &SourceColumns) -> Result<Option<Inferred>> {
         let options = self.reading();
         let format = |path: &String| options.format_of(Path::new(path)).ok();
-        // Parquet and CSV say which columns they have.
+        // Parquet and CSV declare their columns.
         let is_certain = self.path.all().iter().all(|path| matches!(format(path), Some(Format::Parquet | Format::Csv)));
         columns_of_sample(wanted, is_certain, || infer(self))
     }

@@ -1,4 +1,4 @@
-//! A look at files: are there any that match, may we read them.
+//! Examines files: whether any match, and whether they can be read.
 
 use std::fs::File;
 
@@ -9,7 +9,7 @@ use super::source::listing;
 use wasmill_connect::examine::Finding;
 use wasmill_reading::codes::UNREADABLE;
 
-/// Looks at the files of a source.
+/// Examines the files of a source.
 pub fn examine_source(config: &FilesConfig) -> Vec<Finding> {
     let files = match listing::list(config, false) {
         Ok(files) => files,
@@ -28,7 +28,7 @@ pub fn examine_source(config: &FilesConfig) -> Vec<Finding> {
             Ok(metadata) => bytes += metadata.len(),
             Err(error) => {
                 let error = Error::environment(format!("cannot read {}: {error}", file.display())).code(UNREADABLE);
-                return vec![Finding::Bad(error.hint("the user of this process needs the right to read it"))];
+                return vec![Finding::Bad(error.hint("the user of this process needs the permission to read it"))];
             }
         }
     }

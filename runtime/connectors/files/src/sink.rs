@@ -1,11 +1,13 @@
 //! The sink `files`: rows into files of a folder, each whole and each once.
 //!
-//! Lanes write into a hidden folder below the target. A commit first moves the sink's token (compare-and-set under a lock, a
-//! small file beside the staged ones) and then renames the files to their place, in folders that partition columns name; names never replace others.
+//! Lanes write into a hidden folder below the target. A commit first moves the sink's token
+//! (compare-and-set under a lock, a small file next to the staged ones). It then renames the files
+//! to their place, in folders that partition columns name. Names never replace others.
 //!
-//! The token comes first so that a process that was paused can never add a file once another has gone on: whoever does not find the
-//! token as expected renames nothing. What a crash leaves between the two is finished by the commit that recovery sends again,
-//! for the token lists the files that belong to it.
+//! The token comes first so that a suspended process can never add a file once another has
+//! advanced: a process that does not find the expected token renames nothing. What a crash leaves
+//! between the two steps is finished by the commit that recovery sends again, because the token
+//! lists its files.
 
 mod commit;
 mod config;
@@ -71,7 +73,8 @@ impl Sink for FilesSink {
         Ok(Box::new(FilesWriter::new(self.config.clone(), &self.schema, (context, claim), (&self.folder, staging))?))
     }
 
-    /// Files become durable here and not when a lane's writer prepares: lanes go on with the next epoch while this waits for the disk.
+    /// Files become durable here and not when a lane's writer prepares, so that lanes continue with
+    /// the next epoch meanwhile.
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
         let mut files: Vec<StagedFile> = Vec::new();
         for part in parts {
@@ -84,7 +87,7 @@ impl Sink for FilesSink {
             sync_folder(committer.staging())?;
         }
         let prepared = Prepared::new(files);
-        // Once it is in a checkpoint, a commit whose names are taken would stop the pipeline for good.
+        // Once in a checkpoint, a commit whose names are taken would stop the pipeline permanently.
         committer.check(&prepared)?;
         prepared.to_value()
     }

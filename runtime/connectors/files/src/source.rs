@@ -1,15 +1,18 @@
 //! The source `files`: records of files that match a path, read once, or followed as they come and grow.
 //!
 //! # Splits
-//! A plain file of JSON lines (or of CSV that says `splittable: true`) is cut at every 16 MiB; a split owns the records that *start* in
-//! its range, and is named `path@start`. Parquet is cut by row groups, `path@group0`. Everything else is one split, `path@all`. Names are stable for ever: they stand in checkpoints.
+//! A plain file of JSON lines (or of CSV with `splittable: true`) is cut at every 16 MiB. A split
+//! owns the records that *start* in its range, and is named `path@start`. Parquet is cut by row
+//! groups, `path@group0`. Everything else is one split, `path@all`. Names are permanent, because
+//! checkpoints hold them.
 //!
 //! # What a checkpoint knows of a file
-//! How far it was read, its size and a digest of its first 4 KiB; of one that was read up, this is a record of 51 bytes beside the checkpoints. A file
-//! that changed since stops the run. What may happen to a file
-//! that is read by lines is that it grows: the new lines are read by the next run (batch) or at once (stream). A batch takes a last line
-//! without a line feed as whole; if more bytes are glued to it later, that counts as changed. A stream waits for the line feed.
-//! Times of modification are not looked at, and a change behind the first 4 KiB that keeps the size is not noticed.
+//! How far it was read, its size and a digest of its first 4 KiB. For one that was read to its end,
+//! this is a record of 51 bytes next to the checkpoints. A file that changed since stops the run. A
+//! file that is read by lines may grow: the new lines are read by the next run (batch) or at once
+//! (stream). A batch reads a last line without a line feed as whole; if more bytes are appended to
+//! it later, that counts as changed. A stream waits for the line feed. Modification times are
+//! ignored, and a change after the first 4 KiB that keeps the size goes unnoticed.
 
 mod columns;
 pub(crate) mod listing;
@@ -36,7 +39,7 @@ use crate::config::FilesConfig;
 pub struct FilesSource {
     config: FilesConfig,
     context: Arc<ReadContext>,
-    /// How long a stream waits before it looks for new files again.
+    /// How long a stream waits before it polls for new files again.
     follow: Duration,
     known: HashMap<PathBuf, splits::Known>,
     /// Files that earlier runs have begun and this run has not found yet.
@@ -44,11 +47,12 @@ pub struct FilesSource {
     /// What earlier runs have read and the checkpoint does not name any more.
     retired: Option<Retired>,
     found: splits::Found,
-    looked: Option<Instant>,
+    listed_at: Option<Instant>,
 }
 
 impl FilesSource {
-    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included.
+    /// A source named `name` in its pipeline that returns the columns of `requested`, reserved
+    /// `_source.` columns included.
     ///
     /// # Errors
     /// Configuration: bad options, or a requested type that files can't give.
@@ -65,11 +69,12 @@ impl FilesSource {
             missing: BTreeMap::new(),
             retired: None,
             found: splits::Found::default(),
-            looked: None,
+            listed_at: None,
         })
     }
 
-    /// The same, with what a sample told: what to do about columns that come up and were not asked for.
+    /// The same, with the result of a sample: what to do about columns that occur and were not
+    /// requested.
     #[must_use]
     pub fn with_sampling(mut self, sampling: Sampling, mode: Mode) -> Self {
         if let Some(context) = Arc::get_mut(&mut self.context) {
@@ -85,9 +90,9 @@ impl Source for FilesSource {
     }
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
-        let first = self.looked.is_none();
+        let first = self.listed_at.is_none();
         let batch = self.context.mode == Mode::Batch;
-        if !first && (batch || self.looked.is_some_and(|looked| looked.elapsed() < self.follow)) {
+        if !first && (batch || self.listed_at.is_some_and(|listed_at| listed_at.elapsed() < self.follow)) {
             return Ok(Discovery { splits: Vec::new(), complete: batch });
         }
         let paths = listing::list(&self.config, first && batch)?;
@@ -101,7 +106,7 @@ impl Source for FilesSource {
         for (path, begun) in &self.missing {
             splits::check_vanished(path, begun)?;
         }
-        self.looked = Some(Instant::now());
+        self.listed_at = Some(Instant::now());
         Ok(Discovery { splits: std::mem::take(&mut self.found.splits), complete: batch })
     }
 

@@ -1,5 +1,5 @@
-//! Questions and orders about topics: made, removed, described. They go through a client that others share, so that its tokens and its news
-//! of the brokers serve them too.
+//! Requests about topics: create, delete, describe. They go through a client that others share, so
+//! that its tokens and its broker health serve them too.
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -12,13 +12,13 @@ use wasmill_engine::{Error, Result};
 use super::client::Client;
 use crate::codes::TOPIC_NAME;
 
-/// A topic to make.
+/// A topic to create.
 #[derive(Debug, Clone)]
 pub(super) struct NewTopic<'a> {
     pub name: &'a str,
-    /// None: as many as the brokers' default says.
+    /// `None`: the brokers' default.
     pub partitions: Option<i32>,
-    /// On so many brokers; none: as the brokers' default says.
+    /// The replication factor; `None`: the brokers' default.
     pub replication: Option<i32>,
     /// Its configuration, where that is not the brokers' default.
     pub config: Vec<(String, String)>,
@@ -44,7 +44,8 @@ pub(super) struct Refusal {
 impl Refusal {
     fn new(code: rd::rd_kafka_resp_err_t, text: *const c_char) -> Self {
         let code = RDKafkaErrorCode::from(code);
-        // SAFETY: librdkafka's texts are null or end with a zero, and live as long as the answer that is being read.
+        // SAFETY: librdkafka's texts are null or end with a zero, and live as long as the result
+        // that is being read.
         let text = unsafe { owned(text) };
         Self { code, text: if text.is_empty() { code.to_string() } else { text } }
     }
@@ -52,12 +53,12 @@ impl Refusal {
 
 const NO_ERROR: rd::rd_kafka_resp_err_t = rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
 
-/// Makes a topic.
+/// Creates a topic.
 pub(super) fn create(client: &Client, topic: &NewTopic<'_>, wait: Duration) -> Result<Result<(), Refusal>> {
     let name = text(topic.name)?;
     let config = topic.config.iter().map(|(name, value)| Ok((text(name)?, text(value)?))).collect::<Result<Vec<_>>>()?;
     let mut why: [c_char; 512] = [0; 512];
-    // SAFETY: the name ends with a zero and is copied, and `why` is as long as is said.
+    // SAFETY: the name ends with a zero and is copied, and `why` has the length that is passed.
     let mut made = unsafe {
         let (partitions, replication) = (topic.partitions.unwrap_or(-1), topic.replication.unwrap_or(-1));
         rd::rd_kafka_NewTopic_new(name.as_ptr(), partitions, replication, why.as_mut_ptr(), why.len())
@@ -66,7 +67,7 @@ pub(super) fn create(client: &Client, topic: &NewTopic<'_>, wait: Duration) -> R
         return Ok(Err(Refusal::new(rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__INVALID_ARG, why.as_ptr())));
     }
     for (name, value) in &config {
-        // SAFETY: the topic is ours and alive; both texts end with a zero and are copied.
+        // SAFETY: the topic is owned and alive; both texts end with a zero and are copied.
         unsafe { rd::rd_kafka_NewTopic_set_config(made, name.as_ptr(), value.as_ptr()) };
     }
     let operation = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS;
@@ -152,7 +153,7 @@ pub(super) fn configuration(client: &Client, topic: &str, wait: Duration) -> Res
     Ok(asked)
 }
 
-/// Sends a request and waits for its answer, whose event lives while it is read.
+/// Sends a request and waits for its result, whose event lives while it is read.
 fn ask<T>(
     client: &Client,
     (operation, wait): (rd::rd_kafka_admin_op_t, Duration),
@@ -161,7 +162,8 @@ fn ask<T>(
 ) -> Result<T, Refusal> {
     let native = client.native();
     let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: the client lives as long as this call; queue, options and event are made here and destroyed here after their last use.
+    // SAFETY: the client lives as long as this call; queue, options and event are created here and
+    // destroyed here after their last use.
     unsafe {
         let queue = rd::rd_kafka_queue_new(native);
         let options = rd::rd_kafka_AdminOptions_new(native, operation);
@@ -184,7 +186,7 @@ fn ask<T>(
 }
 
 /// # Safety
-/// `topics` is null or a list of so many results that are alive.
+/// `topics` is null or a list of that many results that are alive.
 unsafe fn of_topic(topics: *mut *const rd::rd_kafka_topic_result_t, count: usize) -> Result<(), Refusal> {
     if topics.is_null() || count != 1 {
         return Err(Refusal::new(rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__BAD_MSG, ptr::null()));

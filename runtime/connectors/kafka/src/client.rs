@@ -23,12 +23,13 @@ use super::config::KafkaConfig;
 use super::shared_queue::SharedQueue;
 use super::token::Tokens;
 
-/// All records that wait in the queues of one source together are at most about so large, plus one fetch for each broker and what the least of each
-/// queue goes beyond it.
+/// All records in the queues of one source together are at most about this large, plus one fetch
+/// per broker and the excess of each queue's minimum.
 const QUEUED_BYTES: usize = 8 << 20;
 /// What one queue holds at least and at most.
 const QUEUE_BYTES: (usize, usize) = (1 << 20, 16 << 20);
-/// So many partitions of a source have a queue of their own; all others of a client share one. Together they hold some 100 MiB at most.
+/// This many partitions of a source have a queue of their own; all others of a client share one.
+/// Together they hold some 100 MiB at most.
 pub(super) const OWN_QUEUES: usize = 64;
 /// How long the events' thread waits in one go; a client that ends waits for it.
 const EVENTS_WAIT: Duration = Duration::from_millis(10);
@@ -43,9 +44,9 @@ struct State {
     down_since: Option<Instant>,
     /// What went wrong last.
     last: Option<String>,
-    /// The brokers do not let us in.
+    /// The brokers refuse the connection.
     refused: Option<String>,
-    /// The group's offsets could not be committed, which was told.
+    /// The group's offsets could not be committed, and this was logged.
     commit_failed: bool,
 }
 
@@ -54,26 +55,26 @@ impl Health {
         self.0.lock()
     }
 
-    /// A broker has answered.
+    /// A broker has responded.
     pub fn up(&self) {
         let mut state = self.lock();
         state.refused = None;
         if let Some(since) = state.down_since.take() {
-            tracing::warn!("the Kafka brokers answer again, after {:.1} s", since.elapsed().as_secs_f64());
+            tracing::warn!("the Kafka brokers respond again, after {:.1} s", since.elapsed().as_secs_f64());
         }
     }
 
-    /// For how long nobody has answered.
+    /// For how long no broker has responded.
     pub fn down_for(&self) -> Option<Duration> {
         self.lock().down_since.map(|since| since.elapsed())
     }
 
     /// What went wrong last, in words that follow a colon.
     pub fn last(&self) -> String {
-        self.lock().last.clone().unwrap_or_else(|| "there was no answer".to_owned())
+        self.lock().last.clone().unwrap_or_else(|| "there was no response".to_owned())
     }
 
-    /// Why the brokers do not let us in, if they don't.
+    /// Why the brokers refuse the connection, if they do.
     pub fn refused(&self) -> Option<String> {
         self.lock().refused.clone()
     }
@@ -83,7 +84,7 @@ impl Health {
         match code {
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 if state.down_since.is_none() {
-                    tracing::warn!("no Kafka broker can be reached, trying again: {}", state.last.as_deref().unwrap_or(reason));
+                    tracing::warn!("no Kafka broker can be reached, retrying: {}", state.last.as_deref().unwrap_or(reason));
                     state.down_since = Some(Instant::now());
                 }
                 return;
@@ -97,7 +98,7 @@ impl Health {
         state.last = Some(reason.to_owned());
     }
 
-    /// Tells once that the group does not follow.
+    /// Logs once that the group's offsets are not committed.
     pub fn commit(&self, result: KafkaResult<()>) {
         let mut state = self.lock();
         match result {
@@ -118,7 +119,7 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Tells `health` of errors, and gives tokens where they are asked for.
+    /// Reports errors to `health`, and provides tokens on request.
     pub fn new(health: &Arc<Health>, tokens: Option<&Arc<Tokens>>) -> Self {
         Self { health: Arc::clone(health), tokens: tokens.cloned() }
     }
@@ -128,7 +129,7 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        // What matters comes as an error, once; these lines repeat themselves.
+        // What matters is returned as an error, once; these lines repeat.
         tracing::debug!("librdkafka: {facility} {message}");
     }
 
@@ -172,7 +173,7 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// Starts a client; connections are made when they are needed.
+    /// Starts a client; connections are opened on demand.
     pub fn start(config: &ClientConfig, health: &Arc<Health>, tokens: Option<&Arc<Tokens>>) -> Result<Self> {
         let context = Context::new(health, tokens);
         let consumer: BaseConsumer<Context> = config
@@ -183,7 +184,8 @@ impl Client {
         let (served, stop) = (Arc::clone(&consumer), Arc::clone(&stopping));
         let serve = move || {
             while !stop.load(Ordering::Acquire) {
-                // Errors have gone to the context; messages never come here, their partitions have queues of their own.
+                // Errors have gone to the context. Messages never arrive here, because their
+                // partitions have queues of their own.
                 let _ = served.poll(EVENTS_WAIT);
             }
         };
@@ -193,13 +195,14 @@ impl Client {
         Ok(Self { consumer: ManuallyDrop::new(consumer), stopping, events, health: Arc::clone(health), own_queues, shared_queue })
     }
 
-    /// Gives queues of their own to the first so many partitions only. All partitions have to be read in turn, then.
+    /// Gives queues of their own to this many partitions only. Then all partitions must be read in
+    /// turn.
     pub fn with_own_queues(self, count: usize) -> Self {
         self.own_queues.store(count, Ordering::Relaxed);
         self
     }
 
-    /// Takes one of the queues that partitions have for themselves; false if there is none left.
+    /// Takes one of the queues for single partitions; returns false if there is none left.
     pub fn claim_queue(&self) -> bool {
         self.own_queues.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
@@ -209,7 +212,7 @@ impl Client {
         self.own_queues.load(Ordering::Relaxed) == 0
     }
 
-    /// Gives a queue back.
+    /// Returns a queue.
     pub fn release_queue(&self) {
         let _ = self.own_queues.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_add(1));
     }
@@ -248,17 +251,18 @@ impl Drop for Client {
             let _ = events.join();
         }
         drop(self.shared_queue.take());
-        // SAFETY: the client is alive. One of a group is closed here, with what it still has to commit; the library would look for the end of that
-        // only every 100 ms. Without a group there is nothing to close.
+        // SAFETY: the client is alive. One of a group is closed here, with what it still has to
+        // commit; the library would poll for the end of that only every 100 ms. Without a group
+        // there is nothing to close.
         unsafe { rd::rd_kafka_consumer_close(self.native()) };
-        // SAFETY: nobody uses it after this.
+        // SAFETY: it is not used after this.
         let consumer = unsafe { ManuallyDrop::take(&mut self.consumer) };
         // It complains that it is closed.
         tracing::subscriber::with_default(NoSubscriber::default(), || drop(consumer));
     }
 }
 
-/// What librdkafka says of its configuration without the value, which may be a secret.
+/// librdkafka's message on its configuration without the value, which may be a secret.
 pub(super) fn without_value(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
@@ -266,7 +270,7 @@ pub(super) fn without_value(error: &KafkaError) -> String {
     }
 }
 
-/// What every client is told, before what it is told for its own work.
+/// The options of every client, before those for its own work.
 fn base(config: &KafkaConfig, name: &str) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &config.connection.brokers).set("client.id", format!("wasmill-{name}"));
@@ -274,7 +278,7 @@ fn base(config: &KafkaConfig, name: &str) -> ClientConfig {
     client
 }
 
-/// Lays over it what the file says.
+/// Applies the options of the file.
 fn with_file(mut client: ClientConfig, config: &KafkaConfig) -> ClientConfig {
     for (key, value) in &config.client {
         client.set(key, value.text());
@@ -283,7 +287,7 @@ fn with_file(mut client: ClientConfig, config: &KafkaConfig) -> ClientConfig {
     client
 }
 
-/// The options of all clients of a source, and of those with which a sink looks around.
+/// The options of all clients of a source, and of those with which a sink reads metadata.
 pub(super) fn options(config: &KafkaConfig, name: &str) -> ClientConfig {
     let mut client = base(config, name);
     let largest = (config.max_record_bytes() + (64 << 20)).clamp(100_000_000, i32::MAX as usize);
@@ -291,7 +295,7 @@ pub(super) fn options(config: &KafkaConfig, name: &str) -> ClientConfig {
         ("enable.auto.commit", "false".to_owned()),
         ("auto.commit.enable", "false".to_owned()),
         ("enable.auto.offset.store", "false".to_owned()),
-        // Whether and where to go on is decided here, never silently.
+        // Whether and where to resume is decided here, never silently.
         ("auto.offset.reset", "error".to_owned()),
         ("enable.partition.eof", "true".to_owned()),
         ("check.crcs", "true".to_owned()),
@@ -322,7 +326,7 @@ pub(super) fn producing(config: &KafkaConfig, name: &str, defaults: &[(&str, Str
     client
 }
 
-/// The options of a client that fetches, when all of a source share so many partitions.
+/// The options of a client that fetches, when all clients of a source share this many partitions.
 pub(super) fn fetching(config: &KafkaConfig, name: &str, partitions: usize) -> ClientConfig {
     let mut client = options(config, name);
     client.set("isolation.level", config.isolation.name());

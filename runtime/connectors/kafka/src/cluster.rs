@@ -1,4 +1,5 @@
-//! What a source asks the cluster: which topics there are, how far their partitions reach, and what to note for the group.
+//! A source's requests to the cluster: which topics there are, how far their partitions reach, and
+//! which offsets to commit for the group.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{CStr, CString, c_char};
@@ -18,10 +19,10 @@ use super::codes::{ACCESS_DENIED, BROKERS_AWAY, BROKERS_REFUSE, REQUEST_FAILED};
 use super::config::KafkaConfig;
 use super::token::Tokens;
 
-/// How long one question may take while a run goes on.
-const ANSWER: Duration = Duration::from_secs(10);
-/// How long the brokers may take to answer for the first time.
-const CONNECT: Duration = Duration::from_secs(30);
+/// How long one request may take during a run.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the brokers may take to respond for the first time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A topic as the cluster describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,14 +31,14 @@ pub(super) struct Topic {
     pub id: String,
     /// Its partitions, in order.
     pub partitions: Vec<i32>,
-    /// Whether we may write into it; true where the brokers do not say.
+    /// Whether writing into it is permitted; true where the brokers do not report it.
     pub may_write: bool,
 }
 
 /// A partition by topic and number.
 pub(super) type Place = (String, i32);
 
-/// The client that asks and commits. It never fetches.
+/// The client for requests and commits. It never fetches.
 pub(super) struct Cluster {
     client: Client,
     health: Arc<Health>,
@@ -50,10 +51,11 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the client; nothing is asked yet.
+    /// Starts the client; no request is sent yet.
     pub fn start(config: &KafkaConfig, name: &str, group: &str, health: &Arc<Health>, tokens: Option<&Arc<Tokens>>) -> Result<Self> {
         let mut client = options(config, name);
-        // The ends of partitions are asked with open transactions included; readers ask again without.
+        // The ends of partitions include open transactions here; readers request them again
+        // without.
         client.set("group.id", group).set("isolation.level", "read_uncommitted");
         let client = Client::start(&client, health, tokens)?;
         let (topics, pattern) = (config.topics.clone(), config.regex()?);
@@ -79,7 +81,7 @@ impl Cluster {
         &self.health
     }
 
-    /// What other clients of these brokers show to be let in.
+    /// The credentials with which other clients of these brokers connect.
     pub fn tokens(&self) -> Option<&Arc<Tokens>> {
         self.tokens.as_ref()
     }
@@ -87,14 +89,14 @@ impl Cluster {
     /// The topics that the source reads, as they are now. Those that do not exist are left out.
     pub fn topics(&self) -> Result<BTreeMap<String, Topic>> {
         let connected = self.connected.load(Ordering::Relaxed);
-        let limit = if connected { ANSWER } else { CONNECT.min(self.patience) };
+        let limit = if connected { REQUEST_TIMEOUT } else { CONNECT_TIMEOUT.min(self.patience) };
         let deadline = Instant::now() + limit;
         let found = loop {
-            match self.look(deadline) {
+            match self.request_topics(deadline) {
                 Ok(found) => break found,
                 Err(error) => {
                     if let Some(refused) = self.client.health().refused().filter(|_| !connected) {
-                        return Err(Error::environment(format!("the Kafka brokers {} do not let us in: {refused}", self.brokers))
+                        return Err(Error::environment(format!("the Kafka brokers {} refuse the connection: {refused}", self.brokers))
                             .code(BROKERS_REFUSE)
                             .hint("check `security`: name, password, mechanism and certificates"));
                     }
@@ -115,14 +117,14 @@ impl Cluster {
             true => Error::environment(format!("the Kafka brokers {} refuse to describe the topics: {error}", self.brokers))
                 .code(ACCESS_DENIED)
                 .hint("the principal needs DESCRIBE on the topics, and READ or WRITE"),
-            false => Error::environment(format!("no Kafka broker of {} answered within {} s: {last}", self.brokers, limit.as_secs()))
+            false => Error::environment(format!("no Kafka broker of {} responded within {} s: {last}", self.brokers, limit.as_secs()))
                 .code(BROKERS_AWAY)
                 .hint("are the addresses right, and do the brokers advertise addresses that can be reached from here? `security` must fit the port"),
         }
     }
 
-    fn look(&self, deadline: Instant) -> Result<BTreeMap<String, Topic>, KafkaError> {
-        // Short questions: between them it is seen whether we were refused.
+    fn request_topics(&self, deadline: Instant) -> Result<BTreeMap<String, Topic>, KafkaError> {
+        // Short requests: in between, refusals are noticed.
         let wait = deadline.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(100), Duration::from_secs(2));
         let Some(pattern) = &self.pattern else { return self.describe(&self.topics, wait) };
         let metadata = self.client.consumer().fetch_metadata(None, wait)?;
@@ -139,8 +141,9 @@ impl Cluster {
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
         let native = self.client.native();
         let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the client lives as long as `self`; the names end with a zero and are copied by the collection; queue, options and
-        // collection are made here, checked by librdkafka, and destroyed here, as is the event after its last use.
+        // SAFETY: the client lives as long as `self`; the names end with a zero and are copied by
+        // the collection; queue, options and collection are created here, checked by librdkafka,
+        // and destroyed here, as is the event after its last use.
         unsafe {
             let queue = rd::rd_kafka_queue_new(native);
             let options = rd::rd_kafka_AdminOptions_new(native, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
@@ -174,12 +177,13 @@ impl Cluster {
         offsets(&self.client, places, Offset::End)
     }
 
-    /// The offsets of the first records that are not older than a time; the end where there are none.
+    /// The offsets of the first records that are not older than a time; the end where there are
+    /// none.
     pub fn at_time(&self, places: &[Place], millis: i64) -> Result<HashMap<Place, i64>> {
         offsets(&self.client, places, Offset::Offset(millis))
     }
 
-    /// Notes offsets for the group. Whether that worked is told later.
+    /// Commits offsets for the group. The result is reported later.
     pub fn commit(&self, offsets: &[(&str, i32, i64)]) {
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         for (topic, partition, offset) in offsets {
@@ -193,10 +197,11 @@ impl Cluster {
     }
 }
 
-/// Connects a new client, and lets it hear of a topic. Asked at once for anything that needs the leaders of partitions, librdkafka would look for them
-/// without a connection, and then again after most of a second. What goes wrong is told by what is asked next.
+/// Connects a new client and announces a topic to it. A request that needs the leaders of
+/// partitions would otherwise make librdkafka search for them without a connection, and then again
+/// after most of a second. Errors are reported by the next request.
 pub(super) fn introduce(client: &Client, topic: &str) {
-    let _ = client.consumer().fetch_metadata(Some(topic), ANSWER);
+    let _ = client.consumer().fetch_metadata(Some(topic), REQUEST_TIMEOUT);
 }
 
 /// Offsets of partitions, as this client's isolation sees them.
@@ -205,24 +210,25 @@ pub(super) fn offsets(client: &Client, places: &[Place], what: Offset) -> Result
         return Ok(HashMap::new());
     }
     let failed = |error: &dyn std::fmt::Display| {
-        Error::environment(format!("the brokers do not tell the offsets of the partitions: {error}"))
+        Error::environment(format!("the brokers do not return the offsets of the partitions: {error}"))
             .code(REQUEST_FAILED)
             .hint("is a broker down that leads some of them? The principal needs DESCRIBE on the topics")
     };
-    let deadline = Instant::now() + CONNECT;
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
     loop {
         let mut list = TopicPartitionList::with_capacity(places.len());
         for (topic, partition) in places {
             list.add_partition_offset(topic, *partition, what).map_err(|error| failed(&error))?;
         }
-        let asked = client.consumer().offsets_for_times(list, ANSWER).and_then(|answer| answer_of(&answer));
+        let asked = client.consumer().offsets_for_times(list, REQUEST_TIMEOUT).and_then(|answer| offsets_of(&answer));
         match asked {
             Ok(answer) => return Ok(answer),
-            // A partition that was just made has no leader for a moment.
+            // A new partition has no leader for a moment.
             Err(error) if Instant::now() < deadline && (is_passing(&error) || is_unknown(&error)) => {
                 let topics: BTreeSet<&str> = places.iter().map(|(topic, _)| topic.as_str()).collect();
                 for topic in topics.into_iter().filter(|_| is_unknown(&error)) {
-                    // Whatever it says: this client has to hear of a partition that another one has found.
+                    // Whatever the result: this client must learn of a partition that another one
+                    // has found.
                     let _ = client.consumer().fetch_metadata(Some(topic), Duration::from_secs(2));
                 }
                 std::thread::park_timeout(Duration::from_millis(100));
@@ -232,7 +238,7 @@ pub(super) fn offsets(client: &Client, places: &[Place], what: Offset) -> Result
     }
 }
 
-fn answer_of(list: &TopicPartitionList) -> Result<HashMap<Place, i64>, KafkaError> {
+fn offsets_of(list: &TopicPartitionList) -> Result<HashMap<Place, i64>, KafkaError> {
     let element = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
         element.error()?;
         // No record is so young: the caller takes the end.

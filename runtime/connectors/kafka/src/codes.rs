@@ -2,22 +2,24 @@
 
 wasmill_engine::codes! {
     ACCESS_DENIED = "kafka/access-denied",
-        "The brokers know who asks and deny it: the principal lacks an ACL on a topic, the group, the transactional id or the cluster.",
+        "The brokers authenticate the client and deny the request: the principal lacks an ACL on a topic, the group, \
+            the transactional id or the cluster.",
         "Reading needs READ and DESCRIBE on the topic, and READ on the group. Writing needs WRITE and DESCRIBE on both topics and on the transactional id.";
     BROKERS_AWAY = "kafka/brokers-away",
-        "No broker answered: the addresses are wrong, the brokers advertise addresses that can't be reached from here, or `security` does not fit the port.",
+        "No broker responded: the addresses are wrong, the brokers advertise addresses that can't be reached from here, \
+             or `security` does not fit the port.",
         "Check `connection: { brokers }` from this machine, and the brokers' `advertised.listeners`.";
     BROKERS_REFUSE = "kafka/brokers-refuse",
-        "The brokers answer and do not let us in.",
+        "The brokers respond and refuse the connection.",
         "Check `connection: { security }`: name, password, mechanism and certificates.";
     CLIENT_OPTION = "kafka/client-option",
         "librdkafka does not know an option of `client`, does not take its value, or can't start a client with what the options name.",
-        "Correct it by librdkafka's CONFIGURATION.md. The message says what is wrong.";
+        "Correct it by librdkafka's CONFIGURATION.md. The message has the reason.";
     COLUMN = "kafka/column",
         "A column that the sink needs is not there or of another type, or `format: raw` would lose one.",
         "Name a column that the message lists, or use `format: json`.";
     COMMITS_TOPIC = "kafka/commits-topic",
-        "The topic of the sink's token is the topic of the rows, or is cleaned up by age or size and would forget what is committed.",
+        "The topic of the sink's token is the topic of the rows, or has a retention by age or size that would delete tokens.",
         "Leave `commits_topic` out, or name a topic of its own with `cleanup.policy=compact`.";
     HEADER_NAME = "kafka/header-name",
         "A key of `headers` can't be the name of a header.",
@@ -29,10 +31,11 @@ wasmill_engine::codes! {
         "`brokers` is empty.",
         "List some of the cluster's brokers: `brokers: \"b1:9092,b2:9092\"`.";
     NO_TOPICS = "kafka/no-topics",
-        "Neither `topics` nor `pattern` says what to read.",
+        "Neither `topics` nor `pattern` sets what to read.",
         "Add one of them: `topics: [pin]`.";
     OFFSETS_LOST = "kafka/offsets-lost",
-        "The offset of the checkpoint is not in the partition any more: retention removed records before they were read, or the partition lost its end.",
+        "The offset of the checkpoint is not in the partition any more: retention removed records before they were \
+            read, or the partition lost its end.",
         "`on_lost_offsets: earliest` or `latest` resumes without them. Raise the retention of the topic.";
     PARTITION = "kafka/partition",
         "`partitions` names one that the topic does not have, or is not a list of numbers from 0 on.",
@@ -41,19 +44,19 @@ wasmill_engine::codes! {
         "`pattern` is not a regular expression, or matches no topic in a batch.",
         "Correct it. Topics that the principal may not see are not matched.";
     REQUEST_FAILED = "kafka/request-failed",
-        "The brokers did not do or answer what they were asked for. The message ends with their own words.",
+        "The brokers did not carry out a request or did not respond to it. The message ends with their own error.",
         "Check that all brokers run, also those that lead the partitions, then start again. The run resumes behind its last checkpoint.";
     RESERVED_OPTION = "kafka/reserved-option",
         "An option of `client` is set by Wasmill itself, because what it promises depends on it, or because it would hold a secret.",
-        "Remove it. The message says which key sets it, if one does.";
+        "Remove it. The message names the key that sets it, if one does.";
     SECURITY = "kafka/security",
-        "Keys under `security` contradict each other, one is missing beside another, or a password would be sent in plain text.",
+        "Keys under `security` contradict each other, one is missing, or a password would be sent in plain text.",
         "Use `sasl` or `auth`, not both. Each mechanism has its own keys: `username` and `password`, or `token_file` for oauthbearer.";
     START = "kafka/start",
         "`start: offsets` has an entry that is not `topic/partition` with an offset, or an offset that the partition does not have.",
-        "Write `start: { offsets: { \"pin/0\": 17 } }` with offsets in the range that the message shows.";
+        "Write `start: { offsets: { \"pin/0\": 17 } }` with offsets in the range that the message gives.";
     TOKEN_FILE = "kafka/token-file",
-        "The file under `token_file` does not hold a JSON Web Token that says when it expires.",
+        "The file under `token_file` does not hold a JSON Web Token with an expiry time.",
         "Write the token and nothing else into the file. It needs the claim `exp`.";
     TOPIC_CONFIG = "kafka/topic-config",
         "The brokers do not accept a configuration of the new topic.",
@@ -71,9 +74,9 @@ wasmill_engine::codes! {
         "A name has characters that names of topics can't have.",
         "Use 1 to 249 letters, digits, `.`, `_` and `-`; a regular expression goes into `pattern`.";
     TOPIC_REPLACED = "kafka/topic-replaced",
-        "The topic was deleted and created again, so that the offsets of the checkpoint mean other records.",
+        "The topic was deleted and created again, so the offsets of the checkpoint are those of other records.",
         "Start over with `wasmill state reset`, if the new topic is to be read.";
     TOPICS_AND_PATTERN = "kafka/topics-and-pattern",
-        "`topics` and `pattern` both say what to read.",
+        "`topics` and `pattern` both set what to read.",
         "Remove one of them.";
 }

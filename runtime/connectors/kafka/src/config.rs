@@ -15,14 +15,14 @@ use wasmill_connect::{Retry, period};
 
 /// `kafka: { connection: { brokers: "b1:9092,b2:9092" }, topics: [pin] }`
 ///
-/// Reads topics of Apache Kafka (or of what speaks its protocol). Every partition is read in order, exactly once; the checkpoint decides where
-/// a run goes on.
+/// Reads topics of Apache Kafka (or of a compatible broker). Every partition is read in order,
+/// exactly once; the checkpoint decides where a run resumes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
     /// `connection: { brokers: "b1:9092,b2:9092" }`
     ///
-    /// How to reach the cluster, and who to be there.
+    /// How to reach the cluster, and with which credentials.
     pub connection: KafkaConnection,
     /// `topics: [pin, geo]`
     ///
@@ -31,7 +31,8 @@ pub struct KafkaConfig {
     pub topics: Vec<String>,
     /// `pattern: "^pin[.]"`
     ///
-    /// A regular expression: every topic whose name matches it, also those that are made while a stream runs. Internal topics are left out.
+    /// A regular expression: every topic whose name matches it, also those that are created while a
+    /// stream runs. Internal topics are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     /// `partitions: [0, 1]`
@@ -41,20 +42,22 @@ pub struct KafkaConfig {
     pub partitions: Option<Vec<i32>>,
     /// `start: earliest`
     ///
-    /// Where a partition begins that no checkpoint knows: `earliest`, `latest`, `{ timestamp: "2026-01-31T00:00:00Z" }` (the first record that is not
-    /// older), or `{ offsets: { "pin/0": 17 } }` (others begin at the earliest). Partitions that are added to a topic which the checkpoint knows,
+    /// Where a partition begins that is not in the checkpoint: `earliest`, `latest`, `{ timestamp:
+    /// "2026-01-31T00:00:00Z" }` (the first record that is not older), or `{ offsets: { "pin/0": 17
+    /// } }` (others begin at the earliest). Partitions that are added to a topic in the checkpoint,
     /// and topics that a stream finds while it runs, always begin at the earliest.
     #[serde(default)]
     pub start: Start,
     /// `format: json`
     ///
-    /// `json`: each value is one JSON object. `raw`: the value as it is, in one column `value` (binary, or text if the schema says so).
+    /// `json`: each value is one JSON object. `raw`: the value as it is, in one column `value`
+    /// (binary, or text if the schema declares it).
     #[serde(default)]
     pub format: KafkaFormat,
     /// `group: pin-to-delta`
     ///
-    /// The consumer group whose committed offsets follow the checkpoints, so that the usual tools show the lag. They are never read. Default:
-    /// the pipeline's name.
+    /// The consumer group whose committed offsets follow the checkpoints, so that the usual tools
+    /// display the lag. They are never read. Default: the pipeline's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// `isolation: read_committed`
@@ -64,14 +67,14 @@ pub struct KafkaConfig {
     pub isolation: Isolation,
     /// `on_lost_offsets: stop`
     ///
-    /// What to do when records that were not read yet have gone by retention: `stop`, or go on at the `earliest` or the `latest` with a warning
-    /// that says how many are lost.
+    /// What to do when retention has removed records before they were read: `stop`, or resume at
+    /// the `earliest` or the `latest` with a warning on how many are lost.
     #[serde(default)]
     pub on_lost_offsets: LostOffsets,
     /// `tombstones: reject`
     ///
-    /// What a record without a value is: `reject` (a dead letter), `row` (a row whose columns are all null, except the `_source.` ones), or
-    /// `skip` (nothing at all, and not counted).
+    /// How to read a record without a value: `reject` (a dead letter), `row` (a row whose columns
+    /// are all null, except the `_source.` ones), or `skip` (nothing at all, and not counted).
     #[serde(default)]
     pub tombstones: Tombstones,
     /// `max_record: 16MiB`
@@ -82,28 +85,32 @@ pub struct KafkaConfig {
     pub max_record: Option<bytesize::ByteSize>,
     /// `follow: 5s`
     ///
-    /// In stream mode, how often to look for new topics and partitions, and whether the topics are still the same. 100ms to 1h. Default: 5s.
+    /// In stream mode, how often to poll for new topics and partitions, and whether the topics are
+    /// still the same. 100ms to 1h. Default: 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
     /// `retry: { for: 5m }`
     ///
-    /// How long brokers may be out of reach before the run stops. Default: 5m; at the start of a run at most 30s.
+    /// How long an outage of the brokers may last before the run stops. Default: 5m; at the start
+    /// of a run at most 30s.
     #[serde(default)]
     pub retry: Retry,
     /// `clients: 2`
     ///
-    /// How many clients fetch and decompress, each with threads of its own; partitions are dealt out to them. 1 to 16. Default: one a core, at most 4.
+    /// How many clients fetch and decompress, each with threads of its own; partitions are dealt
+    /// out to them. 1 to 16. Default: one per core, at most 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 16))]
     pub clients: Option<u16>,
     /// `client: { fetch.wait.max.ms: 100 }`
     ///
-    /// Any other option of librdkafka, as its CONFIGURATION.md documents them. Those that would break what Wasmill promises are refused.
+    /// Any other option of librdkafka, as its CONFIGURATION.md documents them. Those that would
+    /// break Wasmill's guarantees are refused.
     #[serde(default)]
     pub client: BTreeMap<String, Setting>,
 }
 
-/// Where a partition begins that no checkpoint knows.
+/// Where a partition begins that is not in the checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Start {
@@ -156,9 +163,9 @@ pub enum LostOffsets {
     /// Stop the run.
     #[default]
     Stop,
-    /// Go on at the oldest record that is there.
+    /// Resume at the oldest record that is there.
     Earliest,
-    /// Go on at the end.
+    /// Resume at the end.
     Latest,
 }
 
@@ -201,7 +208,7 @@ impl Setting {
 const REFUSED: [(&str, &str); 9] = [
     ("bootstrap.servers", "it is set by `brokers`"),
     ("metadata.broker.list", "it is set by `brokers`"),
-    ("client.id", "it tells the pipeline's clients apart"),
+    ("client.id", "it distinguishes the pipeline's clients"),
     ("security.protocol", "it is set by `security`"),
     ("sasl.mechanism", "it is set by `security`"),
     ("sasl.mechanisms", "it is set by `security`"),
@@ -223,7 +230,7 @@ const REFUSED_BY_SOURCES: [(&str, &str); 9] = [
     ("check.crcs", "damaged records must be noticed"),
 ];
 
-/// Refuses options of `client` that something else decides: those of every client and `more`.
+/// Refuses options of `client` that are set elsewhere: those of every client and `more`.
 pub(super) fn check_options(client: &BTreeMap<String, Setting>, more: &[(&str, &str)]) -> Result<()> {
     for key in client.keys() {
         if let Some((_, why)) = REFUSED.iter().chain(more).find(|(name, _)| name == key) {
@@ -244,7 +251,7 @@ impl KafkaConfig {
         Self { connection: KafkaConnection::of_brokers(brokers), topics: vec![topic.into()], ..Self::default() }
     }
 
-    /// Checks what the types can't say.
+    /// Checks what the types can't express.
     ///
     /// # Errors
     /// A configuration error that names the key.
@@ -252,7 +259,7 @@ impl KafkaConfig {
         self.connection.check().map_err(|error| error.below("connection"))?;
         match (&self.pattern, self.topics.is_empty()) {
             (None, true) => {
-                return Err(Error::configuration("neither `topics` nor `pattern` says what to read").code(NO_TOPICS).hint("topics: [pin]"));
+                return Err(Error::configuration("neither `topics` nor `pattern` sets what to read").code(NO_TOPICS).hint("topics: [pin]"));
             }
             (Some(_), false) => {
                 return Err(Error::configuration("`pattern` and `topics` exclude each other").code(TOPICS_AND_PATTERN).key(["pattern"]));

@@ -11,7 +11,7 @@ use crate::codes::NO_BROKERS;
 /// The port of brokers that name none.
 const PORT: u16 = 9092;
 
-/// How to reach a cluster of Kafka, and who to be there.
+/// How to reach a cluster of Kafka, and with which credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConnection {
@@ -22,13 +22,13 @@ pub struct KafkaConnection {
     pub brokers: String,
     /// `security: { tls: { ca: ca.pem }, sasl: { mechanism: scram-sha-512, username: …, password: "${env:KAFKA_PASSWORD}" } }`
     ///
-    /// How to encrypt, and who we are. Default: neither.
+    /// Encryption and authentication. Default: neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<Security>,
 }
 
 impl KafkaConnection {
-    /// Brokers that ask for nothing.
+    /// Brokers without security.
     pub fn of_brokers(brokers: impl Into<String>) -> Self {
         Self { brokers: brokers.into(), security: None }
     }
@@ -39,7 +39,7 @@ impl KafkaConnection {
         Server::new(format!("kafka {}", self.brokers), names.filter_map(|name| Address::parse(name, PORT)).collect())
     }
 
-    /// Checks what the types can't say.
+    /// Checks what the types can't express.
     ///
     /// # Errors
     /// A configuration error that names the key below the connection.

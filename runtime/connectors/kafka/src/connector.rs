@@ -1,4 +1,4 @@
-//! What Wasmill knows of the connector `kafka`.
+//! The registration of the connector `kafka`.
 
 use std::sync::Arc;
 

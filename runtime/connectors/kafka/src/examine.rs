@@ -1,4 +1,5 @@
-//! A look at a cluster: do the brokers answer and let us in, are the topics there, may we read them.
+//! Examines a cluster: whether the brokers respond and accept the credentials, the topics exist,
+//! and they can be read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,49 +18,50 @@ use super::{KafkaConfig, token::Tokens};
 use crate::codes::{ACCESS_DENIED, REQUEST_FAILED, TOPIC_MISSING};
 use wasmill_connect::examine::Finding;
 
-/// How long the brokers may take for their first answer.
-const PATIENCE: &str = "10s";
+/// How long the brokers may take for their first response.
+const TIMEOUT: &str = "10s";
 /// How long a record, or the end of a partition, may take.
 const READ: Duration = Duration::from_secs(10);
 
-/// Looks at the topics of a source. No group is joined, and no offset committed.
+/// Examines the topics of a source. No group is joined, and no offset committed.
 pub fn examine_source(config: &KafkaConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let looked = look(config, &mut findings);
-    findings.extend(looked.err().map(Finding::Bad));
+    let examined = examine(config, &mut findings);
+    findings.extend(examined.err().map(Finding::Bad));
     findings
 }
 
-/// Looks at the topics of a sink: that of its rows, and that of its token. Nobody is fenced, and nothing is written.
+/// Examines the topics of a sink: that of its rows, and that of its token. No producer is fenced,
+/// and nothing is written.
 pub fn examine_sink(config: &KafkaSinkConfig) -> Vec<Finding> {
-    let look = || {
+    let examine = || {
         config.check()?;
-        let (reading, begun) = (KafkaConfig { retry: Retry::of(PATIENCE), ..config.reading() }, Instant::now());
+        let (reading, begun) = (KafkaConfig { retry: Retry::of(TIMEOUT), ..config.reading() }, Instant::now());
         let tokens = Tokens::of(reading.connection.security.as_ref()).map(Arc::new);
         let cluster = Cluster::start(&reading, "doctor", "wasmill-doctor", &Arc::default(), tokens.as_ref())?;
         let topics = cluster.topics()?;
         let mut findings =
-            vec![Finding::good(format!("the brokers {} answer ({} ms)", config.connection.brokers, begun.elapsed().as_millis()))];
+            vec![Finding::good(format!("the brokers {} respond ({} ms)", config.connection.brokers, begun.elapsed().as_millis()))];
         findings.extend(topic_findings(config, &reading, &cluster, &topics)?);
         Ok(findings)
     };
-    look().unwrap_or_else(|error: Error| vec![Finding::Bad(error)])
+    examine().unwrap_or_else(|error: Error| vec![Finding::Bad(error)])
 }
 
-fn look(config: &KafkaConfig, findings: &mut Vec<Finding>) -> Result<()> {
+fn examine(config: &KafkaConfig, findings: &mut Vec<Finding>) -> Result<()> {
     config.check()?;
-    let quick = KafkaConfig { retry: Retry::of(PATIENCE), ..config.clone() };
+    let quick = KafkaConfig { retry: Retry::of(TIMEOUT), ..config.clone() };
     let health: Arc<Health> = Arc::default();
     let tokens = Tokens::of(config.connection.security.as_ref()).map(Arc::new);
     let begun = Instant::now();
     let cluster = Cluster::start(&quick, "doctor", "wasmill-doctor", &health, tokens.as_ref())?;
     let topics = cluster.topics()?;
-    findings.push(Finding::good(format!("the brokers {} answer ({} ms)", config.connection.brokers, begun.elapsed().as_millis())));
+    findings.push(Finding::good(format!("the brokers {} respond ({} ms)", config.connection.brokers, begun.elapsed().as_millis())));
     for missing in config.topics.iter().filter(|name| !topics.contains_key(*name)) {
         findings.push(Finding::Bad(
             Error::environment(format!("the topic {missing} does not exist"))
                 .code(TOPIC_MISSING)
-                .hint(format!("correct the name, or make it: wasmill topics create {missing} --brokers {}", config.connection.brokers)),
+                .hint(format!("correct the name, or create it: wasmill topics create {missing} --brokers {}", config.connection.brokers)),
         ));
     }
     if topics.is_empty() && config.pattern.is_some() {
@@ -93,7 +95,7 @@ fn length(begins: &HashMap<Place, i64>, ends: &HashMap<Place, i64>, place: &Plac
     u64::try_from(of(ends) - of(begins)).unwrap_or(0)
 }
 
-/// Takes what comes first at an offset: a record or the end of the partition are fine, a refusal is told.
+/// Reads once at an offset: a record or the end of the partition are fine, a refusal is reported.
 fn try_to_read(client: &Arc<Client>, (topic, partition): &Place, offset: i64) -> Result<()> {
     let mut queue = PartitionQueue::open(client, topic, *partition, offset)?;
     let mut messages = queue.messages();
@@ -110,7 +112,7 @@ fn try_to_read(client: &Arc<Client>, (topic, partition): &Place, offset: i64) ->
             Some((_, text)) => Err(Error::environment(format!("the topic {topic} can't be read: {text}")).code(REQUEST_FAILED)),
         };
     }
-    Err(Error::environment(format!("the partition {partition} of the topic {topic} gives neither a record nor its end within 10 s"))
+    Err(Error::environment(format!("the partition {partition} of the topic {topic} returns neither a record nor its end within 10 s"))
         .code(REQUEST_FAILED)
         .hint("is the broker that leads it reachable under the address that it advertises?"))
 }

@@ -1,9 +1,11 @@
 //! Apache Kafka, through librdkafka.
 //!
-//! Partitions are assigned by the engine: every one is a split, and is read from its own queue of librdkafka, straight from the
-//! messages into columns. The consumer group is only told how far the checkpoints have come; it decides nothing.
+//! Partitions are assigned by the engine: every one is a split, and is read from its own queue of
+//! librdkafka, straight from the messages into columns. The consumer group only receives the
+//! offsets of the checkpoints; it decides nothing.
 //!
-//! The sink spools an epoch's records beside the state and produces them in one transaction when the epoch commits.
+//! The sink spools an epoch's records next to the state and produces them in one transaction when
+//! the epoch commits.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -19,11 +19,11 @@ use wasmill_connect::causes;
 use wasmill_connect::codes::{CREDENTIALS_MISSING, NO_REGION};
 use wasmill_connect::threads;
 
-/// How long a token lets us in, at most: what MSK allows.
+/// How long a token is valid, at most: MSK's limit.
 const LIFE: Duration = Duration::from_secs(900);
 /// How long the credentials may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Who asks, as the audit log of AWS shows it.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The user agent in the audit log of AWS.
 const USER_AGENT: &str = concat!("wasmill/", env!("CARGO_PKG_VERSION"));
 
 /// A token for now, by the credentials that AWS's chain finds.
@@ -31,7 +31,7 @@ pub(super) fn token(aws: &Aws) -> Result<OAuthToken> {
     let failed = |error: &dyn std::fmt::Display| {
         Error::environment(format!("no AWS credentials for MSK: {error}")).code(CREDENTIALS_MISSING).hint(HINT)
     };
-    let found = threads::handle()?.block_on(async { tokio::time::timeout(PATIENCE, credentials(aws)).await });
+    let found = threads::handle()?.block_on(async { tokio::time::timeout(TIMEOUT, credentials(aws)).await });
     let (credentials, region) = found.map_err(|_| failed(&"they did not come within 30 s"))??;
     let now = SystemTime::now();
     let ends = credentials.expiry().map_or(now + LIFE, |expiry| expiry.min(now + LIFE));
@@ -57,10 +57,10 @@ async fn credentials(wanted: &Aws) -> Result<(Credentials, String)> {
     let provider = aws::credentials(&sdk, None, role.as_ref()).await;
     let provider =
         provider.ok_or_else(|| Error::environment("no AWS credentials for MSK: there are none").code(CREDENTIALS_MISSING).hint(HINT))?;
-    let told = |error| {
+    let reported = |error| {
         Error::environment(format!("no AWS credentials for MSK: {}", causes::in_words(&error))).code(CREDENTIALS_MISSING).hint(HINT)
     };
-    Ok((provider.provide_credentials().await.map_err(told)?, region))
+    Ok((provider.provide_credentials().await.map_err(reported)?, region))
 }
 
 fn signed(credentials: Credentials, region: &str, time: SystemTime) -> Result<String> {

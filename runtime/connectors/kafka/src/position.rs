@@ -1,11 +1,11 @@
-//! Where a partition stands, and what its split is called.
+//! The position in a partition, and the name of its split.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_engine::{Error, Result, SplitId};
 
-/// Where a partition stands.
+/// The position in a partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The offset of the next record to read.

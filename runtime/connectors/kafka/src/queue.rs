@@ -32,7 +32,8 @@ impl PartitionQueue {
     /// Starts to fetch at an offset.
     pub fn open(client: &Arc<Client>, topic: &str, partition: i32, offset: i64) -> Result<Self> {
         let name = CString::new(topic).map_err(|_| Error::bug(format!("the topic {topic:?} has a zero in its name")))?;
-        // SAFETY: the client lives as long as the queue, `name` ends with a zero, and no configuration is handed over.
+        // SAFETY: the client lives as long as the queue, `name` ends with a zero, and no
+        // configuration is passed.
         let handle = unsafe { rd::rd_kafka_topic_new(client.native(), name.as_ptr(), ptr::null_mut()) };
         let topic = NonNull::new(handle).ok_or_else(|| failed("open", topic, partition))?;
         let shares = !client.claim_queue();
@@ -44,9 +45,9 @@ impl PartitionQueue {
     fn start(&mut self, offset: i64) -> Result<()> {
         let (topic, partition) = (self.topic.as_ptr(), self.partition);
         let begun = match self.shared()? {
-            // SAFETY: the topic's handle is ours and alive, and so is the queue.
+            // SAFETY: the topic's handle is owned and alive, and so is the queue.
             Some(shared) => shared.join(self.place(), |queue| unsafe { rd::rd_kafka_consume_start_queue(topic, partition, offset, queue) }),
-            // SAFETY: the topic's handle is ours and alive.
+            // SAFETY: the topic's handle is owned and alive.
             None => unsafe { rd::rd_kafka_consume_start(topic, partition, offset) },
         };
         self.started = begun == 0;
@@ -56,7 +57,7 @@ impl PartitionQueue {
     fn stop(&mut self) {
         let (topic, partition) = (self.topic.as_ptr(), self.partition);
         let stop = || {
-            // SAFETY: the topic's handle is ours and alive; this was started.
+            // SAFETY: the topic's handle is owned and alive; this was started.
             unsafe { rd::rd_kafka_consume_stop(topic, partition) };
         };
         if std::mem::take(&mut self.started) {
@@ -75,13 +76,13 @@ impl PartitionQueue {
         (self.topic.as_ptr() as usize, self.partition)
     }
 
-    /// Goes on at another offset. What was fetched and not taken is forgotten.
+    /// Continues at another offset. What was fetched and not taken is dropped.
     pub fn restart(&mut self, offset: i64) -> Result<()> {
         self.stop();
         self.start(offset)
     }
 
-    /// Takes messages, at most so many; comes back with fewer when so much time has passed.
+    /// Takes messages, at most this many; returns fewer when this much time has passed.
     pub fn take(&mut self, messages: &mut Messages, at_most: usize, wait: Duration) -> usize {
         if let Ok(Some(shared)) = self.shared() {
             return shared.take(self.place(), &mut messages.messages, at_most, wait);
@@ -89,8 +90,9 @@ impl PartitionQueue {
         let before = messages.messages.len();
         messages.messages.reserve(at_most);
         let wait = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: there is room for `at_most` pointers behind the vector's end, a non-null pointer has the layout of a pointer, and
-        // librdkafka writes as many non-null ones as it says. They belong to us until they are destroyed.
+        // SAFETY: there is room for `at_most` pointers behind the vector's end, a non-null pointer
+        // has the layout of a pointer, and librdkafka writes as many non-null ones as it returns.
+        // They are owned here until they are destroyed.
         unsafe {
             let end = messages.messages.as_mut_ptr().add(before).cast::<*mut rd::rd_kafka_message_t>();
             let taken = rd::rd_kafka_consume_batch(self.topic.as_ptr(), self.partition, wait, end, at_most);
@@ -108,7 +110,8 @@ impl PartitionQueue {
     /// The end of the partition as the last fetch saw it.
     pub fn known_end(&self) -> Option<i64> {
         let (mut low, mut high) = (-1, -1);
-        // SAFETY: the client is alive, the name ends with a zero, and both numbers outlive the call, which only looks into a cache.
+        // SAFETY: the client is alive, the name ends with a zero, and both numbers outlive the
+        // call, which only reads a cache.
         let code =
             unsafe { rd::rd_kafka_get_watermark_offsets(self.client.native(), self.name.as_ptr(), self.partition, &mut low, &mut high) };
         (code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
@@ -121,7 +124,7 @@ impl Drop for PartitionQueue {
         if !self.shares {
             self.client.release_queue();
         }
-        // SAFETY: the handle is ours and alive, and not used after this.
+        // SAFETY: the handle is owned and alive, and not used after this.
         unsafe { rd::rd_kafka_topic_destroy(self.topic.as_ptr()) };
     }
 }
@@ -141,8 +144,8 @@ pub(super) struct Messages {
 
 // SAFETY: the messages belong to this value alone, nothing writes into them any more, and librdkafka destroys them on any thread.
 unsafe impl Send for Messages {}
-// SAFETY: see above; through a shared reference they are only read. Headers, which are parsed when they are first asked for, need an
-// exclusive one.
+// SAFETY: see above; through a shared reference they are only read. Headers, which are parsed on
+// first access, need an exclusive one.
 unsafe impl Sync for Messages {}
 
 impl Messages {
@@ -153,7 +156,7 @@ impl Messages {
 
     /// One of them.
     pub fn get(&self, index: usize) -> Message<'_> {
-        // SAFETY: the pointer is of a message that is ours and lives as long as `self`.
+        // SAFETY: the pointer is of a message that is owned and lives as long as `self`.
         Message(unsafe { self.messages[index].as_ref() })
     }
 
@@ -161,7 +164,8 @@ impl Messages {
     pub fn headers(&mut self, index: usize) -> Vec<(String, Option<Vec<u8>>)> {
         let mut all = Vec::new();
         let mut headers = ptr::null_mut();
-        // SAFETY: the message is ours and borrowed exclusively; the headers and what they point to belong to it and are copied here.
+        // SAFETY: the message is owned and borrowed exclusively; the headers and what they point to
+        // belong to it and are copied here.
         unsafe {
             let code = rd::rd_kafka_message_headers(self.messages[index].as_ptr(), &mut headers);
             if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || headers.is_null() {
@@ -204,7 +208,7 @@ impl Messages {
 impl Drop for Messages {
     fn drop(&mut self) {
         for message in self.messages.drain(..) {
-            // SAFETY: the message is ours; its client is alive until the last field is dropped.
+            // SAFETY: the message is owned; its client is alive until the last field is dropped.
             unsafe { rd::rd_kafka_message_destroy(message.as_ptr()) };
         }
     }

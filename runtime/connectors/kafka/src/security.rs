@@ -1,4 +1,4 @@
-//! Encryption and identity: what the file says, as options of librdkafka.
+//! Encryption and authentication: the file's configuration as options of librdkafka.
 
 use rdkafka::ClientConfig;
 use schemars::JsonSchema;
@@ -11,13 +11,13 @@ use crate::codes::SECURITY;
 
 /// `security: { tls: {}, sasl: { mechanism: scram-sha-512, username: mill, password: "${env:KAFKA_PASSWORD}" } }`
 ///
-/// With `tls` the connection is encrypted, with `sasl` we say who we are.
+/// `tls` encrypts the connection, `sasl` authenticates the client.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Security {
     /// `tls: { ca: ca.pem }`
     ///
-    /// Encrypts the connection, and checks who the brokers are. `{}` trusts the system's certificates.
+    /// Encrypts the connection, and verifies the brokers. `{}` trusts the system's certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     /// `sasl: { mechanism: plain, username: mill, password: "${env:KAFKA_PASSWORD}" }`
@@ -33,12 +33,12 @@ pub struct Security {
     pub auth: Option<Auth>,
     /// `aws: { region: eu-west-1, role: "arn:aws:iam::123456789012:role/mill" }`
     ///
-    /// Which credentials `auth: msk_iam` takes. Default: whatever the chain finds.
+    /// Which credentials `auth: msk_iam` takes. Default: what the chain finds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<Aws>,
 }
 
-/// Other ways to say who we are.
+/// Other ways to authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
@@ -82,7 +82,7 @@ pub struct Tls {
     pub ca: Option<String>,
     /// `certificate: client.pem`
     ///
-    /// Our own certificate, where the brokers ask for one. Together with `key`.
+    /// The client's own certificate, where the brokers require one. Together with `key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
     /// `key: client.key`
@@ -104,7 +104,7 @@ pub struct Tls {
 
 /// `sasl: { mechanism: scram-sha-512, username: mill, password: "${env:KAFKA_PASSWORD}" }`
 ///
-/// Who we are.
+/// How to authenticate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sasl {
@@ -124,8 +124,8 @@ pub struct Sasl {
     pub password: Option<Secret>,
     /// `token_file: /var/run/secrets/kafka/token`
     ///
-    /// A file that holds a JSON Web Token. It is read again whenever four fifths of the token's life are over; whoever writes the file
-    /// has to renew it by then. At most 64 KiB.
+    /// A file that holds a JSON Web Token. It is re-read whenever four fifths of the token's life
+    /// are over; the process that writes the file must renew it by then. At most 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_file: Option<String>,
 }
@@ -204,7 +204,7 @@ impl Security {
         };
         client.set("security.protocol", protocol);
         if cfg!(feature = "vendored-openssl") && protocol.ends_with("ssl") && !has_certificates_of_its_own() {
-            // It looks where systems keep the certificates that they trust.
+            // It searches where systems keep the certificates that they trust.
             client.set("ssl.ca.location", "probe");
         }
         if let Some(tls) = &self.tls {
@@ -231,7 +231,8 @@ impl Security {
     }
 }
 
-/// Whether the environment says which certificates OpenSSL trusts. One that was built with this program knows no folder of the system.
+/// Whether the environment sets which certificates OpenSSL trusts. One that was built with this
+/// program has no folder of the system.
 fn has_certificates_of_its_own() -> bool {
     ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|variable| std::env::var_os(variable).is_some())
 }

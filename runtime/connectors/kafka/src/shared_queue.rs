@@ -1,8 +1,10 @@
-//! One queue for many partitions of a client, so that what waits for its readers is bounded whatever the number of partitions.
+//! One queue for many partitions of a client, so that the records waiting for its readers are
+//! bounded for any number of partitions.
 //!
-//! librdkafka stops to fetch all partitions that share a queue once the queue is full. Whoever reads one of them takes what is next in the queue
-//! and lays what is of other partitions into their boxes. Boxes are bounded together: while they are full, readers get only what lies in their own.
-//! So every partition has to be read in turn, as lanes of a stream do.
+//! librdkafka stops fetching all partitions that share a queue once the queue is full. A reader of
+//! one of them takes what is next in the queue, and puts records of other partitions into their
+//! boxes. Boxes are bounded together: while they are full, readers get only what lies in their own.
+//! So every partition must be read in turn, as lanes of a stream do.
 
 use std::collections::HashMap;
 use std::ptr::{self, NonNull};
@@ -13,22 +15,22 @@ use rdkafka::bindings as rd;
 use rdkafka::types::RDKafka;
 use wasmill_engine::{Error, Result};
 
-/// Records in boxes together are at most about so large, plus what one look into the queue brings.
+/// Records in boxes together are at most about this large, plus what one poll of the queue returns.
 const BOXED_BYTES: usize = 4 << 20;
 /// What a record takes in memory besides its key and value, about.
 const RECORD_BYTES: usize = 256;
-/// So many records are taken from the queue at once.
+/// This many records are taken from the queue at once.
 const RECORDS_AT_ONCE: usize = 1000;
 
 /// A partition of a client: its topic's handle, of which librdkafka has one per topic, and its number.
 pub(super) type Place = (usize, i32);
-/// A message that belongs to whoever holds this.
+/// A message that belongs to the holder.
 pub(super) type RawMessage = NonNull<rd::rd_kafka_message_t>;
 
 /// The queue and the boxes.
 pub(super) struct SharedQueue {
     queue: NonNull<rd::rd_kafka_queue_t>,
-    /// Held by the one who takes from the queue, and while a partition comes, goes or moves.
+    /// Held while taking from the queue, and while a partition joins, leaves or moves.
     turn: Mutex<()>,
     boxes: Mutex<Boxes>,
     /// Something was laid into boxes.
@@ -84,7 +86,7 @@ impl SharedQueue {
     /// The client outlives it.
     pub(super) unsafe fn new(client: *mut RDKafka) -> Result<Self> {
         // SAFETY: the client is alive.
-        let queue = NonNull::new(unsafe { rd::rd_kafka_queue_new(client) }).ok_or_else(|| Error::bug("librdkafka made no queue"))?;
+        let queue = NonNull::new(unsafe { rd::rd_kafka_queue_new(client) }).ok_or_else(|| Error::bug("librdkafka created no queue"))?;
         Ok(Self { queue, turn: Mutex::default(), boxes: Mutex::default(), laid: Condvar::new() })
     }
 
@@ -92,7 +94,8 @@ impl SharedQueue {
         self.boxes.lock()
     }
 
-    /// Lets the messages of a partition come here. `start` makes librdkafka fetch it into the queue. What lies in its box is of an earlier start.
+    /// Routes the messages of a partition here. `start` makes librdkafka fetch it into the queue.
+    /// What lies in its box is of an earlier start.
     pub(super) fn join<T>(&self, place: Place, start: impl FnOnce(*mut rd::rd_kafka_queue_t) -> T) -> T {
         let _turn = self.turn.lock();
         let mut boxes = self.boxes();
@@ -102,7 +105,7 @@ impl SharedQueue {
         start(self.queue.as_ptr())
     }
 
-    /// Lets a partition go, which `stop` makes librdkafka fetch no more.
+    /// Removes a partition; `stop` ends librdkafka's fetching.
     pub(super) fn leave(&self, place: Place, stop: impl FnOnce()) {
         let _turn = self.turn.lock();
         stop();
@@ -111,15 +114,16 @@ impl SharedQueue {
         boxes.of.remove(&place);
     }
 
-    /// Takes messages of a partition, at most so many. Waits for the first one for so long, unless it has to wait for other readers.
+    /// Takes messages of a partition, at most this many. Waits this long for the first one, unless
+    /// it must wait for other readers.
     pub(super) fn take(&self, place: Place, into: &mut Vec<RawMessage>, at_most: usize, wait: Duration) -> usize {
         let deadline = Instant::now() + wait;
-        let mut looked = false;
+        let mut polled = false;
         loop {
             let mut boxes = self.boxes();
             let taken = boxes.take(place, at_most, into);
             let left = deadline.saturating_duration_since(Instant::now());
-            if taken > 0 || (looked && left.is_zero()) {
+            if taken > 0 || (polled && left.is_zero()) {
                 return taken;
             }
             let turn = self.turn.try_lock();
@@ -134,7 +138,7 @@ impl SharedQueue {
                 drop(boxes);
             }
             drop(turn);
-            looked = true;
+            polled = true;
         }
     }
 

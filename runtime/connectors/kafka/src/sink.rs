@@ -1,8 +1,10 @@
-//! The sink `kafka`: rows as records of a topic, exactly once for those who read what is committed.
+//! The sink `kafka`: rows as records of a topic, exactly once for readers of committed records.
 //!
-//! A transaction is open only while an epoch commits: it would time out otherwise, and hold up readers. Lanes therefore spool their rows as records beside
-//! the pipeline's state, where they are durable when the epoch is prepared. A commit produces them and the sink's token, a record of a compacted topic, in one
-//! transaction. Its producer's name is that of the pipeline and the sink, so that of two processes the one that came up last can write.
+//! A transaction is open only while an epoch commits: it would time out otherwise, and block
+//! readers. Lanes therefore spool their rows as records next to the pipeline's state, where they
+//! are durable when the epoch is prepared. A commit produces them and the sink's token, a record of
+//! a compacted topic, in one transaction. Its producer's name is that of the pipeline and the sink,
+//! so of two processes only the one that started last can write.
 
 mod commit;
 mod config;
@@ -35,8 +37,12 @@ use wasmill_connect::columns_unknown;
 use wasmill_connect::prepared as stored;
 use wasmill_connect::spool::Spool;
 
-/// What a writer has to know of the topic.
-type Topic = (Arc<Target>, Arc<Partitions>);
+/// What a writer needs about the topic.
+#[derive(Clone)]
+struct Topic {
+    target: Arc<Target>,
+    partitions: Arc<Partitions>,
+}
 
 /// Writes into one topic.
 pub struct KafkaSink {
@@ -45,7 +51,8 @@ pub struct KafkaSink {
     layout: Option<Arc<Layout>>,
     depot: Arc<dyn Depot>,
     committer: Mutex<Committer>,
-    /// The topic, once it was looked at. Beside the committer, so that lanes go on while it commits.
+    /// The topic, once its metadata was read. Separate from the committer, so that lanes continue
+    /// while it commits.
     target: Mutex<Option<Topic>>,
 }
 
@@ -80,8 +87,7 @@ impl KafkaSink {
         if let Some(topic) = known.as_ref() {
             return Ok(topic.clone());
         }
-        let (target, partitions) = self.committer().topic()?;
-        Ok(known.insert((target, Arc::new(partitions))).clone())
+        Ok(known.insert(self.committer().topic()?).clone())
     }
 
     /// A panic that holds it leaves at worst a producer, which its next use finds out about.

@@ -1,15 +1,17 @@
 //! The source `kafka`.
 //!
 //! # Splits
-//! Every partition is a split, `topic/3`. A batch reads each up to the end that it had when the run began; a stream goes on for ever.
+//! Every partition is a split, `topic/3`. A batch reads each up to the end that it had when the run
+//! began; a stream never ends.
 //!
 //! # What a checkpoint knows
-//! The offset of the next record of each partition, and the topic's id. A topic that was deleted and made again has another id and stops
-//! the run, for its offsets mean other records. So do offsets that have gone by retention, unless the file says otherwise.
+//! The offset of the next record of each partition, and the topic's id. A topic that was deleted
+//! and created again has another id and stops the run, because its offsets are those of other
+//! records. So do offsets that retention has removed, unless the file configures otherwise.
 
 mod ahead;
 mod columns;
-mod look;
+mod discovery;
 mod reader;
 mod start;
 
@@ -32,7 +34,7 @@ use crate::codes::{PARTITION, PATTERN, TOPIC_MISSING, TOPIC_REPLACED};
 use ahead::{Ahead, Expected};
 pub(crate) use columns::RESERVED;
 pub use columns::{HEADERS_COLUMN, KEY_COLUMN, OFFSET_COLUMN, PARTITION_COLUMN, TIMESTAMP_COLUMN, TOPIC_COLUMN, VALUE_COLUMN};
-use look::Look;
+use discovery::TopicDiscovery;
 use wasmill_engine::codes::{STATE_OF_OTHER_SOURCE, THREADS};
 use wasmill_formats::reading::without_reading;
 
@@ -53,19 +55,19 @@ pub(super) struct Shared {
     pub(super) schema: SchemaRef,
     pub(super) patience: Duration,
     pub(super) health: Arc<Health>,
-    /// How many records each split is behind that was handed out and has not ended.
+    /// The lag in records of each split that was returned and has not ended.
     pub(super) behind: Mutex<HashMap<SplitId, Arc<AtomicI64>>>,
 }
 
 impl Shared {
-    /// Notes how far a split is behind that was handed out; its reader keeps the number up to date.
+    /// Registers the lag of a returned split; its reader keeps the number up to date.
     fn note_behind(&self, id: &SplitId, records: i64) -> Arc<AtomicI64> {
         let mut behind = self.behind.lock();
         Arc::clone(behind.entry(Arc::clone(id)).or_insert_with(|| Arc::new(AtomicI64::new(records.max(0)))))
     }
 }
 
-/// What opens partitions, once the brokers have answered.
+/// Opens partitions, once the brokers have responded.
 struct Opener {
     shared: Arc<Shared>,
     link: OnceLock<Arc<Link>>,
@@ -80,24 +82,24 @@ struct Link {
 }
 
 impl Link {
-    /// The partitions that were handed out. Nobody asks the brokers for anything while the lock is held.
+    /// The partitions that were returned. No request is sent while the lock is held.
     fn handed_out(&self) -> MutexGuard<'_, HashMap<SplitId, Handed>> {
         self.handed_out.lock()
     }
 }
 
-/// What is there once the brokers have answered.
+/// The state once the brokers have responded.
 struct Connected {
     link: Arc<Link>,
     /// The topics that are read, and their ids.
     topics: BTreeMap<String, Topic>,
-    /// Looks for what is new, in stream mode.
-    look: Option<Look>,
+    /// Polls for new partitions, in stream mode.
+    discovery: Option<TopicDiscovery>,
     /// What was last noted for the group.
     noted: HashMap<SplitId, i64>,
 }
 
-/// What a reader has to know of its split besides the position.
+/// What a reader needs about its split besides the position.
 #[derive(Debug, Clone, Copy)]
 struct Handed {
     /// In batch mode, where it ends.
@@ -108,8 +110,9 @@ struct Handed {
 }
 
 impl KafkaSource {
-    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included. `pipeline` names the
-    /// consumer group where the configuration does not. Touches nothing.
+    /// A source named `name` in its pipeline that returns the columns of `requested`, reserved
+    /// `_source.` columns included. `pipeline` names the consumer group where the configuration
+    /// does not. Sends no request.
     ///
     /// # Errors
     /// Configuration: bad options, or a requested column that it can't give.
@@ -133,7 +136,8 @@ impl KafkaSource {
         Ok(Self { shared, group, tokens, connected: None, opener })
     }
 
-    /// The columns that records have whatever they hold, for a reader that takes all: those of `format: raw`.
+    /// The columns of records whatever they hold, for a reader that takes all: those of `format:
+    /// raw`.
     pub fn known_schema(config: &KafkaConfig) -> Option<SchemaRef> {
         match config.format {
             KafkaFormat::Json => None,
@@ -148,7 +152,7 @@ impl KafkaSource {
         if let Some(missing) = shared.config.topics.iter().find(|name| !topics.contains_key(*name)) {
             return Err(Error::environment(format!("the topic {missing} does not exist"))
                 .code(TOPIC_MISSING)
-                .hint("make it first, or correct the name; wasmill makes no topics by itself"));
+                .hint("create it first, or correct the name; wasmill creates no topics by itself"));
         }
         if topics.is_empty() && shared.mode == Mode::Batch {
             return Err(Error::environment(format!("no topic matches the pattern {}", shared.config.topics_in_words())).code(PATTERN));
@@ -166,7 +170,7 @@ impl KafkaSource {
         let start = |_| Client::start(&options, &shared.health, tokens).map(|client| Arc::new(client.with_own_queues(own_queues)));
         let pool = (0..clients).map(start).collect::<Result<_>>()?;
         let link = Link { cluster: Arc::new(cluster), pool, handed_out: Mutex::default(), ahead: Ahead::default() };
-        Ok(Connected { link: Arc::new(link), topics, look: None, noted: HashMap::new() })
+        Ok(Connected { link: Arc::new(link), topics, discovery: None, noted: HashMap::new() })
     }
 
     fn begin(&mut self, restored: &Progress) -> Result<Discovery> {
@@ -175,11 +179,15 @@ impl KafkaSource {
         let places = connected.new_places(&self.shared.config)?;
         let splits = connected.hand_out(&self.shared, &places, restored, false)?;
         if self.shared.mode == Mode::Stream {
-            connected.look =
-                Some(Look::start(&connected.link.cluster, &connected.topics, self.shared.config.follow()?, self.shared.patience)?);
+            connected.discovery = Some(TopicDiscovery::start(
+                &connected.link.cluster,
+                &connected.topics,
+                self.shared.config.follow()?,
+                self.shared.patience,
+            )?);
         }
         connected.note(restored);
-        // A run looks for the first time once.
+        // A run has one first listing.
         let _ = self.opener.link.set(Arc::clone(&connected.link));
         self.connected = Some(connected);
         Ok(Discovery { splits, complete: self.shared.mode == Mode::Batch })
@@ -194,7 +202,7 @@ impl Source for KafkaSource {
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
         let Some(connected) = &mut self.connected else { return self.begin(restored) };
         let complete = self.shared.mode == Mode::Batch;
-        let Some(found) = connected.look.as_ref().map_or(Ok(None), Look::found)? else {
+        let Some(found) = connected.discovery.as_ref().map_or(Ok(None), TopicDiscovery::found)? else {
             return Ok(Discovery { splits: Vec::new(), complete });
         };
         let known = connected.topics.clone();
@@ -232,7 +240,7 @@ impl SplitOpener for Opener {
             Some((handed, Arc::clone(link.pool.get(handed.client)?), link))
         });
         let Some((handed, client, link)) = opened else {
-            return Err(Error::bug(format!("the split {} was never handed out", split.id)));
+            return Err(Error::bug(format!("the split {} was never listed", split.id)));
         };
         let open = || {
             let offset = Position::read(&split.position)?.offset;
@@ -262,7 +270,7 @@ impl Connected {
             let Some((name, _)) = parse_split(id) else {
                 return Err(Error::environment(format!("the checkpoint has read the split {id}, which is no partition of a topic"))
                     .code(STATE_OF_OTHER_SOURCE)
-                    .hint("change the source back, or begin anew with another `--state` folder"));
+                    .hint("change the source back, or start over with another `--state` folder"));
             };
             let position = Position::read(&state.position)?;
             match self.topics.get(name) {
@@ -273,7 +281,7 @@ impl Connected {
         Ok(())
     }
 
-    /// Takes over what a look found.
+    /// Merges the result of a poll.
     fn merge(&mut self, found: BTreeMap<String, Topic>) -> Result<()> {
         for (name, topic) in found {
             if let Some(known) = self.topics.get(&name) {
@@ -284,7 +292,7 @@ impl Connected {
         Ok(())
     }
 
-    /// The partitions that were not handed out yet.
+    /// The partitions that were not returned yet.
     fn new_places(&self, config: &KafkaConfig) -> Result<Vec<Place>> {
         let mut places = Vec::new();
         let handed_out = self.link.handed_out();
@@ -303,7 +311,7 @@ impl Connected {
         Ok(places)
     }
 
-    /// Makes splits of partitions. `late`: they were found while the run was going on.
+    /// Builds splits of partitions. `late`: they were found during the run.
     fn hand_out(&mut self, shared: &Shared, places: &[Place], restored: &Progress, late: bool) -> Result<Vec<Split>> {
         if places.is_empty() {
             return Ok(Vec::new());
@@ -323,7 +331,7 @@ impl Connected {
             let stable = stable.as_ref().and_then(of).unwrap_or(range.1);
             let position = restored.get(&id).map(|state| Position::read(&state.position)).transpose()?;
             let asked = start::Asked { late: late || known.contains(&place.0.as_str()), time: at_time.as_ref().and_then(of), stable };
-            let (offset, begins_here) =
+            let start::StartOffset { offset, may_change: begins_here } =
                 start::start(shared, &id, range, position.as_ref(), &asked).map_err(|error| error.at(format!("partition {id}")))?;
             let end = (shared.mode == Mode::Batch).then_some(stable);
             let handed = Handed { end, begins_here, client: self.client_of(link.handed_out().len()) };
@@ -341,8 +349,9 @@ impl Connected {
         Ok(splits)
     }
 
-    /// The ends of partitions as those see them who will read: with read_committed the first offset of the oldest open transaction. Each client asks
-    /// for its own partitions, side by side, and is connected to their brokers then.
+    /// The ends of partitions as their readers will see them: with read_committed the first offset
+    /// of the oldest open transaction. Each client requests its own partitions, concurrently, and
+    /// is connected to their brokers then.
     fn stable_ends(&self, places: &[Place]) -> Result<HashMap<Place, i64>> {
         let before = self.link.handed_out().len();
         let shares = self.link.pool.iter().enumerate().map(|(index, client)| {
@@ -367,7 +376,7 @@ impl Connected {
         })
     }
 
-    /// The client that reads the partition which is handed out as number `number`.
+    /// The client that reads the partition that is returned as number `number`.
     fn client_of(&self, number: usize) -> usize {
         number % self.link.pool.len().max(1)
     }
@@ -394,8 +403,8 @@ fn check_id(name: &str, then: &str, now: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::environment(format!(
-        "the topic {name} was deleted and made again: its id was {then} and is now {now}, and its offsets mean other records"
+        "the topic {name} was deleted and created again: its id was {then} and is now {now}, and its offsets are those of other records"
     ))
     .code(TOPIC_REPLACED)
-    .hint("begin anew with another `--state` folder or `wasmill state reset`, if the new topic is to be read"))
+    .hint("start over with another `--state` folder or `wasmill state reset`, if the new topic is to be read"))
 }

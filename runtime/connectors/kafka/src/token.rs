@@ -16,14 +16,14 @@ const TOKEN_BYTES: u64 = 64 << 10;
 /// Where tokens come from.
 #[derive(Debug)]
 pub(super) enum Tokens {
-    /// A file that somebody else keeps fresh.
+    /// A file that another process keeps fresh.
     File(String),
     /// Signed by ourselves for Amazon MSK.
     Msk(Aws),
 }
 
 impl Tokens {
-    /// What the file says, if it wants tokens at all.
+    /// The token source of the file's configuration, if it uses tokens.
     pub fn of(security: Option<&Security>) -> Option<Self> {
         let security = security?;
         if security.auth == Some(Auth::MskIam) {
@@ -32,7 +32,7 @@ impl Tokens {
         security.sasl.as_ref()?.token_file.clone().map(Self::File)
     }
 
-    /// A token for now. librdkafka asks again when four fifths of its life are over.
+    /// A token for now. librdkafka requests the next one when four fifths of its life are over.
     pub fn next(&self) -> Result<OAuthToken> {
         match self {
             Self::File(path) => read(path),
@@ -41,7 +41,7 @@ impl Tokens {
     }
 }
 
-/// The claims that matter to us; the broker judges all of them.
+/// The claims that are read here; the broker verifies all of them.
 #[derive(Deserialize)]
 struct Claims {
     exp: f64,
@@ -59,7 +59,7 @@ fn read(path: &str) -> Result<OAuthToken> {
         .map_err(|error| Error::io(format_args!("read the token file {path}"), error).or_code(TOKEN_FILE))?;
     let token = token.trim();
     let claims = claims(token).ok_or_else(|| {
-        Error::environment(format!("{path} does not hold a JSON Web Token that says when it expires (`exp`)"))
+        Error::environment(format!("{path} does not hold a JSON Web Token with an expiry time (`exp`)"))
             .code(TOKEN_FILE)
             .hint("the file holds the token and nothing else")
     })?;

@@ -1,4 +1,4 @@
-//! Topics, for people: listed, described, made, removed.
+//! Topics, for the command line: listed, described, created, deleted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::token::Tokens;
 use crate::codes::{ACCESS_DENIED, REQUEST_FAILED, TOPIC_CONFIG, TOPIC_EXISTS, TOPIC_MISSING, TOPIC_NAME};
 
 /// How long the brokers may take for one order.
-const ANSWER: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The topics of a cluster.
 pub struct Topics {
@@ -63,19 +63,19 @@ pub struct Partition {
     pub offsets: (i64, i64),
 }
 
-/// A topic to make.
+/// A topic to create.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// How many partitions; none: the brokers' default.
+    /// How many partitions; `None`: the brokers' default.
     pub partitions: Option<i32>,
-    /// On how many brokers; none: the brokers' default.
+    /// The replication factor; `None`: the brokers' default.
     pub replicas: Option<i32>,
     /// Its configuration, where that should not be the default.
     pub config: Vec<(String, String)>,
 }
 
 impl Topics {
-    /// The topics of the cluster that a source's configuration names; its `topics` do not matter.
+    /// The topics of the cluster of a source's configuration; its `topics` do not matter.
     ///
     /// # Errors
     /// Configuration: brokers or options that can't be used.
@@ -91,13 +91,13 @@ impl Topics {
     /// All topics, in the order of their names.
     ///
     /// # Errors
-    /// Environment: the brokers can't be reached, or do not let us in.
+    /// Environment: the brokers can't be reached, or refuse the connection.
     pub fn list(&self) -> Result<Vec<Listed>> {
-        // It waits, and says why nobody answers.
+        // It waits, and reports why no broker responds.
         self.cluster.topics()?;
         let failed =
             |error| Error::environment(format!("the Kafka brokers {} do not list the topics: {error}", self.brokers)).code(REQUEST_FAILED);
-        let metadata = self.cluster.client().consumer().fetch_metadata(None, ANSWER).map_err(failed)?;
+        let metadata = self.cluster.client().consumer().fetch_metadata(None, REQUEST_TIMEOUT).map_err(failed)?;
         let mut topics: Vec<Listed> = metadata
             .topics()
             .iter()
@@ -115,11 +115,11 @@ impl Topics {
     /// One topic in full.
     ///
     /// # Errors
-    /// Environment: there is none of that name, or the brokers do not tell.
+    /// Environment: there is none of that name, or the brokers do not return it.
     pub fn describe(&self, name: &str) -> Result<Described> {
         let id = self.find(name)?;
         let failed = |error| Error::environment(format!("the brokers do not describe the topic {name}: {error}")).code(REQUEST_FAILED);
-        let metadata = self.cluster.client().consumer().fetch_metadata(Some(name), ANSWER).map_err(failed)?;
+        let metadata = self.cluster.client().consumer().fetch_metadata(Some(name), REQUEST_TIMEOUT).map_err(failed)?;
         let partitions: Vec<_> = metadata.topics().iter().flat_map(|topic| topic.partitions()).collect();
         let places: Vec<Place> = partitions.iter().map(|partition| (name.to_owned(), partition.id())).collect();
         let (begins, ends) = (self.cluster.begins(&places)?, self.cluster.ends(&places)?);
@@ -136,8 +136,8 @@ impl Topics {
             })
             .collect();
         partitions.sort_by_key(|partition| partition.number);
-        let refused = |refusal: Refusal| self.refused("tell the configuration of", name, &refusal);
-        let entries = admin::configuration(self.cluster.client(), name, ANSWER)?.map_err(refused)?;
+        let refused = |refusal: Refusal| self.refused("read the configuration of", name, &refusal);
+        let entries = admin::configuration(self.cluster.client(), name, REQUEST_TIMEOUT)?.map_err(refused)?;
         let set = entries.into_iter().filter(|entry| entry.is_set);
         let mut config: Vec<(String, String)> =
             set.map(|entry| (entry.name, entry.value.unwrap_or_else(|| "(not shown)".to_owned()))).collect();
@@ -145,10 +145,11 @@ impl Topics {
         Ok(Described { id, partitions, config })
     }
 
-    /// Makes a topic.
+    /// Creates a topic.
     ///
     /// # Errors
-    /// Configuration: its name or configuration can't be used. Environment: it is there already, or the brokers refuse.
+    /// Configuration: its name or configuration can't be used. Environment: it exists already, or
+    /// the brokers refuse.
     pub fn create(&self, name: &str, wanted: &Wanted) -> Result<()> {
         if !is_topic(name) {
             return Err(Error::configuration(format!("{name:?} can't be the name of a topic"))
@@ -157,7 +158,7 @@ impl Topics {
         }
         self.cluster.topics()?;
         let topic = NewTopic { name, partitions: wanted.partitions, replication: wanted.replicas, config: wanted.config.clone() };
-        match admin::create(self.cluster.client(), &topic, ANSWER)? {
+        match admin::create(self.cluster.client(), &topic, REQUEST_TIMEOUT)? {
             Ok(()) => Ok(()),
             Err(refusal) => Err(match refusal.code {
                 RDKafkaErrorCode::TopicAlreadyExists => Error::environment(format!("the topic {name} is there already"))
@@ -168,7 +169,7 @@ impl Topics {
                         .code(TOPIC_CONFIG)
                         .hint("the names are those of https://kafka.apache.org/documentation/#topicconfigs")
                 }
-                _ => self.refused("make", name, &refusal),
+                _ => self.refused("create", name, &refusal),
             }),
         }
     }
@@ -179,7 +180,7 @@ impl Topics {
     /// Environment: there is none of that name, or the brokers refuse.
     pub fn delete(&self, name: &str) -> Result<()> {
         self.find(name)?;
-        admin::delete(self.cluster.client(), name, ANSWER)?.map_err(|refusal| self.refused("remove", name, &refusal))
+        admin::delete(self.cluster.client(), name, REQUEST_TIMEOUT)?.map_err(|refusal| self.refused("remove", name, &refusal))
     }
 
     /// The id of a topic.

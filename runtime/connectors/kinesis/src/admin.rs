@@ -1,4 +1,4 @@
-//! The small jobs around streams: make one, look at one, list them, remove one.
+//! Administration of streams: create, describe, list, delete.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,35 +10,35 @@ use wasmill_engine::{Error, Result};
 use super::clock::Clock;
 use super::connection::KinesisConnection;
 use super::failure::{Failure, Kind, judge};
-use super::retry::Troubles;
+use super::retry::Retries;
 use super::source::check_stream;
 use crate::codes::STREAM_EXISTS;
 use wasmill_connect::threads;
 
-/// How long requests may be refused, and how long a stream may take to be made or to go.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long refused requests are retried, and how long a stream may take to be created or deleted.
+const RETRY_FOR: Duration = Duration::from_secs(120);
 
 /// How many shards a stream gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capacity {
-    /// So many.
+    /// The number of shards.
     Shards(u16),
     /// As many as its records need.
     OnDemand,
 }
 
-/// A stream as the list of streams tells.
+/// A stream in the list of streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamLine {
     /// Its name.
     pub name: String,
-    /// `ACTIVE`, `CREATING`, `UPDATING` or `DELETING`; `-` where the server does not tell.
+    /// `ACTIVE`, `CREATING`, `UPDATING` or `DELETING`; `-` where the server does not report it.
     pub status: String,
-    /// `PROVISIONED` or `ON_DEMAND`; `-` where the server does not tell.
+    /// `PROVISIONED` or `ON_DEMAND`; `-` where the server does not report it.
     pub mode: String,
 }
 
-/// A stream as its description tells.
+/// The description of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamReport {
     /// Name, status and mode.
@@ -47,7 +47,7 @@ pub struct StreamReport {
     pub arn: String,
     /// How long records stay.
     pub retention_hours: i32,
-    /// When it was made, milliseconds since 1970.
+    /// When it was created, milliseconds since 1970.
     pub created: i64,
     /// How many consumers of fan-out are registered.
     pub consumers: i32,
@@ -62,33 +62,34 @@ pub struct ShardLine {
     pub id: String,
     /// Whether it takes no more records.
     pub closed: bool,
-    /// The shards that it was made of.
+    /// Its parent shards.
     pub parents: Vec<String>,
     /// The first and the last hash key that belong to it.
     pub hash_keys: (u128, u128),
 }
 
-/// Who asks.
+/// The client.
 pub struct Streams {
     client: Client,
-    troubles: Troubles,
+    retries: Retries,
 }
 
 impl Streams {
-    /// For the streams of an account and region. Nothing is asked yet.
+    /// For the streams of an account and region. Sends no request yet.
     ///
     /// # Errors
     /// Configuration: the connection. Environment: no region, no credentials.
     pub fn connect(connection: &KinesisConnection) -> Result<Self> {
         connection.check()?;
         let client = threads::handle()?.block_on(connection.client(&Arc::new(Clock::default())))?;
-        Ok(Self { client, troubles: Troubles::new(PATIENCE) })
+        Ok(Self { client, retries: Retries::new(RETRY_FOR) })
     }
 
-    /// Makes a stream, waits until it is ready, and sets how long its records stay, in hours, where that is not a day.
+    /// Creates a stream, waits until it is ready, and sets its retention in hours, where that is
+    /// not a day.
     ///
     /// # Errors
-    /// It is there already; Kinesis refuses.
+    /// It exists already; Kinesis refuses.
     pub fn create(&self, name: &str, capacity: Capacity, retention_hours: Option<u16>) -> Result<()> {
         check_stream(name)?;
         threads::handle()?.block_on(async {
@@ -97,8 +98,8 @@ impl Streams {
                 Capacity::Shards(count) => request.shard_count(i32::from(count)),
                 Capacity::OnDemand => request.stream_mode_details(on_demand()?),
             };
-            let what = format!("make the stream {name}");
-            // Tried once: an answer that was lost must not be told as a stream that was there before.
+            let what = format!("create the stream {name}");
+            // Tried once: a lost response must not be reported as a stream that existed before.
             let made = request.send().await.map_err(|error| judge(&what, &error));
             made.map_err(|failure| match failure.kind {
                 Kind::InUse => Error::environment(format!("the stream {name} is there already"))
@@ -196,12 +197,12 @@ impl Streams {
     async fn summary(&self, name: &str) -> Result<StreamDescriptionSummary, Failure> {
         let what = format!("describe the stream {name}");
         let answer = self.client.describe_stream_summary().stream_name(name).send().await.map_err(|error| judge(&what, &error))?;
-        answer.stream_description_summary.ok_or_else(|| Failure::passing(format!("cannot {what}: the answer has no description")))
+        answer.stream_description_summary.ok_or_else(|| Failure::passing(format!("cannot {what}: the response has no description")))
     }
 
     /// Waits until a stream is as it should be.
     async fn until(&self, name: &str, is_so: impl Fn(Option<&StreamDescriptionSummary>) -> bool) -> Result<()> {
-        let mut retry = self.troubles.retry();
+        let mut retry = self.retries.retry();
         loop {
             let failure = match self.summary(name).await {
                 Ok(stream) if is_so(Some(&stream)) => return Ok(()),

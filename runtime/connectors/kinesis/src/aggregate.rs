@@ -25,7 +25,7 @@ pub(super) struct Part {
 pub(super) enum Aggregate {
     /// Records, in order.
     Parts(Vec<Part>),
-    /// So many records that belong to another shard, all of them or some.
+    /// This many records belong to another shard: all of them or some.
     Elsewhere(usize),
 }
 
@@ -51,8 +51,9 @@ struct PackedRecord {
 
 /// Unpacks an aggregate without copying its records; none if it is a plain record.
 ///
-/// With `shard`, an aggregate that holds a record whose hash key is not the shard's is left out as a whole: after a split or merge its
-/// producer sees that it went to another shard than it was packed for, and sends all of its records again.
+/// With `shard`, an aggregate that holds a record of another shard's hash keys is left out as a
+/// whole. After a split or merge its producer sees that it went to another shard than it was packed
+/// for, and sends all of its records again.
 pub(super) fn unpack(data: &Bytes, shard: Option<&RangeInclusive<u128>>) -> Option<Aggregate> {
     let body = data.strip_prefix(&MAGIC).filter(|body| body.len() > DIGEST_BYTES)?;
     let (message, digest) = body.split_at_checked(body.len() - DIGEST_BYTES)?;
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(unpack(&pack(&[]), Some(&ALL)), None, "one of nothing is a plain record");
     }
 
-    /// The bytes that AWS's own aggregator for Python makes of two records.
+    /// The bytes that AWS's own aggregator for Python writes for two records.
     #[test]
     fn the_format_is_that_of_the_producer_library() {
         let message = b"\x0a\x02k1\x0a\x02k2\x1a\x07\x08\x00\x1a\x03one\x1a\x07\x08\x01\x1a\x03two";

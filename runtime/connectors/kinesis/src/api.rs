@@ -1,4 +1,4 @@
-//! What is asked of Kinesis for one stream, one try each, in the words of this crate.
+//! The requests to Kinesis for one stream, one attempt each, in this crate's types.
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -17,33 +17,33 @@ use wasmill_engine::Result;
 use super::clock::Clock;
 use super::connection::KinesisConnection;
 use super::failure::{Failure, Kind, judge, of_service};
-use super::retry::Troubles;
+use super::retry::Retries;
 use crate::codes::STREAM_MISSING;
 
-/// Who asks for one stream.
+/// The client for one stream.
 pub(super) struct Api {
     client: Client,
     name: String,
     arn: Option<String>,
     pub(super) clock: Arc<Clock>,
-    pub(super) troubles: Troubles,
+    pub(super) retries: Retries,
 }
 
-/// A stream as its description tells.
+/// The description of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stream {
     pub arn: String,
-    /// When it was made, milliseconds since 1970: what tells it from another one of its name.
+    /// When it was created, milliseconds since 1970: distinguishes it from another one of its name.
     pub created: i64,
     /// How long records stay, milliseconds.
     pub retention: i64,
 }
 
-/// A shard as the list of shards tells.
+/// A shard in the list of shards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shard {
     pub id: String,
-    /// The shards that it was made of by a split or a merge.
+    /// Its parent shards, by a split or a merge.
     pub parents: Vec<String>,
     /// The hash keys that belong to it.
     pub hash_keys: RangeInclusive<u128>,
@@ -84,12 +84,12 @@ pub(super) fn stream_name(stream: &str) -> &str {
 }
 
 impl Api {
-    /// For a stream by name or ARN. Nothing is asked yet.
+    /// For a stream by name or ARN. Sends no request yet.
     pub(super) async fn new(connection: &KinesisConnection, stream: &str, patience: Duration) -> Result<Self> {
         let clock = Arc::new(Clock::default());
         let client = connection.client(&clock).await?;
         let arn = stream.starts_with("arn:").then(|| stream.to_owned());
-        Ok(Self { client, name: stream_name(stream).to_owned(), arn, clock, troubles: Troubles::new(patience) })
+        Ok(Self { client, name: stream_name(stream).to_owned(), arn, clock, retries: Retries::new(patience) })
     }
 
     /// Name or ARN, as requests take the one or the other.
@@ -97,13 +97,13 @@ impl Api {
         (self.arn.is_none().then(|| self.name.clone()), self.arn.clone())
     }
 
-    /// Asks until there is an answer, or patience ends.
-    pub(super) async fn insist<T, F: Future<Output = Result<T, Failure>>>(
+    /// Sends a request until it succeeds, or the retries end.
+    pub(super) async fn with_retries<T, F: Future<Output = Result<T, Failure>>>(
         &self,
         patience: Option<Duration>,
         mut ask: impl FnMut() -> F,
     ) -> Result<T> {
-        let mut retry = patience.map_or_else(|| self.troubles.retry(), |patience| self.troubles.retry_for(patience));
+        let mut retry = patience.map_or_else(|| self.retries.retry(), |patience| self.retries.retry_for(patience));
         loop {
             match ask().await {
                 Ok(answer) => return Ok(answer),
@@ -119,11 +119,11 @@ impl Api {
         let answer = self.client.describe_stream_summary().set_stream_name(name).set_stream_arn(arn).send().await;
         let answer = answer.map_err(|error| judge(&what, &error))?;
         let Some(summary) = answer.stream_description_summary else {
-            return Err(Failure::passing(format!("cannot {what}: the answer has no description")));
+            return Err(Failure::passing(format!("cannot {what}: the response has no description")));
         };
         match &summary.stream_status {
             StreamStatus::Active | StreamStatus::Updating => {}
-            StreamStatus::Creating => return Err(Failure::waiting(format!("the stream {} is still being made", self.name))),
+            StreamStatus::Creating => return Err(Failure::waiting(format!("the stream {} is still being created", self.name))),
             other => {
                 let error = wasmill_engine::Error::environment(format!("the stream {} is {other}", self.name)).code(STREAM_MISSING);
                 return Err(Failure { kind: Kind::NotFound, error, is_wait: false });
@@ -160,14 +160,15 @@ impl Api {
     pub(super) async fn iterator(&self, shard: &str, beginning: Beginning<'_>) -> Result<String, Failure> {
         let (name, arn) = self.target();
         let (kind, number, time) = beginning.parts();
-        let what = format!("begin to read the shard {shard} of the stream {}", self.name);
+        let what = format!("open the shard {shard} of the stream {}", self.name);
         let request = self.client.get_shard_iterator().set_stream_name(name).set_stream_arn(arn).shard_id(shard);
         let request = request.shard_iterator_type(kind).set_starting_sequence_number(number).set_timestamp(time);
         let answer = request.send().await.map_err(|error| self.of_future(judge(&what, &error), beginning))?;
-        answer.shard_iterator.ok_or_else(|| Failure::passing(format!("cannot {what}: the answer has no iterator")))
+        answer.shard_iterator.ok_or_else(|| Failure::passing(format!("cannot {what}: the response has no iterator")))
     }
 
-    /// A time that is now by our clock may still be to come by the server's, which refuses it.
+    /// A time that is now by the local clock may be in the future by the server's, which rejects
+    /// it.
     fn of_future(&self, failure: Failure, beginning: Beginning<'_>) -> Failure {
         let is_now = matches!(beginning, Beginning::Timestamp(time) if (time - self.clock.now()).abs() < 10_000);
         if is_now && failure.kind == Kind::Invalid { Failure { kind: Kind::Passing, ..failure } } else { failure }
@@ -179,7 +180,7 @@ impl Api {
         request.send().await.map_err(|error| judge(&format!("read the shard {shard} of the stream {}", self.name), &error))
     }
 
-    /// Puts records; answers for each why it was refused, if it was.
+    /// Puts records; returns for each why it was refused, if it was.
     pub(super) async fn put(&self, records: Vec<PutRecordsRequestEntry>) -> Result<Vec<Option<Failure>>, Failure> {
         let (name, arn) = self.target();
         let what = format!("put records into the stream {}", self.name);
@@ -213,7 +214,8 @@ impl Api {
         Err(Failure::waiting(format!("the consumer {consumer} of the stream {} is being registered", self.name)))
     }
 
-    /// Subscribes to a shard. A consumer has one subscription a shard: while another one lives, this fails for some seconds.
+    /// Subscribes to a shard. A consumer has one subscription per shard: while another one lives,
+    /// this fails for some seconds.
     pub(super) async fn subscribe(
         &self,
         consumer_arn: &str,

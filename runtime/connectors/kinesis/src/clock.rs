@@ -8,16 +8,17 @@ use aws_sdk_kinesis::config::Intercept;
 
 use wasmill_connect::aws::Dates;
 
-/// Clocks that differ by no more are taken as equal: the server tells whole seconds, and an answer takes a while. Milliseconds.
+/// Clocks that differ by no more are taken as equal: the server reports whole seconds, and a
+/// response takes a while. Milliseconds.
 const EQUAL: i64 = 2_000;
 
-/// The server's clock, as its answers show it.
+/// The server's clock, by its responses.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     /// What to add to ours, milliseconds.
     ahead: AtomicI64,
-    /// The latest second that the server has told, milliseconds since 1970.
-    told: AtomicI64,
+    /// The latest second that the server has reported, milliseconds since 1970.
+    reported: AtomicI64,
 }
 
 impl Clock {
@@ -26,21 +27,21 @@ impl Clock {
         ours() + self.ahead.load(Ordering::Relaxed)
     }
 
-    /// The latest time that it can be where the stream is, as far as the last answer shows it.
+    /// The latest time that it can be at the stream, by the last response.
     pub(super) fn latest(&self) -> i64 {
-        self.now().max(self.told.load(Ordering::Relaxed) + 999)
+        self.now().max(self.reported.load(Ordering::Relaxed) + 999)
     }
 
-    /// Reads the server's time off every answer.
+    /// Reads the server's time from every response.
     pub(super) fn watch(self: &Arc<Self>) -> impl Intercept + use<> {
         let clock = Arc::clone(self);
         Dates(move |time| clock.saw(millis(time)))
     }
 
     fn saw(&self, server: i64) {
-        self.told.fetch_max(server, Ordering::Relaxed);
+        self.reported.fetch_max(server, Ordering::Relaxed);
         let ahead = server - ours();
-        // The server leaves out its milliseconds: it may be a second later than it says.
+        // The server omits its milliseconds: it may be a second later than it reports.
         let is_equal = (-EQUAL - 1_000..=EQUAL).contains(&ahead);
         self.ahead.store(if is_equal { 0 } else { ahead }, Ordering::Relaxed);
     }

@@ -15,12 +15,12 @@ wasmill_engine::codes! {
         "Use 1 to 128 letters, digits, `.`, `_` and `-`.";
     NOTE_DAMAGED = "kinesis/note-damaged",
         "The note of which rows of the last epoch were put already can't be read.",
-        "Remove the note that the message names: the last epoch is put again, so that its rows may come twice.";
+        "Remove the note that the message names: the last epoch is put again, so its rows may be duplicated.";
     RECORDS_LOST = "kinesis/records-lost",
         "Records, or a whole shard, went by retention before they were read: the pipeline was stopped for longer, or reads too slowly.",
         "`on_lost_records: trim_horizon` or `latest` resumes without them. Raise the retention of the stream.";
     REQUEST_FAILED = "kinesis/request-failed",
-        "Kinesis could not be reached, or could not do what it was asked for.",
+        "Kinesis could not be reached, or could not carry out a request.",
         "Check `region`, `endpoint` and the network, then start again. The run resumes behind its last checkpoint.";
     START = "kinesis/start",
         "`start: sequence_numbers` has a text that is not a number. YAML cuts long numbers that are not quoted.",
@@ -35,6 +35,6 @@ wasmill_engine::codes! {
         "There is no stream of that name in that region and account, or it is being deleted.",
         "Check the name, `region` and the account, or create it: `wasmill streams create NAME`.";
     STREAM_REPLACED = "kinesis/stream-replaced",
-        "The stream was deleted and created again, so that the positions of the checkpoint mean other records.",
+        "The stream was deleted and created again, so the positions of the checkpoint are those of other records.",
         "Start over with `wasmill state reset`, if the new stream is to be read.";
 }

@@ -1,4 +1,4 @@
-//! How to reach Kinesis, and who to be there.
+//! How to reach Kinesis, and with which credentials.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +22,11 @@ use wasmill_connect::registry::Server;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long a response may take.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How to reach Kinesis, and who to be there. What is left out comes from where AWS's own tools take it.
+/// How to reach Kinesis, and with which credentials. What is left out comes from where AWS's own
+/// tools take it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KinesisConnection {
@@ -41,8 +42,9 @@ pub struct KinesisConnection {
     pub region: Option<String>,
     /// `access_key_id: ${env:KINESIS_ACCESS_KEY_ID}`
     ///
-    /// A key of its own, together with `secret_access_key`. Default: AWS's chain, which is the environment, a profile, a web identity, a
-    /// container, the instance. What the chain gives is renewed before it expires.
+    /// A key of its own, together with `secret_access_key`. Default: AWS's chain, which is the
+    /// environment, a profile, a web identity, a container, the instance. Credentials of the chain
+    /// are renewed before they expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
     /// `secret_access_key: ${env:KINESIS_SECRET_ACCESS_KEY}`
@@ -84,19 +86,23 @@ impl KinesisConnection {
         aws::check_key(self.access_key_id.is_some(), self.secret_access_key.is_some(), self.session_token.is_some())
     }
 
-    /// A client. It tries nothing again by itself: whoever asks decides, and counts.
+    /// A client. It never retries by itself: the caller decides, and counts.
     pub(super) async fn client(&self, clock: &Arc<Clock>) -> Result<Client> {
         let region = self.region.clone().or_else(|| self.endpoint.is_some().then(|| region_of_environment("us-east-1")));
         let sdk = aws::configuration(region.as_deref(), self.profile.as_deref()).await;
         let Some(region) = sdk.region().cloned() else {
-            return Err(Error::environment("nothing says in which region the stream is")
+            return Err(Error::environment("the region of the stream is not set")
                 .code(NO_REGION)
                 .key(["region"])
                 .hint("set `connection: { region: … }` or AWS_REGION"));
         };
         let key = self.access_key_id.as_deref().zip(self.secret_access_key.as_ref());
         let key = key.map(|(id, secret)| Key { id, secret, session_token: self.session_token.as_ref() });
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ANSWER).operation_attempt_timeout(ANSWER).build();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(RESPONSE_TIMEOUT)
+            .operation_attempt_timeout(RESPONSE_TIMEOUT)
+            .build();
         let mut config = aws_sdk_kinesis::config::Builder::from(&sdk)
             .region(Region::new(region.to_string()))
             .credentials_provider(credentials::provider(&sdk, key, self.assume_role.as_ref()).await?)

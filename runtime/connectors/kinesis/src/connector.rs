@@ -1,4 +1,4 @@
-//! What Wasmill knows of the connector `kinesis`.
+//! The registration of the connector `kinesis`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! A look at a stream: does Kinesis answer and let us in, is the stream there, may we read it.
+//! Examines a stream: whether Kinesis responds and accepts the credentials, and the stream exists
+//! and can be read.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,27 +12,28 @@ use wasmill_connect::examine::{Finding, clock};
 use wasmill_connect::threads;
 
 /// How long Kinesis may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Looks at the stream of a source, and at one of its records. No consumer is registered.
+/// Examines the stream of a source, and one of its records. No consumer is registered.
 pub fn examine_source(config: &KinesisConfig) -> Vec<Finding> {
-    let looked = config.check().and_then(|()| look(&config.connection, &config.stream, true));
-    looked.unwrap_or_else(|error| vec![Finding::Bad(error)])
+    let examined = config.check().and_then(|()| query(&config.connection, &config.stream, true));
+    examined.unwrap_or_else(|error| vec![Finding::Bad(error)])
 }
 
-/// Looks at the stream of a sink. Whether it may be written shows at the first put: Kinesis has no question that would tell.
+/// Examines the stream of a sink. Whether it may be written shows at the first put: Kinesis has no
+/// request that would tell it.
 pub fn examine_sink(config: &KinesisSinkConfig) -> Vec<Finding> {
-    let looked = config.check().and_then(|()| look(&config.connection, &config.stream, false));
-    looked.unwrap_or_else(|error| vec![Finding::Bad(error)])
+    let examined = config.check().and_then(|()| query(&config.connection, &config.stream, false));
+    examined.unwrap_or_else(|error| vec![Finding::Bad(error)])
 }
 
-fn look(connection: &KinesisConnection, stream: &str, read: bool) -> Result<Vec<Finding>> {
+fn query(connection: &KinesisConnection, stream: &str, read: bool) -> Result<Vec<Finding>> {
     threads::handle()?.block_on(async {
-        let api = Api::new(connection, stream, PATIENCE).await?;
+        let api = Api::new(connection, stream, TIMEOUT).await?;
         let begun = Instant::now();
-        let described = api.insist(None, || api.describe()).await?;
+        let described = api.with_retries(None, || api.describe()).await?;
         let took = begun.elapsed();
-        let shards = api.insist(None, || api.shards()).await?;
+        let shards = api.with_retries(None, || api.shards()).await?;
         let open = shards.iter().filter(|shard| !shard.closed).count();
         let hours = Duration::from_millis(u64::try_from(described.retention).unwrap_or_default());
         let mut findings = vec![Finding::good(format!(
@@ -43,8 +45,8 @@ fn look(connection: &KinesisConnection, stream: &str, read: bool) -> Result<Vec<
         let server = Duration::from_millis(u64::try_from(api.clock.now()).unwrap_or_default());
         findings.push(clock(SystemTime::UNIX_EPOCH + server, SystemTime::now(), Duration::ZERO));
         if let (true, Some(shard)) = (read, shards.first()) {
-            let iterator = api.insist(None, || api.iterator(&shard.id, Beginning::TrimHorizon)).await?;
-            api.insist(None, || api.records(&shard.id, &iterator, 1)).await?;
+            let iterator = api.with_retries(None, || api.iterator(&shard.id, Beginning::TrimHorizon)).await?;
+            api.with_retries(None, || api.records(&shard.id, &iterator, 1)).await?;
             findings.push(Finding::good(format!("the stream {stream} can be read")));
         }
         Ok(findings)

@@ -1,4 +1,4 @@
-//! What an error of Kinesis means: whether it passes, and what to tell.
+//! What an error of Kinesis means: whether it is transient, and the message.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
@@ -14,7 +14,7 @@ use crate::codes::{ACCESS_DENIED, REQUEST_FAILED, STREAM_MISSING};
 /// What to do about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Try again.
+    /// Retry.
     Passing,
     /// Get another iterator.
     Expired,
@@ -38,7 +38,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// A failure that may pass, of which the client says nothing.
+    /// A transient failure on which the client has no details.
     pub(super) fn passing(message: impl Into<String>) -> Self {
         Self { kind: Kind::Passing, error: Error::environment(message).code(REQUEST_FAILED), is_wait: false }
     }
@@ -80,7 +80,7 @@ where
     Failure { kind, error: Error::environment(format!("cannot {what}: {why}")).code(REQUEST_FAILED), is_wait: false }
 }
 
-/// Judges what the service says: of a request, or of one record of it.
+/// Judges the service's error: of a request, or of one record of it.
 pub(super) fn of_service(what: &str, name: &str, message: &str) -> Failure {
     // Names come as `com.amazonaws.kinesis.v20131202#Name` from some servers.
     let name = name.rsplit('#').next().unwrap_or(name);
@@ -100,7 +100,7 @@ pub(super) fn of_service(what: &str, name: &str, message: &str) -> Failure {
             ),
         ),
         "ExpiredTokenException" | "ExpiredToken" => {
-            (ACCESS_DENIED, Kind::Final, Some("the credentials have expired: give others, or let AWS's chain renew them"))
+            (ACCESS_DENIED, Kind::Final, Some("the credentials have expired: set others, or let AWS's chain renew them"))
         }
         "UnrecognizedClientException" | "InvalidSignatureException" | "InvalidClientTokenId" | "MissingAuthenticationTokenException" => {
             (ACCESS_DENIED, Kind::Final, Some("the credentials are wrong, or this machine's clock is"))

@@ -1,4 +1,4 @@
-//! Tries again what may pass: with growing pauses and jitter, not for ever, told once and counted.
+//! Retries transient failures: with growing pauses and jitter, bounded, logged once and counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,55 +10,55 @@ use wasmill_engine::{Error, Result};
 
 use super::failure::{Failure, Kind};
 
-/// Failures are told no more often than this.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+/// Failures are logged no more often than this.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 /// The pauses grow from the first to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The failures of all requests of one source or sink.
 #[derive(Debug)]
-pub(super) struct Troubles {
+pub(super) struct Retries {
     patience: Duration,
-    /// Requests that were tried again.
-    retries: AtomicU64,
-    told: Mutex<Option<Instant>>,
+    /// Requests that were retried.
+    count: AtomicU64,
+    logged: Mutex<Option<Instant>>,
 }
 
-impl Troubles {
-    /// None so far. What goes on failing for `patience` is given up.
+impl Retries {
+    /// None so far. Failures are retried for `patience`.
     pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, retries: AtomicU64::new(0), told: Mutex::new(None) }
+        Self { patience, count: AtomicU64::new(0), logged: Mutex::new(None) }
     }
 
     fn note(&self, failure: &Failure) {
-        let count = self.retries.fetch_add(1, Ordering::Relaxed) + 1;
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         if failure.is_wait {
             return tracing::debug!("Kinesis: {}", failure.error);
         }
-        let mut told = self.told.lock();
-        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            *told = Some(Instant::now());
-            tracing::warn!(retries = count, "Kinesis: {}; trying again", failure.error);
+        let mut logged = self.logged.lock();
+        if logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
+            *logged = Some(Instant::now());
+            tracing::warn!(retries = count, "Kinesis: {}; retrying", failure.error);
         } else {
             tracing::debug!(retries = count, "Kinesis: {}", failure.error);
         }
     }
 
-    /// Begins a series of tries.
+    /// Begins a series of attempts.
     pub(super) fn retry(&self) -> Retry<'_> {
         self.retry_for(self.patience)
     }
 
-    /// The same with another patience.
+    /// The same with another bound.
     pub(super) fn retry_for(&self, patience: Duration) -> Retry<'_> {
-        Retry { troubles: self, patience, since: None, pauses: None }
+        Retry { retries: self, patience, since: None, pauses: None }
     }
 }
 
 /// One thing that is tried until it works.
 #[derive(Debug)]
 pub(super) struct Retry<'a> {
-    troubles: &'a Troubles,
+    retries: &'a Retries,
     patience: Duration,
     since: Option<Instant>,
     pauses: Option<ExponentialBackoff>,
@@ -70,7 +70,7 @@ impl Retry<'_> {
         (self.since, self.pauses) = (None, None);
     }
 
-    /// Waits after a failure until it is time to try again.
+    /// Waits after a failure until the next attempt is due.
     ///
     /// # Errors
     /// The failure, if it does not pass, or has not for too long.
@@ -83,9 +83,9 @@ impl Retry<'_> {
             let text = format!("{}; it was tried for {:.0} s", failure.error.message(), since.elapsed().as_secs_f64());
             return Err(Error::environment(text)
                 .code(RETRIES_EXHAUSTED)
-                .hint("start again when it works: the run goes on where its last checkpoint was; `retry: { for: … }` sets how long"));
+                .hint("start again when it works: the run resumes from its last checkpoint; `retry: { for: … }` sets how long"));
         }
-        self.troubles.note(&failure);
+        self.retries.note(&failure);
         let pauses = self.pauses.get_or_insert_with(|| {
             ExponentialBuilder::default().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1).with_jitter().without_max_times().build()
         });
@@ -101,9 +101,9 @@ mod tests {
 
     #[test]
     fn what_passes_is_tried_again_for_a_while_and_counted() {
-        let troubles = Troubles::new(Duration::from_millis(300));
+        let retries = Retries::new(Duration::from_millis(300));
         wasmill_connect::threads::handle().unwrap().block_on(async {
-            let mut retry = troubles.retry();
+            let mut retry = retries.retry();
             let mut tries = 0;
             let error = loop {
                 match retry.after(Failure::passing("no")).await {
@@ -112,7 +112,7 @@ mod tests {
                 }
             };
             assert!((1..20).contains(&tries), "{tries}");
-            assert_eq!(troubles.retries.load(Ordering::Relaxed), tries);
+            assert_eq!(retries.count.load(Ordering::Relaxed), tries);
             assert!(error.message().starts_with("no; it was tried for"), "{error}");
             retry.worked();
             retry.after(Failure::passing("no")).await.unwrap();

@@ -1,7 +1,8 @@
 //! The sink `kinesis`: rows wait in a spool and are put at commit; at least once.
 //!
-//! A stream takes no transactions and keeps no token. What was put is noted beside the spool, so that a restart puts nothing again that had been
-//! put as a whole. Only a crash between the first put of an epoch and this note doubles rows, and so does an answer that is lost.
+//! A stream has no transactions and keeps no token. What was put is noted next to the spool, so
+//! that a restart does not repeat a complete put. Rows are duplicated only by a crash between the
+//! first put of an epoch and this note, and by a lost response.
 
 mod config;
 mod entry;
@@ -22,7 +23,7 @@ use wasmill_engine::{
 use super::api::Api;
 use crate::codes::NOTE_DAMAGED;
 pub use config::{Delivery, KinesisSinkConfig};
-use entry::Encoder;
+use entry::{Encoded, Encoder};
 use put::Entries;
 
 use wasmill_connect::codes::PREPARED_ELSEWHERE;
@@ -41,7 +42,8 @@ pub struct KinesisSink {
     api: OnceCell<Api>,
 }
 
-/// What all lanes prepared together. In the first format, files hold records as [`entry`] says.
+/// What all lanes prepared together. In the first format, files hold records as described in
+/// [`entry`].
 #[derive(Debug, Serialize, Deserialize)]
 struct Prepared {
     format: u32,
@@ -116,7 +118,7 @@ impl Sink for KinesisSink {
         }
         if prepared.stream != self.config.stream {
             return Err(Error::environment(format!(
-                "epoch {} was prepared for the stream {}, and the sink puts into {} now",
+                "epoch {} was prepared for the stream {}, and the sink now puts into {}",
                 token.epoch, prepared.stream, self.config.stream
             ))
             .code(PREPARED_ELSEWHERE)
@@ -144,14 +146,14 @@ impl Sink for KinesisSink {
 struct Writer {
     encoder: Arc<Encoder>,
     file: LaneFile,
-    /// Encoded rows of the batch at hand.
+    /// Encoded rows of the present batch.
     encoded: Vec<u8>,
 }
 
 impl SinkWriter for Writer {
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>> {
         self.encoded.clear();
-        let (rows, rejects) = self.encoder.encode(records, &mut self.encoded)?;
+        let Encoded { rows, rejects } = self.encoder.encode(records, &mut self.encoded)?;
         self.file.write(&self.encoded, rows)?;
         Ok(rejects)
     }
@@ -161,7 +163,7 @@ impl SinkWriter for Writer {
     }
 }
 
-/// Which epochs were put as a whole: files of the depot whose names say it.
+/// Which epochs were put completely: files of the depot whose names record it.
 struct Notes<'a> {
     depot: &'a dyn Depot,
     owner: String,

@@ -1,20 +1,22 @@
 //! The source `kinesis`.
 //!
 //! # Splits
-//! Every shard is a split, `stream/shardId-000000000000`. It is handed out once its parents have been read to their end. A batch reads what
-//! had arrived when the run began: open shards up to the first record that arrived later, or to their newest record, closed ones to their
-//! end. A stream goes on for ever, and follows splits and merges.
+//! Every shard is a split, `stream/shardId-000000000000`. It is returned once its parents have been
+//! read to their end. A batch reads what had arrived when the run began: open shards up to the
+//! first record that arrived later, or to their latest record, closed ones to their end. A stream
+//! never ends, and follows splits and merges.
 //!
 //! # What a checkpoint knows
-//! The sequence number of the last record of each shard, and within an aggregate the number of the last part; the time until which
-//! everything has been read; and when the stream was made: one that was deleted and made again stops the run. So do records that may have
-//! gone by retention, unless the file says otherwise.
+//! The sequence number of the last record of each shard, and within an aggregate the number of the
+//! last part; the time until which everything has been read; and when the stream was created. A
+//! stream that was deleted and created again stops the run. So do records that retention may have
+//! removed, unless the file configures otherwise.
 
 mod columns;
 mod config;
 mod cursor;
+mod discovery;
 mod feed;
-mod look;
 mod poll;
 mod position;
 mod reader;
@@ -43,14 +45,14 @@ use wasmill_formats::reading::without_reading;
 
 pub(crate) use config::check_stream;
 pub use config::{Aggregates, Consumer, FanOut, KinesisConfig, KinesisFormat, LostRecords, Start};
-use look::Look;
+use discovery::{Listed, ShardDiscovery};
 use position::{Place, Position, parse_split, split_id};
 use shards::Shards;
 
-/// How often a checkpoint is told that a shard without records has none: what is not known to have been read until then counts as lost
-/// once retention has passed it.
+/// How often a checkpoint records that a shard without records has none: what is not known to have
+/// been read until then counts as lost once retention has passed it.
 const REFRESH: Duration = Duration::from_secs(3600);
-/// How long Kinesis may take to answer for the first time.
+/// How long Kinesis may take to respond for the first time.
 const CONNECT: Duration = Duration::from_secs(30);
 
 /// A source of one stream.
@@ -60,7 +62,7 @@ pub struct KinesisSource {
     opener: Arc<Opener>,
 }
 
-/// What opens shards, once Kinesis has answered.
+/// Opens shards, once Kinesis has responded.
 struct Opener {
     shared: Arc<Shared>,
     api: OnceLock<Arc<Api>>,
@@ -82,15 +84,15 @@ pub(super) struct Shared {
     refresh: Duration,
     /// How long records stay, milliseconds.
     pub(super) retention: AtomicI64,
-    /// How far each split is behind that was handed out and has not ended, milliseconds.
+    /// The lag of each split that was returned and has not ended, milliseconds.
     pub(super) behind: Mutex<HashMap<SplitId, Arc<AtomicI64>>>,
-    /// Shards that were read to their end since the last look.
+    /// Shards that were read to their end since the last poll.
     ended: Mutex<Vec<String>>,
     /// Shards that take no more records.
     closed: Mutex<BTreeSet<String>>,
-    /// Room for answers that shards read ahead.
+    /// Room for responses that shards prefetch.
     pub(super) room: Arc<Semaphore>,
-    /// Wakes the task that looks for shards.
+    /// Wakes the task that polls for shards.
     pub(super) wake: Notify,
     stream_arn: Mutex<String>,
     consumer_arn: OnceCell<String>,
@@ -118,7 +120,7 @@ impl Shared {
             behind: Mutex::default(),
             ended: Mutex::default(),
             closed: Mutex::default(),
-            room: Arc::new(Semaphore::new(feed::MOST_ANSWERS)),
+            room: Arc::new(Semaphore::new(feed::MAX_RESPONSES)),
             wake: Notify::new(),
             stream_arn: Mutex::default(),
             consumer_arn: OnceCell::new(),
@@ -128,7 +130,7 @@ impl Shared {
         })
     }
 
-    /// Notes how far a split is behind that was handed out; its reader keeps the number up to date.
+    /// Registers the lag of a returned split; its reader keeps the number up to date.
     fn note_behind(&self, id: &SplitId, millis: i64) -> Arc<AtomicI64> {
         let mut behind = self.behind.lock();
         Arc::clone(behind.entry(Arc::clone(id)).or_insert_with(|| Arc::new(AtomicI64::new(millis.max(0)))))
@@ -140,7 +142,7 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    /// Whether a shard is known to take no more records.
+    /// Whether a shard is known to accept no more records.
     pub(super) fn is_closed(&self, shard: &str) -> bool {
         self.closed.lock().contains(shard)
     }
@@ -160,32 +162,32 @@ impl Shared {
         if self.told_left_out.swap(true, Ordering::Relaxed) {
             tracing::debug!(split, number, count, total, "{text}");
         } else {
-            tracing::warn!(split, number, count, "{text} (told once; `aggregates: unpack_all` keeps them)");
+            tracing::warn!(split, number, count, "{text} (logged once; `aggregates: unpack_all` keeps them)");
         }
     }
 
     /// The ARN of the consumer, which all shards share.
     pub(super) async fn consumer_arn(&self, api: &Api, name: &str) -> Result<String> {
         let stream = self.stream_arn.lock().clone();
-        let ask = || api.insist(None, || api.consumer(&stream, name));
+        let ask = || api.with_retries(None, || api.consumer(&stream, name));
         self.consumer_arn.get_or_try_init(ask).await.cloned()
     }
 }
 
-/// What is there once Kinesis has answered.
+/// The state once Kinesis has responded.
 struct Connected {
     api: Arc<Api>,
     created: i64,
     shards: Shards,
     /// In batch mode, where it ends.
     end: Option<i64>,
-    /// The time at which shards begin that no checkpoint knows, where one was decided.
+    /// The time at which shards begin that are not in the checkpoint, where one was decided.
     start: Option<i64>,
-    /// Looks for what is new, in stream mode.
-    look: Option<Look>,
+    /// Polls for new shards, in stream mode.
+    discovery: Option<ShardDiscovery>,
 }
 
-/// What a reader has to know of its split besides the position.
+/// What a reader needs about its split besides the position.
 #[derive(Debug, Clone)]
 pub(super) struct Handed {
     /// What arrived later is left to the next batch.
@@ -196,7 +198,8 @@ pub(super) struct Handed {
 }
 
 impl KinesisSource {
-    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included. Touches nothing.
+    /// A source named `name` in its pipeline that returns the columns of `requested`, reserved
+    /// `_source.` columns included. Sends no request.
     ///
     /// # Errors
     /// Configuration: bad options, or a requested column that it can't give.
@@ -206,7 +209,8 @@ impl KinesisSource {
         Ok(Self { shared, connected: None, opener })
     }
 
-    /// The columns that records have whatever they hold, for a reader that takes all: those of `format: raw`.
+    /// The columns of records whatever they hold, for a reader that takes all: those of `format:
+    /// raw`.
     pub fn known_schema(config: &KinesisConfig) -> Option<SchemaRef> {
         match config.format {
             KinesisFormat::Json => None,
@@ -218,11 +222,11 @@ impl KinesisSource {
         let shared = Arc::clone(&self.shared);
         let mut connected = threads::handle()?.block_on(Connected::connect(&shared))?;
         connected.take_up(&shared, restored)?;
-        // A run looks for the first time once.
+        // A run has one first listing.
         let _ = self.opener.api.set(Arc::clone(&connected.api));
         let splits = connected.hand_out(&self.opener, restored)?;
         if shared.mode == Mode::Stream {
-            connected.look = Some(Look::start(&shared, &connected.api)?);
+            connected.discovery = Some(ShardDiscovery::start(&shared, &connected.api)?);
         }
         let complete = shared.mode == Mode::Batch && connected.shards.are_all_handed_out();
         self.connected = Some(connected);
@@ -238,7 +242,7 @@ impl Source for KinesisSource {
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
         let shared = Arc::clone(&self.shared);
         let Some(connected) = &mut self.connected else { return self.begin(restored) };
-        if let Some((stream, shards)) = connected.look.as_ref().map_or(Ok(None), Look::found)? {
+        if let Some(Listed { stream, shards }) = connected.discovery.as_ref().map_or(Ok(None), ShardDiscovery::found)? {
             check_created(&shared.stream, connected.created, stream.created)?;
             shared.retention.store(stream.retention, Ordering::Relaxed);
             shared.note_closed(&shards);
@@ -263,7 +267,8 @@ impl Source for KinesisSource {
 
     fn compact(&self, progress: &mut Progress) -> Result<()> {
         let Some(connected) = &self.connected else { return Ok(()) };
-        // Shards are never named twice: one that went by retention after it was read will not be asked for again.
+        // Shards are never named twice: one that retention removed after it was read will not be
+        // requested again.
         let is_listed = |id: &str| parse_split(id).is_some_and(|(_, shard)| connected.shards.get(shard).is_some());
         let is_read = |id: &str| parse_split(id).is_some_and(|(_, shard)| connected.shards.is_done(shard));
         progress.retain(|id, state| is_listed(id) || !(state.done && is_read(id)));
@@ -279,7 +284,7 @@ impl SplitOpener for Opener {
     fn open(&self, split: &Split) -> Result<Box<dyn SplitReader>> {
         let handed = self.handed.lock().get(&split.id).cloned();
         let Some((api, handed)) = self.api.get().zip(handed) else {
-            return Err(Error::bug(format!("the split {} was never handed out", split.id)));
+            return Err(Error::bug(format!("the split {} was never listed", split.id)));
         };
         let reader = reader::Reader::open(&self.shared, api, split, handed);
         Ok(Box::new(reader.map_err(|error| error.at(format!("shard {}", split.id)))?))
@@ -291,13 +296,13 @@ impl Connected {
         let config = &shared.config;
         let api = Arc::new(Api::new(&config.connection, &config.stream, shared.patience).await?);
         let patience = Some(CONNECT.min(shared.patience));
-        let stream: Stream = api.insist(patience, || api.describe()).await?;
+        let stream: Stream = api.with_retries(patience, || api.describe()).await?;
         shared.retention.store(stream.retention, Ordering::Relaxed);
         *shared.stream_arn.lock() = stream.arn;
-        // Before the shards are listed: shards that are made in between begin behind it.
+        // Before the shards are listed: shards that are created in between begin behind it.
         let end = (shared.mode == Mode::Batch).then(|| api.clock.latest());
         let mut shards = Shards::default();
-        let listed = api.insist(patience, || api.shards()).await?;
+        let listed = api.with_retries(patience, || api.shards()).await?;
         shared.note_closed(&listed);
         shards.list(listed);
         // After the shards are listed: those that were closed then hold nothing that is newer.
@@ -305,19 +310,19 @@ impl Connected {
             Start::Latest => Some(api.clock.now()),
             _ => config.start_time()?,
         };
-        Ok(Self { api, created: stream.created, shards, end, start, look: None })
+        Ok(Self { api, created: stream.created, shards, end, start, discovery: None })
     }
 
-    /// Checks what the checkpoint knows, and takes it over.
+    /// Checks the checkpoint's progress, and adopts it.
     fn take_up(&mut self, shared: &Shared, restored: &Progress) -> Result<()> {
         for (id, state) in restored {
             let Some((_, shard)) = parse_split(id).filter(|(stream, _)| *stream == shared.stream) else {
                 return Err(Error::environment(format!(
-                    "the checkpoint has read the split {id}, which is no shard of the stream {}",
+                    "the checkpoint has read the split {id}, which is not a shard of the stream {}",
                     shared.stream
                 ))
                 .code(STATE_OF_OTHER_SOURCE)
-                .hint("change the source back, or begin anew with another `--state` folder"));
+                .hint("change the source back, or start over with another `--state` folder"));
             };
             let position = Position::read(&state.position)?;
             check_created(&shared.stream, position.stream, self.created)?;
@@ -334,13 +339,13 @@ impl Connected {
             }
             return Ok(());
         }
-        // What was decided when the first checkpoint was made holds for all shards that it did not know.
+        // The decision of the first checkpoint holds for all shards that were not in it.
         let decided = restored.values().filter_map(|state| Position::read(&state.position).ok()?.start);
         self.start = decided.min();
         Ok(())
     }
 
-    /// Makes splits of the shards that may be read now.
+    /// Builds splits of the shards that may be read now.
     fn hand_out(&mut self, opener: &Opener, restored: &Progress) -> Result<Vec<Split>> {
         let shared = &opener.shared;
         let mut splits = Vec::new();
@@ -349,9 +354,9 @@ impl Connected {
             let known = restored.get(&id).map(|state| Position::read(&state.position)).transpose()?;
             let begins_here = known.is_none() && self.start.is_some();
             let position = known.unwrap_or_else(|| self.beginning(shared, &shard));
-            // A shard that is closed ends by itself: whatever it holds had arrived.
+            // A closed shard ends by itself: everything in it had arrived.
             let end = self.end.filter(|_| !shard.closed);
-            // Until it is read, no more is known than until when everything has been.
+            // Until it is read, only the time until which everything was read is known.
             shared.note_behind(&id, position.until.map_or(0, |until| self.api.clock.now() - until));
             let handed = Handed { end, begins_here, hash_keys: shard.hash_keys };
             opener.handed.lock().insert(id.clone(), handed);
@@ -377,12 +382,12 @@ fn check_created(stream: &str, then: i64, now: i64) -> Result<()> {
         return Ok(());
     }
     Err(Error::environment(format!(
-        "the stream {stream} was deleted and made again: it was made {} and is now one that was made {}, whose records are others",
+        "the stream {stream} was deleted and created again: it was created {} and is now one that was created {}, with other records",
         cursor::time_of(then),
         cursor::time_of(now)
     ))
     .code(STREAM_REPLACED)
-    .hint("begin anew with another `--state` folder or `wasmill state reset`, if the new stream is to be read"))
+    .hint("start over with another `--state` folder or `wasmill state reset`, if the new stream is to be read"))
 }
 
 /// A shard was read in part, and is there no more.
@@ -393,9 +398,9 @@ fn check_gone(policy: LostRecords, shard: &str, position: &Position) -> Result<(
     match policy {
         LostRecords::Stop => Err(Error::environment(what)
             .code(RECORDS_LOST)
-            .hint("`on_lost_records: trim_horizon` (or `latest`) goes on without them; nothing else can bring them back")),
+            .hint("`on_lost_records: trim_horizon` (or `latest`) resumes without them; nothing else can bring them back")),
         LostRecords::TrimHorizon | LostRecords::Latest => {
-            tracing::warn!("{what}; goes on without them, as `on_lost_records` says");
+            tracing::warn!("{what}; resuming without them, by `on_lost_records`");
             Ok(())
         }
     }

@@ -1,4 +1,4 @@
-//! How to reach a server, as pipelines say it.
+//! How to reach a server, as pipelines declare it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use wasmill_engine::Result;
 
 use super::config::within;
 
-/// How to reach a PostgreSQL server, and who to be there.
+/// How to reach a PostgreSQL server, and with which credentials.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConnection {
@@ -56,9 +56,10 @@ pub struct PostgresConnection {
 pub struct PostgresTls {
     /// `mode: verify-full`
     ///
-    /// `disable`: none. `prefer`: where the server offers it, without verifying anything. `require`: always, without verifying anything. `verify-ca`: the
-    /// server's certificate has to be signed by `ca`. `verify-full`: and be of the host's name. Default: `verify-full` where `ca` is given,
-    /// otherwise what `sslmode` in the URL says, otherwise `prefer`.
+    /// `disable`: none. `prefer`: where the server offers it, without verifying anything.
+    /// `require`: always, without verifying anything. `verify-ca`: the server's certificate must be
+    /// signed by `ca`. `verify-full`: and must match the host's name. Default: `verify-full` where
+    /// `ca` is given, otherwise the `sslmode` of the URL, otherwise `prefer`.
     pub mode: Option<PostgresTlsMode>,
     /// `ca: /etc/ssl/pg-ca.pem`
     ///
@@ -66,7 +67,7 @@ pub struct PostgresTls {
     pub ca: Option<String>,
     /// `certificate: client.pem`
     ///
-    /// The certificate that this client shows, as PEM; with `key`, and with `ca` where the server's is verified.
+    /// The client's certificate, as PEM; with `key`, and with `ca` where the server's is verified.
     pub certificate: Option<String>,
     /// `key: client.key`
     ///

@@ -1,4 +1,4 @@
-//! What the server says of a table, and the tables that this sink makes.
+//! The server's description of a table, and the tables that this sink creates.
 
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -12,7 +12,7 @@ use crate::codes::MISSING;
 /// A table that is there.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// `r` for a table, `p` for one in partitions, as `pg_class` says.
+    /// `r` for a table, `p` for a partitioned one, as in `pg_class`.
     kind: String,
     /// Its columns, in order.
     pub columns: Vec<Found>,
@@ -25,9 +25,9 @@ pub(super) struct Table {
 pub(super) struct Found {
     /// Its name.
     pub name: String,
-    /// What `format_type` says.
+    /// The result of `format_type`.
     pub type_name: String,
-    /// Whether it refuses nulls.
+    /// Whether it is declared `NOT NULL`.
     pub not_null: bool,
     /// Whether the table alone decides what is in it.
     pub generated: bool,
@@ -35,7 +35,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Whether a row that says nothing of it is fine.
+    /// Whether a row may omit it.
     pub(super) fn fills_itself(&self) -> bool {
         self.generated || self.has_default
     }
@@ -77,9 +77,10 @@ const UNIQUE: &str = "\
 
 const SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
 
-/// Looks at a table. `None`: there is none. That its schema is missing is an error of the configuration: nobody makes it.
-pub(super) async fn look(client: &Client, name: &TableName, upserts: bool) -> Result<Option<Table>, Failure> {
-    let failed = |error| Failure::of("look at the table", error);
+/// Reads the description of a table. `None`: there is none. A missing schema is a configuration
+/// error, because the sink never creates schemas.
+pub(super) async fn describe(client: &Client, name: &TableName, upserts: bool) -> Result<Option<Table>, Failure> {
+    let failed = |error| Failure::of("read the description of the table", error);
     let rows = client.query_typed(COLUMNS, &[(&name.schema, Type::TEXT), (&name.name, Type::TEXT)]).await.map_err(failed)?;
     let Some(first) = rows.first() else {
         let row = client.query_typed_one(SCHEMA, &[(&name.schema, Type::TEXT)]).await.map_err(failed)?;
@@ -88,7 +89,7 @@ pub(super) async fn look(client: &Client, name: &TableName, upserts: bool) -> Re
             false => Err(Error::configuration(format!("`table`: the schema {} does not exist", name.schema))
                 .code(MISSING)
                 .key(["table"])
-                .hint(format!("CREATE SCHEMA {}; it is the one thing that a run does not make", name.schema))
+                .hint(format!("CREATE SCHEMA {}; it is the one thing that a run does not create", name.schema))
                 .into()),
         };
     };
@@ -115,25 +116,26 @@ const PRESENT: &str = "\
 
 /// Whether there is something of this name.
 pub(super) async fn is_present(client: &Client, schema: &str, name: &str) -> Result<bool, Failure> {
-    let failed = |error| Failure::of("look for a table", error);
+    let failed = |error| Failure::of("find the table", error);
     let row = client.query_typed_one(PRESENT, &[(&schema, Type::TEXT), (&name, Type::TEXT)]).await.map_err(failed)?;
     row.try_get(0).map_err(failed)
 }
 
-/// Keeps two processes from making the same table at once, which `IF NOT EXISTS` does not. Held until the transaction ends.
+/// Keeps two processes from creating the same table at once, which `IF NOT EXISTS` does not. Held
+/// until the transaction ends.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(8314046512204866660)";
 
 /// Creates the table of tokens and the sink's own, where they are missing.
 pub(super) async fn create(client: &Client, name: &TableName, layout: &Layout) -> Result<(), Failure> {
     let table = format!("CREATE TABLE IF NOT EXISTS {} ({})", name.sql(), layout.columns_sql());
     let create = format!("{ONE_AT_A_TIME}; {}; {table}", commits_table(name));
-    client.batch_execute(&create).await.map_err(|error| Failure::of("make the table", error))
+    client.batch_execute(&create).await.map_err(|error| Failure::of("create the table", error))
 }
 
 /// Creates the table of tokens where it is missing.
 pub(super) async fn create_commits(client: &Client, name: &TableName) -> Result<(), Failure> {
     let create = format!("{ONE_AT_A_TIME}; {}", commits_table(name));
-    client.batch_execute(&create).await.map_err(|error| Failure::of("make the table of tokens", error))
+    client.batch_execute(&create).await.map_err(|error| Failure::of("create the table of tokens", error))
 }
 
 fn commits_table(name: &TableName) -> String {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Token, failpoint};
 
 use super::catalogue;
-use super::connection::{Server, block_on, patiently, within};
+use super::connection::{Server, block_on, with_retries, within};
 use super::copy::{copy, execute};
 use super::failure::Failure;
 use super::layout::Layout;
@@ -22,11 +22,12 @@ use wasmill_connect::columns_unknown;
 use wasmill_connect::spool::Spool;
 use wasmill_connect::token::{Step, compare};
 
-/// How long the server lets a transaction of a process stand that has stopped between two statements: it holds the token's lock.
+/// How long the server keeps a transaction open whose process has stopped between two statements:
+/// it holds the token's lock.
 const STOPPED_PROCESS: Duration = Duration::from_secs(10);
 
 /// How long a check waits for the server's word on a table.
-const LOOK_PATIENCE: Duration = Duration::from_secs(5);
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Commits into one table; keeps its connection from epoch to epoch.
 pub(super) struct Committer {
@@ -37,7 +38,7 @@ pub(super) struct Committer {
     /// For all attempts at one commit.
     pub retry_for: Duration,
     client: Option<Client>,
-    /// A commit of this process found both tables, or made them.
+    /// A commit of this process found both tables, or created them.
     tables_are_there: bool,
 }
 
@@ -51,7 +52,7 @@ impl Committer {
     pub(super) fn commit(&mut self, token: &Token, prepared: &Prepared, spool: &Spool) -> Result<CommitOutcome> {
         // Set when the server may have committed without our knowing.
         let mut sent = false;
-        let outcome = self.patiently(self.retry_for, async |this, client| {
+        let outcome = self.with_retries(self.retry_for, async |this, client| {
             let found = this.attempt(client, token, prepared, spool, &mut sent).await?;
             this.tables_are_there = true;
             Ok(found)
@@ -59,9 +60,9 @@ impl Committer {
         Ok(if sent { CommitOutcome::Done } else { outcome })
     }
 
-    /// What the table's token says; none if there is no token or no table.
+    /// The table's token; none if there is no token or no table.
     pub(super) fn committed(&mut self, pipeline: &str, sink: &str, patience: Duration) -> Result<Option<Committed>> {
-        self.patiently(patience, async |this, client| {
+        self.with_retries(patience, async |this, client| {
             for name in [COMMITS, &this.table.name] {
                 if !this.bounded(catalogue::is_present(client, &this.table.schema, name)).await? {
                     return Ok(None);
@@ -73,7 +74,7 @@ impl Committer {
 
     /// Sets the token whatever it was, and creates the tables where they are missing: that of the rows needs a layout.
     pub(super) fn adopt(&mut self, token: &Token, layout: Option<&Layout>) -> Result<()> {
-        self.patiently(self.retry_for, async |this, client| {
+        self.with_retries(self.retry_for, async |this, client| {
             this.begin(client).await?;
             this.make_tables_of(client, layout).await?;
             let sql = format!(
@@ -87,23 +88,23 @@ impl Committer {
         })
     }
 
-    /// The table as it is; `None`: there is none.
-    pub(super) fn look(&mut self, upserts: bool, patience: Duration) -> Result<Option<catalogue::Table>> {
-        self.patiently(patience, async |this, client| this.bounded(catalogue::look(client, &this.table, upserts)).await)
+    /// The present table; `None`: there is none.
+    pub(super) fn describe(&mut self, upserts: bool, patience: Duration) -> Result<Option<catalogue::Table>> {
+        self.with_retries(patience, async |this, client| this.bounded(catalogue::describe(client, &this.table, upserts)).await)
     }
 
-    /// The same in one attempt, whose failure says whether another one could help.
-    pub(super) fn look_once(&mut self, upserts: bool) -> Result<Option<catalogue::Table>, Failure> {
+    /// The same in one attempt, whose failure states whether another one could help.
+    pub(super) fn describe_once(&mut self, upserts: bool) -> Result<Option<catalogue::Table>, Failure> {
         block_on(async {
             let client = self.server.connect().await?;
-            within(LOOK_PATIENCE, "look at the table", catalogue::look(&client, &self.table, upserts)).await?
+            within(DESCRIBE_TIMEOUT, "read the description of the table", catalogue::describe(&client, &self.table, upserts)).await?
         })?
     }
 
-    /// Does something with a connection that works, and tries it again as long as that may help.
-    fn patiently<T>(&mut self, patience: Duration, mut work: impl AsyncFnMut(&mut Self, &Client) -> Result<T, Failure>) -> Result<T> {
+    /// Calls a function with a working connection, and retries it as long as that may help.
+    fn with_retries<T>(&mut self, patience: Duration, mut work: impl AsyncFnMut(&mut Self, &Client) -> Result<T, Failure>) -> Result<T> {
         let server = self.server.shown();
-        patiently(patience, &server, || {
+        with_retries(patience, &server, || {
             block_on(async {
                 let client = match self.client.take().filter(|client| !client.is_closed()) {
                     Some(client) => client,
@@ -118,9 +119,10 @@ impl Committer {
         .map_err(|error| error.at(format!("table {}", self.table)))
     }
 
-    /// What a question answers in the time of a statement: a server that is stopped keeps its connections and says nothing.
+    /// The result of a query within the time of a statement: a server that is stopped keeps its
+    /// connections and sends nothing.
     async fn bounded<T>(&self, question: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        within(self.timeout, "ask the server", question).await?
+        within(self.timeout, "query the server", question).await?
     }
 
     async fn begin(&self, client: &Client) -> Result<(), Failure> {
@@ -156,7 +158,8 @@ impl Committer {
         }
     }
 
-    /// One attempt at a commit. Whatever ends it early is taken back by the server when the connection goes.
+    /// One attempt at a commit. Whatever ends it early is rolled back by the server when the
+    /// connection goes.
     async fn attempt(
         &mut self,
         client: &Client,
@@ -169,7 +172,8 @@ impl Committer {
         if !self.tables_are_there {
             self.make_tables(client, &prepared.layout).await?;
         }
-        // Asked together and answered in this order: where epochs are short, every way to the server and back counts.
+        // Sent together, with results in this order: where epochs are short, every round trip
+        // counts.
         let (step, columns) = join(self.take_token(client, token), self.check_columns(client, prepared)).await;
         if step? == Step::Already {
             execute(client, "ROLLBACK", "end the transaction", self.timeout).await?;
@@ -184,9 +188,9 @@ impl Committer {
         failpoint::hit("postgres-commit-before-commit");
         let answer = within(self.timeout, "commit", client.batch_execute("COMMIT")).await;
         failpoint::hit("postgres-commit-after-commit");
-        let answered = answer.and_then(|answer| answer.map_err(|error| Failure::of("commit", error)));
-        // A refusal is an answer. Silence is none: the token, read again under its lock, tells.
-        answered.inspect_err(|failure| *sent |= failure.transient)?;
+        let committed = answer.and_then(|answer| answer.map_err(|error| Failure::of("commit", error)));
+        // A refusal is a result. Silence is none: the token, read again under its lock, decides.
+        committed.inspect_err(|failure| *sent |= failure.transient)?;
         Ok(CommitOutcome::Done)
     }
 
@@ -211,8 +215,9 @@ impl Committer {
     async fn check_columns(&self, client: &Client, prepared: &Prepared) -> Result<(), Failure> {
         let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", self.table.sql());
         let lock = execute(client, &lock, "lock the table against changes of its columns", self.timeout);
-        // The server looks when it has the lock: it takes one statement of a connection after the other.
-        let ((), table) = try_join(lock, self.bounded(catalogue::look(client, &self.table, false))).await?;
+        // The server checks when it has the lock: it takes one statement of a connection after the
+        // other.
+        let ((), table) = try_join(lock, self.bounded(catalogue::describe(client, &self.table, false))).await?;
         let table = table.unwrap_or_default();
         for column in &prepared.layout.columns {
             let found = table.columns.iter().find(|found| found.name == column.name).map(|found| found.type_name.as_str());
@@ -223,7 +228,7 @@ impl Committer {
                     column.name, column.pg_type
                 ))
                 .code(TABLE_DIFFERS)
-                .hint("nothing of the epoch was committed; change the column back, start again, and change it when no epoch waits")
+                .hint("nothing of the epoch was committed; change the column back, start again, and change it when no epoch is pending")
                 .into());
             }
         }
@@ -240,7 +245,7 @@ async fn read_token(client: &Client, table: &TableName, (pipeline, sink): (&str,
     token_of(client, &sql, &parameters, sink).await
 }
 
-/// Takes the lock of a token and moves it. Answers what it was.
+/// Takes the lock of a token and moves it. Returns what it was.
 async fn move_token(client: &Client, table: &TableName, token: &Token) -> Result<Option<Committed>, Failure> {
     let key = "pipeline = $1 AND sink = $2 AND target = $3";
     let sql = format!(
@@ -267,7 +272,8 @@ async fn token_of(client: &Client, sql: &str, parameters: &[Parameter<'_>], sink
     Ok(Some(Committed { incarnation, epoch }))
 }
 
-/// Runs a statement that takes the parts of a token as its parameters. Answers how many rows it changed.
+/// Runs a statement that takes the parts of a token as its parameters. Returns how many rows it
+/// changed.
 async fn write_token(client: &Client, sql: &str, table: &TableName, token: &Token) -> Result<u64, Failure> {
     let numbers = numbers_of(token)?;
     let parameters = parameters(token, table, &numbers);

@@ -12,18 +12,21 @@ use crate::codes::{COLUMN_TWICE, KEY};
 use wasmill_connect::codes::OUT_OF_RANGE;
 use wasmill_connect::{Retry, period};
 
-/// Writes into a table of a PostgreSQL server. A table that does not exist is made by the first commit; its schema has to be there.
+/// Writes into a table of a PostgreSQL server. A missing table is created by the first commit; its
+/// schema must exist.
 ///
-/// Rows are spooled beside the pipeline's state until their epoch is noted, and are then copied into the table in one transaction, which also
-/// moves the sink's token in the table `wasmill_commits` of the same schema. Records that the table's columns can't hold (U+0000 in a text, a
-/// value out of range, a null where none may be) are rejected one by one. What only the server can judge (unique, check and foreign keys)
-/// stops the run at the commit; no row of that epoch is then in the table.
+/// Rows are spooled next to the pipeline's state until their epoch is noted. They are then copied
+/// into the table in one transaction, which also moves the sink's token in the table
+/// `wasmill_commits` of the same schema. Records that the table's columns can't hold (U+0000 in a
+/// text, a value out of range, a null in a `NOT NULL` column) are rejected one by one. What only
+/// the server can check (unique, check and foreign keys) stops the run at the commit; no row of
+/// that epoch is then in the table.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConfig {
     /// `connection: { url: "${env:PG_URL}" }`
     ///
-    /// How to reach the server, and who to be there.
+    /// How to reach the server, and with which credentials.
     pub connection: PostgresConnection,
     /// `table: public.pin_table`
     ///
@@ -31,14 +34,16 @@ pub struct PostgresConfig {
     pub table: String,
     /// `write: append`
     ///
-    /// `append` adds rows. `upsert` replaces the row of the same `key`, where there is one; of several rows of a key in one epoch the last
-    /// one counts, by lane and then by the order within the lane.
+    /// `append` adds rows. `upsert` replaces the row of the same `key`, if there is one; of several
+    /// rows of a key in one epoch the last one counts, by lane and then by the order within the
+    /// lane.
     #[serde(default)]
     pub write: PostgresWrite,
     /// `key: [index]`
     ///
-    /// The columns that decide which row an upsert replaces; at most 2,000 bytes together. A table that is made has them as its primary key. A table
-    /// that is there needs a unique index on exactly these columns.
+    /// The columns that decide which row an upsert replaces; at most 2,000 bytes together. A table
+    /// that the sink creates has them as its primary key. An existing table needs a unique index on
+    /// exactly these columns.
     #[serde(default)]
     pub key: Vec<String>,
     /// `timeout: 10m`
@@ -49,13 +54,14 @@ pub struct PostgresConfig {
     pub timeout: Duration,
     /// `retry: { for: 5m }`
     ///
-    /// How long a commit is retried when the server can't be reached. The sources wait meanwhile. After it the run stops; the epoch
-    /// waits beside the state, and the next start commits it. A start waits for the server 30 seconds at most. Default: 5m.
+    /// How long a commit is retried when the server can't be reached. The sources wait meanwhile.
+    /// After it the run stops; the epoch is kept next to the state, and the next start commits it.
+    /// A start waits for the server 30 seconds at most. Default: 5m.
     #[serde(default)]
     pub retry: Retry,
 }
 
-/// What happens to a row whose key is there already.
+/// What happens to a row whose key exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PostgresWrite {
@@ -90,7 +96,7 @@ impl PostgresConfig {
             return Err(Error::configuration("`write: upsert` needs a `key`")
                 .code(KEY)
                 .key(["write"])
-                .hint("name the columns that tell one row from another: `key: [id]`"));
+                .hint("name the columns that identify a row: `key: [id]`"));
         }
         for (index, column) in self.key.iter().enumerate() {
             if self.key[..index].contains(column) {

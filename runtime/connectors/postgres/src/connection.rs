@@ -16,7 +16,7 @@ use crate::codes::{ADDRESS, ENCODING};
 use wasmill_connect::registry::{Address, Server as Connectable};
 use wasmill_connect::threads;
 
-/// How long a server that does not answer at all keeps a connection.
+/// How long an unresponsive server keeps a connection.
 const DEAD_PEER: Duration = Duration::from_secs(30);
 
 /// The pauses between attempts grow from the first to the last.
@@ -52,7 +52,7 @@ impl Server {
         })
     }
 
-    /// `host:port/database`, for people.
+    /// `host:port/database`, for readers.
     pub(super) fn shown(&self) -> String {
         shown(&self.config)
     }
@@ -65,7 +65,7 @@ impl Server {
         let encoding = connection.parameter("server_encoding").map(str::to_owned);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                // Whoever uses the connection is told by its own statement.
+                // The user of the connection receives the error from its own statement.
                 tracing::debug!(%error, "a connection to PostgreSQL ended");
             }
         });
@@ -79,7 +79,7 @@ impl Server {
     }
 }
 
-/// `host:port/database`, for people.
+/// `host:port/database`, for readers.
 fn shown(config: &Config) -> String {
     let host = |(host, port): (&Host, u16)| match host {
         Host::Tcp(name) => format!("{name}:{port}"),
@@ -97,19 +97,21 @@ fn hosts(config: &Config) -> impl Iterator<Item = (&Host, u16)> {
     config.get_hosts().iter().enumerate().map(move |(index, host)| (host, port(index)))
 }
 
-/// The server that a connection names. Of an address that can't be read nothing is known: what is wrong with it is reported elsewhere.
+/// The server of a connection. `None` for an address that can't be parsed: its error is reported
+/// elsewhere.
 pub(super) fn server(given: &PostgresConnection) -> Connectable {
     let Ok((config, _)) = read(given) else { return Connectable::new("postgres", Vec::new()) };
     let address = |(host, port): (&Host, u16)| match host {
         Host::Tcp(name) => Address::Tcp(name.clone(), port),
         Host::Unix(folder) => Address::Socket(folder.join(format!(".s.PGSQL.{port}"))),
     };
-    // `hostaddr` says where to connect to; what `host` says beside it is only what a certificate has to name. Its client knows its ports.
+    // `hostaddr` is where to connect to; `host` besides it is only the name for the certificate.
+    // The client knows its ports.
     let addresses = if config.get_hostaddrs().is_empty() { hosts(&config).map(address).collect() } else { Vec::new() };
     Connectable::new(format!("postgres {}", shown(&config)), addresses)
 }
 
-/// What the file says, and how its URL says that the connection is protected.
+/// The file's configuration, and the protection that its URL sets.
 fn read(given: &PostgresConnection) -> Result<(Config, Option<PostgresTlsMode>)> {
     match &given.url {
         Some(url) => from_url(given, url.reveal()),
@@ -139,13 +141,13 @@ fn from_url(given: &PostgresConnection, url: &str) -> Result<(Config, Option<Pos
     let parts = [given.host.is_some(), given.port.is_some(), given.user.is_some(), given.password.is_some(), given.database.is_some()];
     if parts.contains(&true) {
         return Err(Error::configuration(
-            "`url` says where the server is: `host`, `port`, `user`, `password` and `database` go without it",
+            "`url` is the server's address: `host`, `port`, `user`, `password` and `database` can't be set besides",
         )
         .code(ADDRESS)
         .key(["url"]));
     }
     let (rest, mode) = without_ssl_mode(url)?;
-    // What the library says may repeat a part of the URL, and with it a password.
+    // The library's message may repeat a part of the URL, and with it a password.
     let wrong = |_| {
         Error::configuration("`url` is not the address of a PostgreSQL server")
             .code(ADDRESS)
@@ -199,13 +201,13 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
     Ok(threads::handle()?.block_on(future))
 }
 
-/// What a future answers, if it does so in time.
+/// A future's result, if it is ready in time.
 pub(super) async fn within<T>(time: Duration, what: &str, future: impl Future<Output = T>) -> Result<T, Failure> {
     tokio::time::timeout(time, future).await.map_err(|_| Failure::timeout(what, time))
 }
 
-/// Tries again what may go well later, with growing pauses, for so long.
-pub(super) fn patiently<T>(patience: Duration, server: &str, attempt: impl FnMut() -> Result<T, Failure>) -> Result<T> {
+/// Retries what may succeed later, with growing pauses, for this long.
+pub(super) fn with_retries<T>(patience: Duration, server: &str, attempt: impl FnMut() -> Result<T, Failure>) -> Result<T> {
     let begun = Instant::now();
     let mut failures = 0_u32;
     let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(LAST_PAUSE).with_jitter().without_max_times();
@@ -214,7 +216,7 @@ pub(super) fn patiently<T>(patience: Duration, server: &str, attempt: impl FnMut
         .when(|failure: &Failure| failure.transient && begun.elapsed() < patience)
         .notify(|failure: &Failure, _| {
             if failures == 0 {
-                tracing::warn!(server, error = %failure.error, "PostgreSQL does not answer as it should; trying again");
+                tracing::warn!(server, error = %failure.error, "PostgreSQL has an outage; retrying");
             }
             failures += 1;
         })
@@ -222,12 +224,13 @@ pub(super) fn patiently<T>(patience: Duration, server: &str, attempt: impl FnMut
     match outcome {
         Ok(value) => {
             if failures > 0 {
-                tracing::info!(server, failures, "PostgreSQL answers again");
+                tracing::info!(server, failures, "PostgreSQL responds again");
             }
             Ok(value)
         }
         Err(failure) if failure.transient => Err(failure.error.hint(format!(
-            "tried for {}; nothing is lost, and a later start goes on where this one stopped. `retry: {{ for: … }}` says how long to wait for the server",
+            "tried for {}; nothing is lost, and a later start resumes where this one stopped. `retry: {{ for: … }}` sets \
+                how long to wait for the server",
             humantime::format_duration(Duration::from_millis(begun.elapsed().as_millis() as u64))
         ))),
         Err(failure) => Err(failure.error),
@@ -276,20 +279,20 @@ mod tests {
         let mut attempts = 0;
         let transient = || Failure::timeout("try", Duration::ZERO);
         let begun = Instant::now();
-        let error = patiently(Duration::from_millis(200), "s", || {
+        let error = with_retries(Duration::from_millis(200), "s", || {
             attempts += 1;
             Err::<(), _>(transient())
         });
         assert!(error.unwrap_err().hint_text().unwrap().contains("nothing is lost"));
         assert!(attempts > 1 && begun.elapsed() < Duration::from_secs(5), "{attempts}");
         let mut attempts = 0;
-        let fatal = patiently(Duration::from_secs(60), "s", || {
+        let fatal = with_retries(Duration::from_secs(60), "s", || {
             attempts += 1;
             Err::<(), _>(Error::environment("no").into())
         });
         assert!(fatal.is_err() && attempts == 1);
         let mut attempts = 0;
-        let value = patiently(Duration::from_secs(60), "s", || {
+        let value = with_retries(Duration::from_secs(60), "s", || {
             attempts += 1;
             if attempts < 3 { Err(transient()) } else { Ok(attempts) }
         });

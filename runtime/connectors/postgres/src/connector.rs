@@ -1,4 +1,4 @@
-//! What Wasmill knows of the connector `postgres`.
+//! The registration of the connector `postgres`.
 
 use std::sync::Arc;
 

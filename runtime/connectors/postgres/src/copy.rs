@@ -16,7 +16,8 @@ use super::prepared::Prepared;
 use super::sql::{list, quoted};
 use wasmill_connect::spool::Spool;
 
-/// The table that the rows of an upsert pass through. It lives in the session's own schema, and no longer than the transaction.
+/// The table through which the rows of an upsert pass. It lives in the session's own schema, and no
+/// longer than the transaction.
 const STAGING: &str = "pg_temp.wasmill_rows";
 
 const WHAT: &str = "copy the rows of the epoch";
@@ -49,7 +50,7 @@ fn upsert_sql(prepared: &Prepared) -> String {
     )
 }
 
-/// Runs a statement that answers nothing.
+/// Runs a statement without a result.
 pub(super) async fn execute(client: &Client, sql: &str, what: &str, timeout: Duration) -> Result<(), Failure> {
     within(timeout, what, client.batch_execute(sql)).await?.map_err(|error| Failure::of(what, error))
 }

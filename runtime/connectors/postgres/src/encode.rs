@@ -6,9 +6,9 @@ use wasmill_engine::{Error, Result, RowReject};
 use super::layout::Layout;
 use super::values::{Column, Refusal};
 
-/// What stands before the rows of a COPY: signature, flags, no extension.
+/// The beginning of a COPY: signature, flags, no extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// What stands behind them.
+/// The end of a COPY.
 pub(super) const TRAILER: &[u8] = &[0xff, 0xff];
 
 /// The most bytes of one row. The server takes a gigabyte at most, and keeps JSON of at most a quarter of it.
@@ -17,9 +17,18 @@ const MAX_ROW_BYTES: usize = 256 << 20;
 /// The most bytes of a row's key. An entry of an index has to fit three times into a page of 8 KiB.
 const MAX_KEY_BYTES: usize = 2_000;
 
+/// The result of encoding a batch.
+pub(super) struct Encoded {
+    /// How many rows were appended.
+    pub(super) rows: u64,
+    /// The rows that the table can't hold, in order.
+    pub(super) rejects: Vec<RowReject>,
+}
+
 /// Encodes the rows of one lane.
 pub(super) struct RowEncoder {
-    /// For an upsert: what stands behind the columns of the next row, so that the last row of a key can be told. The lane in the upper bits.
+    /// For an upsert: the number after the columns of the next row, which identifies the last row
+    /// of a key. The lane is in the upper bits.
     ordinal: Option<i64>,
 }
 
@@ -29,8 +38,8 @@ impl RowEncoder {
         Self { ordinal: layout.upserts.then_some((lane as i64) << 40) }
     }
 
-    /// Appends the rows that the table can hold; the others are told, in order. Answers how many were appended, too.
-    pub(super) fn encode(&mut self, layout: &Layout, records: &RecordBatch, out: &mut Vec<u8>) -> Result<(u64, Vec<RowReject>)> {
+    /// Appends the rows that the table can hold.
+    pub(super) fn encode(&mut self, layout: &Layout, records: &RecordBatch, out: &mut Vec<u8>) -> Result<Encoded> {
         if records.num_columns() != layout.columns.len() {
             return Err(Error::bug(format!("a batch of {} columns came to a table of {}", records.num_columns(), layout.columns.len())));
         }
@@ -61,7 +70,7 @@ impl RowEncoder {
                 }
             }
         }
-        Ok((rows, rejects))
+        Ok(Encoded { rows, rejects })
     }
 }
 

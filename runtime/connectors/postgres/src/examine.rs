@@ -1,4 +1,5 @@
-//! A look at a server: does it answer and let us in, may we write, do the clocks agree.
+//! Examines a server: whether it responds and accepts the credentials, writing is permitted, and
+//! the clocks agree.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,11 +14,12 @@ use super::sql::{COMMITS, TableName};
 use crate::codes::PERMISSION;
 use wasmill_connect::examine::{Finding, clock};
 
-/// How long the server may take to connect, and to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the server may take to connect, and to respond.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the server knows about us and the table. Without a table or a schema the functions answer null.
-const LOOK: &str = "\
+/// The server's permissions for this user and table. Without a table or a schema the functions
+/// return null.
+const QUERY: &str = "\
     SELECT current_setting('server_version'), extract(epoch from clock_timestamp())::float8, pg_is_in_recovery(), current_user::text, \
         (SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace n WHERE n.nspname = $1), \
         (SELECT has_schema_privilege(n.oid, 'CREATE') FROM pg_namespace n WHERE n.nspname = $1), \
@@ -27,12 +29,12 @@ const LOOK: &str = "\
         (SELECT has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE') \
             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $3)";
 
-/// Looks at the server and the table of a sink.
+/// Examines the server and the table of a sink.
 pub fn examine(config: &PostgresConfig) -> Vec<Finding> {
-    look(config).unwrap_or_else(|error| vec![Finding::Bad(error)])
+    query(config).unwrap_or_else(|error| vec![Finding::Bad(error)])
 }
 
-/// What the server said.
+/// The server's result.
 struct Seen {
     version: String,
     clock: f64,
@@ -42,31 +44,31 @@ struct Seen {
     schema: Option<(bool, bool)>,
     /// INSERT on the table; none without it.
     insert: Option<bool>,
-    /// What an upsert needs besides.
+    /// The further requirements of an upsert.
     update: Option<bool>,
     /// What the table of tokens needs.
     commits: Option<bool>,
 }
 
-fn look(config: &PostgresConfig) -> Result<Vec<Finding>> {
+fn query(config: &PostgresConfig) -> Result<Vec<Finding>> {
     config.check()?;
     let table = TableName::parse(&config.table)?;
     let server =
-        Server::new(&PostgresConnection { connect_timeout: config.connection.connect_timeout.min(PATIENCE), ..config.connection.clone() })?;
+        Server::new(&PostgresConnection { connect_timeout: config.connection.connect_timeout.min(TIMEOUT), ..config.connection.clone() })?;
     let begun = Instant::now();
     let (seen, asked) = block_on(async {
         let client = server.connect().await?;
         let asked = Instant::now();
-        let what = "look at the table";
+        let what = "examine the table";
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
             [(&table.schema, Type::TEXT), (&table.name, Type::TEXT), (&COMMITS, Type::TEXT)];
-        let row = within(PATIENCE, what, client.query_typed_one(LOOK, &parameters)).await?.map_err(|error| Failure::of(what, error))?;
+        let row = within(TIMEOUT, what, client.query_typed_one(QUERY, &parameters)).await?.map_err(|error| Failure::of(what, error))?;
         read(&row).map(|seen| (seen, asked.elapsed())).map_err(|error| Failure::of(what, error))
     })?
     .map_err(|failure: Failure| failure.error)?;
     let ours = SystemTime::now();
     let mut findings = vec![Finding::good(format!(
-        "{} answers ({} ms): PostgreSQL {}, as {}",
+        "{} responds ({} ms): PostgreSQL {}, as {}",
         server.shown(),
         begun.elapsed().as_millis(),
         seen.version,
@@ -102,7 +104,7 @@ fn may_write(config: &PostgresConfig, table: &TableName, seen: &Seen) -> Finding
     let Some((usage, create)) = seen.schema else {
         return bad(
             format!("the schema {schema} does not exist"),
-            format!("CREATE SCHEMA {schema}; it is the one thing that a run does not make"),
+            format!("CREATE SCHEMA {schema}; it is the one thing that a run does not create"),
         );
     };
     if !usage {
@@ -111,8 +113,8 @@ fn may_write(config: &PostgresConfig, table: &TableName, seen: &Seen) -> Finding
     if !create && (seen.insert.is_none() || seen.commits.is_none()) {
         let missing = if seen.insert.is_none() { table.to_string() } else { format!("{schema}.{COMMITS}") };
         return bad(
-            format!("there is no table {missing}, and {user} may not make one"),
-            format!("GRANT CREATE ON SCHEMA {schema} TO {user}, or make the tables (docs/postgres.md shows them)"),
+            format!("there is no table {missing}, and {user} may not create one"),
+            format!("GRANT CREATE ON SCHEMA {schema} TO {user}, or create the tables (docs/postgres.md has the statements)"),
         );
     }
     if seen.insert == Some(false) {
@@ -127,6 +129,6 @@ fn may_write(config: &PostgresConfig, table: &TableName, seen: &Seen) -> Finding
     }
     Finding::good(match seen.insert {
         Some(_) => format!("the table {table} can be written"),
-        None => format!("the table {table} does not exist; the first commit makes it"),
+        None => format!("the table {table} does not exist; the first commit creates it"),
     })
 }

@@ -1,4 +1,4 @@
-//! What the server or the way to it answers instead of what was asked, and whether asking again may help.
+//! Errors of the server or of the connection, and whether a retry may help.
 
 use std::error::Error as StdError;
 use std::io;
@@ -12,9 +12,10 @@ use crate::codes::{CONNECTION_FAILED, CONSTRAINT, KEY, LOGIN, MISSING, PERMISSIO
 /// A failed attempt.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// What to tell.
+    /// The error to report.
     pub error: Error,
-    /// Whether the same attempt may go well later, with nothing changed by a person: a server that restarts, a connection that was cut.
+    /// Whether the same attempt may succeed later without intervention: a server that restarts, a
+    /// connection that was cut.
     pub transient: bool,
 }
 
@@ -28,19 +29,19 @@ impl Failure {
     /// What a client's error means; `what` is what was tried.
     pub(super) fn of(what: &str, error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
-            Some(answer) => Self::answered(what, answer),
-            None => Self::unanswered(what, error),
+            Some(answer) => Self::of_response(what, answer),
+            None => Self::without_response(what, error),
         }
     }
 
     /// Nothing came within the time.
     pub(super) fn timeout(what: &str, time: Duration) -> Self {
         let error =
-            Error::environment(format!("cannot {what}: no answer within {}", humantime::format_duration(time))).code(CONNECTION_FAILED);
+            Error::environment(format!("cannot {what}: no response within {}", humantime::format_duration(time))).code(CONNECTION_FAILED);
         Self { error, transient: true }
     }
 
-    fn answered(what: &str, answer: &DbError) -> Self {
+    fn of_response(what: &str, answer: &DbError) -> Self {
         let code = answer.code();
         let mut message = format!("cannot {what}: {} (SQLSTATE {})", answer.message(), code.code());
         for more in [answer.detail(), answer.where_()].into_iter().flatten() {
@@ -55,7 +56,7 @@ impl Failure {
         Self { error, transient: is_transient(code) }
     }
 
-    fn unanswered(what: &str, error: tokio_postgres::Error) -> Self {
+    fn without_response(what: &str, error: tokio_postgres::Error) -> Self {
         let mut reasons = vec![error.to_string()];
         let (mut certificate, mut io, mut next) = (false, false, StdError::source(&error));
         while let Some(cause) = next {
@@ -71,15 +72,17 @@ impl Failure {
             next = cause.source();
         }
         let message = format!("cannot {what}: {}", reasons.join(": "));
-        let told = Error::environment(&message);
-        let told = if certificate {
-            told.code(TLS).hint("`tls: { ca: … }` names the authority that signed the server's certificate; `mode` says what is verified")
+        let reported = Error::environment(&message);
+        let reported = if certificate {
+            reported
+                .code(TLS)
+                .hint("`tls: { ca: … }` sets the authority that signed the server's certificate; `mode` sets what is verified")
         } else if message.contains("does not support TLS") {
-            told.code(TLS).hint("`tls: { mode: disable }` goes without, on a network that you trust")
+            reported.code(TLS).hint("`tls: { mode: disable }` goes without, on a network that you trust")
         } else {
-            told.code(CONNECTION_FAILED)
+            reported.code(CONNECTION_FAILED)
         };
-        Self { error: told.caused_by(error), transient: !certificate && (io || message.contains("connection closed")) }
+        Self { error: reported.caused_by(error), transient: !certificate && (io || message.contains("connection closed")) }
     }
 }
 
@@ -114,20 +117,20 @@ fn kind(code: &SqlState) -> &'static Code {
 fn hint(code: &SqlState) -> Option<&'static str> {
     match code.code() {
         "28P01" | "28000" => {
-            Some("check user and password, and what the server's pg_hba.conf allows them; a later start goes on where this one stopped")
+            Some("check user and password, and what the server's pg_hba.conf allows them; a later start resumes where this one stopped")
         }
         "3D000" => Some("create the database, or name another one"),
-        "3F000" => Some("create the schema first: CREATE SCHEMA …; this sink makes tables, and no schemas"),
+        "3F000" => Some("create the schema first: CREATE SCHEMA …; this sink creates tables, and no schemas"),
         "42501" => Some(
-            "the user needs CREATE on the schema, or the tables made beforehand; INSERT (and UPDATE for upserts) on the table; SELECT, INSERT and \
-             UPDATE on wasmill_commits",
+            "the user needs CREATE on the schema, or existing tables; INSERT (and UPDATE for upserts) on the table; SELECT, \
+                 INSERT and UPDATE on wasmill_commits",
         ),
         "57014" => Some("the statement took longer than `timeout` allows: raise it, or make epochs smaller"),
-        "53100" => Some("free space on the server; nothing is lost, a later start goes on where this one stopped"),
+        "53100" => Some("free space on the server; nothing is lost, a later start resumes where this one stopped"),
         "42P10" => Some("an upsert needs a primary key or a unique index on exactly the columns of `key`"),
         other if other.starts_with("23") => Some(
-            "a rule of the table refuses a row of this epoch, and no row of it was committed. Change the rule or the rows that it collides with, \
-             and start again; or give the epoch up with `wasmill state reset`",
+            "a rule of the table rejects a row of this epoch, and no row of it was committed. Change the rule or the rows \
+                that it collides with, and start again; or drop the epoch with `wasmill state reset`",
         ),
         _ => None,
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Why a text is no JSON that the server would take; it would refuse the whole epoch for it.
+/// Why a text is not JSON that the server would accept; it would refuse the whole epoch for it.
 pub(super) fn problem(text: &str) -> Option<String> {
     if let Err(error) = serde_json::from_str::<Acceptable>(text) {
         return Some(error.to_string());
@@ -12,11 +12,12 @@ pub(super) fn problem(text: &str) -> Option<String> {
     holds_strange_number(text.as_bytes()).then(|| "it holds a number of more digits than are kept".to_owned())
 }
 
-/// A number of JSON has any number of digits; the server's have 16,383 behind the point. Beyond a thousand nobody means a number.
+/// A number of JSON has any number of digits; the server's have 16,383 after the point. Beyond a
+/// thousand none is meant as a number.
 const MAX_NUMBER_BYTES: usize = 1_000;
 
-/// Whether valid JSON holds a number that is written very long, or whose exponent makes it very small. Those that are very large are no
-/// JSON to the parser before.
+/// Whether valid JSON holds a number that is written very long, or whose exponent makes it very
+/// small. Very large ones are not JSON to the parser before.
 fn holds_strange_number(json: &[u8]) -> bool {
     let mut at = 0;
     while at < json.len() {
@@ -27,7 +28,7 @@ fn holds_strange_number(json: &[u8]) -> bool {
                 let length =
                     rest.iter().position(|byte| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')).unwrap_or(rest.len());
                 let exponent = rest[..length].iter().position(|byte| matches!(byte, b'e' | b'E')).map(|e| &rest[e + 1..length]);
-                // More than four bytes: a sign and four digits, or zeros in front that nobody writes.
+                // More than four bytes: a sign and four digits, or unusual leading zeros.
                 if length > MAX_NUMBER_BYTES || exponent.is_some_and(|exponent| exponent.len() > 4) {
                     return true;
                 }
@@ -51,7 +52,8 @@ fn behind_text(json: &[u8], mut at: usize) -> usize {
     json.len()
 }
 
-/// Whether JSON that was made here holds U+0000: an escape of it, behind an even number of backslashes.
+/// Whether JSON that was built here holds U+0000: an escape of it, after an even number of
+/// backslashes.
 pub(super) fn holds_null(json: &[u8]) -> bool {
     memchr::memmem::find_iter(json, b"\\u0000").any(|at| json[..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 0)
 }
@@ -61,13 +63,13 @@ struct Acceptable;
 
 impl<'de> Deserialize<'de> for Acceptable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Look)
+        deserializer.deserialize_any(AcceptableVisitor)
     }
 }
 
-struct Look;
+struct AcceptableVisitor;
 
-impl<'de> Visitor<'de> for Look {
+impl<'de> Visitor<'de> for AcceptableVisitor {
     type Value = Acceptable;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,5 @@
-//! The columns that rows are written into: as the pipeline would make them, and as a table that is there has them.
+//! The columns that rows are written into: as the pipeline would create them, and as an existing
+//! table has them.
 
 use arrow_schema::{DataType, Schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -28,7 +29,7 @@ pub(super) struct TargetColumn {
     /// Its type.
     #[serde(rename = "type")]
     pub pg_type: PgType,
-    /// Whether it refuses nulls.
+    /// Whether it is declared `NOT NULL`.
     pub not_null: bool,
     /// Whether it is part of the key.
     #[serde(default)]
@@ -45,7 +46,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The columns of a table that this sink would make. Fails with class configuration if no table can hold them.
+    /// The columns of a table that this sink would create. Fails with class configuration if no
+    /// table can hold them.
     pub(super) fn plan(config: &PostgresConfig, schema: &Schema) -> Result<Self> {
         let upserts = config.write == PostgresWrite::Upsert;
         let mut problems = name_problems(schema, upserts);
@@ -59,7 +61,7 @@ impl Layout {
                 None => problems.push(format!("`{}` is {}, for which PostgreSQL has no type", field.name(), TypeName(field.data_type()))),
                 Some(pg_type) => {
                     if is_key && matches!(pg_type, PgType::Jsonb | PgType::Array(_)) {
-                        problems.push(format!("`{}` is a key, and {pg_type} makes a poor one", field.name()));
+                        problems.push(format!("`{}` is a key, and {pg_type} is unsuitable as one", field.name()));
                     }
                     let not_null = is_key || !field.is_nullable();
                     columns.push(TargetColumn { name: field.name().clone(), pg_type, not_null, is_key });
@@ -165,6 +167,6 @@ impl Serialize for PgType {
 impl<'de> Deserialize<'de> for PgType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is no type that is written here")))
+        Self::parse(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a type that is written here")))
     }
 }

@@ -1,9 +1,11 @@
 //! The sink `postgres`: rows into a table of a PostgreSQL server, exactly once; and the source of the same name, which reads a table or a query.
 //!
-//! A transaction does not outlive its connection, so an epoch can't wait in the server for its checkpoint. A lane therefore encodes
-//! its rows into the server's own binary COPY format and spools them beside the pipeline's state; there they are durable when the
-//! epoch is prepared. A commit is one transaction: it compares the sink's token in the table `wasmill_commits` and locks it, copies the
-//! spooled bytes into the table, moves the token, and commits. A commit whose answer was lost is read back before it is tried again.
+//! A transaction does not outlive its connection, so an epoch can't wait in the server for its
+//! checkpoint. A lane therefore encodes its rows into the server's own binary COPY format and
+//! spools them next to the pipeline's state; there they are durable when the epoch is prepared. A
+//! commit is one transaction: it compares the sink's token in the table `wasmill_commits` and locks
+//! it, copies the spooled bytes into the table, moves the token, and commits. A commit whose
+//! response was lost is read back before it is retried.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

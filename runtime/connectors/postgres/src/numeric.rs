@@ -117,7 +117,7 @@ mod tests {
     }
 
     proptest! {
-        /// The groups, put together again by arithmetic that knows nothing of digits, are the number.
+        /// The groups, added up by arithmetic without digits, are the number.
         #[test]
         fn groups_add_up_to_the_number(value: i64, scale in -9i32..20) {
             let (weight, negative, _, groups) = groups(i128::from(value), scale);

@@ -1,4 +1,4 @@
-//! What a prepared commit looks like in a checkpoint: a format that later versions of Wasmill must still read.
+//! A prepared commit in a checkpoint: a format that later versions of Wasmill must still read.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,8 +12,9 @@ use wasmill_connect::spool::SpoolFile;
 /// What all lanes prepared together: a commit that needs nothing else but the files that it names.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Prepared {
-    /// The version of this format. In the first, the files hold rows of the binary COPY format without its header and trailer: a field for each
-    /// column, and for an upsert a `bigint` that counts the rows.
+    /// The version of this format. In the first, the files hold rows of the binary COPY format
+    /// without its header and trailer: a field per column, and for an upsert a `bigint` that counts
+    /// the rows.
     pub format: u32,
     /// The table.
     pub table: TableName,

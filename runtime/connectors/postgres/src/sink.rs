@@ -36,7 +36,7 @@ pub struct PostgresSink {
     start_patience: Duration,
     /// A panic that holds it leaves at worst a connection, which its next use finds out about.
     committer: Mutex<Committer>,
-    /// What rows are encoded for, once the table was looked at.
+    /// The layout for encoding rows, once the table's description was read.
     layout: Mutex<Option<Arc<Layout>>>,
 }
 
@@ -70,7 +70,7 @@ impl PostgresSink {
         Spool::of(&self.depot, pipeline, sink)
     }
 
-    /// The columns of the table that is there, or of the one that the first commit will make.
+    /// The columns of the existing table, or of the one that the first commit will create.
     fn layout(&self) -> Result<Arc<Layout>> {
         let mut known = self.layout.lock();
         if let Some(layout) = known.as_ref() {
@@ -78,7 +78,7 @@ impl PostgresSink {
         }
         let (schema, planned) = self.planned.as_ref().ok_or_else(|| columns_unknown("the sink"))?;
         let mut committer = self.committer.lock();
-        let layout = match committer.look(planned.upserts, self.start_patience)? {
+        let layout = match committer.describe(planned.upserts, self.start_patience)? {
             None => planned.clone(),
             Some(table) => planned.fit(&table, schema).map_err(|differences| {
                 Error::environment(format!("the table {} does not fit: {}", committer.table, differences.join("; ")))
@@ -139,10 +139,11 @@ impl Sink for PostgresSink {
     }
 }
 
-/// How the columns that a pipeline would write differ from those of the table that is there; none if there is no table, or if the server
-/// can't be reached now. Reads only.
+/// How the columns of a pipeline differ from those of the existing table. `None` if there is no
+/// table, or if the server can't be reached now. Reads only.
 ///
-/// Fails with class configuration where no table could hold the columns, and with class environment where the server says no.
+/// Fails with class configuration where no table could hold the columns, and with class environment
+/// where the server refuses.
 pub fn check_schema(config: &PostgresConfig, schema: &Schema) -> Result<Vec<String>> {
     config.check()?;
     let connection =
@@ -150,11 +151,11 @@ pub fn check_schema(config: &PostgresConfig, schema: &Schema) -> Result<Vec<Stri
     let quick = PostgresConfig { connection, ..config.clone() };
     let mut committer = committer(&quick)?;
     let planned = Layout::plan(config, schema)?;
-    match committer.look_once(planned.upserts) {
+    match committer.describe_once(planned.upserts) {
         Ok(None) => Ok(Vec::new()),
         Ok(Some(table)) => Ok(planned.fit(&table, schema).err().unwrap_or_default()),
         Err(failure) if failure.transient => {
-            tracing::info!(error = %failure.error, "the table was not looked at");
+            tracing::info!(error = %failure.error, "the table's description was not read");
             Ok(Vec::new())
         }
         Err(failure) => Err(failure.error),

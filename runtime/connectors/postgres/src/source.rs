@@ -1,10 +1,13 @@
 //! The source `postgres`: the rows of a table or a query, in batch.
 //!
-//! One statement is one snapshot of the server and one split. The server makes each row a JSON object, which the decoder of every JSON source reads: rows that do not convert are rejected by
-//! themselves, with what the server sent. Rows come as they are taken: memory does not grow with the table.
+//! One statement is one snapshot of the server and one split. The server turns each row into a JSON
+//! object, which the decoder of every JSON source reads. Rows that do not convert are rejected one
+//! by one, with the server's text. Rows are streamed: memory does not grow with the table.
 //!
-//! A query has no order of its own, so a run that ended between two epochs can go on only behind a key: `order_by` names columns that tell all rows
-//! apart, the statement is sorted by them, and a position is the key of the last row. Without it, a run that was cut off after its first epoch can't go on.
+//! A query has no order of its own, so a run that ended between two epochs can resume only after a
+//! key. `order_by` names columns that identify a row, the statement is sorted by them, and a
+//! position is the key of the last row. Without it, a run that was interrupted after its first
+//! epoch can't resume.
 
 mod config;
 mod query;
@@ -20,7 +23,7 @@ use wasmill_engine::{Discovery, Error, Mode, Progress, Result, Source, Split, Sp
 pub use self::config::PostgresSourceConfig;
 use self::query::Query;
 use self::reader::RowsReader;
-use super::connection::{Server, block_on, patiently};
+use super::connection::{Server, block_on, with_retries};
 use crate::codes::{NO_ORDER, QUERY_CHANGED, STREAM};
 use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_formats::reading::without_reading;
@@ -28,7 +31,7 @@ use wasmill_reading::check_requested;
 
 /// The name of the only split.
 const SPLIT: &str = "rows";
-/// The columns that a source adds by itself begin with this.
+/// The prefix of columns that a source adds itself.
 const RESERVED: &str = "_source.";
 
 /// A source of rows of a server.
@@ -57,12 +60,12 @@ impl Position {
         let bad = || {
             Error::environment("the checkpoint's position of a query is not understood")
                 .code(STATE_OF_OTHER_SOURCE)
-                .hint("has the source been replaced by one of another kind? `wasmill state reset` forgets what was read and begins anew")
+                .hint("has the source been replaced by one of another kind? `wasmill state reset` drops the progress and starts over")
         };
         if value["statement"].as_str() != Some(statement) {
             return Err(Error::environment("the query, the table or `order_by` are not those of which rows have been read already")
                 .code(QUERY_CHANGED)
-                .hint("put them back, or begin anew with `wasmill state reset`"));
+                .hint("put them back, or start over with `wasmill state reset`"));
         }
         let texts = value["key"].as_array().ok_or_else(bad)?.iter().map(|text| text.as_str().map(str::to_owned));
         let key = texts.collect::<Option<Vec<_>>>().ok_or_else(bad)?;
@@ -71,7 +74,8 @@ impl Position {
 }
 
 impl PostgresSource {
-    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included. Touches nothing.
+    /// A source named `name` in its pipeline that returns the columns of `requested`, reserved
+    /// `_source.` columns included. Sends no request.
     ///
     /// # Errors
     /// Configuration: bad options, a requested type that the source can't give, or a stream.
@@ -106,9 +110,15 @@ impl Source for PostgresSource {
             let begun = restored.get(SPLIT).map(|state| Ok((Position::read(&state.position, &statement)?, state.done))).transpose()?;
             let (position, done) = begun.unwrap_or((Position { rows: 0, key: Vec::new() }, false));
             if !done && position.rows > 0 && self.config.order_by.is_empty() {
-                return Err(Error::environment(format!("{} rows were read when the last run ended, and a query has no order to go on in", position.rows))
-                    .code(NO_ORDER)
-                    .hint("begin anew with `wasmill state reset`, into emptied sinks; `order_by` names columns that tell all rows apart, and lets a run go on behind the last one"));
+                return Err(Error::environment(format!(
+                    "{} rows were read when the last run ended, and a query has no order to resume in",
+                    position.rows
+                ))
+                .code(NO_ORDER)
+                .hint(
+                    "start over with `wasmill state reset`, into emptied sinks; `order_by` names columns that identify a row, and \
+                        lets a run resume after the last one",
+                ));
             }
             if !done {
                 splits.push(Split { id: SPLIT.into(), position: position.to_value(&statement) });
@@ -116,7 +126,7 @@ impl Source for PostgresSource {
         } else if !self.found {
             return Err(Error::environment("the checkpoint is of another source")
                 .code(STATE_OF_OTHER_SOURCE)
-                .hint("has the source been replaced by one of another kind? `wasmill state reset` forgets what was read and begins anew"));
+                .hint("has the source been replaced by one of another kind? `wasmill state reset` drops the progress and starts over"));
         }
         self.found = true;
         Ok(Discovery { splits, complete: true })
@@ -150,20 +160,20 @@ impl SplitOpener for Opener {
     }
 }
 
-/// The columns that a table or a query has, in the types that it gives.
+/// The columns of a table or a query, in the types of its rows.
 ///
 /// # Errors
 /// Environment: the server can't be reached, or refuses the query.
 pub fn infer_schema(config: &PostgresSourceConfig) -> Result<SchemaRef> {
     config.check()?;
     let server = Server::new(&config.connection)?;
-    let look = || {
+    let describe = || {
         block_on(async {
             let client = query::connect(&server).await?;
             Query::describe(&client, config).await
         })?
     };
-    let query = patiently(config.look_for()?, &server.shown(), look)?;
+    let query = with_retries(config.describe_for()?, &server.shown(), describe)?;
     Ok(query.schema())
 }
 
@@ -176,7 +186,7 @@ fn wanted(schema: &Schema) -> Vec<&Field> {
 mod tests {
     use super::*;
 
-    /// What stands for this table and this order.
+    /// The digest of this table and this order.
     const STATEMENT: &str = "19af0825a22bdd75";
 
     #[test]

@@ -9,7 +9,7 @@ use wasmill_engine::{Error, Result};
 
 use crate::codes::TABLE_NAME;
 
-/// The bytes of a name that the server keeps; it cuts longer ones off without a word.
+/// The bytes of a name that the server keeps; it silently truncates longer ones.
 pub(super) const MAX_NAME_BYTES: usize = 63;
 
 /// The table of a sink.

@@ -1,4 +1,4 @@
-//! TLS to the server: what is trusted, what is verified, and what this client shows.
+//! TLS to the server: what is trusted, what is verified, and the client's certificate.
 
 use std::sync::Arc;
 
@@ -15,19 +15,19 @@ use wasmill_engine::{Error, Result};
 use super::address::{PostgresTls, PostgresTlsMode};
 use crate::codes::{CERTIFICATE, TLS};
 
-/// The mode that is meant, where the URL says nothing.
+/// The configured mode, where the URL sets none.
 pub(super) fn mode(tls: &PostgresTls, url: Option<PostgresTlsMode>) -> Result<PostgresTlsMode> {
     if tls.mode.is_some() && url.is_some() && tls.mode != url {
         return Err(Error::configuration("`tls: { mode }` and `sslmode` in `url` differ")
             .code(TLS)
             .key(["tls"])
-            .hint("say it in one place"));
+            .hint("set it in one place"));
     }
     let default = if tls.ca.is_some() { PostgresTlsMode::VerifyFull } else { PostgresTlsMode::Prefer };
     Ok(tls.mode.or(url).unwrap_or(default))
 }
 
-/// Whether the client insists on TLS.
+/// Whether the client requires TLS.
 pub(super) fn ssl_mode(mode: PostgresTlsMode) -> SslMode {
     match mode {
         PostgresTlsMode::Disable => SslMode::Disable,
@@ -79,7 +79,7 @@ pub(super) fn connector(tls: &PostgresTls, mode: PostgresTlsMode) -> Result<Make
 fn system_roots(tls: &PostgresTls, mode: PostgresTlsMode, provider: &Arc<CryptoProvider>) -> Result<MakeRustlsConnect> {
     if mode == PostgresTlsMode::VerifyCa {
         return Err(Error::configuration("`mode: verify-ca` needs a `ca`").code(CERTIFICATE).key(["mode"]).hint(
-            "any server could show a certificate of one of the system's authorities: name your own, or verify its name with verify-full",
+            "any server could present a certificate of one of the system's authorities: name your own, or verify its name with verify-full",
         ));
     }
     if tls.certificate.is_some() || tls.key.is_some() {
@@ -88,7 +88,7 @@ fn system_roots(tls: &PostgresTls, mode: PostgresTlsMode, provider: &Arc<CryptoP
             .key(["certificate"])
             .hint("name the file with the authorities to trust"));
     }
-    // Whoever was first has it; all of this program is built on the same provider.
+    // The first caller installs it; all of this program is built on the same provider.
     let _ = CryptoProvider::install_default(provider.as_ref().clone());
     let (connector, _) = MakeRustlsConnect::with_native_certs().map_err(|errors| {
         let why = errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string);
@@ -128,7 +128,7 @@ fn private_key(path: &str) -> Result<PrivateKeyDer<'static>> {
     })
 }
 
-/// Verifies that the certificate is of a trusted authority, whatever name stands in it.
+/// Verifies that the certificate is of a trusted authority, with any name.
 #[derive(Debug)]
 struct AnyName(Arc<WebPkiServerVerifier>);
 
@@ -142,7 +142,7 @@ impl ServerCertVerifier for AnyName {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         match self.0.verify_server_cert(certificate, intermediates, name, stapled, now) {
-            // The name is looked at after everything else.
+            // The name is checked after everything else.
             Err(rustls::Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => {
                 Ok(ServerCertVerified::assertion())
             }

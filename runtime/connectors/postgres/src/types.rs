@@ -1,4 +1,5 @@
-//! The server's types that this sink writes: what their names say, and which Arrow types go into them.
+//! The server's types that this sink writes: the meaning of their names, and which Arrow types go
+//! into them.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use arrow_schema::DataType;
 
 use wasmill_formats::plain_type;
 
-/// A type of the server. Its text is what the server's `format_type` says, but for a precision that is the default.
+/// A type of the server. Its text is the result of `format_type`, except for a default precision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum PgType {
     Boolean,
@@ -15,12 +16,12 @@ pub(super) enum PgType {
     BigInt,
     Real,
     Double,
-    /// Precision and scale; none: any number.
+    /// Precision and scale; `None`: any number.
     Numeric(Option<(i32, i32)>),
     Text,
-    /// At most so many characters.
+    /// At most this many characters.
     Varchar(Option<usize>),
-    /// Exactly so many characters, filled up with blanks.
+    /// Exactly this many characters, filled up with blanks.
     Char(usize),
     Bytea,
     Date,
@@ -34,11 +35,11 @@ pub(super) enum PgType {
     Array(Box<PgType>),
 }
 
-/// Digits behind the second that a time has whose type does not say.
+/// The digits after the second of a time whose type does not set them.
 const MICROSECONDS: u32 = 6;
 
 impl PgType {
-    /// Reads what `format_type` says; none for types that this sink does not write.
+    /// Parses the result of `format_type`; none for types that this sink does not write.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if let Some(item) = text.strip_suffix("[]") {
             return Some(Self::Array(Box::new(Self::parse(item)?)));
@@ -109,7 +110,7 @@ impl PgType {
         }
     }
 
-    /// The type of a column that this sink makes.
+    /// The type of a column that this sink creates.
     ///
     /// | Arrow | PostgreSQL |
     /// |---|---|
@@ -162,7 +163,8 @@ impl PgType {
         })
     }
 
-    /// Whether a column of an Arrow type may go into a column of this type, each value that does not fit being rejected by itself.
+    /// Whether a column of an Arrow type may go into a column of this type; values that do not fit
+    /// are rejected one by one.
     pub(super) fn takes(&self, data_type: &DataType) -> bool {
         if matches!(data_type, DataType::Time32(_) | DataType::Time64(_)) {
             return matches!(self, Self::Time(_));

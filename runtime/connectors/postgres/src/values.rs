@@ -18,7 +18,7 @@ use wasmill_formats::TypeName;
 use wasmill_formats::json::Cells;
 use wasmill_formats::plain_type;
 
-/// Days from 1970 to the server's day 0, and the days that its dates can stand for, counted from there.
+/// Days from 1970 to the server's day 0, and the range of its dates, counted from there.
 const DAYS_TO_2000: i64 = 10_957;
 const DATES: std::ops::Range<i64> = -2_451_545..2_145_031_949;
 /// The same for its timestamps, in microseconds.
@@ -30,7 +30,7 @@ const TIMESTAMPS: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331
 pub(super) struct Refusal {
     /// For programs.
     pub code: &'static str,
-    /// For people.
+    /// The message, for readers.
     pub message: String,
 }
 
@@ -92,7 +92,8 @@ impl Column {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
-    /// Appends the length and the bytes of a cell that is not null. After a refusal, what was appended has to be taken off.
+    /// Appends the length and the bytes of a cell that is not null. After a rejection, the caller
+    /// must truncate what was appended.
     pub(super) fn put(&self, row: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
         match &self.values {
             Values::Boolean(values) => fixed(out, [u8::from(values.value(row))]),
@@ -200,7 +201,7 @@ impl Column {
         Ok(())
     }
 
-    /// The server would round without a word.
+    /// The server would round silently.
     fn whole(&self, micros: i64, digits: u32) -> Result<(), Refusal> {
         if digits < 6 && micros % 10_i64.pow(6 - digits) != 0 {
             return refuse("out-of-range", format!("the time has more digits behind the second than {} keeps", self.target));
@@ -311,7 +312,7 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     if array.data_type() == to {
         return Ok(array.clone());
     }
-    // Every value has a place in the plain type; one that had not must not become null without a word.
+    // Every value has a place in the plain type; one without a place must not silently become null.
     let options = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(array, to, &options)
         .map_err(|error| Error::bug(format!("{} does not convert to {}: {error}", TypeName(array.data_type()), TypeName(to))))

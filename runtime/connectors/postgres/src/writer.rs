@@ -1,4 +1,5 @@
-//! The writer of one lane for one epoch: rows, encoded as the server wants them, into a file of the spool.
+//! The writer of one lane for one epoch: rows, encoded in the server's format, into a file of the
+//! spool.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use arrow_array::RecordBatch;
 use serde_json::Value;
 use wasmill_engine::{Result, RowReject, SinkWriter, WriterContext};
 
-use super::encode::RowEncoder;
+use super::encode::{Encoded, RowEncoder};
 use super::layout::Layout;
 use wasmill_connect::spool::{LaneFile, Spool};
 
@@ -15,7 +16,7 @@ pub(super) struct PostgresWriter {
     layout: Arc<Layout>,
     encoder: RowEncoder,
     file: LaneFile,
-    /// Encoded rows of the batch at hand.
+    /// Encoded rows of the present batch.
     encoded: Vec<u8>,
 }
 
@@ -30,7 +31,7 @@ impl PostgresWriter {
 impl SinkWriter for PostgresWriter {
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>> {
         self.encoded.clear();
-        let (rows, rejects) = self.encoder.encode(&self.layout, records, &mut self.encoded)?;
+        let Encoded { rows, rejects } = self.encoder.encode(&self.layout, records, &mut self.encoded)?;
         self.file.write(&self.encoded, rows)?;
         Ok(rejects)
     }

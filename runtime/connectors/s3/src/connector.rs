@@ -1,4 +1,4 @@
-//! What Wasmill knows of the connector `s3`.
+//! The registration of the connector `s3`.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ impl SourceConnector for S3SourceConfig {
     }
 
     fn survey(&self) -> Result<Option<Survey>> {
-        // Of others a look would tell less than it costs: a bucket may be far away.
+        // Of others, reading would cost more than it would show: a bucket may be far away.
         if self.is_certain() { source::survey(self) } else { Ok(None) }
     }
 

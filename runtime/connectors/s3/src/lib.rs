@@ -1,4 +1,4 @@
-//! Objects in S3 and in stores that speak its language: as a source and as a sink.
+//! Objects in S3 and in stores with its API: as a source and as a sink.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

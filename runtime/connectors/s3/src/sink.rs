@@ -1,9 +1,10 @@
 //! The sink `s3`: rows into objects below a prefix, each whole and each once.
 //!
-//! Lanes upload parts. A commit first moves the sink's token, a small object that is replaced only if it is still the one that was
-//! read, and then completes the uploads, which makes the objects visible. The token lists the uploads that belong to it, so that what
-//! a crash leaves between the two is finished by the commit that recovery sends again. Every upload is noted before it begins, so that the
-//! next start finds what was never committed.
+//! Lanes upload parts. A commit first moves the sink's token, a small object that is replaced only
+//! if it is still the one that was read. It then completes the uploads, which makes the objects
+//! visible. The token lists its uploads, so that what a crash leaves between the two is finished by
+//! the commit that recovery sends again. Every upload is noted before it begins, so that the next
+//! start finds what was never committed.
 
 mod config;
 mod connect;
@@ -22,7 +23,7 @@ use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, 
 
 pub use self::config::{S3Layout, S3SinkConfig};
 use self::connect::{Columns, ConnectWriter};
-use self::token::TokenObject;
+use self::token::{StoredToken, TokenObject};
 use self::writer::{S3Writer, encoder};
 use wasmill_connect::codes::PREPARED_UNREADABLE;
 use wasmill_connect::digest::owner;
@@ -32,7 +33,7 @@ use wasmill_connect::staged::Claims;
 use wasmill_connect::token::{Step, compare};
 use wasmill_lake::check_partition_columns;
 use wasmill_objects::gone;
-use wasmill_objects::{Bucket, Completion, Patience, S3Uri, Upload, UploadEpoch, UploadNotes, Uploading};
+use wasmill_objects::{Bucket, Completion, RetryTime, S3Uri, Upload, UploadEpoch, UploadNotes, Uploading};
 
 use crate::codes::PREFIX_TAKEN;
 
@@ -73,7 +74,7 @@ pub struct S3Sink {
     notes: Mutex<HashMap<String, Arc<UploadNotes>>>,
 }
 
-/// Where a lane's objects go.
+/// The destination of a lane's objects.
 struct Destination {
     place: S3Uri,
     pending: Pending,
@@ -109,7 +110,7 @@ impl S3Sink {
     }
 
     fn bucket(&self) -> Result<Arc<Bucket>> {
-        Bucket::open(&self.place.bucket, &self.config.connection, Patience::Run(self.config.retry.time()?))
+        Bucket::open(&self.place.bucket, &self.config.connection, RetryTime::Run(self.config.retry.time()?))
     }
 
     fn token(&self, pipeline: &str, sink: &str) -> Result<TokenObject> {
@@ -151,7 +152,7 @@ impl S3Sink {
                 bucket.shown(&other.key)
             ))
             .code(PREFIX_TAKEN)
-            .hint("with `layout: connect` each sink has a prefix of its own; remove the token if that sink is no more")),
+            .hint("with `layout: connect` each sink has a prefix of its own; remove the token if that sink no longer exists")),
         }
     }
 
@@ -178,7 +179,7 @@ impl Sink for S3Sink {
         if self.config.layout == S3Layout::Connect {
             self.check_alone(pipeline, sink)?;
         }
-        Ok(self.token(pipeline, sink)?.read()?.map(|(token, _)| token.committed()))
+        Ok(self.token(pipeline, sink)?.read()?.map(|token| token.content.committed()))
     }
 
     fn writer(&self, context: WriterContext) -> Result<Box<dyn SinkWriter>> {
@@ -204,7 +205,7 @@ impl Sink for S3Sink {
         for file in &mut files {
             let key = self.place.below(&file.path);
             let uploading = self.pending.lock().remove(&key);
-            let mut uploading = uploading.ok_or_else(|| Error::bug(format!("nobody uploads {key} of epoch {}", token.epoch)))?;
+            let mut uploading = uploading.ok_or_else(|| Error::bug(format!("no upload of {key} of epoch {} is open", token.epoch)))?;
             file.upload = Some(uploading.wait()?);
         }
         prepared::write(&Prepared { format: FORMAT, files })
@@ -222,7 +223,8 @@ impl Sink for S3Sink {
             Ok(step)
         })?;
         failpoint::hit("s3-commit-after-token");
-        // Also where the token said that all was done: the process that set it may have ended right after. Its objects count, whatever came here now.
+        // Also where the token was set already: the process that set it may have ended right after.
+        // Its objects count, whatever this commit holds.
         self.publish(token, &decided)?;
         failpoint::hit("s3-commit-after-complete");
         Ok(outcome)
@@ -231,7 +233,7 @@ impl Sink for S3Sink {
     fn adopt(&self, token: &Token) -> Result<()> {
         let object = self.token(&token.pipeline, &token.sink)?;
         // What a commit before left half done is finished first: it was decided.
-        if let Some((current, _)) = object.read()? {
+        if let Some(StoredToken { content: current, .. }) = object.read()? {
             self.publish(token, &current.files)?;
         }
         let target = Committed { incarnation: token.incarnation, epoch: token.epoch };
@@ -241,8 +243,9 @@ impl Sink for S3Sink {
     fn clean_up(&self, claim: &Token) -> Result<()> {
         self.claims.set(claim);
         failpoint::hit("sink-clean-up");
-        let decided = self.token(&claim.pipeline, &claim.sink)?.read()?.map(|(token, _)| token.files).unwrap_or_default();
-        // By their ids: an upload whose beginning was not heard of may have the key of the one that took its place.
+        let decided = self.token(&claim.pipeline, &claim.sink)?.read()?.map(|token| token.content.files).unwrap_or_default();
+        // By their ids: an upload whose response was lost may have the key of the one that took its
+        // place.
         let decided: Vec<_> = decided.iter().filter_map(|file| Some(file.upload.as_ref()?.id.as_str())).collect();
         self.notes(&claim.pipeline, &claim.sink)?.clean_up(UploadEpoch::of(claim), |upload| decided.contains(&upload.id.as_str()))
     }

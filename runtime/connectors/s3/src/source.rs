@@ -5,9 +5,10 @@
 //! Small objects are fetched ahead, many at once, in the order of their keys; large ones by ranges while they are read.
 //!
 //! # What a checkpoint knows
-//! Of an object that is being read its ETag, its size and how far. Those that are done are records of 12 bytes beside the checkpoints: eight that
-//! tell the key and four that tell its content. What was read is known by
-//! these alone: the order of keys decides only how soon a stream finds an object, never whether it is read.
+//! For an object that is being read, its ETag, its size and the position. Those that are done are
+//! records of 12 bytes next to the checkpoints: eight that identify the key and four that identify
+//! its content. These alone decide what was read. The order of keys decides only how soon a stream
+//! finds an object, never whether it is read.
 
 mod ahead;
 mod config;
@@ -33,13 +34,13 @@ pub use self::config::S3SourceConfig;
 pub use self::examine::examine;
 use self::folders::{Folders, PAGE};
 use self::object::{Found, Position};
-use self::pattern::Pattern;
+use self::pattern::{FirstMatch, Pattern};
 use self::reader::ObjectReader;
 use self::seen::{SEEN, Seen};
 use wasmill_connect::{Inferred, Sampling, Survey};
 use wasmill_formats::Format;
 use wasmill_formats::reading::without_reading;
-use wasmill_objects::{Bucket, Patience, S3Config};
+use wasmill_objects::{Bucket, RetryTime, S3Config};
 use wasmill_reading::codes::VANISHED;
 use wasmill_reading::{Content, Late, ReadContext, check_requested, infer_from, survey_of};
 
@@ -49,34 +50,40 @@ use crate::codes::NO_MATCH;
 pub struct S3Source {
     context: Arc<ReadContext>,
     config: S3SourceConfig,
-    patience: Patience,
+    patience: RetryTime,
     mode: Mode,
     patterns: Vec<Pattern>,
-    /// What is done or was handed out in this run.
+    /// What is done or was returned in this run.
     seen: Seen,
     ahead: Arc<Ahead>,
     bytes: u64,
-    looks: Looks,
+    listings: Listings,
     /// How many entries of a folder one request lists.
     page: u16,
 }
 
-/// What was found of each pattern, and its folders.
-type Listing = Vec<(Vec<Found>, Folders)>;
+/// The result of listing each pattern.
+type Listing = Vec<PatternListing>;
 
-/// When a stream looked, and where.
+/// The result of listing one pattern.
+struct PatternListing {
+    found: Vec<Found>,
+    folders: Folders,
+}
+
+/// When a stream last listed, and where.
 #[derive(Default)]
-struct Looks {
+struct Listings {
     last: Option<Instant>,
     whole: Option<Instant>,
-    /// The folders of each pattern; none while a look has them.
+    /// The folders of each pattern; none while a list has them.
     folders: Vec<Folders>,
     running: Option<JoinHandle<Result<Listing>>>,
     /// Lists everything, which may take much longer.
     relisting: Option<JoinHandle<Result<Listing>>>,
 }
 
-/// What a list beside the pipeline has found, once it has ended.
+/// The result of a background list, once it has ended.
 fn ended(running: &mut Option<JoinHandle<Result<Listing>>>) -> Result<Option<Listing>> {
     let Some(running) = running.take_if(|running| running.is_finished()) else { return Ok(None) };
     let listing = wasmill_connect::threads::handle()?.block_on(running).map_err(|error| Error::bug(format!("a list broke: {error}")))?;
@@ -84,7 +91,8 @@ fn ended(running: &mut Option<JoinHandle<Result<Listing>>>) -> Result<Option<Lis
 }
 
 impl S3Source {
-    /// A source named `name` in its pipeline that gives the columns of `requested`, reserved `_source.` columns included. Touches nothing.
+    /// A source named `name` in its pipeline that returns the columns of `requested`, reserved
+    /// `_source.` columns included. Sends no request.
     ///
     /// # Errors
     /// Configuration: bad options, or a requested type that files can't give.
@@ -92,7 +100,8 @@ impl S3Source {
         Self::with_sampling(name, config, requested, (mode, Sampling::default()))
     }
 
-    /// The same, with what a sample told: what to do about columns that come up and were not asked for.
+    /// The same, with the result of a sample: what to do about columns that occur and were not
+    /// requested.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -105,7 +114,7 @@ impl S3Source {
         // An object never grows: its reader needs to know nothing of streams.
         let mut context = ReadContext::new(name, options, requested, Mode::Batch);
         context.late = Late::new(sampling, mode);
-        let (seen, patience) = (Seen::default(), Patience::Run(config.retry.time()?));
+        let (seen, patience) = (Seen::default(), RetryTime::Run(config.retry.time()?));
         Ok(Self {
             context: Arc::new(context),
             config,
@@ -115,12 +124,13 @@ impl S3Source {
             seen,
             ahead: Arc::default(),
             bytes: 0,
-            looks: Looks::default(),
+            listings: Listings::default(),
             page: PAGE,
         })
     }
 
-    /// The same source, of which one request lists so many objects of a folder, at most 1,000. It makes few objects look like many.
+    /// The same source, of which one request lists this many objects of a folder, at most 1,000.
+    /// For tests: few objects then take many requests.
     #[must_use]
     pub fn with_page(self, objects: u16) -> Self {
         Self { page: objects.min(PAGE), ..self }
@@ -135,13 +145,13 @@ impl S3Source {
         let list = |pattern: &Pattern| {
             let (bucket, mut folders) = (self.bucket(pattern)?, pattern.folders(self.page));
             let found = bucket.wait(pattern.list_all(&bucket, &mut folders))?;
-            Ok((found, folders))
+            Ok(PatternListing { found, folders })
         };
         self.patterns.iter().map(list).collect()
     }
 
-    /// The first look of a run: everything that matches, and everything that a checkpoint knows.
-    fn first_look(&mut self, restored: &Progress) -> Result<Vec<Split>> {
+    /// The first listing of a run: everything that matches, and everything in the checkpoint.
+    fn first_listing(&mut self, restored: &Progress) -> Result<Vec<Split>> {
         let mut begun: BTreeMap<SplitId, Position> = BTreeMap::new();
         for (id, state) in restored {
             if &**id == SEEN {
@@ -155,7 +165,7 @@ impl S3Source {
             }
         }
         let found = self.list_all()?;
-        if found.iter().all(|(found, _)| found.is_empty()) && self.mode == Mode::Batch && !self.config.allow_empty {
+        if found.iter().all(|listing| listing.found.is_empty()) && self.mode == Mode::Batch && !self.config.allow_empty {
             return Err(Error::configuration(format!("no object matches {}", self.config.uri.all().join(", ")))
                 .code(NO_MATCH)
                 .key(["uri"])
@@ -164,19 +174,20 @@ impl S3Source {
         let splits = self.take(found, &mut begun)?;
         match begun.keys().next() {
             None => Ok(splits),
-            Some(id) => Err(Error::environment(format!("{id} has been read in part and is no longer there"))
+            Some(id) => Err(Error::environment(format!("{id} has been read in part and is missing"))
                 .code(VANISHED)
-                .hint("put the object back until it has been read, or `wasmill state reset` to forget what was read")),
+                .hint("put the object back until it has been read, or `wasmill state reset` to drop the progress")),
         }
     }
 
     /// The splits of what was found and is new.
     fn take(&mut self, found: Listing, begun: &mut BTreeMap<SplitId, Position>) -> Result<Vec<Split>> {
         let mut splits = Vec::new();
-        let (found, folders): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        // Of two lists that ran side by side, the one that began later knows less only of folders that do not grow.
-        if self.looks.folders.is_empty() {
-            self.looks.folders = folders;
+        let (found, folders): (Vec<_>, Vec<_>) = found.into_iter().map(|listing| (listing.found, listing.folders)).unzip();
+        // Of two concurrent lists, the one that began later knows less only of folders that do not
+        // grow.
+        if self.listings.folders.is_empty() {
+            self.listings.folders = folders;
         }
         let found = found.into_iter().enumerate().flat_map(|(index, found)| found.into_iter().map(move |object| (index, object)));
         for (index, object) in found {
@@ -185,7 +196,7 @@ impl S3Source {
                 Some(position) if position.etag == object.etag && position.size == object.size => position,
                 Some(_) => return Err(object::changed(&id)),
                 None if self.seen.has(&id, &object.etag, object.size)? => continue,
-                // Nothing to read, and nothing to remember: what is put in its place later is read.
+                // Nothing to read, and nothing to record: what is put in its place later is read.
                 None if object.size == 0 => continue,
                 None => Position { offset: 0, size: object.size, etag: object.etag.clone(), ended: false },
             };
@@ -198,32 +209,33 @@ impl S3Source {
         Ok(splits)
     }
 
-    /// A later look of a stream. Lists run beside the pipeline: this begins them, and takes what they have found.
-    fn later_look(&mut self) -> Result<Vec<Split>> {
+    /// A later listing of a stream. Lists run in the background: this starts them, and takes their
+    /// results.
+    fn later_listing(&mut self) -> Result<Vec<Split>> {
         let mut splits = Vec::new();
-        if let Some(listing) = ended(&mut self.looks.relisting)? {
-            self.looks.folders.clear();
+        if let Some(listing) = ended(&mut self.listings.relisting)? {
+            self.listings.folders.clear();
             splits.extend(self.take(listing, &mut BTreeMap::new())?);
         }
-        if let Some(listing) = ended(&mut self.looks.running)? {
-            self.looks.last = Some(Instant::now());
+        if let Some(listing) = ended(&mut self.listings.running)? {
+            self.listings.last = Some(Instant::now());
             splits.extend(self.take(listing, &mut BTreeMap::new())?);
         }
         let relist = self.config.relist_interval()?;
-        if self.looks.relisting.is_none() && self.looks.whole.is_none_or(|whole| whole.elapsed() >= relist) {
-            self.looks.whole = Some(Instant::now());
+        if self.listings.relisting.is_none() && self.listings.whole.is_none_or(|whole| whole.elapsed() >= relist) {
+            self.listings.whole = Some(Instant::now());
             let folders = self.patterns.iter().map(|pattern| pattern.folders(self.page)).collect();
-            self.looks.relisting = Some(self.begin_list(folders, true)?);
+            self.listings.relisting = Some(self.begin_list(folders, true)?);
         }
         let follow = self.config.follow_interval()?;
-        if self.looks.running.is_none() && self.looks.last.is_none_or(|last| last.elapsed() >= follow) {
-            let folders = std::mem::take(&mut self.looks.folders);
-            self.looks.running = Some(self.begin_list(folders, false)?);
+        if self.listings.running.is_none() && self.listings.last.is_none_or(|last| last.elapsed() >= follow) {
+            let folders = std::mem::take(&mut self.listings.folders);
+            self.listings.running = Some(self.begin_list(folders, false)?);
         }
         Ok(splits)
     }
 
-    /// Begins a list of each pattern beside the pipeline: of all, or of what may be new.
+    /// Starts a background list of each pattern: of all, or of what may be new.
     fn begin_list(&self, folders: Vec<Folders>, whole: bool) -> Result<JoinHandle<Result<Listing>>> {
         let mut lists = Vec::new();
         for (pattern, folders) in self.patterns.iter().zip(folders) {
@@ -236,7 +248,7 @@ impl S3Source {
                     true => pattern.list_all(&bucket, &mut folders).await?,
                     false => pattern.list_new(&bucket, &mut folders).await?,
                 };
-                listing.push((found, folders));
+                listing.push(PatternListing { found, folders });
             }
             Ok(listing)
         }))
@@ -250,15 +262,15 @@ impl Source for S3Source {
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
         let batch = self.mode == Mode::Batch;
-        let splits = match (self.looks.last, batch) {
+        let splits = match (self.listings.last, batch) {
             (None, _) => {
-                let splits = self.first_look(restored)?;
+                let splits = self.first_listing(restored)?;
                 let now = Some(Instant::now());
-                (self.looks.last, self.looks.whole) = (now, now);
+                (self.listings.last, self.listings.whole) = (now, now);
                 splits
             }
             (Some(_), true) => Vec::new(),
-            (Some(_), false) => self.later_look()?,
+            (Some(_), false) => self.later_listing()?,
         };
         Ok(Discovery { splits, complete: batch })
     }
@@ -268,7 +280,7 @@ impl Source for S3Source {
     }
 
     fn known_bytes(&self) -> Option<u64> {
-        // Of Parquet only the wanted columns are read: how much that is, nobody knows before.
+        // Of Parquet only the wanted columns are read: their size is unknown before.
         (self.config.format != Some(Format::Parquet) && !self.patterns.iter().any(|pattern| pattern.shown.contains(".parquet")))
             .then_some(self.bytes)
     }
@@ -295,7 +307,7 @@ struct Opener {
     context: Arc<ReadContext>,
     ahead: Arc<Ahead>,
     connection: S3Config,
-    patience: Patience,
+    patience: RetryTime,
 }
 
 impl SplitOpener for Opener {
@@ -306,7 +318,7 @@ impl SplitOpener for Opener {
     }
 }
 
-/// The columns of the objects that a configuration names, without what else their sample shows.
+/// The columns of the objects of a configuration, without the rest of their sample.
 ///
 /// # Errors
 /// As [`infer`].
@@ -314,7 +326,7 @@ pub fn infer_schema(config: &S3SourceConfig) -> Result<SchemaRef> {
     infer(config).map(|inferred| inferred.schema)
 }
 
-/// The columns of the objects that a configuration names, told from a sample as those of files are.
+/// The columns of the objects of a configuration, inferred from a sample as those of files are.
 ///
 /// # Errors
 /// Configuration: no object matches, or no record can be read. Environment: the store can't be read.
@@ -323,7 +335,7 @@ pub fn infer(config: &S3SourceConfig) -> Result<Inferred> {
     let mut objects = Vec::new();
     for uri in config.uri.all() {
         let pattern = Pattern::parse(uri)?;
-        let bucket = Bucket::open(&pattern.bucket, &config.connection, Patience::Look)?;
+        let bucket = Bucket::open(&pattern.bucket, &config.connection, RetryTime::Check)?;
         let found = bucket.wait(pattern.list(&bucket))?;
         objects.extend(found.into_iter().map(|object| (Arc::clone(&bucket), object)));
     }
@@ -334,10 +346,10 @@ pub fn infer(config: &S3SourceConfig) -> Result<Inferred> {
     infer_from(&config.reading(), objects.into_iter().map(open)).map_err(|error| error.below("uri"))
 }
 
-/// How many keys are listed to find an object to look at.
-const MOST_KEYS: usize = 1_000;
+/// How many keys are listed to find an object to sample.
+const MAX_KEYS: usize = 1_000;
 
-/// Which columns the first object that matches has. `None`: there is none, or nothing is in it.
+/// Which columns the first object that matches has. `None`: there is none, or it is empty.
 ///
 /// # Errors
 /// Configuration: a bad address. Environment: the store can't be read.
@@ -345,8 +357,8 @@ pub fn survey(config: &S3SourceConfig) -> Result<Option<Survey>> {
     config.check()?;
     for uri in config.uri.all() {
         let pattern = Pattern::parse(uri)?;
-        let bucket = Bucket::open(&pattern.bucket, &config.connection, Patience::Look)?;
-        let (Some(object), _) = bucket.wait(pattern.first(&bucket, MOST_KEYS))? else { continue };
+        let bucket = Bucket::open(&pattern.bucket, &config.connection, RetryTime::Check)?;
+        let FirstMatch { found: Some(object), .. } = bucket.wait(pattern.first(&bucket, MAX_KEYS))? else { continue };
         let path = object.id().into();
         let content = Content::Remote(Arc::new(object::Ranged::new(bucket, object)));
         return survey_of(&config.reading(), std::iter::once(Ok((path, content))), false);

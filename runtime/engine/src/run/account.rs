@@ -1,10 +1,11 @@
-//! Accounts for every row that goes through a stage, and gives rejected rows back their place in the source.
+//! Accounts for every row that passes through a stage, and maps rejected rows to their place in the
+//! source.
 
 use std::sync::Arc;
 
 use crate::{Batch, Counts, Error, OriginalRecord, Reject, Result, RowAsJson, RowReject, StageOutput};
 
-/// Who rejected rows.
+/// What rejected rows.
 #[derive(Clone, Copy)]
 pub(crate) struct RejectedBy<'a> {
     /// The stage or sink.
@@ -96,7 +97,7 @@ fn mark(fates: &mut [Fate], origins: &[u32], rows_out: usize) -> Result<()> {
     Ok(())
 }
 
-/// The rows that are not rejected; `None`: none is.
+/// The rows that are not rejected; `None` if no row is rejected.
 pub(crate) fn kept_rows(rows: usize, rejects: &[RowReject]) -> Option<Vec<u32>> {
     if rejects.is_empty() {
         return None;

@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-/// The allowance of a run; without a limit it is never asked for.
+/// The record allowance of a run. Without a limit it is never used.
 #[derive(Debug, Default)]
 pub(crate) struct Allowance(Option<Mutex<Left>>);
 
@@ -14,12 +14,13 @@ struct Left {
 }
 
 impl Allowance {
-    /// So many records; `None`: all that there are.
+    /// This many records; `None` for all.
     pub fn of(limit: Option<u64>) -> Self {
         Self(limit.map(|records| Mutex::new(Left { records, granted: 0 })))
     }
 
-    /// Asks for permission to read so many records. Fewer where the run is about to end; [`Self::spend`] says how many it came to.
+    /// Requests this many records. Fewer are granted where the run is about to end. [`Self::spend`]
+    /// reports how many were read.
     pub fn grant(&self, wanted: usize) -> usize {
         let Some(left) = &self.0 else { return wanted };
         let mut left = left.lock();
@@ -29,7 +30,7 @@ impl Allowance {
         granted
     }
 
-    /// Of the records that a lane was granted, it has read so many.
+    /// Reports that a lane has read this many of its granted records.
     pub fn spend(&self, granted: usize, read: u64) {
         if let Some(left) = &self.0 {
             let mut left = left.lock();

@@ -10,10 +10,10 @@ use super::epochs::{Directive, Epochs};
 use super::splits::{SourceSplit, Splits};
 use crate::EpochPolicy;
 
-/// How long a lane with nothing to read waits before it asks its readers again.
+/// How long a lane with nothing to read waits before it polls its readers again.
 const IDLE_WAIT: Duration = Duration::from_millis(10);
 
-/// Epochs and splits behind one lock, whose changes wake those who wait.
+/// Epochs and splits behind one lock, whose changes wake the waiting threads.
 pub(crate) struct Board {
     state: Mutex<State>,
     changed: Condvar,
@@ -37,7 +37,7 @@ pub(crate) struct Figures {
     pub bytes: u64,
 }
 
-/// The sum of all figures; lanes add, nobody decides by it.
+/// The sum of all figures. Lanes add; nothing is decided by it.
 #[derive(Default)]
 struct LiveFigures {
     rows: AtomicU64,
@@ -45,7 +45,7 @@ struct LiveFigures {
     bytes: AtomicU64,
 }
 
-/// A run as its progress line shows it.
+/// A run as its progress line displays it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     /// All that was read in this run.
@@ -77,18 +77,18 @@ impl Board {
         Self { state: Mutex::new(state), changed: Condvar::new(), read: LiveFigures::default(), allowance: Allowance::default() }
     }
 
-    /// The same for a run that ends after so many source records.
+    /// The same for a run that ends after this many source records.
     #[must_use]
     pub fn with_limit(self, limit: Option<u64>) -> Self {
         Self { allowance: Allowance::of(limit), ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A lane that panics leaves plain numbers behind; its panic is reported by itself.
+        // A lane that panics leaves plain numbers behind; its panic is reported separately.
         self.state.lock()
     }
 
-    /// What the lane that is in `epoch` should do now. Also closes the open epoch when its policy says so.
+    /// The directive for a lane in `epoch`. Also closes the open epoch when its policy demands it.
     pub fn directive(&self, epoch: u64) -> Directive {
         let mut state = self.lock();
         self.close_if_due(&mut state);
@@ -101,7 +101,7 @@ impl Board {
         }
     }
 
-    /// Looks at the clock for lanes that are waiting for data.
+    /// Checks the clock for lanes that wait for data.
     pub fn tick(&self) {
         self.close_if_due(&mut self.lock());
     }
@@ -119,7 +119,7 @@ impl Board {
         self.changed.notify_all();
     }
 
-    /// Tells that an epoch is done with, committed or found to be empty.
+    /// Reports that an epoch is done with, committed or found to be empty.
     pub fn committed(&self, epoch: u64) {
         self.lock().epochs.commit(epoch);
         self.changed.notify_all();
@@ -158,7 +158,7 @@ impl Board {
         self.lock().splits.take(lane, readers, room)
     }
 
-    /// Tells that a lane has come to the end of a split.
+    /// Reports that a lane has reached the end of a split.
     pub fn finished_split(&self, lane: usize, was_dealt: bool) {
         self.lock().splits.finish(lane, was_dealt);
     }

@@ -12,13 +12,13 @@ use super::shape::{Shape, Sources};
 use crate::codes::STATE_TAKEN_OVER;
 use crate::{Checkpoint, CommitOutcome, EpochTimes, Error, Put, Result, SinkProgress, SplitId, StateStore, failpoint};
 
-/// Commits epochs one after the other. Owns the newest checkpoint.
+/// Commits epochs one after the other. Owns the latest checkpoint.
 pub(crate) struct Commits {
     shape: Arc<Shape>,
     sources: Arc<Sources>,
     store: Arc<dyn StateStore>,
     checkpoint: Arc<Checkpoint>,
-    /// The checkpoint that was put last, whatever came of it.
+    /// The checkpoint that was put last, whatever its result.
     attempted: Option<Arc<Checkpoint>>,
     /// The splits that have left the checkpoint; none before the first epoch.
     ledger: Option<Ledger>,
@@ -29,7 +29,8 @@ pub(crate) struct Commits {
 pub(crate) enum Extent {
     /// Everything.
     Whole,
-    /// The dead letters alone: the epoch's other rows were refused, and its records are read again by the next run.
+    /// The dead letters alone: the epoch's other rows were refused, and the next run reads its
+    /// records again.
     DeadLetters,
 }
 
@@ -44,8 +45,8 @@ impl Commits {
 
     /// Commits what the lanes did in an epoch, in the order of lanes.
     ///
-    /// Epochs have no gaps: a process whose epoch is not the one after the newest checkpoint could put it beside another process's claim,
-    /// and both would believe that the pipeline is theirs.
+    /// Epochs have no gaps. A process whose epoch does not follow the latest checkpoint could put
+    /// it next to another process's claim, and both would own the pipeline.
     pub fn commit(&mut self, epoch: u64, lanes: Vec<LaneEpoch>, extent: Extent) -> Result<EpochTimes> {
         let begun = Instant::now();
         let mut next = self.checkpoint.claim();
@@ -53,7 +54,7 @@ impl Commits {
             return Err(Error::bug(format!("epoch {epoch} is to be committed after epoch {}", self.checkpoint.epoch)));
         }
         if self.shape.epoch.whole_run && extent == Extent::Whole {
-            // Everything was read again: what an earlier run had read says nothing about this one.
+            // Everything was read again, so the progress of an earlier run does not apply.
             next.sources.clear();
         }
         let (parts, moved) = self.gather(&mut next, lanes, extent);
@@ -119,8 +120,9 @@ impl Commits {
         Ok(())
     }
 
-    /// Says why a commit failed if another process has taken over: that one may have removed what this one had staged. A checkpoint that this
-    /// process put itself, but whose put failed halfway, is no sign of another.
+    /// Explains a failed commit if another process has taken over, which may have removed what this
+    /// one had staged. A checkpoint that this process put itself, but whose put failed halfway, is
+    /// not evidence of another process.
     pub fn explain(&self, error: Error) -> Error {
         match self.store.latest() {
             Ok(Some(newest)) if self.is_of_another_process(&newest) => fenced(&self.shape.name, newest.epoch).caused_by(error),
@@ -157,7 +159,8 @@ pub(crate) fn fenced(pipeline: &str, epoch: u64) -> Error {
         .hint("this process has committed nothing since; leave the other one running, or stop both and start one")
 }
 
-/// Makes every prepared commit of a checkpoint visible. Returns the sinks in which this call did it.
+/// Makes every prepared commit of a checkpoint visible. Returns the sinks in which this call did
+/// it.
 pub(crate) fn commit_prepared(shape: &Shape, checkpoint: &Checkpoint) -> Result<Vec<Arc<str>>> {
     let mut done = Vec::new();
     for node in &shape.sinks {

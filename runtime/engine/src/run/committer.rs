@@ -1,4 +1,5 @@
-//! The committer: a thread that commits epochs in order, so that a slow sink holds up neither signals, failures nor the figures of the progress line.
+//! The committer: a thread that commits epochs in order, so that a slow sink delays neither
+//! signals, failures nor the figures of the progress line.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -34,10 +35,11 @@ pub(crate) struct Committed {
 /// How long a run that ends early waits for the commit that is under way.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// The committer's thread, seen from the coordinator. Dropping it begins no further commit, and gives the one that is under way a moment to end.
+/// The committer's thread, seen from the coordinator. Dropping it starts no further commit, and
+/// gives a commit under way a moment to end.
 ///
-/// The thread is not joined: a commit that hangs must not keep a run from ending. To the sinks, what it leaves unfinished is a crash, and the
-/// next start sends the noted commits again.
+/// The thread is not joined: a commit that hangs must not keep a run from ending. To the sinks,
+/// what it leaves unfinished is a crash, and the next start sends the noted commits again.
 pub(crate) struct Committer {
     /// `None` once no epoch will follow.
     epochs: Option<Sender<ClosedEpoch>>,
@@ -72,7 +74,7 @@ impl Committer {
         Ok(Self { epochs: Some(epochs), abandoned, ended })
     }
 
-    /// Hands over an epoch. Lanes are at most one epoch ahead, so that few wait.
+    /// Passes an epoch on. Lanes are at most one epoch ahead, so few wait.
     pub fn commit(&self, closed: ClosedEpoch) {
         // A committer that is gone has reported why.
         let _ = self.epochs.as_ref().map(|epochs| epochs.send(closed));

@@ -23,9 +23,10 @@ use crate::{
 
 /// How long the coordinator sleeps at most: a stop signal is seen within this time.
 const TICK: Duration = Duration::from_millis(50);
-/// How often progress is told.
+/// How often progress is reported.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-/// How often the sources of a stream are asked for new splits, and those of a batch that has not found all of them.
+/// How often the sources of a stream list new splits, and those of a batch that has not found all
+/// of them.
 const DISCOVER_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) struct Coordinator<'p> {
@@ -34,7 +35,7 @@ pub(crate) struct Coordinator<'p> {
     store: Arc<dyn StateStore>,
     observer: &'p dyn Observer,
     checkpoint: Arc<Checkpoint>,
-    /// What each source had done when the run began.
+    /// The totals of each source when the run began.
     restored: Vec<Progress>,
     /// The epoch that is collected now; later ones wait in `pending`.
     epoch: u64,
@@ -49,11 +50,12 @@ pub(crate) struct Coordinator<'p> {
     epochs: u64,
     stopped: bool,
     begun: Instant,
-    told: Instant,
-    looked: Instant,
+    reported: Instant,
+    discovered: Instant,
 }
 
-/// Ends the lanes when the coordinator ends, even by a panic: the scope that they live in waits for them.
+/// Ends the lanes when the coordinator ends, even by a panic: the scope of their threads waits for
+/// them.
 struct AbortOnDrop<'b>(&'b Board);
 
 impl Drop for AbortOnDrop<'_> {
@@ -88,8 +90,8 @@ impl<'p> Coordinator<'p> {
             epochs: 0,
             stopped: false,
             begun: now,
-            told: now,
-            looked: now,
+            reported: now,
+            discovered: now,
             checkpoint: Arc::new(checkpoint),
             shape,
             sources,
@@ -102,7 +104,7 @@ impl<'p> Coordinator<'p> {
     pub fn run(mut self, stop: &StopSignal) -> Result<Summary> {
         let first = self.epoch;
         let board = Board::new(self.shape.lanes, first, self.shape.epoch).with_limit(self.shape.limit);
-        self.look(&board)?;
+        self.discover(&board)?;
         let (sender, receiver) = unbounded();
         let incarnation = self.checkpoint.incarnation;
         let shape = Arc::clone(&self.shape);
@@ -134,7 +136,7 @@ impl<'p> Coordinator<'p> {
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::bug("the lanes and the committer ended without a report")),
             }
             if self.lanes_ended == self.shape.lanes && self.committing == 0 {
-                self.tell(board, true);
+                self.report_progress(board, true);
                 return Ok(());
             }
             board.tick();
@@ -149,16 +151,17 @@ impl<'p> Coordinator<'p> {
             if board.is_exhausted() || board.allowance.is_spent() {
                 board.close_last();
             }
-            let looks = self.shape.mode == Mode::Stream || !board.is_complete();
-            if looks && !self.stopped && !self.refused && self.looked.elapsed() >= DISCOVER_EVERY {
-                self.looked = Instant::now();
-                self.look(board)?;
+            let discovers = self.shape.mode == Mode::Stream || !board.is_complete();
+            if discovers && !self.stopped && !self.refused && self.discovered.elapsed() >= DISCOVER_EVERY {
+                self.discovered = Instant::now();
+                self.discover(board)?;
             }
-            self.tell(board, false);
+            self.report_progress(board, false);
         }
     }
 
-    /// Says why a lane failed if another process has taken over: that one may have removed what this one had staged.
+    /// Explains a lane's failure if another process has taken over, which may have removed what
+    /// this one had staged.
     fn explain(&self, error: Error) -> Error {
         // Of the epochs that the committer has, the last one may be noted already.
         match self.store.latest() {
@@ -167,8 +170,9 @@ impl<'p> Coordinator<'p> {
         }
     }
 
-    /// Asks every source for splits, and puts them into the queue in turns, so that no source waits for another to end.
-    fn look(&self, board: &Board) -> Result<()> {
+    /// Lists new splits of every source, and queues them in turns, so that no source waits for
+    /// another to end.
+    fn discover(&self, board: &Board) -> Result<()> {
         let mut found = Vec::new();
         let mut complete = true;
         for (index, source) in self.sources.iter().enumerate() {
@@ -193,14 +197,15 @@ impl<'p> Coordinator<'p> {
         }
     }
 
-    /// Judges one epoch of all lanes and hands it to the committer.
+    /// Judges one epoch of all lanes and passes it to the committer.
     fn close(&mut self, mut lanes: Vec<LaneEpoch>, board: &Board, committer: &Committer) {
         lanes.sort_by_key(|lane| lane.lane);
         let mut counts = self.shape.zero_counts();
         lanes.iter().for_each(|lane| counts += &lane.part.counts);
         lanes.iter_mut().for_each(|lane| self.judge.add(std::mem::take(&mut lane.part.reasons)));
         let is_last = lanes.iter().all(|lane| lane.last);
-        // A run that was limited is a sample: the first reject among a few records says little of the rest.
+        // A run that was limited is a sample: the first reject among a few records is no evidence
+        // about the rest.
         let at_end = is_last && self.shape.mode == Mode::Batch && !self.stopped && !board.allowance.is_spent();
         let refused = self.judge.judge(&self.shape, &counts, self.epoch, at_end);
         let nothing = lanes.iter().all(|lane| lane.progress.is_empty() && lane.part.parts.iter().all(Option::is_none));
@@ -221,15 +226,15 @@ impl<'p> Coordinator<'p> {
         self.committing -= 1;
         board.committed(epoch);
         self.checkpoint = checkpoint;
-        self.tell_sources();
+        self.report_committed();
         self.epochs += 1;
         self.counts += &counts;
         let rows = counts.sources.iter().map(|counts| counts.rows_in).sum();
         self.observer.on(Event::EpochCommitted { epoch, rows, took });
     }
 
-    /// Tells each source how far the epochs go that every sink has.
-    fn tell_sources(&self) {
+    /// Reports to each source how far the epochs go that every sink has.
+    fn report_committed(&self) {
         if self.shape.is_rehearsal {
             return;
         }
@@ -240,11 +245,11 @@ impl<'p> Coordinator<'p> {
         }
     }
 
-    fn tell(&mut self, board: &Board, at_once: bool) {
-        if !at_once && self.told.elapsed() < PROGRESS_EVERY {
+    fn report_progress(&mut self, board: &Board, at_once: bool) {
+        if !at_once && self.reported.elapsed() < PROGRESS_EVERY {
             return;
         }
-        self.told = Instant::now();
+        self.reported = Instant::now();
         let Snapshot { read, epoch, committed_epoch, splits_waiting, splits_open } = board.snapshot();
         let known = |source: &parking_lot::Mutex<Box<dyn crate::Source>>| source.lock().known_bytes();
         let bytes_known = self.sources.iter().map(known).sum();
@@ -289,7 +294,8 @@ impl<'p> Coordinator<'p> {
     }
 }
 
-/// What a lane's thread does: errors and panics become reports, because nobody looks at the thread itself.
+/// The body of a lane's thread. Errors and panics become reports, because nothing inspects the
+/// thread itself.
 fn lane_body(start: LaneStart, shared: Shared<'_>, reports: &Sender<Report>) {
     let work = || Lane::open(start, shared, reports.clone()).and_then(Lane::run);
     let failed = match catch_unwind(AssertUnwindSafe(work)) {

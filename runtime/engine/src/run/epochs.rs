@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use crate::EpochPolicy;
 
-/// What a lane should do next.
+/// The next step of a lane.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Directive {
     Work,
-    /// Close the epoch that it is in; `last`: and end.
+    /// Close its epoch; with `last`, end afterwards.
     Close {
         last: bool,
     },
@@ -65,8 +65,8 @@ impl Epochs {
         self.committed + 2 >= epoch
     }
 
-    /// Counts source records of an epoch. Those of an epoch that is closed already count for no bound: an epoch that is open has rows only if a lane
-    /// wrote some into it.
+    /// Counts source records of an epoch. Those of a closed epoch count for no bound. An open epoch
+    /// has rows only if a lane wrote some into it.
     pub fn count(&mut self, epoch: u64, rows: u64) {
         if self.open == epoch {
             // A batch without records has moved a position, which some epoch has to note.
@@ -74,8 +74,9 @@ impl Epochs {
         }
     }
 
-    /// Closes the open epoch if its policy says so; true if it did. An epoch whose time is over stays open while the one before it is being committed:
-    /// closed, it would only wait for its turn, and what comes in meanwhile would wait for one turn more.
+    /// Closes the open epoch if its policy demands it; returns true if it did. An epoch whose time
+    /// is over stays open while the previous one is being committed. Closed, it would only wait for
+    /// its turn, and rows that arrive meanwhile would wait for one turn more.
     pub fn close_if_due(&mut self) -> bool {
         let in_turn = self.committed + 1 == self.open;
         let timely = self.rows > 0 && in_turn && self.opened_at.elapsed() >= self.policy.every;
@@ -124,8 +125,8 @@ mod tests {
         Epochs::new(5, EpochPolicy { every: Duration::from_secs(3600), rows, whole_run: false })
     }
 
-    /// What a lane learns that has just added rows.
-    fn told(epochs: &mut Epochs, epoch: u64, rows: u64) -> Directive {
+    /// The directive for a lane that has just added rows.
+    fn directive(epochs: &mut Epochs, epoch: u64, rows: u64) -> Directive {
         epochs.count(epoch, rows);
         epochs.close_if_due();
         epochs.directive(epoch)
@@ -134,16 +135,16 @@ mod tests {
     #[test]
     fn rows_close_an_epoch_for_every_lane() {
         let mut epochs = epochs(10);
-        assert_eq!(told(&mut epochs, 5, 9), Directive::Work);
-        assert_eq!(told(&mut epochs, 5, 1), Directive::Close { last: false });
+        assert_eq!(directive(&mut epochs, 5, 9), Directive::Work);
+        assert_eq!(directive(&mut epochs, 5, 1), Directive::Close { last: false });
         assert_eq!(epochs.directive(6), Directive::Work);
     }
 
     #[test]
     fn rows_of_a_lane_that_is_behind_count_for_its_own_epoch() {
         let mut epochs = epochs(10);
-        assert_eq!(told(&mut epochs, 5, 10), Directive::Close { last: false });
-        told(&mut epochs, 5, 10);
+        assert_eq!(directive(&mut epochs, 5, 10), Directive::Close { last: false });
+        directive(&mut epochs, 5, 10);
         assert_eq!(epochs.directive(6), Directive::Work, "nothing was written into epoch 6");
     }
 
@@ -151,18 +152,18 @@ mod tests {
     fn time_closes_an_epoch_whose_turn_it_is() {
         let mut epochs = Epochs::new(5, EpochPolicy { every: Duration::ZERO, rows: 10, whole_run: false });
         assert!(!epochs.close_if_due(), "it has no rows");
-        assert_eq!(told(&mut epochs, 5, 1), Directive::Close { last: false });
-        assert_eq!(told(&mut epochs, 6, 1), Directive::Work, "epoch 5 is not committed");
+        assert_eq!(directive(&mut epochs, 5, 1), Directive::Close { last: false });
+        assert_eq!(directive(&mut epochs, 6, 1), Directive::Work, "epoch 5 is not committed");
         epochs.commit(5);
         assert!(epochs.close_if_due());
         assert_eq!(epochs.directive(6), Directive::Close { last: false });
-        assert_eq!(told(&mut epochs, 7, 10), Directive::Close { last: false }, "its rows close it all the same");
+        assert_eq!(directive(&mut epochs, 7, 10), Directive::Close { last: false }, "its rows close it all the same");
     }
 
     #[test]
     fn an_epoch_that_is_the_whole_run_closes_at_its_end_only() {
         let mut epochs = Epochs::new(5, EpochPolicy { every: Duration::ZERO, rows: 1, whole_run: true });
-        assert_eq!(told(&mut epochs, 5, 100), Directive::Work);
+        assert_eq!(directive(&mut epochs, 5, 100), Directive::Work);
         assert!(epochs.close_last() && !epochs.close_last());
         assert_eq!((epochs.directive(5), epochs.open()), (Directive::Close { last: true }, 6));
     }
@@ -171,7 +172,7 @@ mod tests {
     fn no_epoch_follows_the_last_one() {
         let mut epochs = epochs(1);
         epochs.close_last();
-        assert_eq!(told(&mut epochs, 6, 10), Directive::Work);
+        assert_eq!(directive(&mut epochs, 6, 10), Directive::Work);
         epochs.abort();
         assert_eq!([epochs.directive(5), epochs.directive(6)], [Directive::Abort, Directive::Abort]);
     }
@@ -186,6 +187,6 @@ mod tests {
 
     #[test]
     fn a_batch_without_records_ends_in_an_epoch_too() {
-        assert_eq!(told(&mut epochs(1), 5, 0), Directive::Close { last: false });
+        assert_eq!(directive(&mut epochs(1), 5, 0), Directive::Close { last: false });
     }
 }

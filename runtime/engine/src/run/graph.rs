@@ -1,4 +1,5 @@
-//! A lane's own copy of the pipeline: batches go through it depth first, every row is counted.
+//! A lane's own copy of the pipeline: batches pass through it depth first, and every row is
+//! counted.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -47,7 +48,7 @@ impl<'p> Graph<'p> {
         Ok(Self { shape, lane, incarnation, epoch, stages, writers, counts: shape.zero_counts(), reasons: Reasons::default() })
     }
 
-    /// Takes what a source read. Answers how many rejects there were on the way, its own included.
+    /// Takes what a source read. Returns how many rejects there were on the way, including its own.
     pub fn push(&mut self, source: usize, read: SourceBatch) -> Result<u64> {
         let before = self.counts.dead_letters.rows_in;
         let rows = read.batch.records.num_rows() as u64;
@@ -184,12 +185,12 @@ impl<'p> Graph<'p> {
 
 fn no_dead_letters(reject: &Reject) -> Error {
     let column = reject.column.as_ref().map_or_else(String::new, |column| format!(", column {column}"));
-    let who = reject.stage.as_ref().map_or_else(|| format!("source {}", reject.source), |stage| format!("stage {stage}"));
+    let node = reject.stage.as_ref().map_or_else(|| format!("source {}", reject.source), |stage| format!("stage {stage}"));
     Error::environment(format!(
         "a record was rejected ({}{column}): {}; it is at {} of {}",
         reject.code, reject.message, reject.position, reject.partition
     ))
     .code(NO_DEAD_LETTERS)
-    .at(who)
-    .hint("this pipeline has nowhere to put rejects; add `dead_letters: { files: { path: out/dead_letters, format: jsonl } }`")
+    .at(node)
+    .hint("this pipeline has no sink for rejects; add `dead_letters: { files: { path: out/dead_letters, format: jsonl } }`")
 }

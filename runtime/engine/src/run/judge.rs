@@ -29,7 +29,8 @@ impl Judge {
         self.reasons.merge(reasons);
     }
 
-    /// Judges an epoch. Returns why it is refused, if it is. `at_end`: it is the last one of a batch.
+    /// Judges an epoch. Returns the reason if it is refused. `at_end` marks the last epoch of a
+    /// batch.
     pub fn judge(&mut self, shape: &Shape, counts: &NodeCounts, epoch: u64, at_end: bool) -> Option<Error> {
         let sources = self.sources.iter_mut().zip(&counts.sources).zip(&shape.sources);
         let sources =
@@ -60,9 +61,9 @@ fn refused(node: &Node, share: f64, limit: f64, epoch: u64, reasons: &Reasons) -
         limit * 100.0
     );
     let error = Error::new(Class::TooManyRejects, message).code(TOO_MANY).at(format!("{kind} {name}")).hint(format!(
-        "look at these records first: the input may not be what the {kind} expects; raise max_reject_share if such a share is normal. The dead \
-         letters of this epoch are committed; its records are read again by the next run. (Judged from {BREAKER_MIN_ROWS} rows on, and at the \
-         end of a batch.)"
+        "check these records first: the input may not be what the {kind} expects; raise max_reject_share if such a \
+            share is normal. The dead letters of this epoch are committed; its records are read again by the next run. \
+            (Judged from {BREAKER_MIN_ROWS} rows on, and at the end of a batch.)"
     ));
     reasons.describe(node).into_iter().fold(error, Error::detail)
 }

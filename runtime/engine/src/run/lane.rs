@@ -18,16 +18,17 @@ use crate::{Error, Mode, Read, Result, SourceBatch, SplitId, SplitReader, SplitS
 /// Readers with data that one lane of a stream keeps open before it leaves further splits to others. Splits that never end do not count: none of them
 /// may wait for another, and their source bounds what they hold.
 const BUSY_READERS: usize = 4;
-/// How long a lane asks readers that have nothing before it looks at its directive: each may take a moment, and there may be thousands.
+/// How long a lane polls idle readers before it checks its directive. Each poll may take a moment,
+/// and there may be thousands.
 const ASK_TIME: Duration = Duration::from_millis(50);
 
 /// What lanes and the committer report to the coordinator.
 pub(crate) enum Report {
     /// A lane's part of an epoch.
     Epoch(LaneEpoch),
-    /// A lane has come to have nothing to read: the run may be at its end.
+    /// A lane has nothing more to read: the run may be at its end.
     Idle,
-    /// A lane can't continue. Nothing that it did since its last epoch counts.
+    /// A lane can't continue. Nothing since its last epoch counts.
     Failed(Error),
     /// An epoch is visible in all sinks.
     Committed(Committed),
@@ -49,7 +50,7 @@ pub(crate) struct MovedSplit {
     /// The index of its source.
     pub source: usize,
     pub id: SplitId,
-    /// Where it stands at the epoch's end.
+    /// Its position at the epoch's end.
     pub state: SplitState,
 }
 
@@ -75,9 +76,9 @@ struct OpenReader {
     source: usize,
     id: SplitId,
     reader: Box<dyn SplitReader>,
-    /// It had nothing when it was last asked.
+    /// It had nothing when it was last polled.
     idle: bool,
-    /// It has moved since the epoch began, or stands where no checkpoint would find it again.
+    /// It has moved since the epoch began, or is at a position that no checkpoint would find again.
     moved: bool,
 }
 
@@ -119,7 +120,8 @@ impl<'p> Lane<'p> {
                     if self.step()? {
                         self.reported_idle = false;
                     } else {
-                        // Once: a lane looks for work many times a second, and the coordinator may be busy.
+                        // Once: a lane polls for work many times a second, and the coordinator may
+                        // be busy.
                         if self.readers.is_empty() && !std::mem::replace(&mut self.reported_idle, true) {
                             self.send(Report::Idle);
                         }
@@ -135,7 +137,8 @@ impl<'p> Lane<'p> {
         let _ = self.reports.send(report);
     }
 
-    /// Reads one batch from one reader. False when there was nothing to read anywhere: true also when not all have been asked.
+    /// Reads one batch from one reader. Returns false when there was nothing to read, even if not
+    /// all readers were polled.
     fn step(&mut self) -> Result<bool> {
         self.take_splits()?;
         let begun = Instant::now();
@@ -162,7 +165,7 @@ impl<'p> Lane<'p> {
         }
     }
 
-    /// Asks the first reader, then moves it to the end: readers take turns.
+    /// Polls the first reader, then moves it to the end: readers take turns.
     fn read_first(&mut self) -> Result<bool> {
         let begun = Instant::now();
         let Some(mut open) = self.readers.pop_front() else { return Ok(false) };
@@ -210,7 +213,8 @@ impl<'p> Lane<'p> {
         Ok(())
     }
 
-    /// Prepares this lane's part of its epoch, tells the coordinator and goes on to the next.
+    /// Prepares this lane's part of its epoch, reports to the coordinator and continues with the
+    /// next.
     fn close(&mut self, last: bool) -> Result<()> {
         let part = self.graph.close()?;
         let mut progress = std::mem::take(&mut self.done);

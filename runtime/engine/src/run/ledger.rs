@@ -1,9 +1,10 @@
 //! The ledger of retired splits: pieces in the depot, each written once and named by checkpoints, merged now and then.
 //!
-//! What a checkpoint holds of a source, and what an epoch has to write, would otherwise grow with every split that was ever read. The entries
-//! of splits that need none gather in the checkpoint until there are enough of them for a piece. Pieces of about the same size are merged beside the
-//! run, so that there are few of them however many splits there are; a merged one stands in a later checkpoint. A piece is removed when no
-//! checkpoint that is kept names it.
+//! What a checkpoint holds of a source, and what an epoch must write, would otherwise grow with
+//! every split ever read. Entries of splits that need none collect in the checkpoint until they
+//! suffice for a piece. Pieces of about the same size are merged in the background, so that there
+//! are few of them for any number of splits. A later checkpoint names the merged piece. A piece is
+//! removed when no kept checkpoint names it.
 
 use std::collections::{HashSet, VecDeque};
 use std::io::{Read, Write};
@@ -21,13 +22,15 @@ use crate::{Checkpoint, Depot, DepotFile, DepotKey, Error, Progress, RecordForm,
 pub const RETIRED: &str = "@retired";
 /// The folder of the depot.
 const FOLDER: &str = "retired";
-/// A piece has at least so many records.
+/// A piece has at least this many records.
 const PIECE_RECORDS: usize = 256;
-/// The entries that a checkpoint may hold before it is looked whether a piece can be made of them.
-const MOST_ENTRIES: usize = 512;
-/// So many pieces of one tier are merged; a tier holds pieces up to so many times as large as those of the one below.
+/// The entries that a checkpoint may hold before the ledger checks whether they suffice for a
+/// piece.
+const MAX_ENTRIES: usize = 512;
+/// This many pieces of one tier are merged; each tier's pieces are up to this many times as large
+/// as those of the tier below.
 const TIER: usize = 8;
-/// So many checkpoints are kept.
+/// The number of checkpoints that are kept.
 const KEPT_CHECKPOINTS: u64 = 3;
 
 /// The pieces of all sources.
@@ -66,14 +69,14 @@ struct Header {
     record_bytes: usize,
 }
 
-/// What a source is told of its splits that have entries.
+/// What a source receives about its splits that have entries.
 pub(crate) fn entries(progress: &Progress) -> Progress {
     let mut entries = progress.clone();
     entries.remove(RETIRED);
     entries
 }
 
-/// Hands the records of its retired splits to each source.
+/// Passes the records of its retired splits to each source.
 ///
 /// # Errors
 /// Environment: a piece is gone or damaged, or of another source.
@@ -97,7 +100,7 @@ pub(crate) fn restore(shape: &Shape, sources: &Sources, store: &dyn StateStore, 
     Ok(())
 }
 
-/// The pieces that hold what a source's progress does not name, for people.
+/// The pieces that hold what a source's progress does not name, for readers.
 ///
 /// # Errors
 /// Environment: their list is damaged.
@@ -162,7 +165,8 @@ impl Ledger {
         Ok(Self { depot, merging, obsolete: VecDeque::from([Obsolete { named_until: claim.epoch, names: left }]), first: true })
     }
 
-    /// Takes entries that need not stay out of the checkpoint that is made. Those of `moved` splits that are not done stay: they move again soon.
+    /// Removes entries that need not stay from the new checkpoint. Those of `moved` splits that are
+    /// not done stay, because they move again soon.
     ///
     /// # Errors
     /// A piece can't be written, or the source does not understand an entry.
@@ -174,7 +178,7 @@ impl Ledger {
             let (form, candidates) = {
                 let source = source.lock();
                 let Some(form) = source.record_form() else { continue };
-                let is_due = self.first || progress.len() > MOST_ENTRIES;
+                let is_due = self.first || progress.len() > MAX_ENTRIES;
                 let stays = |id: &SplitId| moved.contains(&(index, SplitId::clone(id)));
                 (form, if is_due { candidates(&**source, progress, stays).map_err(here)? } else { Candidates::default() })
             };
@@ -199,7 +203,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Puts a merged piece in the place of those that it holds, if one is ready.
+    /// Replaces pieces by the merged piece that holds them, if one is ready.
     fn take_merged(&mut self, index: usize, epoch: u64, pieces: &mut Vec<DepotFile>) -> bool {
         let Some(merging) = self.merging[index].take_if(|merging| merging.is_finished()) else { return false };
         match merging.join() {
@@ -210,29 +214,29 @@ impl Ledger {
                 self.obsolete.push_back(Obsolete { named_until: epoch, names });
                 true
             }
-            // An overwriting run has forgotten them.
+            // An overwriting run has dropped them.
             Ok(Ok(Merged { output, .. })) => {
                 self.obsolete.push_back(Obsolete { named_until: epoch, names: vec![output.name] });
                 false
             }
-            // The pieces are still there: it is tried again.
+            // The pieces are still there: the merge is retried.
             Ok(Err(error)) => {
-                tracing::warn!(%error, "lists of splits that were read could not be merged; it is tried again");
+                tracing::warn!(%error, "lists of retired splits could not be merged; retrying");
                 false
             }
             Err(_) => {
-                tracing::warn!("a merge of lists of splits that were read broke; it is tried again");
+                tracing::warn!("a merge of lists of retired splits panicked; retrying");
                 false
             }
         }
     }
 
-    /// An epoch's checkpoint has been put. Best effort: a piece that stays does no harm.
+    /// An epoch's checkpoint has been put. Best effort: a piece that stays is harmless.
     pub fn noted(&mut self, epoch: u64) {
         while self.obsolete.front().is_some_and(|pieces| pieces.named_until + KEPT_CHECKPOINTS <= epoch) {
             let Some(Obsolete { names, .. }) = self.obsolete.pop_front() else { return };
             if let Err(error) = self.depot.remove(&names) {
-                tracing::warn!(%error, "lists of splits that nobody needs any more could not be removed");
+                tracing::warn!(%error, "obsolete lists of retired splits could not be removed");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Why rows were rejected: what a run that rejects too many of them shows.
+//! Why rows were rejected: the evidence for a run that rejects too many of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,13 +69,14 @@ impl Reasons {
         }
     }
 
-    /// Forgets those of a node.
+    /// Drops those of a node.
     pub fn forget(&mut self, node: &Node) {
         self.known.retain(|key, _| key.node != *node);
         self.others.remove(node);
     }
 
-    /// The commonest reasons of a node with rejects as examples, a text per reason: at least three examples where there are so many rejects.
+    /// The most frequent reasons of a node with rejects as examples, one text per reason: at least
+    /// three examples where there are that many rejects.
     pub fn describe(&self, node: &Node) -> Vec<String> {
         let mut of_node: Vec<(&Key, &Reason)> = self.known.iter().filter(|(key, _)| key.node == *node).collect();
         of_node.sort_by_key(|(_, reason)| std::cmp::Reverse(reason.rejects));
@@ -113,7 +114,7 @@ impl Reason {
 fn example(reject: &Reject) -> String {
     let record = match &reject.record {
         OriginalRecord::Bytes(bytes) => {
-            // Four bytes a character at most: no more of a large record is looked at.
+            // Four bytes per character at most: the rest of a large record is not examined.
             let head = &bytes[..bytes.len().min(EXCERPT_CHARS * 4 + 4)];
             excerpt(&String::from_utf8_lossy(head))
         }

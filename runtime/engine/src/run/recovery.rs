@@ -12,8 +12,9 @@ use crate::codes::{STATE_DISAGREEMENT, STATE_OF_OTHER_PIPELINE, STATE_PENDING_CO
 use crate::state::FIRST_CLAIM;
 use crate::{Checkpoint, Committed, Error, Event, Observer, Put, Result, SinkNode, StateStore, failpoint};
 
-/// How often a start looks again when another process moves the pipeline on while it compares state and sinks.
-const MAX_LOOKS: usize = 10;
+/// How often a start compares again when another process advances the pipeline while it compares
+/// state and sinks.
+const MAX_COMPARISONS: usize = 10;
 
 /// Brings state and sinks to one epoch and claims the next one, so that a process which slept since finds it taken.
 ///
@@ -37,17 +38,17 @@ pub(crate) fn recover(shape: &Shape, store: &dyn StateStore, observer: &dyn Obse
 struct Recovered {
     /// The checkpoint to put next.
     claim: Checkpoint,
-    /// The epoch that the state stood at; `None` for a new state.
+    /// The epoch of the state; `None` for a new state.
     epoch: Option<u64>,
     /// The sinks in which this start made that epoch visible.
     committed: Vec<Arc<str>>,
 }
 
-/// Compares state and sinks and sends the noted commits again. Where they disagree because another process has put a checkpoint since,
-/// that is no disagreement: the newer checkpoint is compared.
+/// Compares state and sinks and sends the noted commits again. If they disagree because another
+/// process has put a checkpoint since, the newer checkpoint is compared.
 fn agree(shape: &Shape, store: &dyn StateStore) -> Result<Recovered> {
     let mut newest = store.latest()?;
-    for _ in 1..MAX_LOOKS {
+    for _ in 1..MAX_COMPARISONS {
         let error = match agree_with(shape, store, newest.as_ref()) {
             Ok(recovered) => return Ok(recovered),
             Err(error) => error,
@@ -87,7 +88,8 @@ pub(super) fn check_pipeline(pipeline: &str, checkpoint: &Checkpoint, store: &dy
         .hint("state folders must not be renamed; choose another one with --state"))
 }
 
-/// A new state must not meet sinks that remember an older one: the rows that they hold would come again.
+/// A new state must not meet sinks that hold an older one's token: their rows would be written
+/// again.
 fn check_fresh(shape: &Shape, store: &dyn StateStore) -> Result<()> {
     for node in &shape.sinks {
         if let Some(found) = committed(node, &shape.name)? {
@@ -104,28 +106,29 @@ fn committed(node: &SinkNode, pipeline: &str) -> Result<Option<Committed>> {
     node.sink.committed(pipeline, &node.name).map_err(|error| error.at(format!("sink {}", node.name)))
 }
 
-/// The sink must stand where the checkpoint found it, or where the checkpoint's commit left it.
+/// The sink must be where the checkpoint found it, or where the checkpoint's commit left it.
 fn check_token(node: &SinkNode, pipeline: &str, checkpoint: &Checkpoint, store: &dyn StateStore) -> Result<()> {
     if !node.sink.remembers() {
         return Ok(());
     }
     let progress = checkpoint.sinks.get(&*node.name).cloned().unwrap_or_default();
     let settled = progress.settled(checkpoint.epoch);
-    // A commit that was noted as done must be there; one that was not may or may not be. The note is read first: another process may be about to
-    // commit this very epoch, and would note it after the sink was asked.
+    // A commit that was noted as done must be there; one that was not may or may not be. The note
+    // is read first. Another process may be about to commit this very epoch, and would note it
+    // after the sink's token was read.
     let must_be_settled = settled > 0 && store.is_noted_committed(checkpoint.epoch);
     let found = committed(node, pipeline)?;
-    let stands = match &found {
+    let is_expected = match &found {
         None => progress.previous == 0,
         Some(found) => found.incarnation == checkpoint.incarnation && [progress.previous, settled].contains(&found.epoch),
     };
     let is_settled = found.as_ref().is_some_and(|found| found.epoch == settled);
-    if stands && (is_settled || !must_be_settled) {
+    if is_expected && (is_settled || !must_be_settled) {
         return Ok(());
     }
     let expected = match settled {
-        0 => "the state says that nothing was committed to it".to_owned(),
-        epoch => format!("the state says that epoch {epoch} of {} was committed last", checkpoint.incarnation),
+        0 => "the state has no commit to it".to_owned(),
+        epoch => format!("the last commit in the state is epoch {epoch} of {}", checkpoint.incarnation),
     };
     Err(disagreement(node, &expected, &describe(found.as_ref()), store))
 }
@@ -138,12 +141,12 @@ fn describe(found: Option<&Committed>) -> String {
 }
 
 fn disagreement(node: &SinkNode, state: &str, sink: &str, store: &dyn StateStore) -> Error {
-    Error::environment(format!("state and sink disagree: {state}, but {sink}; going on would lose rows or write them twice"))
+    Error::environment(format!("state and sink disagree: {state}, but {sink}; continuing would lose rows or write them twice"))
         .code(STATE_DISAGREEMENT)
         .at(format!("sink {}", node.name))
         .hint(format!(
-            "was the state folder ({}) lost or swapped, or the sink replaced? Restore the one that is wrong; or accept the sink as it is \
-             and go on from the state with `wasmill state adopt`, or start over with `wasmill state reset`",
+            "was the state folder ({}) lost or swapped, or the sink replaced? Restore the one that is wrong; or accept the \
+                sink as it is and resume from the state with `wasmill state adopt`, or start over with `wasmill state reset`",
             store.location()
         ))
 }

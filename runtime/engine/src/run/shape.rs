@@ -1,4 +1,4 @@
-//! The part of a plan that all lanes share, and who consumes what.
+//! The part of a plan that all lanes share, and which node consumes what.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) struct Shape {
     consumers: HashMap<Input, Vec<Consumer>>,
 }
 
-/// What is known of a source without asking it.
+/// What is known about a source without calling it.
 pub(crate) struct SourceShape {
     pub name: Arc<str>,
     /// The share of rejects that it may have.
@@ -42,7 +42,7 @@ impl SourceShape {
         Self { name: Arc::clone(name), max_reject_share: *max_reject_share, opener: source.opener(), is_endless: source.is_endless() }
     }
 
-    /// The place of an error that is this source's.
+    /// Adds the place of this source to an error.
     pub fn place(&self) -> String {
         format!("source {}", self.name)
     }

@@ -13,7 +13,7 @@ pub(crate) struct SourceSplit {
 
 /// The splits of a run that no lane has taken. Plain state, which a [`Board`](super::board::Board) shares.
 pub(crate) struct Splits {
-    /// Splits that end: a lane takes the next one when it has room for it.
+    /// Bounded splits: a lane takes the next one when it has room for it.
     queue: VecDeque<SourceSplit>,
     lanes: Vec<LaneSplits>,
     open: usize,
@@ -28,7 +28,7 @@ struct LaneSplits {
     dealt: VecDeque<SourceSplit>,
     /// How many of those it has been dealt, less those that ended all the same.
     endless: usize,
-    /// How many readers it had open when it last asked for a split.
+    /// How many readers it had open when it last requested a split.
     readers: usize,
     /// It has no reader and found nothing to take.
     is_idle: bool,
@@ -39,8 +39,8 @@ impl Splits {
         Self { queue: VecDeque::new(), lanes: (0..lanes).map(|_| LaneSplits::default()).collect(), open: 0, complete: false }
     }
 
-    /// Puts splits into the queue; those of sources whose splits never end are dealt out to the lanes that have the fewest of them. `complete`: no other
-    /// will ever come.
+    /// Queues splits. Endless splits are dealt out to the lanes that have the fewest of them. With
+    /// `complete`, no other split will ever come.
     pub fn offer(&mut self, splits: impl IntoIterator<Item = SourceSplit>, is_endless: impl Fn(usize) -> bool, complete: bool) {
         for split in splits {
             match self.lanes.iter_mut().min_by_key(|lane| lane.endless) {
@@ -54,8 +54,9 @@ impl Splits {
         self.complete = complete;
     }
 
-    /// Takes a split for a lane that has so many readers open: one that it was dealt, or the next one of the queue if it has `room`. A lane that has
-    /// more readers than another one leaves the queue to that one. With none taken, the lane counts as idle if it has no reader open.
+    /// Takes a split for a lane that has this many readers open: one that it was dealt, or the next
+    /// one of the queue if it has `room`. A lane that has more readers than another one leaves the
+    /// queue to that one. If none is taken, the lane counts as idle if it has no reader open.
     pub fn take(&mut self, lane: usize, readers: usize, room: bool) -> Option<SourceSplit> {
         self.lanes[lane].readers = readers;
         let mut taken = self.lanes[lane].dealt.pop_front();
@@ -79,7 +80,8 @@ impl Splits {
         self.lanes.iter().all(|other| self.lanes[lane].readers <= other.readers)
     }
 
-    /// A lane has come to the end of a split. One that was dealt leaves room for another: the children of a shard, say.
+    /// A lane has reached the end of a split. One that was dealt leaves room for another, such as
+    /// the children of a shard.
     pub fn finish(&mut self, lane: usize, was_dealt: bool) {
         self.open -= 1;
         self.lanes[lane].endless -= usize::from(was_dealt);

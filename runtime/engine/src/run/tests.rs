@@ -3,9 +3,9 @@
 mod doubles;
 mod limited;
 mod liveness;
-mod mending;
 mod model;
 mod opening;
+mod repair;
 mod retired;
 mod starting;
 mod turns;
@@ -107,7 +107,7 @@ fn a_lost_state_is_noticed_and_reset_or_adopted() {
     assert!(error.message().contains("disagree"), "{error}");
     crate::adopt("p", &pipeline.named_sinks(), &*old).unwrap();
     go(&pipeline, &old).unwrap();
-    assert_eq!(pipeline.sink.rows().len(), 200, "adopt goes on from its own progress");
+    assert_eq!(pipeline.sink.rows().len(), 200, "adopt resumes from its own progress");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_process_that_slept_finds_its_epoch_taken() {
     assert!(sleeper.is_none());
     go(&pipeline, &state).unwrap();
     // The sleeper would have written the claim of a new state, or an epoch that is long over.
-    let other = LocalState::look(folder.path(), "p").unwrap();
+    let other = LocalState::open_read_only(folder.path(), "p").unwrap();
     let newest = other.latest().unwrap().unwrap();
     let late = crate::Checkpoint { epoch: newest.epoch, ..newest.clone() };
     assert_eq!(other.put(&late).unwrap(), crate::Put::Taken);
@@ -137,7 +137,7 @@ fn too_many_rejects_stop_the_pipeline_and_only_dead_letters_are_committed() {
     assert_eq!(reason.lines().count(), 4, "three rejects are shown: {reason}");
     assert!(pipeline.sink.rows().is_empty());
     assert_eq!(pipeline.dead_letters.texts("record").len(), 500);
-    // The records were not read for good: once such a share is accepted, all of them arrive.
+    // The records were not consumed: once such a share is accepted, all of them arrive.
     let pipeline = Pipeline { max_reject_share: 0.5, ..pipeline };
     go(&pipeline, &state).unwrap();
     assert_eq!(pipeline.sink.rows().len(), 500);
@@ -203,7 +203,7 @@ fn an_overwriting_run_reads_everything_and_commits_once() {
         let summary = go(&pipeline, &state).unwrap();
         assert_eq!(summary.epochs, 1);
     }
-    assert_eq!(pipeline.sink.rows().len(), 600, "the double appends, so that both commits are seen");
+    assert_eq!(pipeline.sink.rows().len(), 600, "the test sink appends, so that both commits are seen");
     let empty = Pipeline { rows: 0, whole_run: true, sink: Arc::new(MemorySink::default()), ..Pipeline::default() };
     let (_other, fresh) = self::state();
     go(&empty, &fresh).unwrap();

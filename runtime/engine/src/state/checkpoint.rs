@@ -82,7 +82,8 @@ impl Checkpoint {
         Ok(bytes)
     }
 
-    /// The digest in the header of an encoded checkpoint, which tells it from every other one. The bytes may end behind the header's line.
+    /// The digest in the header of an encoded checkpoint, which distinguishes it from every other
+    /// one. The bytes may end behind the header's line.
     pub fn digest_in(bytes: &[u8]) -> Option<String> {
         let header = bytes.split(|&byte| byte == b'\n').next()?;
         serde_json::from_slice::<Header>(header).ok().map(|header| header.sha256)

@@ -1,7 +1,9 @@
-//! The depot: files of a pipeline's state beside its checkpoints, for what is too large to be written with every checkpoint.
+//! The depot: files of a pipeline's state besides its checkpoints, for what is too large to be
+//! written with every checkpoint.
 //!
-//! A file belongs to the epoch in which it was written. Its name begins with that epoch, holds the incarnation, and ends in a UUID, so that
-//! it is written once and no two processes share one. It becomes state when a checkpoint, or a prepared commit in one, names it.
+//! A file belongs to the epoch in which it was written. Its name begins with that epoch, holds the
+//! incarnation, and ends in a UUID, so it is written once and no two processes share one. It
+//! becomes state when a checkpoint, or a prepared commit in one, names it.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -23,10 +25,11 @@ pub struct DepotFile {
     pub sha256: String,
 }
 
-/// What a file of a depot is for.
+/// The purpose of a file of a depot.
 #[derive(Debug, Clone, Copy)]
 pub struct DepotKey<'a> {
-    /// The folder of whatever owns it: parts of a path in ASCII letters, digits, `.`, `-`, `_` and `%`, with slashes between them.
+    /// The folder of its owner: parts of a path in ASCII letters, digits, `.`, `-`, `_` and `%`,
+    /// with slashes between them.
     pub folder: &'a str,
     /// The life of the pipeline's state.
     pub incarnation: Uuid,
@@ -53,7 +56,8 @@ pub struct EpochId {
     pub epoch: u64,
 }
 
-/// The epoch that a file belongs to, and the incarnation where its name holds one: files of Wasmill 0.1 have names without.
+/// The epoch that a file belongs to, and the incarnation where its name holds one. Names of Wasmill
+/// 0.1 have none.
 pub fn epoch_of(name: &str) -> Option<(u64, Option<Uuid>)> {
     let mut parts = name.rsplit('/').next()?.splitn(3, '-');
     let epoch = parts.next().filter(|epoch| epoch.len() >= 10)?.parse().ok()?;
@@ -61,33 +65,36 @@ pub fn epoch_of(name: &str) -> Option<(u64, Option<Uuid>)> {
     Some((epoch, incarnation))
 }
 
-/// Files beside the checkpoints of one pipeline, on the disk or in the bucket that holds these.
+/// Files besides the checkpoints of one pipeline, on the disk or in the bucket that holds these.
 ///
 /// # Contract
-/// * A file is not there before it is sealed, or is there and named by nobody. Once sealed it is durable and never changes.
-/// * Another process that opens the same state finds every sealed file, whatever machine it is on.
+/// * A file does not exist before it is sealed, or exists without being named. Once sealed it is
+///   durable and never changes.
+/// * Another process that opens the same state finds every sealed file, on any machine.
 /// * Methods may be called from asynchronous tasks and block there for as long as a disk or a store takes.
 pub trait Depot: Send + Sync {
-    /// Begins a file under a new name.
+    /// Starts a file under a new name.
     ///
     /// # Errors
     /// It can't be created.
     fn create(&self, key: &DepotKey<'_>) -> Result<Box<dyn DepotWriter>>;
 
-    /// Makes files durable that writers of this process have finished. To be called once per file, before a checkpoint names it.
+    /// Makes files durable that writers of this process have finished. Called once per file, before
+    /// a checkpoint names it.
     ///
     /// # Errors
     /// Some of their bytes may not be durable.
     fn seal(&self, files: &[DepotFile]) -> Result<()>;
 
-    /// Opens a sealed file at its front. Its length is compared at once, its digest when it has been read to its end: an error there
-    /// means that all of its bytes are worth nothing. Errors of the reader hold an [`Error`], which [`Error::io`] takes out.
+    /// Opens a sealed file at its front. Its length is compared at once, its digest when it has
+    /// been read to its end. After an error there, none of its bytes may be used. Errors of the
+    /// reader hold an [`Error`], which [`Error::io`] takes out.
     ///
     /// # Errors
     /// Environment: it is gone, or has another length.
     fn open(&self, file: &DepotFile) -> Result<Box<dyn Read + Send>>;
 
-    /// Reads a small file whose length and digest nobody noted; `None` if there is none.
+    /// Reads a small file whose length and digest are not recorded; `None` if it does not exist.
     ///
     /// # Errors
     /// It can't be read.
@@ -105,8 +112,8 @@ pub trait Depot: Send + Sync {
     /// One could not be removed.
     fn remove(&self, names: &[String]) -> Result<()>;
 
-    /// Removes files of a folder that processes have left which ended before they sealed or committed them: those of the claim's incarnation up to and
-    /// including its epoch, unless `keeps`.
+    /// Removes files of a folder whose processes ended before they sealed or committed them: those
+    /// of the claim's incarnation up to and including its epoch, unless `keeps`.
     ///
     /// # Errors
     /// The folder can't be listed, or a file can't be removed.
@@ -118,7 +125,7 @@ pub trait Depot: Send + Sync {
     /// Some could not be removed.
     fn clear_others(&self, incarnation: Uuid) -> Result<()>;
 
-    /// Where a file lies, for people.
+    /// Where a file lies, for readers.
     fn shown(&self, name: &str) -> String;
 }
 
@@ -131,7 +138,7 @@ pub trait DepotWriter: Write + Send {
     fn finish(self: Box<Self>) -> Result<DepotFile>;
 }
 
-/// Reads a file and knows at its end whether it is what was sealed.
+/// Reads a file and verifies at its end that it is what was sealed.
 pub struct Verified<R> {
     content: Digested<R>,
     sha256: String,
@@ -167,22 +174,22 @@ impl<R: Read> Read for Verified<R> {
     }
 }
 
-/// Whether a file may be left of a process that ended, as [`Depot::clean`] means it.
+/// Whether a file may be a left-over of a process that ended, in the sense of [`Depot::clean`].
 pub fn is_left_over(name: &str, claim: EpochId) -> bool {
     epoch_of(name).is_some_and(|(epoch, by)| epoch <= claim.epoch && by.is_none_or(|by| by == claim.incarnation))
 }
 
-/// Whether a file's name is one of a depot. What else lies in its folders is left alone.
+/// Whether a file's name is one of a depot. Other files in its folders are left alone.
 fn is_ours(name: &str) -> bool {
     epoch_of(name).is_some() || name.ends_with(".put")
 }
 
-/// Whether a file is of another incarnation than this one. Files whose names hold none are.
+/// Whether a file belongs to another incarnation. Files whose names hold none do.
 pub fn is_of_another(name: &str, incarnation: Uuid) -> bool {
     is_ours(name) && epoch_of(name).and_then(|(_, its)| its) != Some(incarnation)
 }
 
-/// The error for a file that is not there.
+/// The error for a missing file.
 pub fn gone(shown: &str) -> Error {
     Error::environment(format!("a prepared file is gone: {shown}"))
         .code(PREPARED_FILE_GONE)

@@ -13,26 +13,27 @@ use crate::{Error, Result};
 
 /// Checkpoints of one pipeline in a folder, locked for this process while it lives.
 ///
-/// `epoch-0000000042.json` is the checkpoint of epoch 42. `committed-0000000042` notes that its commits are done, and holds the digest of
-/// that checkpoint: a note that outlives its checkpoint says nothing about the next one of this number. The newest three checkpoints
-/// are kept. Folders beside them are the depot.
+/// `epoch-0000000042.json` is the checkpoint of epoch 42. `committed-0000000042` notes that its
+/// commits are done, and holds the digest of that checkpoint. A note that outlives its checkpoint
+/// does not apply to the next one of this number. The latest three checkpoints are kept. Folders
+/// besides them are the depot.
 pub struct LocalState {
     folder: PathBuf,
     depot: LocalDepot,
-    /// Held for its lock; the kernel lets go of it when the process ends, however it ends.
+    /// Held for its lock. The kernel releases it when the process ends, however it ends.
     _lock: Option<File>,
 }
 
 const KEPT_CHECKPOINTS: u64 = 3;
-/// The beginning of the name of a checkpoint that is being written.
+/// The prefix of the name of a checkpoint that is being written.
 const UNFINISHED: &str = ".epoch-";
-/// The beginning of the name of a note.
+/// The prefix of the name of a note.
 const NOTE: &str = "committed-";
 /// The longest first line of a checkpoint.
 const MAX_HEADER_BYTES: u64 = 4096;
 
 impl LocalState {
-    /// Opens the state of a pipeline under a state folder, makes it if need be, and locks it.
+    /// Opens the state of a pipeline under a state folder, creates it if need be, and locks it.
     ///
     /// # Errors
     /// Another process has it, or the folder can't be written.
@@ -54,10 +55,12 @@ impl LocalState {
                 let mut owner = String::new();
                 let _ = lock.read_to_string(&mut owner);
                 let owner = owner.trim();
-                let who = if owner.is_empty() { String::new() } else { format!(" (process {owner})") };
-                return Err(Error::environment(format!("another process{who} is running pipeline `{pipeline}` with the state in {shown}"))
-                    .code(STATE_IN_USE)
-                    .hint("wait for it, stop it, or give this run a state folder of its own with --state"));
+                let holder = if owner.is_empty() { String::new() } else { format!(" (process {owner})") };
+                return Err(Error::environment(format!(
+                    "another process{holder} is running pipeline `{pipeline}` with the state in {shown}"
+                ))
+                .code(STATE_IN_USE)
+                .hint("wait for it, stop it, or give this run a state folder of its own with --state"));
             }
             Err(TryLockError::Error(error)) => {
                 return Err(Error::io(format_args!("lock {}", path.display()), error).or_code(STATE_NOT_WRITABLE));
@@ -70,8 +73,8 @@ impl LocalState {
         Ok(state)
     }
 
-    /// Opens the state for reading only, without a lock: `None` if there is none.
-    pub fn look(state: &Path, pipeline: &str) -> Option<Self> {
+    /// Opens the state for reading only, without a lock; `None` if there is none.
+    pub fn open_read_only(state: &Path, pipeline: &str) -> Option<Self> {
         let folder = state.join(pipeline);
         folder.is_dir().then(|| Self::at(folder, None))
     }
@@ -80,7 +83,8 @@ impl LocalState {
         Self { depot: LocalDepot::new(&folder), folder, _lock: lock }
     }
 
-    /// Removes what killed processes left while they wrote a checkpoint. Under the lock nobody else writes one. Best effort.
+    /// Removes what killed processes left while they wrote a checkpoint. Under the lock no other
+    /// process writes one. Best effort.
     fn remove_unfinished(&self) {
         for name in self.names().into_iter().flatten().filter(|name| name.starts_with(UNFINISHED)) {
             let _ = fs::remove_file(self.folder.join(name));
@@ -111,7 +115,7 @@ impl LocalState {
         Ok(epochs)
     }
 
-    /// What tells the checkpoint of an epoch from every other one.
+    /// What distinguishes the checkpoint of an epoch from every other one.
     fn digest(&self, epoch: u64) -> Option<String> {
         let mut header = Vec::new();
         File::open(self.checkpoint_path(epoch)).ok()?.take(MAX_HEADER_BYTES).read_to_end(&mut header).ok()?;
@@ -144,7 +148,8 @@ impl LocalState {
         Ok(Put::Done)
     }
 
-    /// Removes old checkpoints, and old notes, also of checkpoints that are gone. Best effort: what stays does no harm.
+    /// Removes old checkpoints, and old notes, also of checkpoints that are gone. Best effort: what
+    /// stays is harmless.
     fn prune(&self, newest: u64, names: &[String]) {
         for name in names {
             if checkpoint_epoch(name).or_else(|| note_epoch(name)).is_some_and(|epoch| epoch + KEPT_CHECKPOINTS <= newest) {
@@ -164,7 +169,7 @@ fn note_epoch(name: &str) -> Option<u64> {
 
 fn not_writable(folder: &Path, error: std::io::Error) -> Error {
     let hint = match error.kind() {
-        ErrorKind::StorageFull => "free some space; the next run goes on where this one stopped",
+        ErrorKind::StorageFull => "free some space; the next run resumes where this one stopped",
         _ => "checkpoints are kept there; make it writable, or choose another folder with --state",
     };
     Error::io(format_args!("write to the state folder {}", folder.display()), error).or_code(STATE_NOT_WRITABLE).hint(hint)
@@ -177,11 +182,11 @@ impl StateStore for LocalState {
         let bytes = fs::read(&path).map_err(|error| Error::io(format_args!("read the checkpoint {}", path.display()), error))?;
         let checkpoint = Checkpoint::decode(&bytes).map_err(|what| {
             Error::environment(format!("the checkpoint {} is damaged: {what}", path.display())).code(STATE_DAMAGED).hint(
-                "restore it from a backup, or start over with `wasmill state reset` (rows that the sinks hold already would then come again)",
+                "restore it from a backup, or start over with `wasmill state reset` (rows that the sinks hold already are then written again)",
             )
         })?;
         if checkpoint.epoch != epoch {
-            return Err(Error::environment(format!("the checkpoint {} says that it is of epoch {}", path.display(), checkpoint.epoch))
+            return Err(Error::environment(format!("the checkpoint {} is labelled epoch {}", path.display(), checkpoint.epoch))
                 .code(STATE_DAMAGED)
                 .hint("checkpoints must not be renamed; restore the folder from a backup"));
         }
@@ -194,8 +199,8 @@ impl StateStore for LocalState {
         if self.write_new(epoch, &bytes).map_err(|error| not_writable(&self.folder, error))? == Put::Taken {
             return Ok(Put::Taken);
         }
-        // Old checkpoints are removed, so a process that slept could find its epoch's name free again; but then
-        // there is a newer one, and there was before its own put ended.
+        // Old checkpoints are removed, so a suspended process could find its epoch's name free
+        // again. But then there is a newer one, and it was there before its own put ended.
         let names = self.names()?;
         if names.iter().filter_map(|name| checkpoint_epoch(name)).any(|newest| newest > epoch) {
             let _ = fs::remove_file(self.checkpoint_path(epoch));
@@ -345,8 +350,8 @@ mod tests {
         drop(LocalState::open(folder.path(), "p").unwrap());
         let half = folder.path().join("p/.epoch-AbCdEf");
         fs::write(&half, "{").unwrap();
-        LocalState::look(folder.path(), "p").unwrap();
-        assert!(half.exists(), "a look takes no lock, and removes nothing");
+        LocalState::open_read_only(folder.path(), "p").unwrap();
+        assert!(half.exists(), "a read-only open takes no lock, and removes nothing");
         let state = LocalState::open(folder.path(), "p").unwrap();
         assert!(!half.exists());
         fs::write(&half, "{").unwrap();

@@ -26,7 +26,7 @@ impl LocalDepot {
         Self { root: root.into(), unsynced: Arc::default() }
     }
 
-    /// Whether a file is there.
+    /// Whether a file exists.
     pub fn has(&self, name: &str) -> bool {
         self.path(name).is_file()
     }
@@ -45,7 +45,7 @@ impl LocalDepot {
         };
         for entry in entries {
             let entry = entry.map_err(|error| failed("list", &path, error))?;
-            // Names of ours are ASCII: another one is not ours.
+            // Names of the depot are ASCII: any other is not its own.
             let Ok(name) = entry.file_name().into_string() else { continue };
             let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
             match entry.file_type() {
@@ -74,7 +74,7 @@ impl Depot for LocalDepot {
         let mut folders: Vec<PathBuf> = Vec::new();
         for file in files {
             let path = self.path(&file.name);
-            if !self.unsynced.sync(&path).map_err(|error| failed("make durable", &path, error))? {
+            if !self.unsynced.sync(&path).map_err(|error| failed("sync", &path, error))? {
                 return Err(Error::bug(format!("{} is sealed, and this process has not written it", path.display())));
             }
             let folder = path.parent().unwrap_or(&self.root).to_path_buf();
@@ -130,7 +130,7 @@ impl Depot for LocalDepot {
     }
 
     fn clear_others(&self, incarnation: Uuid) -> Result<()> {
-        // Checkpoints, notes and the lock lie beside the folders, and are the store's.
+        // Checkpoints, notes and the lock lie besides the folders, and belong to the store.
         let (_, mut folders) = self.entries("")?;
         while let Some(folder) = folders.pop() {
             let (mut files, deeper) = self.entries(&folder)?;
@@ -173,7 +173,7 @@ impl DepotWriter for LocalWriter {
         let Self { path, kept, name, file, unsynced } = *self;
         let (sha256, file) = file.finish();
         let bytes = file.written();
-        unsynced.add(path.clone(), file.into_file()).map_err(|error| failed("make durable", &path, error))?;
+        unsynced.add(path.clone(), file.into_file()).map_err(|error| failed("sync", &path, error))?;
         kept.keep().map_err(|kept| failed("keep", &path, kept.error))?;
         Ok(DepotFile { name, bytes, sha256 })
     }

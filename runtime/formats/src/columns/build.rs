@@ -11,14 +11,15 @@ use wasmill_error::{Error, Result};
 use super::{Column, Object, Texts, Values};
 
 impl Object {
-    /// The columns as arrays; they begin anew.
+    /// The columns as arrays. The columns are empty afterwards.
     pub(crate) fn finish(&mut self) -> Result<Vec<ArrayRef>> {
         self.columns.iter_mut().map(Column::finish).collect()
     }
 }
 
 impl Column {
-    /// The values so far as an array; the column begins anew, with room for as many.
+    /// The values so far as an array. The column is empty afterwards, with capacity for as many
+    /// values.
     pub fn finish(&mut self) -> Result<ArrayRef> {
         let len = std::mem::take(&mut self.len);
         let nulls = self.validity.finish();
@@ -106,9 +107,10 @@ impl Texts {
         let next = String::with_capacity(self.data.len() + self.data.len() / 16);
         let data = Buffer::from_vec(std::mem::replace(&mut self.data, next).into_bytes());
         let offsets = offsets_of(&mut self.offsets);
-        // SAFETY: `data` was a `String`, so it is UTF-8. Every offset was its length at the time it was pushed, which is a
-        // boundary of characters, or was cut back to such an offset together with the data; so they are in bounds
-        // and never decrease, which `OffsetBuffer::new` checked. The validity has one bit a value.
+        // SAFETY: `data` was a `String`, so it is UTF-8. Every offset was its length at the time it
+        // was pushed, which is a character boundary, or was cut back to such an offset together
+        // with the data. So the offsets are in bounds and never decrease, which `OffsetBuffer::new`
+        // checked. The validity has one bit per value.
         unsafe { StringArray::new_unchecked(offsets, data, nulls) }
     }
 }

@@ -1,4 +1,4 @@
-//! One value into a column: converted where nothing is lost, refused otherwise.
+//! One value into a column: converted where nothing is lost, rejected otherwise.
 
 use arrow_schema::DataType;
 use base64::Engine;
@@ -203,7 +203,7 @@ pub(crate) fn wrong_type(found: &str, needed: &DataType) -> Box<BadRecord> {
         && found.contains("number")
     {
         let zone = zone.as_ref().map_or_else(String::new, |zone| format!("{zone}, "));
-        message += &format!(": say what numbers count, as in `timestamp({}, {zone}epoch: ms)`", unit_name(*unit));
+        message += &format!(": declare what numbers count, as in `timestamp({}, {zone}epoch: ms)`", unit_name(*unit));
     }
     if *needed == DataType::Utf8 {
         message += ": the type `json` keeps it as its text";

@@ -25,7 +25,7 @@ pub struct BadRecord {
     pub code: &'static str,
     /// The column to blame; a part of a nested one as `orders[].price`.
     pub column: Option<String>,
-    /// For people.
+    /// For readers.
     pub message: String,
 }
 
@@ -171,14 +171,14 @@ impl Column {
         Ok(())
     }
 
-    /// Appends a null that a null around it hides, whatever the field says.
+    /// Appends a null that a null around it hides, even if the field is not nullable.
     pub(super) fn append_masked(&mut self) {
         self.values.fill();
         self.len += 1;
         self.validity.append_null();
     }
 
-    /// Appends a value that stands for none, in place of one that did not fit.
+    /// Appends a placeholder for a value that did not fit.
     pub(super) fn append_blank(&mut self) {
         self.values.fill();
         self.added();
@@ -289,7 +289,7 @@ impl Values {
     }
 }
 
-/// Cuts offsets back to `len` values and says where those end.
+/// Truncates offsets to `len` values and returns where those end.
 fn cut(offsets: &mut Vec<i32>, len: usize) -> usize {
     offsets.truncate(len + 1);
     offsets.last().map_or(0, |&end| end as usize)
@@ -301,7 +301,8 @@ fn undecodable(field: &Field) -> Error {
         .hint("use bool, an integer, a float, decimal, text, binary, date, timestamp, list, struct or map")
 }
 
-/// A column of one value, read from its text; `None` is a null. The inner error says why the text does not fit.
+/// A column of one value, read from its text; `None` is a null. The inner error is why the text
+/// does not fit.
 ///
 /// # Errors
 /// Configuration: the type can't be read from text.

@@ -1,7 +1,9 @@
-//! How the values of one Arrow type become those of another: what loses nothing converts, the rest is told value by value.
+//! Converts values of one Arrow type to another. What loses nothing converts; the rest is reported
+//! value by value.
 //!
-//! `docs/conversions.md` has the table. A conversion is planned once for two types, and applied to columns: what is of the wanted type
-//! already costs nothing, what always fits is cast by Arrow's kernels, and nested types are matched by the names of their fields.
+//! `docs/conversions.md` has the table. A conversion is planned once for two types and applied to
+//! columns. Columns of the wanted type are free, what always fits is cast by Arrow's kernels, and
+//! nested types are matched by the names of their fields.
 
 mod nested;
 mod numbers;
@@ -40,7 +42,7 @@ enum Kind {
     Same,
     /// Only nulls come.
     Nulls,
-    /// No value converts: what they are, for people.
+    /// No value converts. The text describes the values in messages.
     Never(String),
     /// Every value fits: Arrow's kernel does it.
     Cast,
@@ -72,7 +74,8 @@ enum Kind {
     Struct(Vec<(Option<usize>, Conversion)>),
 }
 
-/// The values of a column that do not convert: their places, each with the reason. In order, each place once.
+/// The values of a column that do not convert: their places, each with the reason. In order, each
+/// place once.
 pub(crate) type Misfits = Vec<(usize, Box<BadRecord>)>;
 
 impl Conversion {
@@ -84,7 +87,7 @@ impl Conversion {
         let plain = plain_type(from).ok_or_else(|| {
             Error::configuration(format!("column {}: the type {} is not supported", to.name(), TypeName(from)))
                 .code(UNSUPPORTED_TYPE)
-                .hint("leave the column out of the `schema`, or let who writes it convert it first")
+                .hint("leave the column out of the `schema`, or let its writer convert it first")
         })?;
         let reading = Reading::of(to);
         let bare = bare_field(&Arc::new(to.clone()));
@@ -95,8 +98,8 @@ impl Conversion {
         Ok(Self { from: from.clone(), plain, to: bare, kind })
     }
 
-    /// Converts a column, of which the values where `parent` is null do not matter. What does not convert is told; at its place stands
-    /// any value.
+    /// Converts a column; values where `parent` is null do not matter. Values that do not convert
+    /// are reported, and their places hold unspecified values.
     ///
     /// # Errors
     /// A bug.
@@ -139,15 +142,15 @@ impl Conversion {
         }
     }
 
-    /// Tells the nulls of a column that may have none, and takes them out.
+    /// Reports nulls of a column that may have none, and removes them.
     fn refuse_nulls(&self, column: ArrayRef, parent: Option<&NullBuffer>, misfits: Misfits) -> Result<(ArrayRef, Misfits)> {
         if self.to.is_nullable() || column.logical_null_count() == 0 {
             return Ok((column, misfits));
         }
-        let mut told = misfits.into_iter().peekable();
+        let mut reported = misfits.into_iter().peekable();
         let mut all = Vec::new();
         for place in 0..column.len() {
-            if let Some(misfit) = told.next_if(|(other, _)| *other == place) {
+            if let Some(misfit) = reported.next_if(|(other, _)| *other == place) {
                 all.push(misfit);
             } else if column.is_null(place) && parent.is_none_or(|parent| parent.is_valid(place)) {
                 let message = format!("a null where {} is needed", TypeName(self.to.data_type()));
@@ -256,7 +259,7 @@ fn binary_to_text(column: &ArrayRef) -> Result<(ArrayRef, Misfits)> {
     Ok((Arc::new(texts), misfits))
 }
 
-/// A column with other nulls. For what is known to fit.
+/// A column with other nulls. For columns that are known to fit.
 fn with_nulls(column: &ArrayRef, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
     let data = column.to_data().into_builder().nulls(nulls).build();
     data.map(make_array).map_err(|error| Error::bug(format!("a column does not take its nulls: {error}")))

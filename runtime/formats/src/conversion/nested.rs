@@ -19,7 +19,7 @@ pub(super) fn key_and_value(entries: &Field) -> Option<(&FieldRef, &FieldRef)> {
     }
 }
 
-/// The position of the field that a wanted one is made of, where there is one, and how.
+/// The position of the field from which a wanted one is built, if there is one, and how.
 pub(super) type Match = (Option<usize>, Conversion);
 
 /// For each wanted field the one of that name and its conversion; nothing where no field has a name in common.
@@ -115,7 +115,8 @@ fn of_parents(rows: &dyn Array, offsets: &OffsetBuffer<i32>, items: Misfits, nam
     misfits
 }
 
-/// The same values without nulls, those of fields that may have none included; what stands where a null was is anything.
+/// The same values without nulls, including those of fields that may have none. Places of nulls
+/// hold unspecified values.
 pub(super) fn without_nulls(column: &ArrayRef) -> Result<ArrayRef> {
     let DataType::Struct(fields) = column.data_type() else { return with_nulls(column, None) };
     if fields.is_empty() {

@@ -43,7 +43,7 @@ pub(super) fn always_fits(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-/// Converts each value by a function; the places of those that it refuses are told with the reason.
+/// Converts each value by a function. The places that it rejects are reported with the reason.
 pub(super) fn map_values<F: ArrowPrimitiveType, T: ArrowPrimitiveType>(
     column: &PrimitiveArray<F>,
     convert: impl Fn(F::Native) -> Result<T::Native, Misfit>,

@@ -37,7 +37,7 @@ enum Planned {
 pub struct Converted {
     /// Those that convert.
     pub records: RecordBatch,
-    /// Which ones they are; `None`: all.
+    /// Which rows; `None` means all.
     pub keep: Option<Vec<u32>>,
     /// The others.
     pub bad: BTreeMap<u32, BadRecord>,
@@ -66,7 +66,7 @@ impl RowConversion {
         Ok(Self { wanted: without_reading(wanted), columns })
     }
 
-    /// Converts rows, and tells those that do not convert.
+    /// Converts rows, and reports those that do not convert.
     pub fn convert(&self, rows: &RecordBatch) -> Result<Converted> {
         self.convert_twice(rows, None)
     }
@@ -99,7 +99,7 @@ impl RowConversion {
         let count = keep.as_ref().map_or(rows.num_rows(), Vec::len);
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let records = RecordBatch::try_new_with_options(Arc::clone(&self.wanted), columns, &options)
-            .map_err(|error| Error::bug(format!("converted columns do not make a batch: {error}")))?;
+            .map_err(|error| Error::bug(format!("converted columns do not fit into a batch: {error}")))?;
         Ok(Converted { records, keep, bad })
     }
 }
@@ -108,7 +108,7 @@ fn named<'a>(rows: &'a RecordBatch, field: &Field) -> Result<&'a ArrayRef> {
     rows.column_by_name(field.name()).ok_or_else(|| Error::bug(format!("the column {} was not read", field.name())))
 }
 
-/// Times that were read in one unit, and what makes the wanted ones of them.
+/// Times that were read in one unit, and how the wanted ones are built from them.
 #[derive(Clone, Copy)]
 struct Times<'a> {
     conversion: &'a Conversion,

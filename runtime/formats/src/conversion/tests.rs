@@ -16,11 +16,11 @@ fn converted(column: impl Array + 'static, to: &Field) -> (ArrayRef, Vec<(usize,
     let column: ArrayRef = Arc::new(column);
     let (array, misfits) = Conversion::new(column.data_type(), to).unwrap().apply(&column, None).unwrap();
     assert_eq!((array.len(), array.data_type()), (column.len(), bare_field(&Arc::new(to.clone())).data_type()));
-    let told = |(place, bad): (usize, Box<BadRecord>)| {
+    let reported = |(place, bad): (usize, Box<BadRecord>)| {
         let column = bad.column.as_deref().map_or_else(String::new, |column| format!("{column} "));
         (place, format!("{column}{}: {}", bad.code, bad.message))
     };
-    (array, misfits.into_iter().map(told).collect())
+    (array, misfits.into_iter().map(reported).collect())
 }
 
 /// What became of each value: its text, or why not.
@@ -187,8 +187,7 @@ fn times_lose_nothing() {
 fn numbers_are_times_only_where_the_column_says_what_they_count() {
     let millis = Int64Array::from(vec![1_657_153_121_000, i64::MAX]);
     let plain = field(utc(TimeUnit::Microsecond));
-    let refused =
-        "wrong-type: an int64, a number, where timestamp(us, UTC) is needed: say what numbers count, as in `timestamp(us, UTC, epoch: ms)`";
+    let refused = "wrong-type: an int64, a number, where timestamp(us, UTC) is needed: declare what numbers count, as in `timestamp(us, UTC, epoch: ms)`";
     assert_eq!(shown(millis.clone(), &plain), [refused, refused]);
     let epoch = |unit| Reading { epoch: Some(unit), ..Reading::default() }.on(plain.clone());
     let too_far = "out-of-range: \"9223372036854775807\" does not fit into timestamp(us, UTC)";

@@ -1,4 +1,5 @@
-//! Values by way of their text: the same text that the encoders of JSON and CSV write, read by the same rules that their decoders have.
+//! Converts values by way of their text. The text is what the JSON and CSV encoders write, and is
+//! read by the rules of their decoders.
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub(super) fn from_numerals(column: &ArrayRef, to: &Field, reading: Reading, exa
         text.clear();
         cells.put_bare(place, &mut text);
         let text = std::str::from_utf8(&text).unwrap_or_default();
-        // What a float is beside numbers is none of them.
+        // The floats that are not numbers: NaN and the infinities.
         match text {
             "NaN" | "Infinity" | "-Infinity" => Err(misfit(&quoted(text), Misfit::NotANumber, to.data_type())),
             // A float from a decimal: checked below, by the way back.
@@ -39,10 +40,10 @@ pub(super) fn from_numerals(column: &ArrayRef, to: &Field, reading: Reading, exa
     })?;
     if exact {
         let back = Cells::of(converted.as_ref())?;
-        let mut told = misfits.into_iter().peekable();
+        let mut reported = misfits.into_iter().peekable();
         misfits = Vec::new();
         for place in 0..column.len() {
-            if let Some(known) = told.next_if(|(other, _)| *other == place) {
+            if let Some(known) = reported.next_if(|(other, _)| *other == place) {
                 misfits.push(known);
             } else if column.is_valid(place) {
                 let (mut there, mut again) = (Vec::new(), Vec::new());
@@ -90,7 +91,7 @@ fn collect(
     reading: Reading,
     mut append: impl FnMut(&mut Column, usize) -> Step,
 ) -> Result<(ArrayRef, Misfits)> {
-    // Whether nulls are allowed is looked at for all types alike, behind this.
+    // Whether nulls are allowed is checked later, for all types alike.
     let mut wanted = Column::new(Arc::new(reading.on(to.clone().with_nullable(true))))?;
     let mut misfits = Vec::new();
     for place in 0..column.len() {

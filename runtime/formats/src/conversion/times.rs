@@ -12,7 +12,7 @@ use super::numbers::{map_values, shown};
 use super::{Misfits, cast};
 use crate::TypeName;
 use crate::number::Misfit;
-use crate::time::units_a_second;
+use crate::time::units_per_second;
 
 const SECONDS_OF_DAY: i64 = 86_400;
 
@@ -36,7 +36,7 @@ pub(super) fn convert(column: &ArrayRef, to: &DataType, cut: bool) -> Result<(Ar
 /// Converts whole numbers of at most 64 bits with their sign that count units since 1970.
 pub(super) fn from_numbers(column: &ArrayRef, to: &DataType, unit: TimeUnit, cut: bool) -> Result<(ArrayRef, Misfits)> {
     let counts = cast(column, &DataType::Int64)?;
-    let (converted, bad) = of_counts(counts.as_primitive::<Int64Type>(), units_a_second(unit) * SECONDS_OF_DAY, to, cut)?;
+    let (converted, bad) = of_counts(counts.as_primitive::<Int64Type>(), units_per_second(unit) * SECONDS_OF_DAY, to, cut)?;
     Ok((converted, shown(column, bad, to)?))
 }
 
@@ -45,7 +45,7 @@ fn counts(column: &ArrayRef) -> Result<(PrimitiveArray<Int64Type>, i64)> {
     let (counts, units_a_day) = match column.data_type() {
         DataType::Date32 => (cast(&cast(column, &DataType::Int32)?, &DataType::Int64)?, 1),
         // Arrow reads a time without a zone as one, and so keeps the number.
-        DataType::Timestamp(unit, _) => (cast(column, &DataType::Int64)?, units_a_second(*unit) * SECONDS_OF_DAY),
+        DataType::Timestamp(unit, _) => (cast(column, &DataType::Int64)?, units_per_second(*unit) * SECONDS_OF_DAY),
         other => return Err(Error::bug(format!("{} was taken for a time", TypeName(other)))),
     };
     Ok((counts.as_primitive::<Int64Type>().clone(), units_a_day))
@@ -53,7 +53,7 @@ fn counts(column: &ArrayRef) -> Result<(PrimitiveArray<Int64Type>, i64)> {
 
 fn of_counts(counts: &PrimitiveArray<Int64Type>, units_a_day: i64, to: &DataType, cut: bool) -> Result<(ArrayRef, Vec<(usize, Misfit)>)> {
     let DataType::Timestamp(unit, zone) = to else { return Err(Error::bug(format!("{} was taken for a time", TypeName(to)))) };
-    let wanted = units_a_second(*unit) * SECONDS_OF_DAY;
+    let wanted = units_per_second(*unit) * SECONDS_OF_DAY;
     let (times, bad) = match wanted >= units_a_day {
         _ if wanted == units_a_day => (counts.clone(), Vec::new()),
         true => {

@@ -17,9 +17,9 @@ use crate::reading::without_reading;
 /// How CSV is written.
 #[derive(Debug, Clone)]
 pub struct CsvOptions {
-    /// What stands between fields.
+    /// The delimiter between fields.
     pub delimiter: u8,
-    /// What stands around fields that need it.
+    /// The quote around fields that need one.
     pub quote: u8,
     /// Fields that mean null.
     pub null: Vec<String>,
@@ -47,8 +47,8 @@ impl CsvDecoder {
     /// A decoder of files whose fields have the given names, in order.
     ///
     /// # Errors
-    /// Configuration: a column's type can't be read from text; the file has none of the columns, or not one that may not be null, or one
-    /// twice.
+    /// Configuration errors: a column's type can't be read from text; the file has none of the
+    /// columns; a column is missing that may not be null; or the header names a column twice.
     pub fn new(schema: SchemaRef, header: &[String], options: CsvOptions) -> Result<Self> {
         let root = Object::new(schema.fields())?;
         let mut columns: HashMap<&str, usize> =
@@ -99,7 +99,8 @@ impl CsvDecoder {
 
 fn append(column: &mut Column, text: &str, quoted: bool, null: &[String]) -> Step {
     let data_type = column.field.data_type();
-    // Where a text may be empty, quotes tell an empty one from none; many writers put them around everything, so elsewhere they mean nothing.
+    // Where a text may be empty, quotes distinguish an empty text from a null. Elsewhere they are
+    // ignored, because many writers put them around everything.
     let may_be_null = !quoted || !matches!(data_type, DataType::Utf8 | DataType::Binary);
     if may_be_null && null.iter().any(|null| null == text) {
         return column.append_null();
@@ -132,13 +133,14 @@ impl RecordDecoder for CsvDecoder {
     fn finish(&mut self) -> Result<RecordBatch> {
         let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
         RecordBatch::try_new_with_options(self.schema.clone(), self.root.finish()?, &options)
-            .map_err(|error| Error::bug(format!("decoded columns do not make a batch: {error}")).caused_by(error))
+            .map_err(|error| Error::bug(format!("decoded columns do not fit into a batch: {error}")).caused_by(error))
     }
 }
 
-/// The fields of a record, each with whether it stood in quotes.
+/// The fields of a record, each with whether it was quoted.
 ///
-/// A field that begins with a quote ends with one; inside, a doubled quote stands for one. A quote elsewhere is a character like others.
+/// A field that begins with a quote ends with one; inside, a doubled quote is one quote. Elsewhere
+/// a quote is an ordinary character.
 pub fn fields(record: &str, delimiter: u8, quote: u8) -> impl Iterator<Item = Step<(Cow<'_, str>, bool)>> {
     let mut rest = Some(record);
     std::iter::from_fn(move || {

@@ -13,7 +13,7 @@ const QUOTE: u8 = b'"';
 /// How CSV is written.
 #[derive(Debug, Clone)]
 pub struct CsvWriteOptions {
-    /// What stands between fields.
+    /// The delimiter between fields.
     pub delimiter: u8,
     /// Whether the first row names the columns.
     pub header: bool,
@@ -29,7 +29,8 @@ impl Default for CsvWriteOptions {
 pub struct CsvEncoder {
     options: CsvWriteOptions,
     names: Vec<String>,
-    /// Knows which fields need quotes. Records are not put through it: short fields would take twice the time (docs/decisions/decoding.md).
+    /// Decides which fields need quotes. It does not write whole records: short fields would take
+    /// twice the time (docs/decisions/decoding.md).
     rules: Writer,
     cell: Vec<u8>,
 }

@@ -1,8 +1,9 @@
-//! CSV: a header row, one record a line, fields in quotes where they need them (RFC 4180).
+//! CSV: a header row, one record per line, fields in quotes where they need them (RFC 4180).
 //!
-//! A field becomes a value as a JSON string does (`docs/conversions.md` has the table); fields of columns that are lists, structs, maps or
-//! `json` hold JSON. A field without quotes that is one of the texts that mean null is null; in quotes it is null too, except in columns of
-//! text and binary, where quotes tell what is empty from what is not there. Columns that a file does not have are null.
+//! A field becomes a value as a JSON string does (`docs/conversions.md` has the table). Fields of
+//! columns that are lists, structs, maps or `json` hold JSON. An unquoted field that is one of the
+//! null texts is null. A quoted one is null too, except in columns of text and binary, where quotes
+//! distinguish an empty value from a missing one. Columns that a file does not have are null.
 
 mod decode;
 mod encode;

@@ -1,13 +1,13 @@
-//! Reads JSON tokens from the text of one record, and skips values that nobody needs.
+//! Reads JSON tokens from the text of one record, and skips values that no column needs.
 
 use super::scan::plain_end;
 use crate::columns::{BadRecord, Step};
 use crate::number::number_length;
 
-/// Values nested deeper are refused.
+/// Values nested deeper are rejected.
 pub const MAX_DEPTH: usize = 128;
 
-/// A place in the text of a record.
+/// A position in the text of a record.
 pub struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -15,9 +15,9 @@ pub struct Cursor<'a> {
 
 /// A string of a record, without its quotes.
 pub enum JsonText<'a> {
-    /// As it stands in the record.
+    /// As written in the record.
     Plain(&'a str),
-    /// With escapes, to be read by [`Cursor::unescape`] at once: the cursor stands at the first one.
+    /// With escapes, to be read by [`Cursor::unescape`] at once: the cursor is at the first one.
     Escaped(&'a str),
 }
 
@@ -33,7 +33,7 @@ impl<'a> Cursor<'a> {
         &self.text.as_bytes()[self.at..]
     }
 
-    /// Steps over bytes that were looked at; they must be ASCII or whole characters.
+    /// Steps over bytes that were examined; they must be ASCII or whole characters.
     #[inline]
     pub fn advance(&mut self, count: usize) {
         self.at += count;
@@ -70,7 +70,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// An error at this place.
+    /// An error at this position.
     #[cold]
     pub fn malformed(&self, wanted: &str) -> Box<BadRecord> {
         let found = match self.text.get(self.at..).map(|rest| rest.chars().next()) {
@@ -121,7 +121,7 @@ impl<'a> Cursor<'a> {
                 }
                 Some(b'\\') => {
                     let character = self.escape()?;
-                    text.push(character.ok_or_else(|| self.wrong_at("half of a surrogate pair stands alone"))?);
+                    text.push(character.ok_or_else(|| self.wrong_at("half of a surrogate pair without its other half"))?);
                 }
                 _ => return Err(self.unended()),
             }
@@ -241,7 +241,7 @@ impl<'a> Cursor<'a> {
         }
         loop {
             item(self)?;
-            if !self.goes_on(end)? {
+            if !self.has_next(end)? {
                 return Ok(());
             }
         }
@@ -257,9 +257,9 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// After an item: whether a comma says that another follows, or `end` that none does.
+    /// After an item: whether a comma announces another one, or `end` closes the list.
     #[inline]
-    pub fn goes_on(&mut self, end: u8) -> Step<bool> {
+    pub fn has_next(&mut self, end: u8) -> Step<bool> {
         match self.peek() {
             Some(b',') => {
                 self.at += 1;

@@ -33,7 +33,7 @@ struct Scratch {
     /// The cells of nested columns so far, in this batch and before this record.
     cells: usize,
     cells_before: usize,
-    /// Keys that no column takes, where somebody wants to know.
+    /// Keys that no column takes, if they are watched.
     watch: Option<Watch>,
 }
 
@@ -100,7 +100,7 @@ impl RecordDecoder for JsonDecoder {
         let columns: Vec<ArrayRef> = self.root.finish()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            .map_err(|error| Error::bug(format!("decoded columns do not make a batch: {error}")).caused_by(error))
+            .map_err(|error| Error::bug(format!("decoded columns do not fit into a batch: {error}")).caused_by(error))
     }
 }
 
@@ -153,7 +153,7 @@ fn decode_object(cursor: &mut Cursor<'_>, object: &mut Object, row: usize, depth
                     }
                 }
             }
-            if !cursor.goes_on(b'}')? {
+            if !cursor.has_next(b'}')? {
                 break;
             }
         }
@@ -242,7 +242,7 @@ fn decode_array(cursor: &mut Cursor<'_>, column: &mut Column, depth: usize, stat
     loop {
         state.count(cells)?;
         decode_value(cursor, items, depth + 1, state).map_err(|bad| bad.within("[]"))?;
-        if !cursor.goes_on(b']')? {
+        if !cursor.has_next(b']')? {
             return column.close_items();
         }
     }
@@ -265,7 +265,8 @@ fn decode_braces(cursor: &mut Cursor<'_>, column: &mut Column, depth: usize, sta
     }
 }
 
-/// An array or an object that is no value of the column: its JSON text, for a column that takes it.
+/// An array or an object that is not a value of the column's type: its JSON text, for a column that
+/// takes it.
 #[cold]
 fn decode_other(cursor: &mut Cursor<'_>, column: &mut Column, depth: usize, what: &str) -> Step {
     if matches!(&column.values, Values::Text(texts) if texts.json != AsJson::No) {
@@ -298,9 +299,9 @@ fn decode_entries(cursor: &mut Cursor<'_>, keys: &mut Column, values: &mut Colum
         keys.append_text(&key)?;
         decode_value(cursor, values, depth + 1, state).map_err(|bad| bad.within(&format!("[{key:?}]")))?;
         if let Some(key) = seen.replace(key) {
-            return Err(BadRecord::new("duplicate-key", format!("the key {key:?} stands twice in a map")));
+            return Err(BadRecord::new("duplicate-key", format!("the key {key:?} occurs twice in a map")));
         }
-        if !cursor.goes_on(b'}')? {
+        if !cursor.has_next(b'}')? {
             return Ok(());
         }
     }

@@ -12,19 +12,19 @@ use crate::TypeName;
 use crate::encode::TextEncoder;
 use crate::{time, to_plain};
 
-/// Rows to JSON text: one object a line, or one array of objects.
+/// Rows to JSON text: one object per line, or one array of objects.
 pub struct JsonEncoder {
     array: bool,
     any: bool,
 }
 
 impl JsonEncoder {
-    /// One object a line.
+    /// One object per line.
     pub fn lines() -> Self {
         Self { array: false, any: false }
     }
 
-    /// One array; one object a line inside.
+    /// One array, with one object per line inside.
     pub fn array() -> Self {
         Self { array: true, any: false }
     }
@@ -59,7 +59,7 @@ impl TextEncoder for JsonEncoder {
     }
 }
 
-/// One row as a JSON object, as dead letters show it.
+/// One row as a JSON object, as in dead letters.
 pub fn row_to_json(records: &RecordBatch, row: usize) -> Result<String> {
     let records = to_plain(&records.slice(row, 1))?;
     let mut text = Vec::new();
@@ -118,7 +118,7 @@ type PutCell<'a> = Box<dyn Fn(usize, &mut Vec<u8>) + 'a>;
 enum Kind<'a> {
     Null,
     Boolean(&'a BooleanArray),
-    /// A number: written by `put`, which is of the column's type.
+    /// A number, written by `put` for the column's type.
     Number(PutCell<'a>),
     /// A text that needs no escapes, in quotes in JSON and bare elsewhere.
     Quoted(PutCell<'a>),

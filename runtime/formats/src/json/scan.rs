@@ -1,7 +1,7 @@
 //! Finds the end of a JSON string's plain part, 16 bytes a step.
 
-/// The index of the first byte at or after `at` that is a quote, a backslash or a control character; the length of `bytes` if there is
-/// none.
+/// The index of the first byte at or after `at` that is a quote, a backslash or a control
+/// character. The length of `bytes` if there is none.
 #[inline]
 pub fn plain_end(bytes: &[u8], at: usize) -> usize {
     let mut at = at;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::Unknown;
 
-/// So many values of a key are kept: enough to tell a type.
+/// Values kept per key: enough to infer a type.
 const KEPT_VALUES: usize = 100;
-/// So many keys are told apart.
-const MOST_KEYS: usize = 1_000;
+/// Distinct keys that are counted.
+const MAX_KEYS: usize = 1_000;
 
 /// Notes them, record by record.
 #[derive(Default)]
@@ -24,7 +24,7 @@ struct Pending {
 }
 
 impl Watch {
-    /// A key and its value, as they are written. One without a value means nothing.
+    /// A key and its value, as written. A key without a value is ignored.
     pub(super) fn saw(&mut self, key: &[u8], value: &[u8], depth: usize) {
         let value = String::from_utf8_lossy(value.trim_ascii());
         if value == "null" {
@@ -50,7 +50,7 @@ impl Watch {
     /// The record is decoded, or was not.
     pub(super) fn end(&mut self, is_decoded: bool) {
         for Pending { name, is_nested, value } in self.pending.drain(..).filter(|_| is_decoded) {
-            if self.found.len() >= MOST_KEYS && !self.found.contains_key(&name) {
+            if self.found.len() >= MAX_KEYS && !self.found.contains_key(&name) {
                 continue;
             }
             let known = self.found.entry(name.clone()).or_insert_with(|| Unknown { name, is_nested, ..Unknown::default() });

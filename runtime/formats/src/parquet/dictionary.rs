@@ -10,10 +10,10 @@ use arrow_schema::DataType;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
-/// A column is judged by so many values and not by fewer.
+/// A column is judged by at least this many values.
 pub const LEAST_VALUES: usize = 1024;
-/// More rows than these are not looked at.
-const MOST_ROWS: usize = 4096;
+/// The most rows that are examined.
+const MAX_ROWS: usize = 4096;
 
 /// The properties of a writer whose first rows are these: columns whose values hardly repeat get no dictionary. The writer would build one, and
 /// give it up when it has grown to a mebibyte.
@@ -21,7 +21,7 @@ const MOST_ROWS: usize = 4096;
 /// A column hardly repeats if nine tenths of the values are distinct. By the birthday problem it then has at least some 20,000 values, which
 /// is about what a row group holds.
 pub fn fit_dictionaries(properties: WriterProperties, first: &RecordBatch) -> WriterProperties {
-    let sample = first.slice(0, first.num_rows().min(MOST_ROWS));
+    let sample = first.slice(0, first.num_rows().min(MAX_ROWS));
     let mut builder = properties.into_builder();
     for (field, column) in sample.schema_ref().fields().iter().zip(sample.columns()) {
         if hardly_repeats(column.as_ref()) {

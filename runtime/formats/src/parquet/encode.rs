@@ -54,11 +54,11 @@ enum State<W: Write + Send> {
     /// No rows yet: they decide which columns get dictionaries.
     New(Begin<W>),
     Open(ArrowWriter<W>),
-    /// It could not be begun.
+    /// It could not be started.
     Broken,
 }
 
-/// What a file is begun with.
+/// What a file is started with.
 struct Begin<W> {
     output: W,
     schema: SchemaRef,
@@ -77,7 +77,7 @@ impl<W: Write + Send> ParquetFileWriter<W> {
         Ok(Self(State::New(Begin { output, schema, properties: writer_properties(options)? })))
     }
 
-    /// The writer, begun for these first rows if it is new.
+    /// The writer, created for these first rows if it is new.
     fn begun(&mut self, first: &RecordBatch) -> Result<&mut ArrowWriter<W>> {
         self.0 = match std::mem::replace(&mut self.0, State::Broken) {
             State::New(begin) => {
@@ -88,7 +88,7 @@ impl<W: Write + Send> ParquetFileWriter<W> {
         };
         match &mut self.0 {
             State::Open(writer) => Ok(writer),
-            State::New(_) | State::Broken => Err(Error::bug("rows for a parquet file that could not be begun")),
+            State::New(_) | State::Broken => Err(Error::bug("rows for a parquet file that could not be started")),
         }
     }
 }
@@ -110,7 +110,7 @@ impl<W: Write + Send> RecordWriter<W> for ParquetFileWriter<W> {
         let writer = match self.0 {
             State::New(begin) => begin.open()?,
             State::Open(writer) => writer,
-            State::Broken => return Err(Error::bug("the end of a parquet file that could not be begun")),
+            State::Broken => return Err(Error::bug("the end of a parquet file that could not be started")),
         };
         // `into_inner` writes the footer.
         let mut output = writer.into_inner().map_err(|error| failed("complete", error))?;

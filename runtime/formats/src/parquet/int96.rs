@@ -1,7 +1,7 @@
 //! Times of 96 bits, the oldest form of Parquet's: a Julian day and nanoseconds of it, which hold more than 64 bits do.
 //!
-//! Nanoseconds in 64 bits reach from 1677 to 2262, and what lies outside wraps around without a word. So such columns are read in
-//! microseconds, and a second time in nanoseconds for the digits behind them.
+//! Nanoseconds in 64 bits reach from 1677 to 2262, and times outside wrap around silently. So such
+//! columns are read in microseconds, and a second time in nanoseconds for the digits beyond them.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ pub fn in_micros(metadata: ArrowReaderMetadata) -> Result<ArrowReaderMetadata, P
     }
 }
 
-/// The file with its 96-bit times in nanoseconds, those of the wanted columns that hold some, and their types; none if there are none.
+/// The file with its 96-bit times in nanoseconds, the wanted columns that hold such times, and
+/// their types. `None` if there are none.
 pub fn in_nanos(
     metadata: &ArrowReaderMetadata,
     wanted: &Schema,

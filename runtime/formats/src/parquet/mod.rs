@@ -1,5 +1,5 @@
-//! Apache Parquet: how it is written. It is read by `files::source`, for its row groups are a matter of files,
-//! and by `delta`.
+//! How Apache Parquet is written. It is read by `files::source`, whose splits are row groups, and
+//! by `delta`.
 
 mod dictionary;
 mod encode;

@@ -1,8 +1,11 @@
-//! Rows of many partitions on their way into files: gathered until a partition's rows are worth a file, within a bound of memory.
+//! Gathers rows of many partitions into files until a partition's rows are worth a file, within a
+//! memory bound.
 //!
-//! A partition has one file in an epoch of a lane, and a further one only when the file before has its target size. The first few partitions of an
-//! epoch are written straight to their files. Rows of others wait in memory. When that is full, large partitions get files and the rows of the rest go
-//! to one temporary file on the disk, from which each partition's are read back when the epoch ends.
+//! A partition has one file per epoch and lane, and a further one only when the previous file has
+//! its target size. The first few partitions of an epoch are written straight to their files. Rows
+//! of others wait in memory. When memory is full, large partitions get files and the rows of the
+//! rest go to one temporary file on the disk. Each partition's rows are read back from it when the
+//! epoch ends.
 
 mod spill;
 
@@ -23,7 +26,7 @@ const MAX_GATHERED_BYTES: usize = 48 << 20;
 const OPEN_AT_ONCE: usize = 8;
 /// The bytes of rows with which a partition gets a file before the epoch's end.
 const WORTH_A_FILE_BYTES: usize = 1 << 20;
-/// The rows that are written to a file at once: after each lot the file may have its target size.
+/// The rows that are written to a file at once: the target size is checked after each lot.
 const LOT_ROWS: usize = 8192;
 
 /// The files that the rows of partitions go to.
@@ -71,7 +74,8 @@ struct Run {
 }
 
 impl<K: Clone + Ord + Hash> Gather<K> {
-    /// Nothing yet. At most so many files are opened before the epoch's end; `folder` is where rows go for which memory has no room.
+    /// An empty gatherer. At most this many files are opened before the epoch's end; `folder` is
+    /// where rows go that do not fit into memory.
     pub fn new(max_open_files: usize, folder: Option<PathBuf>) -> Self {
         let (batches, waiting) = (Vec::new(), HashMap::new());
         Self { max_bytes: MAX_GATHERED_BYTES, max_open_files, folder, batches, bytes: 0, waiting, spill: None }
@@ -136,7 +140,7 @@ impl<K: Clone + Ord + Hash> Gather<K> {
     fn drain(&mut self, key: &K, files: &mut impl PartitionFiles<K>) -> Result<()> {
         let Some(waiting) = self.waiting.remove(key) else { return Ok(()) };
         for segment in &waiting.spilled {
-            let spill = self.spill.as_ref().ok_or_else(|| Error::bug("rows were set aside and nobody knows where"))?;
+            let spill = self.spill.as_ref().ok_or_else(|| Error::bug("spilled rows have no recorded place"))?;
             for records in spill.read(segment)? {
                 write_lots(key, &records, files)?;
             }
@@ -176,7 +180,7 @@ impl<K: Clone + Ord + Hash> Gather<K> {
         }
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
         let gathered = interleave_record_batch(&batches, &rows);
-        gathered.map(Some).map_err(|error| Error::bug(format!("rows of a partition can't be put together: {error}")))
+        gathered.map(Some).map_err(|error| Error::bug(format!("rows of a partition can't be concatenated: {error}")))
     }
 }
 
@@ -238,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Rows of so many partitions in turn, each with a text of this length.
+    /// Rows of this many partitions in turn, each with a text of this length.
     fn write(gather: &mut Gather<u64>, files: &mut Files, batches: i64, partitions: i64, text: usize) {
         const ROWS: i64 = 1000;
         for batch in 0..batches {

@@ -48,7 +48,7 @@ impl Spill {
             writer.write(records)?;
             writer.into_inner()
         };
-        let bytes = encode().map_err(|error| Error::bug(format!("rows can't be set aside: {error}")))?;
+        let bytes = encode().map_err(|error| Error::bug(format!("rows can't be spilled: {error}")))?;
         self.file
             .write_all_at(&bytes, self.end)
             .map_err(|error| Error::io("write rows to a temporary file", error).or_code(TEMPORARY_FILE))?;
@@ -57,7 +57,7 @@ impl Spill {
         Ok(segment)
     }
 
-    /// Gives rows back.
+    /// Reads rows back.
     pub fn read(&self, segment: &Segment) -> Result<Vec<RecordBatch>> {
         let mut bytes = vec![0; segment.bytes];
         self.file

@@ -3,8 +3,8 @@
 use super::nesting::{Nesting, broken};
 use super::{Frame, Framer};
 
-/// Elements are told apart by brackets and strings alone, so that one that is malformed inside costs only itself. A comma that is missing
-/// or stands twice costs nothing, and neither does a second array behind the first.
+/// Elements are separated by brackets and strings alone, so one that is malformed inside affects
+/// only itself. A missing or doubled comma is tolerated, and so is a second array after the first.
 pub struct Array {
     state: State,
     inside: bool,
@@ -30,7 +30,7 @@ impl Array {
         Self { state, inside: false, nesting: Nesting::new(indent), behind_bracket: 0 }
     }
 
-    /// What bytes that begin no element mean here.
+    /// Classifies bytes that begin no element.
     fn between(&mut self, bytes: &[u8], at_end: bool) -> Option<Frame> {
         let white = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
         if white > 0 {
@@ -43,15 +43,15 @@ impl Array {
                 self.behind_bracket = 0;
                 Some(Frame::Nothing { next: 1 })
             }
-            (State::Start, _) => {
-                Some(broken("the file is not a JSON array: [ is missing at its start; if it holds one object a line, set `format: jsonl`"))
-            }
+            (State::Start, _) => Some(broken(
+                "the file is not a JSON array: [ is missing at its start; if it holds one object per line, set `format: jsonl`",
+            )),
             (State::Between, b']') => {
                 self.state = State::Done;
                 Some(self.nothing(1))
             }
             (State::Between, b',') => Some(Frame::Nothing { next: 1 }),
-            // What follows the array is no part of it, but may be records all the same.
+            // What follows the array does not belong to it, but may be records all the same.
             (State::Done, b'{' | b',') => {
                 self.state = State::Between;
                 self.behind_bracket = 0;
@@ -97,8 +97,8 @@ impl Framer for Array {
         self.nesting.forget(count);
     }
 
-    fn looked_at(&self) -> usize {
-        self.nesting.looked_at
+    fn scanned(&self) -> usize {
+        self.nesting.scanned
     }
 
     fn resume(&mut self, bytes: &[u8]) -> Frame {
@@ -169,7 +169,7 @@ mod tests {
                 "[{\"a\":{\"b\":1}\n,{\"a\":2}\n,{\"a\":3}]",
                 &["a string holds a line feed or is never closed, or brackets do not match: {\"a\":{\"b\":1}", "{\"a\":2}", "{\"a\":3}"],
             ),
-            // Objects that lie inside are indented further, and are no records.
+            // Objects inside are indented further, and are no records.
             (
                 "[\n {\n  \"a\": \"x,\n  \"b\": [\n   {\"c\": 1}\n  ]\n },\n {\n  \"a\": 1\n }\n]",
                 &[
@@ -177,7 +177,7 @@ mod tests {
                     "{\n  \"a\": 1\n }",
                 ],
             ),
-            // A line feed in a string that is closed costs its record only.
+            // A line feed in a closed string affects its record only.
             ("[{\"a\":\"x\ny\"},{\"a\":\"z\"}]", &["{\"a\":\"x\ny\"}", "{\"a\":\"z\"}"]),
         ] {
             for step in 1..=text.len() {
@@ -204,7 +204,7 @@ mod tests {
         }
         let mut long = Array::new(true, 0);
         assert_eq!(long.frame(b"{\"a\":\"x},{id:", false), Frame::More);
-        assert!(matches!(long.resume(b"{\"a\":\"x},{id:"), Frame::More), "in a string everything may stand");
+        assert!(matches!(long.resume(b"{\"a\":\"x},{id:"), Frame::More), "a string may hold anything");
         let text = b"{\"a\":\"x},{\"id\":2},{\"id\":3},";
         assert_eq!(Array::new(true, 0).frame(text, false), Frame::More);
         let mut long = Array::new(true, 0);

@@ -8,7 +8,7 @@ use wasmill_formats::BadRecord;
 /// What ends a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LineEnds {
-    /// A line feed, perhaps behind a carriage return.
+    /// A line feed, optionally after a carriage return.
     #[default]
     LineFeed,
     /// A carriage return alone, as older programs of the Macintosh write it.
@@ -27,9 +27,9 @@ impl LineEnds {
 /// How records of CSV look.
 #[derive(Debug, Clone, Copy)]
 pub struct CsvShape {
-    /// What stands between fields.
+    /// The delimiter between fields.
     pub delimiter: u8,
-    /// What stands around fields that need it.
+    /// The quote around fields that need it.
     pub quote: u8,
     /// What ends a record.
     pub ends: LineEnds,
@@ -37,13 +37,15 @@ pub struct CsvShape {
     pub fields: usize,
 }
 
-/// A quote opens a field only at its start; a doubled quote inside stands for one. Empty lines are no records.
+/// A quote opens a field only at its start; a doubled quote inside is one quote. Empty lines are no
+/// records.
 ///
-/// A quote that is never closed costs its line only: where the file ends in the field, or the record grows too long and the line behind
-/// has the right number of fields, the next record begins there.
+/// A quote that is never closed affects its line only. Where the file ends in the field, or the
+/// record grows too long and the next line has the right number of fields, the next record begins
+/// there.
 pub struct Csv {
     shape: CsvShape,
-    looked_at: usize,
+    scanned: usize,
     quoted: bool,
     /// Where the field that is open opened.
     opened: usize,
@@ -54,13 +56,13 @@ pub struct Csv {
 impl Csv {
     /// A framer of records of that shape.
     pub fn new(shape: CsvShape) -> Self {
-        Self { shape, looked_at: 0, quoted: false, opened: 0, is_cut: false }
+        Self { shape, scanned: 0, quoted: false, opened: 0, is_cut: false }
     }
 
     /// The index of the line end that ends the record, if it is there.
     fn end(&mut self, bytes: &[u8], at_end: bool) -> Option<usize> {
         let (quote, line_end) = (self.shape.quote, self.shape.ends.byte());
-        let mut at = self.looked_at;
+        let mut at = self.scanned;
         loop {
             if self.quoted {
                 let Some(index) = memchr(quote, &bytes[at..]) else { break };
@@ -69,7 +71,7 @@ impl Csv {
                     Some(&next) if next == quote => at += 2,
                     // The next byte decides whether the quote is doubled.
                     None if !at_end => {
-                        self.looked_at = at;
+                        self.scanned = at;
                         return None;
                     }
                     _ => {
@@ -89,7 +91,7 @@ impl Csv {
             at += 1;
         }
         // The last byte is kept in sight, for it may be a delimiter before a quote.
-        self.looked_at = bytes.len();
+        self.scanned = bytes.len();
         None
     }
 
@@ -97,7 +99,8 @@ impl Csv {
         *self = Self::new(self.shape);
     }
 
-    /// The line in which the open field opened, as a record of its own, if there is a line behind it.
+    /// The line in which the open field opened, as a record of its own, if there is a line after
+    /// it.
     fn first_line(&self, bytes: &[u8]) -> Option<Frame> {
         let end = self.opened + memchr(self.shape.ends.byte(), bytes.get(self.opened..)?)?;
         let length = end - usize::from(bytes[..end].last() == Some(&b'\r'));
@@ -142,14 +145,14 @@ impl Framer for Csv {
     }
 
     fn forget(&mut self, count: usize) {
-        self.looked_at -= count;
+        self.scanned -= count;
         self.opened = self.opened.saturating_sub(count);
         self.is_cut = true;
     }
 
-    fn looked_at(&self) -> usize {
+    fn scanned(&self) -> usize {
         // One byte less, so that the byte before a quote is still there.
-        self.looked_at.saturating_sub(1)
+        self.scanned.saturating_sub(1)
     }
 
     fn resume(&mut self, bytes: &[u8]) -> Frame {
@@ -166,7 +169,7 @@ impl Framer for Csv {
     }
 }
 
-/// What ends the lines that a file begins with; `None`: lines end in both ways.
+/// The line ends at the beginning of a file; `None` if lines end in both ways.
 pub fn line_ends(bytes: &[u8], delimiter: u8, quote: u8) -> Option<LineEnds> {
     let (mut quoted, mut before, mut first) = (false, delimiter, None);
     for (at, &byte) in bytes.iter().enumerate() {

@@ -7,13 +7,14 @@ use wasmill_formats::BadRecord;
 
 /// Where the search for the end of a JSON value is.
 ///
-/// A value is cut by brackets and strings alone; what is malformed inside of it is its decoder's matter. One that never ends would take
-/// the rest of the file with it. It is broken for certain if a string of it holds a line feed, if its brackets do not match, or if the file
-/// ends in it. The next value is then the next line that begins with a brace no further to the right than the first value of the file: what lies inside of a value is
-/// indented further, or does not begin a line.
+/// A value is cut by brackets and strings alone; errors inside are for its decoder. One that never
+/// ends would take the rest of the file with it. It is certainly broken if a string of it holds a
+/// line feed, if its brackets do not match, or if the file ends in it. The next value is then the
+/// next line that begins with a brace no further to the right than the first value of the file.
+/// What lies inside of a value is indented further, or does not begin a line.
 pub(super) struct Nesting {
-    /// How many bytes of the value have been looked at.
-    pub(super) looked_at: usize,
+    /// How many bytes of the value have been scanned.
+    pub(super) scanned: usize,
     /// The greatest column at which a value begins.
     indent: usize,
     /// The depth of brackets.
@@ -24,7 +25,7 @@ pub(super) struct Nesting {
     in_string: bool,
     /// Something in it shows that it is broken.
     suspect: bool,
-    /// Where lines have to be looked at that may begin the next value, once it is known to be broken.
+    /// Where to scan for lines that may begin the next value, once it is known to be broken.
     lines_from: Option<usize>,
     /// Its first bytes have been dropped.
     is_cut: bool,
@@ -32,7 +33,7 @@ pub(super) struct Nesting {
 
 impl Nesting {
     pub(super) fn new(indent: usize) -> Self {
-        Self { looked_at: 0, indent, depth: 0, braces: 0, in_string: false, suspect: false, lines_from: None, is_cut: false }
+        Self { scanned: 0, indent, depth: 0, braces: 0, in_string: false, suspect: false, lines_from: None, is_cut: false }
     }
 
     /// For the next value.
@@ -41,7 +42,7 @@ impl Nesting {
     }
 
     pub(super) fn forget(&mut self, count: usize) {
-        self.looked_at -= count;
+        self.scanned -= count;
         self.lines_from = self.lines_from.map(|from| from.saturating_sub(count));
         self.is_cut = true;
     }
@@ -78,7 +79,7 @@ impl Nesting {
 
     /// The length of the value that `bytes` begin with, if it ends in them.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut at = self.looked_at;
+        let mut at = self.scanned;
         while let Some(&byte) = bytes.get(at) {
             if self.in_string {
                 match memchr3(b'"', b'\\', b'\n', &bytes[at..]).map(|index| at + index) {
@@ -94,12 +95,13 @@ impl Nesting {
                         self.lines_from.get_or_insert(found);
                         at = found + 1;
                     }
-                    // An escape that the window cuts in two is looked at again.
+                    // An escape that the window cuts in two is scanned again.
                     Some(slash) if slash + 1 >= bytes.len() => {
-                        self.looked_at = slash;
+                        self.scanned = slash;
                         return None;
                     }
-                    // A line feed can't be escaped: behind a slash, too, it shows that the string is broken.
+                    // A line feed can't be escaped: after a backslash, too, it shows that the
+                    // string is broken.
                     Some(slash) => at = slash + 1 + usize::from(bytes[slash + 1] != b'\n'),
                     None => at = bytes.len(),
                 }
@@ -129,13 +131,13 @@ impl Nesting {
             }
             at += 1;
         }
-        self.looked_at = at;
+        self.scanned = at;
         None
     }
 }
 
-/// The first line behind `from` and before `end` that begins with a brace at a column of at most `indent`, perhaps behind a comma; or from
-/// where to look again once there are more bytes.
+/// The first line after `from` and before `end` that begins with a brace at a column of at most
+/// `indent`, optionally after a comma. Or from where to scan again once there are more bytes.
 fn next_line(bytes: &[u8], from: usize, end: usize, indent: usize) -> Result<usize, usize> {
     let mut at = from;
     while let Some(feed) = memchr(b'\n', bytes.get(at..end).unwrap_or_default()).map(|index| at + index) {

@@ -3,11 +3,12 @@
 use super::nesting::Nesting;
 use super::{Frame, Framer};
 
-/// What stands between objects and is none ends at its line feed, and is a record that no decoder takes: so it costs only itself.
+/// Text between objects ends at its line feed, and is a record that no decoder accepts: so it
+/// affects only itself.
 pub struct Objects {
     inside: Inside,
     nesting: Nesting,
-    /// How much of a line that is no object has been looked at.
+    /// How much of a line that is no object has been scanned.
     line: usize,
 }
 
@@ -36,7 +37,7 @@ impl Objects {
         }
     }
 
-    /// Whatever the frame ends is over.
+    /// The state once the frame has ended.
     fn ended(&mut self, frame: Frame) -> Frame {
         if matches!(frame, Frame::Record { .. } | Frame::Malformed { .. }) {
             (self.inside, self.line) = (Inside::Nothing, 0);
@@ -74,8 +75,8 @@ impl Framer for Objects {
         }
     }
 
-    fn looked_at(&self) -> usize {
-        self.nesting.looked_at.max(self.line)
+    fn scanned(&self) -> usize {
+        self.nesting.scanned.max(self.line)
     }
 
     fn resume(&mut self, bytes: &[u8]) -> Frame {

@@ -15,7 +15,7 @@ use crate::{PATH_COLUMN, POSITION_COLUMN, folders};
 use wasmill_formats::BadRecord;
 use wasmill_formats::reading::without_reading;
 
-/// Makes batches of a source's schema for one file.
+/// Builds batches of a source's schema for one file.
 pub struct Assembler {
     source: Arc<str>,
     partition: Arc<str>,
@@ -39,9 +39,10 @@ enum From {
     Decoded(usize),
     Path,
     Position,
-    /// The value that stands in the name of a folder.
+    /// The value in the name of a folder.
     Folder(ArrayRef),
-    /// Column `i` of what is decoded, and where a record has none the value that stands in the name of a folder.
+    /// Column `i` of the decoded columns, with the value in the name of a folder where a record has
+    /// none.
     DecodedOr(usize, ArrayRef),
 }
 
@@ -64,8 +65,8 @@ impl Assembler {
         Self { source, partition, given: without_reading(&schema), schema, columns }
     }
 
-    /// With the columns that stand in the names of the file's folders, as far as the file has none of that name; where only its records
-    /// can tell (`has` is `None`), as far as a record has none.
+    /// With the columns in the names of the file's folders, as far as the file has none of that
+    /// name. Where only its records decide (`has` is `None`), as far as a record has none.
     ///
     /// # Errors
     /// Environment: a value in a folder's name does not fit its column.
@@ -107,7 +108,7 @@ impl Assembler {
             return Err(Error::bug(format!("{rows} rows were decoded from {records} records")));
         }
         let position = |row: usize| payload.position(keep.map_or(row, |keep| keep[row] as usize)).cast_signed();
-        let unfit = |error| Error::bug(format!("the column of a folder can't be made: {error}"));
+        let unfit = |error| Error::bug(format!("the column of a folder can't be built: {error}"));
         let column = |from: &From| -> Result<ArrayRef> {
             Ok(match from {
                 From::Decoded(index) => decoded.column(*index).clone(),
@@ -120,7 +121,7 @@ impl Assembler {
         let columns = self.columns.iter().map(column).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let records = RecordBatch::try_new_with_options(self.given.clone(), columns, &options)
-            .map_err(|error| Error::bug(format!("decoded columns do not make a batch: {error}")).caused_by(error))?;
+            .map_err(|error| Error::bug(format!("decoded columns do not fit into a batch: {error}")).caused_by(error))?;
         let chunk = SourceChunk { source: self.source.clone(), partition: self.partition.clone(), payload };
         Ok(Batch { records, lineage: Lineage::of_source(Arc::new(chunk)).through(keep) })
     }

@@ -1,4 +1,4 @@
-//! Sets a damaged file aside: a reader around the one that meets the damage.
+//! Skips a damaged file: a reader around the one that meets the damage.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,10 +28,10 @@ struct Guard {
     position: Position,
 }
 
-/// Opens a reader at a position, and treats damage as the configuration wants it.
+/// Opens a reader at a position, and treats damage as configured.
 ///
 /// # Errors
-/// Those of `open`, but for damage that is set aside.
+/// Those of `open`, except for damage that is skipped.
 pub fn guarded(
     context: &Arc<ReadContext>,
     path: &Path,
@@ -56,7 +56,7 @@ impl Guard {
     /// The entry of the dead letters.
     fn note(&mut self, error: &Error) -> Result<Read> {
         let kept = damage(error).cloned().unwrap_or_else(Bytes::new);
-        let message = format!("{}; nothing behind this place has been read", error.message());
+        let message = format!("{}; nothing after this place has been read", error.message());
         let bad = BadRecord { code: "bad-file", column: None, message };
         let reject = self.assembler.reject(bad, self.position.offset, OriginalRecord::Bytes(kept));
         self.position.ended = true;

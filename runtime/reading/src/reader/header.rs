@@ -41,9 +41,9 @@ pub fn read(options: &ReadOptions, path: &Path, content: &Content) -> Result<Hea
         let ends = match ends {
             Some(ends) => ends,
             None => {
-                let told = told_ends(options, path, &bytes[start..])?;
-                framer = options.csv_framer(told, 0);
-                *ends.insert(told)
+                let detected = detect_ends(options, path, &bytes[start..])?;
+                framer = options.csv_framer(detected, 0);
+                *ends.insert(detected)
             }
         };
         match framer.frame(&bytes[start..], at_end) {
@@ -60,8 +60,8 @@ pub fn read(options: &ReadOptions, path: &Path, content: &Content) -> Result<Hea
     }
 }
 
-/// What ends the lines of a file that begins with these bytes.
-fn told_ends(options: &ReadOptions, path: &Path, bytes: &[u8]) -> Result<LineEnds> {
+/// The line ends of a file that begins with these bytes.
+fn detect_ends(options: &ReadOptions, path: &Path, bytes: &[u8]) -> Result<LineEnds> {
     match line_ends(bytes, options.csv.delimiter as u8, options.csv.quote as u8) {
         Some(LineEnds::CarriageReturn) if options.csv.splittable => {
             let message = format!("the lines of {} end with carriage returns", path.display());

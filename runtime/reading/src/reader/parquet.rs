@@ -30,7 +30,7 @@ use wasmill_formats::parquet::int96;
 use wasmill_formats::{Converted, RowConversion, plain_schema, row_to_json};
 
 /// Rows are decoded in batches of at most this many.
-const MOST_ROWS: usize = 65_536;
+const MAX_ROWS: usize = 65_536;
 
 /// The row groups of a file, each with the bytes that its wanted columns take.
 pub fn row_groups(content: &Content, path: &Path, wanted: &Schema) -> Result<Vec<u64>> {
@@ -106,11 +106,11 @@ pub struct GroupReader {
     builder: Option<Builder>,
     unreadable: Unreadable,
     context: Arc<ReadContext>,
-    /// Columns of the file that were not asked for, and whether each is a field within one.
+    /// Columns of the file that were not requested, and whether each is a field within one.
     late: Vec<(String, bool)>,
 }
 
-/// What makes the reader, once the size of batches is known.
+/// Builds the reader, once the size of batches is known.
 struct Builder {
     content: Content,
     metadata: ArrowReaderMetadata,
@@ -182,8 +182,9 @@ impl GroupReader {
         let groups = metadata.metadata().row_groups();
         let index = usize::try_from(group).ok().filter(|&index| index < groups.len());
         let Some(index) = index else {
-            return Err(Error::environment(format!("{name} has {} row groups and the checkpoint asks for group {group}", groups.len()))
-                .code(CHANGED));
+            return Err(
+                Error::environment(format!("{name} has {} row groups and the checkpoint needs group {group}", groups.len())).code(CHANGED)
+            );
         };
         let first = groups[..index].iter().map(|group| group.num_rows().unsigned_abs()).sum();
         let rows = groups[index].num_rows().unsigned_abs();
@@ -211,13 +212,14 @@ impl GroupReader {
 
     fn build(&mut self, max_rows: usize) -> Result<()> {
         let Some(builder) = self.builder.take() else { return Ok(()) };
-        let reader = builder.build(&self.unreadable, max_rows.min(MOST_ROWS));
+        let reader = builder.build(&self.unreadable, max_rows.min(MAX_ROWS));
         self.reader = Some(reader.map_err(|error| failed(Path::new(&*self.path), error, &self.unreadable))?);
         Ok(())
     }
 
-    /// Passes over rows that an earlier run has read, for a moment; true once there are none of them left. They are decoded, as the reader's own
-    /// way of skipping takes all of a large group in one call.
+    /// Skips rows that an earlier run has read, for a moment; returns true once none are left. They
+    /// are decoded, because the reader's own way of skipping takes all of a large group in one
+    /// call.
     fn pass_over(&mut self) -> Result<bool> {
         let begun = Instant::now();
         while self.skip > 0 {

@@ -24,19 +24,20 @@ use crate::window::Window;
 use wasmill_connect::{BATCH_BYTES, LateColumns};
 use wasmill_formats::{BadRecord, Compression, RecordDecoder, Utf8Records};
 
-/// A batch is closed once its columns hold so many values.
+/// A batch is closed once its columns hold this many values.
 const BATCH_CELLS: usize = 4 << 20;
-/// The first read of a split, when nothing is known of its records: small, so that the first rows come soon.
+/// The first read of a split, when its records are unknown: small, so that the first rows come
+/// soon.
 const FIRST_BYTES: usize = 1 << 20;
 /// So much of a record that is too long is kept for the dead letters.
 const KEPT_BYTES: usize = 64 << 10;
-/// A call of `read` that only skips bytes comes back after so many.
+/// A call of `read` that only skips bytes returns after this many.
 const SKIPPED_BYTES: usize = 64 << 20;
 
 /// Reads one split of a text file.
 pub struct TextReader {
     context: Arc<ReadContext>,
-    /// Columns of a header that were not asked for.
+    /// Columns of a header that were not requested.
     late: Vec<String>,
     path: PathBuf,
     identity: Identity,
@@ -54,13 +55,13 @@ pub struct TextReader {
     /// Records that were cut out of the window; those from `next_cut` on have not been decoded.
     cuts: Vec<Range<usize>>,
     next_cut: usize,
-    /// The first record's start has to be found: the split begins here, somewhere in a line.
+    /// The first record's start must be found: the split begins here, somewhere in a line.
     unaligned: Option<u64>,
     /// A record that is too long, while its end is searched.
     long: Option<LongRecord>,
     /// Nothing comes after the cuts.
     last: bool,
-    /// The last record of the file had no line feed, or the format said that it has ended.
+    /// The last record of the file had no line feed, or the format has ended.
     ended: bool,
     mean_record: usize,
     reported: u64,
@@ -97,7 +98,7 @@ impl TextReader {
             Part::From(start) if start > 0 && start == position.offset => Some(start),
             _ => None,
         };
-        // One byte before the split tells whether a record starts right at its beginning.
+        // The byte before the split decides whether a record starts right at its beginning.
         let offset = unaligned.map_or(position.offset.max(opened.first_record), |start| start - 1);
         let input = Input::open(content, &path, compression, offset)?;
         Ok(Self {
@@ -147,7 +148,7 @@ impl TextReader {
         }
     }
 
-    /// Reads on, if the file may have more. Says whether there are new bytes.
+    /// Reads more, if the file may have more. Returns whether there are new bytes.
     fn fill(&mut self, wanted: usize) -> Result<bool> {
         if self.window.at_end && !self.follows {
             return Ok(false);
@@ -158,7 +159,7 @@ impl TextReader {
         if self.input.is_none() {
             let (file, _) = Identity::open(&self.path)?;
             if !self.identity.is_start_of(&file, &self.path)? {
-                return Err(changed(&self.path, "it is shorter, or its beginning is another"));
+                return Err(changed(&self.path, "it is shorter, or its beginning differs"));
             }
             self.input =
                 Some(Input::open(Content::File(file), &self.path, self.compression, self.window.base + self.window.data.len() as u64)?);
@@ -176,7 +177,7 @@ impl TextReader {
     fn has_grown(&self) -> Result<bool> {
         let size = match std::fs::metadata(&self.path) {
             Ok(metadata) => metadata.len(),
-            // What was read up and then removed has no more to say.
+            // A file that was read to its end and then removed has no more data.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(Error::io(format_args!("read {}", self.path.display()), error).or_code(UNREADABLE)),
         };
@@ -187,7 +188,7 @@ impl TextReader {
         Ok(size > read)
     }
 
-    /// Steps to the first line that starts in this split. Says whether it was found.
+    /// Steps to the first line that starts in this split. Returns whether it was found.
     fn align(&mut self) -> Result<bool> {
         while self.unaligned.is_some() {
             if self.window.unread() == 0 && !self.fill(FIRST_BYTES)? {
@@ -206,10 +207,12 @@ impl TextReader {
         Ok(true)
     }
 
-    /// Cuts records out of the window. One that is rejected here comes first, so that the position behind it is never given up again.
+    /// Cuts records out of the window. A rejected one comes first, so that the position after it is
+    /// never given up again.
     ///
     /// # Errors
-    /// Environment: from some place on no record can be told from another. The records before it are given first.
+    /// Environment: from some place on records can't be separated. The records before it are
+    /// returned first.
     fn cut(&mut self, max_rows: usize, rejects: &mut Vec<Reject>) -> Result<Stop> {
         self.cuts.clear();
         self.next_cut = 0;
@@ -266,7 +269,7 @@ impl TextReader {
             None => unread[..unread.len().min(KEPT_BYTES)].to_vec().into(),
         };
         let message = format!("{} is broken at byte {}: {message}", self.path.display(), self.offset());
-        damaged_from(message, "mend the file there", kept)
+        damaged_from(message, "repair the file there", kept)
     }
 
     fn reject_long(&self, long: LongRecord) -> Reject {
@@ -276,7 +279,8 @@ impl TextReader {
         self.assembler.reject(bad, long.position, OriginalRecord::Bytes(long.start.into()))
     }
 
-    /// The next record is longer than the window: makes room for more, or gives it up once it is longer than a record may be.
+    /// The next record is longer than the window: makes room for more, or gives it up once it is
+    /// longer than a record may be.
     ///
     /// # Errors
     /// Environment: it is broken, and the next one can't be found.
@@ -297,9 +301,9 @@ impl TextReader {
             self.long = Some(LongRecord { position: self.window.offset(), start });
         }
         if self.long.is_some() {
-            let looked_at = self.framer.looked_at();
-            self.framer.forget(looked_at);
-            self.window.start += looked_at;
+            let scanned = self.framer.scanned();
+            self.framer.forget(scanned);
+            self.window.start += scanned;
             return Ok(FIRST_BYTES);
         }
         Ok((unread * 2).clamp(FIRST_BYTES, self.max_record + FIRST_BYTES))
@@ -335,7 +339,7 @@ impl TextReader {
         Ok(Read::Batch(SourceBatch { batch, rejects, bytes: self.newly_read() }))
     }
 
-    /// Notes columns that were not asked for, of so many records that were decoded.
+    /// Notes columns that were not requested, of this many decoded records.
     ///
     /// # Errors
     /// Configuration, caused by [`NewColumns`](crate::NewColumns), where that is wanted.
@@ -360,7 +364,8 @@ impl TextReader {
         }
     }
 
-    /// Nothing to read now: gives file and memory back, for there may be thousands of idle splits.
+    /// Nothing to read now: releases the file and the memory, because there may be thousands of
+    /// idle splits.
     fn idle(&mut self) -> Read {
         self.input = None;
         self.window.shrink();

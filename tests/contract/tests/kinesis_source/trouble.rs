@@ -114,7 +114,7 @@ fn records_that_went_by_retention_stop_the_run_unless_the_file_says_otherwise() 
     let (_, progress) = batch(&config(&stream), &Progress::new()).unwrap();
     let lost = overtaken(&stream, &progress);
     let error = batch(&config(&stream), &lost).unwrap_err();
-    assert!(error.to_string().contains("has gone by retention (24 h)"), "{error}");
+    assert!(error.to_string().contains("was removed by retention (24 h)"), "{error}");
     assert!(error.hint_text().unwrap().contains("on_lost_records"));
     let go_on = |on_lost_records| KinesisConfig { on_lost_records, ..config(&stream) };
     assert_eq!(sorted(batch(&go_on(LostRecords::TrimHorizon), &lost).unwrap().0), numbers(0..30));
@@ -153,7 +153,7 @@ fn a_stream_that_was_made_again_stops_the_run() {
     stream.create(1);
     stream.put_ids(10..20);
     let error = batch(&config(&stream), &progress).unwrap_err();
-    assert!(error.to_string().contains("was deleted and made again"), "{error}");
+    assert!(error.to_string().contains("was deleted and created again"), "{error}");
     let deadline = Instant::now() + PATIENCE;
     let error = loop {
         assert!(Instant::now() < deadline, "the run notices");
@@ -162,5 +162,5 @@ fn a_stream_that_was_made_again_stops_the_run() {
         }
         std::thread::park_timeout(std::time::Duration::from_millis(20));
     };
-    assert!(error.to_string().contains("was deleted and made again") || error.to_string().contains("shardId-000000000000"), "{error}");
+    assert!(error.to_string().contains("was deleted and created again") || error.to_string().contains("shardId-000000000000"), "{error}");
 }

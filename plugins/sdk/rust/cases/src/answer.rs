@@ -1,31 +1,31 @@
-//! What a plugin answers to a case.
+//! A plugin's answer to a case.
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::rows::{self, TextRow};
 
-/// How many rows go into a call. The answer must not depend on it.
+/// How many rows a call has. The answer must not depend on it.
 pub const ROWS_PER_CALL: [usize; 3] = [1, 7, 1_000];
 
 /// The code with which the host rejects a record that a plugin fails on.
 pub const FAULT_CODE: &str = "plugin-fault";
 
-/// What a plugin answers to a case.
+/// A plugin's answer to a case.
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// Rows and rejects.
     Rows(Rows),
     /// The configuration or the columns are refused.
     Refused {
-        /// The reason for people.
+        /// The reason, for readers.
         message: String,
         /// The part of the configuration to blame.
         config_path: Option<String>,
         /// The column to blame.
         column: Option<String>,
     },
-    /// The input of the case can't be read; the text says why.
+    /// The input of the case can't be read; the text has the reason.
     Mistaken(String),
     /// The plugin or the machine is broken.
     Failed {
@@ -41,7 +41,7 @@ pub enum Answer {
 pub struct Rows {
     /// What left by each port, in the order of ports.
     pub ports: Vec<PortRows>,
-    /// The rows that were set aside, in increasing order.
+    /// The rejected rows, in increasing order.
     pub rejects: Vec<Reject>,
 }
 
@@ -58,7 +58,7 @@ pub struct PortRows {
     pub origins: Vec<usize>,
 }
 
-/// An input row that was set aside.
+/// A rejected input row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
     /// Its index in the input, from 0.
@@ -67,7 +67,7 @@ pub struct Reject {
     pub code: String,
     /// The column to blame.
     pub column: Option<String>,
-    /// The reason for people.
+    /// The reason, for readers.
     pub message: String,
 }
 
@@ -77,7 +77,7 @@ impl Answer {
         Self::Failed { message: message.into(), log: Vec::new() }
     }
 
-    /// Whether two answers are the same to a pipeline.
+    /// Whether two answers have the same effect on a pipeline.
     pub(crate) fn agrees_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Rows(rows), Self::Rows(other)) => rows.ports == other.ports && same_rejects(&rows.rejects, &other.rejects),
@@ -106,7 +106,7 @@ impl PortRows {
     }
 }
 
-/// The words in which a fault is put may hold times and addresses; those of the plugin's own rejects may not.
+/// The message of a fault may hold times and addresses; those of the plugin's own rejects may not.
 fn same_rejects(rejects: &[Reject], others: &[Reject]) -> bool {
     let same = |(a, b): (&Reject, &Reject)| {
         (a.row, &a.code, &a.column) == (b.row, &b.code, &b.column) && (a.message == b.message || a.code == FAULT_CODE)

@@ -10,18 +10,18 @@ use serde_json::{Map, Value};
 use crate::node::{Entry, Mistake, Node};
 use crate::rows::{self, Row};
 
-/// A case, as its file says it.
+/// A case, as in its file.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// What it shows.
+    /// What it demonstrates.
     pub name: String,
-    /// The file that it stands in.
+    /// Its file.
     pub file: PathBuf,
     /// The line where it begins, from 1.
     pub line: usize,
     /// The configuration that the plugin gets.
     pub config: Value,
-    /// Columns of the input with types that the plugin's needs don't say.
+    /// Columns of the input with types that the plugin's needs don't fix.
     pub(crate) schema: Vec<(String, DataType)>,
     pub(crate) input: Vec<Row>,
     pub(crate) expected: Expected,
@@ -44,7 +44,7 @@ pub(crate) enum ExpectedOutput {
     Ports(Vec<(String, Vec<Row>)>),
 }
 
-/// A row set aside. What is `None` is not compared.
+/// A rejected row. What is `None` is not compared.
 #[derive(Debug, Clone)]
 pub(crate) struct ExpectedReject {
     /// Its index in the input, from 0.
@@ -82,7 +82,8 @@ impl Case {
         })
     }
 
-    /// The columns of the input: those that the plugin needs, with the types that the case says otherwise, and others of the case.
+    /// The columns of the input: those that the plugin needs, with the case's types where it has
+    /// some, and others of the case.
     pub fn input_schema(&self, needs: &Schema) -> SchemaRef {
         let mut fields: Vec<FieldRef> = needs.fields().iter().cloned().collect();
         for (name, data_type) in &self.schema {

@@ -1,4 +1,4 @@
-//! Holds what a plugin answered against what a case expects.
+//! Compares a plugin's answer with the expectations of a case.
 
 use std::collections::BTreeSet;
 

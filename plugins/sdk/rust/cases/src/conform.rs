@@ -1,5 +1,6 @@
-//! Brings values as people write them into the one form that the contract gives a type: `"12"` for a number, any spelling of a
-//! time, a number for a text. Where something would be lost it says so.
+//! Converts hand-written values into the one form that the contract gives a type: `"12"` for a
+//! number, any spelling of a time, a number for a text. It reports values that would lose
+//! something.
 
 use arrow_array::timezone::Tz;
 use arrow_cast::parse::string_to_datetime;
@@ -9,7 +10,7 @@ use serde_json::{Map, Number, Value};
 /// The greatest whole number up to which a double holds all of them.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The value in the contract's form. What has no business being converted is left to the decoder, which refuses it.
+/// The value in the contract's form. Other values are left to the decoder, which rejects them.
 pub(crate) fn conform(value: &Value, data_type: &DataType) -> Result<Value, String> {
     match (data_type, value) {
         (_, Value::Null) => Ok(Value::Null),
@@ -68,7 +69,8 @@ fn float(text: &str) -> Option<Value> {
     if !plain { None } else { text.parse().ok().and_then(Number::from_f64).map(Value::Number) }
 }
 
-/// A double's shortest text has no more digits than were written; `12.0` fits a decimal without a fraction.
+/// A double's shortest text has no more digits than were written; `12.0` fits a decimal without a
+/// fraction.
 fn decimal(number: &Number) -> String {
     let text = number.to_string();
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)

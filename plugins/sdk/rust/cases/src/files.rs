@@ -28,7 +28,7 @@ pub enum CasesError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A file is no case file.
+    /// A file is not a case file.
     #[error("{}:{line}: {message}", path.display())]
     Mistake {
         /// The file.

@@ -1,10 +1,12 @@
-//! The cases kept beside a plugin: their format, and what differs between a case and an answer.
+//! The cases next to a plugin: their format, and how a case and an answer differ.
 //!
 //! * [`read_cases`] reads the cases of a folder; the plugin guide documents their format.
-//! * [`run_case`] has somebody answer one with 1, 7 and 1,000 rows a call and says what differs: a [`CaseReport`].
-//! * [`verdict`] says in one text what is wrong with all of them.
+//! * [`run_case`] runs one with 1, 7 and 1,000 rows per call and returns the differences: a
+//!   [`CaseReport`].
+//! * [`verdict`] lists in one text what is wrong with all of them.
 //!
-//! Who answers is left open: a plugin that runs natively (`wasmill_plugin::testing::cases`), or its component in the host (`wasmill-plugin-test`).
+//! What runs the cases is left open: a plugin that runs natively
+//! (`wasmill_plugin::testing::cases`), or its component in the host (`wasmill-plugin-test`).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -1,4 +1,4 @@
-//! A value of a case file that knows its line, so that a mistake can be pointed at.
+//! A value of a case file with its line, so that a mistake can be located.
 
 use serde_json::{Map, Value};
 
@@ -40,7 +40,7 @@ impl Mistake {
 }
 
 impl Node {
-    /// All of `value` as if it stood in one line.
+    /// All of `value` as if it were on one line.
     pub fn of_json(line: usize, value: Value) -> Self {
         let content = match value {
             Value::Array(items) => Content::List(items.into_iter().map(|item| Self::of_json(line, item)).collect()),

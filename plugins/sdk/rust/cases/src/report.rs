@@ -18,7 +18,7 @@ const MAX_SHOWN: usize = 20;
 pub struct CaseReport {
     /// The case's name.
     pub name: String,
-    /// The file that it stands in.
+    /// Its file.
     pub file: PathBuf,
     /// The line where it begins, from 1.
     pub line: usize,
@@ -29,15 +29,15 @@ pub struct CaseReport {
 /// What is wrong with the answer at some batch sizes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
-    /// The numbers of rows a call that gave this answer.
+    /// The numbers of rows per call that gave this answer.
     pub rows_per_call: Vec<usize>,
-    /// The number of rows a call whose answer it differs from; `None`: it differs from the case.
+    /// The number of rows per call whose answer it differs from; `None`: it differs from the case.
     pub unlike: Option<usize>,
     /// What differs.
     pub differences: Vec<Difference>,
 }
 
-/// Has a case answered with each of [`ROWS_PER_CALL`].
+/// Runs a case with each of [`ROWS_PER_CALL`].
 pub fn run_case(case: &Case, ask: impl FnMut(usize) -> Answer) -> CaseReport {
     let answers = answers(ask);
     let mut failures: Vec<Failure> = answers.iter().filter_map(|(sizes, answer)| against_case(case, sizes, answer)).collect();
@@ -51,7 +51,7 @@ pub fn run_case(case: &Case, ask: impl FnMut(usize) -> Answer) -> CaseReport {
     CaseReport { name: case.name.clone(), file: case.file.clone(), line: case.line, failures }
 }
 
-/// The answers; those that are the same stand together.
+/// The answers, with equal ones grouped.
 fn answers(mut ask: impl FnMut(usize) -> Answer) -> Vec<(Vec<usize>, Answer)> {
     let mut answers: Vec<(Vec<usize>, Answer)> = Vec::new();
     for rows_per_call in ROWS_PER_CALL {
@@ -89,7 +89,8 @@ impl CaseReport {
         self.failures.is_empty()
     }
 
-    /// What is wrong, for people: `-` is what the case expects, `+` is what was found. Empty if the case passes.
+    /// The differences, for readers: `-` is what the case expects, `+` is what was found. Empty if
+    /// the case passes.
     pub fn render(&self, coloured: bool) -> String {
         let paint = |code: &str, text: &str| if coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
         let mut out = String::new();

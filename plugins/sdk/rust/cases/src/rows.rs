@@ -11,7 +11,7 @@ use wasmill_boundary::{Encoding, boundary};
 
 use crate::conform::object;
 
-/// A row as a case says it: column to value.
+/// A row in a case: column to value.
 pub type Row = Map<String, Value>;
 
 /// The values of a row as JSON text, in the order of the columns: all digits of every number are there.

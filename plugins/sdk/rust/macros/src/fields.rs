@@ -1,4 +1,4 @@
-//! The fields of a record struct, with what their attributes say.
+//! The fields of a record struct, with their attributes.
 
 use syn::{Data, DeriveInput, Error, Fields, Ident, LitStr, Result, Type};
 

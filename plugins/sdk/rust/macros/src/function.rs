@@ -1,4 +1,4 @@
-//! The attribute `record`: a plugin made of a function of one record.
+//! The attribute `record`: a plugin built from a function of one record.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{format_ident, quote};
@@ -18,7 +18,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     let ReturnType::Type(_, answer) = &signature.output else {
         return Err(Error::new_spanned(
             signature,
-            "a function of a record answers a bool, a record, an Option or Vec of it, or a Result of these",
+            "a function of a record returns a bool, a record, an Option or Vec of it, or a Result of these",
         ));
     };
     let (input, answer) = (with_inferred_lifetimes(quote!(#input)), with_inferred_lifetimes(quote!(#answer)));
@@ -29,7 +29,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
         None => (quote!(::wasmill_plugin::record::NoConfig), quote!(#name(row))),
     };
     let visibility = &function.vis;
-    let comment = format!("The plugin that [`{name}`] makes.");
+    let comment = format!("The plugin that [`{name}`] defines.");
     Ok(quote! {
         #function
 

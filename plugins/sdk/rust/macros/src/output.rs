@@ -51,7 +51,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     })
 }
 
-/// Whether the struct says that nothing but its fields leaves the plugin.
+/// Whether the struct declares that only its fields leave the plugin.
 fn only(input: &DeriveInput) -> Result<bool> {
     let mut only = false;
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("record")) {

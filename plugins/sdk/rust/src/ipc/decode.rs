@@ -11,8 +11,8 @@ use crate::Refusal;
 
 /// Reads the columns of a table and its number of rows.
 ///
-/// The host validated what it sends (lengths, offsets, UTF-8) when it made it, so values are not validated again; the
-/// structure of the message is.
+/// The host validated what it sends (lengths, offsets, UTF-8) when it built it, so values are not
+/// validated again; the structure of the message is.
 ///
 /// # Errors
 /// Refuses a message whose structure does not fit `fields`.
@@ -76,8 +76,9 @@ impl Reader<'_> {
             }
             _ => {}
         }
-        // SAFETY: the host made this message from arrays that it had validated, of the very type that `open` agreed on, and lowered it
-        // into this instance's memory, where nothing else writes. Alignment is the one thing that it can't know; the builder restores it.
+        // SAFETY: the host built this message from arrays that it had validated, of exactly the
+        // type that `open` agreed on, and lowered it into this instance's memory, where nothing
+        // else writes. It can't know the alignment; the builder restores it.
         Ok(unsafe { builder.align_buffers(true).build_unchecked() })
     }
 

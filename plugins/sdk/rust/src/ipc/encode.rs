@@ -80,7 +80,8 @@ impl Parts {
             }
             DataType::Struct(_) => {
                 for child in data.child_data() {
-                    // Slicing a struct slices its children too; one that was put together by hand may hold longer ones.
+                    // Slicing a struct slices its children too; one that was assembled manually may
+                    // hold longer ones.
                     let fits = child.len() == length;
                     self.column(&if fits { child.clone() } else { child.slice(start, length) })?;
                 }

@@ -100,7 +100,7 @@ fn malformed_messages_are_refused() {
     let batch = batch();
     let fields = batch.schema().fields().clone();
     let message = encode_table(batch.columns(), 10).unwrap();
-    // The last bytes may be padding, which nobody misses.
+    // The last bytes may be padding, which is never read.
     for length in (0..message.len() - super::ALIGNMENT).step_by(7) {
         assert!(decode_table(message[..length].to_vec(), &fields).is_err(), "cut to {length} bytes");
     }

@@ -1,29 +1,29 @@
-//! What a function of one record may answer: yes or no, a record, several, or a reject.
+//! What a function of one record may return: true or false, a record, several, or a reject.
 
 use super::OutputRecord;
 use crate::Reject;
 
-/// The answer to one record.
+/// The result for one record.
 ///
 /// | answer | meaning |
 /// |---|---|
-/// | `bool` | the row goes on, or is filtered out |
-/// | a record | the row goes on with these columns |
-/// | `Option` of a record | it goes on, or is filtered out |
+/// | `bool` | the row continues, or is filtered out |
+/// | a record | the row continues with these columns |
+/// | `Option` of a record | it continues, or is filtered out |
 /// | `Vec` of a record | one row for each, none is filtered out |
 /// | `Result` of any of these, [`Reject`] | or it is set aside |
 pub trait Answer {
-    /// The record that goes on.
+    /// The record that continues.
     type Record: OutputRecord;
 
-    /// Sends what goes on.
+    /// Sends the records that continue.
     ///
     /// # Errors
-    /// The reason to set the row aside instead.
+    /// The reason to reject the row instead.
     fn send(self, emit: &mut Emit<Self::Record>) -> Result<(), Reject>;
 }
 
-/// Collects the rows that go on.
+/// Collects the rows that continue.
 pub struct Emit<R: OutputRecord> {
     pub(super) builders: R::Builders,
     pub(super) origins: Vec<u32>,

@@ -21,7 +21,7 @@ pub trait InputRecord<'a>: Sized {
     /// The columns that the rows are read from.
     type Columns;
 
-    /// The columns to ask for.
+    /// The columns to request.
     fn fields() -> Vec<InputField>;
 
     /// Finds the columns in a batch.
@@ -31,7 +31,7 @@ pub trait InputRecord<'a>: Sized {
     fn read(columns: &Self::Columns, row: usize) -> Result<Self, Reject>;
 }
 
-/// A column that an input record asks for.
+/// A column that an input record requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputField {
     /// Its name in the input.

@@ -13,11 +13,12 @@ use arrow_schema::{DataType, Field};
 use super::{Days, Micros};
 use crate::{PortOutput, Refusal};
 
-/// A struct whose fields are columns that the plugin makes. Derive it.
+/// A struct whose fields are columns that the plugin computes. Derive it.
 ///
-/// Fields are texts (`String`, `&str`), bytes (`Vec<u8>` is a list of numbers; bytes are `&[u8]`), `bool`, integers, floats, [`Days`],
-/// [`Micros`], a `Vec` of these, or an `Option` of any. They are added to the columns of the input, in the place of one of the
-/// same name; `#[record(only)]` on the struct sends nothing but its fields.
+/// Fields are texts (`String`, `&str`), bytes (`Vec<u8>` is a list of numbers; bytes are `&[u8]`),
+/// `bool`, integers, floats, [`Days`], [`Micros`], a `Vec` of these, or an `Option` of any. They
+/// are added to the columns of the input, in place of one of the same name. `#[record(only)]` on
+/// the struct sends only its fields.
 ///
 /// * `#[column(name = "ind")]`: the column's name, where it is not the field's.
 pub trait OutputRecord: Sized {
@@ -36,7 +37,7 @@ pub trait OutputRecord: Sized {
     /// Adds a row.
     fn append(self, builders: &mut Self::Builders);
 
-    /// Gives the columns to a port.
+    /// Sets the columns of a port.
     fn finish(builders: Self::Builders, out: &mut PortOutput<'_>) -> Result<(), Refusal>;
 }
 

@@ -1,4 +1,5 @@
-//! Puts full rows together from what a plugin answered and from the columns that stayed behind, checking what the host checks.
+//! Assembles full rows from a plugin's answer and from the columns that stayed behind, with the
+//! host's checks.
 
 use std::sync::Arc;
 
@@ -109,10 +110,10 @@ impl PortAssembly {
         let answered = match (self.answered.fields().is_empty(), output.columns.is_empty()) {
             (true, true) => driver::batch_of(Arc::clone(&self.answered), Vec::new(), origins.len())?,
             (false, _) => driver::read_table(&output.columns, &self.answered)?,
-            (true, false) => return Err(format!("port {} answers columns and has none", self.name)),
+            (true, false) => return Err(format!("port {} returns columns and has none", self.name)),
         };
         if answered.num_rows() != origins.len() {
-            return Err(format!("port {} answers {} rows for {} origins", self.name, answered.num_rows(), origins.len()));
+            return Err(format!("port {} returns {} rows for {} origins", self.name, answered.num_rows(), origins.len()));
         }
         let indices = UInt32Array::from(origins.clone());
         let mut answers = answered.columns().iter();
@@ -134,7 +135,7 @@ fn gather(input: &RecordBatch, index: u32, rows: &UInt32Array) -> Result<ArrayRe
     take(input.column(index as usize), rows, None).map_err(|error| error.to_string())
 }
 
-/// A column, null where the mask says false.
+/// A column, null where the mask is false.
 fn nulled(column: &ArrayRef, mask: &ArrayRef) -> Result<ArrayRef, String> {
     let mask = mask.as_any().downcast_ref::<BooleanArray>().ok_or("a mask is not of booleans")?;
     if mask.null_count() > 0 {

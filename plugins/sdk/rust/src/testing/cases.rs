@@ -17,7 +17,8 @@ use crate::{Plugin, Refusal};
 /// ```
 ///
 /// # Panics
-/// If a case fails, with all that differs in all cases; if a file can't be read or is no case file.
+/// If a case fails, with all that differs in all cases; if a file can't be read or is not a case
+/// file.
 pub fn cases<T: Plugin>(folder: impl AsRef<Path>) -> usize {
     let cases = read_cases(folder.as_ref()).unwrap_or_else(|error| fault(&error.to_string()));
     let reports: Vec<_> = cases.iter().map(|case| run_case(case, |rows_per_call| answer::<T>(case, rows_per_call))).collect();

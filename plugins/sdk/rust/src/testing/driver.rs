@@ -1,4 +1,5 @@
-//! The host's part in a native test: prepare, open, send what crosses, check the answer, put it together.
+//! The host's part in a native test: prepare, open, send what crosses, check the answer, assemble
+//! it.
 
 use std::sync::Arc;
 
@@ -13,12 +14,12 @@ use super::{assemble, rows};
 use crate::bindings::wasmill::plugin::types;
 use crate::{Instance, Plugin, Refusal};
 
-/// What a plugin made of a batch.
+/// A plugin's result for a batch.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// Its ports, each with its full rows, in the order of the plan; one that nothing left by has no rows.
     pub ports: Vec<PortRows>,
-    /// The rows that were set aside, in increasing order.
+    /// The rejected rows, in increasing order.
     pub rejects: Vec<RowReject>,
 }
 
@@ -33,7 +34,7 @@ pub struct PortRows {
     pub origins: Vec<u32>,
 }
 
-/// An input row that was set aside.
+/// A rejected input row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowReject {
     /// Its index in the input.
@@ -42,7 +43,7 @@ pub struct RowReject {
     pub code: String,
     /// The column to blame.
     pub column: Option<String>,
-    /// The reason for people.
+    /// The reason, for readers.
     pub message: String,
 }
 
@@ -73,7 +74,8 @@ impl PortRows {
     }
 }
 
-/// What a plugin says of itself, its configuration's JSON Schema parsed: `name`, `version`, `documentation`, `config_schema`.
+/// A plugin's description, with its configuration's JSON Schema parsed: `name`, `version`,
+/// `documentation`, `config_schema`.
 pub fn describe<T: Plugin>() -> Value {
     let description = Instance::<T>::describe();
     let schema: Value = serde_json::from_str(&description.config_schema).unwrap_or_else(|error| fault(&error.to_string()));
@@ -141,7 +143,7 @@ pub fn transform_batch<T: Plugin>(config: &Value, input: &RecordBatch, rows_per_
     Ok(assembly.finish())
 }
 
-/// What a fault of the plugin means to a test: it fails, and says why.
+/// A fault of the plugin fails the test, with its reason.
 #[expect(clippy::panic, reason = "a test that runs a plugin that breaks the contract has to fail")]
 pub(super) fn fault(error: &str) -> ! {
     panic!("the plugin breaks the contract, or the test its rows: {error}")
@@ -174,7 +176,7 @@ fn message_length(bytes: &[u8]) -> usize {
     8 + length as usize
 }
 
-/// Reads a table that a plugin answered, with Arrow's own reader and full validation.
+/// Reads a table that a plugin returned, with Arrow's own reader and full validation.
 pub(super) fn read_table(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch, String> {
     let mut stream = stream(schema, None);
     stream.extend_from_slice(bytes);
@@ -182,7 +184,7 @@ pub(super) fn read_table(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch
     let batch = reader.next().ok_or("the answer has no table")?.map_err(|error| error.to_string())?;
     let expected = 8 + bytes.get(4..8).and_then(|length| length.try_into().ok()).map_or(0, u32::from_le_bytes) as usize;
     if expected > bytes.len() {
-        return Err("the answer is shorter than it says".to_owned());
+        return Err("the answer is shorter than it declares".to_owned());
     }
     Ok(batch)
 }

@@ -1,4 +1,5 @@
-//! The rules for the cells of one text column, and what they make of it: a mask, rejects, or the column anew.
+//! The rules for the cells of one text column, and their results: a mask, rejects, or the column
+//! computed again.
 
 use std::borrow::Cow;
 
@@ -10,7 +11,7 @@ use arrow_schema::{DataType, Field};
 use super::{TextSet, WrappedValues, unwrap_single};
 use crate::{Output, Refusal, Reject, mask, time};
 
-/// Texts that mean null wherever they stand: nothing at all, and what Python prints for nothing.
+/// Texts that mean null in any column: the empty text, and Python's notation of null.
 pub const STANDARD_NULLS: [&str; 2] = ["", "None"];
 
 /// How the cells of one text column are read.
@@ -50,7 +51,7 @@ impl TextRules {
         self.nulls.keep_mask(texts)
     }
 
-    /// Rejects the rows whose text is wrapped, where the rules say so, as `wrapped-value`.
+    /// Rejects the rows whose text is wrapped, where the rules demand it, as `wrapped-value`.
     pub fn reject_wrapped(&self, texts: &StringArray, column: &str, out: &mut Output<'_>) {
         if self.wrapped != WrappedValues::Reject {
             return;
@@ -58,7 +59,7 @@ impl TextRules {
         let values = texts.value_data();
         for (row, bounds) in texts.value_offsets().windows(2).enumerate() {
             let (start, end) = (bounds[0] as usize, bounds[1] as usize);
-            // Two bytes tell apart almost every text from a wrapped one.
+            // Two bytes distinguish almost every text from a wrapped one.
             if end - start < 4 || values[start] != b'[' || values[end - 1] != b']' || texts.is_null(row) {
                 continue;
             }
@@ -70,7 +71,7 @@ impl TextRules {
         }
     }
 
-    /// The text of a cell, unwrapped where the rules say so; none if it is null or means null.
+    /// The text of a cell, unwrapped where the rules demand it; none if it is null or means null.
     #[inline]
     pub fn text<'a>(&self, texts: &'a StringArray, row: usize) -> Option<Cow<'a, str>> {
         if texts.is_null(row) {
@@ -82,7 +83,8 @@ impl TextRules {
         (!self.nulls.contains(text.as_bytes())).then_some(text)
     }
 
-    /// The column anew: what `cut` leaves of each text; what is then a text that means null becomes null.
+    /// The column computed again: what `cut` leaves of each text. A resulting text that means null
+    /// becomes null.
     ///
     /// # Errors
     /// Refuses a batch whose texts would come to more than 2 GiB.
@@ -102,10 +104,11 @@ impl TextRules {
         }
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         StringArray::try_new(offsets, Buffer::from_vec(values), Some(NullBuffer::new(kept)))
-            .map_err(|error| Refusal::new(format!("cannot make a column of texts: {error}")))
+            .map_err(|error| Refusal::new(format!("cannot build a column of texts: {error}")))
     }
 
-    /// The column as times in UTC; rows whose text is none are rejected as `bad-timestamp`, wrapped ones as `wrapped-value`.
+    /// The column as times in UTC. Rows whose text is not one are rejected as `bad-timestamp`,
+    /// wrapped ones as `wrapped-value`.
     pub fn timestamps(&self, texts: &StringArray, column: &str, out: &mut Output<'_>) -> TimestampMicrosecondArray {
         self.reject_wrapped(texts, column, out);
         let mut times = TimestampMicrosecondBuilder::with_capacity(texts.len()).with_data_type(time::timestamp_type());

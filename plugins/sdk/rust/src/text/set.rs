@@ -7,7 +7,8 @@ use crate::mask;
 
 /// A few texts to compare with, exactly.
 ///
-/// A look-up compares lengths first and bytes only where one of the texts has that length, which hardly any value of real data has.
+/// A look-up compares lengths first, and bytes only where one of the texts has that length, which
+/// is rare in real data.
 #[derive(Debug, Clone, Default)]
 pub struct TextSet {
     by_length: Vec<Vec<Box<[u8]>>>,
@@ -39,7 +40,8 @@ impl TextSet {
         self.by_length.get(text.len()).is_some_and(|same| !same.is_empty() && same.iter().any(|known| **known == *text))
     }
 
-    /// A mask that holds the rows of a column that are none of the texts; what a null row gets is of no consequence.
+    /// A mask that holds the rows of a column that are none of the texts; for null rows it is
+    /// unspecified.
     pub fn keep_mask(&self, column: &StringArray) -> BooleanBuffer {
         let (offsets, values) = (column.value_offsets(), column.value_data());
         if self.is_empty() {

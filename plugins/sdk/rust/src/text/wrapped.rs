@@ -16,8 +16,8 @@ pub enum WrappedValues {
     Keep,
 }
 
-/// What is inside of a text that a producer wrapped as a list of one: `["Albania"]` as JSON has it, or `['Albania']` as Python prints it.
-/// None for any other text.
+/// The content of a text that a producer wrapped as a list of one: `["Albania"]` as JSON, or
+/// `['Albania']` as Python prints it. `None` for any other text.
 ///
 /// Escapes of JSON are taken for what they mean: `["Cura\u00e7ao"]`. Between single quotes nothing is unescaped: a value with backslashes or
 /// single quotes of its own does not count as wrapped there.

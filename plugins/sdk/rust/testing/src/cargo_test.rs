@@ -7,8 +7,9 @@ use wasmill_plugin_cases::verdict;
 
 use crate::{build_component, read_cases, run_case};
 
-/// Runs the cases in `folder/cases` on the component that cargo builds from the crate in `folder`, and gives the number of cases. `cache`
-/// is a private folder in which compiled plugins are kept. [`cases!`](crate::cases) calls this.
+/// Runs the cases in `folder/cases` on the component that cargo builds from the crate in `folder`,
+/// and returns the number of cases. `cache` is a private folder in which compiled plugins are kept.
+/// [`cases!`](crate::cases) calls this.
 ///
 /// # Errors
 /// A text with everything that is wrong: with the build, the case files, the plugin or its answers.
@@ -24,7 +25,8 @@ pub fn run_cases_of_crate(folder: &Path, cache: Option<&Path>) -> Result<usize, 
     verdict(&reports)
 }
 
-/// A test that runs the cases kept beside a plugin (`cases/*.yaml`, `*.jsonl`) on its component, in the host that pipelines use.
+/// A test that runs the cases next to a plugin (`cases/*.yaml`, `*.jsonl`) on its component, in the
+/// host that pipelines use.
 ///
 /// It is all that a plugin's `tests/component.rs` needs:
 /// ```ignore

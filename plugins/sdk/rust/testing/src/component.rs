@@ -25,7 +25,7 @@ pub enum BuildError {
     Build {
         /// The command line.
         command: String,
-        /// What cargo said.
+        /// cargo's message.
         output: String,
     },
     /// The crate has no component.
@@ -36,11 +36,12 @@ pub enum BuildError {
     },
 }
 
-/// Builds the component of the plugin whose crate is in `folder`, as it is shipped (profile `plugin`, target `wasm32-wasip2`), unless
-/// it is up to date, and says where it lies. Cargo decides both, so that it works with any target folder.
+/// Builds the component of the plugin whose crate is in `folder`, as it is shipped (profile
+/// `plugin`, target `wasm32-wasip2`), unless it is up to date, and returns its path. Cargo decides
+/// both, so it works with any target folder.
 ///
 /// # Errors
-/// Cargo is not there or fails, or the crate is no plugin.
+/// Cargo is missing or fails, or the crate is not a plugin.
 pub fn build_component(folder: &Path) -> Result<PathBuf, BuildError> {
     let manifest = folder.join("Cargo.toml");
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
@@ -65,7 +66,7 @@ pub fn build_component(folder: &Path) -> Result<PathBuf, BuildError> {
     component.ok_or(BuildError::NoComponent { manifest })
 }
 
-/// The `.wasm` of a message of cargo that tells of this crate.
+/// The `.wasm` in a message of cargo about this crate.
 fn component_of(message: &Value, manifest: &Path) -> Option<PathBuf> {
     let of_this_crate = Path::new(message.get("manifest_path")?.as_str()?).canonicalize().ok()? == manifest.canonicalize().ok()?;
     let mut files = message.get("filenames")?.as_array()?.iter().filter_map(Value::as_str);

@@ -1,7 +1,9 @@
-//! Runs the cases kept beside a plugin on its component, in the host that pipelines use and under the limits that they have by default.
+//! Runs the cases next to a plugin on its component, in the host that pipelines use and under its
+//! default limits.
 //!
 //! * [`read_cases`] reads the cases of a folder; the plugin guide documents their format.
-//! * [`run_case`] runs one with 1, 7 and 1,000 rows a call and says what differs: a [`CaseReport`].
+//! * [`run_case`] runs one with 1, 7 and 1,000 rows per call and returns the differences: a
+//!   [`CaseReport`].
 //! * [`cases!`] does all of it in a plugin's `cargo test`; `wasmill plugin test` does it for shipped plugins.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

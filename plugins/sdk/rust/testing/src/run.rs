@@ -1,4 +1,4 @@
-//! Asks a component: in the host that pipelines use, under the limits that they have by default.
+//! Runs a component: in the host that pipelines use, under its default limits.
 
 use std::ops::Range;
 
@@ -63,7 +63,8 @@ fn transformed(transform: &Transform, input: &RecordBatch, rows_per_call: usize)
     Ok(found)
 }
 
-/// A plugin that refuses while it processes does not refuse the case: the host makes a fault of it.
+/// A plugin that refuses while it processes does not refuse the case: the host turns it into a
+/// fault.
 fn of_process(error: HostError, rows: &Range<usize>) -> Answer {
     match answer_of(error) {
         Answer::Failed { message, log } => Answer::Failed { message: format!("rows {} to {}: {message}", rows.start, rows.end - 1), log },

@@ -1,4 +1,5 @@
-//! Lets the columns flow: what sources are asked for, what they give, what stages make of it, what sinks get.
+//! Propagates the columns: what sources are requested for, what they return, what stages turn it
+//! into, and what sinks receive.
 
 mod sinks;
 mod sources;
@@ -24,7 +25,7 @@ use crate::document::Redactor;
 use crate::plugins::OpenedStage;
 use crate::spec::{Mode, StageSpec, Written};
 
-/// The share of rejects that stops a pipeline, where the file does not say.
+/// The share of rejects that stops a pipeline, where the file does not set it.
 const MAX_REJECT_SHARE: f64 = 0.1;
 
 /// What flowed.
@@ -34,7 +35,7 @@ pub struct Flowed {
     sinks: Vec<Option<CheckedSink>>,
 }
 
-/// Lets the columns flow, and reports where they don't fit.
+/// Propagates the columns, and reports where they don't fit.
 pub fn flow(
     draft: &Draft<'_>,
     wiring: &Wiring,
@@ -104,15 +105,15 @@ struct Run<'a, 'd> {
     connectors: &'a dyn Connectors,
     new_columns: &'a NewColumns,
     diagnostics: &'d mut Diagnostics,
-    /// What each node that was reached gives: the one schema of a source, the ports of a stage.
+    /// What each reached node returns: the one schema of a source, the ports of a stage.
     schemas: HashMap<Producer, Outputs>,
-    /// What each of them could give besides.
+    /// What each of them could return besides.
     beyond: HashMap<Producer, Beyond>,
-    /// Where each stage of the draft stands in the order.
+    /// The position of each stage of the draft in the order.
     positions: HashMap<usize, usize>,
-    /// What is not asked.
+    /// What is not contacted.
     unreached: Unreached,
-    /// Nodes that may give more columns than the check knows.
+    /// Nodes that may return more columns than the check knows.
     open: HashSet<Producer>,
     /// Nodes whose columns the check does not know, which was reported.
     skipped: HashSet<Producer>,
@@ -124,7 +125,7 @@ enum Outputs {
 }
 
 impl<'a> Run<'a, '_> {
-    /// Whether a node reads something of which this is known.
+    /// Whether a node reads from one of which this is known.
     fn reads(edges: &[Edge], nodes: &HashSet<Producer>) -> bool {
         edges.iter().any(|edge| nodes.contains(&edge.producer))
     }
@@ -139,7 +140,7 @@ impl<'a> Run<'a, '_> {
         let edges = &self.wiring.stage_inputs[index];
         let is_unset = self.asked[index].is_none() && is_unset(stage.node);
         if is_unset || Self::reads(edges, &self.skipped) {
-            let why = if is_unset { "values of it are not set" } else { "the columns that it gets are not known" };
+            let why = if is_unset { "values of it are not set" } else { "its input columns are not known" };
             self.skipped.insert(Producer::Stage(index));
             self.diagnostics.push(skipped("stage", stage.name, stage.name_span, why));
             return None;
@@ -219,13 +220,13 @@ impl<'a> Run<'a, '_> {
                 let message = format!("the plugin of `{stage}` has no port `{}`", shorten(name, 60));
                 Diagnostic::error("port", message).suggest(near)
             }
-            None => Diagnostic::error("port", format!("`{stage}` has several ports: say which")),
+            None => Diagnostic::error("port", format!("`{stage}` has several ports: name one")),
         };
         self.diagnostics.push(diagnostic.at(edge.span).allowed(names.join(", ")));
         None
     }
 
-    /// What the file says about the columns of the source that a stage reads.
+    /// The file's declarations about the columns of the source that a stage reads.
     fn declared(draft: &'a Draft<'a>, wiring: &Wiring, stage: usize) -> DeclaredColumns<'a> {
         let source = wiring.stage_inputs[stage].iter().find_map(|edge| match edge.producer {
             Producer::Source(source) => Some(&draft.sources[source]),
@@ -243,7 +244,7 @@ impl<'a> Run<'a, '_> {
         let edges = self.wiring.stage_inputs.iter().chain(&self.wiring.sink_inputs).flatten();
         let read: Vec<&str> =
             edges.filter(|edge| edge.producer == Producer::Stage(index)).map(|edge| edge.port.as_deref().unwrap_or("out")).collect();
-        // Somebody reads from a port that is not there: which one was meant is said there.
+        // A node reads from a port that does not exist: the intended one is suggested there.
         if read.iter().any(|name| ports.iter().all(|port| &*port.name != *name)) {
             return;
         }
@@ -272,7 +273,7 @@ fn difference(first: &Schema, second: &Schema) -> Option<String> {
             return Some(format!("`{name}` is {} here, not {}", Written(other.data_type()), Written(field.data_type())));
         }
         if second.fields().get(index).is_some_and(|at| at.name() != field.name()) {
-            return Some(format!("`{name}` stands in another place"));
+            return Some(format!("`{name}` is at another position"));
         }
         if other.is_nullable() != field.is_nullable() {
             return Some(format!("`{name}` may hold nulls in only one of them"));

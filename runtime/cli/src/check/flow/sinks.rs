@@ -40,7 +40,8 @@ impl Run<'_, '_> {
         fits.then(|| CheckedSink { name: sink.name.into(), connector, inputs, schema })
     }
 
-    /// Checks what a sink needs no columns for; `None` after what is wrong was reported. `is_skipped`: nothing is known of its columns.
+    /// Checks of a sink that need no columns; `None` after a reported error. `is_skipped`: nothing
+    /// is known about its columns.
     fn sink_of_unknown_columns(
         &mut self,
         sink: &Declared<'_, SinkSpec>,
@@ -52,13 +53,14 @@ impl Run<'_, '_> {
             self.diagnostics.push(of_connector(sink, spec.connector_name, &error));
             return None;
         }
-        let why = if is_skipped { "the columns that it gets are not known" } else { "it may get more columns than `schema` names" };
+        let why = if is_skipped { "its input columns are not known" } else { "it may get more columns than `schema` names" };
         let note = skipped("sink", sink.name, sink.name_span, why);
         self.diagnostics.push(if is_skipped { note } else { note.help("`columns` of the source picks those that are read") });
         Some(())
     }
 
-    /// Whether a sink, `what` in words, takes these columns; why not is reported, and what nobody is asked is noted.
+    /// Whether a sink, described by `what`, takes these columns. A refusal is reported, and a
+    /// server that is not contacted is noted.
     pub(super) fn fits<T>(
         &mut self,
         sink: &Declared<'_, T>,

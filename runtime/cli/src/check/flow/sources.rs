@@ -1,4 +1,4 @@
-//! What sources are asked for, and what they give.
+//! What is requested from sources, and what they return.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Run<'_, '_> {
         Some(CheckedSource { name: source.name.into(), connector, columns, sampling, schema, max_reject_share })
     }
 
-    /// What is known of the columns of a source that is not asked. What stays open is noted.
+    /// What is known about the columns of a source that is not contacted. What stays open is noted.
     fn unasked_columns(
         &mut self,
         index: usize,
@@ -105,7 +105,7 @@ impl Run<'_, '_> {
         (Arc::new(Schema::new_with_metadata(kept, schema.metadata().clone())), left_out)
     }
 
-    /// What a source has besides the columns that it is asked for, as far as a built-in stage wants to know.
+    /// What a source has besides the requested columns, as far as a built-in stage needs it.
     fn beyond(
         &self,
         index: usize,
@@ -151,7 +151,7 @@ impl Run<'_, '_> {
         (schema, if grows || found.is_partial { LateColumns::Fail } else { LateColumns::Report })
     }
 
-    /// What to ask of a source; `None` when that can't be known because a reader of it is broken.
+    /// What to request from a source; `None` if that is unknown because a reader of it is broken.
     fn columns(&mut self, index: usize, source: &Declared<'_, SourceSpec>, spec: &SourceSpec) -> Option<SourceColumns> {
         let Demand { needs, is_all, is_whole } = self.readers().demand(Producer::Source(index));
         let declared = spec.schema.as_ref().map_or_else(|| Arc::new(Schema::empty()), Columns::to_arrow);
@@ -170,7 +170,8 @@ impl Run<'_, '_> {
         Some(SourceColumns { declared, needed, extent })
     }
 
-    /// The columns that `columns` picks, and those that a sink wants to know a record's place; `None` if there is something wrong with them.
+    /// The columns that `columns` picks, and those that a sink needs for a record's place; `None`
+    /// if they are wrong.
     fn picked(&mut self, index: usize, source: &Declared<'_, SourceSpec>, names: &[String], declared: &Schema) -> Option<Vec<String>> {
         let places = with_places(&Arc::new(Schema::empty()), index, self.draft, self.wiring);
         let places = places.fields().iter().map(|field| field.name()).filter(|name| !names.contains(name));
@@ -210,7 +211,7 @@ impl Run<'_, '_> {
     }
 }
 
-/// Text columns of a declared schema take arrays and objects as JSON where a plugin asks for it.
+/// Text columns of a declared schema take arrays and objects as JSON where a plugin requests it.
 fn with_json_of(declared: &SchemaRef, needs: &Schema) -> SchemaRef {
     let field = |field: &Arc<Field>| {
         let wanted = needs.field_with_name(field.name()).map(|need| Reading::of(need).json).unwrap_or_default();

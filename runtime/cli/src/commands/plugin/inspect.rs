@@ -10,7 +10,7 @@ use super::locate::PluginArguments;
 use crate::plugins::{Hosted, Needs, PluginInfo, PluginProblem, StageBounds};
 use crate::spec::{LimitsSpec, OnFault, Written};
 
-/// Shows what a plugin says of itself, its imports, size and digest
+/// Displays a plugin's description, its imports, size and digest
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  wasmill plugin inspect clean-pin\n  wasmill plugin inspect target/wasm32-wasip2/plugin/clean_pin.wasm --json"
@@ -24,7 +24,7 @@ pub struct Inspect {
 }
 
 impl Inspect {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         let plugin = match self.arguments.load() {
             Ok(plugin) => plugin,

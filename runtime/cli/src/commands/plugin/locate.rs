@@ -17,7 +17,7 @@ use crate::spec::PluginReference;
 /// Where plugins lie that cargo has built, in a target folder.
 const BUILT: &str = "wasm32-wasip2/plugin";
 
-/// A plugin and where to look for it.
+/// A plugin and the folders in which to find it.
 #[derive(Debug, Args)]
 pub struct PluginArguments {
     /// The plugin: a name looked up in the plugin folders, a path to a .wasm, or the folder of its source
@@ -47,20 +47,20 @@ impl PluginArguments {
         self.plugins.iter().cloned()
     }
 
-    /// The folder of the cases that are kept beside a plugin, or all places where there is none.
+    /// The folder of the cases next to a plugin, or all searched places where there is none.
     pub fn cases(&self, plugin: &Hosted) -> Result<PathBuf, Vec<PathBuf>> {
         let argument = Path::new(&self.plugin);
         let name = &plugin.plugin().description().name;
         let beside = plugin.path().parent().unwrap_or(Path::new(""));
-        let looked = if argument.is_dir() {
+        let searched = if argument.is_dir() {
             vec![argument.join("cases")]
         } else {
             let sources = self.plugins.iter().map(PathBuf::as_path).chain([beside, Path::new("plugins")]);
-            let mut looked = vec![beside.join("cases")];
-            looked.extend(sources.map(|folder| folder.join(name).join("cases")));
-            looked
+            let mut searched = vec![beside.join("cases")];
+            searched.extend(sources.map(|folder| folder.join(name).join("cases")));
+            searched
         };
-        looked.iter().find(|folder| folder.is_dir()).cloned().ok_or(looked)
+        searched.iter().find(|folder| folder.is_dir()).cloned().ok_or(searched)
     }
 }
 

@@ -14,10 +14,11 @@ use crate::exit;
 use crate::plugins::{Hosted, PluginInfo};
 use crate::terminal::harmless;
 
-/// Runs the cases kept beside a plugin, on its .wasm, as pipelines run it
+/// Runs the cases next to a plugin, on its .wasm, as pipelines run it
 ///
-/// A case says which rows go in, and which rows and rejects, or which refusal, have to come out. Each runs with 1, 7 and 1,000 rows a call, under
-/// the limits that stages have by default, and has to give the same every time.
+/// A case has input rows, and the expected rows and rejects, or the expected refusal. Each runs
+/// with 1, 7 and 1,000 rows per call, under the default limits of stages, and must give the same
+/// result every time.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     wasmill plugin test plugins/clean-pin\n  \
@@ -32,10 +33,11 @@ use crate::terminal::harmless;
 pub struct Test {
     #[command(flatten)]
     arguments: PluginArguments,
-    /// Runs only the cases whose name holds this. May be given more than once
+    /// Runs only the cases whose name contains this. May be given more than once
     #[arg(long = "case", value_name = "NAME")]
     names: Vec<String>,
-    /// The folder of the cases; else `cases` in the folder of the plugin's source, or beside the .wasm
+    /// The folder of the cases; default: `cases` in the folder of the plugin's source, or next to
+    /// the .wasm
     #[arg(long = "cases-from", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     cases_from: Option<PathBuf>,
     /// Prints the outcome as one JSON object
@@ -44,7 +46,7 @@ pub struct Test {
 }
 
 impl Test {
-    /// Runs it; gives the exit status.
+    /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
         let plugin = match self.arguments.load() {
             Ok(plugin) => plugin,
@@ -62,11 +64,11 @@ impl Test {
     fn cases(&self, plugin: &Hosted) -> Result<Vec<Case>, u8> {
         let folder = match &self.cases_from {
             Some(folder) => folder.clone(),
-            None => self.arguments.cases(plugin).map_err(|looked| {
-                let looked: String = looked.iter().map(|folder| format!("\n  {}", folder.display())).collect();
+            None => self.arguments.cases(plugin).map_err(|searched| {
+                let searched: String = searched.iter().map(|folder| format!("\n  {}", folder.display())).collect();
                 failed(
                     exit::CONFIGURATION,
-                    &format!("no cases are kept beside this plugin; --cases-from says where they are\nlooked for{looked}"),
+                    &format!("there are no cases next to this plugin; --cases-from names their folder\nlooked for{searched}"),
                 )
             })?,
         };
@@ -90,7 +92,7 @@ impl Test {
         let paint = |code: &str, text: &str| if coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
         let description = plugin.plugin().description();
         let [first, second, third] = ROWS_PER_CALL;
-        say(&format!(
+        print(&format!(
             "{} {} ({}): {} with {first}, {second} and {third} rows a call\n",
             description.name,
             description.version,
@@ -102,15 +104,15 @@ impl Test {
         for case in cases {
             let report = run_case(plugin.plugin(), case);
             if report.passed() {
-                say(&format!("{} {}\n", paint("32", "pass"), harmless(&report.name)))?;
+                print(&format!("{} {}\n", paint("32", "pass"), harmless(&report.name)))?;
             } else {
                 failures += 1;
-                say(&format!("{} {} ({})\n{}", paint("1;31", "FAIL"), harmless(&report.name), case.place(), report.render(coloured)))?;
+                print(&format!("{} {} ({})\n{}", paint("1;31", "FAIL"), harmless(&report.name), case.place(), report.render(coloured)))?;
             }
         }
         let (passed, seconds) = (cases.len() - failures, begin.elapsed().as_secs_f64());
         let legend = if failures > 0 { " (- expected, + found)" } else { "" };
-        say(&format!("{passed} of {} pass in {seconds:.2} s{legend}\n", count(cases.len(), "case")))?;
+        print(&format!("{passed} of {} pass in {seconds:.2} s{legend}\n", count(cases.len(), "case")))?;
         Ok(status(failures))
     }
 
@@ -130,13 +132,13 @@ impl Test {
             "failed": failures,
             "cases": reports,
         });
-        say(&harmless(&format!("{value:#}\n")))?;
+        print(&harmless(&format!("{value:#}\n")))?;
         Ok(status(failures))
     }
 }
 
 /// Prints; an output that can't be written ends the command.
-fn say(text: &str) -> Result<(), u8> {
+fn print(text: &str) -> Result<(), u8> {
     match crate::commands::print_as_it_is(text) {
         exit::OK => Ok(()),
         status => Err(status),

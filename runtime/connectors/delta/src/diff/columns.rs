@@ -15,7 +15,7 @@ use crate::codes::COMPARISON;
 pub struct ColumnDifference {
     /// Its name.
     pub column: String,
-    /// Its type in the first table; none: it is not there.
+    /// Its type in the first table. `None` if it is missing.
     pub left: Option<String>,
     /// Its type in the second table.
     pub right: Option<String>,
@@ -25,7 +25,7 @@ pub struct ColumnDifference {
 pub(super) struct Columns {
     /// Those by which rows are compared, in the order of the first table.
     pub(super) compared: Vec<String>,
-    /// Those of the key, as they were given.
+    /// Those of the key, in the given order.
     pub(super) key: Vec<String>,
     /// What differs.
     pub(super) differences: Vec<ColumnDifference>,
@@ -33,26 +33,26 @@ pub(super) struct Columns {
 
 impl Columns {
     /// # Errors
-    /// Configuration: a named column is not there, or there is none to compare.
+    /// Configuration: a named column is missing, or there is none to compare.
     pub(super) fn new([left, right]: &[SchemaRef; 2], options: &DiffOptions) -> Result<Self> {
         for name in &options.ignore {
             if left.field_with_name(name).is_err() && right.field_with_name(name).is_err() {
                 return Err(no_column(&format!("--ignore names `{name}`, which neither table has"), left));
             }
         }
-        let told = |field: &Field| Some(TypeName(field.data_type()).to_string());
+        let type_name = |field: &Field| Some(TypeName(field.data_type()).to_string());
         let (mut compared, mut differences) = (Vec::new(), Vec::new());
         let looked_at = |field: &&Arc<Field>| !options.ignore.contains(field.name());
         for ours in left.fields().iter().filter(looked_at) {
             let column = ours.name().clone();
             match right.field_with_name(ours.name()) {
                 Ok(theirs) if same(ours.data_type(), theirs.data_type()) => compared.push(column),
-                Ok(theirs) => differences.push(ColumnDifference { column, left: told(ours), right: told(theirs) }),
-                Err(_) => differences.push(ColumnDifference { column, left: told(ours), right: None }),
+                Ok(theirs) => differences.push(ColumnDifference { column, left: type_name(ours), right: type_name(theirs) }),
+                Err(_) => differences.push(ColumnDifference { column, left: type_name(ours), right: None }),
             }
         }
         for theirs in right.fields().iter().filter(looked_at).filter(|field| left.field_with_name(field.name()).is_err()) {
-            differences.push(ColumnDifference { column: theirs.name().clone(), left: None, right: told(theirs) });
+            differences.push(ColumnDifference { column: theirs.name().clone(), left: None, right: type_name(theirs) });
         }
         if compared.is_empty() {
             return Err(no_column("the tables have no column in common that could be compared", left));

@@ -1,4 +1,4 @@
-//! Digests of rows: equal for equal rows, whatever table and file they are in.
+//! Digests of rows: equal for equal rows, in any table and file.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::codes::COMPARISON;
 /// The digest of a row's key, and of all of it. Without a key both are the same.
 pub(super) type Pair = (u128, u128);
 
-/// Makes the digests of one table's rows.
+/// Computes the digests of one table's rows.
 pub(super) struct Digester {
     rows: RowConverter,
     /// The columns of the key, and what writes them.
@@ -70,7 +70,7 @@ pub(super) fn same_cell(left: &ArrayRef, right: &ArrayRef) -> Result<bool> {
 fn normal(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     macro_rules! floats {
         ($type:ty, $float:ty, $nan:expr) => {{
-            // Adding 0.0 makes -0.0 a 0.0.
+            // Adding 0.0 turns -0.0 into 0.0.
             let one = |value: $float| if <$float>::is_nan(value) { $nan } else { value + 0.0 };
             Arc::new(column.as_primitive::<$type>().unary::<_, $type>(one)) as ArrayRef
         }};

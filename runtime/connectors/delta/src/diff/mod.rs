@@ -1,9 +1,11 @@
 //! Compares the rows of two tables, as multisets or by a key, in memory that hardly grows with them.
 //!
-//! Both tables are read once, at the same time. Of each row two digests of 16 bytes are kept (of its key and of all of it; two different rows
-//! share one with a chance of 2^-128), in 256 temporary files by the digest's first byte, which are compared one after the other. So memory
-//! is about a quarter of a byte a row (64 bytes for a row in each table, over 256 files) beside some 50 MB, and the temporary folder holds 32 bytes a row and table: 250 MB and 64
-//! GB for a billion rows. Rows that are to be shown are read in a second pass.
+//! Both tables are read once, at the same time. Of each row two digests of 16 bytes are kept: of
+//! its key and of all of it. Two different rows share one with a chance of 2^-128. They go to 256
+//! temporary files by the digest's first byte, which are compared one after the other. So memory is
+//! about a quarter of a byte per row (64 bytes for a row in each table, over 256 files) besides
+//! some 50 MB. The temporary folder holds 32 bytes per row and table. For a billion rows that is
+//! 250 MB of memory and 64 GB of disk. Rows to print are read in a second pass.
 //!
 //! Not compared: the order of rows and of columns, files, partitioning, whether a column may be null. NaN is equal to NaN, and 0.0 to -0.0.
 
@@ -24,18 +26,18 @@ use self::digest::Digester;
 pub use self::samples::{Cell, ChangedRow};
 use super::address::TableAddress;
 use super::rows::TableRows;
-use wasmill_objects::Patience;
+use wasmill_objects::RetryTime;
 
-/// What to compare, and how much of it to show.
+/// What to compare, and how much of it to print.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DiffOptions {
-    /// The columns that tell rows apart; empty: whole rows.
+    /// The key columns; empty means whole rows.
     pub key: Vec<String>,
     /// Columns that are left out.
     pub ignore: Vec<String>,
     /// How many rows of each kind are shown.
     pub limit: usize,
-    /// The version of each table; the newest where there is none.
+    /// The version of each table; the latest where there is none.
     pub versions: [Option<u64>; 2],
 }
 
@@ -69,7 +71,7 @@ pub struct Difference {
     pub rows_only_right: u64,
     /// Rows with the same key and other values.
     pub rows_changed: u64,
-    /// Keys that stand more than once in one of the tables.
+    /// Keys that occur more than once in one of the tables.
     pub keys_repeated: u64,
     /// Some rows that only the first has.
     pub only_left: Vec<serde_json::Value>,
@@ -88,7 +90,7 @@ pub fn diff(left: &TableAddress, right: &TableAddress, options: &DiffOptions) ->
     let addresses = [left, right];
     let mut opened = Vec::with_capacity(2);
     for (address, version) in addresses.into_iter().zip(options.versions) {
-        let log = address.log(Patience::RUN)?;
+        let log = address.log(RetryTime::RUN)?;
         let Some(state) = log.open(None)? else { return Err(address.no_table()) };
         opened.push((log, version.unwrap_or(state.version)));
     }

@@ -1,4 +1,4 @@
-//! Reads the rows that are to be shown, in a second pass over the tables.
+//! Reads the rows to print, in a second pass over the tables.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Cell {
     pub right: Value,
 }
 
-/// The rows to show.
+/// The rows to print.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
     pub(super) only_left: Vec<Value>,

@@ -1,4 +1,5 @@
-//! The objects of a log: read, listed, put once, removed. Two kinds: files of a folder and objects of a bucket.
+//! The files of a log: read, listed, put once, removed. There are two kinds: files of a folder and
+//! objects of a bucket.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -41,7 +42,7 @@ impl Storage {
         }
     }
 
-    /// Whether some file's name is as asked.
+    /// Whether some file's name satisfies the predicate.
     pub(super) fn any(&self, is: impl Fn(&str) -> bool) -> Result<bool> {
         match self {
             Self::Folder { .. } => Ok(self.list()?.iter().any(|listed| is(&listed.name))),
@@ -80,7 +81,7 @@ impl Storage {
     pub(super) fn has(&self, name: &str) -> Result<bool> {
         match self {
             Self::Folder { log, .. } => Ok(log.join(name).exists()),
-            Self::Bucket { bucket, log } => Ok(bucket.look(&log.below(name))?.is_some()),
+            Self::Bucket { bucket, log } => Ok(bucket.metadata(&log.below(name))?.is_some()),
         }
     }
 
@@ -124,7 +125,7 @@ fn list_folder(folder: &Path) -> Result<Vec<Listed>> {
     for entry in entries {
         let entry = entry.map_err(|error| Error::io(format!("list {}", folder.display()), error).or_code(UNREADABLE))?;
         let written = entry.metadata().and_then(|metadata| metadata.modified());
-        let written = written.map_err(|error| Error::io(format!("look at {}", entry.path().display()), error))?;
+        let written = written.map_err(|error| Error::io(format!("read the metadata of {}", entry.path().display()), error))?;
         listed.push(Listed { name: entry.file_name().to_string_lossy().into_owned(), written });
     }
     Ok(listed)

@@ -1,5 +1,5 @@
-//! Decodes data files as the Delta kernel's own reader does, in two things with more care: 96-bit times, which Spark writes, keep their years, and
-//! bytes that make the decoder panic are damage.
+//! Decodes data files as the Delta kernel's own reader does, with more care in two respects. 96-bit
+//! times, which Spark writes, keep their years, and bytes that make the decoder panic are damage.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

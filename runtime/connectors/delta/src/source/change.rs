@@ -1,4 +1,4 @@
-//! What one version of a table did to its rows, as its log entry says.
+//! The effect of one version of a table on its rows, by its log entry.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub(super) struct Change {
     pub(super) added: BTreeSet<String>,
     /// How many files were removed whose rows are gone, or are others in the files that were added.
     pub(super) removed: usize,
-    /// The table's id, where the version says it.
+    /// The table's id, where the version has it.
     pub(super) table: Option<String>,
 }
 

@@ -14,13 +14,14 @@ use wasmill_connect::codes::NOT_A_TIME;
 use wasmill_connect::{Retry, period};
 use wasmill_objects::S3Config;
 
-/// The bounds of `follow`: every look is a request.
+/// The bounds of `follow`: every poll is a request.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// `delta: { uri: "s3://lake/pin_table" }`
 ///
-/// Reads a Delta table: one version whole, and then what later versions add. A file is read by one lane.
+/// Reads a Delta table: one version whole, and then what later versions add. A file is read by one
+/// lane.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeltaSourceConfig {
@@ -30,17 +31,20 @@ pub struct DeltaSourceConfig {
     pub uri: String,
     /// `connection: { endpoint: "http://127.0.0.1:9000" }`
     ///
-    /// How to reach the bucket of an `s3://` table, and who to be there. Default: as AWS's own tools.
+    /// How to reach the bucket of an `s3://` table, and with which credentials. Default: as AWS's
+    /// own tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<S3Config>,
     /// `retry: { for: 5m }`
     ///
-    /// How long to retry when the bucket of an `s3://` table does not answer, before the run stops. Default: 5m.
+    /// How long to retry when the bucket of an `s3://` table does not respond, before the run
+    /// stops. Default: 5m.
     #[serde(default)]
     pub retry: Retry,
     /// `version: 12`
     ///
-    /// The version that is read whole at the beginning. A batch reads nothing behind it; a stream goes on from it. Default: the newest.
+    /// The version that is read whole at the beginning. A batch reads nothing after it; a stream
+    /// continues from it. Default: the latest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
     /// `timestamp: "2026-11-21T08:00:00Z"`
@@ -50,13 +54,14 @@ pub struct DeltaSourceConfig {
     pub timestamp: Option<String>,
     /// `follow: 10s`
     ///
-    /// In stream mode, how often to look for new versions, which costs one or two requests. Default: 1s; 100ms to a day.
+    /// In stream mode, how often to poll for new versions, which costs one or two requests.
+    /// Default: 1s; 100ms to a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
     /// `on_change: ignore`
     ///
-    /// What to do about a version that removes or changes rows that have been read (an update, a delete, an overwrite): `stop`, or `ignore` it with everything that
-    /// it adds.
+    /// What to do about a version that removes or changes rows that have been read (an update, a
+    /// delete, an overwrite): `stop`, or `ignore` it with everything that it adds.
     #[serde(default)]
     pub on_change: OnChange,
 }
@@ -77,7 +82,7 @@ impl DeltaSourceConfig {
     pub(super) fn check(&self) -> Result<()> {
         DeltaConfig { connection: self.connection.clone(), ..DeltaConfig::new(&self.uri) }.location()?;
         if self.version.is_some() && self.timestamp.is_some() {
-            return Err(Error::configuration("`version` and `timestamp` both say where to begin")
+            return Err(Error::configuration("`version` and `timestamp` both set where to begin")
                 .code(VERSION)
                 .key(["version"])
                 .hint("leave one of them out"));

@@ -1,4 +1,4 @@
-//! Looks for versions of a table, one after the other.
+//! Polls versions of a table, one after the other.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,10 +16,11 @@ use crate::rows::{TableFile, TableRows};
 use crate::state::TableState;
 use wasmill_formats::check_columns;
 
-/// After this long, a look makes sure that the table is still the one that is followed: the end of its log may be a gap in it.
+/// After this long, a poll verifies that the table is still the followed one: the end of its log
+/// may be a gap in it.
 const TRUST: Duration = Duration::from_secs(60);
 
-/// A version that was looked at.
+/// A version that was read.
 pub(super) struct Found {
     pub(super) version: u64,
     /// The table at this version; none if there is nothing to read of it.
@@ -37,15 +38,15 @@ pub(super) struct Follow {
     table: String,
     /// The version that is read whole.
     base: u64,
-    /// The next version to look at.
+    /// The next version to read.
     next: u64,
-    /// The newest version that was opened: the next one is opened from it.
+    /// The latest version that was opened: the next one is opened from it.
     opened: Option<SnapshotRef>,
     trusted: Instant,
 }
 
 impl Follow {
-    /// Begins where a checkpoint says, or with the chosen version, or with the newest.
+    /// Begins at the checkpoint's position, at the configured version, or at the latest.
     ///
     /// # Errors
     /// Environment: the table is not the one that was read.
@@ -78,8 +79,8 @@ impl Follow {
         &self.table
     }
 
-    /// Everything new up to a version, or up to the newest.
-    pub(super) fn look(&mut self, until: Option<u64>) -> Result<Vec<Found>> {
+    /// Everything new up to a version, or up to the latest.
+    pub(super) fn poll(&mut self, until: Option<u64>) -> Result<Vec<Found>> {
         let mut found = Vec::new();
         if self.next == self.base && until.is_none_or(|until| self.base <= until) {
             let table = self.open(self.base)?;
@@ -120,7 +121,10 @@ impl Follow {
                 change.removed
             ))
             .code(ROWS_CHANGED)
-            .hint("`on_change: ignore` passes over such versions with all that they add; `wasmill state reset` reads the table anew, into emptied sinks"));
+            .hint(
+                "`on_change: ignore` skips such versions with all that they add; `wasmill state reset` reads the table again \
+                from the start, into emptied sinks",
+            ));
         }
         if change.added.is_empty() {
             return Ok(nothing);
@@ -129,7 +133,7 @@ impl Follow {
         let files = table.added(&change.added)?;
         if files.len() != change.added.len() {
             return Err(Error::environment(format!(
-                "version {version} of the Delta table {shown} adds {} files, and the table shows {} of them",
+                "version {version} of the Delta table {shown} adds {} files, and the table lists {} of them",
                 change.added.len(),
                 files.len()
             ))
@@ -162,7 +166,8 @@ impl Follow {
         Ok(if names.is_empty() { first().into_iter().collect() } else { names })
     }
 
-    /// Makes sure that what looks like the end of the log is its end: an expired log has a gap, a table that was made anew has fewer versions.
+    /// Verifies that the apparent end of the log is its end: an expired log has a gap, and a table
+    /// that was created again has fewer versions.
     fn check_end(&mut self, until: Option<u64>) -> Result<()> {
         let last = self.next - 1;
         if until.is_none() && self.trusted.elapsed() < TRUST {
@@ -172,16 +177,19 @@ impl Follow {
         if newest.metadata.id() != self.table || newest.version < last {
             return Err(another(&self.log));
         }
-        // A version that came between the two looks is none that expired.
+        // A version that appeared between the two reads has not expired.
         if newest.version > last && self.log.entry(self.next)?.is_none() {
             return Err(Error::environment(format!(
-                "version {} of the Delta table {} can't be read: its log entry has expired, and the newest version is {}",
+                "version {} of the Delta table {} can't be read: its log entry has expired, and the latest version is {}",
                 self.next,
                 self.log.shown(),
                 newest.version
             ))
             .code(LOG_EXPIRED)
-            .hint("begin anew with `wasmill state reset`, into emptied sinks; keep the log for longer than a pipeline stands still (delta.logRetentionDuration)"));
+            .hint(
+                "start over with `wasmill state reset`, into emptied sinks; keep the log for longer than a pipeline is stopped \
+                (delta.logRetentionDuration)",
+            ));
         }
         if until.is_some_and(|until| newest.version < until) {
             return Err(Error::environment(format!("the Delta table {} has no version {} yet", self.log.shown(), until.unwrap_or(last)))
@@ -193,7 +201,7 @@ impl Follow {
 }
 
 fn another(log: &TableLog) -> Error {
-    Error::environment(format!("the Delta table {} is not the one that was read: it was removed or made anew", log.shown()))
+    Error::environment(format!("the Delta table {} is not the one that was read: it was removed or created again", log.shown()))
         .code(OTHER_TABLE)
-        .hint("put the table back, or begin anew with `wasmill state reset`")
+        .hint("put the table back, or start over with `wasmill state reset`")
 }

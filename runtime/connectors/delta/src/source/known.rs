@@ -1,4 +1,5 @@
-//! The files that this run has found, and the entry of a checkpoint that stands for those that are done.
+//! The files that this run has found, and the entry of a checkpoint that covers those that are
+//! done.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use super::follow::Found;
 use super::position::{Done, Position, Restored, split_id};
 use crate::rows::{TableFile, TableRows};
 
-/// What is known of a table's files.
+/// The known files of a table.
 #[derive(Default)]
 pub(super) struct Known {
     state: Mutex<State>,
@@ -19,10 +20,10 @@ pub(super) struct Known {
 #[derive(Default)]
 struct State {
     done: Option<Done>,
-    /// The files of each version that was looked at and is not done, in the order of their paths.
+    /// The files of each version that was read and is not done, in the order of their paths.
     versions: BTreeMap<u64, Vec<SplitId>>,
     files: HashMap<SplitId, (Arc<TableRows>, TableFile)>,
-    /// The bytes of everything that was found to be read, while all of it is known.
+    /// The bytes of everything that was found to be read, as long as all of it is known.
     bytes: Option<u64>,
     any: bool,
 }
@@ -32,20 +33,20 @@ impl Known {
         self.state.lock()
     }
 
-    /// Takes over what a checkpoint says, or notes where this run begins.
+    /// Restores a checkpoint's progress, or notes where this run begins.
     pub(super) fn restore(&self, restored: &Restored, base: u64, table: &str) {
         let nothing = || Done { table: table.to_owned(), base, through: None, files: 0 };
         self.state().done = Some(restored.done.clone().unwrap_or_else(nothing));
     }
 
-    /// Adds what a look has found; gives the splits that are to be read.
+    /// Adds the result of a poll; returns the splits to read.
     pub(super) fn add(&self, found: Vec<Found>, restored: &Progress) -> Result<Vec<Split>> {
         let (mut splits, mut bytes) = (Vec::new(), Some(0));
         let mut state = self.state();
         for Found { version, table, files } in found {
             let Some(done) = &state.done else { return Err(Error::bug("a table is read without a beginning")) };
             let (table_id, base) = (done.table.clone(), done.base);
-            // Those that are done and stand in no entry of their own any more.
+            // Those that are done and have no entry of their own any more.
             let passed = if next_version(done) == Some(version) { done.files } else { 0 };
             let ids: Vec<SplitId> = files.iter().map(|file| split_id(version, file.path())).collect();
             for (id, file) in ids.iter().zip(files).skip(passed) {
@@ -73,9 +74,9 @@ impl Known {
         self.state().bytes
     }
 
-    /// A file that was found.
+    /// A found file.
     pub(super) fn file(&self, id: &SplitId) -> Result<(Arc<TableRows>, TableFile)> {
-        self.state().files.get(id).cloned().ok_or_else(|| Error::bug(format!("nobody has found {id}")))
+        self.state().files.get(id).cloned().ok_or_else(|| Error::bug(format!("{id} was never listed")))
     }
 
     /// Gathers everything that is done, as far as nothing before it is not.

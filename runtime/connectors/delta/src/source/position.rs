@@ -5,7 +5,8 @@ use serde_json::Value;
 use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_engine::{Error, Progress, Result, SplitId, SplitState};
 
-/// The name of the entry in a checkpoint that stands for everything that is done. No file has it: their names begin with a version.
+/// The name of the entry in a checkpoint that covers everything that is done. No file has it: their
+/// names begin with a version.
 const DONE: &str = "@done";
 
 /// How far a file has been read.
@@ -24,23 +25,25 @@ pub(super) struct Position {
 pub(super) struct Done {
     pub(super) table: String,
     pub(super) base: u64,
-    /// Everything that this version and those before it added; none: not even the version that is read whole.
+    /// Everything that this version and those before it added. `None`: not even the version that is
+    /// read whole.
     pub(super) through: Option<u64>,
-    /// And so many files of the next one, in the order of their paths.
+    /// And this many files of the next one, in the order of their paths.
     pub(super) files: usize,
 }
 
-/// What a checkpoint says.
+/// The progress in a checkpoint.
 #[derive(Debug, Default)]
 pub(super) struct Restored {
-    /// The table's id and the version that was read whole at the beginning; none if nothing was read yet.
+    /// The table's id and the version that was read whole at the beginning. `None` if nothing was
+    /// read yet.
     pub(super) begun: Option<(String, u64)>,
     pub(super) done: Option<Done>,
     /// The last version that has entries of its own.
     last: Option<u64>,
 }
 
-/// The name of a file that a version brought.
+/// The name of a file that a version added.
 pub(super) fn split_id(version: u64, path: &str) -> SplitId {
     format!("{version:020}@{path}").into()
 }
@@ -67,7 +70,7 @@ impl Done {
 }
 
 impl Restored {
-    /// Reads what a checkpoint says of a source.
+    /// Reads a source's progress from a checkpoint.
     ///
     /// # Errors
     /// Environment: it is of another source, or of two tables.
@@ -103,7 +106,7 @@ impl Restored {
 fn not_understood(id: &str, why: &dyn std::fmt::Display) -> Error {
     Error::environment(format!("the checkpoint's position of {id} is not understood: {why}"))
         .code(STATE_OF_OTHER_SOURCE)
-        .hint("has the source been replaced by one of another kind? `wasmill state reset` forgets what was read and begins anew")
+        .hint("has the source been replaced by one of another kind? `wasmill state reset` drops the progress and starts over")
 }
 
 #[cfg(test)]

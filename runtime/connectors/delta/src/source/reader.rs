@@ -21,7 +21,7 @@ pub(super) struct FileReader {
     table: Arc<TableRows>,
     file: TableFile,
     rows: Option<FileRows>,
-    /// What was read and not given yet.
+    /// What was read and not returned yet.
     chunk: Option<FileChunk>,
     position: Position,
 }
@@ -38,8 +38,9 @@ impl FileReader {
         Ok(Self { assembler, conversion, table, file, rows: None, chunk: None, position })
     }
 
-    /// Reads the next chunk that has rows behind the position. Those before it were read by an earlier run: they are passed over for a moment, and
-    /// the answer is false if there may be more of them. After true, no chunk means the end of the file.
+    /// Reads the next chunk that has rows after the position. Chunks before it were read by an
+    /// earlier run. They are skipped for a moment, and the result is false if there may be more of
+    /// them. After true, no chunk means the end of the file.
     fn load(&mut self) -> Result<bool> {
         let rows = match &mut self.rows {
             Some(rows) => rows,

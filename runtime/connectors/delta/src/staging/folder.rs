@@ -45,7 +45,7 @@ impl FolderStaging {
         Ok(DataOutput::File(WriteBehind::new(file), path))
     }
 
-    /// Gives a file up. Best effort: the next start removes what stays.
+    /// Aborts a file. Best effort: the next start removes what stays.
     pub(crate) fn discard(&self, name: &str) {
         let _ = fs::remove_file(self.staging.join(name));
     }
@@ -80,7 +80,7 @@ impl FolderStaging {
             other => other.map_err(listing)?.collect::<io::Result<Vec<_>>>().map_err(listing)?,
         };
         failpoint::hit("sink-clean-up");
-        // The folder stays: a successor may be about to make a file in it.
+        // The folder stays: a successor may be about to create a file in it.
         let left = entries.iter().filter(|entry| entry.file_name().to_str().is_some_and(&is_left_over));
         left.map(|entry| entry.path()).try_for_each(|path| remove_file(&path))
     }
@@ -106,12 +106,12 @@ fn published(from: &Path, to: &Path, file: &DataFile) -> Result<()> {
         Ok(found) if found.len() == file.size => Ok(()),
         Ok(found) => Err(Error::environment(format!("{} has {} bytes instead of {}", to.display(), found.len(), file.size))
             .code(FILE_TAKEN)
-            .hint("somebody changed the table's files; nothing was removed")),
+            .hint("another program changed the table's files; nothing was removed")),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(Error::environment(format!("a prepared file is gone: it is neither in {} nor in {}", from.display(), to.display()))
                 .code(PREPARED_FILE_GONE)
-                .hint("somebody removed it; restore it, or give these rows up with `wasmill state reset`"))
+                .hint("another program removed it; restore it, or drop these rows with `wasmill state reset`"))
         }
-        Err(error) => Err(Error::io(format!("look at {}", to.display()), error)),
+        Err(error) => Err(Error::io(format!("read the metadata of {}", to.display()), error)),
     }
 }

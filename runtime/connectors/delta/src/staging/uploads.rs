@@ -31,7 +31,7 @@ impl UploadStaging {
         (self.notes.bucket(), &self.table)
     }
 
-    /// Stands in the name of each of its files, and in no other sink's.
+    /// Part of the name of each of its files, and of no other sink's.
     pub(super) fn owner(&self) -> &str {
         &self.owner
     }
@@ -50,7 +50,7 @@ impl UploadStaging {
         for file in files {
             let key = self.table.below(&file.path);
             let uploading = self.pending.lock().remove(&key);
-            let mut uploading = uploading.ok_or_else(|| Error::bug(format!("nobody uploads {key}")))?;
+            let mut uploading = uploading.ok_or_else(|| Error::bug(format!("no upload of {key} is open")))?;
             file.upload = Some(uploading.wait()?);
         }
         Ok(())
@@ -62,7 +62,7 @@ impl UploadStaging {
             Some(upload) => Ok(Completion { key, size: file.size, upload }),
             None => Err(Error::environment(format!("the prepared commit has no upload of {key}"))
                 .code(PREPARED_ELSEWHERE)
-                .hint("has the table been moved to another kind of place? Put it back, or begin anew with `wasmill state reset`")),
+                .hint("has the table been moved to another kind of place? Put it back, or start over with `wasmill state reset`")),
         });
         self.notes.complete(completions.collect::<Result<Vec<_>>>()?)
     }

@@ -33,7 +33,7 @@ fn changes() -> bool {
 }
 
 impl File {
-    /// How many rows it has, where the log says it.
+    /// How many rows it has, if the log records it.
     pub(super) fn rows(&self) -> Option<u64> {
         serde_json::from_str::<Value>(self.stats.as_ref()?).ok()?.get("numRecords")?.as_u64()
     }

@@ -8,14 +8,14 @@ use wasmill_engine::Result;
 
 use super::actions::{self, Line};
 use crate::address::TableAddress;
-use wasmill_objects::Patience;
+use wasmill_objects::RetryTime;
 
 /// One version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HistoryEntry {
     /// Its number.
     pub version: u64,
-    /// When it was made, as RFC 3339 in UTC.
+    /// When it was created, as RFC 3339 in UTC.
     pub time: String,
     /// What was done: `WRITE`, `OPTIMIZE` and so on, as its writer calls it.
     pub operation: String,
@@ -23,32 +23,33 @@ pub struct HistoryEntry {
     pub files_added: u64,
     /// Files that it removed.
     pub files_removed: u64,
-    /// New rows; none where the log does not say how many. Rows that were only moved to other files do not count.
+    /// New rows; none where the log does not record how many. Rows that were only moved to other
+    /// files do not count.
     pub rows_added: Option<u64>,
-    /// Who made it: the program, and of Wasmill the pipeline, its sink and the epoch.
+    /// The writing program. For Wasmill it includes the pipeline, its sink and the epoch.
     pub who: String,
 }
 
-/// The newest versions of a table, at most so many, the newest first.
+/// The latest versions of a table, at most this many, the latest first.
 ///
 /// # Errors
 /// Configuration or environment: there is no table, or its log can't be read.
 pub fn history(table: &TableAddress, limit: usize) -> Result<Vec<HistoryEntry>> {
-    let log = table.log(Patience::Look)?;
+    let log = table.log(RetryTime::Check)?;
     if log.open(None)?.is_none() {
         return Err(table.no_table());
     }
     let mut entries = Vec::new();
     for (version, written) in log.versions()?.into_iter().rev().take(limit) {
-        // An entry may expire while it is looked at.
+        // An entry may expire while it is read.
         if let Some(entry) = log.entry(version)? {
-            entries.push(told(version, written, &actions::read(version, &entry)?));
+            entries.push(entry_of(version, written, &actions::read(version, &entry)?));
         }
     }
     Ok(entries)
 }
 
-fn told(version: u64, written: SystemTime, lines: &[Line]) -> HistoryEntry {
+fn entry_of(version: u64, written: SystemTime, lines: &[Line]) -> HistoryEntry {
     let nothing = Map::new();
     let info = lines.iter().find_map(|line| line.commit_info.as_ref()).unwrap_or(&nothing);
     let text = |name: &str| info.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -64,11 +65,11 @@ fn told(version: u64, written: SystemTime, lines: &[Line]) -> HistoryEntry {
         files_added: count(lines.iter().filter(|line| line.add.is_some()).count()),
         files_removed: count(lines.iter().filter(|line| line.remove.is_some()).count()),
         rows_added: new.map(actions::File::rows).sum(),
-        who: who(info, [text("engineInfo"), text("userName")]),
+        who: writer_of(info, [text("engineInfo"), text("userName")]),
     }
 }
 
-fn who(info: &Map<String, Value>, named: [String; 2]) -> String {
+fn writer_of(info: &Map<String, Value>, named: [String; 2]) -> String {
     let mut parts: Vec<String> = named.into_iter().filter(|name| !name.is_empty()).collect();
     if let Some(ours) = info.get("wasmill") {
         let text = |name: &str| ours[name].as_str().unwrap_or_default();
@@ -92,12 +93,12 @@ mod tests {
             "\n",
             r#"{"remove":{"path":"c","dataChange":false}}"#,
         );
-        let told = |entry: &str| told(4, UNIX_EPOCH, &actions::read(4, entry).unwrap());
-        let entry = told(entry);
+        let parsed = |entry: &str| entry_of(4, UNIX_EPOCH, &actions::read(4, entry).unwrap());
+        let entry = parsed(entry);
         assert_eq!((entry.time.as_str(), entry.operation.as_str()), ("2023-11-14T22:13:20.000Z", "WRITE"));
         assert_eq!((entry.files_added, entry.files_removed, entry.rows_added), (2, 1, Some(3)));
         assert_eq!(entry.who, "wasmill/1, p/s epoch 7");
-        let silent = told(r#"{"add":{"path":"a"}}"#);
+        let silent = parsed(r#"{"add":{"path":"a"}}"#);
         assert_eq!((silent.rows_added, silent.who.as_str(), silent.operation.as_str()), (None, "unknown", "unknown"));
         assert_eq!(silent.time, "1970-01-01T00:00:00.000Z");
     }

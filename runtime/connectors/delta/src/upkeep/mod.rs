@@ -1,4 +1,5 @@
-//! What keeps a table in shape beside those who write to it: its history, compaction of small files, removal of files that nobody needs.
+//! Table maintenance alongside its writers: its history, compaction of small files, and removal of
+//! obsolete files.
 
 mod actions;
 mod history;

@@ -16,7 +16,7 @@ use crate::address::TableAddress;
 use crate::codes::{CONFLICT, DAMAGED};
 use crate::commit::add_action;
 use crate::config::DeltaCompression;
-use crate::data_file::{Destination, OpenFile, now_millis, writer_properties};
+use crate::data_file::{Destination, FinishedFile, OpenFile, now_millis, writer_properties};
 use crate::log::{Put, TableLog};
 use crate::place::Place;
 use crate::prepared::DataFile;
@@ -28,11 +28,12 @@ use crate::state::TableState;
 use wasmill_connect::durable::owner_name;
 use wasmill_engine::codes::DISK;
 use wasmill_lake::{Limits, Partitioner};
-use wasmill_objects::{Patience, UploadEpoch};
+use wasmill_objects::{RetryTime, UploadEpoch};
 
-/// How often the files are chosen anew because another writer removed some of them.
+/// How often the files are chosen again because another writer removed some of them.
 const TRIES: u32 = 5;
-/// How often an entry is put into the log before it is given up. Every failure is another writer's success.
+/// How often an entry is put into the log before the command fails. Every failed attempt is another
+/// writer's success.
 const ATTEMPTS: u32 = 40;
 /// Versions between checkpoints of the log, as sinks write them by default.
 const CHECKPOINT_EVERY: u64 = 100;
@@ -46,7 +47,7 @@ const EPOCH: UploadEpoch = UploadEpoch { incarnation: Uuid::nil(), epoch: 0, cla
 pub struct OptimizeOptions {
     /// About how large a file should be, in bytes. Files smaller than three quarters of it are rewritten if two of them fit into one.
     pub target_bytes: u64,
-    /// Only tells what would be done.
+    /// Only reports what would be done.
     pub dry_run: bool,
 }
 
@@ -65,16 +66,18 @@ pub struct Optimized {
     pub bytes_added: u64,
     /// Rows that were moved.
     pub rows: u64,
-    /// How often it began anew because another writer removed the same files.
+    /// How often it started over because another writer removed the same files.
     pub conflicts: u32,
 }
 
-/// Rewrites the small files of a table. Safe beside other writers and readers: the rows of every version stay as they are, and the files that were there stay until a vacuum.
+/// Rewrites the small files of a table. Safe alongside other writers and readers: the rows of every
+/// version stay as they are, and the files that were there stay until a vacuum.
 ///
 /// # Errors
-/// Environment: there is no table, it asks for more of its writers than Wasmill does, it can't be read or written, or other writers were quicker again and again.
+/// Environment: there is no table, it requires more of its writers than Wasmill supports, it can't
+/// be read or written, or other writers were faster in every attempt.
 pub fn optimize(table: &TableAddress, options: &OptimizeOptions) -> Result<Optimized> {
-    let place = table.place(Patience::RUN)?;
+    let place = table.place(RetryTime::RUN)?;
     let log = TableLog::new(place.clone())?;
     for conflicts in 0..TRIES {
         let Some(state) = log.open(None)? else { return Err(table.no_table()) };
@@ -97,7 +100,7 @@ pub fn optimize(table: &TableAddress, options: &OptimizeOptions) -> Result<Optim
     }
     Err(Error::environment(format!("other writers removed the same files {TRIES} times in a row: nothing was rewritten"))
         .code(CONFLICT)
-        .hint("try again when the table is quieter"))
+        .hint("run it again when the table is less busy"))
 }
 
 /// One try.
@@ -124,7 +127,7 @@ enum Commit {
 impl<'a> Work<'a> {
     fn plan(log: &'a TableLog, place: &'a Place, state: TableState, target_bytes: u64) -> Result<Self> {
         let schema = TableSchema::read(&state.metadata.schema_string, &state.metadata.partition_columns)?;
-        // Partition values stand in the log and not in the files.
+        // Partition values are in the log and not in the files.
         let names: Vec<String> = schema.file_schema().fields().iter().map(|field| field.name().clone()).collect();
         let table = Arc::new(TableRows::open(log, Some(state.version), Some(&names))?);
         let bins = bins(table.files()?, &schema.partition_by, target_bytes);
@@ -182,15 +185,15 @@ impl<'a> Work<'a> {
                     let records = RecordBatch::try_new(Arc::clone(&file_schema), records.columns().to_vec());
                     out.write(&records.map_err(|error| Error::bug(format!("rows do not fit their own table: {error}")))?)?;
                 }
-                if file.rows().is_some_and(|told| told != rows - before) {
+                if file.rows().is_some_and(|reported| reported != rows - before) {
                     let (read, path) = (rows - before, file.path());
-                    return Err(Error::environment(format!("{path} has {read} rows, and the table's log says another number"))
+                    return Err(Error::environment(format!("{path} has {read} rows, and the table's log records another number"))
                         .code(DAMAGED)
                         .hint("the file or the log is damaged; nothing was changed"));
                 }
             }
-            let (file, uploading) = out.finish()?;
-            self.staging.keep(uploading.into_iter().collect());
+            let FinishedFile { file, upload } = out.finish()?;
+            self.staging.keep(upload.into_iter().collect());
             if file.rows != rows {
                 return Err(Error::bug(format!("{rows} rows were read and {} written", file.rows)));
             }
@@ -206,7 +209,7 @@ impl<'a> Work<'a> {
         for attempt in 0..ATTEMPTS {
             wait_before(attempt);
             while let Some(other) = self.log.entry(version)? {
-                // An attempt whose answer was lost.
+                // An attempt whose response was lost.
                 if other == entry {
                     return Ok(Commit::Done(version));
                 }
@@ -225,12 +228,12 @@ impl<'a> Work<'a> {
                 Ok(Put::Done) => return Ok(Commit::Done(version)),
                 Ok(Put::Taken) => {}
                 Err(error) if attempt > 0 => return Err(error),
-                Err(error) => tracing::warn!(%error, "it is not known whether the table has its new version; looking again"),
+                Err(error) => tracing::warn!(%error, "it is not known whether the table has its new version; checking again"),
             }
         }
         Err(Error::environment(format!("other writers were quicker {ATTEMPTS} times in a row: nothing was rewritten"))
             .code(CONFLICT)
-            .hint("the new files are in no version, and a vacuum removes them; try again when the table is quieter"))
+            .hint("the new files are in no version, and a vacuum removes them; run it again when the table is less busy"))
     }
 
     fn entry(&self, files: &[DataFile], done: &Optimized) -> String {
@@ -242,7 +245,7 @@ impl<'a> Work<'a> {
             "timestamp": now_millis(), "operation": "OPTIMIZE",
             "operationParameters": { "predicate": "[]", "targetSize": self.target_bytes.to_string() },
             "operationMetrics": metrics, "readVersion": self.state.version, "isBlindAppend": false,
-            // Makes each entry its own: how an attempt is known again whose answer was lost.
+            // Makes each entry unique: this identifies an attempt whose response was lost.
             "txnId": Uuid::new_v4(),
             "engineInfo": concat!("wasmill/", env!("CARGO_PKG_VERSION")),
         } });

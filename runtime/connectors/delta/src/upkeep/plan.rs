@@ -12,20 +12,21 @@ pub(super) struct Bin {
     pub(super) files: Vec<TableFile>,
 }
 
-/// What a file is to the plan.
+/// A file from the plan's point of view.
 struct Small {
     file: TableFile,
     size: u64,
 }
 
-/// Packs files that are smaller than three quarters of the target, in the order in which they were written, so that a new file gets about the target's size. Files with deleted
-/// rows stay as they are.
+/// Bins files that are smaller than three quarters of the target, in the order in which they were
+/// written, so that a new file has about the target's size. Files with deleted rows stay as they
+/// are.
 pub(super) fn bins(files: Vec<TableFile>, partition_by: &[String], target_bytes: u64) -> Vec<Bin> {
     let mut partitions: BTreeMap<Key, Vec<Small>> = BTreeMap::new();
     for file in files {
         let size = file.size();
         if size < target_bytes / 4 * 3 && !file.has_deletions() {
-            // An empty text is no value to a Delta table.
+            // An empty text is null to a Delta table.
             let value = |column: &String| file.partition_values().get(column).filter(|value| !value.is_empty()).cloned();
             let key: Key = partition_by.iter().map(value).collect();
             partitions.entry(key).or_default().push(Small { file, size });

@@ -1,4 +1,4 @@
-//! Removes data files that no version needs which somebody may still read.
+//! Removes data files that are in no version which a reader may still use.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ use crate::staging::STAGING;
 use crate::state::TableState;
 use wasmill_connect::durable::{escape, remove_folder_of_files};
 use wasmill_engine::codes::DISK;
-use wasmill_objects::Patience;
+use wasmill_objects::RetryTime;
 
 /// The shortest time to keep without force: writers and readers may be under way for so long.
 pub const LEAST_KEEP: Duration = Duration::from_secs(3600);
@@ -29,11 +29,12 @@ pub const LEAST_KEEP: Duration = Duration::from_secs(3600);
 /// What to keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VacuumOptions {
-    /// Versions that were the newest at some moment of this time keep their files; and so does every file that was written in it.
+    /// Versions that were the latest at some moment within this time keep their files, and so does
+    /// every file that was written within it.
     pub keep: Duration,
     /// Allows a time shorter than [`LEAST_KEEP`].
     pub force: bool,
-    /// Only tells what would be removed.
+    /// Only reports what would be removed.
     pub dry_run: bool,
 }
 
@@ -56,22 +57,24 @@ struct Stored {
     written: SystemTime,
 }
 
-/// Removes `.parquet` files that no version of the last time needs. Never touches the log, names that begin with `_` or `.` (where
-/// running pipelines keep what is not committed), uploads, and files of other kinds.
+/// Removes `.parquet` files that no version within the retention time needs. Never touches the log,
+/// names that begin with `_` or `.` (where running pipelines keep what is not committed), uploads,
+/// and files of other kinds.
 ///
 /// # Errors
-/// Configuration: the time is too short. Environment: there is no table, it has features that this does not know, or it can't be read.
+/// Configuration: the time is too short. Environment: there is no table, it has unsupported
+/// features, or it can't be read.
 pub fn vacuum(table: &TableAddress, options: &VacuumOptions) -> Result<Vacuumed> {
     if options.keep < LEAST_KEEP && !options.force {
         return Err(Error::configuration(format!("files of the last {} are to be removed", humantime::format_duration(LEAST_KEEP)))
             .code(VACUUM_TOO_SHORT)
-            .hint("writers and readers may be using them: keep at least 1h, or force it where nobody uses the table"));
+            .hint("writers and readers may be using them: keep at least 1h, or force it where no program uses the table"));
     }
-    let place = table.place(Patience::RUN)?;
+    let place = table.place(RetryTime::RUN)?;
     let log = TableLog::new(place.clone())?;
     let begun = SystemTime::now();
     let expiry = begun.checked_sub(options.keep).unwrap_or(SystemTime::UNIX_EPOCH);
-    // Listed first: what is written from here on is not looked at.
+    // Listed first: what is written from here on is not considered.
     let stored = list(&place)?;
     let Some(state) = log.open(None)? else { return Err(table.no_table()) };
     check_known(&state)?;
@@ -90,11 +93,12 @@ pub fn vacuum(table: &TableAddress, options: &VacuumOptions) -> Result<Vacuumed>
     Ok(Vacuumed { oldest_version, files: gone.into_iter().map(|file| file.path).collect(), bytes })
 }
 
-/// The paths of the files that some version needs which was the newest at or after a moment, and the oldest of these versions.
+/// The paths of the files of all versions that were the latest at or after a moment, and the oldest
+/// of these versions.
 fn needed(log: &TableLog, expiry: SystemTime) -> Result<(u64, BTreeSet<String>)> {
     let newest = log.snapshot(None)?.version();
     let versions = log.versions()?;
-    // The newest one that is older than the moment was the table at that moment.
+    // The latest one that is older than the moment was the table at that moment.
     let last_before = versions.iter().rposition(|(_, written)| *written < expiry).unwrap_or(0);
     let wanted = versions.get(last_before).map_or(newest, |(version, _)| *version);
     // The log may no longer reach back so far: then the oldest version that can be read.
@@ -117,9 +121,10 @@ fn needed(log: &TableLog, expiry: SystemTime) -> Result<(u64, BTreeSet<String>)>
     Ok((oldest.version(), needed))
 }
 
-/// The path of a file that the log names, relative to the table and not escaped; none if it lies elsewhere.
+/// The path of a file in the log, relative to the table and not escaped. `None` if it lies
+/// elsewhere.
 fn relative(root: &Url, path: &str) -> Result<Option<String>> {
-    let bad = || Error::environment(format!("the table's log names a file by an address that is none: {path}")).code(DAMAGED);
+    let bad = || Error::environment(format!("the table's log names a file by an invalid address: {path}")).code(DAMAGED);
     let address = root.join(path).map_err(|_| bad())?;
     if address.scheme() != root.scheme() || address.host_str() != root.host_str() {
         return Ok(None);
@@ -169,7 +174,7 @@ fn check_known(state: &TableState) -> Result<()> {
             unknown.into_iter().collect::<Vec<_>>().join(", ")
         ))
         .code(FEATURES)
-        .hint("vacuum it with the program that made it")),
+        .hint("vacuum it with the program that created it")),
     }
 }
 
@@ -198,7 +203,7 @@ fn list_folder(table: &Path, below: &str, stored: &mut Vec<Stored>) -> Result<()
     };
     for entry in entries {
         let entry = entry.map_err(failed)?;
-        // A name that is no text is of nobody whose files are looked for.
+        // A name that is not text does not belong to any known writer.
         let Ok(name) = entry.file_name().into_string() else { continue };
         let path = format!("{below}{name}");
         let metadata = match entry.metadata() {

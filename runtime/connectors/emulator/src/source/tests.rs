@@ -1,4 +1,4 @@
-//! That splits hold every row once, that reading goes on where it stopped, and that bad lines keep their bytes.
+//! Splits hold every row once, reading resumes where it stopped, and bad lines keep their bytes.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ fn source(config: &EmulatorConfig) -> EmulatorSource {
     EmulatorSource::new("pins", config, config.table.schema(), Mode::Stream).unwrap()
 }
 
-/// Everything that a reader gives, at most `batches` batches of it.
+/// Everything that a reader returns, at most `batches` batches of it.
 fn drain(reader: &mut dyn SplitReader, max_rows: usize, batches: usize) -> Vec<SourceBatch> {
     let mut read = Vec::new();
     while read.len() < batches {
@@ -51,7 +51,7 @@ fn splits_hold_every_row_once() {
     let discovery = source.discover(&Progress::new()).unwrap();
     assert!(discovery.complete);
     assert_eq!(discovery.splits.len(), SPLITS as usize);
-    // Row numbers only: making all these rows would take long.
+    // Row numbers only: generating all these rows would take long.
     let mut seen = Vec::new();
     for split in &discovery.splits {
         let mut reader = Reader {
@@ -185,9 +185,9 @@ fn a_rate_is_kept_over_all_splits_without_blocking() {
         for reader in &mut readers {
             match reader.read(10_000).unwrap() {
                 Read::Batch(read) => rows += read.batch.records.num_rows(),
-                // One that blocks until a row is due never says so.
+                // One that blocks until a row is due never returns it.
                 Read::Idle => idle += 1,
-                Read::Skipping | Read::End => panic!("endless, and made where it is read"),
+                Read::Skipping | Read::End => panic!("endless, and generated where it is read"),
             }
             let allowed = began.elapsed().as_secs_f64() * 200.0 + 1.0;
             assert!(rows as f64 <= allowed, "{rows} rows, {allowed} allowed");

@@ -29,7 +29,7 @@ const HIDDEN: &str = ".wasmill";
 /// How long a commit waits for another process that holds the token's lock; it is held for some milliseconds.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 
-/// A file that waits for its commit.
+/// A file that awaits its commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StagedFile {
     /// Its name in the staging folder.
@@ -120,9 +120,9 @@ impl Committer {
                 Err(error) if error.kind() == ErrorKind::NotFound => match fs::metadata(&staged) {
                     Ok(found) => is_whole(&staged, found.len(), file),
                     Err(error) if error.kind() == ErrorKind::NotFound => Err(gone(&staged, &path)),
-                    Err(error) => Err(Error::io(format!("look at {}", staged.display()), error)),
+                    Err(error) => Err(Error::io(format!("read the metadata of {}", staged.display()), error)),
                 },
-                Err(error) => Err(Error::io(format!("look at {}", path.display()), error)),
+                Err(error) => Err(Error::io(format!("read the metadata of {}", path.display()), error)),
             }
         })
     }
@@ -132,13 +132,14 @@ impl Committer {
         failpoint::hit("files-commit-before-token");
         let (outcome, decided) = self.move_token(token, prepared)?;
         failpoint::hit("files-commit-after-token");
-        // Also where the token said that all was done: the process that set it may have ended right after. Its files count, whatever came here now.
+        // Also where the token was set already: the process that set it may have ended right after.
+        // Its files count, whatever this commit holds.
         self.publish(&decided)?;
         failpoint::hit("files-commit-after-rename");
         Ok(outcome)
     }
 
-    /// Moves the token, and tells which files are decided with it.
+    /// Moves the token, and returns the files that are decided with it.
     fn move_token(&self, token: &Token, prepared: &Prepared) -> Result<(CommitOutcome, Vec<StagedFile>)> {
         let _locked = self.lock()?;
         let current = self.read_token()?;
@@ -179,7 +180,8 @@ impl Committer {
         Ok(())
     }
 
-    /// Gives staged files their names, durably. A staged file that is gone had its name before, whatever became of it since.
+    /// Gives staged files their names, durably. A missing staged file had its name before, whatever
+    /// became of it since.
     fn publish(&self, files: &[StagedFile]) -> Result<()> {
         let places: Vec<PathBuf> = files.iter().map(|file| self.folder.join(&file.path)).collect();
         let folders: BTreeSet<&Path> = places.iter().map(|place| parent_of(place)).collect();
@@ -203,7 +205,7 @@ impl Committer {
         sync_folders(folders)
     }
 
-    /// Fails unless a file is what the commit says.
+    /// Fails unless a file is the one in the commit.
     fn same(&self, path: &Path, file: &StagedFile) -> Result<()> {
         let digest = sha256_of(path, file.size).map_err(|error| Error::io(format!("read {}", path.display()), error))?;
         if digest.as_deref() == Some(file.sha256.as_str()) {
@@ -222,7 +224,7 @@ impl Committer {
         let damaged = |what: &dyn std::fmt::Display| {
             Error::environment(format!("the sink's token {} is damaged: {what}", self.token.display()))
                 .code(TOKEN_DAMAGED)
-                .hint("restore the file; without it nobody knows what is committed")
+                .hint("restore the file; without it, it is unknown what is committed")
         };
         let token: TokenFile = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
         if token.format == FORMAT { Ok(Some(token)) } else { Err(damaged(&format!("unknown format {}", token.format))) }
@@ -252,7 +254,7 @@ impl Committer {
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::environment(format!("another process holds {} for too long", self.lock.display()))
                         .code(COMMIT_LOCKED)
-                        .hint("is a process of this pipeline paused in the middle of its commit? Let it go on, or end it"));
+                        .hint("is a process of this pipeline suspended during its commit? Let it continue, or end it"));
                 }
                 Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
@@ -286,7 +288,7 @@ fn is_left_over_by_earlier_versions(name: &str, claim: &Token) -> bool {
 fn gone(staged: &Path, path: &Path) -> Error {
     Error::environment(format!("a prepared file is gone: it is neither {} nor {}", staged.display(), path.display()))
         .code(PREPARED_FILE_GONE)
-        .hint("somebody removed it; restore it, or give these rows up with `wasmill state reset`")
+        .hint("another program removed it; restore it, or drop these rows with `wasmill state reset`")
 }
 
 /// The digest of a file of this size; none if it has another.

@@ -22,7 +22,7 @@ pub struct FilesSinkConfig {
     pub path: String,
     /// `format: jsonl`
     ///
-    /// `jsonl` (one JSON object a line), `csv` (with a header row) or `parquet`.
+    /// `jsonl` (one JSON object per line), `csv` (with a header row) or `parquet`.
     pub format: SinkFormat,
     /// `compression: none`
     ///
@@ -31,14 +31,16 @@ pub struct FilesSinkConfig {
     pub compression: Compression,
     /// `partition_by: [category]`
     ///
-    /// Columns whose values name folders, as Hive lays them out: `category=art/`. The columns are left out of the files. Texts, booleans,
-    /// whole numbers and dates; an empty text counts as no value. A row is rejected whose values are too long for the name of a folder.
-    /// A lane writes one file per partition and epoch until it has its target size.
+    /// Columns whose values name folders, as Hive lays them out: `category=art/`. The columns are
+    /// left out of the files. They are texts, booleans, whole numbers and dates; an empty text
+    /// counts as null. A row is rejected if its values are too long for the name of a folder. A
+    /// lane writes one file per partition and epoch until it has its target size.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition_by: Vec<String>,
     /// `target_file_size: 256MiB`
     ///
-    /// Begins a new file when the current one has grown to about this size. An epoch always ends its files, so they may be smaller.
+    /// Starts a new file when the current one has grown to about this size. An epoch always ends
+    /// its files, so they may be smaller.
     #[serde(default = "default_target_file_size")]
     #[schemars(with = "String")]
     pub target_file_size: ByteSize,
@@ -61,7 +63,7 @@ impl FilesSinkConfig {
             return Err(Error::configuration("`path` is empty").code(NO_PATH).key(["path"]).hint("name a folder, as in `path: out/rows`"));
         }
         if self.path.contains("://") {
-            return Err(Error::configuration(format!("`path: {}` is no path of a folder", self.path))
+            return Err(Error::configuration(format!("`path: {}` is not the path of a folder", self.path))
                 .code(NOT_LOCAL)
                 .key(["path"])
                 .hint("this sink writes local files"));
@@ -81,7 +83,7 @@ impl FilesSinkConfig {
         Ok(())
     }
 
-    /// What a file's name ends with, dot included.
+    /// The extension of a file's name, dot included.
     pub(crate) fn extension(&self) -> String {
         format!(".{}{}", self.format.format().extension(), self.compression.suffix())
     }

@@ -36,7 +36,7 @@ pub(super) fn record_writer_for<W: Write + Send + 'static>(
 /// The most files that a lane opens before the epoch's end: a Parquet file holds a row group in memory.
 const MAX_OPEN_FILES: usize = 12;
 
-/// The longest name of a file, in bytes, behind the name of its sink.
+/// The longest name of a file, in bytes, without the name of its sink.
 const LONGEST_FILE_NAME: usize = 200;
 
 /// The longest path that Linux takes, in bytes.
@@ -93,7 +93,8 @@ impl FilesWriter {
 }
 
 impl LaneFiles {
-    /// Every file has a name that no other one ever had, so that a process that writes the same epoch beside this one can't touch it.
+    /// Every file has a unique name, so a process that writes the same epoch concurrently can't
+    /// touch it.
     fn create(&self, key: &Key) -> Result<OpenFile> {
         let (mark, sink) = (StagedMark::new(&self.context, self.claim), escape(&self.context.sink));
         let named = |mark: String| format!("{sink}-{mark}{}", self.config.extension());
@@ -186,7 +187,7 @@ impl Drop for LaneFiles {
     }
 }
 
-/// A file that counts the bytes that go into it, for one who does not hold it.
+/// A file that counts the bytes written to it, for a caller that does not hold it.
 struct Counted<F> {
     file: F,
     written: Arc<AtomicU64>,

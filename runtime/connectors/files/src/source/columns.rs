@@ -1,4 +1,4 @@
-//! Which columns files have, told by a look at them.
+//! Discovers which columns files have.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,11 @@ use wasmill_reading::{Content, infer_from, survey_of};
 use super::listing;
 use crate::config::FilesConfig;
 
-/// At most so many files are looked at: the first ones and the last ones, in the order of their names.
-const MOST_FILES: usize = 100;
+/// At most this many files are surveyed: the first ones and the last ones, in the order of their
+/// names.
+const MAX_FILES: usize = 100;
 
-/// The columns of the files that a configuration names, without what else their sample shows.
+/// The columns of the files of a configuration, without the rest of their sample.
 ///
 /// # Errors
 /// As [`infer`].
@@ -24,7 +25,7 @@ pub fn infer_schema(config: &FilesConfig) -> Result<SchemaRef> {
     infer(config).map(|inferred| inferred.schema)
 }
 
-/// The columns of the files that a configuration names, as [`infer_from`] tells them.
+/// The columns of the files of a configuration, as [`infer_from`] infers them.
 ///
 /// # Errors
 /// Configuration: no file matches, or no record can be read. Environment: a file can't be read.
@@ -35,7 +36,7 @@ pub fn infer(config: &FilesConfig) -> Result<Inferred> {
         && let Some(hint) = listing::no_match(folder).hint_text()
     {
         let names = config.path.all().join(", ");
-        return Err(Error::configuration(format!("the columns can't be told: no file matches {names}"))
+        return Err(Error::configuration(format!("the columns can't be inferred: no file matches {names}"))
             .code(NO_COLUMNS)
             .key(["path"])
             .hint(hint)
@@ -44,17 +45,18 @@ pub fn infer(config: &FilesConfig) -> Result<Inferred> {
     infer_from(&config.reading(), paths.into_iter().map(open)).map_err(|error| error.below("path"))
 }
 
-/// Which columns files have, as far as a look at some of them tells. `None`: there are no files, or nothing is in them.
+/// Which columns files have, as far as a survey of some of them finds. `None`: there are no files,
+/// or they are empty.
 ///
 /// # Errors
 /// Configuration: a bad pattern. Environment: a file can't be read.
 pub fn survey(config: &FilesConfig) -> Result<Option<Survey>> {
     config.check()?;
     let mut paths = listing::list(config, false)?;
-    let is_all = paths.len() <= MOST_FILES;
+    let is_all = paths.len() <= MAX_FILES;
     if !is_all {
-        let last = paths.split_off(paths.len() - MOST_FILES / 2);
-        paths.truncate(MOST_FILES / 2);
+        let last = paths.split_off(paths.len() - MAX_FILES / 2);
+        paths.truncate(MAX_FILES / 2);
         paths.extend(last);
     }
     survey_of(&config.reading(), paths.into_iter().map(open), is_all)

@@ -16,7 +16,7 @@ use crate::config::FilesConfig;
 use wasmill_formats::{Compression, Format};
 use wasmill_reading::codes::UNREADABLE;
 
-/// So many entries of a folder are looked at for a hint.
+/// This many entries of a folder are scanned for a hint.
 const HINT_ENTRIES: usize = 1_000;
 
 /// The files that match, sorted, each once. `must_exist`: a path without a file is an error, unless the configuration allows it.
@@ -68,7 +68,7 @@ fn of_folder(folder: &str) -> String {
     }
 }
 
-/// Adds the files that match; says whether there was any.
+/// Adds the files that match; returns whether there was any.
 fn matches(pattern: &str, files: &mut BTreeSet<PathBuf>) -> Result<bool> {
     // A name that looks like a pattern may still be a name.
     if Path::new(pattern).is_file() {
@@ -151,7 +151,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A file or folder whose name matched, with the parts that are left.
+    /// A file or folder whose name matched, with the remaining parts.
     fn entry(&mut self, path: &Path, rest: &[Part]) -> Result<()> {
         if !rest.is_empty() {
             return self.folder(path, rest);
@@ -173,9 +173,9 @@ fn is_gone(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// What lies in a folder; nothing if it is none.
+/// The entries of a folder; empty if it is none.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error| Error::io(format_args!("look into {}", folder.display()), error).or_code(UNREADABLE);
+    let failed = |error| Error::io(format_args!("list {}", folder.display()), error).or_code(UNREADABLE);
     let place = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let entries = match std::fs::read_dir(place) {
         Ok(entries) => entries,
@@ -191,7 +191,7 @@ fn metadata(path: &Path) -> Result<Option<Metadata>> {
         Ok(metadata) => Ok(Some(metadata)),
         // A link that leads nowhere, or in a circle.
         Err(error) if is_gone(&error) || Errno::from_io_error(&error) == Some(Errno::LOOP) => Ok(None),
-        Err(error) => Err(Error::io(format_args!("look at {}", path.display()), error).or_code(UNREADABLE)),
+        Err(error) => Err(Error::io(format_args!("read the metadata of {}", path.display()), error).or_code(UNREADABLE)),
     }
 }
 

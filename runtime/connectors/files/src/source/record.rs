@@ -1,14 +1,16 @@
 //! The record of a split that has no entry in a checkpoint any more: 51 bytes instead of a path and a position in JSON.
 //!
-//! Sixteen bytes of the digest of its name; how far it was read and the file's size then, each in eight bytes, the greatest first; sixteen bytes of the
-//! digest of the file's start; of how many bytes that is the digest, in two; and flags. So the later one of two records is the greater one.
+//! It holds sixteen bytes of the digest of its name; how far it was read and the file's size then,
+//! each in eight bytes, big-endian; sixteen bytes of the digest of the file's start; the length of
+//! that start, in two bytes; and flags. So the later one of two records compares greater.
 
 use sha2::{Digest, Sha256};
 use wasmill_engine::{RecordForm, Result, Retired, SplitState};
 
+use super::splits::BegunPart;
 use wasmill_reading::{Identity, Part, Position};
 
-/// Stands in pieces of state: never to be changed.
+/// Stored in pieces of state: never to be changed.
 pub const FORM: RecordForm = RecordForm { key_bytes: KEY_BYTES, record_bytes: KEY_BYTES + VALUE_BYTES };
 const KEY_BYTES: usize = 16;
 const VALUE_BYTES: usize = 8 + 8 + HEAD_BYTES + 2 + 1;
@@ -40,7 +42,7 @@ pub fn add(name: &str, part: Part, state: &SplitState, records: &mut Vec<u8>) ->
 }
 
 /// How far a retired split was read, and whether it was done.
-pub fn find(retired: &Retired, name: &str) -> Option<(Position, bool)> {
+pub fn find(retired: &Retired, name: &str) -> Option<BegunPart> {
     let value = retired.get(&key(name))?;
     let (offset, value) = value.split_first_chunk()?;
     let (size, value) = value.split_first_chunk()?;
@@ -49,7 +51,8 @@ pub fn find(retired: &Retired, name: &str) -> Option<(Position, bool)> {
     let flags = value.first()?;
     let head_bytes = u16::from_be_bytes(*head_bytes).into();
     let file = Identity { size: u64::from_be_bytes(*size), head: hex::encode(head), head_bytes };
-    Some((Position { offset: u64::from_be_bytes(*offset), file, ended: flags & ENDED != 0 }, flags & DONE != 0))
+    let position = Position { offset: u64::from_be_bytes(*offset), file, ended: flags & ENDED != 0 };
+    Some(BegunPart { position, is_done: flags & DONE != 0 })
 }
 
 #[cfg(test)]
@@ -74,8 +77,8 @@ mod tests {
         assert!(add("b@all", Part::Whole, &state(&position(9, true), true), &mut records).unwrap());
         let retired = Retired::new(FORM, &records).unwrap();
         assert_eq!(retired.len(), 2);
-        assert_eq!(find(&retired, "a@0"), Some((position(1 << 39, false), true)));
-        assert_eq!(find(&retired, "b@all"), Some((position(9, true), true)));
+        assert_eq!(find(&retired, "a@0"), Some(BegunPart { position: position(1 << 39, false), is_done: true }));
+        assert_eq!(find(&retired, "b@all"), Some(BegunPart { position: position(9, true), is_done: true }));
         assert_eq!(find(&retired, "a@16777216"), None);
     }
 
@@ -87,11 +90,11 @@ mod tests {
         assert!(!add("a@all", Part::Whole, &state(&whole, false), &mut records).unwrap());
         let mut odd = whole.clone();
         odd.file.head = "short".into();
-        assert!(!add("a@0", Part::From(0), &state(&odd, true), &mut records).unwrap(), "a digest that is none of ours");
+        assert!(!add("a@0", Part::From(0), &state(&odd, true), &mut records).unwrap(), "a digest with an unknown form");
         assert!(records.is_empty());
         assert!(add("a@0", Part::From(0), &state(&whole, false), &mut records).unwrap(), "it was followed to its end");
         let retired = Retired::new(FORM, &records).unwrap();
-        assert_eq!(find(&retired, "a@0"), Some((whole, false)));
+        assert_eq!(find(&retired, "a@0"), Some(BegunPart { position: whole, is_done: false }));
         assert!(add("a@0", Part::From(0), &SplitState { position: serde_json::json!(7), done: true }, &mut records).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Cuts files into splits, and goes on with those that an earlier run began.
+//! Cuts files into splits, and continues those that an earlier run began.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -16,13 +16,13 @@ use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_formats::{Compression, Format};
 use wasmill_reading::codes::{UNREADABLE, VANISHED};
 
-/// What looks have found in this run.
+/// What the listings of this run have found.
 #[derive(Default)]
 pub struct Found {
     /// What is to be read, until it is taken.
     pub splits: Vec<Split>,
-    /// How many bytes there were to read when they were found, counted as readers count them: before decompression, and
-    /// only the columns that are read.
+    /// How many bytes there were to read when they were listed, counted as readers count them:
+    /// before decompression, and only the columns that are read.
     pub bytes: u64,
 }
 
@@ -33,26 +33,36 @@ impl Found {
     }
 }
 
-/// A file that has been looked at in this run.
+/// A file that was listed in this run.
 pub struct Known {
-    /// As it was at the last look that found new splits.
+    /// As it was at the last listing that found new splits.
     identity: Identity,
-    /// Its size at the last look.
+    /// Its size at the last listing.
     size: u64,
-    /// Where the next split begins, once the file is so long; `None`: it is not read by lines.
+    /// Where the next split begins, once the file is that long. `None` if it is not read by lines.
     next: Option<u64>,
 }
 
 /// The entries of one file in a checkpoint: positions of splits, and whether they were done.
-pub type Entries = BTreeMap<Part, (Position, bool)>;
+pub type Entries = BTreeMap<Part, BegunPart>;
 
-/// The splits of one file that were begun: by their entries, or by the records of those that have none any more.
+/// A part of a file that an earlier run began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BegunPart {
+    /// How far it was read.
+    pub position: Position,
+    /// Whether it was read to its end.
+    pub is_done: bool,
+}
+
+/// The splits of one file that were begun: by their entries, or by the records of those without
+/// entries.
 pub struct Begun<'a> {
     pub entries: Entries,
     pub retired: Option<&'a Retired>,
 }
 
-/// The name of a split. Each ends in its part, so that no file's name can look like another's split.
+/// The name of a split. Each ends in its part, so no file's name can look like another's split.
 pub fn name(path: &Path, part: Part) -> String {
     match part {
         Part::Whole => format!("{}@all", name_of(path)),
@@ -64,7 +74,7 @@ pub fn name(path: &Path, part: Part) -> String {
 /// The file and the part that a split's name names.
 ///
 /// # Errors
-/// Environment: it is not a name of ours.
+/// Environment: it is not a name of this source.
 pub fn parse_name(name: &str) -> Result<(PathBuf, Part)> {
     let part = |part: &str| match part.strip_prefix("group") {
         _ if part == "all" => Some(Part::Whole),
@@ -87,12 +97,12 @@ pub fn by_file(progress: &Progress) -> Result<BTreeMap<PathBuf, Entries>> {
     for (id, state) in progress {
         let (path, part) = parse_name(id)?;
         let position = Position::from_value(&state.position).map_err(|error| error.at(format!("split {id}")))?;
-        files.entry(path).or_default().insert(part, (position, state.done));
+        files.entry(path).or_default().insert(part, BegunPart { position, is_done: state.done });
     }
     Ok(files)
 }
 
-/// Adds the splits of a file that are to be read and have not been handed out in this run.
+/// Adds the splits of a file that are to be read and have not been returned in this run.
 pub fn of_file(
     context: &ReadContext,
     path: &Path,
@@ -125,7 +135,7 @@ pub fn of_file(
     if let Some(known) = known.get(path)
         && !known.identity.is_start_of(&file, path)?
     {
-        return Err(changed(path, "its beginning is another"));
+        return Err(changed(path, "its beginning differs"));
     }
     let cut = Cut { context, path, file: &file, identity: &identity, begun };
     let next = match cut.way(next)? {
@@ -147,20 +157,20 @@ fn unchanged_size(path: &Path, size: u64, before: u64) -> Result<()> {
     Err(changed(path, &format!("it had {before} bytes and has {size}, and only plain files that are read by lines may grow")))
 }
 
-/// A file that a checkpoint knows and that is no longer there.
+/// A missing file that is in a checkpoint.
 pub fn check_vanished(path: &Path, begun: &Entries) -> Result<()> {
-    for (part, (position, done)) in begun {
+    for (part, BegunPart { position, is_done }) in begun {
         // A followed file is never done, but may have been read to its end.
         let read_up = *part != Part::Whole && !matches!(part, Part::RowGroup(_)) && position.offset >= position.file.size;
-        if !done && !read_up {
+        if !is_done && !read_up {
             return Err(Error::environment(format!(
-                "{} has been read up to {} of {} bytes and is no longer there",
+                "{} has been read up to {} of {} bytes and is missing",
                 path.display(),
                 position.offset,
                 position.file.size
             ))
             .code(VANISHED)
-            .hint("put the file back until it has been read, or `wasmill state reset` to forget what was read"));
+            .hint("put the file back until it has been read, or `wasmill state reset` to drop the progress"));
         }
     }
     Ok(())
@@ -188,13 +198,13 @@ impl Cut<'_> {
     /// How the file is read, of which `known` bytes have been cut in this run.
     ///
     /// # Errors
-    /// Environment: it is of another kind than its name says.
+    /// Environment: it is of another kind than its name.
     fn way(&self, known: u64) -> Result<Way> {
         let config = &self.context.options;
-        // What a name does not tell, its reader reports by the content.
+        // What a name does not decide, its reader reports by the content.
         let lines = config.by_lines(self.path).unwrap_or_default();
         let was_begun = |part: Part| self.begun(part).is_some();
-        // One that was set aside was read whole, whatever its name says.
+        // A skipped file was read whole, whatever its name.
         if known == 0 && was_begun(Part::Whole) {
             return Ok(Way::Whole);
         }
@@ -233,7 +243,7 @@ impl Cut<'_> {
         let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
         Ok(match (format, text.iter().position(|byte| !is_line_end(byte))) {
             (_, None) => false,
-            // Of a file that grows, the whole line of the header has to be there.
+            // Of a growing file, the whole line of the header must be there.
             (Format::Csv, Some(first)) => !(lines && self.context.mode == Mode::Stream) || text[first..].contains(&b'\n'),
             _ => !text.iter().all(u8::is_ascii_whitespace),
         })
@@ -245,7 +255,7 @@ impl Cut<'_> {
     }
 
     /// How far a part was read, if it was begun.
-    fn begun(&self, part: Part) -> Option<(Position, bool)> {
+    fn begun(&self, part: Part) -> Option<BegunPart> {
         let entry = self.begun.entries.get(&part).cloned();
         entry.or_else(|| record::find(self.begun.retired?, &name(self.path, part)))
     }
@@ -256,13 +266,13 @@ impl Cut<'_> {
         Ok(Content::File(copy))
     }
 
-    /// Adds the splits from `start` on; says where the one after them begins.
+    /// Adds the splits from `start` on; returns where the one after them begins.
     fn by_lines(&self, start: u64, found: &mut Found) -> Result<u64> {
         let check = |position: &Position| match position.file.is_start_of(self.file, self.path)? {
             true => Ok(()),
-            false => Err(changed(self.path, "it is shorter, or its beginning is another")),
+            false => Err(changed(self.path, "it is shorter, or its beginning differs")),
         };
-        self.begun.entries.values().try_for_each(|(position, _)| check(position))?;
+        self.begun.entries.values().try_for_each(|begun| check(&begun.position))?;
         let follows = self.context.mode == Mode::Stream;
         let size = self.identity.size;
         let mut start = start;
@@ -272,7 +282,7 @@ impl Cut<'_> {
             let left = |offset: u64| size.min(end).saturating_sub(offset);
             match self.begun(Part::From(start)) {
                 None => found.push(self.split(Part::From(start), start, false), left(start)),
-                Some((position, _)) => {
+                Some(BegunPart { position, .. }) => {
                     check(&position)?;
                     if position.offset < size {
                         self.check_seam(&position)?;
@@ -285,11 +295,12 @@ impl Cut<'_> {
             start = end;
         }
         // A split behind the end was read when the file was longer.
-        self.begun(Part::From(start)).map_or(Ok(()), |(position, _)| check(&position))?;
+        self.begun(Part::From(start)).map_or(Ok(()), |begun| check(&begun.position))?;
         Ok(start)
     }
 
-    /// Where a file has grown, the last record must have ended, or end now: else bytes were glued to it.
+    /// Where a file has grown, the last record must have ended, or end now: else bytes were
+    /// appended to it.
     fn check_seam(&self, position: &Position) -> Result<()> {
         if position.offset == 0 || position.offset != position.file.size {
             return Ok(());
@@ -310,16 +321,16 @@ impl Cut<'_> {
                 return Ok(());
             }
             unchanged_size(self.path, self.identity.size, position.file.size)?;
-            Err(changed(self.path, "its beginning is another"))
+            Err(changed(self.path, "its beginning differs"))
         };
-        self.begun.entries.values().try_for_each(|(position, _)| check(position))?;
-        // What is no file of this format any more was changed, and is not read as one.
-        [Part::Whole, Part::RowGroup(0)].into_iter().filter_map(|part| self.begun(part)).try_for_each(|(position, _)| check(&position))?;
+        self.begun.entries.values().try_for_each(|begun| check(&begun.position))?;
+        // A file that no longer has this format was changed, and is not read.
+        [Part::Whole, Part::RowGroup(0)].into_iter().filter_map(|part| self.begun(part)).try_for_each(|begun| check(&begun.position))?;
         let parts: Vec<(Part, u64)> = match self.context.options.format_of(self.path) {
             Ok(Format::Parquet) => {
                 match row_groups(&self.content()?, self.path, &self.context.schema) {
                     Ok(groups) => (0..).map(Part::RowGroup).zip(groups).collect(),
-                    // Its reader meets the damage again, and sets it aside.
+                    // Its reader meets the damage again, and skips it.
                     Err(error) if self.context.options.on_bad_file == OnBadFile::SetAside && damage(&error).is_some() => {
                         vec![(Part::Whole, self.identity.size)]
                     }
@@ -328,11 +339,12 @@ impl Cut<'_> {
             }
             _ => vec![(Part::Whole, self.identity.size)],
         };
-        // How much of a part is left is not known from a position in it, which counts rows or unpacked bytes: all of it is counted.
+        // How much of a part is left is not known from a position in it, which counts rows or
+        // unpacked bytes: all of it is counted.
         for (part, bytes) in parts {
             match self.begun(part) {
-                Some((_, true)) => {}
-                Some((position, false)) => found.push(self.split(part, position.offset, position.ended), bytes),
+                Some(BegunPart { is_done: true, .. }) => {}
+                Some(BegunPart { position, is_done: false }) => found.push(self.split(part, position.offset, position.ended), bytes),
                 None => found.push(self.split(part, 0, false), bytes),
             }
         }

@@ -1,8 +1,9 @@
 //! The commit of an epoch: one transaction that holds its rows and moves the sink's token.
 //!
-//! A producer that comes up fences every earlier one of its name and ends what that one left open. What the token says after that is true until this producer
-//! is fenced itself: so the token is read once a producer, and each of its commits compares with the one before. After any failure a new producer comes up, and
-//! reads again: whether a transaction went through whose answer was lost is seen there.
+//! A new producer fences every earlier one of its name and ends what that one left open. The token
+//! read after that holds until this producer is fenced itself. So the token is read once per
+//! producer, and each of its commits compares with the one before. After any failure a new producer
+//! starts, and reads again: it sees whether a transaction went through whose response was lost.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,8 +13,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use uuid::Uuid;
 use wasmill_engine::{CommitOutcome, Committed, Result, Token, failpoint};
 
+use super::Topic;
 use super::config::KafkaSinkConfig;
-use super::failure::{Failure, patiently};
+use super::failure::{Failure, with_retries};
 use super::prepared::Prepared;
 use super::producer::Session;
 use super::record::{Record, Records};
@@ -45,11 +47,12 @@ pub(super) struct Committer {
     cluster: Option<Arc<Cluster>>,
     target: Option<Arc<Target>>,
     open: Option<Open>,
-    /// Another producer of our name has come up: look whether it has a right to, before it is fenced in turn.
+    /// Another producer of this name has started: check whether it is entitled to, before it is
+    /// fenced in turn.
     fenced: bool,
 }
 
-/// A producer that is up, and what the sink's token says as long as it is.
+/// A running producer, and the sink's token as long as it runs.
 struct Open {
     key: String,
     session: Session,
@@ -83,7 +86,7 @@ impl Committer {
         })
     }
 
-    /// The options of its producers, for a topic with batches of so many bytes.
+    /// The options of its producers, for a topic with batches of this many bytes.
     pub(super) fn options(&self, transactional_id: &str, max_batch: usize) -> ClientConfig {
         let defaults = [("queue.buffering.max.kbytes", QUEUED_KBYTES.max(2 * (max_batch >> 10)).to_string())];
         let wanted = self.config.client.get("batch.size").and_then(|size| size.text().parse().ok());
@@ -102,22 +105,22 @@ impl Committer {
         producing(&self.reading, &self.name, &defaults, &fixed)
     }
 
-    /// The topic as it was when the brokers were first asked.
+    /// The topic as it was at the first request to the brokers.
     pub(super) fn target(&mut self) -> Result<Arc<Target>> {
         if let Some(target) = &self.target {
             return Ok(Arc::clone(target));
         }
         let cluster = self.cluster()?;
-        let target = Arc::new(Target::look(&self.config, &cluster)?);
+        let target = Arc::new(Target::query(&self.config, &cluster)?);
         self.target = Some(Arc::clone(&target));
         Ok(target)
     }
 
-    /// The same for writers, who also see partitions that are added later.
-    pub(super) fn topic(&mut self) -> Result<(Arc<Target>, Partitions)> {
+    /// The same for writers, which also see partitions that are added later.
+    pub(super) fn topic(&mut self) -> Result<Topic> {
         let target = self.target()?;
-        let partitions = Partitions::new(self.cluster()?, &self.config, &target)?;
-        Ok((target, partitions))
+        let partitions = Arc::new(Partitions::new(self.cluster()?, &self.config, &target)?);
+        Ok(Topic { target, partitions })
     }
 
     fn cluster(&mut self) -> Result<Arc<Cluster>> {
@@ -130,14 +133,14 @@ impl Committer {
         Ok(cluster)
     }
 
-    /// What the token says, without fencing anybody.
+    /// The token, without fencing any producer.
     pub(super) fn committed(&mut self, pipeline: &str, sink: &str) -> Result<Option<Committed>> {
-        // A topic that is missing is told here, at the start of a run.
+        // A missing topic is reported here, at the start of a run.
         self.target()?;
         let (cluster, health) = (self.cluster()?, Arc::clone(&self.health));
         let (key, deadline) = (key(pipeline, sink, &self.config.topic), Instant::now() + self.patience);
         let tokens = Tokens { topic: &self.config.commits_topic, config: &self.reading, cluster: &cluster };
-        let content = patiently(deadline, &health, || match tokens.is_present()? {
+        let content = with_retries(deadline, &health, || match tokens.is_present()? {
             true => tokens.read(&key, deadline, |_| Ok(())),
             false => Ok(None),
         });
@@ -171,7 +174,7 @@ impl Committer {
         let (content, deadline) = (Content::new(token, Uuid::new_v4()), Instant::now() + self.patience);
         let key = key(&token.pipeline, &token.sink, &self.config.topic);
         let work = Work { token, content, key, deadline };
-        let done = patiently(deadline, &health, || {
+        let done = with_retries(deadline, &health, || {
             let done = attempt(self, &work);
             self.fenced |= done.as_ref().is_err_and(|failure| failure.fenced);
             done
@@ -179,7 +182,8 @@ impl Committer {
         done.map_err(|error| error.at(format!("topic {}", self.config.topic)))
     }
 
-    /// One attempt at a commit. Whatever ends it early is taken back when the next producer comes up.
+    /// One attempt at a commit. Whatever ends it early is rolled back when the next producer
+    /// starts.
     fn commit_once(&mut self, work: &Work<'_>, prepared: &Prepared, spool: &Spool) -> Result<CommitOutcome, Failure> {
         if std::mem::take(&mut self.fenced)
             && let Some(outcome) = outcome(self.read(work, false)?.as_ref(), work)?
@@ -209,13 +213,14 @@ impl Committer {
         self.open = None;
         let (cluster, target) = (self.cluster()?, self.target()?);
         self.check_topic(&cluster)?;
-        Tokens { topic: &self.config.commits_topic, config: &self.reading, cluster: &cluster }.make(&target)?;
+        Tokens { topic: &self.config.commits_topic, config: &self.reading, cluster: &cluster }.create(&target)?;
         let session = self.start(&work.key, work.deadline)?;
         let current = self.read(work, true)?;
         Ok(Open { key: work.key.clone(), session, current })
     }
 
-    /// A topic that is gone since the run began: its brokers would let us wait for it.
+    /// A topic that was deleted since the run began: its brokers would make the producer wait for
+    /// it.
     fn check_topic(&self, cluster: &Cluster) -> Result<(), Failure> {
         match is_present(cluster, &self.config.topic)? {
             true => Ok(()),
@@ -230,8 +235,9 @@ impl Committer {
         Session::start(&self.options(&transactional_id(key), max_batch), (&self.health, self.sasl.as_ref()), deadline)
     }
 
-    /// Reads the token. With `may_fence`, transactions that other sinks of this pipeline left open when their process ended are ended: nobody else may be
-    /// at work for this pipeline now, and who is notices and goes on.
+    /// Reads the token. With `may_fence`, it ends transactions that other sinks of this pipeline
+    /// left open when their process ended. No other process may be at work for this pipeline now;
+    /// one that is notices and continues.
     fn read(&mut self, work: &Work<'_>, may_fence: bool) -> Result<Option<Content>, Failure> {
         let (cluster, reading, topic) = (self.cluster()?, self.reading.clone(), self.config.commits_topic.clone());
         let tokens = Tokens { topic: &topic, config: &reading, cluster: &cluster };
@@ -264,7 +270,8 @@ impl Committer {
     }
 }
 
-/// How the commit stands by the token: done, by us or by others, or still to do (`None`).
+/// The state of the commit by the token: done, by this process or by others, or still to do
+/// (`None`).
 fn outcome(current: Option<&Content>, work: &Work<'_>) -> Result<Option<CommitOutcome>> {
     if current.is_some_and(|current| current.attempt == work.content.attempt) {
         return Ok(Some(CommitOutcome::Done));
@@ -276,14 +283,14 @@ fn outcome(current: Option<&Content>, work: &Work<'_>) -> Result<Option<CommitOu
     })
 }
 
-/// Ends a transaction that nobody will end soon by coming up again.
+/// Ends a transaction whose producer will not restart soon.
 fn give_up(session: &Session, failure: &Failure, work: &Work<'_>) {
     if !failure.transient || Instant::now() >= work.deadline {
         session.abort();
     }
 }
 
-/// What every producer of a configuration is told, for a check that touches nothing.
+/// The options of every producer of a configuration, for a check without requests.
 pub(super) fn check_options(config: &KafkaSinkConfig) -> Result<()> {
     let options = Committer::new(config)?.options("wasmill-check", BATCH_BYTES);
     crate::client::check(&options)

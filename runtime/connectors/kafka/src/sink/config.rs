@@ -15,24 +15,26 @@ use wasmill_connect::{Retry, period};
 
 /// `kafka: { connection: { brokers: "b1:9092,b2:9092" }, topic: clean_pins, key: ind }`
 ///
-/// Writes records into a topic of Apache Kafka, exactly once for readers with `isolation.level=read_committed`: an epoch is one transaction, which is
-/// open only while it commits.
+/// Writes records into a topic of Apache Kafka, exactly once for readers with
+/// `isolation.level=read_committed`: an epoch is one transaction, which is open only while it
+/// commits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaSinkConfig {
     /// `connection: { brokers: "b1:9092,b2:9092" }`
     ///
-    /// How to reach the cluster, and who to be there.
+    /// How to reach the cluster, and with which credentials.
     pub connection: KafkaConnection,
     /// `topic: clean_pins`
     ///
-    /// The topic. It must exist: `wasmill topics create` makes one.
+    /// The topic. It must exist: `wasmill topics create` creates one.
     #[schemars(length(min = 1))]
     pub topic: String,
     /// `format: json`
     ///
-    /// `json`: a row's value is one JSON object of its columns, but for those whose names begin with `_source.` and that of `tombstone`. `raw`: the
-    /// value is the column `value` (binary or text) as it is, and no value where that is null.
+    /// `json`: a row's value is one JSON object of its columns, except those whose names begin with
+    /// `_source.` and that of `tombstone`. `raw`: the value is the column `value` (binary or text)
+    /// as it is, and no value where that is null.
     #[serde(default)]
     pub format: KafkaFormat,
     /// `key: ind`
@@ -58,8 +60,8 @@ pub struct KafkaSinkConfig {
     pub timestamp: Option<String>,
     /// `tombstone: deleted`
     ///
-    /// The column of booleans that says by `true` that the record has no value, which deletes its key in a compacted topic. With `format: raw` a null
-    /// `value` says the same.
+    /// The column of booleans in which `true` means that the record has no value, which deletes its
+    /// key in a compacted topic. With `format: raw` a null `value` has the same effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tombstone: Option<String>,
     /// `compression: lz4`
@@ -69,31 +71,35 @@ pub struct KafkaSinkConfig {
     pub compression: KafkaCompression,
     /// `max_record: 1MiB`
     ///
-    /// A larger record (key, value and headers) is rejected. 1 KiB to 1 GiB. Default: what the topic allows (`max.message.bytes`); it never is more, also
-    /// where compression would make the record fit.
+    /// A larger record (key, value and headers) is rejected. 1 KiB to 1 GiB. Default: what the
+    /// topic allows (`max.message.bytes`). It never exceeds that, also where compression would make
+    /// the record fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub max_record: Option<bytesize::ByteSize>,
     /// `commits_topic: wasmill-commits`
     ///
-    /// The compacted topic that remembers which epoch was committed last, a record for each sink, written in the epoch's own transaction. Made when it is missing.
-    /// Pipelines may share it.
+    /// The compacted topic that holds the last committed epoch, one record per sink, written in the
+    /// epoch's own transaction. Created if missing. Pipelines may share it.
     #[serde(default = "default_commits_topic")]
     pub commits_topic: String,
     /// `transaction_timeout: 1m`
     ///
-    /// How long the brokers let an epoch's transaction stand before they abort it: longer than an epoch takes to be written. What a process that died
-    /// leaves open holds up readers so long at most, and until the pipeline's next start. 10s to 15m (the brokers' own limit). Default: 1m.
+    /// How long the brokers keep an epoch's transaction open before they abort it: longer than an
+    /// epoch takes to be written. What a process that died leaves open blocks readers at most this
+    /// long, and until the pipeline's next start. 10s to 15m (the brokers' own limit). Default: 1m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction_timeout: Option<String>,
     /// `retry: { for: 5m }`
     ///
-    /// How long a commit is retried while the brokers are out of reach before the run stops. Default: 5m; at the start of a run at most 30s.
+    /// How long a commit is retried during an outage of the brokers before the run stops. Default:
+    /// 5m; at the start of a run at most 30s.
     #[serde(default)]
     pub retry: Retry,
     /// `client: { linger.ms: 20 }`
     ///
-    /// Any other option of librdkafka, as its CONFIGURATION.md documents them. Those that would break what Wasmill promises are refused.
+    /// Any other option of librdkafka, as its CONFIGURATION.md documents them. Those that would
+    /// break Wasmill's guarantees are refused.
     #[serde(default)]
     pub client: BTreeMap<String, Setting>,
 }
@@ -104,7 +110,7 @@ pub struct KafkaSinkConfig {
 pub enum KafkaCompression {
     /// Not at all.
     None,
-    /// Small, and slow to make.
+    /// Small, and slow to compress.
     Gzip,
     /// Quick.
     Snappy,
@@ -181,7 +187,7 @@ impl KafkaSinkConfig {
         }
     }
 
-    /// Checks what the types can't say.
+    /// Checks what the types can't express.
     ///
     /// # Errors
     /// A configuration error that names the key.
@@ -221,7 +227,7 @@ impl KafkaSinkConfig {
         period::read("transaction_timeout", text, Duration::from_secs(60), least, most)
     }
 
-    /// The same brokers, as one who reads sees them.
+    /// The same brokers, as a reader sees them.
     pub(crate) fn reading(&self) -> KafkaConfig {
         KafkaConfig {
             topics: vec![self.topic.clone(), self.commits_topic.clone()],

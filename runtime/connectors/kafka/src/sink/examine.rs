@@ -1,4 +1,4 @@
-//! A look at the topics of a sink.
+//! Examines the topics of a sink.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::codes::ACCESS_DENIED;
 use crate::config::KafkaConfig;
 use wasmill_connect::examine::Finding;
 
-/// What there is to say of the topic of the rows and of that of the token.
+/// The findings on the topic of the rows and on that of the token.
 pub(crate) fn topic_findings(
     config: &KafkaSinkConfig,
     reading: &KafkaConfig,
     cluster: &Cluster,
     topics: &BTreeMap<String, Topic>,
 ) -> Result<Vec<Finding>> {
-    let target = Target::look(config, cluster)?;
+    let target = Target::query(config, cluster)?;
     let commits = Tokens { topic: &config.commits_topic, config: reading, cluster };
     let is_present = commits.is_present().map_err(|failure| failure.error)?;
     let refused = [&config.topic, &config.commits_topic].into_iter().find(|name| topics.get(*name).is_some_and(|topic| !topic.may_write));
@@ -33,7 +33,7 @@ pub(crate) fn topic_findings(
         format!("the topic {topic} can be written: {} {partitions}, records of at most {} bytes", target.partitions, target.max_record);
     let token = match is_present {
         true => format!("the topic {} of the token is there, compacted", config.commits_topic),
-        false => format!("the topic {} of the token does not exist; the first commit makes it", config.commits_topic),
+        false => format!("the topic {} of the token does not exist; the first commit creates it", config.commits_topic),
     };
     Ok(vec![Finding::good(rows), Finding::good(token)])
 }

@@ -31,12 +31,12 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// Of what librdkafka says.
+    /// An error of librdkafka.
     pub(super) fn of(what: &str, error: &KafkaError) -> Self {
         Self::of_code(what, code(error), &text(error))
     }
 
-    /// Of a code, with what is said about it.
+    /// An error code, with its message.
     pub(super) fn of_code(what: &str, code: RDKafkaErrorCode, text: &str) -> Self {
         use RDKafkaErrorCode as Code;
         let error = Error::environment(format!("cannot {what}: {text}")).code(kind(code));
@@ -53,7 +53,7 @@ impl Failure {
     /// That something took too long.
     pub(super) fn late(what: &str) -> Self {
         Self {
-            error: Error::environment(format!("cannot {what}: there was no answer in time")).code(REQUEST_FAILED),
+            error: Error::environment(format!("cannot {what}: there was no response in time")).code(REQUEST_FAILED),
             transient: true,
             fenced: false,
         }
@@ -75,7 +75,8 @@ fn text(error: &KafkaError) -> String {
     }
 }
 
-/// Whether no later attempt can go better. Whatever is not listed passes, or is seen again until patience ends.
+/// Whether no later attempt can succeed. Whatever is not listed is transient, or occurs again until
+/// the retries end.
 fn is_final(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
@@ -129,15 +130,16 @@ fn hint(code: RDKafkaErrorCode) -> Option<&'static str> {
     use RDKafkaErrorCode as Code;
     Some(match code {
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed | Code::TransactionalIdAuthorizationFailed => {
-            "the principal needs WRITE and DESCRIBE on the topic, on the topic of `commits_topic` (READ there too, and CREATE where it is missing) and on \
-             transactional ids that begin with `wasmill-`; nothing is lost, a later start goes on where this one stopped"
+            "the principal needs WRITE and DESCRIBE on the topic, on the topic of `commits_topic` (READ there too, and \
+                CREATE where it is missing) and on transactional ids that begin with `wasmill-`; nothing is lost, a later \
+                start resumes where this one stopped"
         }
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
-            "was the topic deleted? Make it again with `wasmill topics create`, and start again: the epoch waits beside the state"
+            "was the topic deleted? Create it again with `wasmill topics create`, and start again: the epoch is kept next to the state"
         }
         Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation => {
-            "was the topic's configuration changed after the rows were written for it? Change it back and start again, or give the epoch up with \
-             `wasmill state reset`"
+            "was the topic's configuration changed after the rows were written for it? Change it back and start again, or \
+                drop the epoch with `wasmill state reset`"
         }
         Code::InvalidTransactionTimeout => "`transaction_timeout` is longer than the brokers allow (transaction.max.timeout.ms)",
         Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism | Code::SSL => {
@@ -147,8 +149,8 @@ fn hint(code: RDKafkaErrorCode) -> Option<&'static str> {
     })
 }
 
-/// Tries again what may go well later, with growing pauses, until `deadline`.
-pub(super) fn patiently<T>(deadline: Instant, health: &Health, attempt: impl FnMut() -> Result<T, Failure>) -> Result<T> {
+/// Retries what may succeed later, with growing pauses, until `deadline`.
+pub(super) fn with_retries<T>(deadline: Instant, health: &Health, attempt: impl FnMut() -> Result<T, Failure>) -> Result<T> {
     let begun = Instant::now();
     let mut failures = 0_u32;
     let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(LAST_PAUSE).with_jitter().without_max_times();
@@ -157,7 +159,7 @@ pub(super) fn patiently<T>(deadline: Instant, health: &Health, attempt: impl FnM
         .when(|failure: &Failure| failure.transient && Instant::now() < deadline)
         .notify(|failure: &Failure, _| {
             if failures == 0 {
-                tracing::warn!(error = %failure.error, "Kafka does not answer as it should; trying again");
+                tracing::warn!(error = %failure.error, "Kafka has an outage; retrying");
             }
             failures += 1;
         })
@@ -166,19 +168,19 @@ pub(super) fn patiently<T>(deadline: Instant, health: &Health, attempt: impl FnM
         Ok(value) => {
             health.up();
             if failures > 0 {
-                tracing::info!(failures, "Kafka answers again");
+                tracing::info!(failures, "Kafka responds again");
             }
             Ok(value)
         }
         Err(failure) if failure.transient => {
             let (code, why) = match health.refused() {
-                Some(refused) => (BROKERS_REFUSE, format!("the brokers do not let us in: {refused}")),
+                Some(refused) => (BROKERS_REFUSE, format!("the brokers refuse the connection: {refused}")),
                 None => (RETRIES_EXHAUSTED, health.last()),
             };
             let waited = humantime::format_duration(Duration::from_millis(begun.elapsed().as_millis() as u64));
             Err(Error::environment(format!("{} ({why})", failure.error.message())).code(code).hint(format!(
-                "tried for {waited}; nothing is lost, and a later start goes on where this one stopped. `retry: {{ for: … }}` says how long to wait for the brokers, \
-                 and `transaction_timeout` how long they let an epoch be written"
+                "tried for {waited}; nothing is lost, and a later start resumes where this one stopped. `retry: {{ for: … }}` \
+                    sets how long to wait for the brokers, and `transaction_timeout` how long writing an epoch may take"
             )))
         }
         Err(failure) => Err(failure.error),
@@ -193,7 +195,7 @@ mod tests {
     fn attempts_end() {
         let health = Health::default();
         let mut attempts = 0;
-        let error = patiently(Instant::now() + Duration::from_millis(200), &health, || {
+        let error = with_retries(Instant::now() + Duration::from_millis(200), &health, || {
             attempts += 1;
             Err::<(), _>(Failure::late("try"))
         });
@@ -201,13 +203,13 @@ mod tests {
         assert!(attempts > 1, "{attempts}");
         let far = Instant::now() + Duration::from_secs(60);
         let mut attempts = 0;
-        let refused = patiently(far, &health, || {
+        let refused = with_retries(far, &health, || {
             attempts += 1;
             Err::<(), _>(Failure::of_code("write", RDKafkaErrorCode::TopicAuthorizationFailed, "no"))
         });
         assert!(refused.unwrap_err().hint_text().unwrap().contains("WRITE") && attempts == 1);
         let mut attempts = 0;
-        let value = patiently(far, &health, || {
+        let value = with_retries(far, &health, || {
             attempts += 1;
             if attempts < 3 { Err(Failure::of_code("commit", RDKafkaErrorCode::Fenced, "no")) } else { Ok(attempts) }
         });

@@ -179,7 +179,7 @@ pub(super) fn millis(array: &dyn Array, row: usize) -> Option<i64> {
     })
 }
 
-/// Whether a row says that it is a tombstone.
+/// Whether a row is marked as a tombstone.
 pub(super) fn is_set(array: Option<&BooleanArray>, row: usize) -> bool {
     array.is_some_and(|array| array.is_valid(row) && array.value(row))
 }

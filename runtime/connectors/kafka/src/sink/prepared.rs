@@ -1,4 +1,4 @@
-//! What a prepared commit looks like in a checkpoint: a format that later versions of Wasmill must still read.
+//! A prepared commit in a checkpoint: a format that later versions of Wasmill must still read.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -18,16 +18,16 @@ use crate::client::{Context, Health, without_value};
 use crate::codes::CLIENT_OPTION;
 use crate::token::Tokens;
 
-/// How long one question to the coordinator may take before it is asked again.
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long one request to the coordinator may take before it is sent again.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long giving a transaction up may take: the brokers do so by themselves after its timeout.
 const GIVE_UP: Duration = Duration::from_secs(3);
-/// Who waits so long without a record being taken gives the transaction up, and looks what is wrong.
+/// After this long without any record taken, the transaction is aborted and the cause is checked.
 const STALLED: Duration = Duration::from_secs(10);
-/// How long one look at the records on their way waits.
-const LOOK: Duration = Duration::from_millis(500);
-/// How often a topic is looked at for a partition that the producer does not know.
-const LOOKS: u32 = 5;
+/// How long one poll of the records in flight waits.
+const POLL_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often a topic's metadata is read for a partition that the producer does not know.
+const METADATA_READS: u32 = 5;
 /// How long to wait for room among the records that are on their way.
 const ROOM: Duration = Duration::from_millis(20);
 
@@ -74,8 +74,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Brings a producer up under its name (`transactional.id`): transactions of that name that hang are ended, earlier producers of that name can't do
-    /// anything any more.
+    /// Starts a producer under its name (`transactional.id`): hanging transactions of that name are
+    /// ended, and earlier producers of that name are fenced.
     pub(super) fn start(
         options: &ClientConfig,
         (health, tokens): (&Arc<Health>, Option<&Arc<Tokens>>),
@@ -86,7 +86,7 @@ impl Session {
             .create_with_context(context)
             .map_err(|error| Error::environment(format!("cannot start a Kafka producer: {}", without_value(&error))).code(CLIENT_OPTION))?;
         let session = Self { producer };
-        session.patiently("begin with transactions", deadline, |wait| session.producer.init_transactions(wait))?;
+        session.with_retries("begin with transactions", deadline, |wait| session.producer.init_transactions(wait))?;
         Ok(session)
     }
 
@@ -96,7 +96,7 @@ impl Session {
         self.producer.begin_transaction().map_err(|error| Failure::of("begin a transaction", &error))
     }
 
-    /// Hands a record over; waits while too many are on their way.
+    /// Passes a record on; waits while too many are in flight.
     pub(super) fn send(&self, topic: &str, record: &Record<'_>, deadline: Instant) -> Result<(), Failure> {
         let mut next = BaseRecord::<[u8], [u8]>::to(topic);
         (next.partition, next.timestamp, next.key, next.payload) = (record.partition, record.timestamp, record.key, record.value);
@@ -104,7 +104,7 @@ impl Session {
             let all = OwnedHeaders::new_with_capacity(record.headers.count);
             next.headers = Some(record.headers.clone().fold(all, |all, (key, value)| all.insert(Header { key, value: Some(value) })));
         }
-        let (mut progress, mut looks) = (Progress::new(self), 0);
+        let (mut progress, mut reads) = (Progress::new(self), 0);
         loop {
             match self.producer.send(next) {
                 Ok(()) => return Ok(()),
@@ -114,10 +114,10 @@ impl Session {
                     self.producer.poll(ROOM);
                     next = again;
                 }
-                // It was added since this producer last looked at the topic.
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::UnknownPartition), again)) if looks < LOOKS => {
-                    looks += 1;
-                    if let Err(error) = self.producer.client().fetch_metadata(Some(topic), ANSWER) {
+                // It was added since this producer last read the topic's metadata.
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::UnknownPartition), again)) if reads < METADATA_READS => {
+                    reads += 1;
+                    if let Err(error) = self.producer.client().fetch_metadata(Some(topic), REQUEST_TIMEOUT) {
                         tracing::debug!(%error, topic, "the topic's partitions are not known");
                     }
                     progress.check(self, deadline)?;
@@ -136,7 +136,7 @@ impl Session {
     pub(super) fn flush(&self, deadline: Instant) -> Result<(), Failure> {
         let mut progress = Progress::new(self);
         loop {
-            let flushed = self.producer.flush(LOOK);
+            let flushed = self.producer.flush(POLL_TIMEOUT);
             self.check_deliveries()?;
             match flushed {
                 Ok(()) => return Ok(()),
@@ -148,10 +148,11 @@ impl Session {
 
     /// Commits the transaction.
     pub(super) fn commit(&self, deadline: Instant) -> Result<(), Failure> {
-        self.patiently("commit the transaction", deadline, |wait| self.producer.commit_transaction(wait))
+        self.with_retries("commit the transaction", deadline, |wait| self.producer.commit_transaction(wait))
     }
 
-    /// Gives the transaction up. Best effort: the next producer of this name, or the brokers, do it otherwise.
+    /// Aborts the transaction. Best effort: otherwise the next producer of this name, or the
+    /// brokers, do it.
     pub(super) fn abort(&self) {
         if let Err(error) = self.producer.abort_transaction(GIVE_UP) {
             tracing::debug!(%error, "a transaction was not aborted");
@@ -165,7 +166,7 @@ impl Session {
     fn check_deliveries(&self) -> Result<(), Failure> {
         match self.failed().as_ref() {
             None => Ok(()),
-            // It was given up because of something else, which the producer itself knows.
+            // It was aborted because of another error, which the producer itself reports.
             Some((RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight, place)) => match self.fatal() {
                 Some((code, text)) => Err(Failure::of_code(&format!("write into the {place}"), code, &text)),
                 None => Err(Failure::late(&format!("write into the {place}"))),
@@ -177,17 +178,17 @@ impl Session {
     /// Why the producer can't do anything any more.
     fn fatal(&self) -> Option<(RDKafkaErrorCode, String)> {
         let mut text = [0; 512];
-        // SAFETY: the producer is alive, and `text` is as long as is said.
+        // SAFETY: the producer is alive, and `text` has the length that is passed.
         let code = unsafe { bindings::rd_kafka_fatal_error(self.producer.client().native_ptr(), text.as_mut_ptr(), text.len()) };
         let code = RDKafkaErrorCode::from(code);
         (code != RDKafkaErrorCode::NoError).then(|| (code, code.to_string()))
     }
 
-    /// Asks again what went without an answer, until the deadline.
-    fn patiently(&self, what: &str, deadline: Instant, mut ask: impl FnMut(Duration) -> Result<(), KafkaError>) -> Result<(), Failure> {
+    /// Repeats a request that timed out, until the deadline.
+    fn with_retries(&self, what: &str, deadline: Instant, mut ask: impl FnMut(Duration) -> Result<(), KafkaError>) -> Result<(), Failure> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let error = match ask(left.min(ANSWER)) {
+            let error = match ask(left.min(REQUEST_TIMEOUT)) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -197,7 +198,7 @@ impl Session {
                 _ => false,
             };
             if !again || left.is_zero() {
-                // Which record it was tells more than that there was one.
+                // The failed record is more informative than the bare failure.
                 self.check_deliveries()?;
                 return Err(Failure::of(what, &error));
             }

@@ -35,7 +35,7 @@ pub(super) struct Headers<'a> {
     bytes: &'a [u8],
 }
 
-/// Begins a record behind what `out` holds; [`end`] completes it.
+/// Starts a record after the content of `out`; [`end`] completes it.
 pub(super) fn begin(out: &mut Vec<u8>, partition: Option<i32>, timestamp: Option<i64>) -> usize {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
@@ -78,7 +78,7 @@ impl Records {
         Self { file, buffer: Vec::new(), next: 0 }
     }
 
-    /// The next record; none at the end, where the file is known to be what was written.
+    /// The next record; none at the end, where the file is verified to be what was written.
     pub(super) fn next(&mut self) -> Result<Option<Record<'_>>> {
         let length = loop {
             let rest = &self.buffer[self.next..];
@@ -101,7 +101,7 @@ impl Records {
     }
 }
 
-/// Its digest is that of what was written, so that nobody but Wasmill can have made it so.
+/// Its digest is that of what was written, so only Wasmill can have written it so.
 fn malformed() -> Error {
     Error::bug("a prepared file does not hold records of Kafka")
 }

@@ -1,4 +1,5 @@
-//! What there is to know of the topic before a row is written for it: what its brokers would refuse is refused row by row.
+//! The topic's metadata, read before a row is written for it: what its brokers would refuse is
+//! rejected row by row.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -9,32 +10,32 @@ use rdkafka::error::RDKafkaErrorCode;
 use wasmill_engine::{Error, Result};
 
 use super::config::KafkaSinkConfig;
-use super::failure::{Failure, patiently};
+use super::failure::{Failure, with_retries};
 use crate::admin::{self, Entry};
 use crate::cluster::Cluster;
 use crate::codes::{KEY_NEEDED, REQUEST_FAILED, TOPIC_MISSING};
 
 /// How long the brokers may take to describe the topic.
-const ANSWER: Duration = Duration::from_secs(10);
-/// What Kafka allows a batch where nobody says otherwise.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The size that Kafka allows a batch by default.
 const DEFAULT_MAX_BYTES: usize = 1_048_588;
 
-/// What librdkafka sends at once, with room for what stands around a batch.
+/// What librdkafka sends at once, with room for what surrounds a batch.
 const MAX_BATCH_BYTES: usize = 1_000_000_000 - (1 << 20);
 
 /// The topic as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) partitions: i32,
-    /// On so many brokers each partition is.
+    /// The replication factor of each partition.
     pub(super) replication: i32,
-    /// Of these as many have to have a record, where the topic says so.
+    /// The topic's minimum of in-sync replicas, if it sets one.
     pub(super) min_in_sync: Option<String>,
     /// Bytes of the largest batch, with its head.
     pub(super) max_batch: usize,
     /// Bytes of the largest record.
     pub(super) max_record: usize,
-    /// Who says so.
+    /// What sets it.
     pub(super) max_record_by: &'static str,
     /// It is compacted: every record has to have a key.
     pub(super) needs_key: bool,
@@ -44,19 +45,20 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Asks the brokers.
+    /// Queries the brokers.
     ///
     /// # Errors
-    /// Environment: they can't be reached, or there is no such topic, or it wants keys and the sink gives none.
-    pub(super) fn look(config: &KafkaSinkConfig, cluster: &Cluster) -> Result<Self> {
+    /// Environment: they can't be reached, or there is no such topic, or it requires keys and the
+    /// sink has none.
+    pub(super) fn query(config: &KafkaSinkConfig, cluster: &Cluster) -> Result<Self> {
         let topics = cluster.topics()?;
         let Some(topic) = topics.get(&config.topic) else {
             return Err(Error::environment(format!("the topic {} does not exist", config.topic)).code(TOPIC_MISSING).hint(format!(
-                "make it first: `wasmill topics create {} --brokers {}`; wasmill makes no topics by itself",
+                "create it first: `wasmill topics create {} --brokers {}`; wasmill creates no topics by itself",
                 config.topic, config.connection.brokers
             )));
         };
-        let entries = match admin::configuration(cluster.client(), &config.topic, ANSWER)? {
+        let entries = match admin::configuration(cluster.client(), &config.topic, REQUEST_TIMEOUT)? {
             Ok(entries) => entries,
             Err(refusal) if refusal.code == RDKafkaErrorCode::TopicAuthorizationFailed => {
                 tracing::warn!(
@@ -67,7 +69,7 @@ impl Target {
             }
             Err(refusal) => {
                 return Err(Error::environment(format!(
-                    "the brokers do not tell the configuration of the topic {}: {}",
+                    "the brokers do not return the configuration of the topic {}: {}",
                     config.topic, refusal.text
                 ))
                 .code(REQUEST_FAILED));
@@ -108,7 +110,7 @@ impl Target {
     }
 }
 
-/// How many partitions the topic has. Somebody may add some while the sink runs.
+/// How many partitions the topic has. Some may be added while the sink runs.
 pub(super) struct Partitions {
     cluster: Arc<Cluster>,
     topic: String,
@@ -117,7 +119,7 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    /// As many as a look at the topic has found.
+    /// The count in the topic's metadata.
     pub(super) fn new(cluster: Arc<Cluster>, config: &KafkaSinkConfig, target: &Target) -> Result<Self> {
         let count = AtomicI32::new(target.partitions);
         Ok(Self { cluster, topic: config.topic.clone(), patience: config.retry.time()?, count })
@@ -128,17 +130,18 @@ impl Partitions {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Sees to it that the count is of now, if rows are for a partition that is not there yet. Nobody may be refused for what was so before.
+    /// Refreshes the count if rows are for a partition that is not in it. No row may be rejected by
+    /// an outdated count.
     ///
     /// # Errors
-    /// Environment: the brokers do not answer for as long as the sink has patience.
+    /// Environment: the brokers do not respond for as long as the sink retries.
     pub(super) fn reach(&self, highest: i32) -> Result<()> {
         if highest < self.count() {
             return Ok(());
         }
-        let found = patiently(Instant::now() + self.patience, self.cluster.health(), || {
-            let metadata = self.cluster.client().consumer().fetch_metadata(Some(&self.topic), ANSWER);
-            let metadata = metadata.map_err(|error| Failure::of(&format!("look at the topic {}", self.topic), &error))?;
+        let found = with_retries(Instant::now() + self.patience, self.cluster.health(), || {
+            let metadata = self.cluster.client().consumer().fetch_metadata(Some(&self.topic), REQUEST_TIMEOUT);
+            let metadata = metadata.map_err(|error| Failure::of(&format!("read the metadata of the topic {}", self.topic), &error))?;
             Ok(metadata.topics().iter().map(|topic| topic.partitions().len()).max().unwrap_or_default())
         })?;
         self.count.fetch_max(i32::try_from(found).unwrap_or(i32::MAX), Ordering::Relaxed);
@@ -149,7 +152,7 @@ impl Partitions {
 /// On how many brokers the topic's partitions are.
 fn replication(cluster: &Cluster, topic: &str) -> Result<i32> {
     let failed = |error| Error::environment(format!("the brokers do not describe the topic {topic}: {error}")).code(REQUEST_FAILED);
-    let metadata = cluster.client().consumer().fetch_metadata(Some(topic), ANSWER).map_err(failed)?;
+    let metadata = cluster.client().consumer().fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(failed)?;
     let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
     let least = partitions.map(|partition| partition.replicas().len()).min().unwrap_or(1);
     Ok(i32::try_from(least).unwrap_or(1))

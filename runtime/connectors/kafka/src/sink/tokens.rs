@@ -1,6 +1,6 @@
 //! The sink's token: a record of a compacted topic, written in the same transaction as the rows.
 //!
-//! All records of one sink have one key, and go into partition 0. The newest that is committed counts.
+//! All records of one sink have one key, and go into partition 0. The latest committed one counts.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,15 +24,15 @@ use wasmill_connect::durable::{escape, owner_name};
 
 const FORMAT: u32 = 1;
 const PARTITION: i32 = 0;
-/// How long the brokers may take to answer one question.
-const ANSWER: Duration = Duration::from_secs(10);
-/// How long one look into the topic waits.
-const WAIT: Duration = Duration::from_millis(100);
-/// Who waits so long for a transaction to end looks whose it is.
-const HELD_UP: Duration = Duration::from_millis(200);
+/// How long the brokers may take to respond to one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one poll of the topic waits.
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
+/// After this long, a wait for a transaction to end checks whose transaction it is.
+const BLOCKED_AFTER: Duration = Duration::from_millis(200);
 const MESSAGES: usize = 1000;
-/// A topic is missing when so many looks in a row do not find it.
-const LOOKS: u32 = 3;
+/// A topic is missing when this many reads in a row do not find it.
+const METADATA_READS: u32 = 3;
 
 /// What a token's record holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ pub(super) struct Content {
     format: u32,
     incarnation: Uuid,
     epoch: u64,
-    /// Makes each commit's record its own: how one is known again whose answer was lost.
+    /// Makes each commit's record unique: this identifies a commit whose response was lost.
     pub(super) attempt: Uuid,
 }
 
@@ -62,7 +62,7 @@ impl Content {
         let damaged = |what: String| {
             Error::environment(format!("the sink's token in the topic {topic} is damaged: {what}"))
                 .code(TOKEN_DAMAGED)
-                .hint("somebody else writes there; without the token nobody knows what is committed")
+                .hint("another program writes there; without the token, it is unknown what is committed")
         };
         let content: Self = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         if content.format == FORMAT { Ok(content) } else { Err(damaged(format!("unknown format {}", content.format))) }
@@ -79,7 +79,7 @@ pub(super) fn transactional_id(key: &str) -> String {
     format!("wasmill-{key}")
 }
 
-/// Reads and makes the topic of tokens.
+/// Reads and creates the topic of tokens.
 pub(super) struct Tokens<'a> {
     pub(super) topic: &'a str,
     pub(super) config: &'a KafkaConfig,
@@ -92,16 +92,19 @@ impl Tokens<'_> {
         if !is_present(self.cluster, self.topic)? {
             return Ok(false);
         }
-        let policy = match admin::configuration(self.cluster.client(), self.topic, ANSWER)? {
+        let policy = match admin::configuration(self.cluster.client(), self.topic, REQUEST_TIMEOUT)? {
             Ok(entries) => entries.into_iter().find(|entry| entry.name == "cleanup.policy").and_then(|entry| entry.value),
-            // It was made by somebody who may do more: that it is right can't be seen, and is believed.
+            // It was created with more permissions: its configuration can't be verified here, and
+            // is trusted.
             Err(refusal) if refusal.code == RDKafkaErrorCode::TopicAuthorizationFailed => None,
-            Err(refusal) => return Err(Failure::of_code("look at the topic of the sink's token", refusal.code, &refusal.text)),
+            Err(refusal) => {
+                return Err(Failure::of_code("read the metadata of the topic of the sink's token", refusal.code, &refusal.text));
+            }
         };
         match policy.as_deref() {
             None | Some("compact") => Ok(true),
             Some(policy) => Err(Error::environment(format!(
-                "the topic {} of the sink's token has cleanup.policy={policy}: it would forget what is committed",
+                "the topic {} of the sink's token has cleanup.policy={policy}: it would delete tokens",
                 self.topic
             ))
             .code(COMMITS_TOPIC)
@@ -110,33 +113,35 @@ impl Tokens<'_> {
         }
     }
 
-    /// Makes the topic if it is not there, as safe as the topic of the rows.
-    pub(super) fn make(&self, target: &Target) -> Result<(), Failure> {
+    /// Creates the topic if it is missing, as safe as the topic of the rows.
+    pub(super) fn create(&self, target: &Target) -> Result<(), Failure> {
         if self.is_present()? {
             return Ok(());
         }
         let mut config = vec![
             ("cleanup.policy".to_owned(), "compact".to_owned()),
-            // Whoever starts reads all of it: superseded tokens should go within the hour.
+            // Every start reads all of it, so superseded tokens should be removed within the hour.
             ("segment.ms".to_owned(), "600000".to_owned()),
             ("min.cleanable.dirty.ratio".to_owned(), "0.1".to_owned()),
         ];
         config.extend(target.min_in_sync.iter().map(|count| ("min.insync.replicas".to_owned(), count.clone())));
         let topic = NewTopic { name: self.topic, partitions: Some(1), replication: Some(target.replication), config };
-        match admin::create(self.cluster.client(), &topic, ANSWER)? {
+        match admin::create(self.cluster.client(), &topic, REQUEST_TIMEOUT)? {
             Err(refusal) if refusal.code != RDKafkaErrorCode::TopicAlreadyExists => {
-                Err(Failure::of_code(&format!("make the topic {} of the sink's token", self.topic), refusal.code, &refusal.text))
+                Err(Failure::of_code(&format!("create the topic {} of the sink's token", self.topic), refusal.code, &refusal.text))
             }
-            // A partition that was just made has no leader for a moment: that is waited for where it is read.
+            // A new partition has no leader for a moment: reading waits for it.
             _ => Ok(()),
         }
     }
 
-    /// The newest committed token of a key; the topic is there.
+    /// The latest committed token of a key; the topic exists.
     ///
-    /// Readers of what is committed stop before the first open transaction, of whomever it is. If nothing of this key lies behind that point, what lies before it is the
-    /// answer; and if what lies right there is of this key, its transaction is the open one, and nothing is committed by it yet. Otherwise that transaction has to
-    /// end: `free` is told the keys of those that are in the way.
+    /// Readers of committed records stop before the first open transaction, whoever its producer
+    /// is. If no record of this key lies behind that point, the last one before it is the result.
+    /// If the record right there has this key, its transaction is the open one, and it has
+    /// committed nothing yet. Otherwise that transaction must end: `free` receives the keys of
+    /// those that are in the way.
     pub(super) fn read(
         &self,
         key: &str,
@@ -145,7 +150,7 @@ impl Tokens<'_> {
     ) -> Result<Option<Content>, Failure> {
         let (begin, end) = self.range().map_err(Failure::passing)?;
         let mut reading = Reading::open(self, Isolation::ReadCommitted, begin)?;
-        let (mut newest, mut moved, mut told): (Option<Content>, _, _) = (None, Instant::now(), false);
+        let (mut newest, mut moved, mut reported): (Option<Content>, _, _) = (None, Instant::now(), false);
         while reading.next < end {
             let before = reading.next;
             reading.take(|_, found, value| {
@@ -158,14 +163,14 @@ impl Tokens<'_> {
                 moved = Instant::now();
             } else if Instant::now() >= deadline {
                 return Err(self.held_up());
-            } else if moved.elapsed() >= HELD_UP && reading.end == Some(before) {
-                // Brokers that are only slow have not told of an end: nothing follows from their silence.
+            } else if moved.elapsed() >= BLOCKED_AFTER && reading.end == Some(before) {
+                // Slow brokers have not reported an end: nothing follows from their silence.
                 let held_up = self.keys(before, end, deadline)?;
                 let own: Vec<i64> = held_up.iter().filter(|(_, found)| *found == key).map(|(offset, _)| *offset).collect();
                 if own.is_empty() || own == [before] {
                     return Ok(newest);
                 }
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut reported, true) {
                     tracing::warn!(
                         topic = self.topic,
                         "the sink's token waits for a transaction of a process that has ended, or is at work"
@@ -185,17 +190,17 @@ impl Tokens<'_> {
 
     fn range(&self) -> Result<(i64, i64)> {
         let place: [Place; 1] = [(self.topic.to_owned(), PARTITION)];
-        // An end that is not known must never pass for an empty topic.
+        // An unknown end must never be taken for an empty topic.
         let of = |all: std::collections::HashMap<Place, i64>| {
             let known = all.get(&place[0]).copied().filter(|offset| *offset >= 0);
             known.ok_or_else(|| {
-                Error::environment(format!("the brokers do not tell the offsets of the topic {}", self.topic)).code(REQUEST_FAILED)
+                Error::environment(format!("the brokers do not return the offsets of the topic {}", self.topic)).code(REQUEST_FAILED)
             })
         };
         Ok((of(self.cluster.begins(&place)?)?, of(self.cluster.ends(&place)?)?))
     }
 
-    /// The records from `begin` to `end` by offset and key, those of open transactions too.
+    /// The records from `begin` to `end` by offset and key, including those of open transactions.
     fn keys(&self, begin: i64, end: i64, deadline: Instant) -> Result<Vec<(i64, String)>, Failure> {
         let mut reading = Reading::open(self, Isolation::ReadUncommitted, begin)?;
         let mut keys = Vec::new();
@@ -214,12 +219,12 @@ impl Tokens<'_> {
 
 /// Whether a topic is there. Brokers that start know less for a moment.
 pub(super) fn is_present(cluster: &Cluster, topic: &str) -> Result<bool, Failure> {
-    for look in 1..=LOOKS {
+    for read in 1..=METADATA_READS {
         if cluster.topics().map_err(Failure::passing)?.contains_key(topic) {
             return Ok(true);
         }
-        if look < LOOKS {
-            std::thread::park_timeout(WAIT);
+        if read < METADATA_READS {
+            std::thread::park_timeout(POLL_TIMEOUT);
         }
     }
     Ok(false)
@@ -234,7 +239,8 @@ pub(super) fn is_of(key: &str, pipeline: &str) -> bool {
 struct Reading {
     queue: PartitionQueue,
     next: i64,
-    /// Where the brokers said that nothing more is to be had for now: the end, or the first open transaction.
+    /// Where the brokers reported that no more records are available for now: the end, or the first
+    /// open transaction.
     end: Option<i64>,
 }
 
@@ -249,7 +255,7 @@ impl Reading {
     /// Takes what is there, and waits a little if that is nothing.
     fn take(&mut self, mut each: impl FnMut(i64, &[u8], Option<&[u8]>) -> Result<()>) -> Result<(), Failure> {
         let mut messages = self.queue.messages();
-        self.queue.take(&mut messages, MESSAGES, WAIT);
+        self.queue.take(&mut messages, MESSAGES, POLL_TIMEOUT);
         for index in 0..messages.len() {
             let message = messages.get(index);
             match message.error() {

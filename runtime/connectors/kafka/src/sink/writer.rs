@@ -15,21 +15,22 @@ use wasmill_connect::spool::{LaneFile, Spool};
 use wasmill_formats::json::JsonEncoder;
 use wasmill_formats::{TextEncoder, to_plain};
 
-/// What a batch of one record has besides its key, value and headers, at most: the batch's head and the record's own numbers.
+/// The bytes of a batch of one record besides its key, value and headers, at most: the batch's head
+/// and the record's own numbers.
 const RECORD_OVERHEAD: usize = 61 + 36;
 /// What a header has besides its name and value, at most.
 const HEADER_OVERHEAD: usize = 10;
-/// Rows are encoded in slices of this many, so that their text stays small whatever the batch.
-const ROWS_A_SLICE: usize = 4096;
+/// Rows per slice. Encoding in slices keeps the text small for batches of any size.
+const ROWS_PER_SLICE: usize = 4096;
 
 /// Writes the rows of one lane.
 pub(super) struct KafkaWriter {
     layout: Arc<Layout>,
     topic: Topic,
     file: LaneFile,
-    /// Records of the rows at hand.
+    /// Records of the present rows.
     encoded: Vec<u8>,
-    /// Values of the rows at hand.
+    /// Values of the present rows.
     text: Vec<u8>,
     scratch: Vec<u8>,
 }
@@ -49,7 +50,7 @@ impl KafkaWriter {
     }
 
     fn write_slice(&mut self, records: &RecordBatch, first: usize, rejects: &mut Vec<RowReject>) -> Result<()> {
-        let (layout, (target, partitions)) = (Arc::clone(&self.layout), self.topic.clone());
+        let (layout, Topic { target, partitions }) = (Arc::clone(&self.layout), self.topic.clone());
         if let Some(column) = layout.partition {
             let column = records.column(column).as_ref();
             let numbers = (0..records.num_rows()).filter_map(|row| i32::try_from(integer(column, row)?).ok());
@@ -86,8 +87,8 @@ impl SinkWriter for KafkaWriter {
     fn write(&mut self, records: &RecordBatch) -> Result<Vec<RowReject>> {
         let records = to_plain(records)?;
         let mut rejects = Vec::new();
-        for first in (0..records.num_rows()).step_by(ROWS_A_SLICE) {
-            let count = ROWS_A_SLICE.min(records.num_rows() - first);
+        for first in (0..records.num_rows()).step_by(ROWS_PER_SLICE) {
+            let count = ROWS_PER_SLICE.min(records.num_rows() - first);
             self.write_slice(&records.slice(first, count), first, &mut rejects)?;
         }
         Ok(rejects)

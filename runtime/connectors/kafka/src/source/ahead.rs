@@ -1,4 +1,5 @@
-//! Partitions that are fetched before a lane asks for them: a lane of a batch reads them one after the other, and would wait for the brokers each time.
+//! Fetches partitions ahead of the lanes: a lane of a batch reads them one after the other, and
+//! would wait for the brokers each time.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use crate::client::Client;
 use crate::position::parse_split;
 use crate::queue::PartitionQueue;
 
-/// At most so many partitions are ahead. Their queues have their share of the memory that all queues of a source may take.
-const MOST_PARTITIONS: usize = 16;
+/// At most this many partitions are ahead. Their queues have their share of the memory for all
+/// queues of a source.
+const MAX_PARTITIONS: usize = 16;
 
 /// What is expected, in order, and what is being fetched already.
 #[derive(Default)]
@@ -23,7 +25,7 @@ struct State {
     begun: HashMap<SplitId, PartitionQueue>,
 }
 
-/// A partition that nobody has asked for, and where it will be read from.
+/// A partition that has not been requested yet, and where it will be read from.
 pub(super) struct Expected {
     pub(super) id: SplitId,
     pub(super) client: Arc<Client>,
@@ -31,14 +33,15 @@ pub(super) struct Expected {
 }
 
 impl Ahead {
-    /// Tells of partitions that will be asked for after those told before, in this order.
+    /// Announces partitions that will be requested after those announced before, in this order.
     pub(super) fn expect(&self, partitions: impl IntoIterator<Item = Expected>) {
         let mut state = self.0.lock();
         state.expected.extend(partitions);
         state.begin();
     }
 
-    /// The queue of a partition, which is begun now if it was not; and others are begun in its place.
+    /// The queue of a partition, which is started now if it was not; others are started in its
+    /// place.
     pub(super) fn take(&self, partition: &Expected) -> Result<PartitionQueue> {
         let mut state = self.0.lock();
         let begun = state.begun.remove(&partition.id);
@@ -51,10 +54,10 @@ impl Ahead {
 
 impl State {
     fn begin(&mut self) {
-        while self.begun.len() < MOST_PARTITIONS {
+        while self.begun.len() < MAX_PARTITIONS {
             // What shares a queue has to be read as soon as it is fetched.
             let Some(next) = self.expected.pop_front_if(|next| !next.client.is_shared()) else { return };
-            // What is wrong with it is told to whoever asks for it, and tries again.
+            // Its error is returned to the caller that requests it and retries.
             if let Ok(queue) = open(&next) {
                 self.begun.insert(next.id, queue);
             }

@@ -1,4 +1,4 @@
-//! Columns from messages: what is decoded from values, and what is known of each message besides.
+//! Columns from messages: those decoded from values, and each message's metadata.
 
 use std::sync::Arc;
 
@@ -31,11 +31,11 @@ pub const HEADERS_COLUMN: &str = "_source.headers";
 pub(super) enum Decoded {
     /// The next row.
     Row,
-    /// Nothing, as the configuration says.
+    /// Nothing, as configured.
     Skipped,
 }
 
-/// Makes batches of a source's schema.
+/// Builds batches of a source's schema.
 pub(super) struct Columns {
     schema: SchemaRef,
     columns: Vec<From>,
@@ -136,7 +136,7 @@ impl Columns {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map_err(|error| Error::bug(format!("columns of messages do not make a batch: {error}")).caused_by(error))
+            .map_err(|error| Error::bug(format!("columns of messages do not fit into a batch: {error}")).caused_by(error))
     }
 }
 
@@ -226,7 +226,7 @@ fn headers(messages: &mut Messages, field: &Field) -> Result<ArrayRef> {
             values.append_option(value);
         }
     }
-    let unfit = |error| Error::bug(format!("headers do not make a column: {error}"));
+    let unfit = |error| Error::bug(format!("headers do not fit into a column: {error}"));
     let entries = StructArray::try_new(fields.clone(), vec![Arc::new(names.finish()), Arc::new(values.finish())], None).map_err(unfit)?;
     let list = ListArray::try_new(Arc::clone(item), OffsetBuffer::from_lengths(lengths), Arc::new(entries), None);
     Ok(Arc::new(list.map_err(unfit)?))

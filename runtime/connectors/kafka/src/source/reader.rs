@@ -21,12 +21,12 @@ use wasmill_connect::BATCH_BYTES;
 use wasmill_connect::codes::RETRIES_EXHAUSTED;
 use wasmill_formats::BadRecord;
 
-/// A batch is closed once its columns hold so many values.
+/// A batch is closed once its columns hold this many values.
 const BATCH_CELLS: usize = 4 << 20;
 /// So much of a value that is too long is kept for the dead letters.
 const KEPT_BYTES: usize = 64 << 10;
 /// How long to wait for a full batch while there is more to come.
-const WAIT: Duration = Duration::from_millis(10);
+const POLL_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// Reads one partition.
 pub(super) struct Reader {
@@ -53,9 +53,9 @@ pub(super) struct Reader {
     mean_record: usize,
 }
 
-/// What one call made of messages.
+/// The result of one call on messages.
 #[derive(Default)]
-struct Made {
+struct DecodedRecords {
     /// Which of the messages that were gone through became rows.
     kept: Vec<bool>,
     rows: usize,
@@ -69,7 +69,7 @@ impl Reader {
     pub(super) fn open(shared: &Arc<Shared>, split: &Split, handed: Handed, queue: PartitionQueue, cluster: Arc<Cluster>) -> Result<Self> {
         let position = Position::read(&split.position)?;
         let Some((topic, partition)) = parse_split(&split.id) else {
-            return Err(Error::bug(format!("{} is no partition", split.id)));
+            return Err(Error::bug(format!("{} is not a partition", split.id)));
         };
         let behind = shared.note_behind(&split.id, 0);
         Ok(Self {
@@ -99,7 +99,7 @@ impl Reader {
     /// Takes what is there, up to a batch. Waits a little if more is to come.
     fn fill(&mut self, max_rows: usize) -> Result<()> {
         let room = |bytes: usize, mean: usize| (BATCH_BYTES.saturating_sub(bytes) / mean.max(1)).max(1);
-        let mut wait = if self.at_end { Duration::ZERO } else { WAIT };
+        let mut wait = if self.at_end { Duration::ZERO } else { POLL_TIMEOUT };
         let mut bytes = 0;
         while self.pending.len() < max_rows && bytes < BATCH_BYTES {
             let wanted = (max_rows - self.pending.len()).min(room(bytes, self.mean_record));
@@ -131,15 +131,15 @@ impl Reader {
         }
         Err(Error::environment(format!("the partition {} gave nothing for {} s: {}", self.id, down.as_secs(), health.last()))
             .code(RETRIES_EXHAUSTED)
-            .hint("start again when the brokers are back: the run goes on where its last checkpoint was; `retry: { for: … }` sets how long to wait"))
+            .hint("start again when the brokers are back: the run resumes from its last checkpoint; `retry: { for: … }` sets how long to wait"))
     }
 
     /// Decodes what is pending, up to a batch.
-    fn decode(&mut self, max_rows: usize) -> Result<Made> {
-        let mut made = Made::default();
+    fn decode(&mut self, max_rows: usize) -> Result<DecodedRecords> {
+        let mut decoded = DecodedRecords::default();
         let mut restart = None;
         for index in 0..self.pending.len() {
-            if made.records >= max_rows || self.columns.cells() > BATCH_CELLS {
+            if decoded.records >= max_rows || self.columns.cells() > BATCH_CELLS {
                 break;
             }
             let message = self.pending.get(index);
@@ -149,9 +149,9 @@ impl Reader {
                     self.next = self.next.max(message.offset());
                     self.at_end = true;
                 } else if !is_passing_code(code) {
-                    restart = Some(self.trouble(code, &text)?);
+                    restart = Some(self.offset_after(code, &text)?);
                 }
-                made.kept.push(false);
+                decoded.kept.push(false);
                 if restart.is_some() {
                     break;
                 }
@@ -163,17 +163,17 @@ impl Reader {
             }
             self.at_end = false;
             self.next = message.offset() + 1;
-            made.records += 1;
-            made.bytes += message.size() as u64;
+            decoded.records += 1;
+            decoded.bytes += message.size() as u64;
             match self.columns.push(&message) {
                 Ok(Decoded::Row) => {
-                    made.rows += 1;
-                    made.kept.push(true);
+                    decoded.rows += 1;
+                    decoded.kept.push(true);
                 }
-                Ok(Decoded::Skipped) => made.kept.push(false),
+                Ok(Decoded::Skipped) => decoded.kept.push(false),
                 Err(bad) => {
-                    made.rejects.push(self.reject(*bad, &message));
-                    made.kept.push(false);
+                    decoded.rejects.push(self.reject(*bad, &message));
+                    decoded.kept.push(false);
                 }
             }
         }
@@ -181,7 +181,7 @@ impl Reader {
             self.queue.restart(offset)?;
             self.next = offset;
         }
-        Ok(made)
+        Ok(decoded)
     }
 
     fn reject(&self, bad: BadRecord, message: &Message<'_>) -> Reject {
@@ -200,8 +200,8 @@ impl Reader {
         }
     }
 
-    /// What to do about an error that does not pass by itself: the offset to go on with, or the end of the run.
-    fn trouble(&self, code: RDKafkaErrorCode, text: &str) -> Result<i64> {
+    /// What to do about a permanent error: the offset to resume at, or the end of the run.
+    fn offset_after(&self, code: RDKafkaErrorCode, text: &str) -> Result<i64> {
         use RDKafkaErrorCode as Code;
         let error = |kind, message: String| Error::environment(message).code(kind).at(format!("partition {}", self.id));
         match code {
@@ -220,7 +220,7 @@ impl Reader {
                 "was the topic deleted? Take it out of the pipeline, or start over with another `--state` folder once it is created again",
             )),
             Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-                Err(error(ACCESS_DENIED, format!("the brokers do not let us read it: {text}"))
+                Err(error(ACCESS_DENIED, format!("the brokers deny reading it: {text}"))
                     .hint("the principal needs READ and DESCRIBE on the topic"))
             }
             Code::MessageSizeTooLarge => {
@@ -231,16 +231,16 @@ impl Reader {
         }
     }
 
-    fn batch(&mut self, made: Made) -> Result<SourceBatch> {
-        let mut messages = self.pending.split_to(made.kept.len());
-        if made.rows < made.kept.len() {
-            messages.retain(&made.kept);
+    fn batch(&mut self, decoded: DecodedRecords) -> Result<SourceBatch> {
+        let mut messages = self.pending.split_to(decoded.kept.len());
+        if decoded.rows < decoded.kept.len() {
+            messages.retain(&decoded.kept);
         }
         let records = self.columns.finish(&self.topic, self.partition, &mut messages)?;
         let payload = Payload::Records(Box::new(messages));
         let chunk = SourceChunk { source: Arc::clone(&self.shared.name), partition: Arc::clone(&self.id), payload };
         let batch = Batch { records, lineage: Lineage::of_source(Arc::new(chunk)) };
-        Ok(SourceBatch { batch, rejects: made.rejects, bytes: made.bytes })
+        Ok(SourceBatch { batch, rejects: decoded.rejects, bytes: decoded.bytes })
     }
 }
 
@@ -254,17 +254,17 @@ impl SplitReader for Reader {
             self.fill(max_rows)?;
         }
         let any = self.pending.len() > 0;
-        let made = self.decode(max_rows)?;
+        let decoded = self.decode(max_rows)?;
         if any {
             self.shared.health.up();
             let end = self.end.or_else(|| self.queue.known_end()).unwrap_or(self.next);
             self.behind.store((end - self.next).max(0), Ordering::Relaxed);
         }
-        if made.records == 0 {
-            drop(self.pending.split_to(made.kept.len()));
+        if decoded.records == 0 {
+            drop(self.pending.split_to(decoded.kept.len()));
             return Ok(if self.has_ended() { Read::End } else { Read::Idle });
         }
-        Ok(Read::Batch(self.batch(made)?))
+        Ok(Read::Batch(self.batch(decoded)?))
     }
 
     fn begins_here(&self) -> bool {

@@ -9,29 +9,39 @@ use crate::position::Position;
 
 /// What else decides about a start.
 pub(super) struct Asked {
-    /// It was made after the topic was first read: nothing of it may be left out.
+    /// It was created after the topic was first read: none of it may be left out.
     pub(super) late: bool,
-    /// The offset at the time that was asked for, where there is one.
+    /// The offset at the configured time, where there is one.
     pub(super) time: Option<i64>,
     /// The end, as the isolation sees it.
     pub(super) stable: i64,
 }
 
-/// The offset to begin with, for a partition that has the offsets of `range`; and whether the next run could find another one.
-pub(super) fn start(shared: &Shared, id: &str, range: (i64, i64), position: Option<&Position>, asked: &Asked) -> Result<(i64, bool)> {
+/// The offset at which reading a partition begins.
+pub(super) struct StartOffset {
+    pub(super) offset: i64,
+    /// Whether the next run could find another one.
+    pub(super) may_change: bool,
+}
+
+/// The offset to begin with, for a partition with the offsets of `range`.
+pub(super) fn start(shared: &Shared, id: &str, range: (i64, i64), position: Option<&Position>, asked: &Asked) -> Result<StartOffset> {
+    let fixed = |offset| Ok(StartOffset { offset, may_change: false });
+    let moving = |offset| Ok(StartOffset { offset, may_change: true });
     if let Some(position) = position {
-        return resume(shared.config.on_lost_offsets, position.offset, range).map(|offset| (offset, offset != position.offset));
+        return resume(shared.config.on_lost_offsets, position.offset, range)
+            .map(|offset| StartOffset { offset, may_change: offset != position.offset });
     }
     match &shared.config.start {
-        _ if asked.late => Ok((range.0, false)),
-        Start::Earliest => Ok((range.0, false)),
-        Start::Latest => Ok((asked.stable, true)),
-        Start::Timestamp(_) => Ok((asked.time.unwrap_or(asked.stable), true)),
+        _ if asked.late => fixed(range.0),
+        Start::Earliest => fixed(range.0),
+        Start::Latest => moving(asked.stable),
+        Start::Timestamp(_) => moving(asked.time.unwrap_or(asked.stable)),
         Start::Offsets(offsets) => match offsets.get(id) {
-            None => Ok((range.0, false)),
-            Some(offset) if (range.0..=range.1).contains(offset) => Ok((*offset, false)),
+            None => fixed(range.0),
+            Some(offset) if (range.0..=range.1).contains(offset) => fixed(*offset),
             Some(offset) => Err(Error::environment(format!(
-                "`start` asks for the offset {offset}, and there are those from {} to {}",
+                "`start` has the offset {offset}, and the partition has those from {} to {}",
                 range.0, range.1
             ))
             .code(START)
@@ -40,25 +50,25 @@ pub(super) fn start(shared: &Shared, id: &str, range: (i64, i64), position: Opti
     }
 }
 
-/// Where to go on behind a checkpoint, if its offset is there no more.
+/// Where to resume after a checkpoint, if its offset no longer exists.
 pub(super) fn resume(policy: LostOffsets, offset: i64, (begin, end): (i64, i64)) -> Result<i64> {
     if (begin..=end).contains(&offset) {
         return Ok(offset);
     }
     let what = match offset < begin {
         true => format!("the records from offset {offset} to {} were removed before they were read (retention)", begin - 1),
-        false => format!("the checkpoint stands at offset {offset}, and the partition ends at {end}: it has lost records that were read"),
+        false => format!("the checkpoint is at offset {offset}, and the partition ends at {end}: it has lost records that were read"),
     };
     let go_on = match policy {
         LostOffsets::Stop => {
             return Err(Error::environment(what)
                 .code(OFFSETS_LOST)
-                .hint("`on_lost_offsets: earliest` (or `latest`) goes on without them; nothing else can bring them back"));
+                .hint("`on_lost_offsets: earliest` (or `latest`) resumes without them; nothing else can bring them back"));
         }
         LostOffsets::Earliest => begin,
         LostOffsets::Latest => end,
     };
-    tracing::warn!("{what}; goes on at offset {go_on}, as `on_lost_offsets` says");
+    tracing::warn!("{what}; resuming at offset {go_on}, by `on_lost_offsets`");
     Ok(go_on)
 }
 

@@ -11,8 +11,10 @@ use wasmill_connect::Retry;
 
 /// `kinesis: { stream: clean-pin, delivery: at_least_once }`
 ///
-/// Puts rows into a stream of Amazon Kinesis, one record a row. Rows wait beside the pipeline's state until their epoch is noted, and are then put.
-/// A stream has no transactions and keeps no token: after a crash between the first put and the last, or after an answer that was lost, rows are put again.
+/// Puts rows into a stream of Amazon Kinesis, one record per row. Rows wait next to the pipeline's
+/// state until their epoch is noted, and are then put. A stream has no transactions and keeps no
+/// token. After a crash between the first put and the last, or after a lost response, rows are put
+/// again.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KinesisSinkConfig {
@@ -23,12 +25,13 @@ pub struct KinesisSinkConfig {
     pub stream: String,
     /// `delivery: at_least_once`
     ///
-    /// What is promised. A stream can hold no more than this, and whoever reads it has to know: it has to be written here.
+    /// The delivery guarantee. A stream supports no stronger one, and its readers must know, so it
+    /// must be written here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
     /// `connection: { region: eu-central-1 }`
     ///
-    /// How to reach Kinesis, and who to be there. Default: as AWS's own tools.
+    /// How to reach Kinesis, and with which credentials. Default: as AWS's own tools.
     #[serde(default)]
     pub connection: KinesisConnection,
     /// `partition_key: poster_name`
@@ -38,8 +41,9 @@ pub struct KinesisSinkConfig {
     pub partition_key: Option<String>,
     /// `ordered: true`
     ///
-    /// With a `partition_key`: whether rows of one key (and lane) stay in their order also when some of them are refused and put again. A call then holds
-    /// one row of each key at most, which is slow where there are few keys. Default: true.
+    /// With a `partition_key`: whether rows of one key (and lane) keep their order also when some
+    /// of them are refused and put again. A call then holds one row of each key at most, which is
+    /// slow where there are few keys. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordered: Option<bool>,
     /// `format: json`
@@ -49,7 +53,7 @@ pub struct KinesisSinkConfig {
     pub format: KinesisFormat,
     /// `retry: { for: 5m }`
     ///
-    /// How long to retry when the service does not answer, is busy or refuses for now. Default: 5m.
+    /// How long to retry when the service does not respond, is busy or throttles. Default: 5m.
     #[serde(default)]
     pub retry: Retry,
 }
@@ -70,7 +74,7 @@ impl KinesisSinkConfig {
         Self { stream: stream.into(), connection, delivery: Some(Delivery::AtLeastOnce), ..Self::default() }
     }
 
-    /// Checks what the types can't say.
+    /// Checks what the types can't express.
     ///
     /// # Errors
     /// A configuration error that names the key.
@@ -87,7 +91,7 @@ impl KinesisSinkConfig {
             .key(["delivery", "exactly_once"])
             .hint("write `delivery: at_least_once` if its readers can bear that, or choose another sink: delta, postgres, s3, files")),
             None => Err(Error::configuration(
-                "a stream of Kinesis gets rows at least once, not exactly once, and the file does not say that it knows",
+                "a stream of Kinesis gets rows at least once, not exactly once, and the file does not acknowledge that",
             )
             .code(DELIVERY)
             .key(["delivery"])

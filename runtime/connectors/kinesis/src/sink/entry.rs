@@ -1,4 +1,4 @@
-//! Rows as entries of `PutRecords`: how they are made of columns, and how they lie in the spool.
+//! Rows as entries of `PutRecords`: how they are built from columns, and how they lie in the spool.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use wasmill_formats::TypeName;
 use wasmill_formats::{Format, VALUE_COLUMN, WriteOptions, plain_schema, record_writer};
 
 /// The most bytes of a record, its key included.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 /// The most characters of a key.
-const MOST_KEY: usize = 256;
+const MAX_KEY: usize = 256;
 
 /// One record to be put.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,22 @@ impl Entry {
     }
 }
 
-/// Makes entries of rows.
+/// The result of encoding a batch.
+pub(super) struct Encoded {
+    /// How many rows became entries.
+    pub(super) rows: u64,
+    /// The rows that a stream can't hold.
+    pub(super) rejects: Vec<RowReject>,
+}
+
+/// Why a row can't become an entry.
+struct Refusal {
+    code: &'static str,
+    column: Option<String>,
+    message: String,
+}
+
+/// Builds entries of rows.
 #[derive(Debug, Clone)]
 pub(super) struct Encoder {
     schema: SchemaRef,
@@ -60,7 +75,7 @@ impl Encoder {
                 ))
                 .code(COLUMN)
                 .key(["format", "raw"])
-                .hint("write `format: json`, or let a stage make the column"));
+                .hint("write `format: json`, or let a stage create the column"));
             }
         } else {
             plain_schema(&schema)?;
@@ -68,8 +83,8 @@ impl Encoder {
         Ok(Self { schema, format: config.format, key })
     }
 
-    /// The entries of rows, as bytes of the spool, and how many; and the rows that a stream can't hold.
-    pub(super) fn encode(&self, records: &RecordBatch, out: &mut Vec<u8>) -> Result<(u64, Vec<RowReject>)> {
+    /// Appends the entries of rows, as bytes of the spool.
+    pub(super) fn encode(&self, records: &RecordBatch, out: &mut Vec<u8>) -> Result<Encoded> {
         let datas = match self.format {
             KinesisFormat::Json => json(records, &self.schema)?,
             KinesisFormat::Raw => raw(records)?,
@@ -82,32 +97,35 @@ impl Encoder {
                     write(&entry, out);
                     rows += 1;
                 }
-                Err((code, column, message)) => {
+                Err(refusal) => {
                     let row = u32::try_from(row).unwrap_or(u32::MAX);
-                    rejects.push(RowReject { row, code: code.to_owned(), column, message });
+                    rejects.push(RowReject { row, code: refusal.code.to_owned(), column: refusal.column, message: refusal.message });
                 }
             }
         }
-        Ok((rows, rejects))
+        Ok(Encoded { rows, rejects })
     }
 
-    fn entry(&self, row: usize, data: Option<Bytes>, keys: Option<&ArrayRef>) -> Result<Entry, (&'static str, Option<String>, String)> {
+    fn entry(&self, row: usize, data: Option<Bytes>, keys: Option<&ArrayRef>) -> Result<Entry, Refusal> {
+        let refusal = |code, column, message| Refusal { code, column, message };
         let Some(data) = data else {
-            return Err(("null", Some(VALUE_COLUMN.to_owned()), "a record has to have a value".to_owned()));
+            return Err(refusal("null", Some(VALUE_COLUMN.to_owned()), "a record must have a value".to_owned()));
         };
         let column = || self.key.map(|key| self.schema.field(key).name().clone());
         let key = match keys {
             None => Uuid::new_v4().simple().to_string(),
-            Some(keys) if keys.is_null(row) => return Err(("null", column(), "the partition key is null".to_owned())),
+            Some(keys) if keys.is_null(row) => return Err(refusal("null", column(), "the partition key is null".to_owned())),
             Some(keys) => keys.as_string::<i32>().value(row).to_owned(),
         };
         let characters = key.chars().count();
-        if !(1..=MOST_KEY).contains(&characters) {
-            return Err(("bad-value", column(), format!("the partition key has {characters} characters, and 1 to {MOST_KEY} are allowed")));
+        if !(1..=MAX_KEY).contains(&characters) {
+            let message = format!("the partition key has {characters} characters, and 1 to {MAX_KEY} are allowed");
+            return Err(refusal("bad-value", column(), message));
         }
         let entry = Entry { key, data };
-        if entry.size() > MOST_BYTES {
-            return Err(("too-long", None, format!("the record has {} bytes with its key, and a stream takes {MOST_BYTES}", entry.size())));
+        if entry.size() > MAX_BYTES {
+            let message = format!("the record has {} bytes with its key, and a stream takes {MAX_BYTES}", entry.size());
+            return Err(refusal("too-long", None, message));
         }
         Ok(entry)
     }
@@ -133,7 +151,7 @@ fn texts(column: &ArrayRef, what: &str) -> Result<ArrayRef> {
     cast(column, &DataType::Utf8).map_err(|error| Error::bug(format!("{what} is no text: {error}")))
 }
 
-/// An output that can be looked at while it is written.
+/// An output that can be read while it is written.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
@@ -186,7 +204,7 @@ fn write(entry: &Entry, out: &mut Vec<u8>) {
 pub(super) fn take(bytes: &mut Bytes) -> Result<Option<Entry>> {
     let length = |at: usize| bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map(|four| u32::from_le_bytes(four) as usize);
     let (Some(key), Some(data)) = (length(0), length(4)) else { return Ok(None) };
-    if key + data > MOST_BYTES {
+    if key + data > MAX_BYTES {
         return Err(Error::environment("a prepared file holds something else than records")
             .code(PREPARED_FILE_DAMAGED)
             .hint("give its rows up with `wasmill state reset`"));
@@ -227,7 +245,7 @@ mod tests {
         let config =
             KinesisSinkConfig { partition_key: Some("k".into()), ..KinesisSinkConfig::of_stream("s", KinesisConnection::default()) };
         let mut out = Vec::new();
-        let (rows, rejects) = Encoder::new(&config, &schema).unwrap().encode(&records, &mut out).unwrap();
+        let Encoded { rows, rejects } = Encoder::new(&config, &schema).unwrap().encode(&records, &mut out).unwrap();
         assert_eq!(rows, 2);
         let rejected: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.code.as_str())).collect();
         assert_eq!(rejected, [(1, "null"), (2, "bad-value"), (3, "bad-value")]);
@@ -245,7 +263,8 @@ mod tests {
         let records = RecordBatch::try_new(Arc::new(schema.clone()), vec![Arc::new(dates)]).unwrap();
         let mut out = Vec::new();
         let config = KinesisSinkConfig::of_stream("s", KinesisConnection::default());
-        assert_eq!(Encoder::new(&config, &schema).unwrap().encode(&records, &mut out).unwrap(), (2, Vec::new()));
+        let encoded = Encoder::new(&config, &schema).unwrap().encode(&records, &mut out).unwrap();
+        assert_eq!((encoded.rows, encoded.rejects), (2, Vec::new()));
         let data: Vec<Bytes> = entries(out.into()).into_iter().map(|entry| entry.data).collect();
         assert_eq!(data, [&br#"{"d":"2022-07-07T00:18:41.001"}"#[..], br#"{"d":null}"#]);
     }
@@ -253,18 +272,18 @@ mod tests {
     #[test]
     fn raw_values_go_as_they_are_up_to_what_a_record_may_have() {
         let schema = Schema::new(vec![Field::new("value", DataType::Binary, true)]);
-        let (fits, large) = (vec![7; MOST_BYTES - 32], vec![7; MOST_BYTES - 31]);
+        let (fits, large) = (vec![7; MAX_BYTES - 32], vec![7; MAX_BYTES - 31]);
         let values = BinaryArray::from(vec![Some(&b"\xff\n"[..]), None, Some(&fits), Some(&large)]);
         let records = RecordBatch::try_new(Arc::new(schema.clone()), vec![Arc::new(values)]).unwrap();
         let config = KinesisSinkConfig { format: KinesisFormat::Raw, ..KinesisSinkConfig::of_stream("s", KinesisConnection::default()) };
         let mut out = Vec::new();
-        let (_, rejects) = Encoder::new(&config, &schema).unwrap().encode(&records, &mut out).unwrap();
+        let Encoded { rejects, .. } = Encoder::new(&config, &schema).unwrap().encode(&records, &mut out).unwrap();
         let rejected: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.code.as_str())).collect();
         assert_eq!(rejected, [(1, "null"), (3, "too-long")]);
         let entries = entries(out.clone().into());
         assert_eq!(
             (entries.len(), &entries[0].data[..], entries[1].data.len(), entries[0].key.len()),
-            (2, &b"\xff\n"[..], MOST_BYTES - 32, 32)
+            (2, &b"\xff\n"[..], MAX_BYTES - 32, 32)
         );
         assert_eq!(take(&mut Bytes::from(out).slice(..9)).unwrap(), None);
         assert!(take(&mut Bytes::from_static(&[255; 8])).is_err());

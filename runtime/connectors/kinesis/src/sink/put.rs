@@ -1,4 +1,5 @@
-//! Puts entries into a stream: full calls, only what failed again, and rows of a key in their order.
+//! Puts entries into a stream: full calls, retries of failed entries only, and rows of a key in
+//! their order.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -16,7 +17,7 @@ use wasmill_engine::codes::PREPARED_FILE_DAMAGED;
 const CALL_RECORDS: usize = 500;
 /// The most bytes of a call, keys included.
 const CALL_BYTES: usize = 5 << 20;
-/// So many entries are looked through for a call, and so many bytes of them held.
+/// This many entries are scanned for a call, and this many bytes of them held.
 const WINDOW: (usize, usize) = (5_000, 16 << 20);
 
 /// Reads entries from the files of a spool, one after the other.
@@ -78,8 +79,8 @@ impl Window {
         Ok(())
     }
 
-    /// The places of the entries of the next call. Where order counts, one of each key at most: a later one of a key must not get in where an
-    /// earlier one is refused.
+    /// The places of the entries of the next call. Where order counts, there is one of each key at
+    /// most: a later one of a key must not be put where an earlier one is refused.
     fn call(&self) -> Vec<usize> {
         let (mut places, mut bytes, mut keys) = (Vec::new(), 0, HashSet::new());
         for (place, entry) in self.entries.iter().enumerate() {
@@ -113,7 +114,7 @@ impl Window {
 /// Puts all entries. Fails only when records are refused for too long; what was put before stays.
 pub(super) async fn put(api: &Api, mut source: Entries<'_>, ordered: bool) -> Result<()> {
     let mut window = Window { entries: VecDeque::new(), bytes: 0, ordered };
-    let mut retry = api.troubles.retry();
+    let mut retry = api.retries.retry();
     loop {
         window.fill(&mut source)?;
         let places = window.call();
@@ -121,7 +122,7 @@ pub(super) async fn put(api: &Api, mut source: Entries<'_>, ordered: bool) -> Re
             return Ok(());
         }
         match put_once(api, &window, &places).await {
-            Ok((done, refused)) => {
+            Ok(Outcome { done, refused }) => {
                 if !done.is_empty() {
                     retry.worked();
                 }
@@ -135,8 +136,16 @@ pub(super) async fn put(api: &Api, mut source: Entries<'_>, ordered: bool) -> Re
     }
 }
 
-/// One call: which entries are in, and why others are not.
-async fn put_once(api: &Api, window: &Window, places: &[usize]) -> Result<(Vec<usize>, Option<Failure>), Failure> {
+/// The result of one call.
+struct Outcome {
+    /// The places of the entries that were put.
+    done: Vec<usize>,
+    /// Why another entry was refused, if one was.
+    refused: Option<Failure>,
+}
+
+/// One call.
+async fn put_once(api: &Api, window: &Window, places: &[usize]) -> Result<Outcome, Failure> {
     let entries = places.iter().filter_map(|place| window.entries.get(*place));
     let entries = entries.map(|entry| {
         let data = aws_sdk_kinesis::primitives::Blob::new(entry.data.to_vec());
@@ -154,7 +163,7 @@ async fn put_once(api: &Api, window: &Window, places: &[usize]) -> Result<(Vec<u
             Some(failure) => refused = Some(failure),
         }
     }
-    Ok((done, refused))
+    Ok(Outcome { done, refused })
 }
 
 #[cfg(test)]

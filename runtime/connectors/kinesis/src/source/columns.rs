@@ -1,4 +1,4 @@
-//! Columns from records: what is decoded from their data, and what is known of each besides.
+//! Columns from records: those decoded from their data, and each record's metadata.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub const ARRIVAL_COLUMN: &str = "_source.arrival";
 /// The reserved column that holds a record's partition key: text.
 pub const PARTITION_KEY_COLUMN: &str = "_source.partition_key";
 
-/// Makes batches of a source's schema.
+/// Builds batches of a source's schema.
 pub(super) struct Columns {
     schema: SchemaRef,
     columns: Vec<From>,
@@ -117,7 +117,7 @@ impl Columns {
         });
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.collect(), &options)
-            .map_err(|error| Error::bug(format!("columns of records do not make a batch: {error}")).caused_by(error))
+            .map_err(|error| Error::bug(format!("columns of records do not fit into a batch: {error}")).caused_by(error))
     }
 }
 

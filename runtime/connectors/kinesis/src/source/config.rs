@@ -15,8 +15,9 @@ use wasmill_connect::{Retry, period};
 
 /// `kinesis: { stream: streaming-1-pin }`
 ///
-/// Reads a stream of Amazon Kinesis. Every shard is read in order, exactly once; a shard that came from a split or merge is read once
-/// its parents have been read. The checkpoint decides where a run goes on.
+/// Reads a stream of Amazon Kinesis. Every shard is read in order, exactly once; a shard that came
+/// from a split or merge is read once its parents have been read. The checkpoint decides where a
+/// run resumes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KinesisConfig {
@@ -27,7 +28,7 @@ pub struct KinesisConfig {
     pub stream: String,
     /// `connection: { region: eu-central-1 }`
     ///
-    /// How to reach Kinesis, and who to be there. Default: as AWS's own tools.
+    /// How to reach Kinesis, and with which credentials. Default: as AWS's own tools.
     #[serde(default)]
     pub connection: KinesisConnection,
     /// `start: trim_horizon`
@@ -39,25 +40,30 @@ pub struct KinesisConfig {
     pub start: Start,
     /// `format: json`
     ///
-    /// `json`: the data of each record is one JSON object. `raw`: the data as it is, in one column `value` (binary, or text if the schema says so).
+    /// `json`: the data of each record is one JSON object. `raw`: the data as it is, in one column
+    /// `value` (binary, or text if the schema declares it).
     #[serde(default)]
     pub format: KinesisFormat,
     /// `consumer: polling`
     ///
-    /// `polling`: asks each shard for records, up to `poll`. `{ fan_out: { name: wasmill } }`: Kinesis pushes them, with 2 MB/s a shard of
-    /// our own (AWS charges for it); the consumer is registered if it is not there, and stays registered after the run.
+    /// `polling`: polls each shard for records, as set by `poll`. `{ fan_out: { name: wasmill } }`:
+    /// Kinesis pushes them, with a dedicated 2 MB/s per shard (AWS charges for it). The consumer is
+    /// registered if it is missing, and stays registered after the run.
     #[serde(default)]
     pub consumer: Consumer,
     /// `aggregates: unpack`
     ///
-    /// What a record of the Kinesis Producer Library that holds several is: `unpack` (each a row; after a split or merge, an aggregate with records of
-    /// another shard is left out, for its producer sends all of them again, as the Kinesis Client Library has it), `unpack_all` (the same, nothing is left out: for
-    /// producers that do not send again), or `keep` (one record, as it lies there).
+    /// How to read a record of the Kinesis Producer Library that holds several records. `unpack`:
+    /// each is a row; after a split or merge, an aggregate with records of another shard is left
+    /// out, because its producer sends all of them again, as in the Kinesis Client Library.
+    /// `unpack_all`: the same, with nothing left out, for producers that do not send again. `keep`:
+    /// one record, as it is.
     #[serde(default)]
     pub aggregates: Aggregates,
     /// `on_lost_records: stop`
     ///
-    /// What to do when records may have gone by retention before they were read: `stop`, or go on at the `trim_horizon` or the `latest` with a warning.
+    /// What to do when retention may have removed records before they were read: `stop`, or resume
+    /// at the `trim_horizon` or the `latest` with a warning.
     #[serde(default)]
     pub on_lost_records: LostRecords,
     /// `max_record: 10MiB`
@@ -68,23 +74,25 @@ pub struct KinesisConfig {
     pub max_record: Option<bytesize::ByteSize>,
     /// `poll: 250ms`
     ///
-    /// How often a shard is asked for records at most. 200ms to 1m: Kinesis allows five reads a second and shard, by all its readers
-    /// together. Default: 250ms, which leaves one read a second to others.
+    /// The shortest interval between polls of a shard. 200ms to 1m: Kinesis allows five reads per
+    /// second and shard, by all its readers together. Default: 250ms, which leaves one read per
+    /// second to others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<String>,
     /// `follow: 10s`
     ///
-    /// In stream mode, how often to look for new shards, and whether the stream is still the same; also when a shard has come to its end. 100ms to 1h. Default: 10s.
+    /// In stream mode, how often to poll for new shards, and whether the stream is still the same;
+    /// also when a shard has come to its end. 100ms to 1h. Default: 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
     /// `retry: { for: 5m }`
     ///
-    /// How long to retry when the service does not answer, is busy or refuses for now. Default: 5m.
+    /// How long to retry when the service does not respond, is busy or throttles. Default: 5m.
     #[serde(default)]
     pub retry: Retry,
 }
 
-/// Where a shard begins that no checkpoint knows.
+/// Where a shard begins that is not in the checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
@@ -114,7 +122,7 @@ pub enum KinesisFormat {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Consumer {
-    /// They are asked for.
+    /// They are polled.
     #[default]
     Polling,
     /// They are pushed.
@@ -152,9 +160,9 @@ pub enum LostRecords {
     /// Stop the run.
     #[default]
     Stop,
-    /// Go on at the oldest record that is there.
+    /// Resume at the oldest record that is there.
     TrimHorizon,
-    /// Go on with what arrives from now on.
+    /// Resume with what arrives from now on.
     Latest,
 }
 
@@ -164,7 +172,7 @@ impl KinesisConfig {
         Self { stream: stream.into(), connection, ..Self::default() }
     }
 
-    /// Checks what the types can't say.
+    /// Checks what the types can't express.
     ///
     /// # Errors
     /// A configuration error that names the key.

@@ -1,7 +1,8 @@
-//! Where a shard's reading stands, and whether what comes next really comes next.
+//! The position in a shard, and whether the next records follow without a gap.
 //!
-//! A place behind a record is begun at that record, which is then left out: as long as it comes first, nothing behind it has gone by retention.
-//! Kinesis itself would go on silently at the oldest record that it still has.
+//! Reading after a record begins at that record, which is then left out: as long as it comes first,
+//! retention has removed nothing after it. Kinesis itself would silently continue at the oldest
+//! record that it still has.
 
 use aws_sdk_kinesis::types::Record;
 use wasmill_engine::{Error, Result};
@@ -11,10 +12,11 @@ use super::position::Place;
 use crate::api::Beginning;
 use crate::codes::RECORDS_LOST;
 
-/// How far ahead of the end of retention a shard that began at its oldest records must be before it counts as lost behind it. Milliseconds.
+/// How far ahead of the end of retention a shard that began at its oldest records must be before it
+/// counts as lost behind it. Milliseconds.
 const CLEAR: i64 = 3_600_000;
 
-/// Where a shard's reading stands.
+/// The position in a shard.
 #[derive(Debug)]
 pub(super) struct Cursor {
     shard: String,
@@ -22,11 +24,11 @@ pub(super) struct Cursor {
     /// Everything that arrived until then has been read.
     until: Option<i64>,
     policy: LostRecords,
-    /// The record at the place has to come first.
+    /// The record at the place must come first.
     unproven: bool,
-    /// It began where retention ends, and can't help to lose what goes there meanwhile.
+    /// It began where retention ends, and can't avoid losing what is removed meanwhile.
     at_edge: bool,
-    /// When the last answer was asked for, nothing was left to read.
+    /// When the last response was requested, nothing was left to read.
     at_tip: bool,
 }
 
@@ -44,12 +46,12 @@ impl Now {
     }
 }
 
-/// What to do with an answer.
+/// What to do with a response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Use it.
     Good,
-    /// Leave it, and begin again.
+    /// Drop it, and begin again.
     Again,
 }
 
@@ -69,8 +71,8 @@ impl Cursor {
         }
     }
 
-    /// Goes on where a subscription said that it had come to, which was a moment ago.
-    pub(super) fn go_on(&mut self) {
+    /// Continues at the position that a subscription reported a moment ago.
+    pub(super) fn resume(&mut self) {
         self.unproven = false;
     }
 
@@ -79,21 +81,23 @@ impl Cursor {
         self.until
     }
 
-    /// Whether nothing was left to read when the last answer was asked for.
+    /// Whether nothing was left to read when the last response was requested.
     pub(super) fn is_at_tip(&self) -> bool {
         self.at_tip
     }
 
-    /// Whether what comes next may have gone by retention since the last answer, so that it has to be begun anew.
+    /// Whether retention may have removed the next records since the last response, so that reading
+    /// must begin again.
     pub(super) fn is_overtaken(&self, now: Now) -> bool {
         let overtaken = self.until.is_some_and(|until| until < now.horizon());
         overtaken && !self.at_edge && !self.unproven && matches!(self.place, Place::Behind(_))
     }
 
-    /// Takes an answer: leaves out what was read before, and notes how far it goes. `behind` is how far it is from the newest record,
-    /// milliseconds; `asked` when it was asked for.
+    /// Takes a response: leaves out what was read before, and notes how far it goes. `behind` is
+    /// its lag behind the latest record, milliseconds; `asked` is when it was requested.
     pub(super) fn take(&mut self, records: &mut Vec<Record>, behind: i64, asked: i64, now: Now) -> Result<Verdict> {
-        // Records behind the last one may have arrived in its millisecond: only an answer without any says that there are none.
+        // Records after the last one may have arrived in its millisecond: only a response without
+        // any proves that there are none.
         self.at_tip = records.is_empty() && behind <= 0;
         if self.unproven && !(records.is_empty() && behind > 0) && self.prove(records, now)? == Verdict::Again {
             return Ok(Verdict::Again);
@@ -112,7 +116,8 @@ impl Cursor {
         Ok(Verdict::Good)
     }
 
-    /// The first records after a beginning: is the one that was read last among them, and first?
+    /// The first records after a beginning: whether the one that was read last is among them, and
+    /// first.
     fn prove(&mut self, records: &mut Vec<Record>, now: Now) -> Result<Verdict> {
         let (number, is_half) = match &self.place {
             Place::Behind(number) => (number, false),
@@ -137,21 +142,22 @@ impl Cursor {
     fn lost(&mut self, number: String, now: Now) -> Result<Verdict> {
         let since = self.until.map_or_else(|| "at an unknown time".to_owned(), time_of);
         let what = format!(
-            "the shard {} was read up to the record {number}, which arrived {since} and has gone by retention ({} h); records behind it may have gone unread",
+            "the shard {} was read up to the record {number}, which arrived {since} and was removed by retention ({} h); \
+                records behind it may have gone unread",
             self.shard,
             now.retention / 3_600_000
         );
         match self.policy {
             LostRecords::Stop => Err(Error::environment(what).code(RECORDS_LOST).hint(
-                "`on_lost_records: trim_horizon` (or `latest`) goes on with what is there; a longer retention of the stream keeps it from happening again",
+                "`on_lost_records: trim_horizon` (or `latest`) resumes with what is there; a longer retention of the stream prevents it",
             )),
             LostRecords::TrimHorizon => {
-                tracing::warn!("{what}; goes on at the oldest record that is there, as `on_lost_records` says");
+                tracing::warn!("{what}; resuming at the oldest record that is there, by `on_lost_records`");
                 self.at_edge = true;
                 Ok(Verdict::Good)
             }
             LostRecords::Latest => {
-                tracing::warn!("{what}; goes on with what arrives from now on, as `on_lost_records` says");
+                tracing::warn!("{what}; resuming with what arrives from now on, by `on_lost_records`");
                 self.place = Place::Timestamp(now.time);
                 Ok(Verdict::Again)
             }
@@ -195,7 +201,7 @@ mod tests {
     fn what_was_read_last_proves_that_nothing_is_lost_and_is_left_out() {
         let now = Now { time: 10 * DAY, retention: DAY };
         let mut cursor = behind("5", 5, LostRecords::Stop);
-        // An answer without records proves nothing as long as there are newer ones.
+        // A response without records proves nothing as long as there are later ones.
         assert_eq!(cursor.take(&mut Vec::new(), 100, now.time, now).unwrap(), Verdict::Good);
         let mut answer = records(&["5", "6"]);
         cursor.take(&mut answer, 0, now.time, now).unwrap();

@@ -19,24 +19,26 @@ use super::subscribe::Subscriber;
 use crate::api::Api;
 use wasmill_connect::threads;
 
-/// How many answers wait for their reader; one more is with the task and one with the reader. An answer has about 1 MiB, and at most 10.
+/// How many responses wait for their reader; one more is with the task and one with the reader. A
+/// response has about 1 MiB, and at most 10.
 const WAITING: usize = 2;
-/// Answers with records that all shards of a source have read ahead together. A task waits before it asks for one more.
-pub(super) const MOST_ANSWERS: usize = 256;
+/// Responses with records that all shards of a source have prefetched together. A task waits before
+/// it requests one more.
+pub(super) const MAX_RESPONSES: usize = 256;
 
 /// What came of a shard.
 #[derive(Debug)]
 pub(super) enum Fetched {
-    /// Records, perhaps none.
+    /// Records, possibly none.
     Answer {
         records: Vec<Record>,
-        /// How far behind the newest record this is, milliseconds.
+        /// The lag behind the latest record, milliseconds.
         behind: i64,
         /// Everything that arrived until then has been read with this.
         until: Option<i64>,
         /// Nothing was left to read.
         at_tip: bool,
-        /// Its place among [`MOST_ANSWERS`], which is free again when the records have been decoded.
+        /// Its place among [`MAX_RESPONSES`], which is free again when the records have been decoded.
         room: Option<OwnedSemaphorePermit>,
     },
     /// The shard is closed, and this was all of it.
@@ -79,13 +81,13 @@ impl Feed {
                 Ok(()) => Fetched::Closed,
                 Err(error) => Fetched::Failed(error.at(place)),
             };
-            // Without a reader nobody wants to know.
+            // Without a reader the result is not needed.
             let _ = sender.send(last).await;
         };
         Ok(Self { fetched, task: threads::handle()?.spawn(run) })
     }
 
-    /// One that gives what a test sends.
+    /// One that returns what a test sends.
     #[cfg(test)]
     pub(super) fn of(fetched: Receiver<Fetched>) -> Self {
         Self { fetched, task: threads::handle().unwrap().spawn(async {}) }
@@ -96,7 +98,7 @@ impl Feed {
         match self.fetched.try_recv() {
             Ok(fetched) => Some(fetched),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Fetched::Failed(Error::bug("the task that reads a shard ended without a word"))),
+            Err(TryRecvError::Disconnected) => Some(Fetched::Failed(Error::bug("the task that reads a shard ended without a result"))),
         }
     }
 }
@@ -112,13 +114,13 @@ impl Task {
         Now { time: self.api.clock.now(), retention: self.shared.retention.load(Ordering::Relaxed) }
     }
 
-    /// Waits for room for one more answer.
+    /// Waits for room for one more response.
     pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
         // It is never closed.
         Arc::clone(&self.shared.room).acquire_owned().await.ok()
     }
 
-    /// Hands an answer over; waits while enough others do. False when the reader is gone.
+    /// Passes a response on; waits while enough others do. Returns false when the reader is gone.
     pub(super) async fn send(&self, records: Vec<Record>, behind: i64, room: Option<OwnedSemaphorePermit>) -> bool {
         let room = room.filter(|_| !records.is_empty());
         let answer = Fetched::Answer { records, behind, until: self.cursor.until(), at_tip: self.cursor.is_at_tip(), room };

@@ -1,4 +1,4 @@
-//! Asks a shard for records, again and again.
+//! Polls a shard for records.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use super::cursor::Verdict;
 use super::feed::Task;
 use crate::failure::Kind;
 
-/// How large an answer should be.
+/// The target size of a response.
 const ANSWER_BYTES: usize = 1 << 20;
-/// The most records that may be asked for at once.
-const MOST_RECORDS: usize = 10_000;
+/// The most records per request.
+const MAX_RECORDS: usize = 10_000;
 
 /// Polls one shard.
 pub(super) struct Poller {
     task: Task,
     iterator: Option<String>,
-    /// When the shard may be asked next.
+    /// When the shard may be polled next.
     next: Instant,
     /// The mean size of its records.
     mean_record: usize,
@@ -33,7 +33,7 @@ impl Poller {
     pub(super) async fn run(mut self) -> Result<()> {
         let shared = std::sync::Arc::clone(&self.task.shared);
         let api = std::sync::Arc::clone(&self.task.api);
-        let mut retry = api.troubles.retry();
+        let mut retry = api.retries.retry();
         loop {
             if self.task.cursor.is_overtaken(self.task.now()) {
                 self.iterator = None;
@@ -55,10 +55,11 @@ impl Poller {
             self.next = Instant::now() + shared.poll;
             let room = self.task.room().await;
             let asked = api.clock.now();
-            let limit = (ANSWER_BYTES / self.mean_record).clamp(1, MOST_RECORDS);
+            let limit = (ANSWER_BYTES / self.mean_record).clamp(1, MAX_RECORDS);
             let answer = match api.records(&self.task.shard, &iterator, i32::try_from(limit).unwrap_or(i32::MAX)).await {
                 Ok(answer) => answer,
-                // It has expired: from where we are. That passes as well, and must not be tried for ever.
+                // It has expired: request one from the present position. That is transient as well,
+                // and must not be retried forever.
                 Err(mut failure) => {
                     drop(room);
                     if failure.kind == Kind::Expired {
@@ -82,7 +83,7 @@ impl Poller {
             if !self.task.send(records, behind, room).await || self.iterator.is_none() {
                 return Ok(());
             }
-            // Nothing for a while: there is no need to ask as soon as that.
+            // Nothing for a while: the next poll need not be as soon as that.
             if is_empty && behind <= 0 {
                 self.next = self.next.max(Instant::now() + shared.poll.min(Duration::from_secs(1)));
             }

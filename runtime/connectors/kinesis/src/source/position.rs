@@ -1,21 +1,23 @@
-//! Where a shard stands, and what its split is called.
+//! The position in a shard, and the name of its split.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_engine::{Error, Result, SplitId};
 
-/// Where a shard stands.
+/// The position in a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// When the stream was made, milliseconds since 1970: another one of its name is another stream.
+    /// When the stream was created, milliseconds since 1970: another one of its name is another
+    /// stream.
     pub stream: i64,
-    /// Where to go on.
+    /// Where to resume.
     pub at: Place,
     /// Everything that arrived until then has been read, milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
-    /// The time at which all shards of the source begin that were not begun yet, where one was decided.
+    /// The time at which all shards of the source begin that were not begun yet, where one was
+    /// decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<i64>,
     /// The shard takes no more records, and all of them have been read.
@@ -23,7 +25,7 @@ pub struct Position {
     pub closed: bool,
 }
 
-/// Where to go on in a shard.
+/// Where to resume in a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {

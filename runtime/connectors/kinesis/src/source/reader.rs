@@ -21,7 +21,7 @@ use crate::api::Api;
 use wasmill_connect::BATCH_BYTES;
 use wasmill_formats::BadRecord;
 
-/// A batch is closed once its columns hold so many values.
+/// A batch is closed once its columns hold this many values.
 const BATCH_CELLS: usize = 4 << 20;
 /// So much of a record that is too long is kept for the dead letters.
 const KEPT_BYTES: usize = 64 << 10;
@@ -53,13 +53,13 @@ struct Then {
     behind: i64,
     until: Option<i64>,
     at_tip: bool,
-    /// Held until all of the answer is decoded.
+    /// Held until all of the response is decoded.
     _room: Option<OwnedSemaphorePermit>,
 }
 
-/// What one call made of records.
+/// The result of one call on records.
 #[derive(Default)]
-struct Made {
+struct DecodedRecords {
     kept: Vec<Record>,
     rejects: Vec<Reject>,
     records: usize,
@@ -72,7 +72,7 @@ impl Reader {
     /// Starts to read at the split's position.
     pub(super) fn open(shared: &Arc<Shared>, api: &Arc<Api>, split: &Split, handed: Handed) -> Result<Self> {
         let position = Position::read(&split.position)?;
-        let Some((_, shard)) = parse_split(&split.id) else { return Err(Error::bug(format!("{} is no shard", split.id))) };
+        let Some((_, shard)) = parse_split(&split.id) else { return Err(Error::bug(format!("{} is not a shard", split.id))) };
         Self::with(shared, split, (shard, position.clone()), handed, Feed::start(shared, api, shard, &position)?)
     }
 
@@ -125,14 +125,14 @@ impl Reader {
         let Some(Then { behind, until, at_tip, .. }) = self.then.take() else { return };
         self.position.until = self.position.until.max(until);
         self.behind.store(behind, Ordering::Relaxed);
-        // It was asked for after the run began: everything that was there then has been read.
+        // It was requested after the run began: everything that was there then has been read.
         self.ended |= self.end.is_some() && at_tip;
     }
 
     /// Decodes what was taken, up to a batch.
-    fn decode(&mut self, max_rows: usize) -> Made {
-        let mut made = Made::default();
-        while made.records < max_rows && made.bytes < BATCH_BYTES && self.columns.cells() <= BATCH_CELLS {
+    fn decode(&mut self, max_rows: usize) -> DecodedRecords {
+        let mut decoded = DecodedRecords::default();
+        while decoded.records < max_rows && decoded.bytes < BATCH_BYTES && self.columns.cells() <= BATCH_CELLS {
             let Some(item) = self.items.pop_front() else { break };
             let arrival = item.envelope().arrival;
             if self.end.zip(arrival).is_some_and(|(end, arrival)| arrival > end) {
@@ -144,17 +144,17 @@ impl Reader {
                 Item::Nothing(envelope, elsewhere) => {
                     self.position.at = Place::Behind(envelope.sequence_number.clone());
                     self.shared.left_out(&self.id, &envelope.sequence_number, elsewhere);
-                    made.nothing = true;
+                    decoded.nothing = true;
                 }
                 Item::Record(record) if self.was_read(&record) => continue,
-                Item::Record(record) => self.row(record, &mut made),
+                Item::Record(record) => self.row(record, &mut decoded),
             }
             self.position.until = self.position.until.max(arrival);
         }
         if self.items.is_empty() {
             self.settle();
         }
-        made
+        decoded
     }
 
     fn was_read(&self, record: &Record) -> bool {
@@ -162,13 +162,13 @@ impl Reader {
         record.envelope.sequence_number == *number && part <= last
     }
 
-    fn row(&mut self, record: Record, made: &mut Made) {
+    fn row(&mut self, record: Record, decoded: &mut DecodedRecords) {
         self.position.at = record.behind();
-        made.records += 1;
-        made.bytes += record.data.len();
+        decoded.records += 1;
+        decoded.bytes += record.data.len();
         match self.columns.push(&record) {
-            Ok(()) => made.kept.push(record),
-            Err(bad) => made.rejects.push(self.reject(*bad, &record)),
+            Ok(()) => decoded.kept.push(record),
+            Err(bad) => decoded.rejects.push(self.reject(*bad, &record)),
         }
     }
 
@@ -187,13 +187,13 @@ impl Reader {
         }
     }
 
-    fn batch(&mut self, made: Made) -> Result<Read> {
+    fn batch(&mut self, decoded: DecodedRecords) -> Result<Read> {
         self.noted = Instant::now();
-        let records = self.columns.finish(&self.shared.stream, &self.shard, &made.kept)?;
-        let payload = Payload::Records(Box::new(Kept { split: Arc::clone(&self.id), records: made.kept }));
+        let records = self.columns.finish(&self.shared.stream, &self.shard, &decoded.kept)?;
+        let payload = Payload::Records(Box::new(Kept { split: Arc::clone(&self.id), records: decoded.kept }));
         let chunk = SourceChunk { source: Arc::clone(&self.shared.name), partition: Arc::clone(&self.id), payload };
         let batch = Batch { records, lineage: Lineage::of_source(Arc::new(chunk)) };
-        Ok(Read::Batch(SourceBatch { batch, rejects: made.rejects, bytes: made.bytes as u64 }))
+        Ok(Read::Batch(SourceBatch { batch, rejects: decoded.rejects, bytes: decoded.bytes as u64 }))
     }
 }
 
@@ -204,11 +204,11 @@ impl SplitReader for Reader {
             if self.items.is_empty() && !self.ended && !self.fill()? {
                 // Where nothing comes, the time until which nothing came has to be noted now and then.
                 let is_due = self.position.until.is_some() && self.noted.elapsed() >= self.shared.refresh;
-                return if is_due { self.batch(Made::default()) } else { Ok(Read::Idle) };
+                return if is_due { self.batch(DecodedRecords::default()) } else { Ok(Read::Idle) };
             }
-            let made = self.decode(max_rows);
-            if made.records > 0 || made.nothing {
-                return self.batch(made);
+            let decoded = self.decode(max_rows);
+            if decoded.records > 0 || decoded.nothing {
+                return self.batch(decoded);
             }
             if self.ended && self.items.is_empty() {
                 return Ok(Read::End);
@@ -289,7 +289,11 @@ mod tests {
         sender.try_send(answer(&[4, 5, 6, 7, 8], 900, 8)).unwrap();
         assert_eq!(rows(reader.read(100).unwrap()), 3);
         assert!(matches!(reader.read(100).unwrap(), Read::End));
-        assert_eq!((&reader.position.at, reader.position.until), (&Place::Behind("6".into()), Some(6)), "what was not given was not read");
+        assert_eq!(
+            (&reader.position.at, reader.position.until),
+            (&Place::Behind("6".into()), Some(6)),
+            "what was not returned was not read"
+        );
     }
 
     #[test]

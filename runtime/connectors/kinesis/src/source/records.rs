@@ -12,7 +12,7 @@ use super::config::Aggregates;
 use super::position::Place;
 use crate::aggregate::{Aggregate, unpack};
 
-/// What Kinesis says of a record as a whole.
+/// The metadata of a record.
 #[derive(Debug)]
 pub(super) struct Envelope {
     pub sequence_number: String,
@@ -40,13 +40,13 @@ impl Record {
         self.part.as_ref().map_or(0, |(number, _)| *number)
     }
 
-    /// Where to go on behind it.
+    /// Where to resume after it.
     pub(super) fn behind(&self) -> Place {
         let number = self.envelope.sequence_number.clone();
         if self.is_last { Place::Behind(number) } else { Place::Within(number, self.sub_sequence()) }
     }
 
-    /// The place of the record for a person: its shard and its sequence number.
+    /// The place of the record for readers: its shard and its sequence number.
     pub(super) fn place(&self, split: &str) -> Arc<str> {
         format!("{split}/{}", self.envelope.sequence_number).into()
     }
@@ -56,7 +56,7 @@ impl Record {
 #[derive(Debug)]
 pub(super) enum Item {
     Record(Record),
-    /// A record of Kinesis that gives none: so many parts of it belong elsewhere.
+    /// A record of Kinesis without any of its own: this many parts of it belong elsewhere.
     Nothing(Arc<Envelope>, usize),
 }
 

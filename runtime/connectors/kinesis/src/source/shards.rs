@@ -38,7 +38,8 @@ impl Shards {
         self.done.extend(self.listed.values().filter(|shard| shard.closed).map(|shard| shard.id.clone()));
     }
 
-    /// Hands out the shards that may be read now. A parent that the stream has no more went by retention.
+    /// Returns the shards that may be read now. Retention has removed a parent that the stream no
+    /// longer lists.
     pub(super) fn hand_out(&mut self) -> Vec<Shard> {
         let read = |id: &String| self.done.contains(id) || !self.listed.contains_key(id);
         let waits = |shard: &&Shard| !self.done.contains(&shard.id) && !self.handed_out.contains(&shard.id);
@@ -47,7 +48,7 @@ impl Shards {
         ready
     }
 
-    /// Whether no listed shard waits to be handed out.
+    /// Whether every listed shard was returned.
     pub(super) fn are_all_handed_out(&self) -> bool {
         self.listed.keys().all(|id| self.done.contains(id) || self.handed_out.contains(id))
     }

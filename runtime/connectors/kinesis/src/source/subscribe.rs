@@ -13,18 +13,20 @@ use super::feed::Task;
 use crate::api::Beginning;
 use crate::failure::{Failure, judge};
 
-/// A subscription that is silent for so long is dead: a living one tells how far it is every few seconds.
+/// A subscription that is silent for this long is dead: a live one reports its position every few
+/// seconds.
 const SILENCE: Duration = Duration::from_secs(40);
-/// The number at which a subscription stood may be gone on with for so long; later the last record has to prove that nothing has gone since.
+/// The position of an ended subscription may be resumed from for this long. Later the last record
+/// must prove that nothing was removed since.
 const FRESH: Duration = Duration::from_secs(60);
-/// The most records that are asked for, where some are asked for.
-const MOST_RECORDS: i32 = 1_000;
+/// The most records per request.
+const MAX_RECORDS: i32 = 1_000;
 
 /// Reads one shard by subscriptions, each of which lasts five minutes at most.
 pub(super) struct Subscriber {
     task: Task,
     consumer: String,
-    /// Where the last subscription stood, and when.
+    /// The position of the last subscription, and when it ended.
     continuation: Option<(String, Instant)>,
 }
 
@@ -32,7 +34,7 @@ pub(super) struct Subscriber {
 enum Ended {
     /// With the shard, or with its reader.
     Done,
-    /// By itself, or because it has to be begun anew.
+    /// By itself, or because it must be begun again.
     Subscription,
 }
 
@@ -45,7 +47,7 @@ impl Subscriber {
     pub(super) async fn run(mut self) -> Result<()> {
         let api = Arc::clone(&self.task.api);
         let arn = self.task.shared.consumer_arn(&api, &self.consumer).await?;
-        let mut retry = api.troubles.retry();
+        let mut retry = api.retries.retry();
         loop {
             let begun = Instant::now();
             match self.subscription(&arn).await {
@@ -76,7 +78,7 @@ impl Subscriber {
         let asked = api.clock.now();
         let mut subscription = match &continued {
             Some(number) => {
-                self.task.cursor.go_on();
+                self.task.cursor.resume();
                 api.subscribe(arn, &shard, Beginning::After(number)).await?
             }
             None => api.subscribe(arn, &shard, self.task.cursor.begin()).await?,
@@ -101,7 +103,8 @@ impl Subscriber {
     async fn event(&mut self, event: SubscribeToShardEvent, asked: i64) -> Result<Option<Ended>, Failure> {
         let SubscribeToShardEvent { mut records, continuation_sequence_number, millis_behind_latest: behind, child_shards, .. } = event;
         let now = self.task.now();
-        // An event that says that it is at the newest record is as old as its sending, which was after the subscription began.
+        // An event that reports the latest record is as old as its sending, which was after the
+        // subscription began.
         if self.task.cursor.take(&mut records, behind, asked, now)? == Verdict::Again {
             return Ok(Some(Ended::Subscription));
         }
@@ -117,20 +120,21 @@ impl Subscriber {
         Ok((is_end || !has_reader).then_some(Ended::Done))
     }
 
-    /// Room for an answer that is here already: without records it takes none.
+    /// Room for a response that has arrived already: without records it takes none.
     async fn room_for(&self, records: &[Record]) -> Option<OwnedSemaphorePermit> {
         if records.is_empty() { None } else { self.task.room().await }
     }
 
-    /// Asks whether this is the end of a closed shard. Kinesis tells it of its own accord; servers that stand for it may not.
+    /// Checks whether this is the end of a closed shard. Kinesis reports it; compatible servers may
+    /// not.
     async fn confirm_end(&mut self) -> Result<Option<Ended>, Failure> {
         let api = Arc::clone(&self.task.api);
         let asked = api.clock.now();
         let iterator = api.iterator(&self.task.shard, self.task.cursor.begin()).await?;
-        let answer = api.records(&self.task.shard, &iterator, MOST_RECORDS).await?;
+        let answer = api.records(&self.task.shard, &iterator, MAX_RECORDS).await?;
         let (mut records, behind) = (answer.records, answer.millis_behind_latest.unwrap_or(1));
         let verdict = self.task.cursor.take(&mut records, behind, asked, self.task.now())?;
-        // Whatever came with it was not pushed yet: the next subscription begins behind it.
+        // Whatever came with it was not pushed yet: the next subscription begins after it.
         self.continuation = None;
         if verdict == Verdict::Again {
             return Ok(Some(Ended::Subscription));

@@ -13,7 +13,7 @@ use crate::sql::TableName;
 use wasmill_connect::Retry;
 
 /// How long a check waits for a server.
-const LOOK: Duration = Duration::from_secs(5);
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `postgres: { connection: { url: "${env:PG_URL}" }, table: public.pin_table }`
 ///
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(5);
 pub struct PostgresSourceConfig {
     /// `connection: { url: "${env:PG_URL}" }`
     ///
-    /// How to reach the server, and who to be there.
+    /// How to reach the server, and with which credentials.
     pub connection: PostgresConnection,
     /// `table: public.pin_table`
     ///
@@ -36,14 +36,15 @@ pub struct PostgresSourceConfig {
     pub query: Option<String>,
     /// `order_by: [ind]`
     ///
-    /// Columns that tell all rows apart and are never null: the rows come sorted by them, and a run that was cut off goes on behind the last row. Without
-    /// it, a run that was cut off after its first epoch can't go on.
+    /// Columns that identify a row and are never null: the rows are sorted by them, and an
+    /// interrupted run resumes after the last row. Without it, a run that was interrupted after its
+    /// first epoch can't resume.
     #[serde(default)]
     pub order_by: Vec<String>,
     /// `retry: { for: 5m }`
     ///
-    /// How long to retry when the server can't be reached. A statement that was cut off begins again behind the last row, where there is
-    /// an `order_by`. Default: 5m.
+    /// How long to retry when the server can't be reached. An interrupted statement is repeated
+    /// from the last row on, where there is an `order_by`. Default: 5m.
     #[serde(default)]
     pub retry: Retry,
 }
@@ -72,12 +73,12 @@ impl PostgresSourceConfig {
         self.as_sink().check()
     }
 
-    /// How the same server is told to a sink.
+    /// The same server as a sink's configuration.
     pub(super) fn as_sink(&self) -> PostgresConfig {
         PostgresConfig { connection: self.connection.clone(), ..PostgresConfig::new("", "rows") }
     }
 
-    /// All rows, as SQL that may stand in `FROM`.
+    /// All rows, as SQL for a `FROM` clause.
     pub(super) fn base_sql(&self) -> String {
         match (&self.query, self.table.as_deref().map(TableName::parse)) {
             (Some(query), _) => format!("(\n{}\n)", query.trim().trim_end_matches(';')),
@@ -87,11 +88,11 @@ impl PostgresSourceConfig {
         }
     }
 
-    pub(super) fn look_for(&self) -> Result<Duration> {
-        Ok(self.retry.time()?.min(LOOK))
+    pub(super) fn describe_for(&self) -> Result<Duration> {
+        Ok(self.retry.time()?.min(DESCRIBE_TIMEOUT))
     }
 
-    /// What is read, for people.
+    /// What is read, for readers.
     pub fn shown(&self) -> &str {
         self.table.as_deref().unwrap_or("query")
     }

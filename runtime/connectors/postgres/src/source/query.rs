@@ -1,4 +1,4 @@
-//! What a table or a query gives, and the statement that reads it.
+//! The columns of a table or a query, and the statement that reads it.
 
 use std::sync::Arc;
 
@@ -21,10 +21,11 @@ const MAX_PRECISION: i32 = 38;
 /// A column of the server.
 struct Column {
     name: String,
-    /// What `format_type` says.
+    /// The result of `format_type`.
     type_name: String,
     arrow: DataType,
-    /// How the server is asked for it, so that its JSON is what the decoder expects.
+    /// The expression with which it is selected, so that the server's JSON is what the decoder
+    /// expects.
     form: Form,
 }
 
@@ -50,7 +51,7 @@ pub(super) async fn connect(server: &Server) -> Result<Client, Failure> {
 }
 
 impl Query {
-    /// Asks the server for the columns. Reads no row.
+    /// Queries the server for the columns. Reads no row.
     pub(super) async fn describe(client: &Client, config: &PostgresSourceConfig) -> Result<Self, Failure> {
         let from = config.base_sql();
         let failed = |error| Failure::of("read the columns of the query", error);
@@ -85,13 +86,15 @@ impl Query {
         Ok(Self { from, columns })
     }
 
-    /// The columns in Arrow's types. The server does not say which columns of a query have no null.
+    /// The columns in Arrow's types. The server does not report which columns of a query have no
+    /// null.
     pub(super) fn schema(&self) -> SchemaRef {
         let fields = self.columns.iter().map(|column| Field::new(&column.name, column.arrow.clone(), true));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
-    /// The statement that gives each row as JSON and its key as a list of texts, behind a key if there is one.
+    /// The statement that returns each row as JSON and its key as a list of texts, after a key if
+    /// there is one.
     pub(super) fn sql(&self, wanted: &[&Field], order_by: &[String], after: &[String]) -> Result<String, Failure> {
         let find = |name: &str| self.columns.iter().find(|column| column.name == name);
         let mut picked = Vec::with_capacity(wanted.len());
@@ -105,7 +108,8 @@ impl Query {
             };
             let place = format!("q.{}", quoted(name));
             let value = match column.form {
-                // The table of conversions knows a midnight as its date, and the text of a time is no date.
+                // The table of conversions reads a midnight as its date, and the text of a time is
+                // no date.
                 Form::AsItIs if matches!((&column.arrow, field.data_type()), (DataType::Timestamp(..), DataType::Date32)) => {
                     format!("CASE WHEN {place} = date_trunc('day', {place}) THEN to_json({place}::date) ELSE to_json({place}) END")
                 }
@@ -140,7 +144,7 @@ impl Query {
     }
 }
 
-/// The Arrow type of a type of the server, and how its values are asked for.
+/// The Arrow type of a type of the server, and how its values are selected.
 fn arrow_of(type_name: &str) -> (DataType, Form) {
     let Some(pg_type) = PgType::parse(type_name) else { return (DataType::Utf8, Form::Text) };
     match pg_type {

@@ -16,7 +16,7 @@ use super::config::PostgresSourceConfig;
 use super::query::{Query, connect};
 use super::{Position, wanted};
 use crate::codes::ORDER_BY;
-use crate::connection::{Server, block_on, patiently};
+use crate::connection::{Server, block_on, with_retries};
 use crate::failure::Failure;
 use wasmill_connect::BATCH_BYTES;
 use wasmill_formats::RecordDecoder;
@@ -25,7 +25,7 @@ use wasmill_reading::Assembler;
 
 /// How long a call waits for rows.
 const WAIT: Duration = Duration::from_millis(40);
-/// How often a statement begins anew without a row in between.
+/// How often a statement is repeated without a row in between.
 const TRIES: u32 = 5;
 const WHAT: &str = "read the rows of the query";
 
@@ -73,7 +73,7 @@ impl RowsReader {
         Ok(Self { config, server, assembler, schema, decoder, running: None, position, statement, tries: 0, ended: false })
     }
 
-    /// Begins the statement behind the position.
+    /// Starts the statement after the position.
     fn begin(&self) -> Result<Running> {
         let begin = || {
             block_on(async {
@@ -84,7 +84,7 @@ impl RowsReader {
                 Ok(Running { rows: Box::pin(rows), _client: client })
             })?
         };
-        patiently(self.config.retry.time()?, &self.server.shown(), begin)
+        with_retries(self.config.retry.time()?, &self.server.shown(), begin)
     }
 
     /// The rows that come within a moment.
@@ -146,7 +146,7 @@ impl RowsReader {
         Ok(SourceBatch { batch, rejects, bytes })
     }
 
-    /// Whether a statement that failed may begin anew where it was.
+    /// Whether a failed statement may be repeated from where it was.
     fn again(&mut self, failure: Failure) -> Result<()> {
         self.running = None;
         let can = !self.config.order_by.is_empty() || self.position.rows == 0;
@@ -154,7 +154,7 @@ impl RowsReader {
             return Err(failure.error);
         }
         self.tries += 1;
-        tracing::warn!(server = %self.server.shown(), error = %failure.error, "a query was cut off; it begins anew behind the last row");
+        tracing::warn!(server = %self.server.shown(), error = %failure.error, "a query was interrupted; it is repeated from the last row on");
         Ok(())
     }
 }
@@ -176,7 +176,7 @@ fn key_of(text: Option<&str>, last: &[String]) -> Result<Vec<String>> {
     match key == last {
         true => Err(Error::environment("two rows have the same values in the columns of `order_by`")
             .code(ORDER_BY)
-            .hint("`order_by` needs columns that tell all rows apart, such as the primary key")),
+            .hint("`order_by` needs columns that identify a row, such as the primary key")),
         false => Ok(key),
     }
 }
@@ -204,7 +204,7 @@ impl SplitReader for RowsReader {
         let batch = self.decode(came.rows, came.key)?;
         self.tries = 0;
         self.ended = came.ended;
-        // The rows before a failure count: what is asked for anew comes behind them.
+        // The rows before a failure count: the repeated statement begins after them.
         if let Some(failure) = came.failure {
             self.again(failure)?;
         }

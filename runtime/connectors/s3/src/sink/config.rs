@@ -16,8 +16,9 @@ use wasmill_objects::{S3Config, S3Uri};
 
 use crate::codes::CONNECT_LAYOUT;
 
-/// Writes objects below a prefix. An object appears whole and keeps its key; its rows are those of one lane and one epoch. An object is
-/// atomic, the objects of an epoch together are not: a reader that lists them in that moment may see some before the others.
+/// Writes objects below a prefix. An object appears whole and keeps its key; its rows are those of
+/// one lane and one epoch. An object is atomic, the objects of an epoch together are not: a reader
+/// that lists them at that moment may see some before the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct S3SinkConfig {
@@ -27,17 +28,17 @@ pub struct S3SinkConfig {
     pub uri: String,
     /// `connection: { endpoint: "http://127.0.0.1:9000" }`
     ///
-    /// How to reach the bucket, and who to be there. Default: as AWS's own tools.
+    /// How to reach the bucket, and with which credentials. Default: as AWS's own tools.
     #[serde(default)]
     pub connection: S3Config,
     /// `retry: { for: 5m }`
     ///
-    /// How long to retry when the bucket does not answer, before the run stops. Default: 5m.
+    /// How long to retry when the bucket does not respond, before the run stops. Default: 5m.
     #[serde(default)]
     pub retry: Retry,
     /// `format: jsonl`
     ///
-    /// `jsonl` (one JSON object a line), `csv` (with a header row) or `parquet`.
+    /// `jsonl` (one JSON object per line), `csv` (with a header row) or `parquet`.
     pub format: SinkFormat,
     /// `compression: none`
     ///
@@ -56,15 +57,16 @@ pub struct S3SinkConfig {
     pub flush_size: Option<u64>,
     /// `partition_by: [category]`
     ///
-    /// Columns whose values name folders, as Hive lays them out: `category=art/`. The columns are left out of the objects. Texts, booleans,
-    /// whole numbers and dates; an empty text counts as no value. A row is rejected whose values are too long for an object's key (1,024 bytes).
-    /// A lane writes one object per partition and epoch until it has its target size.
+    /// Columns whose values name folders, as Hive lays them out: `category=art/`. The columns are
+    /// left out of the objects. They are texts, booleans, whole numbers and dates; an empty text
+    /// counts as null. A row is rejected if its values are too long for an object's key (1,024
+    /// bytes). A lane writes one object per partition and epoch until it has its target size.
     #[serde(default)]
     pub partition_by: Vec<String>,
     /// `target_file_size: 256MiB`
     ///
-    /// Begins a new object when the current one has grown to about this size, at most 64GiB. An epoch always ends its objects, so they
-    /// may be smaller.
+    /// Starts a new object when the current one has grown to about this size, at most 64GiB. An
+    /// epoch always ends its objects, so they may be smaller.
     #[serde(default = "default_target_file_size")]
     #[schemars(with = "String")]
     pub target_file_size: ByteSize,
@@ -74,7 +76,8 @@ pub struct S3SinkConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum S3Layout {
-    /// `hive`: a folder for each value of the columns of `partition_by`; names that tell sink, epoch and lane.
+    /// `hive`: a folder per value of the columns of `partition_by`; names that encode sink, epoch
+    /// and lane.
     #[default]
     Hive,
     /// `connect`: `<topic>/partition=<n>/<topic>+<n>+<offset of the first record, 10 digits>.json`, for a sink that reads straight from one source `kafka`. With the
@@ -83,7 +86,7 @@ pub enum S3Layout {
     Connect,
 }
 
-/// The most records of an object in Kafka Connect's layout, where the file does not say.
+/// The most records of an object in Kafka Connect's layout, where the file does not set it.
 const FLUSH_SIZE: u64 = 10_000;
 
 fn default_target_file_size() -> ByteSize {
@@ -135,7 +138,7 @@ impl S3SinkConfig {
             };
         }
         if self.format != SinkFormat::Jsonl {
-            return Err(Error::configuration("`layout: connect` has a record a line")
+            return Err(Error::configuration("`layout: connect` has one record per line")
                 .code(CONNECT_LAYOUT)
                 .key(["layout", "connect"])
                 .hint("format: jsonl"));

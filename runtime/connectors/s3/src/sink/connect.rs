@@ -1,10 +1,13 @@
-//! Kafka Connect's layout: objects called by topic, partition and the offset of their first record, a record a line.
+//! Kafka Connect's layout: objects named by topic, partition and the offset of their first record,
+//! with one record per line.
 //!
 //! # Values as lines
-//! With the source's `format: raw` a line is the value itself, so that what reads the objects gets what a reader of the topic gets, malformed records
-//! included. Some values can't be a line, and are rejected: none at all (`null-value`), nothing but blanks (`blank-value`), a byte order mark at the front
-//! (`byte-order-mark`), a line feed in what is not JSON (`line-feed`). In JSON line feeds stand between values, where a blank means the same: they become blanks.
-//! A carriage return at the end of a value is taken for a part of the line's end by those who read it.
+//! With the source's `format: raw` a line is the value itself, so readers of the objects get what
+//! readers of the topic get, malformed records included. Some values can't be a line, and are
+//! rejected: none at all (`null-value`), only blanks (`blank-value`), a byte order mark at the
+//! front (`byte-order-mark`), a line feed in text that is not JSON (`line-feed`). In JSON, line
+//! feeds are between values, where a blank is equivalent: they become blanks. Readers take a
+//! carriage return at the end of a value for a part of the line's end.
 
 use std::sync::Arc;
 
@@ -58,7 +61,7 @@ impl Columns {
         let values: Vec<usize> = (0..schema.fields().len()).filter(|index| !schema.field(*index).name().starts_with(RESERVED)).collect();
         let raw = match values.as_slice() {
             [] => {
-                return Err(Error::configuration("`layout: connect` has no column to write: the source gives none but reserved ones")
+                return Err(Error::configuration("`layout: connect` has no column to write: the source has only reserved ones")
                     .code(CONNECT_SOURCE)
                     .key(["layout", "connect"]));
             }
@@ -162,7 +165,7 @@ impl SinkWriter for ConnectWriter {
     }
 }
 
-/// What a value is as a line.
+/// A value as a line.
 enum Line {
     AsItIs,
     /// JSON with line feeds between its values.
@@ -177,7 +180,7 @@ fn line(value: &[u8]) -> Line {
     if value.starts_with(b"\xef\xbb\xbf") {
         return Line::Refused(
             "byte-order-mark",
-            "the value begins with a byte order mark, which is left out at the beginning of an object",
+            "the value begins with a byte order mark, which readers drop at the beginning of an object",
         );
     }
     if memchr(b'\n', value).is_none() {
@@ -207,7 +210,7 @@ fn fit_for_lines(records: &RecordBatch, column: usize) -> Result<(RecordBatch, V
             }),
         }
     }
-    let unfit = |error| Error::bug(format!("lines do not make a batch: {error}"));
+    let unfit = |error| Error::bug(format!("lines do not fit into a batch: {error}"));
     let mut records = records.clone();
     if !changed.is_empty() {
         let mut next = changed.into_iter().peekable();
@@ -228,7 +231,7 @@ fn fit_for_lines(records: &RecordBatch, column: usize) -> Result<(RecordBatch, V
     Ok((records, rejects))
 }
 
-/// Values, a line each.
+/// Values, one per line.
 struct RawLines;
 
 impl TextEncoder for RawLines {
@@ -259,7 +262,7 @@ mod tests {
         assert_eq!(shown(b"{\"half"), "as it is");
         assert_eq!(shown(b"\xff\xfe"), "as it is");
         assert_eq!(shown(b"{\n  \"a\": \"b\\n\"\n}"), "{   \"a\": \"b\\n\" }");
-        assert_eq!(shown(b"{\"a\": \"b\nc\"}"), "line-feed", "with a blank in the line feed's place it would become JSON");
+        assert_eq!(shown(b"{\"a\": \"b\nc\"}"), "line-feed", "with a blank in place of the line feed it would become JSON");
         assert_eq!(shown(b"{\"a\"\n"), "line-feed");
         assert_eq!(
             (shown(b""), shown(b" \r\n"), shown(b"\xef\xbb\xbf{}")),

@@ -1,4 +1,5 @@
-//! The objects that a lane writes in one epoch: open ones by key, and finished ones whose last parts may still be on their way.
+//! The objects that a lane writes in one epoch: open ones by key, and finished ones whose last
+//! parts may still be in flight.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -18,14 +19,14 @@ use wasmill_objects::{ObjectWriter, Uploading};
 /// The most objects that a lane opens before the epoch's end: each fills a part in memory.
 pub(super) const MAX_OPEN_OBJECTS: usize = 12;
 
-/// Makes the encoder of an object.
+/// Creates the encoder of an object.
 pub(super) type Encode = Box<dyn Fn(Counted) -> Result<Box<dyn RecordWriter<Counted>>> + Send>;
 
-/// The objects of one lane. Dropping it unprepared gives them up.
+/// The objects of one lane. Dropping it unprepared aborts them.
 pub(super) struct Objects<K> {
     destination: Destination,
     encode: Encode,
-    /// An object of so many bytes is ended.
+    /// The size in bytes at which an object is ended.
     target_size: u64,
     open: HashMap<K, Open>,
     done: Vec<(PreparedObject, Uploading)>,
@@ -59,7 +60,8 @@ impl<K: Clone + Ord + Hash> Objects<K> {
         self.open.get(key).map_or(0, |open| open.rows)
     }
 
-    /// Writes rows into the open object of a key, or into a new one that is called as `path` says.
+    /// Writes rows into the open object of a key, or into a new one with the key that `path`
+    /// returns.
     pub(super) fn write(&mut self, key: &K, records: &RecordBatch, path: impl FnOnce() -> String) -> Result<()> {
         if !self.open.contains_key(key) {
             let (path, written) = (path(), Arc::new(AtomicU64::new(0)));
@@ -85,7 +87,7 @@ impl<K: Clone + Ord + Hash> Objects<K> {
         Ok(())
     }
 
-    /// Ends all objects, and says which there are.
+    /// Ends all objects, and returns them.
     pub(super) fn prepare(&mut self) -> Result<Value> {
         let mut keys: Vec<K> = self.open.keys().cloned().collect();
         keys.sort();

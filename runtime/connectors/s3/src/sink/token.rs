@@ -1,4 +1,5 @@
-//! The sink's token: one small object, replaced only by whoever has read what it holds now.
+//! The sink's token: one small object, replaced only by a process that has read its present
+//! content.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use wasmill_connect::token::Step;
 use wasmill_objects::When;
 use wasmill_objects::{Bucket, S3Uri, failed};
 
-/// How often a token is read and put anew when others were quicker or an answer was lost.
+/// How often a token is read and put again when others were faster or a response was lost.
 const ATTEMPTS: u32 = 20;
 
 /// What the object holds.
@@ -25,7 +26,7 @@ pub(super) struct Content {
     format: u32,
     incarnation: Uuid,
     epoch: u64,
-    /// Makes each attempt's bytes its own: how one is known again whose answer was lost.
+    /// Makes each attempt's bytes unique: this identifies one whose response was lost.
     attempt: Uuid,
     /// The objects that became the sink's own with it.
     pub(super) files: Vec<PreparedObject>,
@@ -35,6 +36,13 @@ impl Content {
     pub(super) fn committed(&self) -> Committed {
         Committed { incarnation: self.incarnation, epoch: self.epoch }
     }
+}
+
+/// The token as it is stored.
+pub(super) struct StoredToken {
+    pub(super) content: Content,
+    /// Identifies this state of the object.
+    etag: String,
 }
 
 /// The token of one sink of one pipeline.
@@ -53,22 +61,27 @@ impl TokenObject {
         &self.key
     }
 
-    /// The token as it is now, and the ETag that tells this state of the object from others.
-    pub(super) fn read(&self) -> Result<Option<(Content, String)>> {
+    /// The present token.
+    pub(super) fn read(&self) -> Result<Option<StoredToken>> {
         let shown = self.bucket.shown(&self.key);
         let found = self.bucket.wait(self.bucket.find(&self.key)).map_err(|failure| failed(format_args!("read {shown}"), &failure))?;
         let Some((object, bytes)) = found else { return Ok(None) };
-        let etag = object.etag.ok_or_else(|| Error::environment(format!("the store tells no ETag of {shown}")).code(STORE_ANSWER))?;
+        let etag = object.etag.ok_or_else(|| Error::environment(format!("the store returns no ETag of {shown}")).code(STORE_ANSWER))?;
         let damaged = |what: String| {
             Error::environment(format!("the sink's token {shown} is damaged: {what}"))
                 .code(TOKEN_DAMAGED)
-                .hint("restore the object; without it nobody knows what is committed")
+                .hint("restore the object; without it, it is unknown what is committed")
         };
         let content: Content = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if content.format == FORMAT { Ok(Some((content, etag))) } else { Err(damaged(format!("unknown format {}", content.format))) }
+        if content.format == FORMAT {
+            Ok(Some(StoredToken { content, etag }))
+        } else {
+            Err(damaged(format!("unknown format {}", content.format)))
+        }
     }
 
-    /// Moves the token, if `decide` says so of what it is now. Answers with the objects that are decided with it.
+    /// Moves the token, if `decide` agrees to its present state. Returns the objects that are
+    /// decided with it.
     pub(super) fn advance(
         &self,
         token: &Token,
@@ -81,20 +94,20 @@ impl TokenObject {
         let bytes = Bytes::from(bytes);
         for attempt in 0..ATTEMPTS {
             let current = self.read()?;
-            let mine = current.as_ref().is_some_and(|(current, _)| current.attempt == content.attempt);
+            let mine = current.as_ref().is_some_and(|current| current.content.attempt == content.attempt);
             if mine {
                 return Ok((CommitOutcome::Done, content.files));
             }
-            if decide(current.as_ref().map(|(current, _)| current.committed()).as_ref())? == Step::Already {
-                return Ok((CommitOutcome::Already, current.map(|(current, _)| current.files).unwrap_or_default()));
+            if decide(current.as_ref().map(|current| current.content.committed()).as_ref())? == Step::Already {
+                return Ok((CommitOutcome::Already, current.map(|current| current.content.files).unwrap_or_default()));
             }
-            let when = current.as_ref().map_or(When::Absent, |(_, etag)| When::Is(etag));
+            let when = current.as_ref().map_or(When::Absent, |current| When::Is(&current.etag));
             match self.bucket.wait(self.bucket.put(&self.key, &bytes, when)) {
                 Ok(()) => return Ok((CommitOutcome::Done, content.files)),
                 Err(failure) if failure.is_refusal() || attempt + 1 == ATTEMPTS => {
                     return Err(failed(format_args!("write {}", self.bucket.shown(&self.key)), &failure));
                 }
-                // Somebody was quicker, or the answer was lost: what is there now tells.
+                // Another process was faster, or the response was lost: the present object decides.
                 Err(_) => std::thread::sleep(Duration::from_millis(u64::from(attempt * attempt) + Uuid::new_v4().as_u128() as u64 % 20)),
             }
         }

@@ -70,7 +70,8 @@ impl PartitionFiles<Key> for HiveObjects {
         self.objects.open_objects()
     }
 
-    /// No object ever has the key of another one, so that a process that writes the same epoch beside this one can't touch it.
+    /// No object ever has the key of another one, so a process that writes the same epoch
+    /// concurrently can't touch it.
     fn write(&mut self, key: &Key, records: &RecordBatch) -> Result<()> {
         let path = || {
             let (mark, extension) = (StagedMark::new(&self.context, self.claim), self.config.extension());

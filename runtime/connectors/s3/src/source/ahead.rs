@@ -1,4 +1,4 @@
-//! Fetches small objects before they are asked for, in the order in which they will be.
+//! Prefetches small objects, in the order in which they will be read.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use wasmill_reading::Content;
 
 /// Objects up to this size are fetched whole, and ahead.
 const SMALL_BYTES: u64 = 4 << 20;
-/// At most so many objects are ahead.
-const MOST_OBJECTS: usize = 64;
-/// At most so many bytes are ahead.
-const MOST_BYTES: u64 = 32 << 20;
+/// At most this many objects are prefetched.
+const MAX_OBJECTS: usize = 64;
+/// At most this many bytes are prefetched.
+const MAX_BYTES: u64 = 32 << 20;
 
 /// What is expected, in order, and what is on its way.
 #[derive(Default)]
@@ -28,20 +28,20 @@ pub(super) struct Ahead {
 
 #[derive(Default)]
 struct State {
-    /// Objects that nobody has asked for and that have not been begun, in order.
+    /// Objects that were not requested yet and whose fetch has not begun, in order.
     expected: VecDeque<(SplitId, Arc<Bucket>, Found)>,
     begun: HashMap<SplitId, (u64, JoinHandle<Result<Bytes>>)>,
-    /// The bytes of all that is begun.
+    /// The bytes of all fetches that have begun.
     bytes: u64,
 }
 
 impl Ahead {
-    /// Tells of an object that will be asked for after those told before.
+    /// Announces an object that will be requested after those announced before.
     pub(super) fn expect(&self, id: &SplitId, bucket: Arc<Bucket>, object: Found) {
         self.state.lock().expected.push_back((Arc::clone(id), bucket, object));
     }
 
-    /// The bytes of an object. Waits for them if it is small; begins to fetch those behind it.
+    /// The bytes of an object. Waits for them if it is small; starts to fetch those after it.
     pub(super) fn take(&self, id: &SplitId, bucket: &Arc<Bucket>, object: &Found) -> Result<Content> {
         let begun = self.state.lock().ask(id);
         if object.size > SMALL_BYTES {
@@ -61,19 +61,19 @@ impl Ahead {
 }
 
 impl State {
-    /// Takes an object out, if it is on its way, and begins others.
+    /// Takes an object out, if it is in flight, and starts others.
     fn ask(&mut self, id: &SplitId) -> Option<JoinHandle<Result<Bytes>>> {
         let begun = self.begun.remove(id).map(|(size, begun)| {
             self.bytes -= size;
             begun
         });
-        // Objects are asked for in about their order: it stands near the front.
+        // Objects are requested in about their order: it is near the front.
         if begun.is_none()
             && let Some(at) = self.expected.iter().position(|(expected, ..)| expected == id)
         {
             self.expected.remove(at);
         }
-        while self.begun.len() < MOST_OBJECTS && self.bytes < MOST_BYTES {
+        while self.begun.len() < MAX_OBJECTS && self.bytes < MAX_BYTES {
             let Some((id, bucket, object)) = self.expected.pop_front() else { break };
             if object.size > SMALL_BYTES {
                 continue;

@@ -13,7 +13,7 @@ use wasmill_formats::{Compression, Format};
 use wasmill_objects::S3Config;
 use wasmill_reading::{CsvConfig, OnBadFile, Paths, ReadOptions};
 
-/// The bounds of `follow` and `relist`: every look is a request.
+/// The bounds of `follow` and `relist`: every poll is a request.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(86_400);
 
@@ -25,30 +25,32 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 pub struct S3SourceConfig {
     /// `uri: "s3://lake/topics/pin/**/*.json"`
     ///
-    /// An address or a list of addresses. One that ends with `/` means all objects below it. `*` and `?` match within a part of a key
-    /// between slashes, `**` any parts, `[a-z]` one character. Parts that begin with `.` or `_` match only where the pattern has that
-    /// character. Everything below the part before the first wildcard is listed. Parts named `column=value` give the column to the
-    /// records that lack it.
+    /// An address or a list of addresses. One that ends with `/` means all objects below it. `*`
+    /// and `?` match within a part of a key between slashes, `**` any parts, `[a-z]` one character.
+    /// Parts that begin with `.` or `_` match only where the pattern has that character. Everything
+    /// below the part before the first wildcard is listed. Parts named `column=value` add the
+    /// column to records that lack it.
     pub uri: Paths,
     /// `connection: { endpoint: "http://127.0.0.1:9000" }`
     ///
-    /// How to reach the bucket, and who to be there. Default: as AWS's own tools.
+    /// How to reach the bucket, and with which credentials. Default: as AWS's own tools.
     #[serde(default)]
     pub connection: S3Config,
     /// `retry: { for: 5m }`
     ///
-    /// How long to retry when the bucket does not answer, before the run stops. Default: 5m.
+    /// How long to retry when the bucket does not respond, before the run stops. Default: 5m.
     #[serde(default)]
     pub retry: Retry,
     /// `format: json`
     ///
-    /// `jsonl` (one object a line), `json` (one array of objects, or objects one after the other on any number of lines, as Kafka
-    /// Connect writes them), `csv` or `parquet`. By default told by a key's extension.
+    /// `jsonl` (one object per line), `json` (one array of objects, or objects one after the other
+    /// on any number of lines, as Kafka Connect writes them), `csv` or `parquet`. Default: by the
+    /// key's extension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// `compression: gzip`
     ///
-    /// `none`, `gzip` or `zstd`. By default told by a key's extension: `.gz`, `.zst`.
+    /// `none`, `gzip` or `zstd`. Default: by the key's extension: `.gz`, `.zst`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
     /// `csv: { delimiter: ";" }`
@@ -58,16 +60,18 @@ pub struct S3SourceConfig {
     pub csv: CsvConfig,
     /// `follow: 10s`
     ///
-    /// In stream mode, how often to look for new objects. Each look lists the 256 folders that grew last, each behind the objects that are known
-    /// of it, and those above them for new folders: one request per folder. Where a list of everything takes no more requests
-    /// (one per 1,000 objects), it lists everything.
+    /// In stream mode, how often to poll for new objects. Each poll lists the 256 folders that grew
+    /// last, each after its known objects, and their parents for new folders: one request per
+    /// folder. Where a list of everything takes no more requests (one per 1,000 objects), it lists
+    /// everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<String>,
     /// `relist: 10m`
     ///
-    /// In stream mode, how often to list everything: new objects of other folders than `follow` asks are found by it, and objects
-    /// whose keys lie more than 250 places before the greatest key of their folder. Keys that begin with a date or count up, also in up to
-    /// 256 folders side by side, are found at the next `follow`.
+    /// In stream mode, how often to list everything. This finds new objects in folders that
+    /// `follow` does not list, and objects whose keys lie more than 250 places before the greatest
+    /// key of their folder. Keys that begin with a date or count up, also in up to 256 folders in
+    /// parallel, are found at the next `follow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relist: Option<String>,
     /// `allow_empty: true`
@@ -83,9 +87,10 @@ pub struct S3SourceConfig {
     pub max_record: Option<bytesize::ByteSize>,
     /// `on_bad_file: set_aside`
     ///
-    /// What to do with an object that is damaged, cut short or of another kind than its key says: `stop` the run, or `set_aside`: the
-    /// rows before the damage are kept, the rest is not read, and the dead letters get one entry with code `bad-file` and the object's
-    /// address. An empty object has no rows and is never damaged.
+    /// What to do with an object that is damaged, truncated or of another kind than its key: `stop`
+    /// the run, or `set_aside`. With `set_aside` the rows before the damage are kept, the rest is
+    /// not read, and the dead letters get one entry with code `bad-file` and the object's address.
+    /// An empty object has no rows and is never damaged.
     #[serde(default)]
     pub on_bad_file: OnBadFile,
 }
@@ -127,7 +132,7 @@ impl S3SourceConfig {
         period::read("relist", self.relist.as_deref(), Duration::from_secs(600), SHORTEST, LONGEST)
     }
 
-    /// Whether each of the objects says its columns itself.
+    /// Whether each of the objects declares its columns itself.
     pub fn is_certain(&self) -> bool {
         let format = |uri: &String| self.format.or_else(|| Format::of_path(std::path::Path::new(uri)));
         self.uri.all().iter().all(|uri| matches!(format(uri), Some(Format::Parquet | Format::Csv)))

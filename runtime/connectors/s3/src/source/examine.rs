@@ -1,17 +1,17 @@
-//! A look at what a source of objects would read.
+//! Examines what a source of objects would read.
 
 use wasmill_engine::Result;
 
 use super::S3SourceConfig;
-use super::pattern::Pattern;
+use super::pattern::{FirstMatch, Pattern};
 use wasmill_connect::examine::Finding;
-use wasmill_objects::{Bucket, Patience, failed};
+use wasmill_objects::{Bucket, RetryTime, failed};
 use wasmill_objects::{Use, examine as examine_bucket};
 
-/// How many keys are looked at to find one that matches.
+/// How many keys are listed to find one that matches.
 const KEYS: usize = 10_000;
 
-/// Looks at the objects of a source: whether the bucket lets us list, and one of them be read.
+/// Examines the objects of a source: whether the bucket can be listed, and one of them read.
 pub fn examine(config: &S3SourceConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
     for uri in config.uri.all() {
@@ -29,13 +29,13 @@ pub fn examine(config: &S3SourceConfig) -> Vec<Finding> {
 }
 
 fn objects(pattern: &Pattern, config: &S3SourceConfig) -> Result<Finding> {
-    let bucket = Bucket::open(&pattern.bucket, &config.connection, Patience::Look)?;
+    let bucket = Bucket::open(&pattern.bucket, &config.connection, RetryTime::Check)?;
     let shown = &pattern.shown;
     let hint = "a stream waits for one, and a batch stops; is the address right?";
     match bucket.wait(pattern.first(&bucket, KEYS))? {
-        (None, true) => Ok(Finding::doubt(format!("no object matches {shown} yet"), hint)),
-        (None, false) => Ok(Finding::doubt(format!("none of the first {KEYS} keys matches {shown}"), hint)),
-        (Some(found), _) => {
+        FirstMatch { found: None, is_whole: true } => Ok(Finding::doubt(format!("no object matches {shown} yet"), hint)),
+        FirstMatch { found: None, is_whole: false } => Ok(Finding::doubt(format!("none of the first {KEYS} keys matches {shown}"), hint)),
+        FirstMatch { found: Some(found), .. } => {
             if found.size > 0 {
                 let read = bucket.wait(bucket.get(&found.key, Some(0..1), None));
                 read.map_err(|failure| failed(format_args!("read {}", bucket.shown(&found.key)), &failure))?;

@@ -1,23 +1,25 @@
-//! The folders that a pattern's objects lie in, and which of them a stream asks for new ones.
+//! The folders of a pattern's objects, and which of them a stream lists for new ones.
 //!
-//! Keys of one folder mostly grow; those of several folders do not grow together. So each folder is asked by itself, behind what is known of it.
+//! Keys of one folder mostly grow; those of several folders do not grow together. So each folder is
+//! listed separately, after its known entries.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-/// So many entries make a step. A folder is asked from one to two steps before the greatest entry that is known, which is less than a page of a list:
-/// keys that come a little out of order are found all the same.
+/// Entries per step. A folder is listed from one to two steps before its greatest known entry,
+/// which is less than a page of a list. So keys that arrive a little out of order are found too.
 const STEP: u32 = 250;
-/// The folders that grew last, which are asked at every look. Those above them are asked too, for new folders.
-const MOST_ASKED: usize = 256;
-/// How many entries one request lists, unless a test says otherwise.
+/// The folders that grew last, which are listed at every poll. Their parents are listed too, for
+/// new folders.
+const MAX_ASKED: usize = 256;
+/// How many entries one request lists, unless a test sets it.
 pub(super) const PAGE: u16 = 1_000;
 
-/// What is known of the folders below a place.
+/// The known folders below a place.
 #[derive(Debug, Clone)]
 pub(super) struct Folders {
-    /// The place: nothing, or a prefix that ends with a slash.
+    /// The place: empty, or a prefix that ends with a slash.
     root: String,
     known: BTreeMap<String, Folder>,
     /// The objects of all of them.
@@ -28,14 +30,14 @@ pub(super) struct Folders {
 
 #[derive(Debug, Clone, Default)]
 struct Folder {
-    /// Where to ask from; none: from its beginning.
+    /// Where to list from; `None`: from its beginning.
     after: Option<String>,
-    /// When the newest object right in it was put.
+    /// When the latest object directly in it was put.
     newest: Option<SystemTime>,
     pass: Pass,
 }
 
-/// What was seen of a folder's entries since a list of it began, in the order of their names.
+/// The entries of a folder that were seen since a list of it began, in the order of their names.
 #[derive(Debug, Clone, Default)]
 struct Pass {
     entries: u32,
@@ -61,14 +63,14 @@ pub(super) struct Ask {
 }
 
 impl Folders {
-    /// The folders below a prefix of whole parts, of which one request lists so many entries.
+    /// The folders below a prefix of whole parts, of which one request lists this many entries.
     pub(super) fn below(prefix: &str, page: u16) -> Self {
         let trimmed = prefix.trim_end_matches('/');
         let root = if trimmed.is_empty() { String::new() } else { format!("{trimmed}/") };
         Self { root, known: BTreeMap::new(), objects: 0, page: page.max(1) }
     }
 
-    /// The same place, of which nothing is known.
+    /// The same place, without any known folders.
     pub(super) fn forgotten(&self) -> Self {
         Self::below(&self.root, self.page)
     }
@@ -85,7 +87,8 @@ impl Folders {
         self.objects += 1;
     }
 
-    /// Notes what a list of one folder has shown, in the order of names. Returns the folders in it that were not known; they are now.
+    /// Records the result of listing one folder, in the order of names. Returns its folders that
+    /// were unknown before.
     pub(super) fn listed<'n>(
         &mut self,
         folder: &str,
@@ -115,7 +118,7 @@ impl Folders {
         known.newest = known.newest.max(Some(modified));
     }
 
-    /// Makes a folder and those above it known, each as an entry of the one above it.
+    /// Adds a folder and its parents, each as an entry of its parent.
     fn folder(&mut self, folder: &str) {
         if self.known.contains_key(folder) {
             return;
@@ -136,13 +139,13 @@ impl Folders {
         }
     }
 
-    /// The folders to ask for what is new; none if a list of everything takes no more requests.
+    /// The folders to list for new entries; none if a list of everything takes no more requests.
     pub(super) fn asks(&self) -> Option<Vec<Ask>> {
         let mut grown: Vec<(Reverse<SystemTime>, &str)> =
             self.known.iter().filter_map(|(name, folder)| Some((Reverse(folder.newest?), name.as_str()))).collect();
         grown.sort_unstable();
         let mut asked = BTreeSet::from([self.root.as_str()]);
-        for (_, name) in grown.into_iter().take(MOST_ASKED) {
+        for (_, name) in grown.into_iter().take(MAX_ASKED) {
             let mut name = name;
             while name.len() > self.root.len() && asked.insert(name) {
                 name = folder_of(&name[..name.len() - 1]);
@@ -168,7 +171,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    /// `partitions` folders with so many objects each.
+    /// `partitions` folders with this many objects each.
     fn partitions(partitions: usize, objects: usize) -> Folders {
         let mut folders = Folders::below("raw", PAGE);
         for partition in 0..partitions {
@@ -219,7 +222,7 @@ mod tests {
         }
         folders.settle();
         let asks = folders.asks().unwrap();
-        assert_eq!((asks.len(), asks[1].folder.as_str()), (MOST_ASKED + 1, "raw/day=144/"));
+        assert_eq!((asks.len(), asks[1].folder.as_str()), (MAX_ASKED + 1, "raw/day=144/"));
         let new = folders.listed("raw/", &[], ["raw/day=399/", "raw/day=400/"].into_iter());
         assert_eq!(new, ["raw/day=400/"]);
         folders.settle();

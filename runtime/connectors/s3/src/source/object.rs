@@ -34,7 +34,7 @@ pub(super) struct Found {
 impl Found {
     pub(super) fn new(bucket: &str, object: Object) -> Self {
         let Object { key, size, modified, etag } = object;
-        // A store without ETags can tell changes by time and size alone.
+        // A store without ETags identifies changes by time and size alone.
         let etag = etag.unwrap_or_else(|| modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string());
         Self { bucket: bucket.to_owned(), key, size, etag }
     }
@@ -85,11 +85,11 @@ impl Position {
     }
 }
 
-/// The error of an object that is no longer what it was.
+/// The error of an object that has changed.
 pub(super) fn changed(id: &str) -> Error {
-    Error::environment(format!("{id} changed since it was read: its ETag or its size is another")).code(OBJECT_CHANGED).hint(
-        "put the original object back, or give the new content a new key; `wasmill state reset` forgets what was read and begins anew",
-    )
+    Error::environment(format!("{id} changed since it was read: its ETag or its size is another"))
+        .code(OBJECT_CHANGED)
+        .hint("put the original object back, or give the new content a new key; `wasmill state reset` drops the progress and starts over")
 }
 
 /// Fetches a range of an object, or all of it, if it is still the one that was found.
@@ -110,7 +110,7 @@ pub(super) struct Ranged {
 
 #[derive(Default)]
 struct Pieces {
-    /// Where the piece at hand begins.
+    /// Where the present piece begins.
     start: u64,
     piece: Bytes,
     /// The one behind it, on its way.

@@ -7,10 +7,17 @@ use wasmill_engine::{Error, Result};
 use super::folders::{Ask, Folders, PAGE};
 use super::object::Found;
 use crate::codes::PATTERN;
-use wasmill_objects::{Bucket, Failure, S3Uri, failed};
+use wasmill_objects::{Bucket, Failure, FolderList, S3Uri, failed};
 
-/// How many folders are asked at once.
+/// How many folders are listed at once.
 const AT_ONCE: usize = 16;
+
+/// The first object that matches a pattern.
+pub(super) struct FirstMatch {
+    pub(super) found: Option<Found>,
+    /// Whether no object was left out of the search.
+    pub(super) is_whole: bool,
+}
 
 /// The keys that one address means.
 #[derive(Debug, Clone)]
@@ -64,23 +71,24 @@ impl Pattern {
         }
     }
 
-    /// The first object that matches, among so many that are looked at; whether that was all.
-    pub(super) async fn first(&self, bucket: &Bucket, at_most: usize) -> Result<(Option<Found>, bool)> {
+    /// The first object that matches, among this many listed ones.
+    pub(super) async fn first(&self, bucket: &Bucket, at_most: usize) -> Result<FirstMatch> {
         if let Keys::One(_) = &self.keys {
-            return Ok((self.list(bucket).await?.pop(), true));
+            return Ok(FirstMatch { found: self.list(bucket).await?.pop(), is_whole: true });
         }
-        let (mut found, mut looked_at) = (None, 0);
-        let look = bucket.list_while(&self.prefix, None, |object| {
-            looked_at += 1;
+        let (mut found, mut scanned) = (None, 0);
+        let list = bucket.list_while(&self.prefix, None, |object| {
+            scanned += 1;
             found = self.matches(&object.key).then_some(object);
-            found.is_none() && looked_at < at_most
+            found.is_none() && scanned < at_most
         });
-        look.await.map_err(|failure| self.failed(&failure))?;
-        let was_all = found.is_some() || looked_at < at_most;
-        Ok((found.map(|object| Found::new(&self.bucket, object)), was_all))
+        list.await.map_err(|failure| self.failed(&failure))?;
+        let is_whole = found.is_some() || scanned < at_most;
+        Ok(FirstMatch { found: found.map(|object| Found::new(&self.bucket, object)), is_whole })
     }
 
-    /// The folders that its keys may lie in, of which nothing is known; one request lists so many entries.
+    /// The folders that its keys may lie in, none of them known; one request lists this many
+    /// entries.
     pub(super) fn folders(&self, page: u16) -> Folders {
         Folders::below(&self.prefix, page)
     }
@@ -90,7 +98,8 @@ impl Pattern {
         self.list_all(bucket, &mut self.folders(PAGE)).await
     }
 
-    /// The objects that match, in the order of their keys, and the folders of all that were looked at, known ones forgotten.
+    /// The objects that match, in the order of their keys, and the folders of all that were listed,
+    /// without those known before.
     pub(super) async fn list_all(&self, bucket: &Bucket, folders: &mut Folders) -> Result<Vec<Found>> {
         *folders = folders.forgotten();
         let found = match &self.keys {
@@ -117,7 +126,8 @@ impl Pattern {
         Ok(found)
     }
 
-    /// The objects that match and may be new: of the folders that grew last and of those that are new, or all where that takes no more requests.
+    /// The objects that match and may be new: of the folders that grew last and of new ones, or all
+    /// where that takes no more requests.
     pub(super) async fn list_new(&self, bucket: &Bucket, folders: &mut Folders) -> Result<Vec<Found>> {
         let Some(asks) = folders.asks() else { return self.list_all(bucket, folders).await };
         let page = folders.page();
@@ -128,7 +138,7 @@ impl Pattern {
         let lists = futures::stream::iter(asks.into_iter().map(list)).buffer_unordered(AT_ONCE);
         let lists: Vec<_> = lists.try_collect().await.map_err(|failure| self.failed(&failure))?;
         let (mut found, mut new) = (Vec::new(), Vec::new());
-        for (folder, (objects, subfolders)) in lists {
+        for (folder, FolderList { objects, folders: subfolders }) in lists {
             let keys: Vec<_> = objects.iter().map(|object| (object.key.as_str(), object.modified)).collect();
             let wanted = subfolders.iter().map(String::as_str).filter(|subfolder| self.may_hold(subfolder));
             new.extend(folders.listed(&folder, &keys, wanted));

@@ -1,4 +1,4 @@
-//! Reads one object as a file is read. It is fetched by the lane that reads it, when it reads first.
+//! Reads one object as a file is read. The lane that reads it fetches it at its first read.
 
 use std::sync::Arc;
 

@@ -11,13 +11,14 @@ use wasmill_engine::{Error, RecordForm, Result, Retired, SplitState};
 
 use super::object::{Position, changed};
 
-/// The name of the entry in checkpoints of Wasmill 0.1 that stands for all objects that are done. No object has it: their names begin with `s3://`.
+/// The name of the entry in checkpoints of Wasmill 0.1 that covers all objects that are done. No
+/// object has it: their names begin with `s3://`.
 pub(super) const SEEN: &str = "@done";
 
 /// The bytes of an object: eight of its name's digest, four of its content's. Two of a million objects share their eight with
 /// a chance of one to thirty million.
 ///
-/// Stands in pieces of state: never to be changed.
+/// Stored in pieces of state: never to be changed.
 pub(super) const FORM: RecordForm = RecordForm { key_bytes: 8, record_bytes: 12 };
 
 /// A set of objects and what their content was.

@@ -35,7 +35,7 @@ pub(super) struct Pipeline {
     pub source: &'static str,
     pub rows: u64,
     pub splits: u64,
-    /// Each look of the source finds one split only.
+    /// Each listing of the source finds one split only.
     pub one_by_one: bool,
     pub lanes: usize,
     pub mode: Mode,
@@ -47,7 +47,7 @@ pub(super) struct Pipeline {
     pub without_dead_letters: bool,
     /// Readers have nothing at every other read, and count these reads.
     pub pauses: Option<Arc<AtomicU64>>,
-    /// What the source does at its second look for splits.
+    /// The action of the source at its second listing of splits.
     pub second_look: fn(),
     /// How long an epoch is at least.
     pub every: Duration,
@@ -81,7 +81,8 @@ impl Default for Pipeline {
 
 impl Pipeline {
     pub fn named_sinks(&self) -> Vec<NamedSink> {
-        vec![("table".into(), self.sink.clone()), ("dead_letters".into(), self.dead_letters.clone())]
+        let named = |name: &str, sink: Arc<dyn Sink>| NamedSink { name: name.into(), sink };
+        vec![named("table", self.sink.clone()), named("dead_letters", self.dead_letters.clone())]
     }
 
     pub fn plan(&self) -> Plan {
@@ -122,7 +123,7 @@ impl Pipeline {
 pub(super) struct NumberSource {
     rows: u64,
     splits: u64,
-    looked: bool,
+    listed: bool,
     one_by_one: bool,
     pauses: Option<Arc<AtomicU64>>,
     second_look: fn(),
@@ -134,7 +135,7 @@ pub(super) struct NumberSource {
 
 impl NumberSource {
     pub fn new(rows: u64, splits: u64) -> Self {
-        Self { rows, splits, looked: false, one_by_one: false, pauses: None, second_look: || {}, goes_on: false, left: Vec::new() }
+        Self { rows, splits, listed: false, one_by_one: false, pauses: None, second_look: || {}, goes_on: false, left: Vec::new() }
     }
 }
 
@@ -144,7 +145,7 @@ impl Source for NumberSource {
     }
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
-        if std::mem::replace(&mut self.looked, true) {
+        if std::mem::replace(&mut self.listed, true) {
             (self.second_look)();
             let splits: Vec<Split> = self.left.pop().into_iter().collect();
             return Ok(Discovery { splits, complete: self.left.is_empty() && !self.goes_on });
@@ -223,7 +224,7 @@ impl SplitReader for NumberReader {
             text.push_str(&number.to_string());
             ranges.push(start..text.len() as u32);
         }
-        // Small numbers have bytes of their own; the others show what a source without bytes looks like.
+        // Small numbers have bytes of their own; the others behave like a source without bytes.
         let payload = match self.next < 64 {
             true => Payload::Bytes { data: Bytes::from(text), base: 0, ranges },
             false => Payload::Rows { first: self.next, count: numbers.len() },
@@ -240,7 +241,7 @@ impl SplitReader for NumberReader {
     }
 }
 
-/// Rejects, filters or doubles rows by their number.
+/// Rejects, filters or duplicates rows by their number.
 #[derive(Clone, Copy)]
 pub(super) struct Keep {
     pub reject: fn(i64) -> bool,
@@ -331,7 +332,7 @@ impl MemorySink {
         self.0.lock().unwrap().panic_at = Some(epoch);
     }
 
-    /// The next commit of this epoch or a later one is done, but says that it failed.
+    /// The next commit of this epoch or a later one is done, but returns an error.
     pub fn lose_answer_at(&self, epoch: u64) {
         self.0.lock().unwrap().lose_at = Some(epoch);
     }
@@ -380,7 +381,7 @@ impl Sink for MemorySink {
         contents.commits += 1;
         if contents.lose_at.is_some_and(|epoch| token.epoch >= epoch) {
             contents.lose_at = None;
-            return Err(Error::environment("the answer was lost"));
+            return Err(Error::environment("the response was lost"));
         }
         Ok(CommitOutcome::Done)
     }

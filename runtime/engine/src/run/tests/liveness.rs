@@ -12,7 +12,7 @@ use crate::run::lane::{Lane, LaneStart, Report, Shared};
 use crate::run::shape::Shape;
 use crate::{Checkpoint, Class, Depot, Error, Event, Mode, Observer, Put, StateStore, StopSignal, run};
 
-/// How soon a signal or a failure has to be acted on, whatever a commit does.
+/// How soon a signal or a failure must take effect, whatever a commit does.
 const SOON: Duration = Duration::from_secs(1);
 
 #[test]
@@ -45,9 +45,9 @@ fn a_coordinator_that_panics_ends_its_lanes_and_the_run() {
     let error = run(pipeline.plan(), Arc::clone(&state), &StopSignal::new(), &Panics).unwrap_err();
     assert_eq!(error.class(), Class::Bug);
     assert!(error.message().contains("the coordinator panicked: epoch 1 is not wanted"), "{error}");
-    let pipeline = Pipeline { one_by_one: true, second_look: || panic!("no second look"), ..pipeline };
+    let pipeline = Pipeline { one_by_one: true, second_look: || panic!("no second listing"), ..pipeline };
     let error = go(&pipeline, &state).unwrap_err();
-    assert!(error.message().contains("the coordinator panicked: no second look"), "{error}");
+    assert!(error.message().contains("the coordinator panicked: no second listing"), "{error}");
     let pipeline = Pipeline { one_by_one: false, second_look: || {}, ..pipeline };
     go(&pipeline, &state).unwrap();
     assert_eq!(pipeline.sink.rows(), ids(0..500));
@@ -122,7 +122,7 @@ fn an_idle_lane_reports_it_once() {
         let running = scope.spawn(|| lane.run());
         let first = reports.recv_timeout(SOON).unwrap();
         assert!(matches!(first, Report::Idle));
-        // It looks for work some ten times meanwhile.
+        // It polls for work some ten times meanwhile.
         assert!(reports.recv_timeout(Duration::from_millis(150)).is_err());
         board.abort();
         running.join().unwrap().unwrap();

@@ -1,4 +1,5 @@
-//! Two whole processes over one store in memory, in any interleaving of what they ask of it: at each moment one of them owns the pipeline.
+//! Two whole processes over one store in memory, in any interleaving of their calls: at each moment
+//! one of them owns the pipeline.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +25,7 @@ struct Inner {
     checkpoints: BTreeMap<u64, Checkpoint>,
     noted: BTreeSet<u64>,
     puts: Vec<Attempt>,
-    /// Whose turn it is; when it is empty, anybody's.
+    /// The next process in turn; when it is empty, any process.
     turns: VecDeque<usize>,
     ended: [bool; PROCESSES + 1],
 }
@@ -117,7 +118,7 @@ impl StateStore for Store {
     }
 }
 
-/// What occurred in schedules: a test in which one of these never does shows nothing about it.
+/// What occurred in schedules: a test in which one of these never occurs proves nothing about it.
 #[derive(Debug, Default)]
 struct Occurred {
     /// Processes that had claimed the pipeline and then found that another one had taken it over.
@@ -128,7 +129,8 @@ struct Occurred {
     pauses: u64,
 }
 
-/// Numbers have no gaps, and from a process's claim on only that process puts, until another one claims. Returns the processes that claimed.
+/// Numbers have no gaps. From a process's claim on, only that process puts, until another one
+/// claims. Returns the processes that claimed.
 fn check(puts: &[Attempt]) -> Result<BTreeSet<usize>, TestCaseError> {
     let (mut next, mut owner, mut claimed) = (0, None, BTreeSet::new());
     for attempt in puts.iter().filter(|attempt| attempt.put == Put::Done) {
@@ -201,7 +203,7 @@ fn one_process_at_a_time_owns_the_pipeline() {
     let schedules = (turns, mode, (1usize..4, 1u64..6), any::<bool>(), 0u64..3, 1u64..40);
     let config = ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() };
     let run = TestRunner::new(config).run(&schedules, |(turns, mode, (lanes, splits), pauses, every_millis, epoch_rows)| {
-        // A lane that is slow is still in an epoch that another one has closed, and adds rows to it.
+        // A slow lane is still in an epoch that another one has closed, and adds rows to it.
         let slow = |id| {
             if id % 32 == 0 {
                 std::thread::sleep(Duration::from_millis(1));

@@ -1,4 +1,5 @@
-//! A split that takes long to open, or to pass over what was read of it, holds up its own lane and neither commits nor signals.
+//! A split that takes long to open, or to skip what was already read, delays its own lane and
+//! neither commits nor signals.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,11 +24,11 @@ struct Slow {
     /// Its reader has something to pass over.
     skips: AtomicBool,
     skipped: AtomicU64,
-    /// How often the source was asked for splits.
+    /// How often splits of the source were listed.
     looks: AtomicU64,
 }
 
-/// Numbers without end in one split, and the slow one beside it as soon as it is shown.
+/// Endless numbers in one split, and the slow one besides as soon as it is revealed.
 struct Beside {
     slow: Arc<Slow>,
     is_found: bool,

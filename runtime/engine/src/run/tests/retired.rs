@@ -1,4 +1,4 @@
-//! Splits that are done leave the checkpoint: what they cost, and that they are not forgotten.
+//! Splits that are done leave the checkpoint: their cost, and that they are not read again.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,17 +16,17 @@ use crate::*;
 
 const FORM: RecordForm = RecordForm { key_bytes: 8, record_bytes: 9 };
 
-/// So many splits of one row each.
+/// This many splits of one row each.
 struct Files {
     splits: u64,
-    looked: bool,
+    listed: bool,
     retired: Option<Retired>,
     has_records: bool,
 }
 
 impl Files {
     fn new(splits: u64) -> Self {
-        Self { splits, looked: false, retired: None, has_records: true }
+        Self { splits, listed: false, retired: None, has_records: true }
     }
 }
 
@@ -45,9 +45,9 @@ impl Source for Files {
             let entry = restored.get(&id(number)).is_some_and(|state| state.done);
             entry || self.retired.as_ref().is_some_and(|retired| retired.get(&number.to_be_bytes()).is_some())
         };
-        let numbers = (0..self.splits).filter(|number| !self.looked && !is_done(*number));
+        let numbers = (0..self.splits).filter(|number| !self.listed && !is_done(*number));
         let splits = numbers.map(|number| Split { id: id(number), position: json!(number) }).collect();
-        self.looked = true;
+        self.listed = true;
         Ok(Discovery { splits, complete: true })
     }
 
@@ -64,7 +64,7 @@ impl Source for Files {
     }
 
     fn restore(&mut self, retired: Retired) {
-        assert!(!self.looked && self.retired.is_none(), "once, before the first look");
+        assert!(!self.listed && self.retired.is_none(), "once, before the first listing");
         self.retired = Some(retired);
     }
 
@@ -82,7 +82,7 @@ impl SplitOpener for Opener {
     }
 }
 
-/// Counts rows and forgets them.
+/// Counts rows and drops them.
 #[derive(Default)]
 struct Nowhere(Arc<AtomicU64>);
 
@@ -189,7 +189,7 @@ fn pieces_are_merged_and_those_that_no_checkpoint_names_are_removed() {
         splits += 1_500;
         assert_eq!(read(splits, 300, &state).0, 1_500);
     }
-    // A merge runs beside the epochs: give it some.
+    // A merge runs in the background of the epochs: leave it some.
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         splits += 1_500;
@@ -266,7 +266,7 @@ fn a_piece_that_is_gone_or_damaged_or_of_another_source_stops_the_run_before_it_
 /// A split that is followed: read to its end, never done, and it grows now and then.
 struct Followed {
     grown: Arc<AtomicBool>,
-    looked: bool,
+    listed: bool,
 }
 
 struct FollowedReader {
@@ -285,7 +285,7 @@ impl Source for Followed {
     }
 
     fn discover(&mut self, _restored: &Progress) -> Result<Discovery> {
-        let first = !std::mem::replace(&mut self.looked, true);
+        let first = !std::mem::replace(&mut self.listed, true);
         let splits = (0..2_000).filter(|_| first).map(|number| Split { id: id(number), position: json!(number) }).collect();
         Ok(Discovery { splits, complete: false })
     }
@@ -334,7 +334,7 @@ fn splits_that_are_followed_and_stand_still_leave_the_checkpoint_and_come_back_w
     let grown = Arc::new(AtomicBool::new(false));
     let pipeline = Pipeline { mode: Mode::Stream, epoch_rows: 500, ..Pipeline::default() };
     let mut plan = pipeline.plan();
-    plan.sources[0].source = Box::new(Followed { grown: Arc::clone(&grown), looked: false });
+    plan.sources[0].source = Box::new(Followed { grown: Arc::clone(&grown), listed: false });
     let rows = Arc::new(AtomicU64::new(0));
     plan.sinks[0].sink = Arc::new(Nowhere(Arc::clone(&rows)));
     let stop = StopSignal::new();

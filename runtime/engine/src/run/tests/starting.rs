@@ -1,4 +1,4 @@
-//! A start beside a process that is still at work.
+//! A start while another process is still at work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,8 @@ use super::doubles::{MemorySink, Pipeline, SilentObserver, ids};
 use super::{Store, go, state};
 use crate::*;
 
-/// A sink into which another process commits what the state has noted, right after this one has asked how far it is.
+/// A sink into which another process commits what the state has noted, right after this one has
+/// read its token.
 struct Meanwhile {
     sink: Arc<MemorySink>,
     store: Store,

@@ -13,7 +13,7 @@ use crate::*;
 /// Endless partitions, each of which always has rows.
 struct Partitions {
     next: Arc<Vec<AtomicU64>>,
-    looked: bool,
+    listed: bool,
     committed: Arc<Mutex<Vec<Progress>>>,
 }
 
@@ -23,7 +23,7 @@ impl Source for Partitions {
     }
 
     fn discover(&mut self, _restored: &Progress) -> Result<Discovery> {
-        let first = !std::mem::replace(&mut self.looked, true);
+        let first = !std::mem::replace(&mut self.listed, true);
         let split = |number: usize| Split { id: format!("{number:02}").into(), position: json!(0) };
         Ok(Discovery { splits: (0..self.next.len()).filter(|_| first).map(split).collect(), complete: false })
     }
@@ -57,7 +57,8 @@ struct Partition {
 impl SplitReader for Partition {
     fn read(&mut self, max_rows: usize) -> Result<Read> {
         let mine = &self.next[self.number];
-        // A lane that the system leaves out for a moment is waited for, but not for ever: a partition that nobody reads holds nothing up.
+        // A lane that the scheduler skips for a moment is waited for, but not forever: an unread
+        // partition blocks nothing.
         let waited = Instant::now();
         let least = || self.next.iter().map(|next| next.load(Ordering::Relaxed)).min().unwrap_or_default();
         while mine.load(Ordering::Relaxed) > least() + max_rows as u64 && waited.elapsed() < Duration::from_millis(50) {
@@ -78,7 +79,7 @@ fn every_endless_split_advances_in_every_epoch_however_many_there_are() {
     let (next, committed) = (Arc::new((0..64).map(|_| AtomicU64::new(0)).collect::<Vec<_>>()), Arc::default());
     let pipeline = Pipeline { lanes: 2, mode: Mode::Stream, epoch_rows: 64 * 16 * 4, ..Pipeline::default() };
     let mut plan = pipeline.plan();
-    plan.sources[0].source = Box::new(Partitions { next, looked: false, committed: Arc::clone(&committed) });
+    plan.sources[0].source = Box::new(Partitions { next, listed: false, committed: Arc::clone(&committed) });
     let stop = StopSignal::new();
     std::thread::scope(|scope| {
         let running = scope.spawn(|| run(plan, Arc::clone(&state), &stop, &SilentObserver));
@@ -101,10 +102,10 @@ fn every_endless_split_advances_in_every_epoch_however_many_there_are() {
     }
 }
 
-/// One split whose reader passes over something for a while before it gives its rows.
+/// One split whose reader skips for a while before it returns its rows.
 struct Passing {
     times: u64,
-    looked: bool,
+    listed: bool,
 }
 
 impl Source for Passing {
@@ -114,7 +115,7 @@ impl Source for Passing {
 
     fn discover(&mut self, restored: &Progress) -> Result<Discovery> {
         let is_done = restored.get("all").is_some_and(|state| state.done);
-        let fresh = !std::mem::replace(&mut self.looked, true) && !is_done;
+        let fresh = !std::mem::replace(&mut self.listed, true) && !is_done;
         let splits = fresh.then(|| Split { id: "all".into(), position: json!(0) }).into_iter().collect();
         Ok(Discovery { splits, complete: true })
     }
@@ -154,7 +155,7 @@ impl SplitReader for PassingReader {
 fn passing(times: u64) -> (Pipeline, Plan) {
     let pipeline = Pipeline::default();
     let mut plan = pipeline.plan();
-    plan.sources[0].source = Box::new(Passing { times, looked: false });
+    plan.sources[0].source = Box::new(Passing { times, listed: false });
     (pipeline, plan)
 }
 

@@ -15,7 +15,7 @@ pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Holds up commits, or whatever passes it, until it is opened.
+/// Blocks commits, or any other caller, until it is opened.
 #[derive(Default)]
 pub(super) struct Gate {
     closed: Mutex<bool>,
@@ -33,7 +33,7 @@ impl Gate {
         self.opened.notify_all();
     }
 
-    /// Waits until somebody waits.
+    /// Waits until a caller is blocked.
     pub fn wait_until_reached(&self) {
         wait_until("somebody waits at the gate", || self.waiting.load(Ordering::SeqCst) > 0);
     }
@@ -48,7 +48,8 @@ impl Gate {
     }
 }
 
-/// Stops a run when the test that waits for it fails: the scope of its thread would wait for ever.
+/// Stops a run when the test that waits for it fails. Otherwise the scope of its thread would wait
+/// forever.
 pub(super) struct StopOnDrop<'s>(pub &'s StopSignal);
 
 impl Drop for StopOnDrop<'_> {

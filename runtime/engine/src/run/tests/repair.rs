@@ -1,4 +1,4 @@
-//! Sources that are renamed, added and removed; states that are mended without a source.
+//! Sources that are renamed, added and removed; states that are repaired without a source.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ fn a_name_that_is_taken_or_unknown_changes_nothing() {
     let unknown = rename_source("p", SourceRename { old: "number", new: "posts" }, no_sinks, &*state).unwrap_err();
     assert!(unknown.hint_text().unwrap().contains("`numbers`"), "{unknown:?}");
     let taken = rename_source("p", SourceRename { old: "posts", new: "numbers" }, no_sinks, &*state).unwrap_err();
-    assert!(taken.message().contains("can't get its name"), "{taken}");
+    assert!(taken.message().contains("can't take its name"), "{taken}");
     assert!(drop_source("q", "numbers", no_sinks, &*state).unwrap_err().message().contains("of pipeline `p`"));
     assert_eq!(newest(&state), before);
 }

@@ -1,4 +1,5 @@
-//! Looks for new topics and partitions beside the run: the brokers may take long to answer, and nobody has to wait for it.
+//! Polls for new topics and partitions in the background: the brokers may take long to respond, and
+//! no reader has to wait for them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,18 +14,19 @@ use wasmill_engine::{Error, Result};
 use crate::cluster::{Cluster, Topic};
 use crate::codes::TOPIC_DELETED;
 
-/// A topic is gone when so many looks in a row do not find it: brokers that start know less for a moment.
-const MISSING_LOOKS: u32 = 3;
+/// A topic is deleted when this many polls in a row do not find it: restarting brokers know less
+/// for a moment.
+const MISSING_POLLS: u32 = 3;
 
-/// A thread that looks from time to time.
-pub(super) struct Look {
+/// A thread that polls the cluster's topics.
+pub(super) struct TopicDiscovery {
     found: Mutex<Receiver<Result<BTreeMap<String, Topic>>>>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Look {
-    /// Looks every `every`; when nobody has answered for `patience`, that is an error.
+impl TopicDiscovery {
+    /// Polls at the interval `every`; no response for `patience` is an error.
     pub(super) fn start(cluster: &Arc<Cluster>, known: &BTreeMap<String, Topic>, every: Duration, patience: Duration) -> Result<Self> {
         let (results, found) = channel();
         let (stop, stopped) = channel();
@@ -33,8 +35,8 @@ impl Look {
         let body = move || {
             let mut answered = Instant::now();
             while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                let looked = cluster.topics();
-                let result = match looked {
+                let listed = cluster.topics();
+                let result = match listed {
                     Ok(found) => {
                         answered = Instant::now();
                         count_missing(&mut missing, &found).map(|()| found)
@@ -48,12 +50,12 @@ impl Look {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("kafka-look".to_owned()).spawn(body);
-        let thread = thread.map_err(|error| Error::io("start a thread that looks for partitions", error).or_code(THREADS))?;
+        let thread = std::thread::Builder::new().name("kafka-discovery".to_owned()).spawn(body);
+        let thread = thread.map_err(|error| Error::io("start a thread that polls for partitions", error).or_code(THREADS))?;
         Ok(Self { found: Mutex::new(found), stop: Some(stop), thread: Some(thread) })
     }
 
-    /// What the newest look found, if there was one since the last call.
+    /// The result of the latest poll, if there was one since the last call.
     pub(super) fn found(&self) -> Result<Option<BTreeMap<String, Topic>>> {
         let found = self.found.lock();
         let mut newest = None;
@@ -69,9 +71,9 @@ fn count_missing(missing: &mut BTreeMap<String, u32>, found: &BTreeMap<String, T
     for name in found.keys() {
         missing.insert(name.clone(), 0);
     }
-    for (name, looks) in missing.iter_mut().filter(|(name, _)| !found.contains_key(*name)) {
-        *looks += 1;
-        if *looks >= MISSING_LOOKS {
+    for (name, polls) in missing.iter_mut().filter(|(name, _)| !found.contains_key(*name)) {
+        *polls += 1;
+        if *polls >= MISSING_POLLS {
             return Err(Error::environment(format!("the topic {name} was deleted while it was read"))
                 .code(TOPIC_DELETED)
                 .hint("take it out of the pipeline, or start over with another `--state` folder once it is created again"));
@@ -80,7 +82,7 @@ fn count_missing(missing: &mut BTreeMap<String, u32>, found: &BTreeMap<String, T
     Ok(())
 }
 
-impl Drop for Look {
+impl Drop for TopicDiscovery {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

@@ -1,4 +1,5 @@
-//! What `wasmill state` does to a state: sinks are adopted, progress is forgotten, sources are renamed and dropped.
+//! The changes of `wasmill state`: sinks are adopted, progress is dropped, sources are renamed and
+//! dropped.
 //!
 //! It needs the pipeline's name, its state, and the sinks that it touches: no source and no plugin. Each of these is a checkpoint of the next
 //! epoch, so that a process that still runs is fenced.
@@ -15,17 +16,23 @@ use crate::state::FIRST_CLAIM;
 use crate::{Checkpoint, Error, Put, Result, Sink, StateStore, Token};
 
 /// A sink by its name in the pipeline.
-pub type NamedSink = (Arc<str>, Arc<dyn Sink>);
+#[derive(Clone)]
+pub struct NamedSink {
+    /// Its name in the pipeline.
+    pub name: Arc<str>,
+    /// The sink itself.
+    pub sink: Arc<dyn Sink>,
+}
 
-/// Accepts sinks as they are: their tokens are set to what the state says, and pending commits are committed where they still can be. What
-/// waits for a sink that is not among them is given up.
+/// Accepts sinks as they are. Their tokens are set to the state's, and pending commits are
+/// committed where still possible. What is pending for a sink that is not among them is dropped.
 ///
 /// # Errors
 /// There is no state, or a sink can't be reached.
 pub fn adopt(pipeline: &str, sinks: &[NamedSink], store: &dyn StateStore) -> Result<Checkpoint> {
     let checkpoint = newest(pipeline, store)?;
     let is_committed = store.is_noted_committed(checkpoint.epoch);
-    for (name, sink) in sinks {
+    for NamedSink { name, sink } in sinks {
         adopt_one(&checkpoint, is_committed, name, &**sink).map_err(|error| error.at(format!("sink {name}")))?;
     }
     put(checkpoint.claim(), store)
@@ -52,17 +59,19 @@ fn adopt_one(checkpoint: &Checkpoint, is_committed: bool, name: &str, sink: &dyn
     }
 }
 
-/// Forgets all progress and begins a new incarnation; the sinks keep their rows and are taken over.
+/// Drops all progress and begins a new incarnation; the sinks keep their rows and are taken over.
 ///
 /// # Errors
-/// The state can't be written, or a sink can't be reached. A sink that can't be reached is found before anything is forgotten.
+/// The state can't be written, or a sink can't be reached. An unreachable sink is found before any
+/// progress is dropped.
 pub fn reset(pipeline: &str, sinks: &[NamedSink], store: &dyn StateStore) -> Result<Checkpoint> {
     let mut taken_over = Vec::new();
-    for (name, sink) in sinks.iter().filter(|(_, sink)| sink.remembers()) {
+    for NamedSink { name, sink } in sinks.iter().filter(|named| named.sink.remembers()) {
         let held = sink.committed(pipeline, name).map_err(|error| error.at(format!("sink {name}")))?;
         taken_over.extend(held.map(|_| (name, sink)));
     }
-    // Epochs never begin again: a process of the old incarnation that still runs or sleeps finds its next one taken.
+    // Epochs never restart from 1: a process of the old incarnation that still runs or is suspended
+    // finds its next epoch taken.
     let epoch = store.newest_epoch()?.map_or(FIRST_CLAIM, |newest| newest + 1);
     let first = put(first_checkpoint(pipeline, Uuid::now_v7(), epoch), store)?;
     store.forget_before(&first)?;
@@ -75,16 +84,17 @@ pub fn reset(pipeline: &str, sinks: &[NamedSink], store: &dyn StateStore) -> Res
 /// Another name for a source.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceRename<'a> {
-    /// The name that the state knows.
+    /// The name in the state.
     pub old: &'a str,
     /// The name in the pipeline.
     pub new: &'a str,
 }
 
-/// Gives the progress of a source another name. `sinks` is asked for only where commits may be pending.
+/// Renames the progress of a source. `sinks` is called only where commits may be pending.
 ///
 /// # Errors
-/// The state does not know the old name, has progress under the new one, or can't be written; a pending commit failed.
+/// The state lacks the old name, has progress under the new one, or can't be written; a pending
+/// commit failed.
 pub fn rename_source(
     pipeline: &str,
     rename: SourceRename<'_>,
@@ -94,9 +104,9 @@ pub fn rename_source(
     let SourceRename { old, new } = rename;
     change_sources(pipeline, sinks, store, |sources| {
         if sources.get(new).is_some_and(|progress| !progress.is_empty()) {
-            return Err(Error::environment(format!("the state knows how far source `{new}` was read: `{old}` can't get its name"))
+            return Err(Error::environment(format!("the state holds progress of source `{new}`: `{old}` can't take its name"))
                 .code(STATE_SOURCE_KNOWN)
-                .hint(format!("`wasmill state drop-source PIPELINE {new}` forgets it")));
+                .hint(format!("`wasmill state drop-source PIPELINE {new}` drops it")));
         }
         let progress = take(sources, old, store)?;
         sources.insert(new.to_owned(), progress);
@@ -104,7 +114,7 @@ pub fn rename_source(
     })
 }
 
-/// Forgets how far a source was read. `sinks` is asked for only where commits may be pending.
+/// Drops the progress of a source. `sinks` is called only where commits may be pending.
 ///
 /// # Errors
 /// The state does not know the source, or can't be written; a pending commit failed.
@@ -123,7 +133,7 @@ fn take(sources: &mut Sources, name: &str, store: &dyn StateStore) -> Result<cra
     sources.remove(name).ok_or_else(|| {
         let known: Vec<String> = sources.keys().map(|name| format!("`{name}`")).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Error::configuration(format!("the state in {} knows no source `{name}`", store.location()))
+        Error::configuration(format!("the state in {} has no source `{name}`", store.location()))
             .code(STATE_SOURCE_UNKNOWN)
             .hint(format!("its sources: {known}"))
     })
@@ -143,7 +153,7 @@ fn change_sources(
         let sinks = sinks()?;
         for (name, progress) in &checkpoint.sinks {
             let Some(prepared) = &progress.prepared else { continue };
-            let Some((_, sink)) = sinks.iter().find(|(known, _)| **known == **name) else {
+            let Some(NamedSink { sink, .. }) = sinks.iter().find(|known| *known.name == **name) else {
                 return Err(Error::environment(format!("epoch {} may not be committed to sink `{name}` yet", checkpoint.epoch))
                     .code(STATE_PENDING_COMMIT)
                     .hint("run the pipeline once as it was, or give it up with `wasmill state adopt`"));

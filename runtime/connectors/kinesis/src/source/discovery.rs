@@ -1,4 +1,5 @@
-//! Looks for new shards beside the run: Kinesis may take long to answer, and nobody has to wait for it.
+//! Polls for new shards in the background: Kinesis may take long to respond, and no reader has to
+//! wait for it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -13,27 +14,30 @@ use crate::codes::STREAM_DELETED;
 use crate::failure::{Failure, Kind};
 use wasmill_connect::threads;
 
-/// A stream is gone when so many looks in a row do not find it.
-const MISSING_LOOKS: u32 = 3;
+/// A stream is deleted when this many polls in a row do not find it.
+const MISSING_POLLS: u32 = 3;
 
-/// What a look found.
-pub(super) type Found = (Stream, Vec<Shard>);
+/// The result of a poll.
+pub(super) struct Listed {
+    pub(super) stream: Stream,
+    pub(super) shards: Vec<Shard>,
+}
 
-/// A task that looks from time to time, and when a shard has ended.
-pub(super) struct Look {
-    found: Mutex<Receiver<Result<Found>>>,
+/// A task that polls the shards periodically, and when a shard has ended.
+pub(super) struct ShardDiscovery {
+    found: Mutex<Receiver<Result<Listed>>>,
     task: JoinHandle<()>,
 }
 
-impl Look {
-    /// Begins to look.
+impl ShardDiscovery {
+    /// Starts polling.
     pub(super) fn start(shared: &Arc<Shared>, api: &Arc<Api>) -> Result<Self> {
         let (results, found) = channel();
         let (shared, api) = (Arc::clone(shared), Arc::clone(api));
         let body = async move {
             loop {
                 let _ = tokio::time::timeout(shared.follow, shared.wake.notified()).await;
-                let result = look(&api).await;
+                let result = discover(&api).await;
                 let ends = result.is_err();
                 if results.send(result).is_err() || ends {
                     return;
@@ -43,8 +47,8 @@ impl Look {
         Ok(Self { found: Mutex::new(found), task: threads::handle()?.spawn(body) })
     }
 
-    /// What the newest look found, if there was one since the last call.
-    pub(super) fn found(&self) -> Result<Option<Found>> {
+    /// The result of the latest poll, if there was one since the last call.
+    pub(super) fn found(&self) -> Result<Option<Listed>> {
         let found = self.found.lock();
         let mut newest = None;
         while let Ok(result) = found.try_recv() {
@@ -54,25 +58,25 @@ impl Look {
     }
 }
 
-impl Drop for Look {
+impl Drop for ShardDiscovery {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// Looks once; as long as it has to.
-async fn look(api: &Api) -> Result<Found> {
-    let mut retry = api.troubles.retry();
+/// Polls once, with retries.
+async fn discover(api: &Api) -> Result<Listed> {
+    let mut retry = api.retries.retry();
     let mut missing = 0;
     loop {
-        match look_once(api).await {
+        match discover_once(api).await {
             Ok(found) => return Ok(found),
             Err(failure) if failure.kind == Kind::NotFound => {
                 missing += 1;
-                if missing >= MISSING_LOOKS {
+                if missing >= MISSING_POLLS {
                     return Err(Error::environment(format!("the stream was deleted while it was read: {}", failure.error))
                         .code(STREAM_DELETED)
-                        .hint("take it out of the pipeline, or begin anew with another `--state` folder once it is made again"));
+                        .hint("take it out of the pipeline, or start over with another `--state` folder once it is created again"));
                 }
                 retry.after(Failure { kind: Kind::Passing, ..failure }).await?;
             }
@@ -81,6 +85,6 @@ async fn look(api: &Api) -> Result<Found> {
     }
 }
 
-async fn look_once(api: &Api) -> Result<Found, Failure> {
-    Ok((api.describe().await?, api.shards().await?))
+async fn discover_once(api: &Api) -> Result<Listed, Failure> {
+    Ok(Listed { stream: api.describe().await?, shards: api.shards().await? })
 }
