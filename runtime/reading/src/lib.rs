@@ -40,7 +40,7 @@ pub use infer::infer_from;
 pub use input::SKIP_TIME;
 pub use late::Late;
 pub use options::{CsvConfig, OnBadFile, Paths, ReadOptions};
-pub use part::{Part, SPLIT_BYTES};
+pub use part::{PIECE_BYTES, Part, SPLIT_BYTES};
 pub use reader::batch::Assembler;
 pub use reader::parquet::row_groups;
 pub use reader::{RemoteStart, open_local, open_remote};

@@ -24,7 +24,7 @@ use super::kind;
 use super::late::fail_with;
 use super::naming;
 use super::options::ReadOptions;
-use super::part::{Part, SPLIT_BYTES};
+use super::part::Part;
 use crate::codes::UNREADABLE;
 use wasmill_connect::LateColumns;
 use wasmill_formats::csv::CsvDecoder;
@@ -44,18 +44,15 @@ pub fn open_local(context: &Arc<ReadContext>, path: &Path, part: Part, position:
 }
 
 fn open_part(context: &Arc<ReadContext>, path: &Path, content: Content, part: Part, position: Position) -> Result<Box<dyn SplitReader>> {
-    match part {
-        Part::RowGroup(group) => Ok(Box::new(parquet::GroupReader::open(context, path, content, group, position)?)),
-        Part::Whole => open_whole(context, path, content, position),
-        Part::From(start) => {
-            // A batch reads what was there when it checked the size.
-            let end = match context.mode {
-                Mode::Stream => start + SPLIT_BYTES,
-                Mode::Batch => position.file.size.min(start + SPLIT_BYTES),
-            };
-            Ok(Box::new(text::TextReader::open(context, path.to_owned(), content, part, position, Some(end))?))
-        }
+    if let Part::RowGroup(group) = part {
+        return Ok(Box::new(parquet::GroupReader::open(context, path, content, group, position)?));
     }
+    let Some(mut lines) = part.lines() else { return open_whole(context, path, content, position) };
+    // What a batch reads is what was there when the file was listed.
+    if context.mode == Mode::Batch {
+        lines.end = lines.end.min(position.file.size);
+    }
+    Ok(Box::new(text::TextReader::open(context, path.to_owned(), content, position, Some(lines))?))
 }
 
 /// Where the reading of something in a store begins.
@@ -86,7 +83,7 @@ fn open_whole(context: &Arc<ReadContext>, path: &Path, content: Content, positio
         kind::check(&context.options, path, &content)?;
         kind::check_inside(&context.options, path, &content)?;
     }
-    Ok(Box::new(text::TextReader::open(context, path.to_owned(), content, Part::Whole, position, None)?))
+    Ok(Box::new(text::TextReader::open(context, path.to_owned(), content, position, None)?))
 }
 
 /// Cuts a file of JSON into records: the elements of one array, or objects one after the other. Its

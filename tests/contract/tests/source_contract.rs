@@ -271,6 +271,7 @@ fn many_files_are_many_splits() {
 fn a_large_file_is_split_where_records_begin() {
     let folder = tempfile::tempdir().unwrap();
     let split = 16 << 20;
+    let piece = 4 << 20;
     // The first boundary lies in a record, the second one right at the start of a record.
     let mut text = Vec::new();
     let filler = "x".repeat(700_000);
@@ -288,15 +289,16 @@ fn a_large_file_is_split_where_records_begin() {
     let path = write(&folder, "a.jsonl", &text);
     let mut source = source(&path);
     let splits = source.discover(&Progress::new()).unwrap().splits;
-    assert_eq!(splits.len(), 3);
+    assert_eq!(splits.len(), text.len().div_ceil(piece));
     let mut starts = Vec::new();
     for split in &splits {
         let mut reader = source.opener().open(split).unwrap();
         let (records, _) = read_all(source.as_ref(), reader.as_mut(), 10);
-        starts.push((records[0].1, records.len()));
+        // The last one may hold nothing but the end of a record.
+        starts.push((records.first().map_or(0, |record| record.1), records.len()));
     }
     assert_eq!(starts.iter().map(|(_, count)| count).sum::<usize>(), id + 1);
-    assert!(starts[1].0 > split as u64 && starts[2].0 == 2 * split as u64, "{starts:?}");
+    assert!(starts[4].0 > split as u64 && starts[8].0 == 2 * split as u64, "{starts:?}");
 }
 
 #[test]

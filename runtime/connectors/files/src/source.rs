@@ -2,9 +2,9 @@
 //!
 //! # Splits
 //! A plain file of JSON lines (or of CSV with `splittable: true`) is cut at every 16 MiB. A split
-//! owns the records that *start* in its range, and is named `path@start`. Parquet is cut by row
-//! groups, `path@group0`. Everything else is one split, `path@all`. Names are permanent, because
-//! checkpoints hold them.
+//! owns the records that *start* in its range, and is named `path@start`. The last 64 MiB of a batch
+//! are cut at every 4 MiB, `path@piece4194304`. Parquet is cut by row groups, `path@group0`.
+//! Everything else is one split, `path@all`. Names are permanent, because checkpoints hold them.
 //!
 //! # What a checkpoint knows of a file
 //! How far it was read, its size and a digest of its first 4 KiB. For one that was read to its end,
@@ -18,6 +18,8 @@ mod columns;
 pub(crate) mod listing;
 mod record;
 mod splits;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -99,9 +101,11 @@ impl Source for FilesSource {
         if first {
             self.missing = splits::by_file(restored)?;
         }
+        let last = paths.last().cloned();
         for path in paths {
             let begun = splits::Begun { entries: self.missing.remove(&path).unwrap_or_default(), retired: self.retired.as_ref() };
-            splits::of_file(&self.context, &path, &begun, &mut self.known, &mut self.found)?;
+            let listed = splits::Listed { path: &path, is_last: last.as_deref() == Some(&path) };
+            splits::of_file(&self.context, listed, &begun, &mut self.known, &mut self.found)?;
         }
         for (path, begun) in &self.missing {
             splits::check_vanished(path, begun)?;

@@ -19,7 +19,6 @@ use crate::identity::{Identity, Position, changed};
 use crate::infer::field_of;
 use crate::input::Input;
 use crate::late::fail_with;
-use crate::part::Part;
 use crate::window::Window;
 use wasmill_connect::{BATCH_BYTES, LateColumns};
 use wasmill_formats::{BadRecord, Compression, RecordDecoder, Utf8Records};
@@ -83,21 +82,17 @@ enum Stop {
 }
 
 impl TextReader {
-    /// Opens a split at its position.
+    /// Opens a split at its position: all of a file, or the records that start in `lines`.
     pub fn open(
         context: &Arc<ReadContext>,
         path: PathBuf,
         content: Content,
-        part: Part,
         position: Position,
-        end: Option<u64>,
+        lines: Option<Range<u64>>,
     ) -> Result<Self> {
         let compression = context.options.compression_of(&path);
         let opened = open_format(context, &path, &content, position.offset)?;
-        let unaligned = match part {
-            Part::From(start) if start > 0 && start == position.offset => Some(start),
-            _ => None,
-        };
+        let unaligned = lines.as_ref().map(|lines| lines.start).filter(|start| *start > 0 && *start == position.offset);
         // The byte before the split decides whether a record starts right at its beginning.
         let offset = unaligned.map_or(position.offset.max(opened.first_record), |start| start - 1);
         let input = Input::open(content, &path, compression, offset)?;
@@ -106,8 +101,8 @@ impl TextReader {
             late: opened.late,
             identity: position.file,
             compression,
-            end,
-            follows: context.mode == Mode::Stream && matches!(part, Part::From(_)),
+            follows: context.mode == Mode::Stream && lines.is_some(),
+            end: lines.map(|lines| lines.end),
             max_record: context.options.max_record_bytes(),
             input: Some(input),
             window: Window::at(offset),

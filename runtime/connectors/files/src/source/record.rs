@@ -28,7 +28,7 @@ fn key(name: &str) -> [u8; KEY_BYTES] {
 pub fn add(name: &str, part: Part, state: &SplitState, records: &mut Vec<u8>) -> Result<bool> {
     let Position { offset, file, ended } = Position::from_value(&state.position)?;
     // A file that is followed is never done, but may have been read to its end.
-    let is_read_up = state.done || (matches!(part, Part::From(_)) && offset >= file.size);
+    let is_read_up = state.done || (part.lines().is_some() && offset >= file.size);
     let (mut head, head_bytes) = ([0; HEAD_BYTES], u16::try_from(file.head_bytes));
     let (true, Ok(()), Ok(head_bytes)) = (is_read_up, hex::decode_to_slice(&file.head, &mut head), head_bytes) else { return Ok(false) };
     let flags = if state.done { DONE } else { 0 } | if ended { ENDED } else { 0 };

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -9,12 +10,17 @@ use wasmill_engine::{Error, Mode, Progress, Result, Retired, Split};
 
 use wasmill_reading::damage::damage;
 use wasmill_reading::naming::{name_of, path_of};
-use wasmill_reading::{Content, HEAD_BYTES, Identity, OnBadFile, Part, Position, ReadContext, SPLIT_BYTES, changed, kind, row_groups};
+use wasmill_reading::{
+    Content, HEAD_BYTES, Identity, OnBadFile, PIECE_BYTES, Part, Position, ReadContext, SPLIT_BYTES, changed, kind, row_groups,
+};
 
 use super::record;
 use wasmill_engine::codes::STATE_OF_OTHER_SOURCE;
 use wasmill_formats::{Compression, Format};
 use wasmill_reading::codes::{UNREADABLE, VANISHED};
+
+/// The last file of a batch has this many bytes at its end cut into pieces.
+const TAIL_BYTES: u64 = 4 * SPLIT_BYTES;
 
 /// What the listings of this run have found.
 #[derive(Default)]
@@ -67,6 +73,7 @@ pub fn name(path: &Path, part: Part) -> String {
     match part {
         Part::Whole => format!("{}@all", name_of(path)),
         Part::From(start) => format!("{}@{start}", name_of(path)),
+        Part::Piece(start) => format!("{}@piece{start}", name_of(path)),
         Part::RowGroup(group) => format!("{}@group{group}", name_of(path)),
     }
 }
@@ -76,10 +83,16 @@ pub fn name(path: &Path, part: Part) -> String {
 /// # Errors
 /// Environment: it is not a name of this source.
 pub fn parse_name(name: &str) -> Result<(PathBuf, Part)> {
-    let part = |part: &str| match part.strip_prefix("group") {
-        _ if part == "all" => Some(Part::Whole),
-        Some(group) => Some(Part::RowGroup(group.parse().ok()?)),
-        None => Some(Part::From(part.parse().ok()?)),
+    let part = |part: &str| {
+        if part == "all" {
+            Some(Part::Whole)
+        } else if let Some(group) = part.strip_prefix("group") {
+            Some(Part::RowGroup(group.parse().ok()?))
+        } else if let Some(start) = part.strip_prefix("piece") {
+            Some(Part::Piece(start.parse().ok()?))
+        } else {
+            Some(Part::From(part.parse().ok()?))
+        }
     };
     name.rsplit_once('@').and_then(|(path, suffix)| Some((path_of(path), part(suffix)?))).ok_or_else(|| {
         Error::environment(format!("{name:?} in the checkpoint is not a split of files"))
@@ -102,10 +115,18 @@ pub fn by_file(progress: &Progress) -> Result<BTreeMap<PathBuf, Entries>> {
     Ok(files)
 }
 
+/// A file of a listing.
+#[derive(Clone, Copy)]
+pub struct Listed<'a> {
+    pub path: &'a Path,
+    /// No other file is read after it.
+    pub is_last: bool,
+}
+
 /// Adds the splits of a file that are to be read and have not been returned in this run.
 pub fn of_file(
     context: &ReadContext,
-    path: &Path,
+    Listed { path, is_last }: Listed<'_>,
     begun: &Begun<'_>,
     known: &mut HashMap<PathBuf, Known>,
     found: &mut Found,
@@ -137,7 +158,7 @@ pub fn of_file(
     {
         return Err(changed(path, "its beginning differs"));
     }
-    let cut = Cut { context, path, file: &file, identity: &identity, begun };
+    let cut = Cut { context, path, is_last, file: &file, identity: &identity, begun };
     let next = match cut.way(next)? {
         Way::None => return Ok(()),
         Way::Lines => Some(cut.by_lines(next, found)?),
@@ -161,7 +182,7 @@ fn unchanged_size(path: &Path, size: u64, before: u64) -> Result<()> {
 pub fn check_vanished(path: &Path, begun: &Entries) -> Result<()> {
     for (part, BegunPart { position, is_done }) in begun {
         // A followed file is never done, but may have been read to its end.
-        let read_up = *part != Part::Whole && !matches!(part, Part::RowGroup(_)) && position.offset >= position.file.size;
+        let read_up = part.lines().is_some() && position.offset >= position.file.size;
         if !is_done && !read_up {
             return Err(Error::environment(format!(
                 "{} has been read up to {} of {} bytes and is missing",
@@ -176,9 +197,16 @@ pub fn check_vanished(path: &Path, begun: &Entries) -> Result<()> {
     Ok(())
 }
 
+/// The parts as which the lines from `start` on may have been begun: a split, or the pieces up to the split's end.
+fn lines_of(start: u64) -> impl Iterator<Item = Part> {
+    let end = (start + 1).next_multiple_of(SPLIT_BYTES);
+    std::iter::once(Part::From(start)).chain((start..end).step_by(PIECE_BYTES as usize).map(Part::Piece))
+}
+
 struct Cut<'a> {
     context: &'a ReadContext,
     path: &'a Path,
+    is_last: bool,
     file: &'a File,
     identity: &'a Identity,
     begun: &'a Begun<'a>,
@@ -208,7 +236,7 @@ impl Cut<'_> {
         if known == 0 && was_begun(Part::Whole) {
             return Ok(Way::Whole);
         }
-        if known > 0 || !self.begun.entries.is_empty() || was_begun(Part::From(0)) || was_begun(Part::RowGroup(0)) {
+        if known > 0 || !self.begun.entries.is_empty() || was_begun(Part::RowGroup(0)) || lines_of(0).any(was_begun) {
             return Ok(if lines { Way::Lines } else { Way::Whole });
         }
         let content = self.content()?;
@@ -278,25 +306,36 @@ impl Cut<'_> {
         let mut start = start;
         // An empty file is followed too.
         while start < size || (follows && start == 0) {
-            let end = start + SPLIT_BYTES;
+            let part = if self.in_pieces(start) { Part::Piece(start) } else { Part::From(start) };
+            let Some(Range { end, .. }) = part.lines() else { break };
             let left = |offset: u64| size.min(end).saturating_sub(offset);
-            match self.begun(Part::From(start)) {
-                None => found.push(self.split(Part::From(start), start, false), left(start)),
+            match self.begun(part) {
+                None => found.push(self.split(part, start, false), left(start)),
                 Some(BegunPart { position, .. }) => {
                     check(&position)?;
                     if position.offset < size {
                         self.check_seam(&position)?;
                     }
                     if position.offset < size.min(end) || (follows && size < end) {
-                        found.push(self.split(Part::From(start), position.offset, false), left(position.offset));
+                        found.push(self.split(part, position.offset, false), left(position.offset));
                     }
                 }
             }
             start = end;
         }
         // A split behind the end was read when the file was longer.
-        self.begun(Part::From(start)).map_or(Ok(()), |begun| check(&begun.position))?;
+        lines_of(start).filter_map(|part| self.begun(part)).try_for_each(|begun| check(&begun.position))?;
         Ok(start)
+    }
+
+    /// Whether what begins at `start` is cut into pieces. What was begun stays as it was cut then.
+    fn in_pieces(&self, start: u64) -> bool {
+        if !start.is_multiple_of(SPLIT_BYTES) || lines_of(start).skip(1).any(|piece| self.begun(piece).is_some()) {
+            return true;
+        }
+        let size = self.identity.size;
+        let is_tail = self.is_last && size > PIECE_BYTES && size.saturating_sub(start) <= TAIL_BYTES;
+        self.context.mode == Mode::Batch && is_tail && self.begun(Part::From(start)).is_none()
     }
 
     /// Where a file has grown, the last record must have ended, or end now: else bytes were
