@@ -51,6 +51,7 @@ fn workshop() -> Workshop {
         epoch: 1,
         sources: BTreeMap::from([("logs".to_owned(), progress)]),
         sinks: BTreeMap::new(),
+        stages: BTreeMap::new(),
     };
     LocalState::open(&workshop.path(".wasmill/state"), "deep").unwrap().put(&checkpoint).unwrap();
     workshop

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use uuid::Uuid;
-use wasmill_engine::{Checkpoint, SinkProgress, SplitState};
+use wasmill_engine::{Checkpoint, SinkProgress, SplitState, StageState};
 
 use crate::campaign::Target;
 use crate::json::{integer, text};
@@ -74,7 +74,12 @@ impl Target for State {
         };
         let sinks: BTreeMap<_, _> = (0..random.below(3)).map(|_| sink(random)).collect();
         let incarnation = Uuid::from_u64_pair(random.below(u64::MAX), random.below(u64::MAX));
-        reads_back(&Checkpoint { pipeline: text(random), incarnation, epoch: random.below(u64::MAX), sources, sinks })
+        let stage = |random: &mut Random| {
+            let watermark = (random.below(2) == 0).then(|| integer(random));
+            (text(random), StageState { fingerprint: json!({ "keys": [text(random)] }), watermark, state: Some(json!([integer(random)])) })
+        };
+        let stages = (0..random.below(3)).map(|_| stage(random)).collect();
+        reads_back(&Checkpoint { pipeline: text(random), incarnation, epoch: random.below(u64::MAX), sources, sinks, stages })
     }
 
     fn memory(bytes: usize) -> usize {

@@ -46,6 +46,10 @@ wasmill_error::codes! {
     STATE_OF_OTHER_SOURCE = "state/other-source",
         "When the checkpoint was written, the source of this name was of another kind, so its positions do not apply to this one.",
         "Put the old source back, give the new one another name, or start over with `wasmill state reset`.";
+    STATE_OF_OTHER_STAGE = "state/other-stage",
+        "The state holds groups or rows of a stage that does other work now, or was removed. Its keys, its window, its computation or its plugin's state \
+         version changed, and another computation can't finish what is there.",
+        "Put the stage back as it was and let it finish. `wasmill state drop-stage PIPELINE STAGE` gives up what the stage holds.";
     STATE_PENDING_COMMIT = "state/pending-commit",
         "A sink is no longer in the pipeline, and the last epoch may not be committed to it yet. Without the sink those rows would be lost.",
         "Put the sink back and run once, then remove it. `wasmill state adopt` drops that commit.";
@@ -58,6 +62,9 @@ wasmill_error::codes! {
         "If it was renamed: `wasmill state rename-source PIPELINE OLD NEW`. If it was removed: `wasmill state drop-source PIPELINE OLD`.";
     STATE_SOURCE_UNKNOWN = "state/source-unknown",
         "The state has no source of the name in the command.",
+        "Use one of the names that the message lists.";
+    STATE_STAGE_UNKNOWN = "state/stage-unknown",
+        "The command names a stage of which the state holds nothing.",
         "Use one of the names that the message lists.";
     STATE_TAKEN_OVER = "state/taken-over",
         "Another process started this pipeline with the same state and wrote a newer epoch, so that this one stopped before it could commit anything.",

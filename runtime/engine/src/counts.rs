@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// What one source, stage or sink did with rows.
 ///
-/// For every node: `rows_in + rows_added == rows_out + rows_rejected + rows_filtered`.
+/// For every node: `rows_in + rows_added == rows_out + rows_rejected + rows_filtered + rows_aggregated`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Rows that came in. For a source: records read, good and bad.
@@ -20,6 +20,8 @@ pub struct Counts {
     pub rows_rejected: u64,
     /// Rows that a stage left out.
     pub rows_filtered: u64,
+    /// Rows that a keyed stage took into its keys. What it emits for them counts as added.
+    pub rows_aggregated: u64,
     /// Bytes read; sources only.
     pub bytes: u64,
     /// Time spent, over all lanes.
@@ -34,7 +36,7 @@ fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S:
 impl Counts {
     /// Whether every row is accounted for.
     pub fn balance(&self) -> bool {
-        self.rows_in + self.rows_added == self.rows_out + self.rows_rejected + self.rows_filtered
+        self.rows_in + self.rows_added == self.rows_out + self.rows_rejected + self.rows_filtered + self.rows_aggregated
     }
 }
 
@@ -45,6 +47,7 @@ impl AddAssign for Counts {
         self.rows_out += other.rows_out;
         self.rows_rejected += other.rows_rejected;
         self.rows_filtered += other.rows_filtered;
+        self.rows_aggregated += other.rows_aggregated;
         self.bytes += other.bytes;
         self.time += other.time;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use crate::{Result, Sink, Source, Stage};
+use crate::{KeyedStage, Result, Sink, Source, Stage};
 
 /// Writes one row of a batch as one line of JSON, for rejects without bytes of their own.
 pub type RowAsJson = fn(&RecordBatch, usize) -> Result<String>;
@@ -56,14 +56,30 @@ pub struct SourceNode {
 pub struct StageNode {
     /// Its name in the pipeline.
     pub name: Arc<str>,
-    /// The stage.
-    pub stage: Arc<dyn Stage>,
-    /// What it reads; all of one schema.
-    pub inputs: Vec<Input>,
+    /// What it does, and what it reads.
+    pub work: StageWork,
     /// Its plugin as `name@sha256:digest`, for dead letters.
     pub plugin: Option<Arc<str>>,
     /// The share of its rows that may be rejected before the pipeline stops, 0 to 1.
     pub max_reject_share: f64,
+}
+
+/// What a stage does with its rows.
+pub enum StageWork {
+    /// Batches go through it one by one.
+    Rows {
+        /// The stage.
+        stage: Arc<dyn Stage>,
+        /// What it reads; all of one schema.
+        inputs: Vec<Input>,
+    },
+    /// Rows of one key come together in it. Its rows leave by its only port, number 0.
+    Keyed {
+        /// The stage.
+        stage: Arc<dyn KeyedStage>,
+        /// What each side reads; all inputs of a side are of one schema.
+        sides: Vec<Vec<Input>>,
+    },
 }
 
 /// A sink in a plan.

@@ -3,20 +3,25 @@
 mod account;
 mod allowance;
 mod board;
+mod clock;
 mod commit;
 mod committer;
 mod coordinator;
 mod epochs;
+mod exchange;
 mod graph;
 mod judge;
+mod keyed_graph;
 mod lane;
 mod ledger;
+mod obsolete;
 mod reasons;
 mod recovery;
 mod renamed;
 mod repair;
 mod shape;
 mod splits;
+mod stage_states;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +32,7 @@ use std::sync::Arc;
 use crate::{Error, Observer, Plan, Result, StateStore, StopSignal, Summary, panic_message};
 
 pub use ledger::{RETIRED, retired_pieces};
-pub use repair::{NamedSink, SourceRename, adopt, drop_source, rename_source, reset};
+pub use repair::{NamedSink, SourceRename, adopt, drop_source, drop_stage, rename_source, reset};
 
 /// Runs a plan until its sources end or `stop` is set; either way the epoch that is open is finished and committed.
 ///

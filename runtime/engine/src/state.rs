@@ -8,7 +8,7 @@ mod local_depot;
 use std::sync::Arc;
 
 pub(crate) use checkpoint::FIRST_CLAIM;
-pub use checkpoint::{Checkpoint, SinkProgress};
+pub use checkpoint::{Checkpoint, SinkProgress, StageState};
 pub use depot::{Depot, DepotFile, DepotKey, DepotWriter, EpochId};
 pub use local::LocalState;
 pub use local_depot::LocalDepot;

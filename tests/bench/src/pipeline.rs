@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 use wasmill_delta::{DeltaConfig, DeltaSink};
 use wasmill_engine::{
     EpochPolicy, Error, Event, Input, LocalState, Mode, Observer, Plan, PortOutput, SinkNode, SourceNode, Stage, StageInstance, StageNode,
-    StageOutput, StopSignal,
+    StageOutput, StageWork, StopSignal,
 };
 use wasmill_files::{FilesConfig, FilesSource};
 use wasmill_formats::row_to_json;
@@ -73,7 +73,12 @@ pub fn run(input: &Path, cleaning: Cleaning, location: &Location, out: &Path) ->
         limit: None,
         is_rehearsal: false,
         sources: vec![SourceNode { name: "pins".into(), source: Box::new(source), max_reject_share: 1.0 }],
-        stages: vec![StageNode { name: "clean_pins".into(), stage, inputs: vec![Input::Source(0)], plugin: None, max_reject_share: 1.0 }],
+        stages: vec![StageNode {
+            name: "clean_pins".into(),
+            work: StageWork::Rows { stage, inputs: vec![Input::Source(0)] },
+            plugin: None,
+            max_reject_share: 1.0,
+        }],
         sinks: vec![SinkNode { name: "pin_table".into(), sink: Arc::new(sink), inputs: vec![Input::Stage(0, 0)], schema: cleaned }],
         dead_letters: None,
         row_as_json: row_to_json,

@@ -107,8 +107,14 @@ fn clearing_the_state_takes_its_files_and_nothing_of_others() {
     prefix.put("state/p/committed-0000000009", "");
     prefix.put("state/p/inner/epoch-0000000001.json", "of a state that somebody keeps in this one");
     prefix.put("state/pq/epoch-0000000001.json", "of another pipeline");
-    let first =
-        Checkpoint { pipeline: "p".into(), incarnation: Uuid::now_v7(), epoch: 10, sources: Default::default(), sinks: Default::default() };
+    let first = Checkpoint {
+        pipeline: "p".into(),
+        incarnation: Uuid::now_v7(),
+        epoch: 10,
+        sources: Default::default(),
+        sinks: Default::default(),
+        stages: Default::default(),
+    };
     state.forget_before(&first).unwrap();
     assert_eq!(prefix.names(), ["state/p/inner/epoch-0000000001.json", "state/pq/epoch-0000000001.json"]);
 }
@@ -126,7 +132,14 @@ fn notes_of_uploads_pass_to_the_life_that_a_reset_begins() {
 
     let state = S3State::open_with(&prefix.uri("state"), "p", &store::config()).unwrap();
     let next = Uuid::now_v7();
-    let first = Checkpoint { pipeline: "p".into(), incarnation: next, epoch: 10, sources: Default::default(), sinks: Default::default() };
+    let first = Checkpoint {
+        pipeline: "p".into(),
+        incarnation: next,
+        epoch: 10,
+        sources: Default::default(),
+        sinks: Default::default(),
+        stages: Default::default(),
+    };
     state.forget_before(&first).unwrap();
     let answer = proxy.deliver();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -145,6 +158,7 @@ fn a_note_says_nothing_if_it_is_damaged_or_of_another_checkpoint() {
         epoch: 1,
         sources: Default::default(),
         sinks: Default::default(),
+        stages: Default::default(),
     };
     let (state, note) = (open(), "state/p/committed-0000000001");
     state.put(&checkpoint(3)).unwrap();

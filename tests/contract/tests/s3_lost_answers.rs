@@ -208,6 +208,7 @@ fn a_checkpoint_whose_answer_is_lost_is_ours_and_nobody_elses() {
         epoch,
         sources: BTreeMap::new(),
         sinks: BTreeMap::new(),
+        stages: BTreeMap::new(),
     };
     proxy.lose(&["PUT ", "epoch-"], 1);
     assert_eq!(first.put(&checkpoint(1)).unwrap(), Put::Done);

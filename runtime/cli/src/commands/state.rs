@@ -1,4 +1,4 @@
-//! `wasmill state show|adopt|reset|rename-source|drop-source`.
+//! `wasmill state show|adopt|reset|rename-source|drop-source|drop-stage`.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -62,6 +62,14 @@ enum Action {
         /// The source's name in the state
         source: String,
     },
+    /// Gives up what a keyed stage holds: its groups and rows are lost, and it starts over with the next row
+    #[command(visible_alias = "drop", after_help = "Example:\n  wasmill state drop-stage pipelines/popularity.yaml popular")]
+    DropStage {
+        #[command(flatten)]
+        pipeline: PipelineArguments,
+        /// The stage's name in the state
+        stage: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +98,7 @@ impl State {
             Action::Reset(arguments) => mended.reset(arguments),
             Action::RenameSource { old, new, .. } => mended.rename_source(old, new),
             Action::DropSource { source, .. } => mended.drop_source(source),
+            Action::DropStage { stage, .. } => mended.drop_stage(stage),
         };
         match done {
             Ok(text) => super::print(&mended.redactor.clean(&text)),
@@ -101,7 +110,10 @@ impl State {
 impl Action {
     fn request(&self) -> Request<'_> {
         match self {
-            Self::Show(pipeline) | Self::RenameSource { pipeline, .. } | Self::DropSource { pipeline, .. } => pipeline.request(),
+            Self::Show(pipeline)
+            | Self::RenameSource { pipeline, .. }
+            | Self::DropSource { pipeline, .. }
+            | Self::DropStage { pipeline, .. } => pipeline.request(),
             Self::Adopt(arguments) | Self::Reset(arguments) => arguments.pipeline.request(),
         }
     }
@@ -224,6 +236,12 @@ impl Mended {
         wasmill_engine::drop_source(&name, source, || self.sinks(&[], &*state), &*state)?;
         Ok(format!("{name}: the progress of source {source} is dropped\n"))
     }
+
+    fn drop_stage(&mut self, stage: &str) -> Result<String> {
+        let (state, name) = (self.open()?, self.outline.name.clone());
+        wasmill_engine::drop_stage(&name, stage, || self.sinks(&[], &*state), &*state)?;
+        Ok(format!("{name}: what stage {stage} held is given up\n"))
+    }
 }
 
 fn needs_columns(error: &Error) -> bool {
@@ -242,7 +260,7 @@ fn show_diagnostics(mut diagnostics: Diagnostics, files: &SourceFiles, redactor:
 }
 
 fn describe(checkpoint: &Checkpoint, place: &Path) -> String {
-    let Checkpoint { pipeline, incarnation, epoch, sources, sinks } = checkpoint;
+    let Checkpoint { pipeline, incarnation, epoch, sources, sinks, stages } = checkpoint;
     let reached = if *epoch == 0 { "no epoch yet".to_owned() } else { format!("epoch {epoch}") };
     let mut text = format!("{pipeline}: {reached} of {incarnation}, in {}\n", place.display());
     for (name, progress) in sources {
@@ -266,6 +284,11 @@ fn describe(checkpoint: &Checkpoint, place: &Path) -> String {
             epoch => format!("epoch {epoch} committed"),
         };
         let _ = writeln!(text, "sink {name}: {last}{pending}");
+    }
+    for (name, held) in stages {
+        let watermark = held.watermark.map_or_else(|| "none yet".to_owned(), |micros| format!("{micros} µs"));
+        let holds = if held.state.is_some() { "holds groups or rows" } else { "holds nothing" };
+        let _ = writeln!(text, "stage {name}: {holds}, watermark {watermark}");
     }
     text
 }

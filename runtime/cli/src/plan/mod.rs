@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow_schema::Schema;
 use wasmill_connect::registry::{SinkConnector, SourceRequest};
-use wasmill_engine::{Mode, Plan, Result, Sink, SinkNode, Source, SourceNode, StageNode, StateStore, dead_letter_schema};
+use wasmill_engine::{Mode, Plan, Result, Sink, SinkNode, Source, SourceNode, StageNode, StageWork, StateStore, dead_letter_schema};
 
 pub use examine::{Examined, examine};
 #[cfg(feature = "console")]
@@ -62,8 +62,7 @@ fn build_with(checked: &Checked, build_sink: &BuildSink<'_>) -> Result<Plan> {
     });
     let stages = checked.stages.iter().map(|stage| StageNode {
         name: stage.name.clone(),
-        stage: stage.opened.stage(),
-        inputs: stage.inputs.clone(),
+        work: StageWork::Rows { stage: stage.opened.stage(), inputs: stage.inputs.clone() },
         plugin: match &stage.transform {
             Transform::Plugin(plugin) => Some(format!("{}@sha256:{}", plugin.name(), plugin.digest()).into()),
             Transform::BuiltIn(_) => None,

@@ -106,11 +106,26 @@ impl Board {
         self.close_if_due(&mut self.lock());
     }
 
-    /// Closes the open epoch as the last one of the run. Later calls change nothing.
-    pub fn close_last(&self) {
-        if self.lock().epochs.close_last() {
+    /// Closes the open epoch as the last one of the run. `at_end`: all sources have ended. Later calls change nothing.
+    pub fn close_last(&self, at_end: bool) {
+        if self.lock().epochs.close_last(at_end) {
             self.changed.notify_all();
         }
+    }
+
+    /// Whether all sources have ended with this epoch.
+    pub fn is_end(&self, epoch: u64) -> bool {
+        self.lock().epochs.is_end(epoch)
+    }
+
+    /// Whether lanes end without closing anything.
+    pub fn is_aborted(&self) -> bool {
+        self.lock().epochs.is_aborted()
+    }
+
+    /// Whether some split waits for a lane.
+    pub fn has_waiting_splits(&self) -> bool {
+        self.lock().splits.waiting() > 0
     }
 
     /// Makes every lane end without closing anything.

@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::graph::StageChange;
 use super::lane::{LaneEpoch, MovedSplit};
 use super::ledger::Ledger;
 use super::shape::{Shape, Sources};
+use super::stage_states::StageStates;
 use crate::codes::STATE_TAKEN_OVER;
 use crate::{Checkpoint, CommitOutcome, EpochTimes, Error, Put, Result, SinkProgress, SplitId, StateStore, failpoint};
 
@@ -22,6 +24,18 @@ pub(crate) struct Commits {
     attempted: Option<Arc<Checkpoint>>,
     /// The splits that have left the checkpoint; none before the first epoch.
     ledger: Option<Ledger>,
+    /// Of the keyed stages; none before the first epoch.
+    stages: Option<StageStates>,
+}
+
+/// What lanes did in an epoch.
+struct Gathered {
+    /// The parts of each sink, in the order of lanes.
+    parts: Vec<Vec<Value>>,
+    /// The splits that moved, by the index of their source.
+    moved: HashSet<(usize, SplitId)>,
+    /// The changes of each stage's state, in the order of lanes.
+    changes: Vec<Vec<StageChange>>,
 }
 
 /// What of an epoch is committed.
@@ -36,7 +50,7 @@ pub(crate) enum Extent {
 
 impl Commits {
     pub fn new(shape: Arc<Shape>, sources: Arc<Sources>, store: Arc<dyn StateStore>, checkpoint: Arc<Checkpoint>) -> Self {
-        Self { shape, sources, store, checkpoint, attempted: None, ledger: None }
+        Self { shape, sources, store, checkpoint, attempted: None, ledger: None, stages: None }
     }
 
     pub fn checkpoint(&self) -> &Arc<Checkpoint> {
@@ -57,9 +71,12 @@ impl Commits {
             // Everything was read again, so the progress of an earlier run does not apply.
             next.sources.clear();
         }
-        let (parts, moved) = self.gather(&mut next, lanes, extent);
+        let Gathered { parts, moved, changes } = self.gather(&mut next, lanes, extent);
         self.compact(&mut next)?;
         self.retire(&mut next, &moved)?;
+        if extent == Extent::Whole {
+            self.advance_stages(&mut next, changes)?;
+        }
         failpoint::hit("engine-before-prepare");
         next.sinks = self.prepare(&next, parts)?;
         let prepared = Instant::now();
@@ -78,26 +95,40 @@ impl Commits {
         if let Some(ledger) = &mut self.ledger {
             ledger.noted(epoch);
         }
+        if let Some(stages) = &mut self.stages {
+            stages.noted(epoch);
+        }
         Ok(EpochTimes { prepare: prepared - begun, checkpoint: noted - prepared, commit: noted.elapsed() })
     }
 
-    /// The parts of each sink, in the order of lanes, and the splits that moved; notes the lanes' progress.
-    fn gather(&self, next: &mut Checkpoint, lanes: Vec<LaneEpoch>, extent: Extent) -> (Vec<Vec<Value>>, HashSet<(usize, SplitId)>) {
+    /// Gathers what the lanes did, and notes their progress.
+    fn gather(&self, next: &mut Checkpoint, lanes: Vec<LaneEpoch>, extent: Extent) -> Gathered {
         let mut moved = HashSet::new();
         let mut parts: Vec<Vec<Value>> = self.shape.sinks.iter().map(|_| Vec::new()).collect();
+        let mut changes: Vec<Vec<StageChange>> = self.shape.stages.iter().map(|_| Vec::new()).collect();
         for lane in lanes {
             for (index, part) in lane.part.parts.into_iter().enumerate() {
                 if extent == Extent::Whole || self.shape.dead_letters == Some(index) {
                     parts[index].extend(part);
                 }
             }
+            changes.iter_mut().zip(lane.part.stages).for_each(|(changes, change)| changes.extend(change));
             for MovedSplit { source, id, state } in lane.progress.into_iter().filter(|_| extent == Extent::Whole) {
                 moved.insert((source, Arc::clone(&id)));
                 let source = self.shape.sources[source].name.to_string();
                 next.sources.entry(source).or_default().insert(id, state);
             }
         }
-        (parts, moved)
+        Gathered { parts, moved, changes }
+    }
+
+    fn advance_stages(&mut self, next: &mut Checkpoint, changes: Vec<Vec<StageChange>>) -> Result<()> {
+        let stages = match &mut self.stages {
+            Some(stages) => stages,
+            None if self.shape.keyed().next().is_none() => return Ok(()),
+            none => none.insert(StageStates::new(&self.shape, self.store.depot(), &self.checkpoint)?),
+        };
+        stages.advance(&self.shape, &self.checkpoint, next, changes)
     }
 
     /// Takes the entries of splits out that need none any more.

@@ -10,11 +10,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use super::board::{Board, Snapshot};
 use super::commit::{Commits, fenced};
 use super::committer::{ClosedEpoch, Committed, Committer};
+use super::exchange::Exchange;
+use super::graph::EpochPart;
 use super::judge::Judge;
 use super::lane::{Lane, LaneEpoch, LaneStart, Report, Shared};
 use super::ledger::entries;
 use super::shape::{Shape, SourceShape, Sources};
 use super::splits::SourceSplit;
+use super::stage_states::Resume;
 use crate::codes::THREADS;
 use crate::counts::NodeCounts;
 use crate::{
@@ -108,13 +111,14 @@ impl<'p> Coordinator<'p> {
         let (sender, receiver) = unbounded();
         let incarnation = self.checkpoint.incarnation;
         let shape = Arc::clone(&self.shape);
+        let resume = Resume::of(&shape, &*self.store, &self.checkpoint);
         let commits = Commits::new(Arc::clone(&shape), Arc::clone(&self.sources), Arc::clone(&self.store), Arc::clone(&self.checkpoint));
         let committer = Committer::start(commits, sender.clone())?;
         std::thread::scope(|scope| -> Result<()> {
             let _lanes_end = AbortOnDrop(&board);
-            for index in 0..shape.lanes {
-                let (reports, shared) = (sender.clone(), Shared { shape: &shape, board: &board });
-                let body = move || lane_body(LaneStart { index, incarnation, epoch: first }, shared, &reports);
+            for (index, exchange) in Exchange::of_lanes(shape.lanes).into_iter().enumerate() {
+                let (reports, shared) = (sender.clone(), Shared { shape: &shape, resume: resume.as_ref(), board: &board });
+                let body = move || lane_body(LaneStart { index, incarnation, epoch: first }, shared, exchange, &reports);
                 let spawned = std::thread::Builder::new().name(format!("lane-{index}")).spawn_scoped(scope, body);
                 spawned.map_err(|error| Error::io("start a lane's thread", error).or_code(THREADS))?;
             }
@@ -146,10 +150,11 @@ impl<'p> Coordinator<'p> {
                 if self.shape.epoch.whole_run {
                     return Ok(());
                 }
-                board.close_last();
+                board.close_last(false);
             }
+            // What a rehearsal has read is all that there is: nothing resumes behind it.
             if board.is_exhausted() || board.allowance.is_spent() {
-                board.close_last();
+                board.close_last(board.is_exhausted() || self.shape.is_rehearsal);
             }
             let discovers = self.shape.mode == Mode::Stream || !board.is_complete();
             if discovers && !self.stopped && !self.refused && self.discovered.elapsed() >= DISCOVER_EVERY {
@@ -208,7 +213,7 @@ impl<'p> Coordinator<'p> {
         // about the rest.
         let at_end = is_last && self.shape.mode == Mode::Batch && !self.stopped && !board.allowance.is_spent();
         let refused = self.judge.judge(&self.shape, &counts, self.epoch, at_end);
-        let nothing = lanes.iter().all(|lane| lane.progress.is_empty() && lane.part.parts.iter().all(Option::is_none));
+        let nothing = lanes.iter().all(is_empty);
         if nothing && is_last && refused.is_none() {
             // No epoch of this process follows, so that the numbers have no gap.
             return;
@@ -294,10 +299,17 @@ impl<'p> Coordinator<'p> {
     }
 }
 
+/// Whether an epoch has nothing of a lane.
+fn is_empty(lane: &LaneEpoch) -> bool {
+    let EpochPart { parts, stages, .. } = &lane.part;
+    let keeps_state = stages.iter().flatten().all(|change| change.state.is_none());
+    lane.progress.is_empty() && parts.iter().all(Option::is_none) && keeps_state
+}
+
 /// The body of a lane's thread. Errors and panics become reports, because nothing inspects the
 /// thread itself.
-fn lane_body(start: LaneStart, shared: Shared<'_>, reports: &Sender<Report>) {
-    let work = || Lane::open(start, shared, reports.clone()).and_then(Lane::run);
+fn lane_body(start: LaneStart, shared: Shared<'_>, exchange: Exchange, reports: &Sender<Report>) {
+    let work = || Lane::open(start, shared, exchange, reports.clone()).and_then(Lane::run);
     let failed = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,

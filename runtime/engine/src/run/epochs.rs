@@ -24,6 +24,8 @@ pub(crate) struct Epochs {
     /// Source records of the open epoch, good and bad.
     rows: u64,
     last: Option<u64>,
+    /// All sources have ended with the last epoch.
+    at_end: bool,
     committed: u64,
     aborted: bool,
 }
@@ -31,7 +33,7 @@ pub(crate) struct Epochs {
 impl Epochs {
     /// The epochs of a run whose first one is `first`; the one before it is committed.
     pub fn new(first: u64, policy: EpochPolicy) -> Self {
-        Self { policy, open: first, opened_at: Instant::now(), rows: 0, last: None, committed: first - 1, aborted: false }
+        Self { policy, open: first, opened_at: Instant::now(), rows: 0, last: None, at_end: false, committed: first - 1, aborted: false }
     }
 
     /// The epoch that is open.
@@ -88,10 +90,11 @@ impl Epochs {
         closes
     }
 
-    /// Closes the open epoch as the last one of the run; true if it did. Later calls change nothing.
-    pub fn close_last(&mut self) -> bool {
+    /// Closes the open epoch as the last one of the run; true if it did. `at_end`: all sources have ended. Later calls change nothing.
+    pub fn close_last(&mut self, at_end: bool) -> bool {
         let closes = self.last.is_none();
         if closes {
+            self.at_end = at_end;
             self.last = Some(self.open);
             self.open_next();
         }
@@ -101,6 +104,11 @@ impl Epochs {
     /// An epoch is done with, committed or found to be empty.
     pub fn commit(&mut self, epoch: u64) {
         self.committed = epoch;
+    }
+
+    /// Whether all sources have ended with this epoch.
+    pub fn is_end(&self, epoch: u64) -> bool {
+        self.at_end && self.last == Some(epoch)
     }
 
     /// Makes every lane end without closing anything.
@@ -164,14 +172,16 @@ mod tests {
     fn an_epoch_that_is_the_whole_run_closes_at_its_end_only() {
         let mut epochs = Epochs::new(5, EpochPolicy { every: Duration::ZERO, rows: 1, whole_run: true });
         assert_eq!(directive(&mut epochs, 5, 100), Directive::Work);
-        assert!(epochs.close_last() && !epochs.close_last());
+        assert!(epochs.close_last(true) && !epochs.close_last(false));
+        assert!(epochs.is_end(5) && !epochs.is_end(4));
         assert_eq!((epochs.directive(5), epochs.open()), (Directive::Close { last: true }, 6));
     }
 
     #[test]
     fn no_epoch_follows_the_last_one() {
         let mut epochs = epochs(1);
-        epochs.close_last();
+        epochs.close_last(false);
+        assert!(!epochs.is_end(5));
         assert_eq!(directive(&mut epochs, 6, 10), Directive::Work);
         epochs.abort();
         assert_eq!([epochs.directive(5), epochs.directive(6)], [Directive::Abort, Directive::Abort]);

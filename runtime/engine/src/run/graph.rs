@@ -9,14 +9,17 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::account::{RejectedBy, account, kept_rows, resolve};
+use super::clock::{SplitKey, SplitTimes};
+use super::keyed_graph::{EpochEnd, KeyedWorker};
 use super::lane::LaneStart;
 use super::reasons::Reasons;
 use super::shape::{Consumer, Shape};
+use super::stage_states::Resume;
 use crate::codes::{DEAD_LETTERS_REFUSE, NO_DEAD_LETTERS};
 use crate::counts::NodeCounts;
 use crate::{
-    Batch, Counts, Error, Input, Reject, Result, RowReject, SinkWriter, SourceBatch, StageInstance, StageNode, WriterContext,
-    dead_letters_batch,
+    Batch, Counts, Error, Input, KeyedStage, KeyedStart, Reject, Result, RowReject, SinkWriter, SourceBatch, StageInstance, StageNode,
+    StageWork, Watermark, WriterContext, dead_letters_batch,
 };
 
 /// What one lane did in one epoch.
@@ -26,26 +29,51 @@ pub(crate) struct EpochPart {
     pub counts: NodeCounts,
     /// Why rows were rejected.
     pub reasons: Reasons,
+    /// What changed in the state of each keyed stage.
+    pub stages: Vec<Option<StageChange>>,
+}
+
+/// How a keyed stage's part of an epoch ended in one lane.
+pub(crate) struct StageChange {
+    /// What changed, for [`KeyedStage::next_state`](crate::KeyedStage::next_state); `None`: nothing.
+    pub state: Option<Value>,
+    pub watermark: Watermark,
+}
+
+/// A lane's instance of a stage.
+pub(super) enum Worker {
+    Rows(Box<dyn StageInstance>),
+    /// Taken out while it emits.
+    Keyed(Option<KeyedWorker>),
 }
 
 pub(crate) struct Graph<'p> {
-    shape: &'p Shape,
-    lane: usize,
+    pub(super) shape: &'p Shape,
+    pub(super) lane: usize,
     incarnation: Uuid,
-    epoch: u64,
-    stages: Vec<Box<dyn StageInstance>>,
+    pub(super) epoch: u64,
+    pub(super) stages: Vec<Worker>,
+    /// The split from which rows are pushed through; `None` where keyed stages emit.
+    pub(super) split: Option<SplitKey>,
     writers: Vec<Option<Box<dyn SinkWriter>>>,
-    counts: NodeCounts,
+    pub(super) counts: NodeCounts,
     reasons: Reasons,
 }
 
 impl<'p> Graph<'p> {
-    pub fn open(shape: &'p Shape, start: LaneStart) -> Result<Self> {
+    pub fn open(shape: &'p Shape, resume: Option<&Resume>, start: LaneStart) -> Result<Self> {
         let LaneStart { index: lane, incarnation, epoch } = start;
-        let open = |node: &StageNode| node.stage.open(lane).map_err(|error| error.at(format!("stage {}", node.name)));
-        let stages = shape.stages.iter().map(open).collect::<Result<_>>()?;
+        let open = |(index, node): (usize, &StageNode)| {
+            let opened = match &node.work {
+                StageWork::Rows { stage, .. } => stage.open(lane).map(Worker::Rows),
+                StageWork::Keyed { stage, .. } => open_keyed(&**stage, index, shape.lanes, resume, start),
+            };
+            opened.map_err(|error| error.at(format!("stage {}", node.name)))
+        };
+        let stages = shape.stages.iter().enumerate().map(open).collect::<Result<_>>()?;
         let writers = shape.sinks.iter().map(|_| None).collect();
-        Ok(Self { shape, lane, incarnation, epoch, stages, writers, counts: shape.zero_counts(), reasons: Reasons::default() })
+        let (counts, reasons) = (shape.zero_counts(), Reasons::default());
+        Ok(Self { shape, lane, incarnation, epoch, stages, split: None, writers, counts, reasons })
     }
 
     /// Takes what a source read. Returns how many rejects there were on the way, including its own.
@@ -65,8 +93,9 @@ impl<'p> Graph<'p> {
         self.counts.sources[source].time += since.elapsed();
     }
 
-    /// Makes what was written durable and begins the next epoch.
-    pub fn close(&mut self) -> Result<EpochPart> {
+    /// Ends the epoch of keyed stages, makes what was written durable and begins the next epoch. `None`: the run was aborted.
+    pub fn close(&mut self, end: &mut EpochEnd<'_>) -> Result<Option<EpochPart>> {
+        let Some(stages) = self.close_keyed(end)? else { return Ok(None) };
         self.open_overwriters()?;
         let mut parts = Vec::with_capacity(self.writers.len());
         for (index, slot) in self.writers.iter_mut().enumerate() {
@@ -77,7 +106,7 @@ impl<'p> Graph<'p> {
         }
         let counts = std::mem::replace(&mut self.counts, self.shape.zero_counts());
         self.epoch += 1;
-        Ok(EpochPart { parts, counts, reasons: std::mem::take(&mut self.reasons) })
+        Ok(Some(EpochPart { parts, counts, reasons: std::mem::take(&mut self.reasons), stages }))
     }
 
     /// A sink that overwrites must do so even where no row came for it: one lane always writes.
@@ -105,13 +134,14 @@ impl<'p> Graph<'p> {
         node.sink.writer(context).map_err(|error| error.at(format!("sink {}", node.name)))
     }
 
-    fn deliver(&mut self, from: Input, batch: &Batch) -> Result<()> {
+    pub(super) fn deliver(&mut self, from: Input, batch: &Batch) -> Result<()> {
         if batch.records.num_rows() == 0 {
             return Ok(());
         }
         for consumer in self.shape.consumers(from) {
             match *consumer {
                 Consumer::Stage(stage) => self.transform(stage, batch)?,
+                Consumer::Side { stage, side } => self.collect(stage, side, batch)?,
                 Consumer::Sink(sink) => self.write(sink, batch)?,
             }
         }
@@ -122,7 +152,8 @@ impl<'p> Graph<'p> {
         let node = &self.shape.stages[index];
         let here = |error: Error| error.at(format!("stage {}", node.name));
         let begun = Instant::now();
-        let output = self.stages[index].process(&batch.records).map_err(here)?;
+        let Worker::Rows(stage) = &mut self.stages[index] else { return Err(Error::bug("a batch came to a stage that is keyed")) };
+        let output = stage.process(&batch.records).map_err(here)?;
         let mut counts = account(batch.records.num_rows(), &output).map_err(here)?;
         counts.time = begun.elapsed();
         self.counts.stages[index] += counts;
@@ -165,7 +196,7 @@ impl<'p> Graph<'p> {
     }
 
     /// Writes rejects to the dead letters.
-    fn bury(&mut self, rejects: &[Reject]) -> Result<()> {
+    pub(super) fn bury(&mut self, rejects: &[Reject]) -> Result<()> {
         let Some(first) = rejects.first() else { return Ok(()) };
         self.counts.dead_letters.rows_in += rejects.len() as u64;
         rejects.iter().for_each(|reject| self.reasons.add(reject));
@@ -181,6 +212,16 @@ impl<'p> Graph<'p> {
                 .hint("choose a sink for dead_letters that takes any text, such as `files: { format: jsonl }`")),
         }
     }
+}
+
+fn open_keyed(stage: &dyn KeyedStage, index: usize, lanes: usize, resume: Option<&Resume>, start: LaneStart) -> Result<Worker> {
+    let LaneStart { index: lane, incarnation, epoch } = start;
+    let Some(resume) = resume else { return Err(Error::bug("a keyed stage is to be opened without its state")) };
+    let held = &resume.stages[index];
+    let watermark = held.watermark.map_or(Watermark::NONE, Watermark::at);
+    let (state, depot) = (held.state.clone(), Arc::clone(&resume.depot));
+    let instance = stage.open(KeyedStart { lane, lanes, incarnation, epoch, state, watermark, depot })?;
+    Ok(Worker::Keyed(Some(KeyedWorker { instance, times: SplitTimes::default(), watermark })))
 }
 
 fn no_dead_letters(reject: &Reject) -> Error {

@@ -8,11 +8,15 @@ use crossbeam_channel::Sender;
 use uuid::Uuid;
 
 use super::board::{Board, Figures};
+use super::clock::{OpenSplit, SplitKey};
 use super::committer::Committed;
 use super::epochs::Directive;
+use super::exchange::Exchange;
 use super::graph::{EpochPart, Graph};
+use super::keyed_graph::EpochEnd;
 use super::shape::Shape;
 use super::splits::SourceSplit;
+use super::stage_states::Resume;
 use crate::{Error, Mode, Read, Result, SourceBatch, SplitId, SplitReader, SplitState, failpoint};
 
 /// Readers with data that one lane of a stream keeps open before it leaves further splits to others. Splits that never end do not count: none of them
@@ -69,6 +73,8 @@ pub(crate) struct LaneStart {
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'p> {
     pub shape: &'p Shape,
+    /// With what keyed stages begin; `None`: there are none.
+    pub resume: Option<&'p Resume>,
     pub board: &'p Board,
 }
 
@@ -76,8 +82,8 @@ struct OpenReader {
     source: usize,
     id: SplitId,
     reader: Box<dyn SplitReader>,
-    /// It had nothing when it was last polled.
-    idle: bool,
+    /// Since when it has had nothing; `None`: it had something when it was last polled.
+    idle_since: Option<Instant>,
     /// It has moved since the epoch began, or is at a position that no checkpoint would find again.
     moved: bool,
 }
@@ -88,6 +94,7 @@ pub(crate) struct Lane<'p> {
     board: &'p Board,
     shape: &'p Shape,
     graph: Graph<'p>,
+    exchange: Exchange,
     /// The one whose turn is next comes first.
     readers: VecDeque<OpenReader>,
     /// Splits that ended in this epoch.
@@ -98,10 +105,10 @@ pub(crate) struct Lane<'p> {
 }
 
 impl<'p> Lane<'p> {
-    pub fn open(start: LaneStart, shared: Shared<'p>, reports: Sender<Report>) -> Result<Self> {
-        let (LaneStart { index, epoch, .. }, Shared { shape, board }) = (start, shared);
-        let graph = Graph::open(shape, start)?;
-        Ok(Self { index, epoch, board, shape, graph, readers: VecDeque::new(), done: Vec::new(), reports, reported_idle: false })
+    pub fn open(start: LaneStart, shared: Shared<'p>, exchange: Exchange, reports: Sender<Report>) -> Result<Self> {
+        let (LaneStart { index, epoch, .. }, Shared { shape, resume, board }) = (start, shared);
+        let graph = Graph::open(shape, resume, start)?;
+        Ok(Self { index, epoch, board, shape, graph, exchange, readers: VecDeque::new(), done: Vec::new(), reports, reported_idle: false })
     }
 
     /// Works until the last epoch is closed or the run is aborted.
@@ -152,7 +159,7 @@ impl<'p> Lane<'p> {
 
     fn take_splits(&mut self) -> Result<()> {
         loop {
-            let busy = self.readers.iter().filter(|open| !open.idle && !self.shape.sources[open.source].is_endless).count();
+            let busy = self.readers.iter().filter(|open| open.idle_since.is_none() && !self.shape.sources[open.source].is_endless).count();
             let room = match self.shape.mode {
                 Mode::Batch => busy == 0,
                 Mode::Stream => busy < BUSY_READERS,
@@ -161,7 +168,7 @@ impl<'p> Lane<'p> {
             let shape = &self.shape.sources[source];
             let reader = shape.opener.open(&split).map_err(|error| error.at(shape.place()))?;
             let moved = reader.begins_here();
-            self.readers.push_front(OpenReader { source, id: split.id, reader, idle: false, moved });
+            self.readers.push_front(OpenReader { source, id: split.id, reader, idle_since: None, moved });
         }
     }
 
@@ -180,19 +187,19 @@ impl<'p> Lane<'p> {
         self.graph.spent(open.source, begun);
         match read {
             Read::Batch(read) => {
-                (open.idle, open.moved) = (false, true);
-                let source = open.source;
+                (open.idle_since, open.moved) = (None, true);
+                let split = (open.source, Arc::clone(&open.id));
                 self.readers.push_back(open);
-                self.push(source, read)?;
+                self.push(split, read)?;
                 Ok(true)
             }
             Read::Idle => {
-                open.idle = true;
+                open.idle_since.get_or_insert_with(Instant::now);
                 self.readers.push_back(open);
                 Ok(false)
             }
             Read::Skipping => {
-                open.idle = false;
+                open.idle_since = None;
                 self.readers.push_back(open);
                 Ok(true)
             }
@@ -205,8 +212,9 @@ impl<'p> Lane<'p> {
         }
     }
 
-    fn push(&mut self, source: usize, read: SourceBatch) -> Result<()> {
-        let (rows, bytes) = (read.records(), read.bytes);
+    fn push(&mut self, split: SplitKey, read: SourceBatch) -> Result<()> {
+        let (source, rows, bytes) = (split.0, read.records(), read.bytes);
+        self.graph.read_from(Some(split));
         let rejects = self.graph.push(source, read)?;
         failpoint::hit("lane-after-batch");
         self.board.add(self.epoch, Figures { rows, rejects, bytes });
@@ -216,7 +224,11 @@ impl<'p> Lane<'p> {
     /// Prepares this lane's part of its epoch, reports to the coordinator and continues with the
     /// next.
     fn close(&mut self, last: bool) -> Result<()> {
-        let part = self.graph.close()?;
+        let open = |open: &OpenReader| OpenSplit { key: (open.source, Arc::clone(&open.id)), idle_since: open.idle_since };
+        let open: Vec<OpenSplit> = self.readers.iter().map(open).collect();
+        let at_end = self.board.is_end(self.epoch);
+        let mut end = EpochEnd { exchange: &mut self.exchange, board: self.board, open: &open, at_end };
+        let Some(part) = self.graph.close(&mut end)? else { return Ok(()) };
         let mut progress = std::mem::take(&mut self.done);
         for open in self.readers.iter_mut().filter(|open| open.moved) {
             open.moved = false;

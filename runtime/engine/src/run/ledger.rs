@@ -6,13 +6,14 @@
 //! are few of them for any number of splits. A later checkpoint names the merged piece. A piece is
 //! removed when no kept checkpoint names it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
+use super::obsolete::ObsoleteFiles;
 use super::shape::{Shape, Sources};
 use crate::codes::{STATE_DAMAGED, STATE_NOT_WRITABLE, STATE_OF_OTHER_SOURCE, THREADS};
 use crate::depot::{EpochId, is_left_over};
@@ -30,24 +31,15 @@ const MAX_ENTRIES: usize = 512;
 /// This many pieces of one tier are merged; each tier's pieces are up to this many times as large
 /// as those of the tier below.
 const TIER: usize = 8;
-/// The number of checkpoints that are kept.
-const KEPT_CHECKPOINTS: u64 = 3;
 
 /// The pieces of all sources.
 pub(crate) struct Ledger {
     depot: Arc<dyn Depot>,
     /// The merge of each source's pieces that is under way.
     merging: Vec<Option<JoinHandle<Result<Merged>>>>,
-    /// In the order of their epochs.
-    obsolete: VecDeque<Obsolete>,
+    obsolete: ObsoleteFiles,
     /// Nothing was retired in this run yet.
     first: bool,
-}
-
-/// Pieces that the checkpoints up to an epoch may name, and none after it.
-struct Obsolete {
-    named_until: u64,
-    names: Vec<String>,
 }
 
 /// Pieces, and the one that holds the same.
@@ -162,7 +154,9 @@ impl Ledger {
         // The checkpoints before the claim may name some of them.
         let left: Vec<String> = depot.list(FOLDER)?.into_iter().filter(|name| is_left_over(name, of) && !named.contains(name)).collect();
         let merging = shape.sources.iter().map(|_| None).collect();
-        Ok(Self { depot, merging, obsolete: VecDeque::from([Obsolete { named_until: claim.epoch, names: left }]), first: true })
+        let mut obsolete = ObsoleteFiles::new(Arc::clone(&depot), "lists of retired splits");
+        obsolete.add(claim.epoch, left);
+        Ok(Self { depot, merging, obsolete, first: true })
     }
 
     /// Removes entries that need not stay from the new checkpoint. Those of `moved` splits that are
@@ -211,12 +205,12 @@ impl Ledger {
                 pieces.retain(|piece| !inputs.contains(piece));
                 pieces.push(output);
                 let names = inputs.into_iter().map(|input| input.name).collect();
-                self.obsolete.push_back(Obsolete { named_until: epoch, names });
+                self.obsolete.add(epoch, names);
                 true
             }
             // An overwriting run has dropped them.
             Ok(Ok(Merged { output, .. })) => {
-                self.obsolete.push_back(Obsolete { named_until: epoch, names: vec![output.name] });
+                self.obsolete.add(epoch, vec![output.name]);
                 false
             }
             // The pieces are still there: the merge is retried.
@@ -233,12 +227,7 @@ impl Ledger {
 
     /// An epoch's checkpoint has been put. Best effort: a piece that stays is harmless.
     pub fn noted(&mut self, epoch: u64) {
-        while self.obsolete.front().is_some_and(|pieces| pieces.named_until + KEPT_CHECKPOINTS <= epoch) {
-            let Some(Obsolete { names, .. }) = self.obsolete.pop_front() else { return };
-            if let Err(error) = self.depot.remove(&names) {
-                tracing::warn!(%error, "obsolete lists of retired splits could not be removed");
-            }
-        }
+        self.obsolete.noted(epoch);
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::commit::{commit_prepared, fenced};
 use super::renamed::{check_sources, note_sources};
 use super::shape::Shape;
+use super::stage_states::check_stages;
 use crate::codes::{STATE_DISAGREEMENT, STATE_OF_OTHER_PIPELINE, STATE_PENDING_COMMIT};
 use crate::state::FIRST_CLAIM;
 use crate::{Checkpoint, Committed, Error, Event, Observer, Put, Result, SinkNode, StateStore, failpoint};
@@ -70,13 +71,21 @@ fn agree_with(shape: &Shape, store: &dyn StateStore, newest: Option<&Checkpoint>
     check_pipeline(&shape.name, checkpoint, store)?;
     check_removed_sinks(shape, checkpoint, store)?;
     check_sources(shape, checkpoint)?;
+    check_stages(shape, checkpoint)?;
     shape.sinks.iter().try_for_each(|node| check_token(node, &shape.name, checkpoint, store))?;
     let committed = commit_prepared(shape, checkpoint)?;
     Ok(Recovered { claim: checkpoint.claim(), epoch: Some(checkpoint.epoch), committed })
 }
 
 pub(super) fn first_checkpoint(pipeline: &str, incarnation: Uuid, epoch: u64) -> Checkpoint {
-    Checkpoint { pipeline: pipeline.to_owned(), incarnation, epoch, sources: BTreeMap::new(), sinks: BTreeMap::new() }
+    Checkpoint {
+        pipeline: pipeline.to_owned(),
+        incarnation,
+        epoch,
+        sources: BTreeMap::new(),
+        sinks: BTreeMap::new(),
+        stages: BTreeMap::new(),
+    }
 }
 
 pub(super) fn check_pipeline(pipeline: &str, checkpoint: &Checkpoint, store: &dyn StateStore) -> Result<()> {

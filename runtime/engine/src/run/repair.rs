@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::commit::fenced;
 use super::recovery::{check_pipeline, first_checkpoint};
-use crate::codes::{STATE_MISSING, STATE_PENDING_COMMIT, STATE_SOURCE_KNOWN, STATE_SOURCE_UNKNOWN};
+use crate::codes::{STATE_MISSING, STATE_PENDING_COMMIT, STATE_SOURCE_KNOWN, STATE_SOURCE_UNKNOWN, STATE_STAGE_UNKNOWN};
 use crate::state::FIRST_CLAIM;
 use crate::{Checkpoint, Error, Put, Result, Sink, StateStore, Token};
 
@@ -102,7 +102,8 @@ pub fn rename_source(
     store: &dyn StateStore,
 ) -> Result<Checkpoint> {
     let SourceRename { old, new } = rename;
-    change_sources(pipeline, sinks, store, |sources| {
+    change(pipeline, sinks, store, |next| {
+        let sources = &mut next.sources;
         if sources.get(new).is_some_and(|progress| !progress.is_empty()) {
             return Err(Error::environment(format!("the state holds progress of source `{new}`: `{old}` can't take its name"))
                 .code(STATE_SOURCE_KNOWN)
@@ -124,30 +125,54 @@ pub fn drop_source(
     sinks: impl FnOnce() -> Result<Vec<NamedSink>>,
     store: &dyn StateStore,
 ) -> Result<Checkpoint> {
-    change_sources(pipeline, sinks, store, |sources| take(sources, name, store).map(drop))
+    change(pipeline, sinks, store, |next| take(&mut next.sources, name, store).map(drop))
+}
+
+/// Gives up what a keyed stage holds: its groups and rows are lost, and it starts over with the next row. `sinks` is called only
+/// where commits may be pending.
+///
+/// # Errors
+/// The state holds nothing of the stage, or can't be written; a pending commit failed.
+pub fn drop_stage(
+    pipeline: &str,
+    name: &str,
+    sinks: impl FnOnce() -> Result<Vec<NamedSink>>,
+    store: &dyn StateStore,
+) -> Result<Checkpoint> {
+    change(pipeline, sinks, store, |next| match next.stages.remove(name) {
+        Some(_) => Ok(()),
+        None => Err(Error::configuration(format!("the state in {} holds nothing of a stage `{name}`", store.location()))
+            .code(STATE_STAGE_UNKNOWN)
+            .hint(format!("its keyed stages: {}", listed(next.stages.keys())))),
+    })
 }
 
 type Sources = BTreeMap<String, crate::Progress>;
 
 fn take(sources: &mut Sources, name: &str, store: &dyn StateStore) -> Result<crate::Progress> {
     sources.remove(name).ok_or_else(|| {
-        let known: Vec<String> = sources.keys().map(|name| format!("`{name}`")).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let known = listed(sources.keys());
         Error::configuration(format!("the state in {} has no source `{name}`", store.location()))
             .code(STATE_SOURCE_UNKNOWN)
             .hint(format!("its sources: {known}"))
     })
 }
 
-fn change_sources(
+fn listed<'n>(names: impl Iterator<Item = &'n String>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Puts a checkpoint that differs from the newest one, after the commits that are pending.
+fn change(
     pipeline: &str,
     sinks: impl FnOnce() -> Result<Vec<NamedSink>>,
     store: &dyn StateStore,
-    change: impl FnOnce(&mut Sources) -> Result<()>,
+    change: impl FnOnce(&mut Checkpoint) -> Result<()>,
 ) -> Result<Checkpoint> {
     let checkpoint = newest(pipeline, store)?;
     let mut next = checkpoint.claim();
-    change(&mut next.sources)?;
+    change(&mut next)?;
     // The next checkpoint holds no commits: what is pending goes first.
     if checkpoint.sinks.values().any(|progress| progress.prepared.is_some()) && !store.is_noted_committed(checkpoint.epoch) {
         let sinks = sinks()?;

@@ -1,12 +1,12 @@
 //! The part of a plan that all lanes share, and which node consumes what.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::counts::NodeCounts;
-use crate::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, Source, SourceNode, SplitOpener, StageNode};
+use crate::{EpochPolicy, Input, KeyedStage, Mode, Plan, RowAsJson, SinkNode, Source, SourceNode, SplitOpener, StageNode, StageWork};
 
 pub(crate) struct Shape {
     pub name: String,
@@ -23,6 +23,16 @@ pub(crate) struct Shape {
     pub sinks: Vec<SinkNode>,
     pub dead_letters: Option<usize>,
     consumers: HashMap<Input, Vec<Consumer>>,
+    /// What feeds each stage, by its index; nothing for stages that are not keyed.
+    feeds: Vec<Feeds>,
+}
+
+/// From where rows come to a keyed stage, back to the first keyed stage or source on each way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Feeds {
+    pub sources: BTreeSet<usize>,
+    /// Keyed stages.
+    pub stages: BTreeSet<usize>,
 }
 
 /// What is known about a source without calling it.
@@ -54,14 +64,63 @@ pub(crate) type Sources = Vec<Mutex<Box<dyn Source>>>;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Consumer {
     Stage(usize),
+    /// One side of a keyed stage.
+    Side {
+        stage: usize,
+        side: usize,
+    },
     Sink(usize),
+}
+
+impl StageNode {
+    /// What it reads, over all sides.
+    fn inputs(&self) -> Vec<Input> {
+        match &self.work {
+            StageWork::Rows { inputs, .. } => inputs.clone(),
+            StageWork::Keyed { sides, .. } => sides.concat(),
+        }
+    }
+
+    /// The stage, if it is keyed.
+    pub(crate) fn keyed(&self) -> Option<&Arc<dyn KeyedStage>> {
+        match &self.work {
+            StageWork::Rows { .. } => None,
+            StageWork::Keyed { stage, .. } => Some(stage),
+        }
+    }
+}
+
+impl Feeds {
+    fn of(inputs: &[Input], stages: &[StageNode]) -> Self {
+        let (mut feeds, mut todo, mut seen) = (Self::default(), inputs.to_vec(), BTreeSet::new());
+        while let Some(input) = todo.pop() {
+            match input {
+                Input::Source(source) => drop(feeds.sources.insert(source)),
+                Input::Stage(stage, _) => match stages.get(stage) {
+                    Some(node) if node.keyed().is_some() => drop(feeds.stages.insert(stage)),
+                    Some(node) if seen.insert(stage) => todo.extend(node.inputs()),
+                    _ => {}
+                },
+            }
+        }
+        feeds
+    }
 }
 
 impl Shape {
     pub fn new(plan: Plan) -> (Self, Sources) {
         let mut consumers: HashMap<Input, Vec<Consumer>> = HashMap::new();
         let mut wire = |inputs: &[Input], consumer| inputs.iter().for_each(|input| consumers.entry(*input).or_default().push(consumer));
-        plan.stages.iter().enumerate().for_each(|(index, stage)| wire(&stage.inputs, Consumer::Stage(index)));
+        for (index, node) in plan.stages.iter().enumerate() {
+            match &node.work {
+                StageWork::Rows { inputs, .. } => wire(inputs, Consumer::Stage(index)),
+                StageWork::Keyed { sides, .. } => {
+                    sides.iter().enumerate().for_each(|(side, inputs)| wire(inputs, Consumer::Side { stage: index, side }));
+                }
+            }
+        }
+        let feeds = |node: &StageNode| node.keyed().map_or_else(Feeds::default, |_| Feeds::of(&node.inputs(), &plan.stages));
+        let feeds = plan.stages.iter().map(feeds).collect();
         plan.sinks.iter().enumerate().for_each(|(index, sink)| wire(&sink.inputs, Consumer::Sink(index)));
         let mut sinks = plan.sinks;
         let dead_letters = plan.dead_letters.map(|node| {
@@ -82,12 +141,22 @@ impl Shape {
             sinks,
             dead_letters,
             consumers,
+            feeds,
         };
         (shape, plan.sources.into_iter().map(|node| Mutex::new(node.source)).collect())
     }
 
     pub fn consumers(&self, input: Input) -> &[Consumer] {
         self.consumers.get(&input).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn feeds(&self, stage: usize) -> &Feeds {
+        &self.feeds[stage]
+    }
+
+    /// The keyed stages, by their index.
+    pub fn keyed(&self) -> impl Iterator<Item = (usize, &StageNode, &Arc<dyn KeyedStage>)> {
+        self.stages.iter().enumerate().filter_map(|(index, node)| Some((index, node, node.keyed()?)))
     }
 
     pub fn zero_counts(&self) -> NodeCounts {

@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 use crate::{Error, Progress, Result, Token};
 
-const FORMAT: u32 = 1;
+/// The format without stages. It is still written where there are none, so that earlier versions can read it.
+const WITHOUT_STAGES: u32 = 1;
+/// The format in which keyed stages have a state.
+const WITH_STAGES: u32 = 2;
 
 /// The epoch of the first claim of a new state: the epochs of rows count from 1.
 pub(crate) const FIRST_CLAIM: u64 = 0;
@@ -27,6 +30,22 @@ pub struct Checkpoint {
     pub sources: BTreeMap<String, Progress>,
     /// What each sink has to commit for the epoch.
     pub sinks: BTreeMap<String, SinkProgress>,
+    /// The state of each keyed stage at the end of the epoch.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stages: BTreeMap<String, StageState>,
+}
+
+/// A keyed stage's part of a checkpoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageState {
+    /// What its state depends on: a stage of another fingerprint can't use it.
+    pub fingerprint: Value,
+    /// Its watermark in microseconds; `None`: it has none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<i64>,
+    /// What it keeps, as the stage understands it; `None`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Value>,
 }
 
 /// A sink's part of a checkpoint.
@@ -74,7 +93,8 @@ impl Checkpoint {
     pub fn encode(&self) -> Result<Vec<u8>> {
         let bug = |error: serde_json::Error| Error::bug(format!("a checkpoint can't be written as JSON: {error}"));
         let body = serde_json::to_vec(self).map_err(bug)?;
-        let header = Header { wasmill_checkpoint: FORMAT, sha256: hex::encode(Sha256::digest(&body)), bytes: body.len() };
+        let format = if self.stages.is_empty() { WITHOUT_STAGES } else { WITH_STAGES };
+        let header = Header { wasmill_checkpoint: format, sha256: hex::encode(Sha256::digest(&body)), bytes: body.len() };
         let mut bytes = serde_json::to_vec(&header).map_err(bug)?;
         bytes.push(b'\n');
         bytes.extend_from_slice(&body);
@@ -96,8 +116,8 @@ impl Checkpoint {
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
         let end = bytes.iter().position(|&byte| byte == b'\n').ok_or("its header line is cut off")?;
         let header: Header = serde_json::from_slice(&bytes[..end]).map_err(|error| format!("its header is not readable: {error}"))?;
-        if header.wasmill_checkpoint != FORMAT {
-            return Err(format!("its format is {}, this version of wasmill reads {FORMAT}", header.wasmill_checkpoint));
+        if ![WITHOUT_STAGES, WITH_STAGES].contains(&header.wasmill_checkpoint) {
+            return Err(format!("its format is {}, this version of wasmill reads up to {WITH_STAGES}", header.wasmill_checkpoint));
         }
         let rest = &bytes[end + 1..];
         let body = rest.get(..header.bytes).ok_or_else(|| format!("it is cut off: {} of {} bytes are there", rest.len(), header.bytes))?;
@@ -116,13 +136,32 @@ mod tests {
     fn checkpoint() -> Checkpoint {
         let sinks = [("a", 3, None), ("b", 4, Some(serde_json::json!({"x": 1})))]
             .map(|(name, previous, prepared)| (name.to_owned(), SinkProgress { previous, prepared }));
-        Checkpoint { pipeline: "p".into(), incarnation: Uuid::nil(), epoch: 5, sources: BTreeMap::new(), sinks: sinks.into() }
+        Checkpoint {
+            pipeline: "p".into(),
+            incarnation: Uuid::nil(),
+            epoch: 5,
+            sources: BTreeMap::new(),
+            sinks: sinks.into(),
+            stages: BTreeMap::new(),
+        }
     }
 
     #[test]
     fn survives_a_round_trip() {
         let checkpoint = checkpoint();
         assert_eq!(Checkpoint::decode(&checkpoint.encode().unwrap()), Ok(checkpoint));
+    }
+
+    #[test]
+    fn a_checkpoint_with_stages_is_of_the_second_format_and_a_claim_keeps_them() {
+        let state =
+            StageState { fingerprint: serde_json::json!({"keys": ["a"]}), watermark: Some(-7), state: Some(serde_json::json!([1])) };
+        let checkpoint = Checkpoint { stages: [("s".to_owned(), state)].into(), ..checkpoint() };
+        let bytes = checkpoint.encode().unwrap();
+        assert!(bytes.starts_with(b"{\"wasmill_checkpoint\":2,"));
+        assert_eq!(Checkpoint::decode(&bytes).as_ref(), Ok(&checkpoint));
+        assert_eq!(checkpoint.claim().stages, checkpoint.stages);
+        assert!(self::checkpoint().encode().unwrap().starts_with(b"{\"wasmill_checkpoint\":1,"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::disk::Digested;
 use crate::{Error, Result};
 
 /// A finished file, as a checkpoint keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DepotFile {
     /// Its name in the depot: a folder, a slash, and what [`DepotKey::name`] returned.
     pub name: String,

@@ -258,7 +258,14 @@ mod tests {
     use super::*;
 
     fn checkpoint(epoch: u64) -> Checkpoint {
-        Checkpoint { pipeline: "p".into(), incarnation: Uuid::nil(), epoch, sources: BTreeMap::new(), sinks: BTreeMap::new() }
+        Checkpoint {
+            pipeline: "p".into(),
+            incarnation: Uuid::nil(),
+            epoch,
+            sources: BTreeMap::new(),
+            sinks: BTreeMap::new(),
+            stages: BTreeMap::new(),
+        }
     }
 
     #[test]

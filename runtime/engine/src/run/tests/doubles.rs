@@ -13,6 +13,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::keyed::CountPerWindow;
 use super::waits::Gate;
 use crate::*;
 
@@ -43,6 +44,8 @@ pub(super) struct Pipeline {
     pub whole_run: bool,
     pub limit: Option<u64>,
     pub stage: Option<Keep>,
+    /// A keyed stage behind it.
+    pub keyed: Option<CountPerWindow>,
     pub max_reject_share: f64,
     pub without_dead_letters: bool,
     /// Readers have nothing at every other read, and count these reads.
@@ -68,6 +71,7 @@ impl Default for Pipeline {
             whole_run: false,
             limit: None,
             stage: None,
+            keyed: None,
             max_reject_share: 1.0,
             without_dead_letters: false,
             pauses: None,
@@ -93,14 +97,17 @@ impl Pipeline {
             goes_on: self.mode == Mode::Stream,
             ..NumberSource::new(self.rows, self.splits)
         };
-        let stages = self.stage.map(|stage| StageNode {
-            name: "keep".into(),
-            stage: Arc::new(stage),
-            inputs: vec![Input::Source(0)],
-            plugin: None,
-            max_reject_share: self.max_reject_share,
-        });
-        let input = if stages.is_some() { Input::Stage(0, 0) } else { Input::Source(0) };
+        let (mut stages, mut input) = (Vec::new(), Input::Source(0));
+        let mut add = |name: &str, work: StageWork| {
+            stages.push(StageNode { name: name.into(), work, plugin: None, max_reject_share: self.max_reject_share });
+            Input::Stage(stages.len() - 1, 0)
+        };
+        if let Some(stage) = self.stage {
+            input = add("keep", StageWork::Rows { stage: Arc::new(stage), inputs: vec![input] });
+        }
+        if let Some(stage) = self.keyed {
+            input = add("counts", StageWork::Keyed { stage: Arc::new(stage), sides: vec![vec![input]] });
+        }
         let sink = |name: &str, sink: &Arc<MemorySink>, inputs, schema| SinkNode { name: name.into(), sink: sink.clone(), inputs, schema };
         Plan {
             name: "p".into(),
@@ -112,7 +119,7 @@ impl Pipeline {
             limit: self.limit,
             is_rehearsal: false,
             sources: vec![SourceNode { name: self.source.into(), source: Box::new(source), max_reject_share: 1.0 }],
-            stages: stages.into_iter().collect(),
+            stages,
             sinks: vec![sink("table", &self.sink, vec![input], schema())],
             dead_letters: (!self.without_dead_letters).then(|| sink("dead_letters", &self.dead_letters, vec![], dead_letter_schema())),
         }

@@ -8,6 +8,7 @@ use super::doubles::{Keep, Pipeline, SilentObserver, ids};
 use super::waits::{Counting, StopOnDrop, wait_until};
 use super::{go, state};
 use crate::run::board::Board;
+use crate::run::exchange::Exchange;
 use crate::run::lane::{Lane, LaneStart, Report, Shared};
 use crate::run::shape::Shape;
 use crate::{Checkpoint, Class, Depot, Error, Event, Mode, Observer, Put, StateStore, StopSignal, run};
@@ -116,9 +117,9 @@ fn an_idle_lane_reports_it_once() {
     let board = Board::new(1, 1, shape.epoch);
     let (sender, reports) = crossbeam_channel::unbounded();
     std::thread::scope(|scope| {
-        let lane =
-            Lane::open(LaneStart { index: 0, incarnation: uuid::Uuid::nil(), epoch: 1 }, Shared { shape: &shape, board: &board }, sender)
-                .unwrap();
+        let (start, shared) =
+            (LaneStart { index: 0, incarnation: uuid::Uuid::nil(), epoch: 1 }, Shared { shape: &shape, resume: None, board: &board });
+        let lane = Lane::open(start, shared, Exchange::of_lanes(1).remove(0), sender).unwrap();
         let running = scope.spawn(|| lane.run());
         let first = reports.recv_timeout(SOON).unwrap();
         assert!(matches!(first, Report::Idle));

@@ -226,8 +226,14 @@ fn entries_of_an_older_checkpoint_are_retired_with_the_first_epoch() {
     let (_folder, state) = state();
     let entry = |number: u64| (id(number), SplitState { position: json!({"next": number + 1, "end": number + 1}), done: true });
     let sources = [("numbers".to_owned(), (0..50_000).map(entry).collect())];
-    let old =
-        Checkpoint { pipeline: "p".into(), incarnation: Uuid::now_v7(), epoch: 1, sources: sources.into(), sinks: Default::default() };
+    let old = Checkpoint {
+        pipeline: "p".into(),
+        incarnation: Uuid::now_v7(),
+        epoch: 1,
+        sources: sources.into(),
+        sinks: Default::default(),
+        stages: Default::default(),
+    };
     state.put(&old).unwrap();
     let before = size(&state);
     assert_eq!(read(50_001, 300, &state).0, 1);
