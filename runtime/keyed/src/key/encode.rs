@@ -1,0 +1,210 @@
+//! Columns to encoded keys.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type};
+use arrow_array::{Array, ArrayAccessor, ArrayRef};
+use arrow_schema::DataType;
+
+use super::codec::Form;
+use super::{ESCAPED, Keys, NULL, VALUE, words};
+
+const END: [u8; 2] = [0, 0];
+const WIDE_SIGN: u128 = 1 << 127;
+
+/// Calls `$body` with `$array` as the array of texts or binaries that it is.
+macro_rules! with_bytes {
+    ($column:expr, $array:ident => $body:expr) => {
+        match $column.data_type() {
+            DataType::Utf8 => {
+                let $array = $column.as_string::<i32>();
+                $body
+            }
+            DataType::LargeUtf8 => {
+                let $array = $column.as_string::<i64>();
+                $body
+            }
+            DataType::Utf8View => {
+                let $array = $column.as_string_view();
+                $body
+            }
+            DataType::Binary => {
+                let $array = $column.as_binary::<i32>();
+                $body
+            }
+            DataType::LargeBinary => {
+                let $array = $column.as_binary::<i64>();
+                $body
+            }
+            DataType::BinaryView => {
+                let $array = $column.as_binary_view();
+                $body
+            }
+            _ => {
+                let $array = $column.as_fixed_size_binary();
+                $body
+            }
+        }
+    };
+}
+
+/// The columns have the types that the forms are for.
+pub(super) fn encode(forms: &[Form], columns: &[ArrayRef], rows: usize, keys: &mut Keys) {
+    keys.clear();
+    if let ([Form::Bytes], [column]) = (forms, columns) {
+        return with_bytes!(column, array => only_bytes(array, keys));
+    }
+    let mut lengths = vec![0; rows];
+    for (&form, column) in forms.iter().zip(columns) {
+        add_lengths(form, column, &mut lengths);
+    }
+    let mut end = 0;
+    // From here on `lengths` holds where the next column of each key begins.
+    keys.offsets.extend(lengths.iter_mut().map(|length| {
+        let start = end;
+        end += *length;
+        *length = start;
+        end
+    }));
+    keys.bytes.resize(end, 0);
+    for (&form, column) in forms.iter().zip(columns) {
+        write(form, column, &mut lengths, &mut keys.bytes);
+    }
+}
+
+/// A single column of texts needs no second pass: keys are appended.
+fn only_bytes<A: ArrayAccessor>(array: A, keys: &mut Keys)
+where
+    A::Item: AsRef<[u8]>,
+{
+    keys.offsets.reserve(array.len());
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            keys.bytes.push(NULL);
+        } else {
+            keys.bytes.push(VALUE);
+            let value = array.value(row);
+            push_escaped(value.as_ref(), &mut keys.bytes);
+            keys.bytes.extend_from_slice(&END);
+        }
+        keys.offsets.push(keys.bytes.len());
+    }
+}
+
+fn push_escaped(mut value: &[u8], into: &mut Vec<u8>) {
+    while let Some(zero) = memchr::memchr(0, value) {
+        into.extend_from_slice(&value[..=zero]);
+        into.push(ESCAPED);
+        value = &value[zero + 1..];
+    }
+    into.extend_from_slice(value);
+}
+
+fn add_lengths(form: Form, column: &ArrayRef, lengths: &mut [usize]) {
+    let fixed = match form {
+        Form::Bool => 2,
+        Form::Word => 9,
+        Form::Wide => 17,
+        Form::Widest => 33,
+        Form::Bytes => return with_bytes!(column, array => add_lengths_of_bytes(array, lengths)),
+    };
+    for (row, length) in lengths.iter_mut().enumerate() {
+        *length += if column.is_null(row) { 1 } else { fixed };
+    }
+}
+
+fn add_lengths_of_bytes<A: ArrayAccessor>(array: A, lengths: &mut [usize])
+where
+    A::Item: AsRef<[u8]>,
+{
+    for (row, length) in lengths.iter_mut().enumerate() {
+        *length += if array.is_null(row) {
+            1
+        } else {
+            let value = array.value(row);
+            let value = value.as_ref();
+            1 + value.len() + memchr::memchr_iter(0, value).count() + END.len()
+        };
+    }
+}
+
+fn write(form: Form, column: &ArrayRef, at: &mut [usize], into: &mut [u8]) {
+    match form {
+        Form::Bool => {
+            let values = column.as_boolean();
+            write_fixed(column, at, into, |row| [u8::from(values.value(row))]);
+        }
+        Form::Word => {
+            let mut values = Vec::new();
+            words(column, &mut values);
+            write_fixed(column, at, into, |row| values[row].to_be_bytes());
+        }
+        Form::Wide => match column.data_type() {
+            DataType::Decimal32(..) => {
+                let values = column.as_primitive::<Decimal32Type>().values();
+                write_fixed(column, at, into, |row| wide(values[row].into()));
+            }
+            DataType::Decimal64(..) => {
+                let values = column.as_primitive::<Decimal64Type>().values();
+                write_fixed(column, at, into, |row| wide(values[row].into()));
+            }
+            _ => {
+                let values = column.as_primitive::<Decimal128Type>().values();
+                write_fixed(column, at, into, |row| wide(values[row]));
+            }
+        },
+        Form::Widest => {
+            let values = column.as_primitive::<Decimal256Type>().values();
+            write_fixed(column, at, into, |row| {
+                let mut bytes = values[row].to_be_bytes();
+                bytes[0] ^= 0x80;
+                bytes
+            });
+        }
+        Form::Bytes => with_bytes!(column, array => write_bytes(array, at, into)),
+    }
+}
+
+fn wide(value: i128) -> [u8; 16] {
+    (value as u128 ^ WIDE_SIGN).to_be_bytes()
+}
+
+fn write_fixed<const N: usize>(column: &ArrayRef, at: &mut [usize], into: &mut [u8], value: impl Fn(usize) -> [u8; N]) {
+    for (row, at) in at.iter_mut().enumerate() {
+        if column.is_null(row) {
+            into[*at] = NULL;
+            *at += 1;
+        } else {
+            into[*at] = VALUE;
+            into[*at + 1..*at + 1 + N].copy_from_slice(&value(row));
+            *at += 1 + N;
+        }
+    }
+}
+
+fn write_bytes<A: ArrayAccessor>(array: A, at: &mut [usize], into: &mut [u8])
+where
+    A::Item: AsRef<[u8]>,
+{
+    for (row, at) in at.iter_mut().enumerate() {
+        if array.is_null(row) {
+            into[*at] = NULL;
+            *at += 1;
+            continue;
+        }
+        into[*at] = VALUE;
+        *at += 1;
+        let mut put = |bytes: &[u8]| {
+            into[*at..*at + bytes.len()].copy_from_slice(bytes);
+            *at += bytes.len();
+        };
+        let value = array.value(row);
+        let mut rest = value.as_ref();
+        while let Some(zero) = memchr::memchr(0, rest) {
+            put(&rest[..=zero]);
+            put(&[ESCAPED]);
+            rest = &rest[zero + 1..];
+        }
+        put(rest);
+        put(&END);
+    }
+}
