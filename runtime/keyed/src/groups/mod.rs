@@ -8,6 +8,7 @@ mod sorted;
 mod table;
 
 pub use sorted::SortedGroups;
+pub(crate) use sorted::prefix;
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -86,6 +86,11 @@ impl Keys {
         self.offsets.windows(2).map(|ends| &self.bytes[ends[0]..ends[1]])
     }
 
+    /// The length of all keys together.
+    pub fn total_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Adds a key.
     pub fn push(&mut self, key: &[u8]) {
         self.bytes.extend_from_slice(key);

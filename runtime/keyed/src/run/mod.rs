@@ -47,9 +47,11 @@ pub use index::{Place, WindowEntries};
 pub use types::check_state_schema;
 pub use writer::{RunWriter, store};
 
+pub(crate) use block::Parts;
 pub(crate) use index::Index;
 
 use crate::Result;
+use crate::key::KeyGroups;
 
 /// The most entries and the most state rows of a block in a file.
 pub const BLOCK_ROWS: usize = 4_096;
@@ -156,6 +158,11 @@ impl Run {
             Content::Memory(blocks) => Ok(Arc::clone(&blocks[index])),
             Content::File(reader) => reader.block(index, &self.index, &self.state_schema).map(Arc::new),
         }
+    }
+
+    /// Whether there may be entries of these key groups.
+    pub(crate) fn has_groups(&self, groups: &KeyGroups) -> bool {
+        self.index.key_groups.is_some_and(|(least, greatest)| groups.start <= greatest.into() && u16::from(least) < groups.end)
     }
 
     /// The first block that can hold an entry at or behind a place.

@@ -24,7 +24,12 @@ pub struct RunWriter {
 }
 
 enum Target {
-    Memory(Vec<Arc<Block>>),
+    Memory {
+        blocks: Vec<Arc<Block>>,
+        bytes: usize,
+        /// Where the run goes when it has more bytes than these.
+        beyond: Option<(usize, Arc<dyn RunStore>)>,
+    },
     File(Box<FileTarget>),
 }
 
@@ -41,7 +46,14 @@ struct FileTarget {
 impl RunWriter {
     /// Builds a run in memory.
     pub fn in_memory(state_schema: SchemaRef) -> Self {
-        Self { state_schema, index: Index::default(), target: Target::Memory(Vec::new()) }
+        let target = Target::Memory { blocks: Vec::new(), bytes: 0, beyond: None };
+        Self { state_schema, index: Index::default(), target }
+    }
+
+    /// Builds a run in memory, or in a new file once it has more than `memory_bytes`.
+    pub fn in_memory_up_to(memory_bytes: usize, state_schema: SchemaRef, store: Arc<dyn RunStore>) -> Self {
+        let target = Target::Memory { blocks: Vec::new(), bytes: 0, beyond: Some((memory_bytes, store)) };
+        Self { state_schema, index: Index::default(), target }
     }
 
     /// Builds a run in a new file.
@@ -68,13 +80,33 @@ impl RunWriter {
             return Ok(());
         }
         match &mut self.target {
-            Target::Memory(blocks) => {
+            Target::Memory { blocks, bytes, .. } => {
                 self.index.add(&block);
+                *bytes += block.memory_bytes();
                 blocks.push(Arc::new(block));
-                Ok(())
+                self.spill()
             }
             Target::File(file) => file.push(block, &mut self.index),
         }
+    }
+
+    /// Moves a run that has become too large for memory into a file.
+    fn spill(&mut self) -> Result<()> {
+        let Target::Memory { blocks, bytes, beyond: Some((most, store)) } = &mut self.target else { return Ok(()) };
+        if bytes <= most {
+            return Ok(());
+        }
+        let mut in_file = Self::in_file(SchemaRef::clone(&self.state_schema), &**store)?;
+        for block in std::mem::take(blocks) {
+            in_file.push(Arc::unwrap_or_clone(block))?;
+        }
+        *self = in_file;
+        Ok(())
+    }
+
+    /// Whether nothing was added yet.
+    pub fn is_empty(&self) -> bool {
+        self.index.entries == 0
     }
 
     /// Ends the run.
@@ -84,7 +116,7 @@ impl RunWriter {
     pub fn finish(self) -> Result<Run> {
         let Self { state_schema, index, target } = self;
         let content = match target {
-            Target::Memory(blocks) => Content::Memory(blocks),
+            Target::Memory { blocks, .. } => Content::Memory(blocks),
             Target::File(mut file) => {
                 let footer = footer::encode(&file.schema, &index, &file.segments);
                 file.writer.write_all(&footer).map_err(unwritable)?;

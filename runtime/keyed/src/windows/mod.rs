@@ -104,6 +104,16 @@ impl Windows {
         Some(end)
     }
 
+    /// The first time of a pane.
+    pub(crate) fn pane_start(&self, pane_end: i64) -> i64 {
+        self.sizes.map_or(i64::MIN, |sizes| pane_end - sizes.pane)
+    }
+
+    /// The number of a pane; those of panes that follow one another do so too.
+    pub(crate) fn pane_number(&self, pane_end: i64) -> i64 {
+        self.sizes.map_or(0, |sizes| pane_end / sizes.pane)
+    }
+
     /// The ends of the windows that hold a pane, increasing.
     pub fn windows_of(&self, pane_end: i64) -> impl Iterator<Item = i64> + use<> {
         let (first, last, every) = match self.sizes {
@@ -137,7 +147,8 @@ impl Windows {
         self.takes_no_more(self.last_window(pane_end), watermark)
     }
 
-    fn takes_no_more(&self, window_end: i64, watermark: i64) -> bool {
+    /// Whether a window takes no rows any more.
+    pub(crate) fn takes_no_more(&self, window_end: i64, watermark: i64) -> bool {
         window_end.saturating_add(self.allowed_lateness) <= watermark
     }
 

@@ -95,11 +95,6 @@ fn with_block(bytes: &[u8], number: usize, change: impl FnOnce(&mut Vec<u8>)) ->
     with_footer(&written, &footer)
 }
 
-/// The entries apart from state values: what the footer and the order of keys can hold against the blocks.
-fn shape(entries: &[Entry]) -> Vec<(i64, Vec<u8>)> {
-    entries.iter().map(|entry| (entry.end, entry.key.clone())).collect()
-}
-
 #[derive(Debug, Clone)]
 enum Mutation {
     Set(prop::sample::Index, u8),
@@ -121,7 +116,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
 }
 
 fn apply(mutations: &[Mutation], bytes: &mut Vec<u8>) {
-    for mutation in mutations.iter().filter(|_| true) {
+    for mutation in mutations {
         if bytes.is_empty() {
             return;
         }
@@ -190,10 +185,9 @@ proptest! {
 fn a_file_that_is_rewritten_without_a_change_is_the_same() {
     let (all, bytes) = sample();
     let again = with_block(&bytes, 1, |_| ());
-    assert_eq!(read(&again), Some(all.clone()));
+    assert_eq!(read(&again), Some(all));
     let (blocks, footer) = parts(&bytes);
     assert_eq!(with_footer(&blocks, &footer), bytes);
-    assert_eq!(shape(&read(&again).unwrap()), shape(&all));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Runs: what is written comes back, and nothing else does.
 
 mod damage;
+#[path = "../../../tests/support/store.rs"]
+mod memory_store;
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, ListBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
@@ -13,6 +14,7 @@ use arrow_buffer::{BooleanBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use proptest::prelude::*;
 
+pub use self::memory_store::MemoryStore;
 use super::block::Parts;
 use super::*;
 use crate::key::key_group;
@@ -80,42 +82,6 @@ pub fn entries(run: &Run) -> Result<Vec<Entry>> {
         }
     }
     Ok(all)
-}
-
-/// A store that keeps files in memory, in the order in which they were finished.
-#[derive(Default, Clone)]
-pub struct MemoryStore {
-    pub files: Arc<Mutex<Vec<Arc<[u8]>>>>,
-}
-
-struct MemoryWriter {
-    bytes: Vec<u8>,
-    store: MemoryStore,
-}
-
-impl RunStore for MemoryStore {
-    fn create(&self) -> Result<Box<dyn RunFileWriter>> {
-        Ok(Box::new(MemoryWriter { bytes: Vec::new(), store: self.clone() }))
-    }
-}
-
-impl Write for MemoryWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl RunFileWriter for MemoryWriter {
-    fn finish(self: Box<Self>) -> Result<Arc<dyn RunFile>> {
-        let mut files = self.store.files.lock().unwrap();
-        files.push(self.bytes.into());
-        let content = Arc::clone(files.last().unwrap());
-        Ok(Arc::new(BytesFile::new(format!("run-{}", files.len()), content)))
-    }
 }
 
 pub fn run_in_memory(all: &[Entry], block_entries: usize) -> Arc<Run> {
@@ -273,7 +239,7 @@ fn every_type_that_a_run_can_hold_comes_back() {
     assert_eq!(writer.finish().unwrap().block(0).unwrap().states(), &states);
 }
 
-/// Writes a run as version 1 did: it is in states, and later versions have to read it.
+/// A run as version 1 wrote it: such runs are in states, and every later version has to read them.
 #[test]
 fn version_1_is_read() {
     let all = vec![Entry::new(10, b"a", false, vec![(Some(1), vec!["x".into()]), (None, vec![])]), Entry::new(20, b"", true, vec![])];

@@ -1,0 +1,170 @@
+//! Runs into results.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, UInt32Array};
+use arrow_select::take::take;
+
+use super::{AggregateStage, Emit, Fired, running};
+use crate::key::KeyGroups;
+use crate::merge::{MergedKeys, Merger, Span, Window};
+use crate::run::{Run, RunStore};
+use crate::windows::Firing;
+use crate::{Accumulator, Error, Grouped, Result};
+
+/// What an emitter gets at the end of an epoch.
+#[derive(Clone, Copy)]
+pub struct EmitInput<'a> {
+    /// The stage's state, from the oldest run to the newest.
+    pub state: &'a [Arc<Run>],
+    /// The new runs of all lanes, in the order of the lanes.
+    pub new: &'a [Arc<Run>],
+    /// The watermark at the begin of the epoch, by which its rows were late.
+    pub before: i64,
+    /// The watermark now.
+    pub now: i64,
+}
+
+/// What is state after an epoch.
+#[derive(Debug, Default)]
+pub struct Emitted {
+    /// Runs of the input that are state, from the oldest to the newest: the same for every lane.
+    pub kept: Vec<Arc<Run>>,
+    /// A run that this lane has made, newer than those: complete entries of its own key groups.
+    pub added: Option<Arc<Run>>,
+    /// How many result rows were emitted.
+    pub rows: u64,
+}
+
+/// Emits the results of one lane.
+pub struct Emitter {
+    pub(super) stage: Arc<AggregateStage>,
+    pub(super) key_groups: KeyGroups,
+    pub(super) accumulator: Box<dyn Accumulator>,
+    /// Where the runs go that are too large for memory, and when they are.
+    pub(super) store: Arc<dyn RunStore>,
+    pub(super) run_memory_bytes: usize,
+}
+
+impl Emitter {
+    /// An emitter of the key groups that a lane [owns](crate::key::owned).
+    ///
+    /// # Errors
+    /// The accumulator can't be opened.
+    pub fn new(
+        stage: Arc<AggregateStage>,
+        lane: usize,
+        key_groups: KeyGroups,
+        run_memory_bytes: usize,
+        store: Arc<dyn RunStore>,
+    ) -> Result<Self> {
+        let accumulator = stage.spec.aggregate.open(lane)?;
+        Ok(Self { stage, key_groups, accumulator, store, run_memory_bytes })
+    }
+
+    /// Ends an epoch: hands the results to `into`, some thousand rows at a time, by window and within it in the order of key group and key.
+    ///
+    /// # Errors
+    /// A run can't be read or is damaged, the accumulator fails, or `into` does.
+    pub fn emit(&mut self, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Emitted> {
+        let mut rows = 0;
+        let mut counted = |fired: Fired| {
+            rows += fired.rows.num_rows() as u64;
+            into(fired)
+        };
+        let mut emitted = match self.stage.spec.emit {
+            Emit::AtClose => self.close(input, &mut counted)?,
+            Emit::EveryEpoch => running::emit(self, input, &mut counted)?,
+        };
+        emitted.rows = rows;
+        Ok(emitted)
+    }
+
+    fn close(&mut self, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Emitted> {
+        let windows = self.stage.spec.windows;
+        let runs: Vec<Arc<Run>> = input.state.iter().chain(input.new).map(Arc::clone).collect();
+        let (kept, added) = (ends(input.state), ends(input.new));
+        for firing in windows.firing(kept, added, input.before, input.now) {
+            let window = self.window(firing.end);
+            let mut merger = Merger::of_window(self.stage.spec.aggregate.state_schema(), window, &runs)?;
+            self.finish_all(&mut merger, firing, into)?;
+        }
+        Ok(Emitted { kept: self.unexpired(&runs, input.now), ..Emitted::default() })
+    }
+
+    pub(super) fn window(&self, end: i64) -> Window {
+        let ends = self.stage.spec.windows.panes_of(end);
+        Window { end, span: Span { ends, key_groups: self.key_groups.clone() } }
+    }
+
+    pub(super) fn finish_all(&mut self, merger: &mut Merger, firing: Firing, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<()> {
+        loop {
+            let merged = merger.next(&mut *self.accumulator).map_err(|error| self.in_window(error, firing.end))?;
+            let Some(keys) = merged else { return Ok(()) };
+            let results = self.accumulator.finish().map_err(|error| self.in_window(error, firing.end).detail(self.range(&keys)))?;
+            let all = 0..keys.len();
+            let offsets = results.offsets(keys.len())?;
+            if let Some(fired) = self.fired(&keys, &results, &offsets, all, firing)? {
+                into(fired)?;
+            }
+        }
+    }
+
+    /// The results of some of the keys, which are of one window; `None` if those have none.
+    pub(super) fn fired(
+        &self,
+        keys: &MergedKeys,
+        results: &Grouped,
+        offsets: &[usize],
+        part: Range<usize>,
+        firing: Firing,
+    ) -> Result<Option<Fired>> {
+        let rows = offsets[part.start]..offsets[part.end];
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let columns = self.stage.codec.decode(part.clone().map(|key| keys.keys.get(key)))?;
+        let columns = match &results.groups {
+            None => columns,
+            Some(groups) => {
+                let of_rows: UInt32Array = groups[rows.clone()].iter().map(|group| group - part.start as u32).collect();
+                let repeat = |column: &ArrayRef| {
+                    take(column, &of_rows, None).map_err(|error| Error::bug(format!("keys can't be repeated: {error}")))
+                };
+                columns.iter().map(repeat).collect::<Result<_>>()?
+            }
+        };
+        let records = results.records.slice(rows.start, rows.len());
+        Ok(Some(Fired { end: firing.end, again: firing.again, keys: columns, rows: records }))
+    }
+
+    /// Runs of which something has not expired yet.
+    pub(super) fn unexpired(&self, runs: &[Arc<Run>], watermark: i64) -> Vec<Arc<Run>> {
+        let windows = self.stage.spec.windows;
+        let is_kept = |run: &&Arc<Run>| run.last_end().is_some_and(|end| !windows.has_expired(end, watermark));
+        runs.iter().filter(is_kept).map(Arc::clone).collect()
+    }
+
+    /// The keys that an accumulator held when it failed, for people.
+    pub(super) fn range(&self, keys: &MergedKeys) -> String {
+        let word = |index: usize| self.stage.codec.in_words(keys.keys.get(index));
+        match keys.len() {
+            0 => "no key".to_owned(),
+            1 => format!("the key: {}", word(0)),
+            count => format!("{count} keys, from {} to {}", word(0), word(count - 1)),
+        }
+    }
+
+    fn in_window(&self, error: Error, end: i64) -> Error {
+        match self.stage.spec.windows.size() {
+            None => error,
+            Some(_) => error.at(format!("the window that ends at {end} µs since 1970")),
+        }
+    }
+}
+
+/// The window ends of some runs, with repetitions.
+pub(super) fn ends(runs: &[Arc<Run>]) -> impl Iterator<Item = i64> {
+    runs.iter().flat_map(|run| run.windows()).map(|window| window.end)
+}
