@@ -1,4 +1,21 @@
-//! x
+//! The core of keyed stages: what brings the rows of one key together, without an engine around it.
+//!
+//! A keyed stage collects during an epoch and emits at its end. What is handed over between lanes, what is spilled, what is state and what a checkpoint adds is
+//! the same thing: an immutable [`Run`](run::Run), sorted by window end, key group and key.
+//!
+//! * [`Aggregate`], [`Accumulator`]: the contract of what is computed, by SQL, by a plugin or natively.
+//! * [`key`]: the encoding of keys, and the key groups by which they are spread over lanes.
+//! * [`groups`]: the hash table of a lane.
+//! * [`run`]: runs in memory and in files.
+//! * [`compact`], [`pick`]: merging runs into fewer.
+//! * [`windows`]: panes, windows, and the watermark that closes them.
+//! * [`operator`]: an aggregating stage of one lane, made of the above: a [`Collector`](operator::Collector) and an [`Emitter`](operator::Emitter).
+//!
+//! The crate knows no engine, no connector and no plugin, and starts no threads: every value belongs to one lane, except runs and plans, which are shared
+//! and do not change.
+//!
+//! Cost: a row takes some 10 to 30 ns into one of a few thousand groups, and the states of a key are never copied one by one.
+
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 // Tests share files with those of the folder `tests`, which know the crate by its name.
@@ -13,6 +30,7 @@ mod merge;
 pub mod operator;
 pub mod run;
 pub mod windows;
+
 pub use aggregate::{Accumulator, Aggregate, Grouped, RowReject};
 pub use merge::{Compaction, compact, pick};
 pub use wasmill_error::{Error, Result};

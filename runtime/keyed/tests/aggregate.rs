@@ -336,7 +336,7 @@ fn many_keys_and_rows_give_the_same_in_every_way() {
         };
         (0..20_000).map(|_| row()).collect()
     };
-    let epochs = vec![(epoch(0), 1_000), (epoch(0), 700), (epoch(1_500), NEVER)];
+    let epochs = vec![(epoch(0), 1_000), (epoch(0), 700), (epoch(0), NEVER)];
     for (windows, emit) in
         [(Some((500, 500, 100)), Emit::AtClose), (Some((600, 400, 0)), Emit::AtClose), (Some((1_000, 500, 0)), Emit::EveryEpoch)]
     {

@@ -223,3 +223,6 @@ fn hash_word(seeds: [u64; 2], word: u64, pane: u32) -> u64 {
 fn spread(pane: u32) -> u64 {
     u64::from(pane).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
+
+#[cfg(test)]
+mod tests;

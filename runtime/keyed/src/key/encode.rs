@@ -3,6 +3,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type};
 use arrow_array::{Array, ArrayAccessor, ArrayRef};
+use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
 use super::codec::Form;
@@ -107,9 +108,15 @@ fn add_lengths(form: Form, column: &ArrayRef, lengths: &mut [usize]) {
         Form::Widest => 33,
         Form::Bytes => return with_bytes!(column, array => add_lengths_of_bytes(array, lengths)),
     };
-    for (row, length) in lengths.iter_mut().enumerate() {
-        *length += if column.is_null(row) { 1 } else { fixed };
+    match nulls(column) {
+        None => lengths.iter_mut().for_each(|length| *length += fixed),
+        Some(nulls) => lengths.iter_mut().zip(nulls).for_each(|(length, valid)| *length += if valid { fixed } else { 1 }),
     }
+}
+
+/// The nulls of a column that has some.
+fn nulls(column: &dyn Array) -> Option<&NullBuffer> {
+    column.nulls().filter(|nulls| nulls.null_count() > 0)
 }
 
 fn add_lengths_of_bytes<A: ArrayAccessor>(array: A, lengths: &mut [usize])
@@ -169,13 +176,15 @@ fn wide(value: i128) -> [u8; 16] {
 }
 
 fn write_fixed<const N: usize>(column: &ArrayRef, at: &mut [usize], into: &mut [u8], value: impl Fn(usize) -> [u8; N]) {
+    let nulls = nulls(column);
     for (row, at) in at.iter_mut().enumerate() {
-        if column.is_null(row) {
+        if nulls.is_some_and(|nulls| nulls.is_null(row)) {
             into[*at] = NULL;
             *at += 1;
         } else {
-            into[*at] = VALUE;
-            into[*at + 1..*at + 1 + N].copy_from_slice(&value(row));
+            let to = &mut into[*at..*at + 1 + N];
+            to[0] = VALUE;
+            to[1..].copy_from_slice(&value(row));
             *at += 1 + N;
         }
     }
@@ -191,20 +200,25 @@ where
             *at += 1;
             continue;
         }
-        into[*at] = VALUE;
-        *at += 1;
-        let mut put = |bytes: &[u8]| {
-            into[*at..*at + bytes.len()].copy_from_slice(bytes);
-            *at += bytes.len();
-        };
         let value = array.value(row);
-        let mut rest = value.as_ref();
-        while let Some(zero) = memchr::memchr(0, rest) {
-            put(&rest[..=zero]);
-            put(&[ESCAPED]);
-            rest = &rest[zero + 1..];
-        }
-        put(rest);
-        put(&END);
+        let value = value.as_ref();
+        let to = &mut into[*at..];
+        to[0] = VALUE;
+        let length = put_escaped(value, &mut to[1..]);
+        to[1 + length..][..END.len()].copy_from_slice(&END);
+        *at += 1 + length + END.len();
     }
+}
+
+/// Writes a text with its zeros escaped, and returns how many bytes that took.
+fn put_escaped(value: &[u8], into: &mut [u8]) -> usize {
+    let (mut rest, mut length) = (value, 0);
+    while let Some(zero) = memchr::memchr(0, rest) {
+        into[length..=length + zero].copy_from_slice(&rest[..=zero]);
+        into[length + zero + 1] = ESCAPED;
+        length += zero + 2;
+        rest = &rest[zero + 1..];
+    }
+    into[length..length + rest.len()].copy_from_slice(rest);
+    length + rest.len()
 }
