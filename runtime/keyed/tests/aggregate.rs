@@ -169,7 +169,7 @@ fn run(case: &Case, epochs: &[Epoch], way: &Way) -> (Results, usize) {
 fn compact_state(stage: &AggregateStage, state: &mut Vec<Arc<Run>>, files: &MemoryStore) {
     let aggregate = &*stage.spec().aggregate;
     // More eager than the rule: two runs are enough here.
-    let part = pick(&state.iter().map(|run| run.size_bytes()).collect::<Vec<_>>()).or((state.len() > 1).then(|| 0..2));
+    let part = pick(&state.iter().map(|run| run.size_bytes()).collect::<Vec<_>>()).or((state.len() > 1).then_some(0..2));
     if let Some(part) = part {
         let what = Compaction { key_groups: 0..256, first_end: BEGINNING };
         let into = RunWriter::in_memory(aggregate.state_schema());
@@ -343,7 +343,7 @@ fn many_keys_and_rows_give_the_same_in_every_way() {
         let case = Case { keys: Keys::Both, work: Work::Count, windows, emit };
         let way = Way { lanes: 1, batch: 1_000, spill: false, compaction: false, seed: 1 };
         let (results, late) = run(&case, &epochs, &way);
-        assert!(results.len() > 50_000 && late > 1_000, "{} results, {late} late rows", results.len());
+        assert!(results.len() > 20_000 && late > 1_000, "{} results, {late} late rows", results.len());
         assert!((results, late) == run(&case, &epochs, &Way { lanes: 3, batch: 4_000, spill: true, compaction: true, seed: 2 }));
     }
 }

@@ -13,12 +13,13 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
 }
 
 /// Those of commands, and of the crates below the connectors.
-const SHARED: [&[&Code]; 8] = [
+const SHARED: [&[&Code]; 9] = [
     crate::commands::codes::CODES,
     wasmill_connect::codes::CODES,
     wasmill_engine::codes::CODES,
     wasmill_formats::codes::CODES,
     wasmill_host::codes::CODES,
+    wasmill_keyed::codes::CODES,
     wasmill_lake::codes::CODES,
     wasmill_objects::codes::CODES,
     wasmill_reading::codes::CODES,

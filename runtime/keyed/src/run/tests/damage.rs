@@ -8,8 +8,9 @@ use crate::codes::RUN_DAMAGED;
 use crate::run::footer::{self, HEADER_BYTES, TRAILER_BYTES};
 
 fn sample() -> (Vec<Entry>, Vec<u8>) {
-    let entry =
-        |end: i64, key: u8| Entry::new(end, &[key], key % 3 == 0, vec![(Some(key.into()), vec![format!("text {key}")]); (key % 3).into()]);
+    let entry = |end: i64, key: u8| {
+        Entry::new(end, &[key], key.is_multiple_of(3), vec![(Some(key.into()), vec![format!("text {key}")]); (key % 3).into()])
+    };
     let mut all: Vec<Entry> = (0..40).map(|key| entry(i64::from(key % 4) * 10, key)).collect();
     all.sort();
     let (_, bytes) = run_in_file(&all, 10);
