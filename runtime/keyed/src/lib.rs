@@ -9,6 +9,7 @@
 //! * [`run`]: runs in memory and in files.
 //! * [`compact`], [`pick`]: merging runs into fewer.
 //! * [`windows`]: panes, windows, and the watermark that closes them.
+//! * [`dedup`]: a stage that drops duplicates.
 //! * [`operator`]: an aggregating stage of one lane, made of the above: a [`Collector`](operator::Collector) and an [`Emitter`](operator::Emitter).
 //!
 //! The crate knows no engine, no connector and no plugin, and starts no threads: every value belongs to one lane, except runs and plans, which are shared
@@ -24,10 +25,12 @@ extern crate self as wasmill_keyed;
 
 mod aggregate;
 pub mod codes;
+pub mod dedup;
 pub mod groups;
 pub mod key;
 mod merge;
 pub mod operator;
+mod rows;
 pub mod run;
 pub mod windows;
 

@@ -8,7 +8,10 @@ use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 
 use crate::run::Block;
-use crate::{Accumulator, Error, Result};
+use crate::{Error, Result};
+
+/// What takes states: rows, their groups, and how many groups there are.
+pub(crate) type Take<'a> = dyn FnMut(&RecordBatch, &[u32], u32) -> Result<()> + 'a;
 
 /// Rows that are handed over without waiting for more of a batch.
 const MOST_ROWS: usize = 32_768;
@@ -63,12 +66,12 @@ impl Feed {
     }
 
     /// Hands over what waits: each key's states from the oldest to the newest. The accumulator learns of all `count` groups, those without rows too.
-    pub fn flush(&mut self, accumulator: &mut dyn Accumulator, count: u32) -> Result<()> {
+    pub fn flush(&mut self, take: &mut Take<'_>, count: u32) -> Result<()> {
         let mut pieces = self.pieces.iter_mut().flat_map(std::mem::take).peekable();
         while let Some(piece) = pieces.next() {
             let states = piece.block.states().slice(piece.rows.start, piece.rows.len());
             if states.num_rows() >= FEW_ROWS || pieces.peek().is_none() {
-                accumulator.merge(&states, &piece.groups, count)?;
+                take(&states, &piece.groups, count)?;
                 continue;
             }
             let (mut states, mut groups) = (vec![states], piece.groups);
@@ -78,11 +81,11 @@ impl Feed {
             }
             let joined =
                 concat_batches(&self.schema, &states).map_err(|error| Error::bug(format!("states of a run can't be joined: {error}")))?;
-            accumulator.merge(&joined, &groups, count)?;
+            take(&joined, &groups, count)?;
         }
         drop(pieces);
         if count > self.known && self.rows == 0 {
-            accumulator.merge(&RecordBatch::new_empty(SchemaRef::clone(&self.schema)), &[], count)?;
+            take(&RecordBatch::new_empty(SchemaRef::clone(&self.schema)), &[], count)?;
         }
         (self.rows, self.known) = (0, count);
         Ok(())

@@ -7,7 +7,7 @@ use arrow_schema::SchemaRef;
 
 use super::BATCH_GROUPS;
 use super::cursor::{Cursor, Span};
-use super::feed::Feed;
+use super::feed::{Feed, Take};
 use super::heap::Heap;
 use crate::groups::prefix;
 use crate::key::{KeyGroups, Keys};
@@ -101,6 +101,11 @@ impl Merger {
 
     /// Merges the next keys into an empty accumulator; `None` when there are no more.
     pub fn next(&mut self, accumulator: &mut dyn Accumulator) -> Result<Option<MergedKeys>> {
+        self.next_into(&mut |states, groups, count| accumulator.merge(states, groups, count))
+    }
+
+    /// Hands the states of the next keys to `into`, as [`Accumulator::merge`] gets them; `None` when there are no more.
+    pub fn next_into(&mut self, into: &mut Take<'_>) -> Result<Option<MergedKeys>> {
         let mut keys = MergedKeys::default();
         let mut rows = 0;
         self.feed.restart();
@@ -112,12 +117,12 @@ impl Merger {
             let complete = self.choose(&keys)?;
             keys.complete.push(complete);
             let group = keys.len() as u32 - 1;
-            rows += self.take(&keys, group, accumulator)?;
+            rows += self.take(&keys, group, into)?;
         }
         if keys.len() == 0 {
             return Ok(None);
         }
-        self.feed.flush(accumulator, keys.len() as u32)?;
+        self.feed.flush(into, keys.len() as u32)?;
         Ok(Some(keys))
     }
 
@@ -184,7 +189,7 @@ impl Merger {
     }
 
     /// Takes the states of the key in hand and moves the sources that had it behind it.
-    fn take(&mut self, keys: &MergedKeys, group: u32, accumulator: &mut dyn Accumulator) -> Result<usize> {
+    fn take(&mut self, keys: &MergedKeys, group: u32, into: &mut Take<'_>) -> Result<usize> {
         let key = keys.keys.get(group as usize);
         let mut rows = 0;
         let Self { lookups, feed, chosen, .. } = self;
@@ -213,7 +218,7 @@ impl Merger {
             }
         }
         if self.feed.is_full() {
-            self.feed.flush(accumulator, group + 1)?;
+            self.feed.flush(into, group + 1)?;
         }
         Ok(rows)
     }

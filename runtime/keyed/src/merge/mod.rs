@@ -11,7 +11,7 @@ mod heap;
 mod merger;
 
 pub use compact::{Compaction, compact, pick};
-pub(crate) use cursor::Span;
+pub(crate) use cursor::{Cursor, Span};
 pub(crate) use merger::{MergedKeys, Merger, Window};
 
 use arrow_array::BinaryArray;

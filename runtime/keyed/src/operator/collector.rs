@@ -135,13 +135,7 @@ impl Collector {
                 reject.row = self.sorted.taken[reject.row as usize];
             }
         }
-        let reject = |code: &str, message: &str| {
-            let (code, message, column) = (code.to_owned(), message.to_owned(), Some(name.clone()));
-            move |&row: &u32| RowReject { row, code: code.clone(), column: column.clone(), message: message.clone() }
-        };
-        collected.rejects.extend(self.sorted.without_time.iter().map(reject("no-event-time", "the row has no event time")));
-        let far = reject("event-time-out-of-range", "the event time is too far from 1970 to lie in a window");
-        collected.rejects.extend(self.sorted.out_of_range.iter().map(far));
+        collected.rejects.extend(self.sorted.rejects(name));
         collected.rejects.sort_by_key(|reject| reject.row);
         collected.late = self.sorted.late.clone();
         // A time that lies in no window would move the watermark to the end of time.

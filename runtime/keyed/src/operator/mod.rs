@@ -22,6 +22,7 @@ use arrow_schema::Schema;
 
 pub use collector::{Collected, Collector, Limits};
 pub use emitter::{EmitInput, Emitted, Emitter};
+pub(crate) use panes::{Panes, Sorted};
 
 use crate::codes::EVENT_TIME_TYPE;
 use crate::key::KeyCodec;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use arrow_buffer::NullBuffer;
 
+use crate::RowReject;
 use crate::windows::Windows;
 
 /// Panes by the low bits of their end are looked up without hashing.
@@ -19,7 +20,7 @@ enum Fate {
 
 /// Numbers the panes of an epoch.
 #[derive(Debug)]
-pub(super) struct Panes {
+pub(crate) struct Panes {
     windows: Windows,
     watermark: i64,
     /// The ends by number.
@@ -30,7 +31,7 @@ pub(super) struct Panes {
 
 /// Rows by what becomes of them.
 #[derive(Debug, Default)]
-pub(super) struct Sorted {
+pub(crate) struct Sorted {
     /// The pane of each row that is taken.
     pub panes: Vec<u32>,
     /// The rows that are taken, where those are not all.
@@ -43,6 +44,35 @@ pub(super) struct Sorted {
 impl Sorted {
     pub fn takes_all(&self) -> bool {
         self.late.is_empty() && self.without_time.is_empty() && self.out_of_range.is_empty()
+    }
+
+    /// Makes more of the rows that are taken late.
+    pub fn also_late(&mut self, is_late: impl Fn(u32) -> bool) {
+        if !self.taken.iter().any(|&row| is_late(row)) {
+            return;
+        }
+        let (taken, panes) = (std::mem::take(&mut self.taken), std::mem::take(&mut self.panes));
+        for (row, pane) in taken.into_iter().zip(panes) {
+            if is_late(row) {
+                self.late.push(row);
+            } else {
+                self.taken.push(row);
+                self.panes.push(pane);
+            }
+        }
+        self.late.sort_unstable();
+    }
+
+    /// The rows that have no event time, or one that lies in no window, in increasing order.
+    pub fn rejects(&self, column: &str) -> Vec<RowReject> {
+        let reject = |code: &'static str, message: &'static str| {
+            move |&row: &u32| RowReject { row, code: code.to_owned(), column: Some(column.to_owned()), message: message.to_owned() }
+        };
+        let without = self.without_time.iter().map(reject("no-event-time", "the row has no event time"));
+        let far = reject("event-time-out-of-range", "the event time is too far from 1970 to lie in a window");
+        let mut rejects: Vec<RowReject> = without.chain(self.out_of_range.iter().map(far)).collect();
+        rejects.sort_by_key(|reject| reject.row);
+        rejects
     }
 
     pub fn clear(&mut self) {

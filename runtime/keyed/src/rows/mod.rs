@@ -1,0 +1,9 @@
+//! Rows that are kept whole, for stages that pass them on: collected and sorted into runs, found again by key, gathered into batches.
+
+mod collector;
+mod gather;
+mod neighbours;
+
+pub(crate) use collector::{RowCollector, with_columns};
+pub(crate) use gather::{Gather, RowRef};
+pub(crate) use neighbours::Neighbours;
