@@ -10,6 +10,7 @@
 //! * [`compact`], [`pick`]: merging runs into fewer.
 //! * [`windows`]: panes, windows, and the watermark that closes them.
 //! * [`dedup`]: a stage that drops duplicates.
+//! * [`join`]: a stage that brings the rows of two inputs together.
 //! * [`operator`]: an aggregating stage of one lane, made of the above: a [`Collector`](operator::Collector) and an [`Emitter`](operator::Emitter).
 //!
 //! The crate knows no engine, no connector and no plugin, and starts no threads: every value belongs to one lane, except runs and plans, which are shared
@@ -27,6 +28,7 @@ mod aggregate;
 pub mod codes;
 pub mod dedup;
 pub mod groups;
+pub mod join;
 pub mod key;
 mod merge;
 pub mod operator;

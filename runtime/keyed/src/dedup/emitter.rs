@@ -13,8 +13,8 @@ use super::state::{EmittedTimes, times};
 use crate::key::KeyGroups;
 use crate::merge::{MergedKeys, Merger, Span, block};
 use crate::operator::EmitInput;
-use crate::rows::{Gather, Neighbours, RowRef};
-use crate::run::{Place, Run, RunStore, RunWriter};
+use crate::rows::{Gather, KeyedRows, Neighbours, RowRef};
+use crate::run::{Run, RunStore, RunWriter};
 use crate::{Aggregate, Grouped, Result};
 
 /// What became of the rows of an epoch.
@@ -38,7 +38,7 @@ pub struct DedupEmitter {
     run_memory_bytes: usize,
 }
 
-/// The key's rows in a batch of merged keys, and which rows went on just before.
+/// The rows that went on just before.
 #[derive(Default)]
 struct Recent {
     /// The end of the window that `times` are of.
@@ -68,26 +68,19 @@ impl DedupEmitter {
         let mut state = Neighbours::new(input.state, &self.key_groups, &distances)?;
         let mut writer = RunWriter::in_memory_up_to(self.run_memory_bytes, EmittedTimes.state_schema(), Arc::clone(&self.store));
         let mut recent = Recent::default();
-        loop {
-            let mut gather = Gather::new(Arc::clone(&self.stage.input));
-            let (mut batches, mut rows): (Vec<RecordBatch>, Vec<(u32, RowRef)>) = (Vec::new(), Vec::new());
-            let merged = merger.next_into(&mut |states, groups, _| {
-                let batch = gather.add(states);
-                batches.push(states.clone());
-                rows.extend(groups.iter().enumerate().map(|(row, &group)| (group, RowRef { batch, row: row as u32 })));
-                Ok(())
-            })?;
-            let Some(keys) = merged else { break };
-            rows.sort_unstable_by(|(group, a), (other, b)| {
-                group.cmp(other).then_with(|| by_time(&batches[a.batch as usize], a.row, &batches[b.batch as usize], b.row))
-            });
-            let passed = first_rows(within, &keys, &rows, &batches, &mut state, &mut recent)?;
+        let mut gather = Gather::new(Arc::clone(&self.stage.input));
+        while let Some(rows) = KeyedRows::next(&mut merger, by_time)? {
+            let passed = first_rows(within, &rows, &mut state, &mut recent)?;
             done.passed += passed.len() as u64;
-            done.duplicates += (rows.len() - passed.len()) as u64;
+            done.duplicates += (rows.rows.len() - passed.len()) as u64;
             if !passed.is_empty() {
-                passed.iter().for_each(|(_, row, _)| gather.push(Some(*row)));
+                for &(_, row, _) in &passed {
+                    let owner = rows.batch(row);
+                    let batch = gather.batch_of(owner, owner);
+                    gather.push(Some(RowRef { batch, ..row }));
+                }
                 into(gather.take()?)?;
-                writer.push(state_block(&keys, &passed)?)?;
+                writer.push(state_block(&rows.keys, &passed)?)?;
             }
         }
         let windows = self.stage.windows;
@@ -103,32 +96,23 @@ impl DedupEmitter {
 type Passed = (u32, RowRef, i64);
 
 /// Of the rows of each key, which are sorted, the one that goes on.
-fn first_rows(
-    within: Option<i64>,
-    keys: &MergedKeys,
-    rows: &[(u32, RowRef)],
-    batches: &[RecordBatch],
-    state: &mut Neighbours,
-    recent: &mut Recent,
-) -> Result<Vec<Passed>> {
+fn first_rows(within: Option<i64>, rows: &KeyedRows, state: &mut Neighbours, recent: &mut Recent) -> Result<Vec<Passed>> {
     let mut passed = Vec::new();
     let mut known = Vec::new();
-    for of_key in rows.chunk_by(|one, next| one.0 == next.0) {
-        let key = of_key[0].0 as usize;
-        let place = Place { end: keys.ends[key], key_group: keys.key_groups[key], key: keys.keys.get(key) };
+    for (place, of_key) in rows.by_key() {
         known.clear();
         state.find(place, |block, rows| known.extend(&block.states().column(0).as_primitive::<Int64Type>().values()[rows]))?;
         if let Some(within) = within {
             recent.move_to(place.end, within);
             known.extend(recent.before.get(place.key));
         }
-        let time = |row: &RowRef| {
-            let batch = &batches[row.batch as usize];
+        let time = |row: RowRef| {
+            let batch = rows.batch(row);
             batch.column(batch.num_columns() - 3).as_primitive::<Int64Type>().value(row.row as usize)
         };
         let is_duplicate = |time: i64| known.iter().any(|&other| within.is_none_or(|within| time.abs_diff(other) < within.unsigned_abs()));
-        if let Some((_, row)) = of_key.iter().find(|(_, row)| !is_duplicate(time(row))) {
-            passed.push((key as u32, *row, time(row)));
+        if let Some(&(key, row)) = of_key.iter().find(|(_, row)| !is_duplicate(time(*row))) {
+            passed.push((key, row, time(row)));
             if within.is_some() {
                 recent.times.insert(place.key.to_vec(), time(row));
             }

@@ -28,13 +28,15 @@ pub struct Limits {
     pub run_memory_bytes: usize,
 }
 
-/// What became of a batch. Every row is in one of the lists or counts as aggregated.
+/// What became of a batch. Every row is in one of the lists, or filtered, or kept.
 #[derive(Debug, Default)]
 pub struct Collected {
     /// Rows that came after the last window that takes them, in increasing order.
     pub late: Vec<u32>,
     /// Rows that are refused, in increasing order: those without an event time, and those that the accumulator refuses.
     pub rejects: Vec<RowReject>,
+    /// How many rows can be in no result and are not kept: those of a join with a null in their key.
+    pub filtered: u64,
     /// The greatest event time of the batch, of late rows too: what the watermark follows.
     pub greatest_time: Option<i64>,
 }

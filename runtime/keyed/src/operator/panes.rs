@@ -63,6 +63,17 @@ impl Sorted {
         self.late.sort_unstable();
     }
 
+    /// Takes rows out of those that are taken, and returns how many.
+    pub fn drop_rows(&mut self, is_out: impl Fn(u32) -> bool) -> usize {
+        if !self.taken.iter().any(|&row| is_out(row)) {
+            return 0;
+        }
+        let (taken, panes) = (std::mem::take(&mut self.taken), std::mem::take(&mut self.panes));
+        let before = taken.len();
+        (self.taken, self.panes) = taken.into_iter().zip(panes).filter(|&(row, _)| !is_out(row)).unzip();
+        before - self.taken.len()
+    }
+
     /// The rows that have no event time, or one that lies in no window, in increasing order.
     pub fn rejects(&self, column: &str) -> Vec<RowReject> {
         let reject = |code: &'static str, message: &'static str| {

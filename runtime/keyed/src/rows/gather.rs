@@ -1,5 +1,6 @@
 //! Gathers rows of many batches into one.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,46 +22,42 @@ pub(crate) struct Gather {
     /// The columns that are gathered: the first ones of the batches.
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
-    /// Batches by the address of their rows' owner.
+    /// Batches by the address of their owner.
     known: HashMap<usize, u32>,
+    /// Kept, so that an address stays that of one owner.
+    owners: Vec<Arc<dyn Any + Send + Sync>>,
     /// `None`: a row of nulls.
     rows: Vec<Option<RowRef>>,
 }
 
 impl Gather {
     pub fn new(schema: SchemaRef) -> Self {
-        Self { schema, batches: Vec::new(), known: HashMap::new(), rows: Vec::new() }
+        Self { schema, batches: Vec::new(), known: HashMap::new(), owners: Vec::new(), rows: Vec::new() }
     }
 
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// A batch whose rows can be referred to until [`take`](Self::take).
-    pub fn add(&mut self, batch: &RecordBatch) -> u32 {
-        self.batches.push(batch.clone());
-        self.batches.len() as u32 - 1
-    }
-
-    /// Like [`add`](Self::add), of a batch that has an owner with a stable address, which is added once.
-    pub fn add_of<T>(&mut self, owner: &Arc<T>, batch: &RecordBatch) -> u32 {
-        let address = Arc::as_ptr(owner) as usize;
-        if let Some(&known) = self.known.get(&address) {
-            return known;
-        }
-        let number = self.add(batch);
-        self.known.insert(address, number);
-        number
+    /// The number of an owner's batch until [`take`](Self::take).
+    pub fn batch_of<T: Any + Send + Sync>(&mut self, owner: &Arc<T>, batch: &RecordBatch) -> u32 {
+        let Self { batches, known, owners, .. } = self;
+        *known.entry(Arc::as_ptr(owner) as usize).or_insert_with(|| {
+            owners.push(Arc::clone(owner) as Arc<dyn Any + Send + Sync>);
+            batches.push(batch.clone());
+            batches.len() as u32 - 1
+        })
     }
 
     pub fn push(&mut self, row: Option<RowRef>) {
         self.rows.push(row);
     }
 
-    /// The rows, and forgets them and their batches.
+    /// The rows in the order in which they were pushed, and forgets them and their batches.
     pub fn take(&mut self) -> Result<RecordBatch> {
         let (batches, rows) = (std::mem::take(&mut self.batches), std::mem::take(&mut self.rows));
         self.known.clear();
+        self.owners.clear();
         let indices: Vec<(usize, usize)> =
             rows.iter().map(|row| row.map_or((0, 0), |row| (row.batch as usize + 1, row.row as usize))).collect();
         let has_nulls = rows.iter().any(Option::is_none);

@@ -2,8 +2,10 @@
 
 mod collector;
 mod gather;
+mod keyed_rows;
 mod neighbours;
 
 pub(crate) use collector::{RowCollector, with_columns};
 pub(crate) use gather::{Gather, RowRef};
+pub(crate) use keyed_rows::KeyedRows;
 pub(crate) use neighbours::Neighbours;
