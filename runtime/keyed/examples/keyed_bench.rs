@@ -126,7 +126,7 @@ fn measure(kind: Kind, keys: u64, minutes: Option<i64>, epochs: usize) {
         seal += cpu() - start;
         groups_now = new[0].entries();
 
-        let mut emitter = Emitter::new(Arc::clone(&stage), 0, 0..256, usize::MAX, store).unwrap();
+        let mut emitter = Emitter::new(Arc::clone(&stage), 0, 0..256, usize::MAX, store);
         let start = cpu();
         let input = EmitInput { state: &[], new: &new, before: BEGINNING, now: NEVER };
         results = emitter.emit(input, &mut |_| Ok(())).unwrap().rows;

@@ -38,4 +38,5 @@ pub mod windows;
 
 pub use aggregate::{Accumulator, Aggregate, Grouped, RowReject};
 pub use merge::{Compaction, compact, pick};
+pub use rows::KeptRows;
 pub use wasmill_error::{Error, Result};

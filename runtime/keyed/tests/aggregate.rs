@@ -126,7 +126,7 @@ fn run(case: &Case, epochs: &[Epoch], way: &Way) -> (Results, usize) {
     let mut random = fastrand::Rng::with_seed(way.seed);
     let mut collectors: Vec<Collector> =
         (0..way.lanes).map(|lane| Collector::new(Arc::clone(&stage), lane, limits, Arc::new(files.clone())).unwrap()).collect();
-    let emitter = |lane| Emitter::new(Arc::clone(&stage), lane, owned(lane, way.lanes), memory, Arc::new(files.clone())).unwrap();
+    let emitter = |lane| Emitter::new(Arc::clone(&stage), lane, owned(lane, way.lanes), memory, Arc::new(files.clone()));
     let mut emitters: Vec<Emitter> = (0..way.lanes).map(emitter).collect();
     let (mut state, mut results, mut late): (Vec<Arc<Run>>, _, _) = (Vec::new(), Results::new(), 0);
     let mut before = BEGINNING;

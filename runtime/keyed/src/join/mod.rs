@@ -113,7 +113,7 @@ impl JoinStage {
         &self.output
     }
 
-    /// The columns of the runs of a side.
+    /// The columns of the runs of a side, which [`KeptRows`](crate::KeptRows) compacts.
     pub fn row_schema(&self, side: Side) -> &SchemaRef {
         &self.side(side).row_schema
     }

@@ -11,9 +11,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::key::owned;
 use crate::operator::Limits;
-use crate::run::Run;
 use crate::run::tests::MemoryStore;
+use crate::run::{Run, RunWriter};
 use crate::windows::{BEGINNING, NEVER};
+use crate::{Compaction, KeptRows, compact};
 
 /// Time and the two columns of the key.
 type Row = (i64, Option<i64>, Option<bool>);
@@ -59,6 +60,7 @@ struct Way {
     lanes: usize,
     batch: usize,
     spill: bool,
+    compaction: bool,
     seed: u64,
 }
 
@@ -118,6 +120,13 @@ fn run(kind: JoinKind, within: Option<i64>, epochs: &[Epoch], way: &Way) -> Outc
         pairs.sort_unstable();
         outcome.0.push(pairs);
         state = next.unwrap();
+        for (runs, side) in state.iter_mut().zip(sides).filter(|(runs, _)| way.compaction && runs.len() > 1) {
+            let schema = stage.row_schema(side);
+            let what = Compaction { key_groups: 0..256, first_end: BEGINNING };
+            let compacted =
+                compact(&KeptRows::new(Arc::clone(schema)), 0, &runs[..2], &what, RunWriter::in_memory(Arc::clone(schema))).unwrap();
+            runs.splice(..2, [Arc::new(compacted)]);
+        }
         before = now;
     }
     assert!(before != NEVER || state.iter().all(Vec::is_empty), "at the end of time all state has expired");
@@ -185,8 +194,8 @@ fn epochs() -> impl Strategy<Value = Vec<Epoch>> {
 }
 
 fn way() -> impl Strategy<Value = Way> {
-    (1..=4usize, prop_oneof![Just(1_usize), Just(7), Just(1_000)], any::<bool>(), any::<u64>())
-        .prop_map(|(lanes, batch, spill, seed)| Way { lanes, batch, spill, seed })
+    (1..=4usize, prop_oneof![Just(1_usize), Just(7), Just(1_000)], any::<bool>(), any::<bool>(), any::<u64>())
+        .prop_map(|(lanes, batch, spill, compaction, seed)| Way { lanes, batch, spill, compaction, seed })
 }
 
 proptest! {
@@ -210,7 +219,7 @@ proptest! {
 fn keys_with_many_rows_come_in_batches() {
     let rows = |count: usize| -> Vec<Row> { (0..count).map(|_| (0, Some(1), Some(true))).collect() };
     let epochs = vec![(rows(150), rows(100), 0), (rows(20), rows(0), NEVER)];
-    let way = Way { lanes: 1, batch: 64, spill: false, seed: 1 };
+    let way = Way { lanes: 1, batch: 64, spill: false, compaction: true, seed: 1 };
     let (pairs, _) = run(JoinKind::Full, Some(10), &epochs, &way);
     assert_eq!(pairs.iter().map(Vec::len).collect::<Vec<_>>(), [15_000, 2_000]);
     assert_eq!((pairs, 0), naive(JoinKind::Full, Some(10), &epochs));

@@ -61,6 +61,10 @@ pub(crate) struct Merger {
     equal: Vec<usize>,
     chosen: Vec<usize>,
     covered: Vec<i64>,
+    /// The most keys of a batch.
+    most_keys: usize,
+    /// The keys of the batch in which an error happened.
+    failed: MergedKeys,
 }
 
 impl Merger {
@@ -88,8 +92,18 @@ impl Merger {
 
     fn new(state_schema: SchemaRef, window: Option<i64>, sources: Vec<Source>, lookups: Vec<Source>) -> Self {
         let feed = Feed::new(state_schema, lookups.len() + sources.len());
-        let mut merger =
-            Self { window, sources, heap: Heap::default(), lookups, feed, equal: Vec::new(), chosen: Vec::new(), covered: Vec::new() };
+        let mut merger = Self {
+            window,
+            sources,
+            heap: Heap::default(),
+            lookups,
+            feed,
+            equal: Vec::new(),
+            chosen: Vec::new(),
+            covered: Vec::new(),
+            most_keys: BATCH_GROUPS,
+            failed: MergedKeys::default(),
+        };
         for index in 0..merger.sources.len() {
             merger.sources[index].set_head(window);
             if merger.sources[index].cursor.place().is_some() {
@@ -107,23 +121,42 @@ impl Merger {
     /// Hands the states of the next keys to `into`, as [`Accumulator::merge`] gets them; `None` when there are no more.
     pub fn next_into(&mut self, into: &mut Take<'_>) -> Result<Option<MergedKeys>> {
         let mut keys = MergedKeys::default();
+        match self.fill(&mut keys, into) {
+            Ok(()) => Ok((keys.len() > 0).then_some(keys)),
+            Err(error) => {
+                self.failed = keys;
+                Err(error)
+            }
+        }
+    }
+
+    /// Merges one key at a time, to find the one that an error comes from.
+    pub fn one_by_one(self) -> Self {
+        Self { most_keys: 1, ..self }
+    }
+
+    /// The keys of the batch in which the last error happened.
+    pub fn failed(&self) -> &MergedKeys {
+        &self.failed
+    }
+
+    fn fill(&mut self, keys: &mut MergedKeys, into: &mut Take<'_>) -> Result<()> {
         let mut rows = 0;
         self.feed.restart();
-        while keys.len() < BATCH_GROUPS as usize && rows < BATCH_ROWS {
+        while keys.len() < self.most_keys && rows < BATCH_ROWS {
             if !self.find_equal() {
                 break;
             }
-            self.name_key(&mut keys);
-            let complete = self.choose(&keys)?;
+            self.name_key(keys);
+            let complete = self.choose(keys)?;
             keys.complete.push(complete);
             let group = keys.len() as u32 - 1;
-            rows += self.take(&keys, group, into)?;
+            rows += self.take(keys, group, into)?;
         }
-        if keys.len() == 0 {
-            return Ok(None);
+        match keys.len() {
+            0 => Ok(()),
+            count => self.feed.flush(into, count as u32),
         }
-        self.feed.flush(into, keys.len() as u32)?;
-        Ok(Some(keys))
     }
 
     /// Finds the sources that are at the least key, in the order of the sources. `false` at the end. Where there are several they leave the heap.

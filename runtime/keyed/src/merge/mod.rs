@@ -21,7 +21,7 @@ use crate::run::{Block, Parts};
 use crate::{Error, Grouped, Result};
 
 /// The groups that an accumulator gets before it is emptied again.
-pub(crate) const BATCH_GROUPS: u32 = 8_192;
+pub(crate) const BATCH_GROUPS: usize = 8_192;
 
 impl Grouped {
     /// Where the rows of each of `count` groups begin, and the end of the last one.

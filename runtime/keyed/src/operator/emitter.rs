@@ -41,7 +41,7 @@ pub struct Emitted {
 pub struct Emitter {
     pub(super) stage: Arc<AggregateStage>,
     pub(super) key_groups: KeyGroups,
-    pub(super) accumulator: Box<dyn Accumulator>,
+    lane: usize,
     /// Where the runs go that are too large for memory, and when they are.
     pub(super) store: Arc<dyn RunStore>,
     pub(super) run_memory_bytes: usize,
@@ -49,24 +49,14 @@ pub struct Emitter {
 
 impl Emitter {
     /// An emitter of the key groups that a lane [owns](crate::key::owned).
-    ///
-    /// # Errors
-    /// The accumulator can't be opened.
-    pub fn new(
-        stage: Arc<AggregateStage>,
-        lane: usize,
-        key_groups: KeyGroups,
-        run_memory_bytes: usize,
-        store: Arc<dyn RunStore>,
-    ) -> Result<Self> {
-        let accumulator = stage.spec.aggregate.open(lane)?;
-        Ok(Self { stage, key_groups, accumulator, store, run_memory_bytes })
+    pub fn new(stage: Arc<AggregateStage>, lane: usize, key_groups: KeyGroups, run_memory_bytes: usize, store: Arc<dyn RunStore>) -> Self {
+        Self { stage, key_groups, lane, store, run_memory_bytes }
     }
 
     /// Ends an epoch: hands the results to `into`, some thousand rows at a time, by window and within it in the order of key group and key.
     ///
     /// # Errors
-    /// A run can't be read or is damaged, the accumulator fails, or `into` does.
+    /// A run can't be read or is damaged, `into` fails, or an accumulator does: then the error names the key.
     pub fn emit(&mut self, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Emitted> {
         let mut rows = 0;
         let mut counted = |fired: Fired| {
@@ -81,14 +71,14 @@ impl Emitter {
         Ok(emitted)
     }
 
-    fn close(&mut self, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Emitted> {
+    fn close(&self, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Emitted> {
         let windows = self.stage.spec.windows;
         let runs: Vec<Arc<Run>> = input.state.iter().chain(input.new).map(Arc::clone).collect();
         let (kept, added) = (ends(input.state), ends(input.new));
         for firing in windows.firing(kept, added, input.before, input.now) {
             let window = self.window(firing.end);
-            let mut merger = Merger::of_window(self.stage.spec.aggregate.state_schema(), window, &runs)?;
-            self.finish_all(&mut merger, firing, into)?;
+            let merger = || Merger::of_window(self.stage.spec.aggregate.state_schema(), window.clone(), &runs);
+            self.finish_all(&merger, firing, into)?;
         }
         Ok(Emitted { kept: self.unexpired(&runs, input.now), ..Emitted::default() })
     }
@@ -98,15 +88,56 @@ impl Emitter {
         Window { end, span: Span { ends, key_groups: self.key_groups.clone() } }
     }
 
-    pub(super) fn finish_all(&mut self, merger: &mut Merger, firing: Firing, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<()> {
+    /// Merges and finishes all keys of a window.
+    pub(super) fn finish_all(
+        &self,
+        merger: &dyn Fn() -> Result<Merger>,
+        firing: Firing,
+        into: &mut dyn FnMut(Fired) -> Result<()>,
+    ) -> Result<()> {
+        let mut merging = merger()?;
+        let mut accumulator = self.open()?;
         loop {
-            let merged = merger.next(&mut *self.accumulator).map_err(|error| self.in_window(error, firing.end))?;
+            let merged = merging.next(&mut *accumulator).map_err(|error| self.blame(error, merger, merging.failed()))?;
             let Some(keys) = merged else { return Ok(()) };
-            let results = self.accumulator.finish().map_err(|error| self.in_window(error, firing.end).detail(self.range(&keys)))?;
+            let results = accumulator.finish().map_err(|error| self.blame(error, merger, &keys))?;
             let all = 0..keys.len();
             let offsets = results.offsets(keys.len())?;
             if let Some(fired) = self.fired(&keys, &results, &offsets, all, firing)? {
                 into(fired)?;
+            }
+        }
+    }
+
+    pub(super) fn open(&self) -> Result<Box<dyn Accumulator>> {
+        self.stage.spec.aggregate.open(self.lane)
+    }
+
+    /// Names the key that an accumulator failed at. The keys of the batch are merged again, one at a time, with a new accumulator; where none
+    /// fails alone, the error names where the batch begins and ends.
+    pub(super) fn blame(&self, error: Error, merger: &dyn Fn() -> Result<Merger>, keys: &MergedKeys) -> Error {
+        match self.first_failing(merger, keys) {
+            Some((error, key)) => error.at(format!("the key {}", self.stage.codec.in_words(&key))),
+            None => error.detail(self.range(keys)),
+        }
+    }
+
+    fn first_failing(&self, merger: &dyn Fn() -> Result<Merger>, keys: &MergedKeys) -> Option<(Error, Vec<u8>)> {
+        let mut merger = merger().ok()?.one_by_one();
+        let last = (keys.len() > 0).then(|| keys.keys.get(keys.len() - 1))?;
+        loop {
+            let mut accumulator = self.open().ok()?;
+            let key = match merger.next(&mut *accumulator) {
+                Err(error) if merger.failed().len() == 1 => return Some((error, merger.failed().keys.get(0).to_vec())),
+                Err(_) | Ok(None) => return None,
+                Ok(Some(key)) => key,
+            };
+            let words = key.keys.get(0);
+            if let Err(error) = accumulator.finish() {
+                return Some((error, words.to_vec()));
+            }
+            if words == last && key.ends == keys.ends[keys.len() - 1..] {
+                return None;
             }
         }
     }
@@ -153,13 +184,6 @@ impl Emitter {
             0 => "no key".to_owned(),
             1 => format!("the key: {}", word(0)),
             count => format!("{count} keys, from {} to {}", word(0), word(count - 1)),
-        }
-    }
-
-    fn in_window(&self, error: Error, end: i64) -> Error {
-        match self.stage.spec.windows.size() {
-            None => error,
-            Some(_) => error.at(format!("the window that ends at {end} µs since 1970")),
         }
     }
 }

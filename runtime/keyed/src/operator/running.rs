@@ -13,7 +13,7 @@ use crate::run::{Run, RunWriter};
 use crate::windows::Firing;
 use crate::{Grouped, Result};
 
-pub(super) fn emit(emitter: &mut Emitter, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Emitted> {
+pub(super) fn emit(emitter: &Emitter, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Emitted> {
     let windows = emitter.stage.spec.windows;
     let added = complete(emitter, input, into)?;
     if let Some(added) = added.as_ref().filter(|_| !windows.panes_are_windows()) {
@@ -21,8 +21,8 @@ pub(super) fn emit(emitter: &mut Emitter, input: EmitInput<'_>, into: &mut dyn F
         let new = [Arc::clone(added)];
         let touched: BTreeSet<i64> = ends(&new).flat_map(|pane| windows.windows_of(pane)).collect();
         for end in touched.into_iter().filter(|&end| !windows.takes_no_more(end, input.before)) {
-            let mut merger = Merger::of_new_in_window(Arc::clone(&schema), emitter.window(end), input.state, &new)?;
-            emitter.finish_all(&mut merger, Firing { end, again: true }, into)?;
+            let merger = || Merger::of_new_in_window(Arc::clone(&schema), emitter.window(end), input.state, &new);
+            emitter.finish_all(&merger, Firing { end, again: true }, into)?;
         }
     }
     let kept = emitter.unexpired(input.state, input.now);
@@ -31,19 +31,23 @@ pub(super) fn emit(emitter: &mut Emitter, input: EmitInput<'_>, into: &mut dyn F
 }
 
 /// Merges the new keys with what the state has of them into a run of complete entries. Where panes are windows, their results are emitted at once.
-fn complete(emitter: &mut Emitter, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Option<Arc<Run>>> {
+fn complete(emitter: &Emitter, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Option<Arc<Run>>> {
     let schema = emitter.stage.spec.aggregate.state_schema();
     let emits = emitter.stage.spec.windows.panes_are_windows();
     let span = Span { ends: i64::MIN..=i64::MAX, key_groups: emitter.key_groups.clone() };
-    let mut merger = Merger::of_new_places(Arc::clone(&schema), input.state, input.new, &span)?;
-    let mut writer = RunWriter::in_memory_up_to(emitter.run_memory_bytes, schema, Arc::clone(&emitter.store));
-    while let Some(keys) = merger.next(&mut *emitter.accumulator)? {
-        let states = emitter.accumulator.take_state()?;
+    let merger = || Merger::of_new_places(Arc::clone(&schema), input.state, input.new, &span);
+    let mut writer = RunWriter::in_memory_up_to(emitter.run_memory_bytes, Arc::clone(&schema), Arc::clone(&emitter.store));
+    let mut merging = merger()?;
+    let mut accumulator = emitter.open()?;
+    loop {
+        let merged = merging.next(&mut *accumulator).map_err(|error| emitter.blame(error, &merger, merging.failed()))?;
+        let Some(keys) = merged else { break };
+        let states = accumulator.take_state().map_err(|error| emitter.blame(error, &merger, &keys))?;
         if emits {
             // The accumulator is empty now, and gets the state back for the results.
             let groups = states.groups.clone().unwrap_or_else(|| (0..keys.len() as u32).collect());
-            emitter.accumulator.merge(&states.records, &groups, keys.len() as u32)?;
-            let results = emitter.accumulator.finish().map_err(|error| error.detail(emitter.range(&keys)))?;
+            accumulator.merge(&states.records, &groups, keys.len() as u32)?;
+            let results = accumulator.finish().map_err(|error| emitter.blame(error, &merger, &keys))?;
             emit_by_window(emitter, &keys, &results, into)?;
         }
         writer.push(block(&keys, states, Some(true))?)?;

@@ -2,10 +2,12 @@
 
 mod collector;
 mod gather;
+mod kept;
 mod keyed_rows;
 mod neighbours;
 
 pub(crate) use collector::{RowCollector, with_columns};
 pub(crate) use gather::{Gather, RowRef};
+pub use kept::KeptRows;
 pub(crate) use keyed_rows::KeyedRows;
 pub(crate) use neighbours::Neighbours;
