@@ -126,7 +126,8 @@ impl JoinEmitter {
         let span = Span { ends, key_groups: self.key_groups.clone() };
         let mut merger = Merger::of_places(Arc::clone(&plan.row_schema), runs, &span)?;
         let mut neighbours = Neighbours::new(others, &self.key_groups, &distances)?;
-        let (mut candidates, mut partners): (Vec<(Arc<Block>, Range<usize>)>, Vec<Partner>) = (Vec::new(), Vec::new());
+        let mut candidates: Vec<(Arc<Block>, Range<usize>)> = Vec::new();
+        let mut partners: Vec<Partner> = Vec::new();
         while let Some(rows) = KeyedRows::next(&mut merger, |_, _, _, _| Ordering::Equal)? {
             for (place, of_key) in rows.by_key() {
                 candidates.clear();

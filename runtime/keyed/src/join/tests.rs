@@ -136,7 +136,8 @@ fn run(kind: JoinKind, within: Option<i64>, epochs: &[Epoch], way: &Way) -> Outc
 fn naive(kind: JoinKind, within: Option<i64>, epochs: &[Epoch]) -> Outcome {
     let (mut outcome, mut before): (Outcome, i64) = ((Vec::new(), 0), BEGINNING);
     let [left, right] = [Side::Left, Side::Right].map(|side| numbered(epochs, side));
-    let (mut all_left, mut all_right): (Vec<(usize, i64, Row)>, Vec<(usize, i64, Row)>) = (Vec::new(), Vec::new());
+    let mut all_left: Vec<(usize, i64, Row)> = Vec::new();
+    let mut all_right = all_left.clone();
     for (number, epoch) in epochs.iter().enumerate() {
         let now = watermark(before, epoch.2);
         let is_late = |row: &Row| if within.is_some() { row.0 < before } else { before == NEVER };

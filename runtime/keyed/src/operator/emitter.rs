@@ -42,6 +42,8 @@ pub struct Emitter {
     pub(super) stage: Arc<AggregateStage>,
     pub(super) key_groups: KeyGroups,
     lane: usize,
+    /// Kept between epochs; `None` before the first one and after a failure.
+    accumulator: Option<Box<dyn Accumulator>>,
     /// Where the runs go that are too large for memory, and when they are.
     pub(super) store: Arc<dyn RunStore>,
     pub(super) run_memory_bytes: usize,
@@ -50,7 +52,7 @@ pub struct Emitter {
 impl Emitter {
     /// An emitter of the key groups that a lane [owns](crate::key::owned).
     pub fn new(stage: Arc<AggregateStage>, lane: usize, key_groups: KeyGroups, run_memory_bytes: usize, store: Arc<dyn RunStore>) -> Self {
-        Self { stage, key_groups, lane, store, run_memory_bytes }
+        Self { stage, key_groups, lane, accumulator: None, store, run_memory_bytes }
     }
 
     /// Ends an epoch: hands the results to `into`, some thousand rows at a time, by window and within it in the order of key group and key.
@@ -63,22 +65,27 @@ impl Emitter {
             rows += fired.rows.num_rows() as u64;
             into(fired)
         };
-        let mut emitted = match self.stage.spec.emit {
-            Emit::AtClose => self.close(input, &mut counted)?,
-            Emit::EveryEpoch => running::emit(self, input, &mut counted)?,
+        let mut accumulator = match self.accumulator.take() {
+            Some(accumulator) => accumulator,
+            None => self.open()?,
         };
+        let mut emitted = match self.stage.spec.emit {
+            Emit::AtClose => self.close(&mut *accumulator, input, &mut counted)?,
+            Emit::EveryEpoch => running::emit(self, &mut *accumulator, input, &mut counted)?,
+        };
+        self.accumulator = Some(accumulator);
         emitted.rows = rows;
         Ok(emitted)
     }
 
-    fn close(&self, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Emitted> {
+    fn close(&self, accumulator: &mut dyn Accumulator, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Emitted> {
         let windows = self.stage.spec.windows;
         let runs: Vec<Arc<Run>> = input.state.iter().chain(input.new).map(Arc::clone).collect();
         let (kept, added) = (ends(input.state), ends(input.new));
         for firing in windows.firing(kept, added, input.before, input.now) {
             let window = self.window(firing.end);
             let merger = || Merger::of_window(self.stage.spec.aggregate.state_schema(), window.clone(), &runs);
-            self.finish_all(&merger, firing, into)?;
+            self.finish_all(accumulator, &merger, firing, into)?;
         }
         Ok(Emitted { kept: self.unexpired(&runs, input.now), ..Emitted::default() })
     }
@@ -91,14 +98,14 @@ impl Emitter {
     /// Merges and finishes all keys of a window.
     pub(super) fn finish_all(
         &self,
+        accumulator: &mut dyn Accumulator,
         merger: &dyn Fn() -> Result<Merger>,
         firing: Firing,
         into: &mut dyn FnMut(Fired) -> Result<()>,
     ) -> Result<()> {
         let mut merging = merger()?;
-        let mut accumulator = self.open()?;
         loop {
-            let merged = merging.next(&mut *accumulator).map_err(|error| self.blame(error, merger, merging.failed()))?;
+            let merged = merging.next(accumulator).map_err(|error| self.blame(error, merger, merging.failed()))?;
             let Some(keys) = merged else { return Ok(()) };
             let results = accumulator.finish().map_err(|error| self.blame(error, merger, &keys))?;
             let all = 0..keys.len();
@@ -109,7 +116,7 @@ impl Emitter {
         }
     }
 
-    pub(super) fn open(&self) -> Result<Box<dyn Accumulator>> {
+    fn open(&self) -> Result<Box<dyn Accumulator>> {
         self.stage.spec.aggregate.open(self.lane)
     }
 

@@ -11,18 +11,23 @@ use super::{EmitInput, Emitted, Emitter, Fired};
 use crate::merge::{MergedKeys, Merger, Span, block};
 use crate::run::{Run, RunWriter};
 use crate::windows::Firing;
-use crate::{Grouped, Result};
+use crate::{Accumulator, Grouped, Result};
 
-pub(super) fn emit(emitter: &Emitter, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Emitted> {
+pub(super) fn emit(
+    emitter: &Emitter,
+    accumulator: &mut dyn Accumulator,
+    input: EmitInput<'_>,
+    into: &mut dyn FnMut(Fired) -> Result<()>,
+) -> Result<Emitted> {
     let windows = emitter.stage.spec.windows;
-    let added = complete(emitter, input, into)?;
+    let added = complete(emitter, accumulator, input, into)?;
     if let Some(added) = added.as_ref().filter(|_| !windows.panes_are_windows()) {
         let schema = emitter.stage.spec.aggregate.state_schema();
         let new = [Arc::clone(added)];
         let touched: BTreeSet<i64> = ends(&new).flat_map(|pane| windows.windows_of(pane)).collect();
         for end in touched.into_iter().filter(|&end| !windows.takes_no_more(end, input.before)) {
             let merger = || Merger::of_new_in_window(Arc::clone(&schema), emitter.window(end), input.state, &new);
-            emitter.finish_all(&merger, Firing { end, again: true }, into)?;
+            emitter.finish_all(accumulator, &merger, Firing { end, again: true }, into)?;
         }
     }
     let kept = emitter.unexpired(input.state, input.now);
@@ -31,16 +36,20 @@ pub(super) fn emit(emitter: &Emitter, input: EmitInput<'_>, into: &mut dyn FnMut
 }
 
 /// Merges the new keys with what the state has of them into a run of complete entries. Where panes are windows, their results are emitted at once.
-fn complete(emitter: &Emitter, input: EmitInput<'_>, into: &mut dyn FnMut(Fired) -> Result<()>) -> Result<Option<Arc<Run>>> {
+fn complete(
+    emitter: &Emitter,
+    accumulator: &mut dyn Accumulator,
+    input: EmitInput<'_>,
+    into: &mut dyn FnMut(Fired) -> Result<()>,
+) -> Result<Option<Arc<Run>>> {
     let schema = emitter.stage.spec.aggregate.state_schema();
     let emits = emitter.stage.spec.windows.panes_are_windows();
     let span = Span { ends: i64::MIN..=i64::MAX, key_groups: emitter.key_groups.clone() };
     let merger = || Merger::of_new_places(Arc::clone(&schema), input.state, input.new, &span);
     let mut writer = RunWriter::in_memory_up_to(emitter.run_memory_bytes, Arc::clone(&schema), Arc::clone(&emitter.store));
     let mut merging = merger()?;
-    let mut accumulator = emitter.open()?;
     loop {
-        let merged = merging.next(&mut *accumulator).map_err(|error| emitter.blame(error, &merger, merging.failed()))?;
+        let merged = merging.next(accumulator).map_err(|error| emitter.blame(error, &merger, merging.failed()))?;
         let Some(keys) = merged else { break };
         let states = accumulator.take_state().map_err(|error| emitter.blame(error, &merger, &keys))?;
         if emits {
