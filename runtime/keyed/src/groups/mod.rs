@@ -172,9 +172,16 @@ impl Groups {
                 let (at, slot) = self.table.first(hash ^ spread(panes.get(row)));
                 *found = (hash, at, slot);
             }
-            for (row, &(hash, at, slot)) in rows.zip(&found) {
+            // Where the keys lie that may be equal: loaded before any is compared, as the slots are.
+            let mut likely = [(0, 0); CHUNK];
+            for (row, (&(hash, _, slot), likely)) in rows.clone().zip(found.iter().zip(&mut likely)) {
+                if slot.is(hash, panes.get(row)) {
+                    *likely = self.keys.range(slot.group as usize);
+                }
+            }
+            for (row, (&(hash, at, slot), &(from, to))) in rows.zip(found.iter().zip(&likely)) {
                 let (pane, key) = (panes.get(row), keys.get(row));
-                if slot.is(hash, pane) && self.keys.get(slot.group as usize) == key {
+                if slot.is(hash, pane) && self.keys.slice(from, to) == key {
                     groups.push(slot.group);
                     continue;
                 }

@@ -1,9 +1,9 @@
 //! Columns to encoded keys.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type};
-use arrow_array::{Array, ArrayAccessor, ArrayRef};
-use arrow_buffer::NullBuffer;
+use arrow_array::types::{ByteArrayType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type};
+use arrow_array::{Array, ArrayAccessor, ArrayRef, GenericByteArray};
+use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::DataType;
 
 use super::codec::Form;
@@ -52,7 +52,8 @@ macro_rules! with_bytes {
 pub(super) fn encode(forms: &[Form], columns: &[ArrayRef], rows: usize, keys: &mut Keys) {
     keys.clear();
     if let ([Form::Bytes], [column]) = (forms, columns) {
-        return with_bytes!(column, array => only_bytes(array, keys));
+        let has_zeros = has_zeros(column);
+        return with_bytes!(column, array => only_bytes(array, has_zeros, keys));
     }
     let mut lengths = vec![0; rows];
     for (&form, column) in forms.iter().zip(columns) {
@@ -73,7 +74,7 @@ pub(super) fn encode(forms: &[Form], columns: &[ArrayRef], rows: usize, keys: &m
 }
 
 /// A single column of texts needs no second pass: keys are appended.
-fn only_bytes<A: ArrayAccessor>(array: A, keys: &mut Keys)
+fn only_bytes<A: ArrayAccessor>(array: A, has_zeros: bool, keys: &mut Keys)
 where
     A::Item: AsRef<[u8]>,
 {
@@ -84,10 +85,30 @@ where
         } else {
             keys.bytes.push(VALUE);
             let value = array.value(row);
-            push_escaped(value.as_ref(), &mut keys.bytes);
+            if has_zeros {
+                push_escaped(value.as_ref(), &mut keys.bytes);
+            } else {
+                keys.bytes.extend_from_slice(value.as_ref());
+            }
             keys.bytes.extend_from_slice(&END);
         }
         keys.offsets.push(keys.bytes.len());
+    }
+}
+
+/// Whether a column of texts or binaries may hold a zero, which is escaped: one search over all of them is quicker than one for each.
+fn has_zeros(column: &ArrayRef) -> bool {
+    fn any<T: ByteArrayType>(array: &GenericByteArray<T>) -> bool {
+        let ends = array.value_offsets();
+        let of = |at: usize| ends[at].as_usize();
+        memchr::memchr(0, &array.value_data()[of(0)..of(array.len())]).is_some()
+    }
+    match column.data_type() {
+        DataType::Utf8 => any(column.as_string::<i32>()),
+        DataType::LargeUtf8 => any(column.as_string::<i64>()),
+        DataType::Binary => any(column.as_binary::<i32>()),
+        DataType::LargeBinary => any(column.as_binary::<i64>()),
+        _ => true,
     }
 }
 
@@ -106,7 +127,10 @@ fn add_lengths(form: Form, column: &ArrayRef, lengths: &mut [usize]) {
         Form::Word => 9,
         Form::Wide => 17,
         Form::Widest => 33,
-        Form::Bytes => return with_bytes!(column, array => add_lengths_of_bytes(array, lengths)),
+        Form::Bytes => {
+            let has_zeros = has_zeros(column);
+            return with_bytes!(column, array => add_lengths_of_bytes(array, has_zeros, lengths));
+        }
     };
     match nulls(column) {
         None => lengths.iter_mut().for_each(|length| *length += fixed),
@@ -119,7 +143,7 @@ fn nulls(column: &dyn Array) -> Option<&NullBuffer> {
     column.nulls().filter(|nulls| nulls.null_count() > 0)
 }
 
-fn add_lengths_of_bytes<A: ArrayAccessor>(array: A, lengths: &mut [usize])
+fn add_lengths_of_bytes<A: ArrayAccessor>(array: A, has_zeros: bool, lengths: &mut [usize])
 where
     A::Item: AsRef<[u8]>,
 {
@@ -129,7 +153,8 @@ where
         } else {
             let value = array.value(row);
             let value = value.as_ref();
-            1 + value.len() + memchr::memchr_iter(0, value).count() + END.len()
+            let escapes = if has_zeros { memchr::memchr_iter(0, value).count() } else { 0 };
+            1 + value.len() + escapes + END.len()
         };
     }
 }
@@ -167,7 +192,10 @@ fn write(form: Form, column: &ArrayRef, at: &mut [usize], into: &mut [u8]) {
                 bytes
             });
         }
-        Form::Bytes => with_bytes!(column, array => write_bytes(array, at, into)),
+        Form::Bytes => {
+            let has_zeros = has_zeros(column);
+            with_bytes!(column, array => write_bytes(array, has_zeros, at, into));
+        }
     }
 }
 
@@ -190,7 +218,7 @@ fn write_fixed<const N: usize>(column: &ArrayRef, at: &mut [usize], into: &mut [
     }
 }
 
-fn write_bytes<A: ArrayAccessor>(array: A, at: &mut [usize], into: &mut [u8])
+fn write_bytes<A: ArrayAccessor>(array: A, has_zeros: bool, at: &mut [usize], into: &mut [u8])
 where
     A::Item: AsRef<[u8]>,
 {
@@ -204,7 +232,12 @@ where
         let value = value.as_ref();
         let to = &mut into[*at..];
         to[0] = VALUE;
-        let length = put_escaped(value, &mut to[1..]);
+        let length = if has_zeros {
+            put_escaped(value, &mut to[1..])
+        } else {
+            to[1..][..value.len()].copy_from_slice(value);
+            value.len()
+        };
         to[1 + length..][..END.len()].copy_from_slice(&END);
         *at += 1 + length + END.len();
     }

@@ -81,6 +81,18 @@ impl Keys {
         &self.bytes[self.offsets[index]..self.offsets[index + 1]]
     }
 
+    /// Where a key begins and ends among all bytes.
+    #[inline]
+    pub(crate) fn range(&self, index: usize) -> (usize, usize) {
+        (self.offsets[index], self.offsets[index + 1])
+    }
+
+    /// The bytes of a [range](Self::range).
+    #[inline]
+    pub(crate) fn slice(&self, from: usize, to: usize) -> &[u8] {
+        &self.bytes[from..to]
+    }
+
     /// All of them, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.offsets.windows(2).map(|ends| &self.bytes[ends[0]..ends[1]])
