@@ -34,6 +34,13 @@ fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S:
 }
 
 impl Counts {
+    /// Of the rows that were taken into keys, so many turned out to go on as they are, and so many to be left out.
+    pub(crate) fn release(&mut self, passed: u64, filtered: u64) {
+        self.rows_added = self.rows_added.saturating_sub(passed);
+        self.rows_aggregated = self.rows_aggregated.saturating_sub(passed + filtered);
+        self.rows_filtered += filtered;
+    }
+
     /// Whether every row is accounted for.
     pub fn balance(&self) -> bool {
         self.rows_in + self.rows_added == self.rows_out + self.rows_rejected + self.rows_filtered + self.rows_aggregated

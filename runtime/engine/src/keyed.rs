@@ -120,11 +120,11 @@ pub trait KeyedInstance: Send {
     fn seal(&mut self) -> Result<Sealed>;
 
     /// Emits what became of the keys that this lane owns. `sealed` is what the lanes have sealed, in the order of lanes, and `watermark` is never below
-    /// the one before it. Returns the change of the state, for [`KeyedStage::next_state`]; `None`: nothing changed.
+    /// the one before it.
     ///
     /// # Errors
     /// What was sealed can't be read, or a row can't be delivered.
-    fn emit(&mut self, sealed: Vec<Sealed>, watermark: Watermark, deliver: &mut dyn FnMut(Batch) -> Result<()>) -> Result<Option<Value>>;
+    fn emit(&mut self, sealed: Vec<Sealed>, watermark: Watermark, deliver: &mut dyn FnMut(Batch) -> Result<()>) -> Result<Emission>;
 }
 
 /// What a lane hands over at the end of an epoch; the instances of a stage know what it is.
@@ -135,6 +135,19 @@ pub type Sealed = Arc<dyn Any + Send + Sync>;
 pub struct Collected {
     /// Rows that are set aside, in increasing order of row, each at most once: those that come late, and bad ones.
     pub rejects: Vec<RowReject>,
-    /// The greatest event time among the others, in microseconds; `None` where there is none.
+    /// How many of the others can't be in any result and are not kept.
+    pub filtered: u64,
+    /// The greatest event time, in microseconds; `None` where there is none.
     pub latest: Option<i64>,
+}
+
+/// How an epoch ended in one lane.
+#[derive(Debug, Default)]
+pub struct Emission {
+    /// The change of the state, for [`KeyedStage::next_state`]; `None`: nothing changed.
+    pub change: Option<Value>,
+    /// How many of the emitted rows are rows that were collected in this epoch, by any lane, and go on as they are.
+    pub passed: u64,
+    /// How many rows that were collected in this epoch, by any lane, are left out: duplicates.
+    pub filtered: u64,
 }

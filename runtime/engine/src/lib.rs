@@ -37,7 +37,7 @@ mod stop;
 
 pub use batch::{Batch, Lineage, Payload, Records, SourceChunk};
 pub use counts::Counts;
-pub use keyed::{Collected, EventTime, KeyedInstance, KeyedStage, KeyedStart, STATE_FOLDER, Sealed, Watermark};
+pub use keyed::{Collected, Emission, EventTime, KeyedInstance, KeyedStage, KeyedStart, STATE_FOLDER, Sealed, Watermark};
 pub use observer::{EpochTimes, Event, NodeSummary, Observer, Progression, Summary};
 pub use plan::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, SourceNode, StageNode, StageWork};
 pub use reject::{OriginalRecord, Reject, dead_letter_schema, dead_letters_batch};

@@ -207,6 +207,12 @@ impl<'p> Coordinator<'p> {
         lanes.sort_by_key(|lane| lane.lane);
         let mut counts = self.shape.zero_counts();
         lanes.iter().for_each(|lane| counts += &lane.part.counts);
+        // One lane has collected them, another one knows what became of them.
+        for (index, change) in lanes.iter().flat_map(|lane| lane.part.stages.iter().enumerate()) {
+            if let Some(change) = change {
+                counts.stages[index].release(change.passed, change.filtered);
+            }
+        }
         lanes.iter_mut().for_each(|lane| self.judge.add(std::mem::take(&mut lane.part.reasons)));
         let is_last = lanes.iter().all(|lane| lane.last);
         // A run that was limited is a sample: the first reject among a few records is no evidence

@@ -38,6 +38,10 @@ pub(crate) struct StageChange {
     /// What changed, for [`KeyedStage::next_state`](crate::KeyedStage::next_state); `None`: nothing.
     pub state: Option<Value>,
     pub watermark: Watermark,
+    /// Collected rows that go on as they are.
+    pub passed: u64,
+    /// Collected rows that are left out.
+    pub filtered: u64,
 }
 
 /// A lane's instance of a stage.

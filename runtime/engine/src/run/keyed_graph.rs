@@ -7,7 +7,7 @@ use super::board::Board;
 use super::clock::{Advance, LaneClock, OpenSplit, SplitKey, SplitTimes};
 use super::exchange::{Exchange, Handover, Meeting};
 use super::graph::{Graph, StageChange, Worker};
-use crate::keyed::{Collected, KeyedInstance};
+use crate::keyed::{Collected, Emission, KeyedInstance};
 use crate::{Batch, Counts, Error, Input, Result, StageOutput, Watermark};
 
 /// A lane's instance of a keyed stage, and the event time of its rows.
@@ -34,13 +34,16 @@ impl Graph<'_> {
         let here = |error: Error| error.at(format!("stage {}", node.name));
         let begun = Instant::now();
         let Worker::Keyed(Some(worker)) = &mut self.stages[index] else { return Err(Error::bug("rows came for a stage that is not open")) };
-        let Collected { rejects, latest } = worker.instance.collect(side, batch).map_err(here)?;
+        let Collected { rejects, filtered, latest } = worker.instance.collect(side, batch).map_err(here)?;
         if let (Some(split), Some(latest)) = (&self.split, latest) {
             worker.times.add(split, latest);
         }
         let output = StageOutput { outputs: Vec::new(), rejects };
         let counts = account(batch.records.num_rows(), &output).map_err(here)?;
-        let (rows_filtered, rows_aggregated) = (0, counts.rows_filtered);
+        let Some(rows_aggregated) = counts.rows_filtered.checked_sub(filtered) else {
+            return Err(here(Error::bug(format!("{filtered} rows were left out, of {}", counts.rows_filtered))));
+        };
+        let rows_filtered = filtered;
         self.counts.stages[index] += Counts { rows_filtered, rows_aggregated, time: begun.elapsed(), ..counts };
         let by = RejectedBy { node: &node.name, plugin: node.plugin.as_ref() };
         let rejects = resolve(batch, output.rejects, by, self.shape.row_as_json).map_err(here)?;
@@ -96,10 +99,10 @@ impl Graph<'_> {
             downstream += begun.elapsed();
             delivered
         };
-        let state = worker.instance.emit(sealed, worker.watermark, &mut deliver).map_err(here)?;
+        let Emission { change, passed, filtered } = worker.instance.emit(sealed, worker.watermark, &mut deliver).map_err(here)?;
         let time = begun.elapsed().saturating_sub(downstream);
         self.counts.stages[index] += Counts { rows_added: rows, rows_out: rows, time, ..Counts::default() };
-        let change = StageChange { state, watermark: worker.watermark };
+        let change = StageChange { state: change, watermark: worker.watermark, passed, filtered };
         Ok(Some((worker, change)))
     }
 

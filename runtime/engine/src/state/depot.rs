@@ -5,12 +5,13 @@
 //! incarnation, and ends in a UUID, so it is written once and no two processes share one. It
 //! becomes state when a checkpoint, or a prepared commit in one, names it.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::codes::{PREPARED_FILE_DAMAGED, PREPARED_FILE_GONE};
+use crate::codes::{DISK, PREPARED_FILE_DAMAGED, PREPARED_FILE_GONE};
 use crate::disk::Digested;
 use crate::{Error, Result};
 
@@ -93,6 +94,26 @@ pub trait Depot: Send + Sync {
     /// # Errors
     /// Environment: it is gone, or has another length.
     fn open(&self, file: &DepotFile) -> Result<Box<dyn Read + Send>>;
+
+    /// Opens a sealed file for reading at any place: itself where it lies on a disk, else a copy that vanishes with the handle. A copy has been
+    /// verified whole; of a file on the disk only the length has been compared.
+    ///
+    /// # Errors
+    /// As [`Depot::open`], or the copy can't be written.
+    fn open_at_random(&self, file: &DepotFile) -> Result<File> {
+        let (mut content, mut copy) = (self.open(file)?, self.scratch()?);
+        io::copy(&mut content, &mut copy)
+            .map_err(|error| Error::io(format_args!("copy {}", self.shown(&file.name)), error).or_code(DISK))?;
+        Ok(copy)
+    }
+
+    /// A file without a name, for what has to be read back by this process alone. Its room is free again when it is closed, or the process ends.
+    ///
+    /// # Errors
+    /// It can't be created.
+    fn scratch(&self) -> Result<File> {
+        tempfile::tempfile().map_err(|error| Error::io("create a temporary file", error).or_code(DISK))
+    }
 
     /// Reads a small file whose length and digest are not recorded; `None` if it does not exist.
     ///

@@ -86,6 +86,11 @@ impl Depot for LocalDepot {
     }
 
     fn open(&self, file: &DepotFile) -> Result<Box<dyn Read + Send>> {
+        let opened = self.open_at_random(file)?;
+        Ok(Box::new(Verified::new(opened, file, self.shown(&file.name))))
+    }
+
+    fn open_at_random(&self, file: &DepotFile) -> Result<File> {
         let path = self.path(&file.name);
         let opened = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(gone(&path.display().to_string())),
@@ -96,7 +101,13 @@ impl Depot for LocalDepot {
             let what = format!("it has {length} bytes, and {} were prepared", file.bytes);
             return Err(damaged(&path.display().to_string(), &what));
         }
-        Ok(Box::new(Verified::new(opened, file, path.display().to_string())))
+        Ok(opened)
+    }
+
+    /// Beside the state: there is room for what the state may become.
+    fn scratch(&self) -> Result<File> {
+        create_folder(&self.root)?;
+        tempfile::tempfile_in(&self.root).map_err(|error| failed("create a temporary file in", &self.root, error))
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {

@@ -74,6 +74,16 @@ impl DedupStage {
         Ok(Self { spec, codec, input, row_schema, windows })
     }
 
+    /// The windows in which its state is kept.
+    pub fn windows(&self) -> &Windows {
+        &self.windows
+    }
+
+    /// What it does.
+    pub fn spec(&self) -> &DedupSpec {
+        &self.spec
+    }
+
     /// The columns of the runs that lanes hand over. The stage's state has those of [`EmittedTimes`].
     pub fn row_schema(&self) -> &SchemaRef {
         &self.row_schema

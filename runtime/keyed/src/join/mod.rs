@@ -108,6 +108,11 @@ impl JoinStage {
         self.kind
     }
 
+    /// The windows in which rows are kept.
+    pub fn windows(&self) -> &Windows {
+        &self.windows
+    }
+
     /// The columns of results: those of the left side, then those of the right one. Names may repeat.
     pub fn output_schema(&self) -> &SchemaRef {
         &self.output

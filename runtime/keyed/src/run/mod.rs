@@ -160,6 +160,11 @@ impl Run {
         }
     }
 
+    /// Whether all entries are of these key groups.
+    pub fn is_within(&self, groups: &KeyGroups) -> bool {
+        self.index.key_groups.is_none_or(|(least, greatest)| groups.start <= least.into() && u16::from(greatest) < groups.end)
+    }
+
     /// Whether there may be entries of these key groups.
     pub(crate) fn has_groups(&self, groups: &KeyGroups) -> bool {
         self.index.key_groups.is_some_and(|(least, greatest)| groups.start <= greatest.into() && u16::from(least) < groups.end)

@@ -95,6 +95,11 @@ impl Windows {
         self.sizes.map(|sizes| sizes.size)
     }
 
+    /// The time between the beginnings of two windows in microseconds; `None` without windows.
+    pub fn every(&self) -> Option<i64> {
+        self.sizes.map(|sizes| sizes.every)
+    }
+
     /// The end of the pane that holds a time; `None` where it, or one of its windows, lies outside what 64 bits hold.
     pub fn pane_end(&self, time: i64) -> Option<i64> {
         let Some(Sizes { size, pane, .. }) = self.sizes else { return Some(NEVER) };

@@ -119,7 +119,7 @@ impl KeyedInstance for Counting {
         Ok(std::sync::Arc::new(std::mem::take(&mut self.open)))
     }
 
-    fn emit(&mut self, sealed: Vec<Sealed>, watermark: Watermark, deliver: &mut dyn FnMut(Batch) -> Result<()>) -> Result<Option<Value>> {
+    fn emit(&mut self, sealed: Vec<Sealed>, watermark: Watermark, deliver: &mut dyn FnMut(Batch) -> Result<()>) -> Result<Emission> {
         assert_eq!(sealed.len(), self.lanes);
         for sealed in &sealed {
             let groups = (&**sealed as &dyn Any).downcast_ref::<Groups>().unwrap();
@@ -140,12 +140,12 @@ impl KeyedInstance for Counting {
         let key = DepotKey { folder: STATE_FOLDER, incarnation: self.incarnation, epoch: self.epoch, kind: "counts" };
         self.epoch += 1;
         if self.held.is_empty() {
-            return Ok(Some(json!([])));
+            return Ok(Emission { change: Some(json!([])), ..Emission::default() });
         }
         let mut file = self.depot.create(&key)?;
         let held: Vec<(i64, i64, i64)> = self.held.iter().map(|((window, remainder), count)| (*window, *remainder, *count)).collect();
         file.write_all(serde_json::to_string(&held).unwrap().as_bytes()).unwrap();
-        Ok(Some(json!([file.finish()?])))
+        Ok(Emission { change: Some(json!([file.finish()?])), ..Emission::default() })
     }
 }
 

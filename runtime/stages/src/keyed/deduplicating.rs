@@ -1,0 +1,141 @@
+//! Stages that drop duplicates.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use serde_json::{Value, json};
+use wasmill_engine::{
+    Batch, Collected, DepotFile, Emission, EventTime, KeyedInstance, KeyedStage, KeyedStart, Payload, Result, Sealed, Watermark,
+};
+use wasmill_keyed::dedup::{DedupCollector, DedupEmitter, DedupSpec, DedupStage, EmittedTimes, Origin};
+use wasmill_keyed::key::owned;
+use wasmill_keyed::operator::EmitInput;
+use wasmill_keyed::windows::NEVER;
+
+use super::state::{self, LaneState, Stays, to_state};
+use super::{KeyedOptions, SealedRuns, describe_all, emitted, new_runs, rejects};
+
+/// A stage that drops duplicates, planned. Its output is its input.
+///
+/// The keys that went on are known for ever, or for as long as `within` says, over all runs of a pipeline: the end of a batch is not their end.
+pub struct Deduplicating {
+    stage: Arc<DedupStage>,
+    options: KeyedOptions,
+    input: SchemaRef,
+    fingerprint: Value,
+}
+
+impl Deduplicating {
+    /// Plans a stage over rows of a schema.
+    ///
+    /// # Errors
+    /// As [`DedupStage::new`].
+    pub fn new(input: SchemaRef, spec: DedupSpec, options: KeyedOptions) -> Result<Self> {
+        // Of the rows, no state holds more than their keys and times.
+        let time = spec.event_time.map(|column| describe_all(&input, &[column]));
+        let fingerprint = json!({ "dedup": describe_all(&input, &spec.keys), "time": time, "within": spec.within });
+        let stage = Arc::new(DedupStage::new(Arc::clone(&input), spec)?);
+        Ok(Self { stage, options, input, fingerprint })
+    }
+}
+
+impl KeyedStage for Deduplicating {
+    fn output(&self) -> SchemaRef {
+        Arc::clone(&self.input)
+    }
+
+    fn event_time(&self) -> Option<EventTime> {
+        self.options.event_time
+    }
+
+    fn fingerprint(&self) -> Value {
+        self.fingerprint.clone()
+    }
+
+    fn open(&self, start: KeyedStart) -> Result<Box<dyn KeyedInstance>> {
+        let state = LaneState::open(Arc::new(EmittedTimes), *self.stage.windows(), 0, &start)?;
+        let KeyedStart { lane, lanes, watermark, .. } = start;
+        let (limits, stage) = (self.options.limits, || Arc::clone(&self.stage));
+        let mut collector = DedupCollector::new(stage(), limits, state.scratch());
+        collector.begin(watermark.micros());
+        let emitter = DedupEmitter::new(stage(), owned(lane, lanes), limits.run_memory_bytes, state.scratch());
+        let name = Arc::clone(&self.options.name);
+        Ok(Box::new(Instance { stage: stage(), name, collector, emitter, state, watermark }))
+    }
+
+    fn next_state(&self, _before: Option<&Value>, changes: Vec<Value>) -> Result<Option<Value>> {
+        state::next_state(&changes)
+    }
+
+    fn files(&self, state: &Value) -> Result<Vec<DepotFile>> {
+        state::files(state)
+    }
+}
+
+struct Instance {
+    stage: Arc<DedupStage>,
+    name: Arc<str>,
+    collector: DedupCollector,
+    emitter: DedupEmitter,
+    state: LaneState,
+    /// That of the epoch that is open.
+    watermark: Watermark,
+}
+
+impl KeyedInstance for Instance {
+    fn collect(&mut self, _side: usize, batch: &Batch) -> Result<Collected> {
+        let schema = batch.records.schema_ref();
+        let time = self.stage.spec().event_time.map(|column| schema.field(column).name().as_str());
+        let mut all = Collected::default();
+        for rows in same_partition(batch) {
+            let partition = format!("{}/{}", batch.lineage.chunk().source, batch.lineage.partition(rows.start));
+            let positions: Vec<u64> = rows.clone().map(|row| batch.lineage.position(row)).collect();
+            let records = batch.records.slice(rows.start, rows.len());
+            let collected = self.collector.collect(&records, Origin { partition: &partition, positions: &positions })?;
+            let first = u32::try_from(rows.start).unwrap_or(u32::MAX);
+            all.rejects.extend(rejects(collected.late, collected.rejects, time).into_iter().map(|mut reject| {
+                reject.row += first;
+                reject
+            }));
+            all.filtered += collected.filtered;
+            all.latest = all.latest.max(collected.greatest_time);
+        }
+        Ok(all)
+    }
+
+    fn seal(&mut self) -> Result<Sealed> {
+        Ok(Arc::new(SealedRuns(vec![self.collector.seal()?])))
+    }
+
+    fn emit(&mut self, sealed: Vec<Sealed>, watermark: Watermark, deliver: &mut dyn FnMut(Batch) -> Result<()>) -> Result<Emission> {
+        let (new, held) = (new_runs(&sealed, 0)?, self.state.runs());
+        // Sources that have ended may have more in the next run, and its duplicates are duplicates of what went on in this one.
+        let now = if watermark.micros() == NEVER { self.watermark.micros() } else { watermark.micros() };
+        let input = EmitInput { state: &held, new: &new, before: self.watermark.micros(), now };
+        let name = &self.name;
+        let done = self.emitter.emit(input, &mut |records| deliver(emitted(name, records)))?;
+        self.watermark = watermark;
+        self.collector.begin(watermark.micros());
+        let parts = self.state.keep(Stays { kept: &done.kept, new: &new, added: done.added, watermark: now })?;
+        let is_unchanged = held.is_empty() && parts.is_empty();
+        let change = if is_unchanged { None } else { Some(to_state(&parts)?) };
+        Ok(Emission { change, passed: done.passed, filtered: done.duplicates })
+    }
+}
+
+/// The rows of a batch in stretches that lie in one partition: in most batches all of them do.
+fn same_partition(batch: &Batch) -> Vec<Range<usize>> {
+    let count = batch.records.num_rows();
+    let has_places = matches!(batch.lineage.chunk().payload, Payload::Records(_));
+    let mut stretches: Vec<Range<usize>> = Vec::new();
+    let mut start = 0;
+    for row in (1..count).filter(|_| has_places) {
+        if batch.lineage.partition(row) != batch.lineage.partition(row - 1) {
+            stretches.push(start..row);
+            start = row;
+        }
+    }
+    stretches.push(start..count);
+    stretches
+}

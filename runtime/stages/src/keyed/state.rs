@@ -1,0 +1,208 @@
+//! The state of one lane: its runs, and the files of the depot that hold them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wasmill_engine::codes::STATE_DAMAGED;
+use wasmill_engine::{Depot, DepotFile, Error, KeyedStart, Result};
+use wasmill_keyed::key::{KeyGroups, owned};
+use wasmill_keyed::run::{Run, RunWriter, store};
+use wasmill_keyed::windows::Windows;
+use wasmill_keyed::{Aggregate, Compaction, compact, pick};
+
+use super::store::{Scratch, StateFiles};
+
+/// A file, and what of it is state: its entries of some key groups.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    #[serde(flatten)]
+    pub file: DepotFile,
+    /// The first key group, and the one behind the last. The others have been merged into another file since.
+    key_groups: (u16, u16),
+    /// The side of the stage: a join has two.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub side: usize,
+}
+
+fn is_first(side: &usize) -> bool {
+    *side == 0
+}
+
+/// The parts of a state. Those of all lanes stand one lane after the other: of each key group there are the parts of one lane, from the oldest to the
+/// newest.
+pub fn parts_of(state: &Value) -> Result<Vec<Part>> {
+    Vec::<Part>::deserialize(state).map_err(|error| {
+        Error::environment(format!("the checkpoint's list of a stage's files is not understood: {error}")).code(STATE_DAMAGED)
+    })
+}
+
+pub fn to_state(parts: &[Part]) -> Result<Value> {
+    serde_json::to_value(parts).map_err(|error| Error::bug(format!("a list of files can't be written as JSON: {error}")))
+}
+
+/// The state after an epoch, from what each lane holds then.
+pub fn next_state(changes: &[Value]) -> Result<Option<Value>> {
+    let mut parts = Vec::new();
+    for change in changes {
+        parts.extend(parts_of(change)?);
+    }
+    if parts.is_empty() { Ok(None) } else { to_state(&parts).map(Some) }
+}
+
+/// The files that a state names, each once.
+pub fn files(state: &Value) -> Result<Vec<DepotFile>> {
+    let mut files: Vec<DepotFile> = Vec::new();
+    for part in parts_of(state)? {
+        if !files.contains(&part.file) {
+            files.push(part.file);
+        }
+    }
+    Ok(files)
+}
+
+/// A run of the state. It holds keys of this lane alone, even where its file holds others.
+struct StateRun {
+    run: Arc<Run>,
+    part: Part,
+    /// Its file was written in this epoch.
+    is_new: bool,
+}
+
+/// What stays after an epoch.
+pub struct Stays<'r> {
+    /// Of the state's runs and of the new ones, those that stay.
+    pub kept: &'r [Arc<Run>],
+    /// The new runs of all lanes.
+    pub new: &'r [Arc<Run>],
+    /// A run that the lane has made, newer than those.
+    pub added: Option<Arc<Run>>,
+    /// What ends before it has expired.
+    pub watermark: i64,
+}
+
+/// What a lane keeps of one side of its stage.
+pub struct LaneState {
+    /// Merges entries of a key.
+    aggregate: Arc<dyn Aggregate>,
+    windows: Windows,
+    lane: usize,
+    own: KeyGroups,
+    side: usize,
+    files: Arc<StateFiles>,
+    scratch: Arc<Scratch>,
+    /// From the oldest to the newest.
+    runs: Vec<StateRun>,
+}
+
+impl LaneState {
+    /// The state of a side that a lane begins with.
+    ///
+    /// # Errors
+    /// A file is gone or damaged, or can't be read.
+    pub fn open(aggregate: Arc<dyn Aggregate>, windows: Windows, side: usize, start: &KeyedStart) -> Result<Self> {
+        let KeyedStart { lane, lanes, incarnation, epoch, .. } = *start;
+        let depot = || Arc::<dyn Depot>::clone(&start.depot);
+        let (files, scratch) = (Arc::new(StateFiles::new(depot(), incarnation, epoch)), Arc::new(Scratch(depot())));
+        let mut state = Self { aggregate, windows, lane, own: owned(lane, lanes), side, files, scratch, runs: Vec::new() };
+        let parts = start.state.as_ref().map_or(Ok(Vec::new()), parts_of)?;
+        for part in parts.into_iter().filter(|part| part.side == side) {
+            state.open_part(part)?;
+        }
+        Ok(state)
+    }
+
+    /// Adds what the lane has of a part. Where the file holds keys of others, too, the lane's own are copied into a file without a name: that happens once,
+    /// after the number of lanes has changed.
+    fn open_part(&mut self, part: Part) -> Result<()> {
+        let groups = part.key_groups.0.max(self.own.start)..part.key_groups.1.min(self.own.end);
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let mut run = Arc::new(Run::open(self.files.open(&part.file)?, self.aggregate.state_schema())?);
+        if !run.is_within(&groups) {
+            let writer = RunWriter::in_file(self.aggregate.state_schema(), &*self.scratch)?;
+            let what = Compaction { key_groups: groups.clone(), first_end: i64::MIN };
+            run = Arc::new(compact(&*self.aggregate, self.lane, &[run], &what, writer)?);
+        }
+        let part = Part { key_groups: (groups.start, groups.end), ..part };
+        self.runs.push(StateRun { run, part, is_new: false });
+        Ok(())
+    }
+
+    /// Where runs go that no other process will need.
+    pub fn scratch(&self) -> Arc<Scratch> {
+        Arc::clone(&self.scratch)
+    }
+
+    /// Its runs, from the oldest to the newest.
+    pub fn runs(&self) -> Vec<Arc<Run>> {
+        self.runs.iter().map(|held| Arc::clone(&held.run)).collect()
+    }
+
+    /// Keeps what stays after an epoch, as files. Returns what the lane holds then.
+    ///
+    /// # Errors
+    /// A run can't be read or written.
+    pub fn keep(&mut self, stays: Stays<'_>) -> Result<Vec<Part>> {
+        let Stays { kept, new, added, watermark } = stays;
+        let stays = |run: &Arc<Run>| kept.iter().any(|kept| Arc::ptr_eq(kept, run));
+        self.runs.retain(|held| stays(&held.run));
+        let new: Vec<Arc<Run>> = new.iter().filter(|run| stays(run)).cloned().collect();
+        if !new.is_empty() {
+            let merged = self.merge(&new, watermark)?;
+            self.runs.extend(merged);
+        }
+        match added {
+            None => {}
+            Some(added) if added.file().is_none() => {
+                let run = store(&added, &*self.files)?;
+                let part = self.part_of(&run)?;
+                self.runs.push(StateRun { run, part, is_new: true });
+            }
+            // It was too large for memory, and lies in a file that no other process could open.
+            Some(added) => {
+                let merged = self.merge(&[added], watermark)?;
+                self.runs.extend(merged);
+            }
+        }
+        self.compact(watermark)?;
+        self.files.begin_next_epoch();
+        self.runs.iter_mut().for_each(|held| held.is_new = false);
+        Ok(self.runs.iter().map(|held| held.part.clone()).collect())
+    }
+
+    fn compact(&mut self, watermark: i64) -> Result<()> {
+        let sizes: Vec<u64> = self.runs.iter().map(|held| held.run.size_bytes()).collect();
+        let Some(range) = pick(&sizes) else { return Ok(()) };
+        let runs: Vec<Arc<Run>> = self.runs[range.clone()].iter().map(|held| Arc::clone(&held.run)).collect();
+        let merged = self.merge(&runs, watermark)?;
+        // A file of an earlier epoch is named by the checkpoints before this one; one of this epoch by none.
+        for replaced in self.runs.splice(range, merged) {
+            if replaced.is_new {
+                self.files.discard(&replaced.part.file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What runs hold of the keys of this lane, in one new file; `None`: nothing.
+    fn merge(&self, runs: &[Arc<Run>], watermark: i64) -> Result<Option<StateRun>> {
+        let ends = runs.iter().flat_map(|run| run.windows()).map(|window| window.end);
+        let first_end = ends.filter(|&end| !self.windows.has_expired(end, watermark)).min().unwrap_or(i64::MAX);
+        let writer = RunWriter::in_file(self.aggregate.state_schema(), &*self.files)?;
+        let run = compact(&*self.aggregate, self.lane, runs, &Compaction { key_groups: self.own.clone(), first_end }, writer)?;
+        let part = self.part_of(&run)?;
+        if run.entries() == 0 {
+            self.files.discard(&part.file)?;
+            return Ok(None);
+        }
+        Ok(Some(StateRun { run: Arc::new(run), part, is_new: true }))
+    }
+
+    /// A run that this lane has written, as state.
+    fn part_of(&self, run: &Run) -> Result<Part> {
+        let file = run.file().ok_or_else(|| Error::bug("a run of the state has no file"))?;
+        Ok(Part { file: self.files.take_written(file.name())?, key_groups: (self.own.start, self.own.end), side: self.side })
+    }
+}

@@ -1,0 +1,117 @@
+//! Where runs lie: in files without a name while an epoch is open, in the depot once they are state.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+use wasmill_engine::{Depot, DepotFile, DepotKey, DepotWriter, Error, Result, STATE_FOLDER};
+use wasmill_keyed::run::{LocalFile, RunFile, RunFileWriter, RunStore};
+
+/// Runs that no other process will need.
+pub struct Scratch(pub Arc<dyn Depot>);
+
+impl RunStore for Scratch {
+    fn create(&self) -> Result<Box<dyn RunFileWriter>> {
+        Ok(Box::new(ScratchWriter(self.0.scratch()?)))
+    }
+}
+
+struct ScratchWriter(File);
+
+impl Write for ScratchWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl RunFileWriter for ScratchWriter {
+    fn finish(self: Box<Self>) -> Result<Arc<dyn RunFile>> {
+        opened("a temporary file".to_owned(), self.0)
+    }
+}
+
+fn opened(name: String, file: File) -> Result<Arc<dyn RunFile>> {
+    let file = LocalFile::new(name.clone(), file).map_err(|error| Error::io(format_args!("read {name}"), error))?;
+    Ok(Arc::new(file))
+}
+
+/// Runs that become state: files of the depot. What is written is also kept in a file without a name, from which it is read: a
+/// file of a bucket can't be read before it is sealed.
+pub struct StateFiles {
+    depot: Arc<dyn Depot>,
+    incarnation: Uuid,
+    epoch: AtomicU64,
+    written: Arc<Mutex<HashMap<String, DepotFile>>>,
+}
+
+impl StateFiles {
+    pub fn new(depot: Arc<dyn Depot>, incarnation: Uuid, epoch: u64) -> Self {
+        Self { depot, incarnation, epoch: epoch.into(), written: Arc::default() }
+    }
+
+    /// Files belong to the next epoch from now on.
+    pub fn begin_next_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The file of a run that was written, by its name.
+    pub fn take_written(&self, name: &str) -> Result<DepotFile> {
+        self.written.lock().remove(name).ok_or_else(|| Error::bug(format!("the file {name} of a run was not written by this lane")))
+    }
+
+    /// Removes a file that no checkpoint will name.
+    pub fn discard(&self, file: &DepotFile) -> Result<()> {
+        self.depot.remove(std::slice::from_ref(&file.name))
+    }
+
+    /// Opens a file of an earlier epoch.
+    pub fn open(&self, file: &DepotFile) -> Result<Arc<dyn RunFile>> {
+        opened(self.depot.shown(&file.name), self.depot.open_at_random(file)?)
+    }
+}
+
+impl RunStore for StateFiles {
+    fn create(&self) -> Result<Box<dyn RunFileWriter>> {
+        let key = DepotKey { folder: STATE_FOLDER, incarnation: self.incarnation, epoch: self.epoch.load(Ordering::Relaxed), kind: "run" };
+        let (kept, copy) = (self.depot.create(&key)?, self.depot.scratch()?);
+        Ok(Box::new(StateWriter { kept, copy, at: 0, written: Arc::clone(&self.written) }))
+    }
+}
+
+struct StateWriter {
+    kept: Box<dyn DepotWriter>,
+    copy: File,
+    at: u64,
+    written: Arc<Mutex<HashMap<String, DepotFile>>>,
+}
+
+impl Write for StateWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.kept.write(bytes)?;
+        self.copy.write_all_at(&bytes[..written], self.at)?;
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.kept.flush()
+    }
+}
+
+impl RunFileWriter for StateWriter {
+    fn finish(self: Box<Self>) -> Result<Arc<dyn RunFile>> {
+        let file = self.kept.finish()?;
+        let name = file.name.clone();
+        self.written.lock().insert(name.clone(), file);
+        opened(name, self.copy)
+    }
+}
