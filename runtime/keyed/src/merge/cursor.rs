@@ -20,6 +20,8 @@ pub(crate) struct Cursor {
     span: Span,
     /// `None` behind the last entry.
     block: Option<Arc<Block>>,
+    /// The block of the last entry, at the end: the next window often begins in it, and needs not read it again.
+    last: Option<Arc<Block>>,
     /// The number of the block.
     number: usize,
     entry: usize,
@@ -30,7 +32,7 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// At the first entry of the span. Nothing is read of a run that has no window in it.
     pub fn new(run: Arc<Run>, span: Span) -> Result<Self> {
-        let mut cursor = Self { run, span, block: None, number: 0, entry: 0, limit: 0 };
+        let mut cursor = Self { run, span, block: None, last: None, number: 0, entry: 0, limit: 0 };
         let windows = cursor.run.windows();
         let first = windows.partition_point(|window| window.end < *cursor.span.ends.start());
         let Some(end) = windows.get(first).map(|window| window.end) else { return Ok(cursor) };
@@ -111,7 +113,7 @@ impl Cursor {
             }
             let (end, group) = (block.ends()[self.entry], u16::from(block.key_groups()[self.entry]));
             if end > *self.span.ends.end() {
-                self.block = None;
+                self.last = self.block.take();
                 return Ok(());
             }
             let next = if groups.contains(&group) {
@@ -131,7 +133,7 @@ impl Cursor {
             };
             match next {
                 Some(end) => self.find(Place { end, key_group: groups.start as u8, key: &[] })?,
-                None => self.block = None,
+                None => self.last = self.block.take(),
             }
         }
         Ok(())

@@ -82,11 +82,14 @@ impl Emitter {
         let windows = self.stage.spec.windows;
         let runs: Vec<Arc<Run>> = input.state.iter().chain(input.new).map(Arc::clone).collect();
         let (kept, added) = (ends(input.state), ends(input.new));
+        let mut previous = None;
         for firing in windows.firing(kept, added, input.before, input.now) {
             let window = self.window(firing.end);
             let merger = || Merger::of_window(self.stage.spec.aggregate.state_schema(), window.clone(), &runs);
-            self.finish_all(accumulator, &merger, firing, into)?;
+            // What a window has read is kept until the next one has begun: they often share blocks.
+            previous = Some(self.finish_all(accumulator, &merger, firing, into)?);
         }
+        drop(previous);
         Ok(Emitted { kept: self.unexpired(&runs, input.now), ..Emitted::default() })
     }
 
@@ -95,18 +98,18 @@ impl Emitter {
         Window { end, span: Span { ends, key_groups: self.key_groups.clone() } }
     }
 
-    /// Merges and finishes all keys of a window.
+    /// Merges and finishes all keys of a window. Returns the merger, which holds the last blocks that it read.
     pub(super) fn finish_all(
         &self,
         accumulator: &mut dyn Accumulator,
         merger: &dyn Fn() -> Result<Merger>,
         firing: Firing,
         into: &mut dyn FnMut(Fired) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Merger> {
         let mut merging = merger()?;
         loop {
             let merged = merging.next(accumulator).map_err(|error| self.blame(error, merger, merging.failed()))?;
-            let Some(keys) = merged else { return Ok(()) };
+            let Some(keys) = merged else { return Ok(merging) };
             let results = accumulator.finish().map_err(|error| self.blame(error, merger, &keys))?;
             let all = 0..keys.len();
             let offsets = results.offsets(keys.len())?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow_schema::SchemaRef;
 use twox_hash::XxHash3_64;
@@ -124,6 +124,8 @@ pub(super) struct Reader {
     file: Arc<dyn RunFile>,
     segments: Vec<Segment>,
     checksum: u64,
+    /// Blocks that somebody holds: several cursors at one block, as those of the small panes of a window are, share it.
+    held: Box<[Mutex<Weak<Block>>]>,
 }
 
 impl Reader {
@@ -150,12 +152,17 @@ impl Reader {
                 .detail(format!("the stage has:\n{expected}"))
                 .detail(format!("the file has:\n{found}")));
         }
-        Ok((Self { file, segments, checksum }, index))
+        Ok((Self::new(file, segments, checksum), index))
     }
 
     /// The reader of a file that was just written with this footer.
     pub fn of_written(file: Arc<dyn RunFile>, segments: Vec<Segment>, footer: &[u8]) -> Self {
-        Self { file, segments, checksum: XxHash3_64::oneshot(footer) }
+        Self::new(file, segments, XxHash3_64::oneshot(footer))
+    }
+
+    fn new(file: Arc<dyn RunFile>, segments: Vec<Segment>, checksum: u64) -> Self {
+        let held = segments.iter().map(|_| Mutex::default()).collect();
+        Self { file, segments, checksum, held }
     }
 
     pub fn file(&self) -> &Arc<dyn RunFile> {
@@ -167,11 +174,22 @@ impl Reader {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.segments.capacity() * size_of::<Segment>()
+        self.segments.capacity() * size_of::<Segment>() + self.held.len() * size_of::<Mutex<Weak<Block>>>()
+    }
+
+    /// A block: the one that somebody holds, or as it is read now.
+    pub fn block(&self, number: usize, index: &Index, state_schema: &SchemaRef) -> Result<Arc<Block>> {
+        let held = || self.held[number].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(block) = held().upgrade() {
+            return Ok(block);
+        }
+        let block = Arc::new(self.read(number, index, state_schema)?);
+        *held() = Arc::downgrade(&block);
+        Ok(block)
     }
 
     /// Reads a block and verifies it: against its checksum, its lengths, and what the index says of it.
-    pub fn block(&self, number: usize, index: &Index, state_schema: &SchemaRef) -> Result<Block> {
+    fn read(&self, number: usize, index: &Index, state_schema: &SchemaRef) -> Result<Block> {
         let segment = self.segments[number];
         let wrong = |message: String| damaged(&*self.file, segment.offset, &message);
         let compressed = read_vec(&*self.file, segment.offset, segment.length.into())?;

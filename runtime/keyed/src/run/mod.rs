@@ -146,7 +146,7 @@ impl Run {
         self.index.blocks.len()
     }
 
-    /// A block. Those of a file are read, verified and decoded by every call.
+    /// A block. That of a file is read, verified and decoded, unless somebody holds it still.
     ///
     /// # Errors
     /// Environment: it can't be read or is damaged.
@@ -156,7 +156,7 @@ impl Run {
     pub fn block(&self, index: usize) -> Result<Arc<Block>> {
         match &self.content {
             Content::Memory(blocks) => Ok(Arc::clone(&blocks[index])),
-            Content::File(reader) => reader.block(index, &self.index, &self.state_schema).map(Arc::new),
+            Content::File(reader) => reader.block(index, &self.index, &self.state_schema),
         }
     }
 

@@ -249,3 +249,16 @@ fn version_1_is_read() {
     let footer = |bytes: &[u8]| u64::from_le_bytes(bytes[bytes.len() - 32..][..8].try_into().unwrap());
     assert_eq!((footer(&now), &now[..16], &now[now.len() - 8..]), (footer(&bytes), &bytes[..16], &bytes[bytes.len() - 8..]));
 }
+
+#[test]
+fn a_block_that_is_held_is_not_read_again() {
+    let all: Vec<Entry> = (0..10).map(|end| Entry::new(end, b"key", false, vec![])).collect();
+    let (run, _) = run_in_file(&all, 3);
+    let block = run.block(1).unwrap();
+    assert!(Arc::ptr_eq(&block, &run.block(1).unwrap()));
+    assert!(!Arc::ptr_eq(&block, &run.block(2).unwrap()));
+    let gone = Arc::downgrade(&block);
+    drop(block);
+    assert!(gone.upgrade().is_none(), "nobody holds it any more");
+    assert_eq!(run.block(1).unwrap().ends(), [3, 4, 5]);
+}
