@@ -1,7 +1,8 @@
 //! What a row costs in a keyed stage, in nanoseconds of one core: `cargo run --release -p wasmill-keyed --example keyed_bench [million rows]`.
 //!
-//! For each kind and number of keys: `encode` is the keys as bytes; `intern` their groups (with the encoding, where the table needs it); `update` the accumulator;
-//! `collect` all of it as a stage does it, in batches of 8,192 rows; `seal` the sorted run; `emit` the merge and the results. Epochs have two million rows.
+//! For each kind and number of keys: `encode` is the keys as bytes; `intern` their groups (with the encoding, where the table needs it); `update` the
+//! accumulator; `collect` all of it as a stage does it, in batches of 8,192 rows; `seal` the sorted run; `emit` the merge and the results. Epochs
+//! have two million rows.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -134,11 +135,14 @@ fn measure(kind: Kind, keys: u64, minutes: Option<i64>, epochs: usize) {
     }
     assert_eq!(results, groups_now);
     let [encode, intern, update, collect, seal, emit] = [encode, intern, update, collect, seal, emit].map(|time| time / rows);
-    let window = minutes.map_or("-".to_owned(), |minutes| format!("{minutes}m"));
+    // The table that was measured alone knows no windows.
+    let (window, bytes_per_group) = match minutes {
+        Some(minutes) => (format!("{minutes}m"), "-".to_owned()),
+        None => ("-".to_owned(), (bytes / groups_now.max(1) as usize).to_string()),
+    };
     let (kind, total) = (format!("{kind:?}"), collect + seal + emit);
     println!(
-        "{kind:<11}{keys:>9}{window:>5}{groups_now:>10} {encode:>7.1} {intern:>7.1} {update:>7.1} {collect:>8.1} {seal:>7.1} {emit:>7.1} {total:>8.1} {:>8}",
-        bytes / groups_now.max(1) as usize
+        "{kind:<11}{keys:>9}{window:>5}{groups_now:>10} {encode:>7.1} {intern:>7.1} {update:>7.1} {collect:>8.1} {seal:>7.1} {emit:>7.1} {total:>8.1} {bytes_per_group:>8}"
     );
 }
 

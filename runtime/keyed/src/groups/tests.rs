@@ -69,7 +69,8 @@ proptest! {
             }
             let sorted = groups.drain(&ends);
             prop_assert_eq!(groups.count(), 0);
-            let mut expected: Vec<(i64, u8, Vec<u8>, u32)> = model.into_iter().map(|((pane, key), number)| (ends[pane as usize], key_group(&key), key, number)).collect();
+            let place = |((pane, key), number): ((u32, Vec<u8>), u32)| (ends[pane as usize], key_group(&key), key, number);
+            let mut expected: Vec<(i64, u8, Vec<u8>, u32)> = model.into_iter().map(place).collect();
             expected.sort();
             let found: Vec<(i64, u8, Vec<u8>, u32)> = (0..sorted.numbers.len())
                 .map(|at| (sorted.ends[at], sorted.key_groups[at], sorted.keys.get(at).to_vec(), sorted.numbers[at]))

@@ -1,12 +1,12 @@
 //! Joins of two inputs by equal keys: inner, left and full.
 //!
 //! Both sides are collected whole, as runs sorted by window, key group and key. At the end of an epoch the pairs that are new are
-//! `ΔL ⋈ R + L ⋈ ΔR + ΔL ⋈ ΔR`, found by going through the new rows of one side in the order of their keys and seeking in the runs of the other. Then the new runs
-//! are state. A null in a key matches nothing.
+//! `ΔL ⋈ R + L ⋈ ΔR + ΔL ⋈ ΔR`, found by going through the new rows of one side in the order of their keys and seeking in the runs of the other. Then
+//! the new runs are state. A null in a key matches nothing.
 //!
-//! With `within`, rows match whose times are at most that far apart. Windows are that long, so a row's partners lie in its own window and the two beside it. A row is
-//! late when its time is below the watermark; its time is over when the watermark has passed it by more than `within`: then it leaves, alone if the join keeps unmatched
-//! rows and it had no partner. Without `within` rows stay until time has ended, as in a batch.
+//! With `within`, rows match whose times are at most that far apart. Windows are that long, so a row's partners lie in its own window and the two
+//! beside it. A row is late when its time is below the watermark; its time is over when the watermark has passed it by more than `within`: then it
+//! leaves, alone if the join keeps unmatched rows and it had no partner. Without `within` rows stay until time has ended, as in a batch.
 
 mod collector;
 mod emitter;
@@ -80,7 +80,8 @@ impl JoinStage {
     /// Plans a join. `within` is in microseconds.
     ///
     /// # Errors
-    /// Configuration: a column can't be a key or can't be kept in a run, keys of the sides have other types, `within` is not positive, or an event time is missing.
+    /// Configuration: a column can't be a key or can't be kept in a run, keys of the sides have other types, `within` is not positive, or an event
+    /// time is missing.
     pub fn new(kind: JoinKind, within: Option<i64>, left: SideSpec, right: SideSpec) -> Result<Self> {
         let windows = match within {
             None => Windows::none(),

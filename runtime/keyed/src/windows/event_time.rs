@@ -10,9 +10,9 @@ use wasmill_types::TypeName;
 use crate::codes::EVENT_TIME_TYPE;
 use crate::{Error, Result};
 
-/// The times of a column of timestamps or dates in microseconds, written over what `into` held, and which of them are there; a time without a zone is one in UTC.
-/// Nanoseconds are rounded towards the past, so that they stay in their window. Times outside what 64 bits of microseconds hold become the least or the
-/// greatest value, which no window holds.
+/// The times of a column of timestamps or dates in microseconds, written over what `into` held, and which of them are there; a time without a zone is
+/// one in UTC. Nanoseconds are rounded towards the past, so that they stay in their window. Times outside what 64 bits of microseconds hold become
+/// the least or the greatest value, which no window holds.
 ///
 /// # Errors
 /// Configuration: the column has another type.
