@@ -142,7 +142,8 @@ fn measure(kind: Kind, keys: u64, minutes: Option<i64>, epochs: usize) {
     };
     let (kind, total) = (format!("{kind:?}"), collect + seal + emit);
     println!(
-        "{kind:<11}{keys:>9}{window:>5}{groups_now:>10} {encode:>7.1} {intern:>7.1} {update:>7.1} {collect:>8.1} {seal:>7.1} {emit:>7.1} {total:>8.1} {bytes_per_group:>8}"
+        "{kind:<11}{keys:>9}{window:>5}{groups_now:>10} {encode:>7.1} {intern:>7.1} {update:>7.1} {collect:>8.1} {seal:>7.1} {emit:>7.1} {total:>8.1} \
+         {bytes_per_group:>8}"
     );
 }
 
