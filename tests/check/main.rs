@@ -148,14 +148,14 @@ fn run(folder: &Path, name: &str, plugins: &[PathBuf; 2]) -> String {
     without_digests(&hidden.into_iter().fold(printed, |text, (path, name)| text.replace(&path.display().to_string(), name)))
 }
 
-/// Plugins that the shipped ones are not: `misbehaving` does what its configuration says, with tables as JSON; `secretive` declares a
+/// Plugins that the shipped ones are not: `misbehaving` does what its configuration says, with tables in the encoding `columns`; `secretive` declares a
 /// secret in its configuration.
 fn odd_plugins() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check-plugins");
     std::fs::create_dir_all(&folder).unwrap();
-    let schema = r#"{"type":"object","properties":{"salt":{"type":"string","writeOnly":true},"ports":{},"needs":{},"crosses":{}},"additionalProperties":false}"#;
-    let secretive = format!("name=secretive;json;schema={schema}");
-    for (name, mode) in [("misbehaving", "name=misbehaving;json"), ("secretive", &secretive)] {
+    let schema = r#"{"type":"object","properties":{"salt":{"type":"string","writeOnly":true},"ports":{},"fields":{},"crosses":{}},"additionalProperties":false}"#;
+    let secretive = format!("name=secretive;columns;schema={schema}");
+    for (name, mode) in [("misbehaving", "name=misbehaving;columns"), ("secretive", &secretive)] {
         std::fs::write(folder.join(name).with_extension("wasm"), hostile::guest_in_mode(mode)).unwrap();
     }
     folder

@@ -7,7 +7,7 @@ use wasmill_host::{FaultPolicy, Host, HostError, Limits, OnFault, Plugin};
 
 use crate::components;
 use crate::memory::peak_bytes;
-use crate::support::{echo_with, guest_in_mode, input, input_schema, json_plugin, plugin, small_limits};
+use crate::support::{columns_plugin, echo_with, guest_in_mode, input, input_schema, plugin, small_limits};
 use crate::{slow_compile, tables};
 
 /// An attack. The first argument is what all attacks of a round share.
@@ -56,11 +56,16 @@ impl Attack {
         Self::new(name, move |_| processed(&echo_with(members.clone()), &small_limits()))
     }
 
-    /// Answers with JSON lines that are short for what they mean: `columns` of these types by a port, from so many rows.
-    fn json(name: &'static str, types: &'static [&'static str], rows: usize, columns: Value) -> Self {
+    /// Answers with columns in the encoding `columns`, of these types, for so many rows that all come from row 0.
+    fn made(name: &'static str, types: &'static [&'static str], rows: usize, columns: Value) -> Self {
+        Self::made_apart(name, types, rows, ";", columns)
+    }
+
+    /// The same, with another separator.
+    fn made_apart(name: &'static str, types: &'static [&'static str], rows: usize, separator: &'static str, columns: Value) -> Self {
         Self::new(name, move |_| {
             let limits = Limits { output_bytes: 1 << 20, ..small_limits() };
-            processed_by(&json_plugin(), &tables::json_answer(types, rows, &columns), &limits)
+            processed_by(&columns_plugin(), &tables::made_answer(types, rows, separator, &columns), &limits)
         })
     }
 
@@ -134,11 +139,13 @@ pub fn all() -> Vec<Attack> {
     let mut attacks = Vec::new();
     attacks.extend(time());
     attacks.extend(room());
+    attacks.extend(columns());
     attacks.extend(words());
     attacks.extend(world());
     attacks.extend(rows());
     attacks.extend(files());
     attacks.extend(component_attacks());
+    attacks.extend(names());
     attacks.extend(tables::bad_tables().into_iter().map(|(name, members)| Attack::process(name, members)));
     attacks
 }
@@ -165,39 +172,56 @@ fn room() -> Vec<Attack> {
         Attack::process("too-many-rows", json!({ "outputs": [{ "many_origins": 100_001 }] })),
         Attack::process("sixty-four-ports-of-repeated-rows", tables::many_ports_of_repeated_rows(64)),
         Attack::new("whole-answers-for-every-part-of-a-batch", |_| whole_answers_for_parts()),
-        Attack::json(
-            "json-list-of-ones",
-            &["List(Int64)"],
-            1,
-            json!({ "before": "{\"c0\":[1", "text": ",1", "times": 500_000, "after": "]}\n" }),
-        ),
-        Attack::json(
-            "json-list-of-empty-objects",
-            &["List(Struct(\"a\": Int64, \"b\": Utf8))"],
-            1,
-            json!({ "before": "{\"c0\":[{}", "text": ",{}", "times": 300_000, "after": "]}\n" }),
-        ),
-        Attack::json(
-            "json-list-of-blanks",
-            &["List(Utf8)"],
-            1,
-            json!({ "before": "{\"c0\":[\"\"", "text": ",\"\"", "times": 300_000, "after": "]}\n" }),
-        ),
-        Attack::json(
-            "json-empty-rows",
-            &["Int64", "Utf8", "Decimal128(38, 2)", "List(Int64)"],
-            100_000,
-            json!({ "text": "{}\n", "times": 100_000 }),
-        ),
-        Attack::json("json-blank-lines", &["Int64"], 100_000, json!({ "text": "  \n", "times": 100_000 })),
-        Attack::json(
-            "json-blanks-between",
-            &["Int64"],
-            1,
-            json!({ "before": "{\"c0\":", "text": " ", "times": 1_000_000, "after": "1}\n" }),
-        ),
-        Attack::json("json-open-brackets", &["Int64"], 1, json!({ "before": "{\"c0\":", "text": "[", "times": 1_000_000, "after": "\n" })),
     ]
+}
+
+/// Columns that are short for what they mean, or wrong in one way each.
+fn columns() -> Vec<Attack> {
+    let json = |before: &str, text: &str, times: usize, after: &str| json!([{ "json": { "before": before, "text": text, "times": times, "after": after } }]);
+    let text = |text: &str| json!([{ "text": { "text": text } }]);
+    vec![
+        Attack::made("made-list-of-ones", &["List(Int64)"], 1, json("[[1", ",1", 500_000, "]]")),
+        Attack::made("made-list-of-empty-objects", &["List(Struct(\"a\": Int64, \"b\": Utf8))"], 1, json("[[{}", ",{}", 300_000, "]]")),
+        Attack::made("made-list-of-blanks", &["List(Utf8)"], 1, json("[[\"\"", ",\"\"", 300_000, "]]")),
+        Attack::made("made-nulls", &["Decimal128(38, 2)"], 100_000, json("[null", ",null", 99_999, "]")),
+        Attack::made("made-blanks-between", &["Int64"], 1, json("[", " ", 1_000_000, "1]")),
+        Attack::made("made-open-brackets", &["Int64"], 1, json("", "[", 1_000_000, "")),
+        Attack::made("made-json-with-a-value-less", &["Int64"], 2, json("[", "1", 1, "]")),
+        Attack::made("made-json-with-a-value-more", &["Int64"], 1, json("[1", ",1", 1, "]")),
+        Attack::made("made-json-of-other-values", &["Int64"], 1, json("[", "\"1\"", 1, "]")),
+        Attack::made("made-empty-texts", &["Utf8"], 100_000, json!([{ "text": { "text": ";", "times": 99_999 } }])),
+        Attack::made("made-text-with-a-part-less", &["Utf8"], 3, text("a;b")),
+        Attack::made("made-text-with-a-part-more", &["Utf8"], 1, text("a;b")),
+        Attack::made("made-text-of-numbers", &["Int64"], 1, text("1")),
+        Attack::made_apart("made-text-without-a-separator", &["Utf8"], 2, "", text("a;b")),
+        Attack::made("made-texts-with-one-less", &["Utf8"], 2, json!([{ "texts": ["a"] }])),
+        Attack::made("made-digits-that-are-none", &["Boolean"], 2, json!([{ "mask": { "text": "1x" } }])),
+        Attack::made("made-digits-with-one-more", &["Boolean"], 1, json!([{ "mask": { "text": "10" } }])),
+        Attack::made("made-nulls-with-one-less", &["Utf8"], 2, json!([{ "texts": ["a", "b"], "valid": { "text": "1" } }])),
+        Attack::made("made-a-column-less", &["Utf8", "Utf8"], 1, text("a")),
+        // The titles of the batch differ, so they cross as a text and not as a dictionary.
+        Attack::made("made-values-of-no-dictionary", &["Utf8"], 1, json!([{ "spread": [1, { "text": "[]" }] }])),
+        Attack::made("made-values-of-no-column", &["Utf8"], 1, json!([{ "spread": [7, { "text": "[]" }] }])),
+        Attack::new("made-values-that-would-fill-memory", |_| values_that_would_fill_memory()),
+        Attack::new("answer-in-the-other-encoding", |_| {
+            let mut config = tables::made_answer(&["Utf8"], 1, ";", &json!([]));
+            crate::support::merge(&mut config, json!({ "outputs": [{ "columns": tables::good_table(10) }] }));
+            processed_by(&columns_plugin(), &config, &small_limits())
+        }),
+    ]
+}
+
+/// One long value for a text that every row has.
+fn values_that_would_fill_memory() -> String {
+    let values = json!({ "before": "[\"", "text": "x", "times": 100_000, "after": "\"]" });
+    let config = tables::made_answer(&["Utf8"], 100_000, ";", &json!([{ "spread": [1, values] }]));
+    let policy = FaultPolicy { on_fault: OnFault::Stop, ..FaultPolicy::default() };
+    let mut instance = columns_plugin().transform(&config, input_schema(), &small_limits(), policy).unwrap().instance().unwrap();
+    let titles = arrow_array::StringArray::from(vec!["same"; 10]);
+    let batch = arrow_array::RecordBatch::try_new(input_schema(), vec![input(10).column(0).clone(), std::sync::Arc::new(titles)]).unwrap();
+    let (answer, peak) = peak_bytes(|| instance.process(&batch));
+    assert!(peak <= 4 * small_limits().output_bytes, "{peak}");
+    answer.map_or_else(|error| answer_of(&error), |_| "it was taken".to_owned())
 }
 
 /// It fails on every batch, and on a row alone answers with all that an answer may have.
@@ -278,10 +302,29 @@ fn rows() -> Vec<Attack> {
         Attack::process("port-twice", json!({ "outputs": [{ "columns": echo() }, { "columns": echo() }] })),
         Attack::process("repeated-rows-that-would-fill-memory", tables::repeated_rows()),
         Attack::process("bytes-where-nothing-is-computed", tables::bytes_for_nothing()),
+        Attack::process("no-table-where-columns-are-computed", json!({ "outputs": [{}] })),
         Attack::process(
             "trap-after-half-the-output",
             json!({ "process": "panic:half way", "when": "pin 5 of", "outputs": [{ "columns": echo() }] }),
         ),
+    ]
+}
+
+/// Names beside the contract's records: unknown ones are ignored, unless they have to be understood.
+fn names() -> Vec<Attack> {
+    let beside = |name, record: &str, extra: &str| Attack::process(name, json!({ "extra": [record, extra] }));
+    let rejecting = json!({ "extra": ["reject", "!new"], "outputs": [], "rejects": [{ "row": 1, "code": "bad" }] });
+    vec![
+        Attack::mode("unknown-name-in-its-description", "extra=new"),
+        Attack::mode("marked-name-in-its-description", "extra=!new"),
+        beside("unknown-name-beside-an-answer", "answer", "new"),
+        beside("marked-name-beside-needs", "needs", "!new"),
+        beside("marked-name-beside-a-port", "port", "!new"),
+        beside("marked-name-beside-what-is-opened", "opened", "!new"),
+        beside("marked-name-beside-an-output", "output", "!new"),
+        beside("marked-name-beside-an-answer", "answer", "!new\u{1b}[31m"),
+        Attack::process("marked-name-beside-a-reject", rejecting),
+        Attack::process("marked-name-beside-a-refusal", json!({ "extra": ["refusal", "!new"], "process": "refuse:no more" })),
     ]
 }
 
@@ -321,8 +364,10 @@ fn three_hundred_megabytes(host: &Host) -> String {
 }
 
 fn component_attacks() -> Vec<Attack> {
+    const PACKAGE: &str = "package wasmill:plugin@0.2.0;";
+    const EXPORTS: &str = "  import logging;\n  export about;\n  export transform;";
     vec![
-        Attack::component("loop-in-initialisation", &[("  (core instance $core", "STARTLOOP")]),
+        Attack::component("loop-in-initialisation", &[(";; more items", "(func $start (loop $for-ever (br $for-ever))) (start $start)")]),
         Attack::component("initial-memory-bomb", &[("(memory (export \"memory\") 2)", "(memory (export \"memory\") 20000)")]),
         Attack::component("initial-table-bomb", &[(";; more items", "(table 50000000 funcref)")]),
         Attack::component(
@@ -334,48 +379,58 @@ fn component_attacks() -> Vec<Attack> {
         ),
         Attack::component(
             "stack-bomb-without-memory",
-            &[
-                (";; in process", "(return (call $again (local.get 0) (local.get 1)))"),
-                ("(func (export \"process\")", "(func $again (export \"process\")"),
-            ],
+            &[(
+                ";; in process",
+                "(return (call $process (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5) (local.get 6)
+                  (local.get 7)))",
+            )],
         ),
         Attack::component("answer-outside-of-memory", &[(";; in describe", "(return (i32.const 0x7ffffff0))")]),
-        Attack::component("answer-that-is-not-aligned", &[(";; in describe", "(return (i32.const 1129))")]),
-        Attack::component("string-longer-than-memory", &[(";; in describe", "(i32.store (i32.const 1132) (i32.const 0x7fffffff))")]),
-        Attack::component("name-that-is-not-utf-8", &[(";; in describe", "(i32.store8 (i32.load (i32.const 1128)) (i32.const 0xff))")]),
-        Attack::component("encoding-that-does-not-exist", &[(";; in describe", "(i32.store8 (i32.const 1152) (i32.const 9))")]),
+        Attack::component("answer-that-is-not-aligned", &[(";; in describe", "(return (i32.const 1105))")]),
+        Attack::component("string-longer-than-memory", &[(";; in describe", "(i32.store (i32.const 1108) (i32.const 0x7fffffff))")]),
+        Attack::component("name-that-is-not-utf-8", &[(";; in describe", "(i32.store8 (i32.load (i32.const 1104)) (i32.const 0xff))")]),
+        Attack::component("encoding-that-does-not-exist", &[(";; in describe", "(i32.store8 (i32.const 1128) (i32.const 9))")]),
         Attack::component(
             "lists-that-claim-more-than-they-hold",
-            &[(";; in process", "(i32.store (i32.const 1304) (i32.const 0x0fffffff))")],
+            &[(";; in process", "(i32.store (i32.const 1432) (i32.const 0x0fffffff))")],
         ),
         Attack::component(
             "a-million-lists-of-the-same-bytes",
-            &[("(memory (export \"memory\") 2)", "(memory (export \"memory\") 100)"), (";; in process", "MANYLISTS")],
+            &[("(memory (export \"memory\") 2)", "(memory (export \"memory\") 100)"), (";; in process", components::MANY_TABLES)],
         ),
-        Attack::component("result-that-is-neither", &[(";; in process", "(i32.store8 (i32.const 1296) (i32.const 2))")]),
+        Attack::component("result-that-is-neither", &[(";; in process", "(i32.store8 (i32.const 1424) (i32.const 2))")]),
+        Attack::component("realloc-outside-of-memory", &[(";; in realloc", "(return (i32.const -8))")]),
+        Attack::component("loop-in-realloc", &[(";; in realloc", "(loop $for-ever (br $for-ever))")]),
+        Attack::component("newer-contract", &[("@0.2.0", "@0.3.0")]),
+        Attack::component("older-contract", &[("0.2.0", "0.1.0")]),
         Attack::component(
-            "realloc-outside-of-memory",
-            &[("(i32.const 65536))\n    (func (export \"describe\")", "(i32.const -8))\n    (func (export \"describe\")")],
+            "exports-something-else",
+            &[("wasmill:plugin@0.2.0", "acme:tools@1.0.0"), ("wasmill:plugin/", "acme:tools/"), ("@0.2.0#", "@1.0.0#")],
         ),
-        Attack::component("loop-in-realloc", &[("(local $end i32)", "(local $end i32) (loop $for-ever (br $for-ever))")]),
-        Attack::component("newer-contract", &[("wasmill:plugin/transform@0.1.0\"", "wasmill:plugin/transform@0.2.0\"")]),
-        Attack::component("older-contract", &[("wasmill:plugin/transform@0.1.0\"", "wasmill:plugin/transform@0.0.9\"")]),
-        Attack::component("exports-something-else", &[("wasmill:plugin/transform@0.1.0\"", "acme:tools/hammer@1.0.0\"")]),
-        Attack::component("contract-with-other-types", &[("(field \"port\" u32)", "(field \"port\" u64)")]),
+        Attack::component("exports-only-what-it-is", &[(EXPORTS, "export about;")]),
+        Attack::component("contract-with-other-types", &[("    code: string,", "    code: u64,")]),
         Attack::component(
             "imports-an-unknown-interface",
-            &[(
-                "(component\n  (core module",
-                "(component\n  (import \"acme:secrets/keys@1.0.0\" (instance (export \"read\" (func (result string)))))\n  (core module",
-            )],
+            &[
+                (PACKAGE, "package wasmill:plugin@0.2.0;\npackage acme:secrets@1.0.0 { interface keys { read: func(); } }"),
+                (EXPORTS, "import acme:secrets/keys@1.0.0;\n  export about;\n  export transform;"),
+                ("(module\n", "(module\n  (import \"acme:secrets/keys@1.0.0\" \"read\" (func))\n"),
+            ],
         ),
         Attack::component(
             "imports-a-future-wasi",
-            &[("(component\n  (core module", "(component\n  (import \"wasi:http/handler@0.3.0\" (instance))\n  (core module")],
+            &[
+                (PACKAGE, "package wasmill:plugin@0.2.0;\npackage wasi:http@0.3.0 { interface handler { ping: func(); } }"),
+                (EXPORTS, "import wasi:http/handler@0.3.0;\n  export about;\n  export transform;"),
+                ("(module\n", "(module\n  (import \"wasi:http/handler@0.3.0\" \"ping\" (func))\n"),
+            ],
         ),
         Attack::component(
             "imports-a-bare-function",
-            &[("(component\n  (core module", "(component\n  (import \"gift\" (func))\n  (core module")],
+            &[
+                (EXPORTS, "import gift: func();\n  export about;\n  export transform;"),
+                ("(module\n", "(module\n  (import \"$root\" \"gift\" (func))\n"),
+            ],
         ),
     ]
 }

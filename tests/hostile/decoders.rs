@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
 use arrow_array::{Array as _, ArrayRef, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray, StructArray};
-use arrow_schema::{DataType, Field, Fields, Schema};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use wasmill_host::{Encoding, boundary};
+use wasmill_host::boundary::budget::Budget;
+use wasmill_host::boundary::columns::{self, FieldText, MadeCells, MadeColumn, MadeTable, Places, Spreading, TextForm};
+use wasmill_host::boundary::{DecodeError, ipc};
 
 /// What the host says when arrow panicked inside a decoder. The checks before arrow are meant to leave it no reason to.
 const BELT: &str = "the bytes break an assumption of the decoder";
@@ -124,88 +126,174 @@ fn damaged(mut bytes: Vec<u8>, damage: &[Damage]) -> Vec<u8> {
     bytes
 }
 
-fn check_table(encoding: Encoding, bytes: Vec<u8>) -> Result<(), TestCaseError> {
+fn arrow_table(table: &RecordBatch) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ipc::encode_table(table, &mut bytes).unwrap();
+    bytes
+}
+
+/// Whatever was accepted can be used: printed, compared, sent on.
+fn check_accepted(batch: &RecordBatch, schema: &SchemaRef) -> Result<(), TestCaseError> {
+    prop_assert_eq!(batch.num_rows(), 3);
+    prop_assert_eq!(&batch.schema(), schema);
+    for column in batch.columns() {
+        prop_assert!(column.to_data().validate_full().is_ok());
+    }
+    prop_assert!(ipc::encode_table(batch, &mut Vec::new()).is_ok());
+    let _ = columns::encode(batch, TextForm::Joined);
+    let printed = format!("{batch:?}");
+    prop_assert!(printed.len() < 1 << 20);
+    Ok(())
+}
+
+fn check_table(bytes: Vec<u8>) -> Result<(), TestCaseError> {
     let schema = table().schema();
-    match boundary::decode_table(encoding, bytes, &schema, 3) {
+    match ipc::decode_table(bytes, &schema, 3) {
         Err(error) => prop_assert_ne!(error.to_string(), BELT),
-        Ok(batch) => {
-            prop_assert_eq!(batch.num_rows(), 3);
-            prop_assert_eq!(batch.schema(), schema);
-            for column in batch.columns() {
-                prop_assert!(column.to_data().validate_full().is_ok());
-            }
-            // Whatever was accepted can be used: printed, compared, sent on.
-            prop_assert!(boundary::encode_table(Encoding::ArrowIpc, &batch).is_ok());
-            let _ = boundary::encode_table(Encoding::JsonLines, &batch);
-            let printed = format!("{batch:?}");
-            prop_assert!(printed.len() < 1 << 20);
-        }
+        Ok(batch) => check_accepted(&batch, &schema)?,
     }
     Ok(())
 }
 
-fn check_schema(encoding: Encoding, bytes: &[u8]) -> Result<(), TestCaseError> {
-    match boundary::decode_schema(encoding, bytes) {
+fn check_schema(bytes: &[u8]) -> Result<(), TestCaseError> {
+    match ipc::decode_schema(bytes) {
         Err(error) => prop_assert_ne!(error.to_string(), BELT),
         Ok(schema) => {
-            let again = boundary::decode_schema(encoding, &boundary::encode_schema(encoding, &schema));
+            let again = ipc::decode_schema(&ipc::encode_schema(&schema));
             prop_assert_eq!(again.map(|again| again.fields().clone()), Ok(schema.fields().clone()));
         }
     }
     Ok(())
 }
 
-const BOTH: [Encoding; 2] = [Encoding::ArrowIpc, Encoding::JsonLines];
-
 #[test]
 fn good_bytes_are_accepted() {
-    for encoding in BOTH {
-        let bytes = boundary::encode_table(encoding, &table()).unwrap();
-        assert_eq!(boundary::decode_table(encoding, bytes, &table().schema(), 3).unwrap(), table());
-        let bytes = boundary::encode_schema(encoding, &table().schema());
-        assert_eq!(boundary::decode_schema(encoding, &bytes).unwrap().fields(), table().schema().fields());
-    }
+    assert_eq!(ipc::decode_table(arrow_table(&table()), &table().schema(), 3).unwrap(), table());
+    assert_eq!(ipc::decode_schema(&ipc::encode_schema(&table().schema())).unwrap().fields(), table().schema().fields());
+    let fields = columns::write_schema(&table().schema());
+    assert_eq!(columns::read_schema(&fields).unwrap().fields(), table().schema().fields());
+    assert_eq!(decode_made(&made()).unwrap(), table());
 }
 
 #[test]
 fn random_bytes() {
     check(2000, &prop::collection::vec(any::<u8>(), 0..400), |bytes| {
-        for encoding in BOTH {
-            check_table(encoding, bytes.clone())?;
-            check_schema(encoding, &bytes)?;
+        check_table(bytes.clone())?;
+        check_schema(&bytes)
+    });
+}
+
+#[test]
+fn damaged_tables() {
+    let good = arrow_table(&table());
+    check(6000, &damage(), |damage| check_table(damaged(good.clone(), &damage)));
+}
+
+#[test]
+fn damaged_schemas() {
+    let good = ipc::encode_schema(&table().schema());
+    check(4000, &damage(), |damage| check_schema(&damaged(good.clone(), &damage)));
+}
+
+/// The table as a plugin may return it in the encoding `columns`: a column in each form.
+fn made() -> MadeTable {
+    let json = |text: &str| MadeCells::Json(text.to_owned());
+    let column = |cells: MadeCells, valid: &str| MadeColumn { cells, valid: valid.to_owned() };
+    MadeTable {
+        separator: "|".to_owned(),
+        columns: vec![
+            column(json("[1,null,3]"), ""),
+            column(MadeCells::Text("one|zwei|".to_owned()), "110"),
+            column(MadeCells::Mask("110".to_owned()), "101"),
+            column(json("[\"1.25\",null,\"-0.01\"]"), ""),
+            column(json("[[\"a\",null],null,[\"ccc\"]]"), ""),
+            column(json("[{\"x\":1},{\"y\":1},{\"z\":1}]"), ""),
+            column(json("[{\"x\":1},{\"x\":null},null]"), ""),
+        ],
+    }
+}
+
+fn decode_made(made: &MadeTable) -> Result<RecordBatch, DecodeError> {
+    // The places of a batch of three rows whose column 1 has two distinct texts and a null.
+    let places: Vec<u8> = [1_u32, 2, 0].into_iter().flat_map(u32::to_le_bytes).collect();
+    let places = |column| (column == 1).then_some(Places { bytes: &places, count: 3 });
+    let spreading = Spreading { places: &places, rows: &|| vec![0, 1, 2] };
+    columns::decode(made, &table().schema(), 3, Some(&spreading), &Budget::new(1 << 20))
+}
+
+/// The text of a column in the form that this number stands for.
+fn reshaped(text: String, form: u8) -> MadeCells {
+    match form % 5 {
+        0 => MadeCells::Text(text),
+        1 => MadeCells::Texts(text.split('|').map(str::to_owned).collect()),
+        2 => MadeCells::Json(text),
+        3 => MadeCells::Mask(text),
+        _ => MadeCells::Spread(u32::from(form % 3), text),
+    }
+}
+
+#[test]
+fn damaged_columns() {
+    let one = (0..7_usize, any::<bool>(), damage(), prop::option::weighted(0.3, any::<u8>()));
+    check(6000, &one, |(index, of_valid, damage, form)| {
+        let mut made = made();
+        let damaged = |text: &str| String::from_utf8_lossy(&damaged(text.as_bytes().to_vec(), &damage)).into_owned();
+        let column = &mut made.columns[index];
+        let (MadeCells::Text(text) | MadeCells::Json(text) | MadeCells::Mask(text)) = &column.cells else { return Ok(()) };
+        match (of_valid, form) {
+            (true, _) => column.valid = damaged(&column.valid),
+            (false, Some(form)) => column.cells = reshaped(damaged(text), form),
+            (false, None) => {
+                let text = damaged(text);
+                column.cells = match &column.cells {
+                    MadeCells::Text(_) => MadeCells::Text(text),
+                    MadeCells::Mask(_) => MadeCells::Mask(text),
+                    _ => MadeCells::Json(text),
+                };
+            }
+        }
+        match decode_made(&made) {
+            Err(error) => prop_assert_ne!(error.to_string(), BELT),
+            Ok(batch) => check_accepted(&batch, &table().schema())?,
         }
         Ok(())
     });
 }
 
 #[test]
-fn damaged_tables() {
-    for encoding in BOTH {
-        let good = boundary::encode_table(encoding, &table()).unwrap();
-        check(6000, &damage(), |damage| check_table(encoding, damaged(good.clone(), &damage)));
-    }
+fn random_columns() {
+    let column = (any::<u8>(), "[\\[\\]{}01a|,\":. \\-nul]{0,24}", "[01x]{0,4}");
+    let made = (prop::collection::vec(column, 6..9), "[|,]{0,2}");
+    check(4000, &made, |(columns, separator)| {
+        let column = |(form, text, valid)| MadeColumn { cells: reshaped(text, form), valid };
+        let made = MadeTable { separator, columns: columns.into_iter().map(column).collect() };
+        match decode_made(&made) {
+            Err(error) => prop_assert_ne!(error.to_string(), BELT),
+            Ok(batch) => check_accepted(&batch, &table().schema())?,
+        }
+        Ok(())
+    });
 }
 
 #[test]
-fn damaged_schemas() {
-    for encoding in BOTH {
-        let good = boundary::encode_schema(encoding, &table().schema());
-        check(4000, &damage(), |damage| check_schema(encoding, &damaged(good.clone(), &damage)));
-    }
-}
-
-#[test]
-fn names_that_can_not_be_spelt_in_json_are_refused() {
+fn names_that_can_not_be_spelt_are_refused() {
     let odd = DataType::Struct(Fields::from(vec![Field::new("\u{7f}", DataType::Int64, true)]));
-    let bytes = boundary::encode_schema(Encoding::JsonLines, &Schema::new(vec![Field::new("point", odd, true)]));
-    assert!(boundary::decode_schema(Encoding::JsonLines, &bytes).is_err());
+    let fields = columns::write_schema(&Schema::new(vec![Field::new("point", odd, true)]));
+    assert!(columns::read_schema(&fields).is_err());
 }
 
 #[test]
-fn random_types_in_json() {
+fn random_types() {
     let text = "[A-Z][a-z0-9]{2,9}(\\(([A-Z][a-z0-9]{2,9}|[0-9]{1,3}|\"[a-z]{0,3}\")(, ?[A-Za-z0-9\"µ:]{1,12}){0,3}\\)){0,2}";
     check(4000, &text, |text: String| {
-        let schema = serde_json::json!({ "fields": [{ "name": "a", "type": text }] });
-        check_schema(Encoding::JsonLines, schema.to_string().as_bytes())
+        let field = FieldText { name: "a".to_owned(), data_type: text, nullable: true, metadata: Vec::new() };
+        match columns::read_schema(&[field]) {
+            Err(error) => prop_assert_ne!(error.to_string(), BELT),
+            Ok(schema) => {
+                let again = columns::read_schema(&columns::write_schema(&schema));
+                prop_assert_eq!(again.map(|again| again.fields().clone()), Ok(schema.fields().clone()));
+            }
+        }
+        Ok(())
     });
 }

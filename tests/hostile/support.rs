@@ -36,21 +36,36 @@ pub fn plugin() -> Plugin {
     PLUGIN.get_or_init(|| host().load_bytes("guest.wasm", guest()).expect("the guest loads")).clone()
 }
 
-pub fn json_plugin() -> Plugin {
+/// The guest that speaks the encoding `columns`.
+pub fn columns_plugin() -> Plugin {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
-    PLUGIN.get_or_init(|| host().load_bytes("guest.wasm", &guest_in_mode("json")).expect("the guest loads")).clone()
+    PLUGIN.get_or_init(|| host().load_bytes("guest.wasm", &guest_in_mode("columns")).expect("the guest loads")).clone()
+}
+
+/// The same, which takes texts one by one.
+pub fn listing_plugin() -> Plugin {
+    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
+    PLUGIN.get_or_init(|| host().load_bytes("guest.wasm", &guest_in_mode("columns;listed")).expect("the guest loads")).clone()
 }
 
 pub fn hex(bytes: &[u8]) -> Value {
     json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() })
 }
 
-pub fn schema_bytes(encoding: Encoding, schema: &Schema) -> Value {
-    hex(&boundary::encode_schema(encoding, schema))
+pub fn schema_bytes(schema: &Schema) -> Value {
+    hex(&boundary::ipc::encode_schema(schema))
 }
 
-pub fn table_bytes(encoding: Encoding, table: &RecordBatch) -> Value {
-    hex(&boundary::encode_table(encoding, table).expect("the table can be encoded"))
+pub fn table_bytes(table: &RecordBatch) -> Value {
+    let mut bytes = Vec::new();
+    boundary::ipc::encode_table(table, &mut bytes).expect("the table can be encoded");
+    hex(&bytes)
+}
+
+/// A schema as the guest writes it in the encoding `columns`.
+pub fn fields(schema: &Schema) -> Value {
+    let fields = boundary::columns::write_schema(schema).into_iter();
+    fields.map(|field| json!({ "name": field.name, "type": field.data_type, "nullable": field.nullable })).collect()
 }
 
 /// The input of most tests: `ind: Int64`, `title: Utf8`.
@@ -67,12 +82,15 @@ pub fn input(rows: usize) -> RecordBatch {
 
 /// The configuration of an echo of these columns: all cross, all come back computed.
 pub fn echo(encoding: Encoding, schema: &Schema) -> Value {
-    let columns = schema_bytes(encoding, schema);
+    let (needs, port, columns) = match encoding {
+        Encoding::ArrowIpc => ("needs", "schema", schema_bytes(schema)),
+        Encoding::Columns => ("fields", "fields", fields(schema)),
+    };
     let count = schema.fields().len();
     json!({
-        "needs": columns.clone(),
+        needs: columns.clone(),
         "crosses": vec![true; count],
-        "ports": [{ "name": "out", "schema": columns, "columns": vec!["computed"; count] }],
+        "ports": [{ "name": "out", port: columns, "columns": vec!["computed"; count] }],
     })
 }
 

@@ -7,17 +7,19 @@ use arrow_ipc::root_as_message;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema};
 use serde_json::{Value, json};
-use wasmill_host::{Encoding, boundary};
+use wasmill_host::boundary;
 
 use crate::support::{hex, input, input_schema, schema_bytes, table_bytes};
 
 /// A good table of the echo.
 pub fn good_table(rows: usize) -> Value {
-    table_bytes(Encoding::ArrowIpc, &input(rows))
+    table_bytes(&input(rows))
 }
 
 fn good_bytes() -> Vec<u8> {
-    boundary::encode_table(Encoding::ArrowIpc, &input(10)).unwrap()
+    let mut bytes = Vec::new();
+    boundary::ipc::encode_table(&input(10), &mut bytes).unwrap();
+    bytes
 }
 
 /// Where the metadata begins in a message.
@@ -82,7 +84,7 @@ fn bad_bytes() -> Vec<(&'static str, Value)> {
     scrambled[PREFIX..PREFIX + 40].fill(0xff);
     vec![
         ("ipc-garbage", answer(json!({ "text": "this is no Arrow message at all" }))),
-        ("ipc-nothing", answer(json!({}))),
+        ("ipc-nothing", answer(json!({ "text": "" }))),
         ("ipc-cut-in-the-body", answer(cut(good.len() - 16))),
         ("ipc-cut-in-the-metadata", answer(cut(end / 2))),
         ("ipc-metadata-longer-than-the-message", answer(hex(&long_metadata))),
@@ -107,7 +109,7 @@ fn bad_bytes() -> Vec<(&'static str, Value)> {
 }
 
 fn bad_shapes() -> Vec<(&'static str, Value)> {
-    let table = |columns: Vec<(&str, ArrayRef)>| answer(table_bytes(Encoding::ArrowIpc, &RecordBatch::try_from_iter(columns).unwrap()));
+    let table = |columns: Vec<(&str, ArrayRef)>| answer(table_bytes(&RecordBatch::try_from_iter(columns).unwrap()));
     let ind = || Arc::new(Int64Array::from_iter_values(0..10)) as ArrayRef;
     let title = || Arc::new(StringArray::from(vec!["x"; 10])) as ArrayRef;
     let mask = RecordBatch::try_new(
@@ -122,20 +124,20 @@ fn bad_shapes() -> Vec<(&'static str, Value)> {
         ("table-with-a-column-less", table(vec![("ind", ind())])),
         ("table-with-a-column-more", table(vec![("ind", ind()), ("title", title()), ("more", ind())])),
         ("table-of-other-types", table(vec![("ind", title()), ("title", Arc::new(Float64Array::from(vec![0.5; 10])))])),
-        ("schema-instead-of-a-table", answer(schema_bytes(Encoding::ArrowIpc, &input_schema()))),
+        ("schema-instead-of-a-table", answer(schema_bytes(&input_schema()))),
         ("dictionary-instead-of-a-table", answer(hex(&dictionary_message()))),
         (
             "mask-with-nulls",
             json!({
-                "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &input_schema()), "columns": ["input 0", "nulled 1"] }],
-                "outputs": [{ "columns": table_bytes(Encoding::ArrowIpc, &mask.unwrap()) }],
+                "ports": [{ "name": "out", "schema": schema_bytes(&input_schema()), "columns": ["input 0", "nulled 1"] }],
+                "outputs": [{ "columns": table_bytes(&mask.unwrap()) }],
             }),
         ),
         (
             "nulls-in-a-column-that-has-none",
             json!({
-                "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &required), "columns": ["computed", "computed"] }],
-                "outputs": [{ "columns": table_bytes(Encoding::ArrowIpc, &nulls) }],
+                "ports": [{ "name": "out", "schema": schema_bytes(&required), "columns": ["computed", "computed"] }],
+                "outputs": [{ "columns": table_bytes(&nulls) }],
             }),
         ),
     ]
@@ -158,19 +160,21 @@ fn dictionary_message() -> Vec<u8> {
 
 fn bad_schemas() -> Vec<(&'static str, Value)> {
     let port = |schema: Value, columns: Value| json!({ "ports": [{ "name": "out", "schema": schema, "columns": columns }] });
-    let of = |fields: Vec<Field>| schema_bytes(Encoding::ArrowIpc, &Schema::new(fields));
+    let of = |fields: Vec<Field>| schema_bytes(&Schema::new(fields));
     let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
     let mut deep = DataType::Int64;
     for _ in 0..40 {
         deep = DataType::List(Arc::new(Field::new("item", deep, true)));
     }
     let ind = Field::new("ind", DataType::Int64, true);
-    let good = schema_bytes(Encoding::ArrowIpc, &input_schema());
+    let good = schema_bytes(&input_schema());
     vec![
         ("needs-of-garbage", json!({ "needs": { "text": "garbage" } })),
         ("needs-of-another-number", json!({ "crosses": [true] })),
         ("needs-with-a-column-twice", json!({ "needs": of(vec![ind.clone(), ind.clone()]) })),
         ("needs-what-is-not-there", json!({ "needs": of(vec![Field::new("secret", DataType::Utf8, true)]), "crosses": [true] })),
+        ("peek-at-numbers", json!({ "crosses": [["1"], true] })),
+        ("peek-for-too-much", json!({ "crosses": [true, vec!["x"; 1001]] })),
         ("no-ports", json!({ "ports": [] })),
         ("port-schema-of-garbage", port(json!({ "text": "garbage" }), json!(["computed"]))),
         ("port-with-a-dictionary", port(of(vec![Field::new("title", dictionary, true)]), json!(["computed"]))),
@@ -179,6 +183,13 @@ fn bad_schemas() -> Vec<(&'static str, Value)> {
         ("port-of-an-impossible-decimal", port(of(vec![Field::new("d", DataType::Decimal128(200, 5), true)]), json!(["computed"]))),
         ("port-with-sources-missing", port(good.clone(), json!(["computed"]))),
         ("port-from-no-such-column", port(of(vec![ind.clone()]), json!(["input 9"]))),
+        ("port-with-nulls-from-no-such-column", port(of(vec![ind.clone()]), json!(["except 9 x"]))),
+        ("port-with-numbers-that-are-texts", port(of(vec![ind.clone()]), json!(["except 0 1"]))),
+        ("port-that-forbids-nulls-that-it-makes", port(of(vec![Field::new("title", DataType::Utf8, false)]), json!(["except 1 x"]))),
+        (
+            "port-with-too-many-texts-that-mean-null",
+            port(of(vec![Field::new("title", DataType::Utf8, true)]), json!([format!("except 1 {}", "|".repeat(10_000))])),
+        ),
         ("port-that-changes-a-type", port(of(vec![Field::new("title", DataType::Int64, true)]), json!(["input 1"]))),
         ("port-that-forbids-nulls-that-come", port(of(vec![Field::new("ind", DataType::Int64, false)]), json!(["input 0"]))),
         (
@@ -193,7 +204,7 @@ fn bad_schemas() -> Vec<(&'static str, Value)> {
 pub fn repeated_rows() -> Value {
     let fields: Vec<Field> = (0..40).map(|column| Field::new(format!("copy_{column}"), DataType::Utf8, true)).collect();
     json!({
-        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &Schema::new(fields)), "columns": vec!["input 1"; 40] }],
+        "ports": [{ "name": "out", "schema": schema_bytes(&Schema::new(fields)), "columns": vec!["input 1"; 40] }],
         "outputs": [{ "many_origins": 100_000 }],
     })
 }
@@ -201,28 +212,32 @@ pub fn repeated_rows() -> Value {
 /// Each of these ports repeats a row until it has nearly all the bytes that an answer may have.
 pub fn many_ports_of_repeated_rows(ports: usize) -> Value {
     let fields: Vec<Field> = (0..20).map(|column| Field::new(format!("copy_{column}"), DataType::Utf8, true)).collect();
-    let schema = schema_bytes(Encoding::ArrowIpc, &Schema::new(fields));
+    let schema = schema_bytes(&Schema::new(fields));
     let port = |index: usize| json!({ "name": format!("out_{index}"), "schema": schema, "columns": vec!["input 1"; 20] });
     let output = |index: usize| json!({ "port": index, "many_origins": 20_000 });
     json!({ "ports": (0..ports).map(port).collect::<Vec<_>>(), "outputs": (0..ports).map(output).collect::<Vec<_>>() })
 }
 
-/// An answer in JSON lines: computed columns `c0`, `c1` … of these types, by one port, in so many rows that all come from row 0.
-pub fn json_answer(types: &[&str], rows: usize, columns: &Value) -> Value {
-    let field = |(index, name): (usize, &&str)| json!({ "name": format!("c{index}"), "type": name, "nullable": true });
-    let schema = json!({ "fields": types.iter().enumerate().map(field).collect::<Vec<_>>() }).to_string();
+/// An answer in the encoding `columns`: computed columns `c0`, `c1` … of these types, by one port, in so many rows that all come from row 0.
+pub fn made_answer(types: &[&str], rows: usize, separator: &str, columns: &Value) -> Value {
+    let field = |(index, name): (usize, &&str)| json!({ "name": format!("c{index}"), "type": name });
+    let needs = json!([{ "name": "ind", "type": "Int64" }, { "name": "title", "type": "Utf8" }]);
     json!({
-        "needs": schema_bytes(Encoding::JsonLines, &input_schema()),
+        "fields": needs,
         "crosses": [true, true],
-        "ports": [{ "name": "out", "schema": { "text": schema }, "columns": vec!["computed"; types.len()] }],
-        "outputs": [{ "columns": columns, "many_origins": rows }],
+        "ports": [{
+            "name": "out",
+            "fields": types.iter().enumerate().map(field).collect::<Vec<_>>(),
+            "columns": vec!["computed"; types.len()],
+        }],
+        "outputs": [{ "made": { "separator": separator, "columns": columns }, "many_origins": rows }],
     })
 }
 
 /// Bytes of columns for a port that computes none.
 pub fn bytes_for_nothing() -> Value {
     json!({
-        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &input_schema()), "columns": ["input 0", "input 1"] }],
+        "ports": [{ "name": "out", "schema": schema_bytes(&input_schema()), "columns": ["input 0", "input 1"] }],
         "outputs": [{ "columns": { "zeros": 5 } }],
     })
 }

@@ -35,11 +35,10 @@ impl Transform for CleanGeo {
         plan.read("ind", DataType::Int64).out().pass("ind");
         let country = wanted(Column::Country).then(|| config.rules(&config.null_countries));
         if let Some(rules) = &country {
-            plan.want(rules.need("country"), true);
-            if rules.only_mask() {
-                plan.out().null_some("country");
+            if rules.only_null() {
+                plan.peek("country", rules.suspects().iter().copied()).out().pass_except("country", rules.nulls());
             } else {
-                plan.out().compute("country", DataType::Utf8);
+                plan.want(rules.need("country"), true).out().compute("country", DataType::Utf8);
             }
         }
         let coordinates = wanted(Column::Coordinates);
@@ -74,9 +73,7 @@ impl Transform for CleanGeo {
         if let Some(rules) = &self.country {
             let countries = batch.utf8("country")?;
             rules.reject_wrapped(countries, "country", out);
-            if rules.only_mask() {
-                out.keep("country", rules.keep_mask(countries))?;
-            } else {
+            if !rules.only_null() {
                 out.set("country", rules.rewritten(countries, |country| country)?)?;
             }
         }

@@ -29,9 +29,9 @@ pub struct CleanPin {
 
 /// What is done to a column.
 enum Work {
-    /// Its values stay in the host; those that mean null are masked.
-    Mask(TextRules),
-    /// Its values are computed.
+    /// The host nulls the values that mean null. The plugin sees nulls, and what may be wrapped.
+    Null(TextRules),
+    /// Its values are made anew.
     Rewrite(TextRules),
     /// Nothing: it is not even read.
     Pass,
@@ -52,7 +52,7 @@ impl Transform for CleanPin {
             let name = column.name();
             match work {
                 Work::Pass => plan.need(name, DataType::Utf8).out().pass(name),
-                Work::Mask(rules) => plan.want(rules.need(name), true).out().null_some(name),
+                Work::Null(rules) => plan.peek(name, rules.suspects().iter().copied()).out().pass_except(name, rules.nulls()),
                 Work::Rewrite(rules) => {
                     plan.want(rules.need(name), true).out().compute(name, columns::output_type(*column, config.split_tag_list))
                 }
@@ -78,11 +78,7 @@ impl Transform for CleanPin {
             let name = column.name();
             match work {
                 Work::Pass => {}
-                Work::Mask(rules) => {
-                    let texts = batch.utf8(name)?;
-                    rules.reject_wrapped(texts, name, out);
-                    out.keep(name, rules.keep_mask(texts))?;
-                }
+                Work::Null(rules) => rules.reject_wrapped(batch.utf8(name)?, name, out),
                 Work::Rewrite(rules) => {
                     let texts = batch.utf8(name)?;
                     rules.reject_wrapped(texts, name, out);
@@ -148,7 +144,7 @@ impl Work {
         } else if rules.change_nothing() {
             Self::Pass
         } else {
-            Self::Mask(rules)
+            Self::Null(rules)
         }
     }
 }

@@ -1,30 +1,22 @@
-//! What crosses between the host and a plugin: schemas and tables as bytes, in the encoding that
-//! the plugin chose, and the column types that can cross.
+//! What crosses between the host and a plugin: schemas and tables, in the encoding that the plugin chose, and the column types that can.
 //!
-//! The host decodes with an [`Encoding`] under a [`Budget`](budget::Budget), because a plugin's
-//! bytes are not trusted. Tools and tests of plugins, and fuzzers, use the functions of
-//! [`boundary`]; every decoder accepts any bytes.
+//! The host decodes under a [`Budget`](budget::Budget): what comes from a plugin is not trusted. Tools and tests of plugins, and fuzzers, may
+//! call every decoder with any input.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod budget;
-mod ipc_encode;
-mod ipc_message;
-mod ipc_schema;
-mod ipc_table;
-mod json_read;
-mod json_schema;
-mod json_values;
-mod json_write;
+pub mod columns;
+pub mod ipc;
+pub mod sizes;
 pub mod text;
 pub mod types;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::Schema;
 
-use crate::budget::{Budget, OverBudget};
+use crate::budget::OverBudget;
 
-/// Why bytes of a plugin could not be decoded.
+/// Why a plugin's schema or table could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct DecodeError(String);
@@ -45,55 +37,21 @@ impl From<OverBudget> for DecodeError {
 /// How tables and schemas cross, as a plugin declares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
-    /// Encapsulated Apache Arrow IPC messages.
+    /// Encapsulated Apache Arrow IPC messages: [`ipc`].
     ArrowIpc,
-    /// One JSON object a row.
-    JsonLines,
+    /// Columns in a few large values: [`columns`].
+    Columns,
 }
 
 impl Encoding {
-    /// Whether every column of the schema can be written in this encoding. The message names those
-    /// that can't.
+    /// Whether every column of the schema can be written in this encoding.
+    ///
+    /// # Errors
+    /// The column that can't, and why.
     pub fn check(self, schema: &Schema) -> Result<(), String> {
         match self {
             Self::ArrowIpc => Ok(()),
-            Self::JsonLines => json_schema::check(schema),
-        }
-    }
-
-    /// Writes a schema.
-    pub fn encode_schema(self, schema: &Schema) -> Vec<u8> {
-        match self {
-            Self::ArrowIpc => ipc_encode::schema(schema),
-            Self::JsonLines => json_schema::write(schema),
-        }
-    }
-
-    /// The schema that a plugin wrote: of boundary types only, without dictionaries, with unique names.
-    pub fn decode_schema(self, bytes: &[u8]) -> Result<Schema, DecodeError> {
-        let schema = match self {
-            Self::ArrowIpc => guarded(|| ipc_schema::read(bytes)),
-            Self::JsonLines => guarded(|| json_schema::read(bytes)),
-        }?;
-        check_columns(&schema)?;
-        self.check(&schema).map_err(DecodeError)?;
-        Ok(schema)
-    }
-
-    /// Writes a table over what `bytes` held.
-    pub fn encode_table(self, table: &RecordBatch, bytes: &mut Vec<u8>) -> Result<(), String> {
-        match self {
-            Self::ArrowIpc => ipc_encode::table(table, bytes),
-            Self::JsonLines => json_write::table(table).map(|written| *bytes = written),
-        }
-    }
-
-    /// The table that a plugin wrote. It has exactly `rows` rows of `schema` (whose types are boundary types), fully validated.
-    /// What it takes beyond the bytes themselves is charged to `budget`.
-    pub fn decode_table(self, bytes: Vec<u8>, schema: &SchemaRef, rows: usize, budget: &Budget) -> Result<RecordBatch, DecodeError> {
-        match self {
-            Self::ArrowIpc => guarded(|| ipc_table::read(bytes, schema, rows)),
-            Self::JsonLines => guarded(|| json_read::table(&bytes, schema, rows, budget)),
+            Self::Columns => columns::check_spelling(schema),
         }
     }
 }
@@ -129,43 +87,4 @@ fn check_columns(schema: &Schema) -> Result<(), DecodeError> {
 fn guarded<T>(decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode))
         .unwrap_or_else(|_| Err(DecodeError::new("the bytes break an assumption of the decoder")))
-}
-
-/// The contract's encodings by themselves: what crosses the boundary, as bytes and back, without a plugin. For tools and tests
-/// of plugins, and for fuzzers, which may call every decoder with any bytes.
-pub mod boundary {
-    use super::{DEFAULT_ANSWER_BYTES, DecodeError, Encoding};
-    use crate::budget::Budget;
-    use arrow_array::RecordBatch;
-    use arrow_schema::{Schema, SchemaRef};
-
-    /// Decodes a schema.
-    ///
-    /// # Errors
-    /// What is wrong with the bytes, and where.
-    pub fn decode_schema(encoding: Encoding, bytes: &[u8]) -> Result<Schema, DecodeError> {
-        encoding.decode_schema(bytes)
-    }
-
-    /// Decodes a table of this schema and row count, within the default bytes per answer.
-    ///
-    /// # Errors
-    /// What is wrong with the bytes, and where; also where they hold another schema or number of rows, or take too much memory.
-    pub fn decode_table(encoding: Encoding, bytes: Vec<u8>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DecodeError> {
-        encoding.decode_table(bytes, schema, rows, &Budget::new(DEFAULT_ANSWER_BYTES))
-    }
-
-    /// Encodes a schema.
-    pub fn encode_schema(encoding: Encoding, schema: &Schema) -> Vec<u8> {
-        encoding.encode_schema(schema)
-    }
-
-    /// Encodes a table.
-    ///
-    /// # Errors
-    /// The column whose type does not cross the boundary.
-    pub fn encode_table(encoding: Encoding, table: &RecordBatch) -> Result<Vec<u8>, String> {
-        let mut bytes = Vec::new();
-        encoding.encode_table(table, &mut bytes).map(|()| bytes)
-    }
 }

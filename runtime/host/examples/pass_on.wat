@@ -1,129 +1,46 @@
-;; The smallest plugin without a compiler: it needs the column `ind`, and has the host pass it on. Its answers never change, so they
-;; lie ready in memory, in the layout of the canonical ABI. Authors write plugins with an SDK; this one serves examples and tests.
-(component
-  (core module $module
-    (memory (export "memory") 2)
-    ;; more items
-    (data (i32.const 1024)
-      "{\22fields\22:[{\22name\22:\22ind\22,\22type\22:\22Int64\22,\22nullable\22:true}]}pass-on1.0.0Passes the column `ind` on"
-      ".out\00\00\00\00:\04\00\00\07\00\00\00A\04\00\00\05\00\00\00F\04\00\00\1b\00\00\00\01\00\00\00\00\00\00\00\00\00\00\00"
-      "\00\00\00\00\00\00\00\00\00\00\00\00\00\04\00\00:\00\00\00d\04\00\00\01\00\00\00\00\00\00\00\00\00\00\00\01\00\00\00\00"
-      "\00\00\00a\04\00\00\03\00\00\00\00\04\00\00:\00\00\00\b0\04\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\b8\04"
-      "\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00"
-      "\00\00\00\00\00\00\00\00\00\00\00\00\00\00\f8\04\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
-    ;; Arguments are never read, so all of them may lie in the same place.
-    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-      (local $end i32)
-      (local.set $end (i32.add (i32.const 65536) (local.get 3)))
-      (if (i32.gt_u (local.get $end) (i32.shl (memory.size) (i32.const 16)))
-        (then (drop (memory.grow (i32.shr_u (i32.add (local.get 3) (i32.const 65535)) (i32.const 16))))))
-      (i32.const 65536))
-    (func (export "describe") (result i32)
-      ;; in describe
-      (i32.const 1128))
-    (func (export "prepare") (param i32 i32) (result i32)
-      ;; in prepare
-      (i32.const 1172))
-    (func (export "open") (param i32 i32 i32 i32) (result i32)
-      ;; in open
-      (i32.const 1240))
-    (func (export "process") (param i32 i32) (result i32)
-      ;; in process
-      (i32.const 1296)))
-  (core instance $core (instantiate $module))
-  (alias core export $core "memory" (core memory $memory))
-  (alias core export $core "cabi_realloc" (core func $realloc))
-
-  ;; The types of the contract, and an instance that exports them under their names together with the functions.
-  (import "wasmill:plugin/types@0.1.0" (instance $types
-    (type $encoding-type (enum "arrow-ipc" "json-lines"))
-    (export "encoding" (type $encoding (eq $encoding-type)))
-    (type $extra-type (list (tuple string (list u8))))
-    (export "extra" (type $extra (eq $extra-type)))
-    (type $description-type (record (field "name" string) (field "version" string) (field "documentation" string)
-      (field "encoding" $encoding) (field "config-schema" string) (field "extra" $extra)))
-    (export "description" (type $description (eq $description-type)))
-    (type $needs-type (record (field "columns" (list u8)) (field "crosses" (list bool)) (field "extra" $extra)))
-    (export "needs" (type $needs (eq $needs-type)))
-    (type $column-source-type (variant (case "computed") (case "input" u32) (case "nulled" u32)))
-    (export "column-source" (type $column-source (eq $column-source-type)))
-    (type $port-type (record (field "name" string) (field "schema" (list u8)) (field "columns" (list $column-source))
-      (field "extra" $extra)))
-    (export "port" (type $port (eq $port-type)))
-    (type $output-type (record (field "port" u32) (field "columns" (list u8)) (field "origins" (option (list u32)))))
-    (export "output" (type $output (eq $output-type)))
-    (type $reject-type (record (field "row" u32) (field "code" string) (field "column" (option string))
-      (field "message" string)))
-    (export "reject" (type $reject (eq $reject-type)))
-    (type $refusal-type (record (field "message" string) (field "config-path" (option string)) (field "column" (option string))))
-    (export "refusal" (type $refusal (eq $refusal-type)))))
-  (alias export $types "encoding" (type $encoding))
-  (alias export $types "extra" (type $extra))
-  (alias export $types "description" (type $description))
-  (alias export $types "needs" (type $needs))
-  (alias export $types "column-source" (type $column-source))
-  (alias export $types "port" (type $port))
-  (alias export $types "output" (type $output))
-  (alias export $types "reject" (type $reject))
-  (alias export $types "refusal" (type $refusal))
-  (type $bytes (list u8))
-  (func $describe (result $description)
-    (canon lift (core func $core "describe") (memory $memory)))
-  (func $prepare (param "config" string) (result (result $needs (error $refusal)))
-    (canon lift (core func $core "prepare") (memory $memory) (realloc $realloc)))
-  (func $open (param "config" string) (param "input" $bytes) (result (result (list $port) (error $refusal)))
-    (canon lift (core func $core "open") (memory $memory) (realloc $realloc)))
-  (func $process (param "batch" $bytes) (result (result (tuple (list $output) (list $reject)) (error $refusal)))
-    (canon lift (core func $core "process") (memory $memory) (realloc $realloc)))
-  (component $named
-    (type $encoding-type (enum "arrow-ipc" "json-lines"))
-    (import "encoding-type" (type $encoding (eq $encoding-type)))
-    (type $extra-type (list (tuple string (list u8))))
-    (import "extra-type" (type $extra (eq $extra-type)))
-    (type $description-type (record (field "name" string) (field "version" string) (field "documentation" string)
-      (field "encoding" $encoding) (field "config-schema" string) (field "extra" $extra)))
-    (import "description-type" (type $description (eq $description-type)))
-    (type $needs-type (record (field "columns" (list u8)) (field "crosses" (list bool)) (field "extra" $extra)))
-    (import "needs-type" (type $needs (eq $needs-type)))
-    (type $column-source-type (variant (case "computed") (case "input" u32) (case "nulled" u32)))
-    (import "column-source-type" (type $column-source (eq $column-source-type)))
-    (type $port-type (record (field "name" string) (field "schema" (list u8)) (field "columns" (list $column-source))
-      (field "extra" $extra)))
-    (import "port-type" (type $port (eq $port-type)))
-    (type $output-type (record (field "port" u32) (field "columns" (list u8)) (field "origins" (option (list u32)))))
-    (import "output-type" (type $output (eq $output-type)))
-    (type $reject-type (record (field "row" u32) (field "code" string) (field "column" (option string))
-      (field "message" string)))
-    (import "reject-type" (type $reject (eq $reject-type)))
-    (type $refusal-type (record (field "message" string) (field "config-path" (option string)) (field "column" (option string))))
-    (import "refusal-type" (type $refusal (eq $refusal-type)))
-    (import "describe-function" (func $describe (result $description)))
-    (import "prepare-function" (func $prepare (param "config" string) (result (result $needs (error $refusal)))))
-    (import "open-function" (func $open (param "config" string) (param "input" (list u8)) (result (result (list $port) (error $refusal)))))
-    (import "process-function" (func $process (param "batch" (list u8)) (result (result (tuple (list $output) (list $reject)) (error $refusal)))))
-    (export $description-out "description" (type $description))
-    (export $needs-out "needs" (type $needs))
-    (export $port-out "port" (type $port))
-    (export $output-out "output" (type $output))
-    (export $reject-out "reject" (type $reject))
-    (export $refusal-out "refusal" (type $refusal))
-    (export "describe" (func $describe) (func (result $description-out)))
-    (export "prepare" (func $prepare) (func (param "config" string) (result (result $needs-out (error $refusal-out)))))
-    (export "open" (func $open)
-      (func (param "config" string) (param "input" (list u8)) (result (result (list $port-out) (error $refusal-out)))))
-    (export "process" (func $process)
-      (func (param "batch" (list u8)) (result (result (tuple (list $output-out) (list $reject-out)) (error $refusal-out))))))
-  (instance $transform (instantiate $named
-    (with "encoding-type" (type $encoding))
-    (with "extra-type" (type $extra))
-    (with "description-type" (type $description))
-    (with "needs-type" (type $needs))
-    (with "column-source-type" (type $column-source))
-    (with "port-type" (type $port))
-    (with "output-type" (type $output))
-    (with "reject-type" (type $reject))
-    (with "refusal-type" (type $refusal))
-    (with "describe-function" (func $describe)) (with "prepare-function" (func $prepare))
-    (with "open-function" (func $open)) (with "process-function" (func $process))))
-  (export "wasmill:plugin/transform@0.1.0" (instance $transform))
-)
+;; The smallest plugin without a compiler: it needs the column `ind`, and has the host pass it on. This is its core module; the tests
+;; make a component of it and of the contract in wit/. Its answers never change, so they lie ready in memory, in the layout of the
+;; canonical ABI. Authors write plugins with an SDK; this one serves examples and tests.
+(module
+  (memory (export "memory") 2)
+  ;; more items
+  ;; Texts.
+  (data (i32.const 1024) "pass-on1.0.0Passes the column `ind` onindInt64out")
+  ;; A `description`: encoding 1, `columns`; no configuration.
+  (data (i32.const 1104) "\00\04\00\00\07\00\00\00\07\04\00\00\05\00\00\00\0c\04\00\00\1a\00\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+  ;; A `field`: `ind`, `Int64`, nullable.
+  (data (i32.const 1152) "&\04\00\00\03\00\00\00)\04\00\00\05\00\00\00\01\00\00\00\00\00\00\00\00\00\00\00")
+  ;; A `crossing`: 0, `nothing`.
+  (data (i32.const 1184) "\00\00\00\00\00\00\00\00\00\00\00\00")
+  ;; What `prepare` returns: ok, `needs` of that field and that crossing.
+  (data (i32.const 1200) "\00\00\00\00\01\00\00\00\80\04\00\00\01\00\00\00\a0\04\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+  ;; A `column-source`: 1, `input`, of column 0.
+  (data (i32.const 1248) "\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+  ;; A `port`: `out`, of that field from that source.
+  (data (i32.const 1264) ".\04\00\00\03\00\00\00\01\00\00\00\80\04\00\00\01\00\00\00\e0\04\00\00\01\00\00\00\00\00\00\00\00\00\00\00")
+  ;; What `open` returns: ok, `opened-transform` with that port.
+  (data (i32.const 1304) "\00\00\00\00\f0\04\00\00\01\00\00\00\00\00\00\00\00\00\00\00")
+  ;; An `output`: by port 0, no table, no origins.
+  (data (i32.const 1360) "\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+  ;; What `process` returns: ok, `answer` with that output and no rejects.
+  (data (i32.const 1424) "\00\00\00\00P\05\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+  ;; Arguments are never read, so all of them may lie in the same place.
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $end i32)
+    ;; in realloc
+    (local.set $end (i32.add (i32.const 65536) (local.get 3)))
+    (if (i32.gt_u (local.get $end) (i32.shl (memory.size) (i32.const 16)))
+      (then (drop (memory.grow (i32.shr_u (i32.add (local.get 3) (i32.const 65535)) (i32.const 16))))))
+    (i32.const 65536))
+  (func (export "wasmill:plugin/about@0.2.0#describe") (result i32)
+    ;; in describe
+    (i32.const 1104))
+  (func (export "wasmill:plugin/transform@0.2.0#prepare") (param i32 i32 i32 i32) (result i32)
+    ;; in prepare
+    (i32.const 1200))
+  (func (export "wasmill:plugin/transform@0.2.0#open") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+    ;; in open
+    (i32.const 1304))
+  (func $process (export "wasmill:plugin/transform@0.2.0#process") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    ;; in process
+    (i32.const 1424)))

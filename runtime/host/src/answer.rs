@@ -8,11 +8,12 @@ use wasmill_boundary::Encoding;
 use wasmill_boundary::budget::Budget;
 use wasmill_boundary::text::{MAX_LINE_BYTES, printable, shown};
 
-use crate::contract;
+use crate::crossing::About;
 use crate::description::is_kebab;
 use crate::error::{Fault, FaultKind, Phase};
 use crate::limits::Limits;
 use crate::ports::{ColumnSource, Port};
+use crate::{contract, crossing, extra};
 
 /// What one call sends out by one port, checked.
 pub(crate) struct PortAnswer {
@@ -48,10 +49,14 @@ pub struct RowReject {
     pub message: String,
 }
 
-/// What a plugin returned for a batch, unchecked.
-pub(crate) struct RawAnswer {
-    pub outputs: Vec<contract::Output>,
-    pub rejects: Vec<contract::Reject>,
+/// What an answer is held against.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub ports: &'a [Port],
+    /// How many rows the batch has.
+    pub rows: usize,
+    pub encoding: Encoding,
+    pub limits: &'a Limits,
 }
 
 /// A checked answer. The rejects are in increasing order of row.
@@ -66,20 +71,16 @@ fn bad(message: String) -> Fault {
     Fault::answer(Phase::Process, message)
 }
 
-pub(crate) fn check(
-    answer: RawAnswer,
-    ports: &[Port],
-    rows: usize,
-    encoding: Encoding,
-    limits: &Limits,
-    budget: &Budget,
-) -> Result<Answer, Fault> {
-    let RawAnswer { outputs, rejects } = answer;
+pub(crate) fn check(answer: contract::Answer, sent: &contract::Table, asked: &Asked<'_>, budget: &Budget) -> Result<Answer, Fault> {
+    let Asked { ports, rows, encoding, limits } = *asked;
+    let contract::Answer { outputs, rejects, extra } = answer;
+    extra::check(Phase::Process, &extra)?;
     let rejects = check_rejects(rejects, rows)?;
     let kept = kept_rows(&rejects, rows)?;
     let mut seen = vec![false; ports.len()];
     let mut answers = Vec::with_capacity(outputs.len().min(ports.len()));
     for output in outputs {
+        extra::check(Phase::Process, &output.extra)?;
         let index = output.port as usize;
         let (Some(port), Some(seen)) = (ports.get(index), seen.get_mut(index)) else {
             return Err(bad(format!("it sent rows out by port {index}, and it opened {}", ports.len())));
@@ -93,22 +94,34 @@ pub(crate) fn check(
         };
         let due = rows - rejects.len();
         let count = output.origins.as_ref().map_or(due, Vec::len);
-        let sent = match output.origins {
+        let sent_rows = match output.origins {
             None => Rows::Kept,
             Some(origins) => check_origins(origins, rows, due, kept.as_ref(), limits).map_err(in_port)?,
         };
-        let crossed = crossed(output.columns, port, count, encoding, budget).map_err(in_port)?;
-        answers.push(PortAnswer { port: index, rows: sent, count, crossed });
+        let origins_of = || origins_of(&sent_rows, rows, kept.as_ref());
+        let about = About { sent, rows: &origins_of };
+        let crossed = crossed(output.table, port, count, encoding, &about, budget).map_err(in_port)?;
+        answers.push(PortAnswer { port: index, rows: sent_rows, count, crossed });
     }
     Ok(Answer { outputs: answers, rejects, kept })
 }
 
-fn check_rejects(rejects: Vec<contract::Reject>, rows: usize) -> Result<Vec<RowReject>, Fault> {
+/// The row that each row that leaves comes from.
+fn origins_of(sent: &Rows, rows: usize, kept: Option<&BooleanBuffer>) -> Vec<u32> {
+    match (sent, kept) {
+        (Rows::Some(origins) | Rows::Repeated(origins), _) => origins.clone(),
+        (Rows::Kept, None) => (0..rows as u32).collect(),
+        (Rows::Kept, Some(kept)) => kept.set_indices_u32().collect(),
+    }
+}
+
+pub(crate) fn check_rejects(rejects: Vec<contract::Reject>, rows: usize) -> Result<Vec<RowReject>, Fault> {
     if rejects.len() > rows {
         return Err(bad(format!("it rejected {} rows of {rows}", rejects.len())));
     }
     let mut checked = Vec::with_capacity(rejects.len());
     for reject in rejects {
+        extra::check(Phase::Process, &reject.extra)?;
         if reject.row as usize >= rows {
             return Err(bad(format!("it rejected row {}, and there are {rows}", reject.row)));
         }
@@ -169,12 +182,20 @@ fn check_origins(origins: Vec<u32>, rows: usize, due: usize, kept: Option<&Boole
     })
 }
 
-fn crossed(bytes: Vec<u8>, port: &Port, rows: usize, encoding: Encoding, budget: &Budget) -> Result<Option<RecordBatch>, String> {
+fn crossed(
+    table: Option<contract::MadeTable>,
+    port: &Port,
+    rows: usize,
+    encoding: Encoding,
+    about: &About<'_>,
+    budget: &Budget,
+) -> Result<Option<RecordBatch>, String> {
     if port.crossing.fields().is_empty() {
-        return if bytes.is_empty() { Ok(None) } else { Err(format!("it sent {} bytes of columns, and it computes none", bytes.len())) };
+        return if table.is_none() { Ok(None) } else { Err("it sent a table, and it computes no column".to_owned()) };
     }
-    let table = encoding.decode_table(bytes, &port.crossing, rows, budget).map_err(|error| error.to_string())?;
-    let sources = port.columns.iter().zip(port.schema.fields()).filter(|(source, _)| !matches!(source, ColumnSource::Input(_)));
+    let table = table.ok_or("it sent no table, and it computes columns")?;
+    let table = crossing::read_table(encoding, table, &port.crossing, rows, Some(about), budget).map_err(|error| error.to_string())?;
+    let sources = port.columns.iter().zip(port.schema.fields()).filter(|(source, _)| source.crosses());
     for ((source, field), column) in sources.zip(table.columns()) {
         let unmasked = matches!(source, ColumnSource::Nulled(_)) && (column.null_count() > 0 || column.as_boolean_opt().is_none());
         if unmasked {
@@ -195,17 +216,17 @@ mod tests {
     /// A port that computes nothing, so that an answer is rows and indices only.
     fn port(name: &str) -> Port {
         let empty = Arc::new(arrow_schema::Schema::empty());
-        Port { name: name.to_owned(), schema: Arc::clone(&empty), columns: Vec::new(), crossing: empty }
+        Port { name: name.to_owned(), schema: Arc::clone(&empty), columns: Vec::new(), crossing: empty, excepts: Vec::new() }
     }
 
     fn output() -> impl Strategy<Value = contract::Output> {
         let origins = prop::option::of(prop::collection::vec(0_u32..8, 0..5));
-        (0_u32..4, origins).prop_map(|(port, origins)| contract::Output { port, columns: Vec::new(), origins })
+        (0_u32..4, origins).prop_map(|(port, origins)| contract::Output { port, table: None, origins, extra: Vec::new() })
     }
 
     fn reject() -> impl Strategy<Value = contract::Reject> {
         let code = prop_oneof![3 => Just("bad-number".to_owned()), 1 => "[a-zA-Z -]{0,4}"];
-        (0_u32..8, code).prop_map(|(row, code)| contract::Reject { row, code, column: None, message: String::new() })
+        (0_u32..8, code).prop_map(|(row, code)| contract::Reject { row, code, column: None, message: String::new(), extra: Vec::new() })
     }
 
     proptest! {
@@ -219,8 +240,10 @@ mod tests {
         ) {
             let ports = [port("a"), port("b")];
             let given = (outputs.len(), rejects.len());
-            let answer = RawAnswer { outputs, rejects };
-            let Ok(answer) = check(answer, &ports, ROWS, Encoding::ArrowIpc, &Limits::default(), &Budget::new(1 << 20)) else { return Ok(()) };
+            let answer = contract::Answer { outputs, rejects, extra: Vec::new() };
+            let asked = Asked { ports: &ports, rows: ROWS, encoding: Encoding::ArrowIpc, limits: &Limits::default() };
+            let sent = contract::Table::ArrowIpc(Vec::new());
+            let Ok(answer) = check(answer, &sent, &asked, &Budget::new(1 << 20)) else { return Ok(()) };
             prop_assert_eq!((answer.outputs.len(), answer.rejects.len()), given);
             prop_assert!(answer.rejects.windows(2).all(|pair| pair[0].row < pair[1].row));
             prop_assert!(answer.rejects.iter().all(|reject| (reject.row as usize) < ROWS && is_kebab(&reject.code)));

@@ -8,13 +8,13 @@ use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOp
 use arrow_select::nullif::nullif;
 use arrow_select::take::take;
 use wasmill_boundary::budget::{Budget, OverBudget};
+use wasmill_boundary::sizes::gathered_bytes;
 
 use crate::answer::{PortAnswer, Rows};
 use crate::error::{Fault, FaultKind, HostError, Phase};
 use crate::needs::cast_exactly;
 use crate::ports::{ColumnSource, Port};
 use crate::select::{NotSelected, Selected};
-use crate::sizes::gathered_bytes;
 
 /// What can go wrong here: the plugin's fault, or ours.
 pub(crate) enum CallError {
@@ -85,19 +85,22 @@ pub(crate) fn assemble(
     };
     let mut crossed = answer.crossed.iter().flat_map(|table| table.columns().iter());
     let mut arrays = Vec::with_capacity(port.columns.len());
-    for (source, field) in port.columns.iter().zip(port.schema.fields()) {
-        let (index, mask) = match *source {
+    for ((source, except), field) in port.columns.iter().zip(&port.excepts).zip(port.schema.fields()) {
+        let (index, mask) = match source {
             ColumnSource::Computed => {
                 arrays.push(Arc::clone(crossed.next().ok_or_else(|| missing(field.name()))?));
                 continue;
             }
-            ColumnSource::Input(index) => (index, None),
-            ColumnSource::Nulled(index) => (index, Some(crossed.next().ok_or_else(|| missing(field.name()))?)),
+            ColumnSource::Input(index) | ColumnSource::InputExcept(index, _) => (*index, None),
+            ColumnSource::Nulled(index) => (*index, Some(crossed.next().ok_or_else(|| missing(field.name()))?)),
         };
         let column = called.columns.get(index).and_then(Option::as_ref).ok_or_else(|| missing(field.name()))?;
         let mut array = gather.apply(column.slice(called.offset, called.rows), budget).map_err(in_port)?;
         if let Some(mask) = mask {
             array = masked(&array, mask).map_err(|error| ours(format!("cannot mask `{}`: {error}", field.name())))?;
+        }
+        if let Some(except) = except {
+            array = except.null(&array).map_err(|error| ours(format!("cannot null `{}`: {error}", field.name())))?;
         }
         arrays.push(cast_exactly(&array, field.data_type()).map_err(|error| ours(format!("cannot pass on `{}`: {error}", field.name())))?);
     }

@@ -32,6 +32,9 @@ wasmill_error::codes! {
         "The plugin crashed: a panic, an `unreachable`, or an access outside of its memory. The message ends with its last words.",
         "It is a bug of the plugin. `on_fault: reject` rejects the records that it crashes on.";
     UNSTABLE = "plugin/unstable",
-        "The plugin contradicts itself: its description or its ports differ when they are requested again.",
-        "It is a bug of the plugin: what it returns must depend on its configuration and its input only.";
+        "The plugin contradicts what it said before: it describes itself or its ports in another way when it is asked again.",
+        "It is a bug of the plugin: its answers must depend on its configuration and its input only.";
+    UNSUPPORTED = "plugin/unsupported",
+        "The plugin relies on something that a later version of the plugin contract defines and that this Wasmill does not know.",
+        "Use a newer Wasmill, or build the plugin with the SDK of this one.";
 }

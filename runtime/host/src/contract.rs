@@ -8,17 +8,35 @@ use crate::error::HostError;
 
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::undocumented_unsafe_blocks)]
 mod bindings {
-    wasmtime::component::bindgen!({ path: "../../wit", world: "transform-plugin" });
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        // No plugin has to export all of it: the interfaces are looked up one by one.
+        inline: "
+            package wasmill:host;
+            world plugin {
+                import wasmill:plugin/logging@0.2.0;
+                export wasmill:plugin/about@0.2.0;
+                export wasmill:plugin/transform@0.2.0;
+            }
+        ",
+        world: "wasmill:host/plugin",
+    });
 }
 
-pub(crate) use bindings::exports::wasmill::plugin::transform::{Description, Guest, Needs, Output, Port, Refusal, Reject};
+pub(crate) use bindings::exports::wasmill::plugin::{about, transform};
 pub(crate) use bindings::wasmill::plugin::logging::Level;
-pub(crate) use bindings::wasmill::plugin::types::{ColumnSource, Encoding};
-pub(crate) use bindings::{TransformPlugin, TransformPluginPre};
+pub(crate) use bindings::wasmill::plugin::types::{
+    Answer, Batch, Cells, Column, ColumnSource, ColumnTable, Crossing, Description, Dictionary, Distinct, Encoding, Field, MadeCells,
+    MadeColumns, MadeTable, Needs, OpenedTransform, Opening, Output, Port, Refusal, Reject, Schema, Table, TextForm,
+};
 
-/// The version of the contract that this host implements.
-pub(crate) const VERSION: &str = "0.1.0";
+/// The version of the contract that this host speaks.
+pub(crate) const VERSION: &str = "0.2.0";
 
+/// The versions that are compatible with it begin like this: a change of the minor number breaks, while there is no 1.0.
+const COMPATIBLE: &str = "0.2.";
+
+const ABOUT: &str = "wasmill:plugin/about";
 const TRANSFORM: &str = "wasmill:plugin/transform";
 const OURS: &str = "wasmill:plugin/";
 
@@ -30,22 +48,18 @@ pub(crate) fn split_version(name: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a component built against `version` can run on this host: the same minor version, while
-/// there is no 1.0.
-pub(crate) fn is_compatible(version: Option<&str>) -> bool {
-    version.is_some_and(|version| version.starts_with("0.1."))
+/// Whether a component that was built against `version` can run in this host.
+fn is_compatible(version: Option<&str>) -> bool {
+    version.is_some_and(|version| version.starts_with(COMPATIBLE))
 }
 
-/// Checks that the component exports `transform` in a version that this host implements.
+/// Checks that the component exports what a plugin has to, in a version that this host speaks.
 pub(crate) fn check_exports(name: &str, component: &Component, engine: &Engine) -> Result<(), HostError> {
     let component_type = component.component_type();
     let exports: Vec<&str> = component_type.exports(engine).map(|(export, _)| export).collect();
     for export in &exports {
         let (interface, version) = split_version(export);
-        if interface == TRANSFORM {
-            if is_compatible(version) {
-                return Ok(());
-            }
+        if interface.starts_with(OURS) && !is_compatible(version) {
             return Err(HostError::not_a_plugin(
                 name,
                 format!(
@@ -55,11 +69,15 @@ pub(crate) fn check_exports(name: &str, component: &Component, engine: &Engine) 
             ));
         }
     }
+    let has = |wanted: &str| exports.iter().any(|export| split_version(export).0 == wanted);
+    if has(ABOUT) && has(TRANSFORM) {
+        return Ok(());
+    }
     let found = match exports.as_slice() {
         [] => "nothing".to_owned(),
         some => some.iter().take(5).map(|export| format!("`{}`", shown(export))).collect::<Vec<_>>().join(", "),
     };
-    Err(HostError::not_a_plugin(name, format!("it exports {found}, and a plugin exports `{TRANSFORM}@{VERSION}`")))
+    Err(HostError::not_a_plugin(name, format!("it exports {found}, and a plugin exports `{ABOUT}@{VERSION}` and `{TRANSFORM}@{VERSION}`")))
 }
 
 /// Checks one import; the host offers its own interfaces and an empty WASI 0.2.

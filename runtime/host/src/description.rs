@@ -8,6 +8,7 @@ use wasmill_boundary::text::{printable, shown};
 
 use crate::contract;
 use crate::error::{ConfigError, Fault, FaultKind, Phase};
+use crate::extra;
 
 /// The longest configuration schema and documentation.
 const MAX_SCHEMA_BYTES: usize = 1 << 20;
@@ -34,6 +35,7 @@ pub struct Description {
 /// Checks what `describe` returned.
 pub(crate) fn check(raw: contract::Description) -> Result<(Description, Option<Validator>), Fault> {
     let bad = |message: String| Fault::answer(Phase::Describe, message);
+    extra::check(Phase::Describe, &raw.extra)?;
     if !is_kebab(&raw.name) {
         return Err(bad(format!("its name `{}` is not in kebab case, such as `clean-pin`", shown(&raw.name))));
     }
@@ -46,7 +48,7 @@ pub(crate) fn check(raw: contract::Description) -> Result<(Description, Option<V
     let (config_schema, validator) = if raw.config_schema.is_empty() { (None, None) } else { schema(&raw.config_schema)? };
     let encoding = match raw.encoding {
         contract::Encoding::ArrowIpc => Encoding::ArrowIpc,
-        contract::Encoding::JsonLines => Encoding::JsonLines,
+        contract::Encoding::Columns => Encoding::Columns,
     };
     Ok((Description { name: raw.name, version: raw.version, documentation: raw.documentation, encoding, config_schema }, validator))
 }

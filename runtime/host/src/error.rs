@@ -153,6 +153,8 @@ pub enum FaultKind {
     Refused,
     /// The plugin contradicts an earlier result.
     Unstable,
+    /// The plugin relies on something of a later version of the contract that this host does not know.
+    Unsupported,
 }
 
 impl FaultKind {
@@ -167,6 +169,7 @@ impl FaultKind {
             Self::Forbidden => codes::FORBIDDEN,
             Self::Refused => codes::REFUSED_BATCH,
             Self::Unstable => codes::UNSTABLE,
+            Self::Unsupported => codes::UNSUPPORTED,
         }
     }
 }

@@ -11,7 +11,7 @@ use wasmtime::component::Component;
 use crate::artifact;
 use crate::cache::Cache;
 use crate::compile::{self, CompileWith};
-use crate::contract::{self, TransformPluginPre};
+use crate::contract::{self, about, transform};
 use crate::description;
 use crate::error::{Fault, FaultKind, HostError, Phase};
 use crate::limits::Limits;
@@ -157,8 +157,14 @@ impl Host {
         let unlinkable = |error: wasmtime::Error| {
             HostError::not_a_plugin(name, format!("it does not fit the contract: {}", printable(&format!("{error:#}"), 1000)))
         };
-        let pre = linker.instantiate_pre(&component).and_then(TransformPluginPre::new).map_err(unlinkable)?;
-        let maker = SandboxMaker { name: Arc::from(name), pre, ticker: Arc::clone(&self.inner.ticker) };
+        let pre = linker.instantiate_pre(&component).map_err(unlinkable)?;
+        let maker = SandboxMaker {
+            name: Arc::from(name),
+            about: about::GuestIndices::new(&pre).map_err(unlinkable)?,
+            transform: transform::GuestIndices::new(&pre).map_err(unlinkable)?,
+            pre,
+            ticker: Arc::clone(&self.inner.ticker),
+        };
         let (description, validator) = self.describe(&maker).map_err(|fault| match fault {
             // The functions are resolved when an instance starts: they exist, but with other types.
             Fault { phase: Phase::Initialisation, kind: FaultKind::Answer, message, .. } => {

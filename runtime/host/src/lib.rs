@@ -13,7 +13,9 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // Any plugin's `.wasm` will do; this one is small enough to be written by hand.
-//! let wasm = wat::parse_str(include_str!("../examples/pass_on.wat"))?;
+//! # mod encode { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/hostile/encode.rs")); }
+//! let contract = include_str!("../../../wit/wasmill.wit");
+//! let wasm = encode::component(include_str!("../examples/pass_on.wat"), contract, "transform-plugin")?;
 //!
 //! let host = Host::builder().build()?;
 //! let plugin = host.load_bytes("pass-on", &wasm)?;
@@ -85,9 +87,11 @@ mod cache;
 pub mod codes;
 mod compile;
 mod contract;
+mod crossing;
 mod description;
 mod engine;
 mod error;
+mod extra;
 mod faults;
 mod host;
 mod limits;
@@ -100,8 +104,8 @@ mod plugin;
 mod ports;
 mod sandbox;
 mod select;
-mod sizes;
 mod store;
+mod texts;
 mod ticker;
 mod transform;
 mod wasi;
@@ -113,8 +117,10 @@ pub use error::{ConfigError, FaultKind, HostError, Phase};
 pub use host::{Host, HostBuilder};
 pub use limits::{FaultPolicy, Limits, OnFault};
 pub use merge::{PortOutput, Processed};
-pub use needs::Needs;
+pub use needs::{Crossing, Needs};
 pub use plugin::Plugin;
 pub use ports::{ColumnSource, Port};
 pub use transform::{Instance, InstanceStats, Transform};
-pub use wasmill_boundary::{DecodeError, Encoding, boundary};
+pub use wasmill_boundary as boundary;
+pub use wasmill_boundary::columns::TextForm;
+pub use wasmill_boundary::{DecodeError, Encoding};

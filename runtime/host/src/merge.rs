@@ -130,7 +130,7 @@ mod tests {
             merge.add(range, Processed { outputs: vec![output], rejects: rejects.iter().map(reject).collect() });
         }
         let schema = table(&[]).schema();
-        let port = Port { name: "out".to_owned(), schema, columns: Vec::new(), crossing: Arc::new(Schema::empty()) };
+        let port = Port { name: "out".to_owned(), schema, columns: Vec::new(), crossing: Arc::new(Schema::empty()), excepts: Vec::new() };
         let output = merge.finish(&[port]).unwrap().outputs.pop()?;
         let rows = output.records.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values().to_vec();
         Some((rows, output.origins))

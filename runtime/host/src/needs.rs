@@ -5,11 +5,15 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use wasmill_boundary::columns::TextForm;
+use wasmill_boundary::text::shown;
 use wasmill_boundary::types::{boundary_type, same_layout, widens};
 use wasmill_boundary::{Encoding, MAX_COLUMNS};
 
-use crate::contract;
+use crate::crossing::Writing;
 use crate::error::{Fault, HostError, Phase};
+use crate::texts::Beginnings;
+use crate::{contract, crossing, extra};
 use wasmill_types::TypeName;
 
 /// The input that a plugin needs under a configuration.
@@ -18,17 +22,56 @@ pub struct Needs {
     /// The required columns, with the types in which they cross. A source without a schema decodes
     /// exactly these.
     pub schema: SchemaRef,
-    /// For each of them, whether its values cross into the plugin.
-    pub crosses: Vec<bool>,
+    /// For each of them, how much of it crosses into the plugin.
+    pub crosses: Vec<Crossing>,
+    /// How texts cross in the encoding `columns`.
+    pub texts: TextForm,
 }
+
+/// How much of a column crosses into a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Crossing {
+    /// Nothing.
+    Nothing,
+    /// Its values.
+    Values,
+    /// Its nulls, and those of its texts that begin with one of these; others cross as the empty text.
+    BeginningWith(Vec<String>),
+}
+
+/// The most beginnings of one column.
+const MAX_BEGINNINGS: usize = 1000;
 
 pub(crate) fn check(raw: &contract::Needs, encoding: Encoding) -> Result<Needs, Fault> {
     let bad = |message: String| Fault::answer(Phase::Prepare, message);
-    let schema = encoding.decode_schema(&raw.columns).map_err(|error| bad(format!("the columns that it needs: {error}")))?;
+    extra::check(Phase::Prepare, &raw.extra)?;
+    let schema = crossing::read_schema(encoding, &raw.columns).map_err(|error| bad(format!("the columns that it needs: {error}")))?;
     if schema.fields().len() != raw.crosses.len() {
         return Err(bad(format!("it needs {} columns and declares of {} whether they cross", schema.fields().len(), raw.crosses.len())));
     }
-    Ok(Needs { schema: Arc::new(schema), crosses: raw.crosses.clone() })
+    let crosses = schema.fields().iter().zip(&raw.crosses).map(|(field, crossing)| check_crossing(field, crossing).map_err(bad));
+    let crosses = crosses.collect::<Result<_, _>>()?;
+    let texts = match raw.texts {
+        contract::TextForm::Joined => TextForm::Joined,
+        contract::TextForm::Listed => TextForm::Listed,
+    };
+    Ok(Needs { schema: Arc::new(schema), crosses, texts })
+}
+
+fn check_crossing(field: &Field, raw: &contract::Crossing) -> Result<Crossing, String> {
+    Ok(match raw {
+        contract::Crossing::Nothing => Crossing::Nothing,
+        contract::Crossing::Values => Crossing::Values,
+        contract::Crossing::BeginningWith(_) if *field.data_type() != DataType::Utf8 => {
+            let (name, found) = (shown(field.name()), TypeName(field.data_type()));
+            return Err(format!("column `{name}` is to cross by the beginnings of its texts, and it is {found}"));
+        }
+        contract::Crossing::BeginningWith(texts) if texts.len() > MAX_BEGINNINGS => {
+            let name = shown(field.name());
+            return Err(format!("column `{name}` is to cross by {} beginnings; {MAX_BEGINNINGS} are allowed", texts.len()));
+        }
+        contract::Crossing::BeginningWith(texts) => Crossing::BeginningWith(texts.clone()),
+    })
 }
 
 /// How a batch of the host's becomes one of the plugin's.
@@ -41,10 +84,14 @@ pub(crate) struct InputPlan {
     pub described: SchemaRef,
     /// The columns that cross, as indices into the input, in the order of the needs.
     pub crossing: Vec<usize>,
+    /// For each of them, which of its texts cross; `None`: all.
+    pub beginnings: Vec<Option<Beginnings>>,
     /// The schema of what crosses.
     pub crossing_schema: SchemaRef,
     /// Input columns in which the plugin takes no nulls although the host may have some.
     pub null_free: Vec<usize>,
+    /// How what crosses is written.
+    pub writing: Writing,
 }
 
 impl InputPlan {
@@ -70,7 +117,7 @@ impl InputPlan {
             })?;
             described.push(Field::new(field.name(), data_type, field.is_nullable()).with_metadata(field.metadata().clone()));
         }
-        let (mut crossing, mut crossing_fields, mut null_free) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut crossing, mut crossing_fields, mut beginnings, mut null_free) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (field, crosses) in needs.schema.fields().iter().zip(&needs.crosses) {
             let name = field.name();
             let (index, found) = input.fields().find(name).ok_or_else(|| {
@@ -86,9 +133,13 @@ impl InputPlan {
                 null_free.push(index);
             }
             described[index] = Field::new(name, field.data_type().clone(), field.is_nullable()).with_metadata(found.metadata().clone());
-            if *crosses {
+            if *crosses != Crossing::Nothing {
                 crossing.push(index);
                 crossing_fields.push(described[index].clone());
+                beginnings.push(match crosses {
+                    Crossing::BeginningWith(texts) => Some(Beginnings::new(texts)),
+                    Crossing::Nothing | Crossing::Values => None,
+                });
             }
         }
         let described = Schema::new(described);
@@ -98,7 +149,16 @@ impl InputPlan {
             config_path: None,
             column: None,
         })?;
-        Ok(Self { input, described: Arc::new(described), crossing, crossing_schema: Arc::new(Schema::new(crossing_fields)), null_free })
+        let crossing_schema = Arc::new(Schema::new(crossing_fields));
+        Ok(Self {
+            input,
+            described: Arc::new(described),
+            crossing,
+            beginnings,
+            crossing_schema,
+            null_free,
+            writing: Writing { encoding, texts: needs.texts },
+        })
     }
 
     /// The used columns of a batch in the types that were described to the plugin; `None` where a column is not used.
@@ -109,8 +169,17 @@ impl InputPlan {
 
     /// What crosses of the given rows.
     pub fn crossing_batch(&self, columns: &[Option<ArrayRef>], offset: usize, rows: usize) -> Result<RecordBatch, HostError> {
-        let arrays: Vec<ArrayRef> =
-            self.crossing.iter().filter_map(|&index| columns.get(index)?.as_ref()).map(|array| array.slice(offset, rows)).collect();
+        let mut arrays = Vec::with_capacity(self.crossing.len());
+        for (&index, beginnings) in self.crossing.iter().zip(&self.beginnings) {
+            let Some(array) = columns.get(index).and_then(Option::as_ref) else { continue };
+            let array = array.slice(offset, rows);
+            arrays.push(match beginnings {
+                None => array,
+                Some(beginnings) => beginnings.abridge(&array).map_err(|error| {
+                    HostError::bug(format!("the texts of column `{}` can't be abridged: {error}", self.input.field(index).name()))
+                })?,
+            });
+        }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.crossing_schema), arrays, &options)
             .map_err(|error| HostError::bug(format!("the columns that cross do not fit into a batch: {error}")))

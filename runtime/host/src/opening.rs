@@ -2,7 +2,8 @@
 
 use wasmill_boundary::Encoding;
 
-use crate::contract::Refusal;
+use crate::contract::{Opening, Refusal};
+use crate::crossing;
 use crate::error::{Fault, HostError};
 use crate::needs::InputPlan;
 use crate::plugin::refusal;
@@ -25,7 +26,8 @@ impl NotOpened {
 }
 
 pub(crate) fn open(sandbox: &mut Sandbox, config: &str, plan: &InputPlan, encoding: Encoding) -> Result<Vec<Port>, NotOpened> {
-    let input = encoding.encode_schema(&plan.described);
-    let raw = sandbox.open(config, &input).map_err(NotOpened::Fault)?.map_err(NotOpened::Refusal)?;
+    let input = crossing::write_schema(encoding, &plan.described);
+    let opening = Opening { config: config.to_owned(), input, extra: Vec::new() };
+    let raw = sandbox.open(&opening).map_err(NotOpened::Fault)?.map_err(NotOpened::Refusal)?;
     ports::check(raw, &plan.described, encoding).map_err(NotOpened::Fault)
 }

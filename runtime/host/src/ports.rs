@@ -8,16 +8,21 @@ use wasmill_boundary::Encoding;
 use wasmill_boundary::text::shown;
 use wasmill_boundary::types::same_layout;
 
-use crate::contract;
 use crate::description::is_snake;
 use crate::error::{Fault, Phase};
+use crate::texts::Except;
+use crate::{contract, crossing, extra};
 use wasmill_types::TypeName;
 
 /// The most ports that a plugin may have.
 const MAX_PORTS: usize = 64;
 
+/// The most texts that mean null in one column.
+const MAX_EXCEPTS: usize = 10_000;
+
 /// Where the values of an output column come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ColumnSource {
     /// The plugin computes them.
     Computed,
@@ -25,6 +30,23 @@ pub enum ColumnSource {
     Input(usize),
     /// The values of this input column where the plugin keeps them, and null elsewhere.
     Nulled(usize),
+    /// They are those of this input column, and null where the text is one of these.
+    InputExcept(usize, Vec<String>),
+}
+
+impl ColumnSource {
+    /// The input column that the values are of.
+    pub fn input(&self) -> Option<usize> {
+        match self {
+            Self::Computed => None,
+            Self::Input(index) | Self::Nulled(index) | Self::InputExcept(index, _) => Some(*index),
+        }
+    }
+
+    /// Whether something crosses from the plugin for it: values or a mask.
+    pub(crate) fn crosses(&self) -> bool {
+        matches!(self, Self::Computed | Self::Nulled(_))
+    }
 }
 
 /// A named output of a plugin.
@@ -38,10 +60,14 @@ pub struct Port {
     pub columns: Vec<ColumnSource>,
     /// The schema of what crosses for it: computed columns and masks.
     pub(crate) crossing: SchemaRef,
+    /// For each column of the schema, the texts that mean null.
+    pub(crate) excepts: Vec<Option<Except>>,
 }
 
-/// Checks what `open` returned against the input schema that the plugin received.
-pub(crate) fn check(raw: Vec<contract::Port>, input: &Schema, encoding: Encoding) -> Result<Vec<Port>, Fault> {
+/// Checks what `open` returned against the input schema that the plugin was given.
+pub(crate) fn check(opened: contract::OpenedTransform, input: &Schema, encoding: Encoding) -> Result<Vec<Port>, Fault> {
+    extra::check(Phase::Open, &opened.extra)?;
+    let raw = opened.ports;
     if raw.is_empty() || raw.len() > MAX_PORTS {
         return Err(Fault::answer(Phase::Open, format!("it opened {} ports; 1 to {MAX_PORTS} are allowed", raw.len())));
     }
@@ -54,6 +80,7 @@ pub(crate) fn check(raw: Vec<contract::Port>, input: &Schema, encoding: Encoding
         if !names.insert(port.name.clone()) {
             return Err(Fault::answer(Phase::Open, format!("it opened two ports `{}`", port.name)));
         }
+        extra::check(Phase::Open, &port.extra)?;
         let name = port.name.clone();
         ports.push(check_port(port, input, encoding).map_err(|message| Fault::answer(Phase::Open, format!("port `{name}`: {message}")))?);
     }
@@ -61,7 +88,7 @@ pub(crate) fn check(raw: Vec<contract::Port>, input: &Schema, encoding: Encoding
 }
 
 fn check_port(raw: contract::Port, input: &Schema, encoding: Encoding) -> Result<Port, String> {
-    let schema = encoding.decode_schema(&raw.schema).map_err(|error| error.to_string())?;
+    let schema = crossing::read_schema(encoding, &raw.schema).map_err(|error| error.to_string())?;
     if schema.fields().len() != raw.columns.len() {
         return Err(format!("its schema has {} columns and {} sources", schema.fields().len(), raw.columns.len()));
     }
@@ -69,29 +96,50 @@ fn check_port(raw: contract::Port, input: &Schema, encoding: Encoding) -> Result
     let mut crossing = Vec::new();
     for (field, source) in schema.fields().iter().zip(&raw.columns) {
         let name = shown(field.name());
-        columns.push(match *source {
+        columns.push(match source {
             contract::ColumnSource::Computed => {
                 crossing.push(field.as_ref().clone());
                 ColumnSource::Computed
             }
             contract::ColumnSource::Input(index) => {
-                let passed = passed_on(field, index, input)?;
+                let passed = passed_on(field, *index, input)?;
                 if passed.is_nullable() && !field.is_nullable() {
                     return Err(format!("column `{name}` allows no nulls, and the input column that it comes from does"));
                 }
-                ColumnSource::Input(index as usize)
+                ColumnSource::Input(*index as usize)
             }
             contract::ColumnSource::Nulled(index) => {
-                passed_on(field, index, input)?;
-                if !field.is_nullable() {
-                    return Err(format!("column `{name}` is set to null in places and allows no nulls"));
-                }
+                check_nulled(field, *index, input)?;
                 crossing.push(Field::new(field.name(), DataType::Boolean, false));
-                ColumnSource::Nulled(index as usize)
+                ColumnSource::Nulled(*index as usize)
+            }
+            contract::ColumnSource::InputExcept(except) => {
+                let source = check_nulled(field, except.column, input)?;
+                if *source.data_type() != DataType::Utf8 {
+                    let found = TypeName(source.data_type());
+                    return Err(format!("column `{name}` is to be null where its text is one of some, and its input column is {found}"));
+                }
+                if except.texts.len() > MAX_EXCEPTS {
+                    return Err(format!("column `{name}` has {} texts that mean null; {MAX_EXCEPTS} are allowed", except.texts.len()));
+                }
+                ColumnSource::InputExcept(except.column as usize, except.texts.clone())
             }
         });
     }
-    Ok(Port { name: raw.name, schema: Arc::new(schema), columns, crossing: Arc::new(Schema::new(crossing)) })
+    let excepts = columns.iter().map(|source| match source {
+        ColumnSource::InputExcept(_, texts) => Some(Except::new(texts)),
+        _ => None,
+    });
+    let excepts = excepts.collect();
+    Ok(Port { name: raw.name, schema: Arc::new(schema), columns, crossing: Arc::new(Schema::new(crossing)), excepts })
+}
+
+/// A column that is passed on with more nulls than it has.
+fn check_nulled<'a>(field: &Field, index: u32, input: &'a Schema) -> Result<&'a Field, String> {
+    if !field.is_nullable() {
+        return Err(format!("column `{}` is set to null in places and allows no nulls", shown(field.name())));
+    }
+    passed_on(field, index, input)
 }
 
 fn passed_on<'a>(field: &Field, index: u32, input: &'a Schema) -> Result<&'a Field, String> {

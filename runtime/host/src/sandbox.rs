@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmill_boundary::text::printable;
+use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap};
 
-use crate::answer::RawAnswer;
-use crate::contract::{Description, Guest, Needs, Port, Refusal, TransformPlugin, TransformPluginPre};
+use crate::contract::{Answer, Batch, Description, Needs, OpenedTransform, Opening, Refusal, about, transform};
 use crate::error::{Fault, FaultKind, Phase};
 use crate::limits::Limits;
 use crate::linker::Forbidden;
@@ -23,14 +23,17 @@ const MAX_MESSAGE_BYTES: usize = 1000;
 #[derive(Clone)]
 pub(crate) struct SandboxMaker {
     pub name: Arc<str>,
-    pub pre: TransformPluginPre<StoreData>,
+    pub pre: InstancePre<StoreData>,
+    pub about: about::GuestIndices,
+    pub transform: transform::GuestIndices,
     pub ticker: Arc<Ticker>,
 }
 
 /// An instance that has not trapped yet. After a fault it must not be called again.
 pub(crate) struct Sandbox {
     store: Store<StoreData>,
-    plugin: TransformPlugin,
+    about: about::Guest,
+    transform: transform::Guest,
     ticker: Arc<Ticker>,
     deadline: Duration,
     pub stats: SandboxStats,
@@ -52,9 +55,11 @@ impl SandboxMaker {
         store.limiter(|data| &mut data.limiter);
         store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
         let mut stats = SandboxStats::default();
-        let plugin =
-            call(&mut store, &self.ticker, limits.call, Phase::Initialisation, &mut stats, |store| self.pre.instantiate(&mut *store))?;
-        Ok(Sandbox { store, plugin, ticker: Arc::clone(&self.ticker), deadline: limits.call, stats })
+        let (about, transform) = call(&mut store, &self.ticker, limits.call, Phase::Initialisation, &mut stats, |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
+            Ok((self.about.load(&mut *store, &instance)?, self.transform.load(&mut *store, &instance)?))
+        })?;
+        Ok(Sandbox { store, about, transform, ticker: Arc::clone(&self.ticker), deadline: limits.call, stats })
     }
 }
 
@@ -63,27 +68,26 @@ impl Sandbox {
         &mut self,
         phase: Phase,
         deadline: Duration,
-        run: impl FnOnce(&Guest, &mut Store<StoreData>) -> wasmtime::Result<R>,
+        run: impl FnOnce(&transform::Guest, &mut Store<StoreData>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
-        let guest = self.plugin.wasmill_plugin_transform();
-        call(&mut self.store, &self.ticker, deadline, phase, &mut self.stats, |store| run(guest, store))
+        call(&mut self.store, &self.ticker, deadline, phase, &mut self.stats, |store| run(&self.transform, store))
     }
 
     pub fn describe(&mut self) -> Result<Description, Fault> {
-        self.call(Phase::Describe, self.deadline, |guest, store| guest.call_describe(store))
+        call(&mut self.store, &self.ticker, self.deadline, Phase::Describe, &mut self.stats, |store| self.about.call_describe(store))
     }
 
     pub fn prepare(&mut self, config: &str) -> Result<Result<Needs, Refusal>, Fault> {
-        self.call(Phase::Prepare, self.deadline, |guest, store| guest.call_prepare(store, config))
+        self.call(Phase::Prepare, self.deadline, |guest, store| guest.call_prepare(store, config, &Vec::new()))
     }
 
-    pub fn open(&mut self, config: &str, input: &[u8]) -> Result<Result<Vec<Port>, Refusal>, Fault> {
-        self.call(Phase::Open, self.deadline, |guest, store| guest.call_open(store, config, input))
+    pub fn open(&mut self, opening: &Opening) -> Result<Result<OpenedTransform, Refusal>, Fault> {
+        self.call(Phase::Open, self.deadline, |guest, store| guest.call_open(store, opening))
     }
 
-    pub fn process(&mut self, batch: &[u8], deadline: Duration) -> Result<RawAnswer, Fault> {
+    pub fn process(&mut self, batch: &Batch, deadline: Duration) -> Result<Answer, Fault> {
         let answer = self.call(Phase::Process, deadline, |guest, store| guest.call_process(store, batch))?;
-        answer.map(|(outputs, rejects)| RawAnswer { outputs, rejects }).map_err(|refusal| {
+        answer.map_err(|refusal| {
             Fault::new(
                 Phase::Process,
                 FaultKind::Refused,

@@ -10,8 +10,7 @@ use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, Buffer, OffsetBuffer, Sc
 use arrow_schema::{ArrowError, DataType};
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
 use wasmill_boundary::budget::{Budget, OverBudget};
-
-use crate::sizes::range_bytes;
+use wasmill_boundary::sizes::range_bytes;
 
 /// Runs of rows are copied whole while they are at least this long on average.
 const LONG_RUN_ROWS: usize = 16;

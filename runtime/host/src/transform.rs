@@ -11,9 +11,8 @@ use arrow_select::filter::filter_record_batch;
 use wasmill_boundary::Encoding;
 use wasmill_boundary::budget::Budget;
 
-use crate::answer::{self, RowReject};
+use crate::answer::{self, Asked, RowReject};
 use crate::assemble::{CallError, Called, assemble};
-use crate::contract;
 use crate::error::{Fault, FaultKind, HostError, Phase};
 use crate::faults::Faults;
 use crate::limits::{FaultPolicy, Limits, OnFault};
@@ -23,6 +22,8 @@ use crate::opening;
 use crate::ports::{ColumnSource, Port};
 use crate::sandbox::{Sandbox, SandboxMaker, SandboxStats};
 use crate::select::Selected;
+use crate::texts::Beginnings;
+use crate::{contract, crossing};
 
 /// The reject code of a record that the plugin fails on.
 const FAULT_CODE: &str = "plugin-fault";
@@ -53,6 +54,9 @@ struct Shared {
     ports: Vec<Port>,
     /// The input columns that cross or are passed on; the others are not even cast.
     used: Vec<bool>,
+    /// The input columns whose values cross, and those of which some texts do.
+    whole: Vec<usize>,
+    peeked: Vec<usize>,
     encoding: Encoding,
     limits: Limits,
     policy: FaultPolicy,
@@ -69,16 +73,17 @@ impl Transform {
         policy: FaultPolicy,
     ) -> Self {
         let mut used = vec![false; plan.input.fields().len()];
-        let passed_on = ports.iter().flat_map(|port| &port.columns).filter_map(|source| match *source {
-            ColumnSource::Computed => None,
-            ColumnSource::Input(index) | ColumnSource::Nulled(index) => Some(index),
-        });
+        let passed_on = ports.iter().flat_map(|port| &port.columns).filter_map(ColumnSource::input);
         for index in plan.crossing.iter().copied().chain(passed_on) {
             if let Some(used) = used.get_mut(index) {
                 *used = true;
             }
         }
-        Self { shared: Arc::new(Shared { maker, config, plan, ports, used, encoding, limits, policy }) }
+        let crossing = plan.crossing.iter().zip(&plan.beginnings);
+        let (peeked, whole): (Vec<_>, Vec<_>) = crossing.partition(|(_, beginnings)| beginnings.is_some());
+        let indices = |columns: Vec<(&usize, &Option<Beginnings>)>| columns.into_iter().map(|(index, _)| *index).collect();
+        let (whole, peeked) = (indices(whole), indices(peeked));
+        Self { shared: Arc::new(Shared { maker, config, plan, ports, used, whole, peeked, encoding, limits, policy }) }
     }
 
     /// The plugin's outputs, by name; at least one.
@@ -88,7 +93,13 @@ impl Transform {
 
     /// The input columns whose values cross into the plugin, as indices into the input schema.
     pub fn crossing(&self) -> &[usize] {
-        &self.shared.plan.crossing
+        &self.shared.whole
+    }
+
+    /// The input columns of which nulls and some texts cross into the plugin ([`Crossing::BeginningWith`](crate::Crossing::BeginningWith)),
+    /// as indices into the input schema.
+    pub fn peeked(&self) -> &[usize] {
+        &self.shared.peeked
     }
 
     /// The schema of the batches that its instances take.
@@ -280,21 +291,21 @@ impl Instance {
     fn call(&mut self, columns: &[Option<ArrayRef>], range: &Range<usize>, deadline: Duration) -> Result<(Processed, u64), CallError> {
         let shared = Arc::clone(&self.shared);
         let crossing = shared.plan.crossing_batch(columns, range.start, range.len()).map_err(CallError::Host)?;
-        shared.encoding.encode_table(&crossing, &mut self.crossing).map_err(|message| CallError::Host(HostError::bug(message)))?;
+        let table = shared.plan.writing.table(&crossing, std::mem::take(&mut self.crossing));
+        let batch = contract::Batch { table: table.map_err(|message| CallError::Host(HostError::bug(message)))?, extra: Vec::new() };
         if self.sandbox.is_none() {
             self.sandbox = Some(self.open().map_err(CallError::Host)?);
         }
         let Some(sandbox) = &mut self.sandbox else { return Err(CallError::Host(HostError::bug("an opened plugin vanished"))) };
         let before = sandbox.stats.time;
-        let raw = sandbox.process(&self.crossing, deadline).map_err(CallError::Fault)?;
-        if self.crossing.capacity() > KEPT_BYTES {
-            self.crossing = Vec::new();
-        }
+        let raw = sandbox.process(&batch, deadline).map_err(CallError::Fault)?;
         let row_time = sandbox.stats.time.saturating_sub(before) / u32::try_from(range.len()).unwrap_or(u32::MAX).max(1);
         self.slowest_row = self.slowest_row.max(row_time);
         let handed_over = bytes_of(&raw.outputs);
         let budget = Budget::new(shared.limits.output_bytes);
-        let answer = answer::check(raw, &shared.ports, range.len(), shared.encoding, &shared.limits, &budget).map_err(CallError::Fault)?;
+        let asked = Asked { ports: &shared.ports, rows: range.len(), encoding: shared.encoding, limits: &shared.limits };
+        let answer = answer::check(raw, &batch.table, &asked, &budget).map_err(CallError::Fault)?;
+        self.crossing = crossing::memory_of(batch.table, KEPT_BYTES);
         let kept = answer.kept.map(Selected::new);
         let called = Called { columns, offset: range.start, rows: range.len(), kept };
         let mut outputs = Vec::with_capacity(answer.outputs.len());
@@ -352,8 +363,9 @@ enum Attempt {
 }
 
 fn bytes_of(outputs: &[contract::Output]) -> u64 {
-    let bytes =
-        |output: &contract::Output| output.columns.len() + output.origins.as_ref().map_or(0, |origins| size_of_val(origins.as_slice()));
+    let bytes = |output: &contract::Output| {
+        output.table.as_ref().map_or(0, crossing::bytes_of) + output.origins.as_ref().map_or(0, |origins| size_of_val(origins.as_slice()))
+    };
     outputs.iter().map(|output| bytes(output) as u64).sum()
 }
 

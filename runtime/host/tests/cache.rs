@@ -1,6 +1,8 @@
 //! Compiled plugins are kept, found again, and never trusted when they are damaged.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../../tests/hostile/encode.rs"]
+mod encode;
 #[path = "../../../tests/hostile/support.rs"]
 mod support;
 
@@ -16,7 +18,7 @@ fn small_plugin(number: usize) -> Vec<u8> {
     let text = include_str!("../examples/pass_on.wat");
     let other = text.replace("Passes the column", &format!("Passes {number:010}"));
     assert_ne!(text, other);
-    wat::parse_str(other).unwrap()
+    encode::component(&other, include_str!("../../../wit/wasmill.wit"), "transform-plugin").unwrap()
 }
 
 /// The entries of a cache and their size together.

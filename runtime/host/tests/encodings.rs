@@ -13,8 +13,8 @@ use arrow_array::{
     TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Fields, Schema};
-use support::{echo, json_plugin, plugin, policy, small_limits};
-use wasmill_host::{Encoding, Plugin, boundary};
+use support::{columns_plugin, echo, listing_plugin, plugin, policy, small_limits};
+use wasmill_host::Plugin;
 
 fn lists() -> ArrayRef {
     let mut lists = ListBuilder::new(ListBuilder::new(Int64Builder::new()));
@@ -102,16 +102,39 @@ fn every_type_crosses_as_arrow() {
 }
 
 #[test]
-fn every_type_crosses_as_json() {
-    assert_eq!(echoed(&json_plugin(), &every_type()), every_type());
-    let part = every_type().slice(1, 2);
-    assert_eq!(echoed(&json_plugin(), &part), part);
+fn every_type_crosses_as_columns() {
+    for plugin in [columns_plugin(), listing_plugin()] {
+        assert_eq!(echoed(&plugin, &every_type()), every_type());
+        let part = every_type().slice(1, 2);
+        assert_eq!(echoed(&plugin, &part), part);
+    }
+}
+
+#[test]
+fn texts_that_repeat_cross_as_columns() {
+    let texts = [Some("a"), None, Some(""), Some("a"), Some(""), Some("a"), None, Some("é|\u{1f}")];
+    let batch =
+        |texts: &[Option<&str>]| RecordBatch::try_from_iter([("t", Arc::new(StringArray::from(texts.to_vec())) as ArrayRef)]).unwrap();
+    for plugin in [columns_plugin(), listing_plugin()] {
+        for texts in [&texts[..], &texts[..1], &[None, None, None], &[Some(""); 4]] {
+            let batch = batch(texts);
+            assert_eq!(echoed(&plugin, &batch), batch);
+        }
+    }
+}
+
+/// Then there is nothing to join them by.
+#[test]
+fn texts_with_every_separator_cross_one_by_one() {
+    let texts = ["\0", "\u{1f}", "\u{fdd0}", "\u{fdd1}", "\u{fdd2}"];
+    let batch = RecordBatch::try_from_iter([("t", Arc::new(StringArray::from(texts.to_vec())) as ArrayRef)]).unwrap();
+    assert_eq!(echoed(&columns_plugin(), &batch), batch);
 }
 
 #[test]
 fn not_a_number_crosses_in_both_encodings() {
     let batch = RecordBatch::try_from_iter([("f", Arc::new(Float64Array::from(vec![f64::NAN])) as ArrayRef)]).unwrap();
-    for plugin in [plugin(), json_plugin()] {
+    for plugin in [plugin(), columns_plugin()] {
         let back = echoed(&plugin, &batch);
         assert!(back.column(0).as_any().downcast_ref::<Float64Array>().unwrap().value(0).is_nan());
     }
@@ -123,95 +146,12 @@ fn a_date_of_64_bits_crosses_as_a_time() {
     let times = [Some(1_657_153_121_001), None, Some(-1)];
     let dates = RecordBatch::try_from_iter([("d", Arc::new(Date64Array::from(times.to_vec())) as ArrayRef)]).unwrap();
     let crossed = RecordBatch::try_from_iter([("d", Arc::new(TimestampMillisecondArray::from(times.to_vec())) as ArrayRef)]).unwrap();
-    for plugin in [plugin(), json_plugin()] {
-        // It requests the times, and returns what it received.
+    for plugin in [plugin(), columns_plugin()] {
+        // It asks for the times, and gives back what it got.
         let config = echo(plugin.description().encoding, &crossed.schema());
         let transform = plugin.transform(&config, dates.schema(), &small_limits(), policy()).unwrap();
         let mut processed = transform.instance().unwrap().process(&dates).unwrap();
         assert!(processed.rejects.is_empty(), "{:?}", processed.rejects);
         assert_eq!(processed.outputs.remove(0).records, crossed);
     }
-}
-
-#[test]
-fn json_lines_look_as_the_contract_says() {
-    let columns = ["int64", "decimal", "wide", "text", "binary", "date", "second", "micro", "utc", "berlin", "lists", "structs", "maps"];
-    let batch = every_type();
-    let indices: Vec<usize> = columns.iter().map(|name| batch.schema().index_of(name).unwrap()).collect();
-    let text = String::from_utf8(boundary::encode_table(Encoding::JsonLines, &batch.project(&indices).unwrap()).unwrap()).unwrap();
-    let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(
-        lines,
-        [
-            "{\"int64\":-9223372036854775808,\"decimal\":\"12.50\",\"wide\":\"9999999999999999999999999999.9999999999\",\
-             \"text\":\"a \\\"quoted\\\" \\\\ \\n\\u0001 🦀\",\"binary\":\"AP/+\",\"date\":\"2022-07-07\",\
-             \"second\":\"2022-07-07T00:18:41\",\"micro\":\"2022-07-07T00:18:41.000001\",\"utc\":\"2022-07-07T00:18:41.000001Z\",\
-             \"berlin\":\"2022-07-07T00:18:41.500Z\",\"lists\":[[1,null],null],\"structs\":{\"name\":\"Zoë\",\"age\":7},\
-             \"maps\":{\"a\\\"b\":-9223372036854775808,\"\":null}}",
-            "{\"int64\":null,\"decimal\":null,\"wide\":null,\"text\":null,\"binary\":null,\"date\":null,\"second\":null,\"micro\":null,\
-             \"utc\":null,\"berlin\":null,\"lists\":null,\"structs\":null,\"maps\":null}",
-            "{\"int64\":9223372036854775807,\"decimal\":\"-0.01\",\"wide\":\"-9999999999999999999999999999.9999999999\",\
-             \"text\":\"\",\"binary\":\"\",\"date\":\"1969-12-31\",\"second\":\"1969-12-31T23:59:59\",\
-             \"micro\":\"1969-12-31T23:59:59.999999\",\"utc\":\"1970-01-01T00:00:00Z\",\"berlin\":\"1970-01-01T00:00:00Z\",\"lists\":[],\
-             \"structs\":{\"name\":null,\"age\":null},\"maps\":{}}",
-        ]
-    );
-}
-
-#[test]
-fn json_that_is_nearly_right_is_refused() {
-    let refused = |data_type: DataType, text: &str| {
-        let schema = Arc::new(Schema::new(vec![Field::new("a", data_type, true)]));
-        let error = boundary::decode_table(Encoding::JsonLines, text.as_bytes().to_vec(), &schema, 1);
-        error.expect_err("this should not be read").to_string()
-    };
-    assert_eq!(refused(DataType::Int64, "{\"a\":1.5}\n"), "line 1: column `a`: 1.5 is not a value of int64");
-    assert_eq!(refused(DataType::Int8, "{\"a\":128}\n"), "line 1: column `a`: 128 is not a value of int8");
-    assert_eq!(refused(DataType::Int64, "{\"a\":\"1\"}\n"), "line 1: column `a`: \"1\" is not a value of int64");
-    assert_eq!(refused(DataType::Utf8, "{\"a\":1}\n"), "line 1: column `a`: 1 is not a string");
-    assert_eq!(refused(DataType::Utf8, "{\"b\":\"1\"}\n"), "line 1: the schema has no column `b`");
-    assert_eq!(refused(DataType::Utf8, "{\"a\":\"1\",\"a\":\"2\"}\n"), "line 1: `a` occurs twice");
-    assert_eq!(refused(DataType::Utf8, "{}\n{}\n"), "the table has 2 rows where 1 are due");
-    assert_eq!(refused(DataType::Binary, "{\"a\":\"AP\"}\n"), "line 1: column `a`: \"AP\" is not base64 with padding");
-    assert_eq!(
-        refused(DataType::Decimal128(4, 2), "{\"a\":\"1.234\"}\n"),
-        "line 1: column `a`: \"1.234\" is not a decimal string with at most 2 digits after the point"
-    );
-    assert_eq!(
-        refused(DataType::Decimal128(4, 2), "{\"a\":\"123.00\"}\n"),
-        "line 1: column `a`: \"123.00\" is not a decimal string of at most 4 digits"
-    );
-    assert_eq!(
-        refused(DataType::Date32, "{\"a\":\"07/07/2022\"}\n"),
-        "line 1: column `a`: \"07/07/2022\" is not a date such as \"2022-07-07\""
-    );
-    assert_eq!(refused(DataType::Float64, "{\"a\":1e999}\n"), "line 1: column `a`: 1e999 is not a number, \"NaN\" or \"Infinity\"");
-    assert_eq!(refused(DataType::Int64, "[1]\n"), "line 1: it is no JSON object at byte 0: invalid type: sequence, expected an object");
-    assert_eq!(refused(DataType::Int64, "{\"a\":1\n"), "line 1: it is no JSON object at byte 6: EOF while parsing an object");
-    let list = DataType::new_list(DataType::Int64, true);
-    assert_eq!(refused(list.clone(), "{\"a\":{}}\n"), "line 1: column `a`: invalid type: map, expected an array");
-    assert_eq!(refused(list.clone(), "{\"a\":7}\n"), "line 1: column `a`: invalid type: integer `7`, expected an array");
-    assert_eq!(refused(list, "{\"a\":[1,[2]]}\n"), "line 1: column `a`: [2] is not a value of int64");
-    let point = DataType::Struct(Fields::from(vec![Field::new("x", DataType::Int64, false)]));
-    assert_eq!(refused(point.clone(), "{\"a\":{}}\n"), "line 1: column `a`: `x`: it has nulls where its field allows none");
-    assert_eq!(refused(point, "{\"a\":{\"x\":1,\"x\":1}}\n"), "line 1: column `a`: `x` occurs twice");
-}
-
-#[test]
-fn what_is_absent_in_json_is_null() {
-    let point = Fields::from(vec![Field::new("x", DataType::Int64, false)]);
-    let schema = Arc::new(Schema::new(vec![
-        Field::new("a", DataType::Struct(point), true),
-        Field::new("b", DataType::new_list(DataType::Utf8, false), true),
-        Field::new("c", DataType::Utf8, true),
-    ]));
-    // Members in another order, nulls spelt out, and fields that allow none under a struct that is null.
-    let text = "{\"c\":\"z\",\"a\":null}\n{}\n{\"b\":[\"y\"],\"a\":{\"x\":1}}\n";
-    let table = boundary::decode_table(Encoding::JsonLines, text.as_bytes().to_vec(), &schema, 3).unwrap();
-    let back = String::from_utf8(boundary::encode_table(Encoding::JsonLines, &table).unwrap()).unwrap();
-    let nothing = "{\"a\":null,\"b\":null,\"c\":null}\n";
-    assert_eq!(
-        back,
-        format!("{}{nothing}{}", nothing.replace("\"c\":null", "\"c\":\"z\""), "{\"a\":{\"x\":1},\"b\":[\"y\"],\"c\":null}\n")
-    );
 }

@@ -11,6 +11,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array as _, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, StringViewArray};
 use arrow_schema::{DataType, Field, Schema};
+use proptest::prelude::*;
 use serde_json::json;
 use support::{echo_with, input, input_schema, plugin, policy, schema_bytes, small_limits, table_bytes};
 use wasmill_host::{Encoding, FaultKind, FaultPolicy, HostError, Instance, Limits, OnFault};
@@ -26,8 +27,8 @@ fn a_plugin_describes_itself() {
     assert_eq!(plugin.description().encoding, Encoding::ArrowIpc);
     assert_eq!(plugin.digest().len(), 64);
     assert_eq!(plugin.size_bytes(), support::guest().len() as u64);
-    assert!(plugin.imports().iter().any(|import| import.starts_with("wasmill:plugin/logging@0.1.")), "{:?}", plugin.imports());
-    assert!(plugin.exports().iter().any(|export| export.starts_with("wasmill:plugin/transform@0.1.")), "{:?}", plugin.exports());
+    assert!(plugin.imports().iter().any(|import| import.starts_with("wasmill:plugin/logging@0.2.")), "{:?}", plugin.imports());
+    assert!(plugin.exports().iter().any(|export| export.starts_with("wasmill:plugin/transform@0.2.")), "{:?}", plugin.exports());
 }
 
 #[test]
@@ -49,9 +50,9 @@ fn what_a_plugin_passes_on_stays_in_the_host() {
     let ind = Schema::new(vec![Field::new("ind", DataType::Int64, true)]);
     let out = Schema::new(vec![Field::new("name", DataType::Utf8, true), Field::new("ind", DataType::Int64, true)]);
     let config = json!({
-        "needs": schema_bytes(Encoding::ArrowIpc, &ind),
+        "needs": schema_bytes(&ind),
         "crosses": [true],
-        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &out), "columns": ["input 1", "computed"] }],
+        "ports": [{ "name": "out", "schema": schema_bytes(&out), "columns": ["input 1", "computed"] }],
     });
     let transform = plugin().transform(&config, input_schema(), &small_limits(), policy()).unwrap();
     assert_eq!(transform.crossing(), [0]);
@@ -72,10 +73,10 @@ fn only_ind() -> Schema {
 fn rows_are_gathered_by_their_origins_and_masked() {
     let keep = RecordBatch::try_from_iter([("title", Arc::new(BooleanArray::from(vec![true, false, true])) as _)]).unwrap();
     let config = json!({
-        "needs": schema_bytes(Encoding::ArrowIpc, &only_ind()),
+        "needs": schema_bytes(&only_ind()),
         "crosses": [true],
-        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &input_schema()), "columns": ["input 0", "nulled 1"] }],
-        "outputs": [{ "columns": table_bytes(Encoding::ArrowIpc, &keep), "origins": [1, 1, 3] }],
+        "ports": [{ "name": "out", "schema": schema_bytes(&input_schema()), "columns": ["input 0", "nulled 1"] }],
+        "outputs": [{ "columns": table_bytes(&keep), "origins": [1, 1, 3] }],
         "rejects": [{ "row": 2, "code": "bad-pin", "message": "no pin" }],
     });
     let processed = open(&config).process(&input(5)).unwrap();
@@ -91,10 +92,10 @@ fn rows_are_gathered_by_their_origins_and_masked() {
 fn a_mask_without_origins_shares_the_values() {
     let keep = RecordBatch::try_from_iter([("title", Arc::new(BooleanArray::from(vec![true, false])) as _)]).unwrap();
     let config = json!({
-        "needs": schema_bytes(Encoding::ArrowIpc, &only_ind()),
+        "needs": schema_bytes(&only_ind()),
         "crosses": [true],
-        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &input_schema()), "columns": ["input 0", "nulled 1"] }],
-        "outputs": [{ "columns": table_bytes(Encoding::ArrowIpc, &keep) }],
+        "ports": [{ "name": "out", "schema": schema_bytes(&input_schema()), "columns": ["input 0", "nulled 1"] }],
+        "outputs": [{ "columns": table_bytes(&keep) }],
     });
     let batch = input(2);
     let records = open(&config).process(&batch).unwrap().outputs.remove(0).records;
@@ -178,10 +179,10 @@ fn without_origins_every_row_that_is_not_rejected_is_sent() {
     let keep = RecordBatch::try_from_iter([("title", Arc::new(BooleanArray::from(vec![true, false, true])) as _)]).unwrap();
     let answer = |origins: serde_json::Value| {
         json!({
-            "needs": schema_bytes(Encoding::ArrowIpc, &only_ind()),
+            "needs": schema_bytes(&only_ind()),
             "crosses": [true],
-            "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &input_schema()), "columns": ["input 0", "nulled 1"] }],
-            "outputs": [{ "columns": table_bytes(Encoding::ArrowIpc, &keep), "origins": origins }],
+            "ports": [{ "name": "out", "schema": schema_bytes(&input_schema()), "columns": ["input 0", "nulled 1"] }],
+            "outputs": [{ "columns": table_bytes(&keep), "origins": origins }],
             "rejects": [{ "row": 0, "code": "bad-pin" }, { "row": 3, "code": "bad-pin" }],
         })
     };
@@ -235,9 +236,9 @@ fn the_host_casts_what_is_close() {
         Field::new("note", DataType::Utf8, true),
     ]);
     let config = json!({
-        "needs": schema_bytes(Encoding::ArrowIpc, &input_schema()),
+        "needs": schema_bytes(&input_schema()),
         "crosses": [true, true],
-        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &out), "columns": ["computed", "computed", "input 2"] }],
+        "ports": [{ "name": "out", "schema": schema_bytes(&out), "columns": ["computed", "computed", "input 2"] }],
     });
     let mut instance = plugin().transform(&config, Arc::clone(&input), &small_limits(), policy()).unwrap().instance().unwrap();
     let title: DictionaryArray<arrow_array::types::Int8Type> = vec!["a", "b", "a"].into_iter().collect();
@@ -256,9 +257,9 @@ fn the_host_casts_what_is_close() {
 fn a_record_with_an_unexpected_null_is_set_aside_by_the_host() {
     let needs = Schema::new(vec![Field::new("ind", DataType::Int64, false)]);
     let config = json!({
-        "needs": schema_bytes(Encoding::ArrowIpc, &needs),
+        "needs": schema_bytes(&needs),
         "crosses": [true],
-        "ports": [{ "name": "out", "schema": schema_bytes(Encoding::ArrowIpc, &needs), "columns": ["computed"] }],
+        "ports": [{ "name": "out", "schema": schema_bytes(&needs), "columns": ["computed"] }],
     });
     let columns: Vec<arrow_array::ArrayRef> =
         vec![Arc::new(Int64Array::from(vec![Some(1), None, Some(3)])), Arc::new(StringArray::from(vec!["a", "b", "c"]))];
@@ -283,4 +284,57 @@ fn a_plugin_s_refusal_keeps_its_place_in_the_configuration() {
     let error = plugin().prepare(&json!({ "refuse": "not this" }), &small_limits()).err().unwrap();
     let HostError::Refusal { message, config_path, .. } = error else { panic!("{error}") };
     assert_eq!((message.as_str(), config_path.as_deref()), ("not this", Some("/refuse")));
+}
+
+/// The titles that come out where the column's source is `source`, and what crossed of them.
+fn titles(source: &str, crosses: serde_json::Value, table: Option<serde_json::Value>, batch: &RecordBatch) -> StringArray {
+    let mut output = json!({});
+    if let Some(table) = table {
+        output = json!({ "columns": table });
+    }
+    let config = json!({
+        "needs": schema_bytes(&input_schema()),
+        "crosses": [false, crosses],
+        "ports": [{ "name": "out", "schema": schema_bytes(&input_schema()), "columns": ["input 0", source] }],
+        "outputs": [output],
+    });
+    let processed = open(&config).process(batch).unwrap();
+    assert!(processed.rejects.is_empty(), "{:?}", processed.rejects);
+    processed.outputs[0].records.column(1).as_string::<i32>().clone()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Texts that the host compares become null where a plugin's mask of the same texts makes them null.
+    #[test]
+    fn the_host_nulls_what_a_mask_of_the_plugin_nulls(
+        titles_in in prop::collection::vec(prop::option::weighted(0.8, "[ab]{0,2}"), 1..30),
+        nulls in prop::collection::vec("[ab]{0,2}", 1..4),
+    ) {
+        let ind = Int64Array::from_iter_values(0..titles_in.len() as i64);
+        let title = StringArray::from(titles_in.clone());
+        let batch = RecordBatch::try_new(input_schema(), vec![Arc::new(ind), Arc::new(title)]).unwrap();
+        let by_host = titles(&format!("except 1 {}", nulls.join("|")), json!(false), None, &batch);
+        let keep: BooleanArray = titles_in.iter().map(|text| Some(text.as_ref().is_none_or(|text| !nulls.contains(text)))).collect();
+        let mask = RecordBatch::try_from_iter([("title", Arc::new(keep) as _)]).unwrap();
+        let by_plugin = titles("nulled 1", json!(true), Some(table_bytes(&mask)), &batch);
+        prop_assert_eq!(by_host, by_plugin);
+    }
+}
+
+#[test]
+fn of_a_column_that_is_peeked_at_nulls_and_some_texts_cross() {
+    let titles = [Some("[one]"), None, Some("two"), Some(""), Some("[")];
+    let columns: Vec<arrow_array::ArrayRef> =
+        vec![Arc::new(Int64Array::from_iter_values(0..5)), Arc::new(StringArray::from(titles.to_vec()))];
+    let batch = RecordBatch::try_new(input_schema(), columns).unwrap();
+    let mut config = echo_with(json!({ "crosses": [false, ["["]] }));
+    let title = schema_bytes(&Schema::new(vec![Field::new("title", DataType::Utf8, true)]));
+    support::merge(&mut config, json!({ "ports": [{ "name": "out", "schema": title, "columns": ["computed"] }] }));
+    let transform = plugin().transform(&config, input_schema(), &small_limits(), policy()).unwrap();
+    assert_eq!((transform.crossing(), transform.peeked()), (&[][..], &[1][..]));
+    let processed = transform.instance().unwrap().process(&batch).unwrap();
+    let crossed = processed.outputs[0].records.column(0).as_string::<i32>().clone();
+    assert_eq!(crossed, StringArray::from(vec![Some("[one]"), None, Some(""), Some(""), Some("[")]));
 }

@@ -23,8 +23,8 @@ macro_rules! transform {
         #[cfg(target_family = "wasm")]
         const _: () = {
             use ::std::cell::RefCell;
-            use ::std::{string::String, vec::Vec};
-            use $crate::bindings::exports::wasmill::plugin::transform::Guest;
+            use ::std::string::String;
+            use $crate::bindings::exports::wasmill::plugin::{about, transform};
             use $crate::bindings::wasmill::plugin::types;
 
             struct Component;
@@ -33,20 +33,22 @@ macro_rules! transform {
                 static INSTANCE: RefCell<$crate::Instance<$plugin>> = RefCell::default();
             }
 
-            impl Guest for Component {
+            impl about::Guest for Component {
                 fn describe() -> types::Description {
                     $crate::Instance::<$plugin>::describe()
                 }
+            }
 
-                fn prepare(config: String) -> Result<types::Needs, types::Refusal> {
-                    $crate::Instance::<$plugin>::prepare(&config)
+            impl transform::Guest for Component {
+                fn prepare(config: String, extra: types::Extra) -> Result<types::Needs, types::Refusal> {
+                    $crate::Instance::<$plugin>::prepare(&config, &extra)
                 }
 
-                fn open(config: String, input: Vec<u8>) -> Result<Vec<types::Port>, types::Refusal> {
-                    INSTANCE.with_borrow_mut(|instance| instance.open(&config, &input))
+                fn open(opening: types::Opening) -> Result<types::OpenedTransform, types::Refusal> {
+                    INSTANCE.with_borrow_mut(|instance| instance.open(&opening))
                 }
 
-                fn process(batch: Vec<u8>) -> Result<(Vec<types::Output>, Vec<types::Reject>), types::Refusal> {
+                fn process(batch: types::Batch) -> Result<types::Answer, types::Refusal> {
                     INSTANCE.with_borrow_mut(|instance| instance.process(batch))
                 }
             }

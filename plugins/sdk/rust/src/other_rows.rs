@@ -39,16 +39,19 @@ pub struct OtherTables {
 }
 
 impl OtherTables {
-    /// Declares the distinguishing columns: the values of a row of the own table (without the
-    /// identity, which tables share), and those of the others. All of them cross.
+    /// Declares the columns that tell: the values of a row of the own table (the identity, which tables share, is none), and those of the
+    /// others. Of texts only the nulls cross.
     pub fn plan(own: impl IntoIterator<Item = (&'static str, DataType)>, others: &'static [OtherTable], plan: &mut Plan) -> Self {
         let mut names = Vec::new();
         for (name, data_type) in own {
-            plan.read(name, data_type);
+            match data_type {
+                DataType::Utf8 => plan.peek::<&str>(name, []),
+                other => plan.read(name, other),
+            };
             names.push(name.to_owned());
         }
         for column in others.iter().flat_map(|table| table.columns) {
-            plan.read(*column, DataType::Utf8);
+            plan.peek::<&str>(*column, []);
         }
         Self { own: names, others }
     }

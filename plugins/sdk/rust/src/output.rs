@@ -116,7 +116,7 @@ impl<'a> Output<'a> {
     }
 
     /// The contract's answer.
-    pub(crate) fn finish(mut self) -> Result<(Vec<types::Output>, Vec<types::Reject>), Refusal> {
+    pub(crate) fn finish(mut self) -> Result<types::Answer, Refusal> {
         if let Some(row) = self.beyond {
             return Err(Refusal::new(format!("process rejects row {row} of a batch of {}", self.rows)));
         }
@@ -131,8 +131,9 @@ impl<'a> Output<'a> {
             code: reject.code,
             column: reject.column,
             message: reject.message,
+            extra: Vec::new(),
         });
-        Ok((outputs, rejects.collect()))
+        Ok(types::Answer { outputs, rejects: rejects.collect(), extra: Vec::new() })
     }
 }
 
@@ -221,7 +222,7 @@ impl PortOutput<'_> {
         let length = if selection.is_some() { rows } else { sent };
         let mut columns = Vec::with_capacity(self.columns.len());
         for (column, values) in self.layout.columns.iter().zip(self.columns) {
-            if matches!(column.source, types::ColumnSource::Input(_)) {
+            if !column.is_answered() {
                 continue;
             }
             let field = column.field.name();
@@ -233,8 +234,11 @@ impl PortOutput<'_> {
                 None => values,
             });
         }
-        let bytes = if columns.is_empty() { Vec::new() } else { crate::ipc::encode_table(&columns, sent)? };
-        Ok(Some(types::Output { port: index as u32, columns: bytes, origins }))
+        let table = match columns.as_slice() {
+            [] => None,
+            columns => Some(types::MadeTable::ArrowIpc(crate::ipc::encode_table(columns, sent)?)),
+        };
+        Ok(Some(types::Output { port: index as u32, table, origins, extra: Vec::new() }))
     }
 }
 
@@ -270,8 +274,8 @@ impl PortLayout {
         let schema: Schema = self.schema();
         types::Port {
             name: self.name.clone(),
-            schema: crate::ipc::encode_schema(&schema),
-            columns: self.columns.iter().map(|column| column.source).collect(),
+            schema: types::Schema::ArrowIpc(crate::ipc::encode_schema(&schema)),
+            columns: self.columns.iter().map(|column| column.source.clone()).collect(),
             extra: Vec::new(),
         }
     }
@@ -304,10 +308,11 @@ mod tests {
         let layout = plan.resolve(&input).unwrap();
         let mut out = Output::new(&layout, rows);
         answer(&mut out);
-        let (outputs, rejects) = out.finish().unwrap();
+        let types::Answer { outputs, rejects, .. } = out.finish().unwrap();
         let output = outputs.into_iter().next()?;
+        let types::MadeTable::ArrowIpc(table) = output.table.unwrap() else { panic!("it is not Arrow") };
         let fields = arrow_schema::Fields::from(vec![Field::new("b", DataType::Int64, true)]);
-        let (_, count) = crate::ipc::decode_table(output.columns, &fields).unwrap();
+        let (_, count) = crate::ipc::decode_table(table, &fields).unwrap();
         Some((output.origins, count, rejects.len()))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema};
 
-use crate::bindings::wasmill::plugin::types::ColumnSource;
+use crate::bindings::wasmill::plugin::types::{ColumnSource, Crossing, Except};
 use crate::{Batch, Refusal};
 
 /// The name of the port that plugins have when they name none.
@@ -13,10 +13,9 @@ const DEFAULT_PORT: &str = "out";
 
 /// A plugin's declaration: columns in, columns out.
 ///
-/// [`Transform::plan`](crate::Transform::plan) fills it. From this one declaration the SDK derives
-/// what crosses the boundary, so it can't contradict itself. A column crosses if it is
-/// [read](Plan::read). It stays in the host if it is only [needed](Plan::need), to be passed on or
-/// partly nulled.
+/// [`Transform::plan`](crate::Transform::plan) fills it. From this one declaration the SDK derives what crosses the boundary, so
+/// it can't contradict itself: a column crosses if it is [read](Plan::read), and stays in the host if it is only
+/// [needed](Plan::need), whether it is then passed on or set to null from. Of a column that is [peeked](Plan::peek) at, some texts cross.
 ///
 /// Mistakes (a column named twice, a passed column that is missing) are collected and refused after `plan` returns.
 #[derive(Debug, Default)]
@@ -30,7 +29,20 @@ pub struct Plan {
 #[derive(Debug)]
 struct Need {
     field: FieldRef,
-    crosses: bool,
+    crosses: Crossing,
+}
+
+/// How much of a column crosses that is asked for in two ways.
+fn joined(one: &Crossing, other: Crossing) -> Crossing {
+    match (one, other) {
+        (Crossing::Values, _) | (_, Crossing::Values) => Crossing::Values,
+        (Crossing::Nothing, other) => other,
+        (Crossing::BeginningWith(texts), Crossing::Nothing) => Crossing::BeginningWith(texts.clone()),
+        (Crossing::BeginningWith(texts), Crossing::BeginningWith(more)) => {
+            let more = more.into_iter().filter(|text| !texts.contains(text));
+            Crossing::BeginningWith(texts.iter().cloned().chain(more.collect::<Vec<_>>()).collect())
+        }
+    }
 }
 
 impl Plan {
@@ -49,11 +61,21 @@ impl Plan {
         self.want(Field::new(column, data_type, true), false)
     }
 
-    /// Requests a column as a field, for one that must not be nullable; `crosses` sets whether its
-    /// values are read.
+    /// Asks for a column of texts and reads only its nulls and the texts that begin with one of `beginnings`: the others come as empty
+    /// texts. A column that is hardly ever looked at then costs next to nothing. Without any beginnings, its nulls alone are known.
+    pub fn peek<S: Into<String>>(&mut self, column: impl Into<String>, beginnings: impl IntoIterator<Item = S>) -> &mut Self {
+        let beginnings = beginnings.into_iter().map(Into::into).collect();
+        self.ask(Field::new(column, DataType::Utf8, true), Crossing::BeginningWith(beginnings))
+    }
+
+    /// Asks for a column as a field, for one that must not be nullable; `crosses` says whether its values are read.
     pub fn want(&mut self, field: Field, crosses: bool) -> &mut Self {
+        self.ask(field, if crosses { Crossing::Values } else { Crossing::Nothing })
+    }
+
+    fn ask(&mut self, field: Field, crosses: Crossing) -> &mut Self {
         match self.needs.iter_mut().find(|need| need.field.name() == field.name()) {
-            Some(need) if need.field.data_type() == field.data_type() => need.crosses |= crosses,
+            Some(need) if need.field.data_type() == field.data_type() => need.crosses = joined(&need.crosses, crosses),
             Some(need) => {
                 let message = format!("column {} is asked for as {} and as {}", field.name(), need.field.data_type(), field.data_type());
                 self.refuse(Refusal::new(message).at_column(field.name()));
@@ -88,13 +110,13 @@ impl Plan {
         self.problem.get_or_insert(refusal);
     }
 
-    /// The requested columns and, for each, whether it crosses.
-    pub(crate) fn needs(&self) -> Result<(Schema, Vec<bool>), Refusal> {
+    /// The columns asked for and, for each, how much of it crosses.
+    pub(crate) fn needs(&self) -> Result<(Schema, Vec<Crossing>), Refusal> {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
         }
         let fields: Fields = self.needs.iter().map(|need| Arc::clone(&need.field)).collect();
-        Ok((Schema::new(fields), self.needs.iter().map(|need| need.crosses).collect()))
+        Ok((Schema::new(fields), self.needs.iter().map(|need| need.crosses.clone()).collect()))
     }
 
     /// Fixes the ports against the schema of the input.
@@ -103,8 +125,8 @@ impl Plan {
         for field in needs.fields() {
             check_need(field, input)?;
         }
-        let crossing: Fields =
-            needs.fields().iter().zip(&crosses).filter(|(_, crosses)| **crosses).map(|(field, _)| Arc::clone(field)).collect();
+        let crosses = needs.fields().iter().zip(&crosses).filter(|(_, crosses)| !matches!(crosses, Crossing::Nothing));
+        let crossing: Fields = crosses.map(|(field, _)| Arc::clone(field)).collect();
         let mut ports = self.ports;
         if ports.is_empty() {
             let mut port = Port { name: DEFAULT_PORT.to_owned(), columns: Vec::new() };
@@ -143,7 +165,9 @@ enum Declared {
     Passed { input: String, name: String },
     /// The same, null where a mask is false.
     Nulled { input: String, name: String },
-    /// A column that the plugin computes.
+    /// The same, null where its text is one of these.
+    Excepted { input: String, name: String, texts: Vec<String> },
+    /// A column that the plugin makes.
     Computed(Field),
     /// Every input column but these.
     Rest { without: Vec<String> },
@@ -175,7 +199,25 @@ impl Port {
         self
     }
 
-    /// Adds a column that `process` computes by [`set`](crate::PortOutput::set); it may hold nulls.
+    /// Passes an input column of texts on, null where its text is one of these. The host compares: the column need not be read.
+    pub fn pass_except<S: Into<String>>(&mut self, column: impl Into<String>, texts: impl IntoIterator<Item = S>) -> &mut Self {
+        let column = column.into();
+        self.pass_except_as(column.clone(), texts, column)
+    }
+
+    /// The same under another name.
+    pub fn pass_except_as<S: Into<String>>(
+        &mut self,
+        column: impl Into<String>,
+        texts: impl IntoIterator<Item = S>,
+        name: impl Into<String>,
+    ) -> &mut Self {
+        let texts = texts.into_iter().map(Into::into).collect();
+        self.columns.push(Declared::Excepted { input: column.into(), name: name.into(), texts });
+        self
+    }
+
+    /// Adds a column that `process` makes by [`set`](crate::PortOutput::set); it may hold nulls.
     pub fn compute(&mut self, column: impl Into<String>, data_type: DataType) -> &mut Self {
         self.compute_field(Field::new(column, data_type, true))
     }
@@ -250,6 +292,15 @@ impl Declared {
                 let (field, index) = find(input, name, true)?;
                 (field, ColumnSource::Nulled(index))
             }
+            Self::Excepted { input: column, name, texts } => {
+                let (field, index) = find(column, name, true)?;
+                if *field.data_type() != DataType::Utf8 {
+                    let message =
+                        format!("column {column} is {}, and only texts are compared with texts that mean null", field.data_type());
+                    return Err(Refusal::new(message).at_column(column));
+                }
+                (field, ColumnSource::InputExcept(Except { column: index, texts: texts.clone() }))
+            }
             Self::Computed(field) => (field.clone(), ColumnSource::Computed),
             Self::Rest { .. } => return Err(Refusal::new("a group of columns has no single source")),
         };
@@ -285,6 +336,13 @@ pub(crate) struct OutputColumn {
     pub(crate) field: FieldRef,
     pub(crate) source: ColumnSource,
     from_rest: bool,
+}
+
+impl OutputColumn {
+    /// Whether the plugin returns values or a mask for it.
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(self.source, ColumnSource::Computed | ColumnSource::Nulled(_))
+    }
 }
 
 impl PortLayout {

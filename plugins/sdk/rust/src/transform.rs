@@ -74,30 +74,50 @@ impl<T: Plugin> Instance<T> {
         }
     }
 
-    pub fn prepare(config: &str) -> Result<types::Needs, types::Refusal> {
+    pub fn prepare(config: &str, extra: &types::Extra) -> Result<types::Needs, types::Refusal> {
+        check_extra(extra)?;
         let mut plan = Plan::new(None);
         T::plan(parse::<T>(config)?, &mut plan)?;
         let (schema, crosses) = plan.needs()?;
-        Ok(types::Needs { columns: ipc::encode_schema(&schema), crosses, extra: Vec::new() })
+        let columns = types::Schema::ArrowIpc(ipc::encode_schema(&schema));
+        Ok(types::Needs { columns, crosses, texts: types::TextForm::Joined, extra: Vec::new() })
     }
 
-    pub fn open(&mut self, config: &str, input: &[u8]) -> Result<Vec<types::Port>, types::Refusal> {
+    pub fn open(&mut self, opening: &types::Opening) -> Result<types::OpenedTransform, types::Refusal> {
+        check_extra(&opening.extra)?;
+        let types::Schema::ArrowIpc(input) = &opening.input else { return Err(other_encoding().into()) };
         let input = Arc::new(ipc::decode_schema(input)?);
         let mut plan = Plan::new(Some(Arc::clone(&input)));
-        let plugin = T::plan(parse::<T>(config)?, &mut plan)?;
+        let plugin = T::plan(parse::<T>(&opening.config)?, &mut plan)?;
         let layout = plan.resolve(&input)?;
         let ports = layout.ports.iter().map(|port| port.to_contract()).collect();
         self.opened = Some((plugin, layout));
-        Ok(ports)
+        Ok(types::OpenedTransform { ports, extra: Vec::new() })
     }
 
-    pub fn process(&mut self, batch: Vec<u8>) -> Result<(Vec<types::Output>, Vec<types::Reject>), types::Refusal> {
+    pub fn process(&mut self, batch: types::Batch) -> Result<types::Answer, types::Refusal> {
+        check_extra(&batch.extra)?;
+        let types::Table::ArrowIpc(table) = batch.table else { return Err(other_encoding().into()) };
         let (plugin, layout) = self.opened.as_mut().ok_or_else(|| Refusal::new("process was called before open"))?;
-        let batch = layout.batch(batch)?;
+        let batch = layout.batch(table)?;
         let mut output = Output::new(layout, batch.len());
         plugin.process(&batch, &mut output)?;
         Ok(output.finish()?)
     }
+}
+
+/// Refuses what the host says has to be understood: this SDK knows no names.
+fn check_extra(extra: &types::Extra) -> Result<(), Refusal> {
+    match extra.iter().find(|(name, _)| name.starts_with('!')) {
+        None => Ok(()),
+        Some((name, _)) => {
+            Err(Refusal::new(format!("the host relies on {name}, which this plugin does not know: build it with a newer SDK")))
+        }
+    }
+}
+
+fn other_encoding() -> Refusal {
+    Refusal::new("the host sends another encoding than the plugin declares")
 }
 
 /// A README without the heading that repeats the plugin's name: the first line has to be the summary.
@@ -120,6 +140,7 @@ impl From<Refusal> for types::Refusal {
             message: refusal.message().to_owned(),
             config_path: refusal.config_path().map(str::to_owned),
             column: refusal.column().map(str::to_owned),
+            extra: Vec::new(),
         }
     }
 }

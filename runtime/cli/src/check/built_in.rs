@@ -138,6 +138,10 @@ impl OpenedStage for Opened {
         &[]
     }
 
+    fn peeked(&self) -> &[usize] {
+        &[]
+    }
+
     fn stage(&self) -> Arc<dyn Stage> {
         Arc::clone(&self.stage) as Arc<dyn Stage>
     }

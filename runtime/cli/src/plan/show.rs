@@ -68,8 +68,12 @@ fn show_stage(text: &mut String, checked: &Checked, stage: &CheckedStage) {
     line(text, 0, &format!("stage {} ({what})", stage.name));
     line(text, 1, &format!("from     {}", inputs(checked, &stage.inputs)));
     if let Transform::Plugin(_) = stage.transform {
-        let crossing: Vec<&str> = stage.opened.crossing().iter().map(|&index| stage.input_schema.field(index).name().as_str()).collect();
+        let names = |indices: &[usize]| indices.iter().map(|&index| stage.input_schema.field(index).name().as_str()).collect::<Vec<_>>();
+        let (crossing, peeked) = (names(stage.opened.crossing()), names(stage.opened.peeked()));
         line(text, 1, &format!("crosses  {} of {} columns: {}", crossing.len(), stage.input_schema.fields().len(), crossing.join(", ")));
+        if !peeked.is_empty() {
+            line(text, 1, &format!("         nulls and few texts of {}: {}", peeked.len(), peeked.join(", ")));
+        }
     }
     for port in stage.opened.ports() {
         line(text, 1, &format!("gives    {}: {}", port.name, columns(&port.schema)));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use serde_json::Value;
 use wasmill_engine::Stage;
+use wasmill_host::Crossing;
 
 use super::NotFound;
 use crate::spec::{LimitsSpec, OnFault, PluginReference};
@@ -42,6 +43,8 @@ pub trait OpenedStage: Send + Sync {
     fn ports(&self) -> &[PortShape];
     /// The columns of the input whose values cross into the sandbox, by index. None of a built-in stage.
     fn crossing(&self) -> &[usize];
+    /// The columns of the input of which only nulls and some texts cross.
+    fn peeked(&self) -> &[usize];
     /// As the engine runs it.
     fn stage(&self) -> Arc<dyn Stage>;
 }
@@ -72,8 +75,8 @@ pub struct OpenRequest<'a> {
 pub struct Needs {
     /// The columns. One that is not nullable must not hold nulls.
     pub columns: SchemaRef,
-    /// For each of them, whether its values cross into the sandbox.
-    pub crosses: Vec<bool>,
+    /// For each of them, how much of it crosses into the sandbox.
+    pub crosses: Vec<Crossing>,
 }
 
 /// A named output.

@@ -166,6 +166,10 @@ impl OpenedStage for Opened {
         self.transform.crossing()
     }
 
+    fn peeked(&self) -> &[usize] {
+        self.transform.peeked()
+    }
+
     fn stage(&self) -> Arc<dyn Stage> {
         Arc::new(PluginStage(self.transform.clone()))
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::wasmill::plugin::types::Refusal;
+use crate::wasmill::plugin::types::{self, Extra, MadeColumn, MadeColumns, Refusal};
 
 /// The whole configuration; all that is left out is empty.
 #[derive(Deserialize, Default)]
@@ -10,7 +10,9 @@ use crate::wasmill::plugin::types::Refusal;
 pub struct Config {
     /// The columns that `prepare` answers with.
     pub needs: Bytes,
-    pub crosses: Vec<bool>,
+    /// The same in the encoding `columns`.
+    pub fields: Vec<Field>,
+    pub crosses: Vec<Crosses>,
     pub ports: Vec<Port>,
     /// What to do in each call before answering.
     pub prepare: Option<String>,
@@ -29,6 +31,16 @@ pub struct Config {
     pub order: Option<String>,
     /// How many times all outputs are repeated.
     pub repeat: Option<usize>,
+    /// A name beside one of the contract's records: `["answer", "!new"]`.
+    pub extra: Option<(String, String)>,
+}
+
+/// How much of a column crosses.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum Crosses {
+    Whole(bool),
+    BeginningWith(Vec<String>),
 }
 
 /// `{"text": "…"}`, `{"hex": "…"}` or `{"zeros": 5}`; or `{"before": "[1", "text": ",1", "times": 1000, "after": "]"}`.
@@ -44,6 +56,10 @@ pub struct Bytes {
 }
 
 impl Bytes {
+    pub fn string(&self) -> String {
+        String::from_utf8(self.bytes()).expect("the tests send UTF-8")
+    }
+
     pub fn bytes(&self) -> Vec<u8> {
         if let Some(text) = &self.text {
             return [self.before.as_str(), &text.repeat(self.times.unwrap_or(1)), &self.after].concat().into_bytes();
@@ -55,11 +71,25 @@ impl Bytes {
     }
 }
 
+/// A column of a schema in the encoding `columns`.
+#[derive(Deserialize)]
+pub struct Field {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub data_type: String,
+    #[serde(default)]
+    pub nullable: Option<bool>,
+}
+
 #[derive(Deserialize)]
 pub struct Port {
     pub name: String,
+    #[serde(default)]
     pub schema: Bytes,
-    /// `computed`, `input 3` or `nulled 3`.
+    /// The schema in the encoding `columns`.
+    #[serde(default)]
+    pub fields: Vec<Field>,
+    /// `computed`, `input 3`, `nulled 3` or `except 3 one|another`.
     pub columns: Vec<String>,
 }
 
@@ -68,12 +98,55 @@ pub struct Output {
     #[serde(default)]
     pub port: u32,
     #[serde(default)]
-    pub columns: Bytes,
+    pub columns: Option<Bytes>,
+    /// The same in the encoding `columns`.
+    #[serde(default)]
+    pub made: Option<Made>,
     #[serde(default)]
     pub origins: Option<Vec<u32>>,
     /// That many rows, all from row 0.
     #[serde(default)]
     pub many_origins: Option<usize>,
+}
+
+/// A table in the encoding `columns`.
+#[derive(Deserialize)]
+pub struct Made {
+    #[serde(default)]
+    separator: String,
+    columns: Vec<MadeCells>,
+}
+
+/// A column: the form of its cells, and the cells; `valid` beside it.
+#[derive(Deserialize)]
+struct MadeCells {
+    text: Option<Bytes>,
+    texts: Option<Vec<String>>,
+    json: Option<Bytes>,
+    mask: Option<Bytes>,
+    spread: Option<(u32, Bytes)>,
+    #[serde(default)]
+    valid: Bytes,
+}
+
+impl Made {
+    pub fn table(&self) -> MadeColumns {
+        MadeColumns { separator: self.separator.clone(), columns: self.columns.iter().map(MadeCells::column).collect() }
+    }
+}
+
+impl MadeCells {
+    fn column(&self) -> MadeColumn {
+        let cells = match self {
+            Self { text: Some(text), .. } => types::MadeCells::Text(text.string()),
+            Self { texts: Some(texts), .. } => types::MadeCells::Texts(texts.clone()),
+            Self { json: Some(text), .. } => types::MadeCells::Json(text.string()),
+            Self { mask: Some(text), .. } => types::MadeCells::Mask(text.string()),
+            Self { spread: Some((column, text)), .. } => types::MadeCells::Spread(types::Spread { column: *column, values: text.string() }),
+            _ => panic!("a column has cells"),
+        };
+        MadeColumn { cells, valid: self.valid.string() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -85,10 +158,16 @@ pub struct Reject {
 }
 
 impl Config {
+    /// What stands beside a record of the contract.
+    pub fn extra(&self, record: &str) -> Extra {
+        let due = self.extra.iter().filter(|(where_to, _)| where_to == record);
+        due.map(|(_, name)| (name.clone(), "value".to_owned())).collect()
+    }
+
     pub fn read(text: &str) -> Result<Self, Refusal> {
         let config: serde_json::Value = serde_json::from_str(text).expect("the host sends JSON");
         if let Some(message) = config.get("refuse").and_then(|value| value.as_str()) {
-            return Err(Refusal { message: message.to_owned(), config_path: Some("/refuse".to_owned()), column: None });
+            return Err(Refusal { message: message.to_owned(), config_path: Some("/refuse".to_owned()), column: None, extra: Vec::new() });
         }
         Ok(serde_json::from_value(config).expect("the tests send what this guest understands"))
     }

@@ -9,6 +9,7 @@ mod attack;
 #[allow(dead_code)]
 #[path = "../../../../plugins/sdk/rust/src/collections.rs"]
 mod collections;
+mod columns;
 mod config;
 mod mode;
 
@@ -19,8 +20,11 @@ use config::Config;
 
 wit_bindgen::generate!({ path: "../../../wit", world: "transform-plugin" });
 
-use exports::wasmill::plugin::transform::Guest;
-use wasmill::plugin::types::{ColumnSource, Description, Encoding, Needs, Output, Port, Refusal, Reject};
+use exports::wasmill::plugin::{about, transform};
+use wasmill::plugin::types::{
+    Answer, Batch, ColumnSource, Crossing, Description, Encoding, Except, Extra, MadeTable, Needs, OpenedTransform, Opening, Output, Port,
+    Refusal, Reject, Schema, Table, TextForm,
+};
 
 struct Hostile;
 export!(Hostile);
@@ -31,7 +35,7 @@ thread_local! {
 
 static DESCRIBED: AtomicU32 = AtomicU32::new(0);
 
-impl Guest for Hostile {
+impl about::Guest for Hostile {
     fn describe() -> Description {
         attack::run(mode::value("describe"));
         let calls = DESCRIBED.fetch_add(1, Ordering::Relaxed);
@@ -39,36 +43,43 @@ impl Guest for Hostile {
             name: mode::value("name").unwrap_or("hostile").to_owned(),
             version: if mode::has("fickle") { format!("1.0.{calls}") } else { "1.0.0".to_owned() },
             documentation: "Misbehaves on demand.".to_owned(),
-            encoding: if mode::has("json") { Encoding::JsonLines } else { Encoding::ArrowIpc },
+            encoding: if mode::has("columns") { Encoding::Columns } else { Encoding::ArrowIpc },
             config_schema: mode::value("schema").unwrap_or("{\"type\":\"object\"}").to_owned(),
-            extra: Vec::new(),
+            extra: mode::value("extra").map(|name| (name.to_owned(), String::new())).into_iter().collect(),
         }
     }
+}
 
-    fn prepare(config: String) -> Result<Needs, Refusal> {
+impl transform::Guest for Hostile {
+    fn prepare(config: String, _extra: Extra) -> Result<Needs, Refusal> {
         let config = Config::read(&config)?;
         attack::run(config.prepare.as_deref());
-        let crosses = config.crosses.clone();
-        Ok(Needs { columns: config.needs.bytes(), crosses, extra: Vec::new() })
+        let crosses = config.crosses.iter().map(crossing).collect();
+        let texts = if mode::has("listed") { TextForm::Listed } else { TextForm::Joined };
+        Ok(Needs { columns: schema(&config.needs, &config.fields), crosses, texts, extra: config.extra("needs") })
     }
 
-    fn open(config: String, _input: Vec<u8>) -> Result<Vec<Port>, Refusal> {
-        let config = Config::read(&config)?;
+    fn open(opening: Opening) -> Result<OpenedTransform, Refusal> {
+        let config = Config::read(&opening.config)?;
         attack::run(config.open.as_deref());
         let ports = config.ports.iter().map(|port| Port {
             name: port.name.clone(),
-            schema: port.schema.bytes(),
+            schema: schema(&port.schema, &port.fields),
             columns: port.columns.iter().map(source).collect(),
-            extra: Vec::new(),
+            extra: config.extra("port"),
         });
-        let ports = ports.collect();
+        let opened = OpenedTransform { ports: ports.collect(), extra: config.extra("opened") };
         CONFIG.with_borrow_mut(|slot| *slot = Some(config));
-        Ok(ports)
+        Ok(opened)
     }
 
-    fn process(batch: Vec<u8>) -> Result<(Vec<Output>, Vec<Reject>), Refusal> {
+    fn process(batch: Batch) -> Result<Answer, Refusal> {
         CONFIG.with_borrow(|config| {
             let config = config.as_ref().expect("process comes after open");
+            let (batch, echo) = match batch.table {
+                Table::ArrowIpc(bytes) => (bytes.clone(), MadeTable::ArrowIpc(bytes)),
+                Table::Columns(table) => (Vec::new(), MadeTable::Columns(columns::echo(&table, &config.fields))),
+            };
             let count = |needle: &str| batch.windows(needle.len()).filter(|window| *window == needle.as_bytes()).count();
             let due = config.when.as_deref().is_none_or(|needle| count(needle) > 0);
             if config.slow.as_deref().is_some_and(|needle| count(needle) > 0) {
@@ -79,37 +90,56 @@ impl Guest for Hostile {
             }
             if due {
                 if let Some(message) = config.process.as_deref().and_then(|action| action.strip_prefix("refuse:")) {
-                    return Err(Refusal { message: message.to_owned(), config_path: None, column: None });
+                    return Err(Refusal { message: message.to_owned(), config_path: None, column: None, extra: config.extra("refusal") });
                 }
                 attack::run(config.process.as_deref());
             }
             let repeat = config.repeat.unwrap_or(1);
             let outputs = match (&config.outputs, due) {
-                (Some(outputs), true) => (0..repeat).flat_map(|_| outputs.iter()).map(output).collect(),
-                _ => vec![Output { port: 0, columns: batch, origins: None }],
+                (Some(outputs), true) => (0..repeat).flat_map(|_| outputs.iter()).map(|from| output(from, config)).collect(),
+                _ => vec![Output { port: 0, table: Some(echo), origins: None, extra: config.extra("output") }],
             };
-            let mut rejects: Vec<Reject> = if due { config.rejects.iter().map(reject).collect() } else { Vec::new() };
+            let mut rejects: Vec<Reject> = if due { config.rejects.iter().map(|from| reject(from, config)).collect() } else { Vec::new() };
             if let Some(kind) = config.order.as_deref() {
-                rejects.push(Reject { row: 0, code: "order".to_owned(), column: None, message: attack::order(kind) });
+                rejects.push(Reject { row: 0, code: "order".to_owned(), column: None, message: attack::order(kind), extra: Vec::new() });
             }
-            Ok((outputs, rejects))
+            Ok(Answer { outputs, rejects, extra: config.extra("answer") })
         })
+    }
+}
+
+fn schema(bytes: &config::Bytes, fields: &[config::Field]) -> Schema {
+    if mode::has("columns") { columns::schema(fields) } else { Schema::ArrowIpc(bytes.bytes()) }
+}
+
+fn crossing(value: &config::Crosses) -> Crossing {
+    match value {
+        config::Crosses::Whole(true) => Crossing::Values,
+        config::Crosses::Whole(false) => Crossing::Nothing,
+        config::Crosses::BeginningWith(texts) => Crossing::BeginningWith(texts.clone()),
     }
 }
 
 fn source(text: &String) -> ColumnSource {
     match text.split_once(' ') {
         Some(("input", index)) => ColumnSource::Input(index.parse().expect("an index")),
+        Some(("except", rest)) => {
+            let (column, texts) = rest.split_once(' ').expect("an index and texts");
+            let texts = texts.split('|').map(str::to_owned).collect();
+            ColumnSource::InputExcept(Except { column: column.parse().expect("an index"), texts })
+        }
         Some(("nulled", index)) => ColumnSource::Nulled(index.parse().expect("an index")),
         _ => ColumnSource::Computed,
     }
 }
 
-fn output(output: &config::Output) -> Output {
+fn output(output: &config::Output, config: &Config) -> Output {
     let origins = output.origins.clone().or_else(|| output.many_origins.map(|count| vec![0; count]));
-    Output { port: output.port, columns: output.columns.bytes(), origins }
+    let made = output.made.as_ref().map(|made| MadeTable::Columns(made.table()));
+    let table = made.or_else(|| output.columns.as_ref().map(|columns| MadeTable::ArrowIpc(columns.bytes())));
+    Output { port: output.port, table, origins, extra: config.extra("output") }
 }
 
-fn reject(reject: &config::Reject) -> Reject {
-    Reject { row: reject.row, code: reject.code.clone(), column: None, message: reject.message.clone() }
+fn reject(reject: &config::Reject, config: &Config) -> Reject {
+    Reject { row: reject.row, code: reject.code.clone(), column: None, message: reject.message.clone(), extra: config.extra("reject") }
 }

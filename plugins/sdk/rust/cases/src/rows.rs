@@ -1,13 +1,14 @@
 //! Rows between their JSON form, as the contract's table has it, and Arrow.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Fields, Schema, SchemaRef};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use wasmill_boundary::{Encoding, boundary};
+use wasmill_boundary::DEFAULT_ANSWER_BYTES;
+use wasmill_boundary::budget::Budget;
+use wasmill_boundary::columns::{self, MadeCells, MadeColumn, MadeTable};
 
 use crate::conform::object;
 
@@ -23,19 +24,23 @@ pub type TextRow = Vec<String>;
 /// A value does not fit, or a row has a column that the schema does not have. The message names the row.
 pub fn to_batch(rows: &[Row], schema: &SchemaRef) -> Result<RecordBatch, String> {
     decode(rows, schema).map_err(|error| {
-        // Each row alone shows which one is to blame; it is then the first line.
+        // Each row alone shows which one is to blame; it is then the first value.
         let guilty = rows.iter().enumerate().find_map(|(index, row)| Some((index, decode(std::slice::from_ref(row), schema).err()?)));
-        guilty.map_or(error, |(index, error)| format!("row {index}: {}", error.trim_start_matches("line 1: ")))
+        guilty.map_or(error, |(index, error)| format!("row {index}: {}", error.replacen(": value 0: ", ": ", 1)))
     })
 }
 
 fn decode(rows: &[Row], schema: &SchemaRef) -> Result<RecordBatch, String> {
-    let mut lines = Vec::new();
+    let mut values: Vec<Vec<Value>> = vec![Vec::with_capacity(rows.len()); schema.fields().len()];
     for row in rows {
-        serde_json::to_writer(&mut lines, &object(row, schema.fields())?).map_err(|error| error.to_string())?;
-        lines.push(b'\n');
+        let mut object = object(row, schema.fields())?;
+        for (values, field) in values.iter_mut().zip(schema.fields()) {
+            values.push(object.remove(field.name()).unwrap_or_default());
+        }
     }
-    boundary::decode_table(Encoding::JsonLines, lines, schema, rows.len()).map_err(|error| error.to_string())
+    let column = |values: Vec<Value>| MadeColumn { cells: MadeCells::Json(Value::from(values).to_string()), valid: String::new() };
+    let table = MadeTable { separator: String::new(), columns: values.into_iter().map(column).collect() };
+    columns::decode(&table, schema, rows.len(), None, &Budget::new(DEFAULT_ANSWER_BYTES)).map_err(|error| error.to_string())
 }
 
 /// Writes rows.
@@ -43,14 +48,14 @@ fn decode(rows: &[Row], schema: &SchemaRef) -> Result<RecordBatch, String> {
 /// # Errors
 /// A column can't be written as JSON.
 pub fn to_text(batch: &RecordBatch) -> Result<Vec<TextRow>, String> {
-    let lines = boundary::encode_table(Encoding::JsonLines, batch)?;
-    let schema = batch.schema();
-    let row = |line: &[u8]| {
-        let mut values: HashMap<String, Box<RawValue>> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-        let value = |name: &String| values.remove(name).map_or_else(|| "null".to_owned(), |value| value.get().to_owned());
-        Ok(schema.fields().iter().map(|field| field.name()).map(value).collect())
-    };
-    lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(row).collect()
+    let mut rows = vec![TextRow::with_capacity(batch.num_columns()); batch.num_rows()];
+    for column in batch.columns() {
+        let values: Vec<Box<RawValue>> = serde_json::from_str(&columns::json_array(column.as_ref())?).map_err(|error| error.to_string())?;
+        for (row, value) in rows.iter_mut().zip(values) {
+            row.push(value.get().to_owned());
+        }
+    }
+    Ok(rows)
 }
 
 /// The same columns, all of which may hold nulls.

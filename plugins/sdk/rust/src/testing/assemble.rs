@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, make_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, UInt32Array, make_array};
 use arrow_buffer::NullBuffer;
-use arrow_ipc::convert::try_schema_from_ipc_buffer;
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take;
@@ -40,8 +39,7 @@ impl Assembly {
         &mut self,
         input: &RecordBatch,
         start: u32,
-        outputs: Vec<types::Output>,
-        rejects: Vec<types::Reject>,
+        types::Answer { outputs, rejects, .. }: types::Answer,
     ) -> Result<(), String> {
         let mut kept = vec![true; input.num_rows()];
         for reject in rejects {
@@ -75,7 +73,7 @@ impl Assembly {
 
 impl PortAssembly {
     fn new(port: &types::Port, input: &RecordBatch) -> Result<Self, String> {
-        let schema = Arc::new(try_schema_from_ipc_buffer(&port.schema).map_err(|error| error.to_string())?);
+        let schema = Arc::new(driver::read_schema(&port.schema)?);
         if schema.fields().len() != port.columns.len() {
             return Err(format!("port {} has {} fields and {} columns", port.name, schema.fields().len(), port.columns.len()));
         }
@@ -84,9 +82,14 @@ impl PortAssembly {
             match source {
                 ColumnSource::Computed => answered.push(Arc::clone(field)),
                 ColumnSource::Nulled(_) => answered.push(Arc::new(Field::new(field.name(), DataType::Boolean, false))),
-                ColumnSource::Input(_) => {}
+                ColumnSource::Input(_) | ColumnSource::InputExcept(_) => {}
             }
-            if let ColumnSource::Input(index) | ColumnSource::Nulled(index) = source {
+            let passed_on = match source {
+                ColumnSource::Computed => None,
+                ColumnSource::Input(index) | ColumnSource::Nulled(index) => Some(index),
+                ColumnSource::InputExcept(except) => Some(&except.column),
+            };
+            if let Some(index) = passed_on {
                 let original =
                     input.schema_ref().fields().get(*index as usize).ok_or_else(|| format!("there is no input column {index}"))?;
                 if original.data_type() != field.data_type() {
@@ -107,10 +110,11 @@ impl PortAssembly {
         if let Some(row) = origins.iter().find(|row| is_kept(row) == Some(false)) {
             return Err(format!("row {row} is rejected, and sent out by port {}", self.name));
         }
-        let answered = match (self.answered.fields().is_empty(), output.columns.is_empty()) {
-            (true, true) => driver::batch_of(Arc::clone(&self.answered), Vec::new(), origins.len())?,
-            (false, _) => driver::read_table(&output.columns, &self.answered)?,
-            (true, false) => return Err(format!("port {} returns columns and has none", self.name)),
+        let answered = match (self.answered.fields().is_empty(), &output.table) {
+            (true, None) => driver::batch_of(Arc::clone(&self.answered), Vec::new(), origins.len())?,
+            (false, Some(table)) => driver::read_table(table, &self.answered)?,
+            (true, Some(_)) => return Err(format!("port {} returns a table and computes no column", self.name)),
+            (false, None) => return Err(format!("port {} computes columns and returns no table", self.name)),
         };
         if answered.num_rows() != origins.len() {
             return Err(format!("port {} returns {} rows for {} origins", self.name, answered.num_rows(), origins.len()));
@@ -123,6 +127,7 @@ impl PortAssembly {
                 ColumnSource::Computed => Arc::clone(answers.next().ok_or("a computed column is missing")?),
                 ColumnSource::Input(index) => gather(input, *index, &indices)?,
                 ColumnSource::Nulled(index) => nulled(&gather(input, *index, &indices)?, answers.next().ok_or("a mask is missing")?)?,
+                ColumnSource::InputExcept(except) => excepted(&gather(input, except.column, &indices)?, &except.texts)?,
             });
         }
         self.pieces.push(driver::batch_of(Arc::clone(&self.schema), columns, origins.len())?);
@@ -135,7 +140,13 @@ fn gather(input: &RecordBatch, index: u32, rows: &UInt32Array) -> Result<ArrayRe
     take(input.column(index as usize), rows, None).map_err(|error| error.to_string())
 }
 
-/// A column, null where the mask is false.
+/// A column, null where its text is one of these.
+fn excepted(column: &ArrayRef, texts: &[String]) -> Result<ArrayRef, String> {
+    let column = column.as_any().downcast_ref::<StringArray>().ok_or("a column with texts that mean null is not of texts")?;
+    Ok(Arc::new(column.iter().map(|text| text.filter(|text| !texts.iter().any(|except| except == text))).collect::<StringArray>()))
+}
+
+/// A column, null where the mask says false.
 fn nulled(column: &ArrayRef, mask: &ArrayRef) -> Result<ArrayRef, String> {
     let mask = mask.as_any().downcast_ref::<BooleanArray>().ok_or("a mask is not of booleans")?;
     if mask.null_count() > 0 {

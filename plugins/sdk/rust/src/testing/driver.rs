@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow_ipc::convert::try_schema_from_ipc_buffer;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
@@ -11,7 +11,7 @@ use arrow_schema::{Schema, SchemaRef};
 use serde_json::Value;
 
 use super::{assemble, rows};
-use crate::bindings::wasmill::plugin::types;
+use crate::bindings::wasmill::plugin::types::{self, Crossing};
 use crate::{Instance, Plugin, Refusal};
 
 /// A plugin's result for a batch.
@@ -89,15 +89,20 @@ pub fn describe<T: Plugin>() -> Value {
 
 /// The columns that a plugin needs under a configuration.
 pub fn input_schema<T: Plugin>(config: &Value) -> Result<Schema, Refusal> {
-    let needs = Instance::<T>::prepare(&config.to_string())?;
-    Ok(try_schema_from_ipc_buffer(&needs.columns).unwrap_or_else(|error| fault(&error.to_string())))
+    Ok(read_schema(&prepare::<T>(config)?.columns).unwrap_or_else(|error| fault(&error)))
 }
 
-/// The columns whose values cross to a plugin under a configuration, in the order of its plan.
+/// The columns whose values cross to a plugin under a configuration, in the order of its plan; those that it only peeks at are left out.
 pub fn crossing_columns<T: Plugin>(config: &Value) -> Result<Vec<String>, Refusal> {
-    let crosses = Instance::<T>::prepare(&config.to_string())?.crosses;
-    let schema = input_schema::<T>(config)?;
-    Ok(schema.fields().iter().zip(crosses).filter(|(_, crosses)| *crosses).map(|(field, _)| field.name().clone()).collect())
+    let types::Needs { columns, crosses, .. } = prepare::<T>(config)?;
+    let schema = read_schema(&columns).unwrap_or_else(|error| fault(&error));
+    Ok(schema
+        .fields()
+        .iter()
+        .zip(crosses)
+        .filter(|(_, crosses)| matches!(crosses, Crossing::Values))
+        .map(|(field, _)| field.name().clone())
+        .collect())
 }
 
 /// Runs a plugin over rows. They have the columns that it needs; a key that is missing is null.
@@ -121,29 +126,54 @@ pub fn transform<T: Plugin>(config: Value, input: &[Value]) -> Result<Outcome, R
 /// # Panics
 /// If the plugin breaks the contract.
 pub fn transform_batch<T: Plugin>(config: &Value, input: &RecordBatch, rows_per_call: usize) -> Result<Outcome, Refusal> {
-    let config = config.to_string();
-    let needs = Instance::<T>::prepare(&config)?;
-    let needed = try_schema_from_ipc_buffer(&needs.columns).unwrap_or_else(|error| fault(&error.to_string()));
-    let crossing: Vec<usize> = needed
-        .fields()
-        .iter()
-        .zip(&needs.crosses)
-        .filter(|(_, crosses)| **crosses)
-        .map(|(field, _)| input.schema_ref().index_of(field.name()).unwrap_or_else(|error| fault(&error.to_string())))
-        .collect();
+    let needs = prepare::<T>(config)?;
+    let needed = read_schema(&needs.columns).unwrap_or_else(|error| fault(&error));
+    let index = |name: &str| input.schema_ref().index_of(name).unwrap_or_else(|error| fault(&error.to_string()));
+    let asked = needed.fields().iter().zip(&needs.crosses).filter(|(_, crosses)| !matches!(crosses, Crossing::Nothing));
+    let crossing: Vec<(usize, &Crossing)> = asked.map(|(field, crosses)| (index(field.name()), crosses)).collect();
     let mut instance = Instance::<T>::default();
-    let ports = instance.open(&config, &schema_message(input.schema_ref()))?;
-    let mut assembly = assemble::Assembly::new(&ports, input);
+    let schema = types::Schema::ArrowIpc(schema_message(input.schema_ref()));
+    let opened = instance.open(&types::Opening { config: config.to_string(), input: schema, extra: Vec::new() })?;
+    let mut assembly = assemble::Assembly::new(&opened.ports, input);
     for start in (0..input.num_rows()).step_by(rows_per_call) {
         let piece = input.slice(start, rows_per_call.min(input.num_rows() - start));
-        let crossed = piece.project(&crossing).unwrap_or_else(|error| fault(&error.to_string()));
-        let (outputs, rejects) = instance.process(batch_message(&crossed))?;
-        assembly.add(&piece, start as u32, outputs, rejects).unwrap_or_else(|error| fault(&error));
+        let crossed = crossed(&piece, &crossing).unwrap_or_else(|error| fault(&error));
+        let table = types::Table::ArrowIpc(batch_message(&crossed));
+        let answer = instance.process(types::Batch { table, extra: Vec::new() })?;
+        assembly.add(&piece, start as u32, answer).unwrap_or_else(|error| fault(&error));
     }
     Ok(assembly.finish())
 }
 
-/// A fault of the plugin fails the test, with its reason.
+/// What crosses of some rows.
+fn crossed(rows: &RecordBatch, crossing: &[(usize, &Crossing)]) -> Result<RecordBatch, String> {
+    let indices: Vec<usize> = crossing.iter().map(|(index, _)| *index).collect();
+    let columns = rows.project(&indices).map_err(|error| error.to_string())?;
+    let abridged = crossing.iter().zip(columns.columns()).map(|((_, crossing), column)| match crossing {
+        Crossing::BeginningWith(beginnings) => {
+            let texts = column.as_any().downcast_ref::<StringArray>().ok_or("a column that is peeked at is not of texts")?;
+            let begins = |text: &str| beginnings.iter().any(|beginning| text.starts_with(beginning.as_str()));
+            let abridged = texts.iter().map(|text| text.map(|text| if begins(text) { text } else { "" }));
+            Ok(Arc::new(abridged.collect::<StringArray>()) as ArrayRef)
+        }
+        Crossing::Nothing | Crossing::Values => Ok(Arc::clone(column)),
+    });
+    batch_of(columns.schema(), abridged.collect::<Result<_, String>>()?, rows.num_rows())
+}
+
+fn prepare<T: Plugin>(config: &Value) -> Result<types::Needs, Refusal> {
+    Ok(Instance::<T>::prepare(&config.to_string(), &Vec::new())?)
+}
+
+/// Reads a schema that a plugin returned, with Arrow's own reader.
+pub(super) fn read_schema(schema: &types::Schema) -> Result<Schema, String> {
+    match schema {
+        types::Schema::ArrowIpc(bytes) => try_schema_from_ipc_buffer(bytes).map_err(|error| error.to_string()),
+        types::Schema::Columns(_) => Err("a schema is not in Arrow".to_owned()),
+    }
+}
+
+/// What a fault of the plugin means to a test: it fails, and says why.
 #[expect(clippy::panic, reason = "a test that runs a plugin that breaks the contract has to fail")]
 pub(super) fn fault(error: &str) -> ! {
     panic!("the plugin breaks the contract, or the test its rows: {error}")
@@ -176,8 +206,9 @@ fn message_length(bytes: &[u8]) -> usize {
     8 + length as usize
 }
 
-/// Reads a table that a plugin returned, with Arrow's own reader and full validation.
-pub(super) fn read_table(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch, String> {
+/// Reads a table that a plugin answered, with Arrow's own reader and full validation.
+pub(super) fn read_table(table: &types::MadeTable, schema: &SchemaRef) -> Result<RecordBatch, String> {
+    let types::MadeTable::ArrowIpc(bytes) = table else { return Err("a table is not in Arrow".to_owned()) };
     let mut stream = stream(schema, None);
     stream.extend_from_slice(bytes);
     let mut reader = StreamReader::try_new(stream.as_slice(), None).map_err(|error| error.to_string())?;
@@ -190,7 +221,7 @@ pub(super) fn read_table(bytes: &[u8], schema: &SchemaRef) -> Result<RecordBatch
 }
 
 /// A batch without columns still has rows.
-pub(super) fn batch_of(schema: SchemaRef, columns: Vec<arrow_array::ArrayRef>, rows: usize) -> Result<RecordBatch, String> {
+pub(super) fn batch_of(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, String> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(schema, columns, &options).map_err(|error| error.to_string())
 }

@@ -41,9 +41,23 @@ impl TextRules {
         }
     }
 
-    /// Whether the rules change nothing but to null: the column's values then need not travel back, a mask is enough.
-    pub fn only_mask(&self) -> bool {
+    /// Whether the rules change nothing but to null: the column's values then need neither cross nor travel back. The host nulls them
+    /// ([`Port::pass_except`](crate::Port::pass_except)), and the plugin [peeks](crate::Plan::peek) at those that it may reject.
+    pub fn only_null(&self) -> bool {
         self.wrapped != WrappedValues::Unwrap
+    }
+
+    /// The texts that mean null.
+    pub fn nulls(&self) -> impl Iterator<Item = &str> {
+        self.nulls.iter()
+    }
+
+    /// The beginnings of all texts that [`reject_wrapped`](Self::reject_wrapped) may reject.
+    pub fn suspects(&self) -> &'static [&'static str] {
+        match self.wrapped {
+            WrappedValues::Reject => &["["],
+            WrappedValues::Unwrap | WrappedValues::Keep => &[],
+        }
     }
 
     /// The rows that keep their text.

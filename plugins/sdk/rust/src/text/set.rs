@@ -29,6 +29,12 @@ impl<S: AsRef<str>> FromIterator<S> for TextSet {
 }
 
 impl TextSet {
+    /// The texts, shorter ones first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        // They were texts when they were put in.
+        self.by_length.iter().flatten().map(|text| std::str::from_utf8(text).unwrap_or_default())
+    }
+
     /// Whether there is nothing to compare with.
     pub fn is_empty(&self) -> bool {
         self.by_length.is_empty()
@@ -69,6 +75,12 @@ mod tests {
         for text in ["none", "None ", "Non", "hello!", "a much longer text than any of them"] {
             assert!(!set.contains(text.as_bytes()), "{text:?}");
         }
+    }
+
+    #[test]
+    fn texts_come_out_as_they_were_put_in() {
+        let set: TextSet = ["None", "", "héllo"].into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), ["", "None", "héllo"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use wasmill_host::Encoding;
+use wasmill_host::{Crossing, Encoding};
 
 use super::locate::PluginArguments;
 use crate::plugins::{Hosted, Needs, PluginInfo, PluginProblem, StageBounds};
@@ -42,7 +42,18 @@ impl Inspect {
 
 fn as_json(plugin: &Hosted, needs: Option<&Needs>) -> Value {
     let (inner, description) = (plugin.plugin(), plugin.plugin().description());
-    let column = |(field, crosses): (&std::sync::Arc<arrow_schema::Field>, &bool)| json!({"name": field.name(), "type": Written(field.data_type()).to_string(), "nullable": field.is_nullable(), "crosses": crosses});
+    let column = |(field, crosses): (&std::sync::Arc<arrow_schema::Field>, &Crossing)| {
+        let mut column = json!({
+            "name": field.name(),
+            "type": Written(field.data_type()).to_string(),
+            "nullable": field.is_nullable(),
+            "crosses": *crosses != Crossing::Nothing,
+        });
+        if let Crossing::BeginningWith(texts) = crosses {
+            column["beginning_with"] = json!(texts);
+        }
+        column
+    };
     let needs = needs.map(|needs| needs.columns.fields().iter().zip(&needs.crosses).map(column).collect::<Vec<_>>());
     json!({
         "name": description.name,
@@ -73,9 +84,14 @@ fn as_text(plugin: &Hosted, needs: &Result<Needs, PluginProblem>) -> String {
     let _ = writeln!(text, "\n{}\n", description.documentation.trim());
     match needs {
         Ok(needs) => {
-            let _ = writeln!(text, "Needs, with an empty configuration (* crosses into the plugin):");
+            let _ = writeln!(text, "Needs, with an empty configuration (* crosses into the plugin, ~ its nulls and few of its texts do):");
             for (field, crosses) in needs.columns.fields().iter().zip(&needs.crosses) {
-                let (mark, nullable) = (if *crosses { "*" } else { " " }, if field.is_nullable() { "" } else { " not null" });
+                let mark = match crosses {
+                    Crossing::Nothing => " ",
+                    Crossing::Values => "*",
+                    Crossing::BeginningWith(_) => "~",
+                };
+                let nullable = if field.is_nullable() { "" } else { " not null" };
                 let _ = writeln!(text, "  {mark} {} {}{nullable}", field.name(), Written(field.data_type()));
             }
         }
@@ -107,6 +123,6 @@ fn config(text: &mut String, schema: Option<&Value>) {
 fn encoding(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::ArrowIpc => "arrow-ipc",
-        Encoding::JsonLines => "json-lines",
+        Encoding::Columns => "columns",
     }
 }

@@ -1,6 +1,5 @@
-//! Reads JSON lines into a table of a known schema. Columns grow while the text is parsed, and
-//! every value is charged before it is appended. Nothing is converted: a value has the form that
-//! the contract's table gives its type, or the answer is invalid.
+//! Reads a column from a JSON array. It grows while the text is parsed, and every value is charged before it is appended. Nothing is
+//! converted: a value has the form that the contract's table gives its type, or the answer is refused.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -8,42 +7,63 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, ListArray, MapArray, RecordBatch, RecordBatchOptions, StructArray};
+use arrow_array::{ArrayRef, ListArray, MapArray, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::json_values::{Scalars, scalars};
 use crate::DecodeError;
 use crate::budget::Budget;
-use crate::json_values::{Scalars, scalars};
 use crate::text::shown;
 
 /// What a list or a map takes besides its items: an offset, and its share of the null mask.
 const LIST_BYTES: u64 = 5;
 
-pub(super) fn table(bytes: &[u8], schema: &SchemaRef, rows: usize, budget: &Budget) -> Result<RecordBatch, DecodeError> {
-    let text =
-        std::str::from_utf8(bytes).map_err(|error| DecodeError(format!("the JSON lines are no UTF-8 at byte {}", error.valid_up_to())))?;
-    let lines = text.lines().count();
-    if lines != rows {
-        return Err(DecodeError(format!("the table has {lines} rows where {rows} are due")));
+/// The column of a field: so many values.
+pub(super) fn array(text: &str, field: &Field, rows: usize, budget: &Budget) -> Result<ArrayRef, DecodeError> {
+    let mut column = Column::new(field)?;
+    let reading = Reading { budget, failure: RefCell::default() };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read = deserializer.deserialize_seq(Rows { column: &mut column, rows, reading: &reading });
+    if let Err(error) = read.and_then(|()| deserializer.end()) {
+        let broken = || format!("it is no JSON array: {}", reason(&error));
+        return Err(DecodeError(reading.failure.into_inner().unwrap_or_else(broken)));
     }
-    let mut row = Members::new(schema.fields(), "column ")?;
-    for (line, text) in text.lines().enumerate() {
-        let reading = Reading { budget, failure: RefCell::default() };
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let read = deserializer.deserialize_map(MembersVisitor { members: &mut row, reading: &reading });
-        if let Err(error) = read.and_then(|()| deserializer.end()) {
-            let broken = || format!("it is no JSON object at byte {}: {}", error.column(), reason(&error));
-            let reason = reading.failure.into_inner().unwrap_or_else(broken);
-            return Err(DecodeError(format!("line {}: {reason}", line + 1)));
+    column.finish()
+}
+
+/// Reads the values of a column, and nothing behind the last that is due.
+struct Rows<'c, 'b> {
+    column: &'c mut Column,
+    rows: usize,
+    reading: &'c Reading<'b>,
+}
+
+impl<'de> Visitor<'de> for Rows<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
+        let Self { column, rows, reading } = self;
+        let fail = |message: String| reading.fail::<A::Error>(DecodeError(message));
+        for row in 0..rows {
+            let value = sequence.next_element_seed(Value { column, reading });
+            match value.map_err(|error| reading.at(row, error))? {
+                Some(()) => {}
+                None => return Err(fail(format!("it has {row} values where {rows} are due"))),
+            }
+        }
+        match sequence.next_element::<serde::de::IgnoredAny>()? {
+            None => Ok(()),
+            Some(_) => Err(fail(format!("it has more than the {rows} values that are due"))),
         }
     }
-    let arrays = row.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options).map_err(of_arrow)
 }
 
 /// serde's message without its position, which counts lines within a line.
@@ -56,7 +76,7 @@ fn of_arrow(error: ArrowError) -> DecodeError {
     DecodeError(shown(&error.to_string()))
 }
 
-/// What the parts of a line share. serde carries texts for errors; the exact error is kept here.
+/// What the parts of an array share. serde carries texts for errors; the exact one waits here.
 struct Reading<'b> {
     budget: &'b Budget,
     failure: RefCell<Option<String>>,
@@ -69,11 +89,19 @@ impl Reading<'_> {
         E::custom("not a value of its column")
     }
 
-    /// Adds the member in which the error occurred.
-    fn within<E: serde::de::Error>(&self, place: &str, name: &str, error: E) -> E {
+    /// Adds the value in which the error came up.
+    fn at<E: serde::de::Error>(&self, row: usize, error: E) -> E {
         let mut failure = self.failure.borrow_mut();
         let message = failure.take().unwrap_or_else(|| reason(&error));
-        *failure = Some(format!("{place}`{}`: {message}", shown(name)));
+        *failure = Some(format!("value {row}: {message}"));
+        error
+    }
+
+    /// Adds the member in which the error came up.
+    fn within<E: serde::de::Error>(&self, name: &str, error: E) -> E {
+        let mut failure = self.failure.borrow_mut();
+        let message = failure.take().unwrap_or_else(|| reason(&error));
+        *failure = Some(format!("`{}`: {message}", shown(name)));
         error
     }
 }
@@ -96,7 +124,7 @@ impl Column {
         let valid = NullBufferBuilder::new(0);
         let values = match field.data_type() {
             DataType::List(item) => Values::List { item: Arc::clone(item), items: Box::new(Self::new(item)?), offsets: vec![0], valid },
-            DataType::Struct(fields) => Values::Struct { fields: fields.clone(), members: Members::new(fields, "")?, valid },
+            DataType::Struct(fields) => Values::Struct { fields: fields.clone(), members: Members::new(fields)?, valid },
             DataType::Map(entries, sorted) => {
                 let DataType::Struct(fields) = entries.data_type() else { return Err(DecodeError::new("a map holds no entries")) };
                 let [_, value] = fields.as_ref() else { return Err(DecodeError::new("a map has to have keys and values")) };
@@ -174,14 +202,12 @@ struct Members {
     /// The number of the last object that had the member.
     seen: Vec<u64>,
     objects: u64,
-    /// What a member is called in messages.
-    place: &'static str,
 }
 
 impl Members {
-    fn new(fields: &Fields, place: &'static str) -> Result<Self, DecodeError> {
+    fn new(fields: &Fields) -> Result<Self, DecodeError> {
         let columns = fields.iter().map(|field| Column::new(field)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { fields: fields.clone(), seen: vec![0; columns.len()], columns, objects: 0, place })
+        Ok(Self { fields: fields.clone(), seen: vec![0; columns.len()], columns, objects: 0 })
     }
 
     /// The member of this name; it must not have come before. Keys come in the order of the schema, so it is seldom searched for.
@@ -191,7 +217,7 @@ impl Members {
         } else {
             self.fields.find(name).map(|found| found.0)
         };
-        let index = found.ok_or_else(|| DecodeError(format!("the schema has no column `{}`", shown(name))))?;
+        let index = found.ok_or_else(|| DecodeError(format!("the type has no field `{}`", shown(name))))?;
         if std::mem::replace(&mut self.seen[index], self.objects) == self.objects {
             return Err(DecodeError(format!("`{}` occurs twice", shown(name))));
         }
@@ -219,14 +245,13 @@ impl<'de> Visitor<'de> for MembersVisitor<'_, '_> {
         while let Some(Key(name)) = map.next_key()? {
             let index = members.take(&name, guess).map_err(|error| reading.fail::<A::Error>(error))?;
             guess = index + 1;
-            let place = members.place;
             let column = &mut members.columns[index];
-            map.next_value_seed(Value { column, reading }).map_err(|error| reading.within(place, &name, error))?;
+            map.next_value_seed(Value { column, reading }).map_err(|error| reading.within(&name, error))?;
         }
         for index in (0..members.columns.len()).filter(|&index| members.seen[index] != members.objects) {
             if let Err(error) = members.columns[index].null(reading.budget) {
                 let error = reading.fail(error);
-                return Err(reading.within(members.place, members.fields[index].name(), error));
+                return Err(reading.within(members.fields[index].name(), error));
             }
         }
         Ok(())
@@ -301,7 +326,7 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
                 while let Some(Key(key)) = map.next_key()? {
                     charge(LIST_BYTES + key.len() as u64)?;
                     keys.append_value(&key);
-                    map.next_value_seed(Value { column: values, reading }).map_err(|error| reading.within("", &key, error))?;
+                    map.next_value_seed(Value { column: values, reading }).map_err(|error| reading.within(&key, error))?;
                     end = end.checked_add(1).ok_or_else(|| reading.fail::<A::Error>(too_many()))?;
                 }
                 offsets.push(end);

@@ -1,4 +1,4 @@
-//! Scalar columns of JSON lines: one value after another is parsed, charged and appended.
+//! Scalar columns from JSON: one value after another is parsed, charged and appended.
 
 use std::borrow::Cow;
 use std::str::FromStr;

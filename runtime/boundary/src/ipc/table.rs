@@ -8,15 +8,16 @@ use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_ipc::{FieldNode, MessageHeader};
 use arrow_schema::{DataType, Field, SchemaRef};
 
+use super::{message, schema};
+use crate::DecodeError;
 use crate::text::shown;
-use crate::{DecodeError, ipc_message, ipc_schema};
 use wasmill_types::TypeName;
 
 pub(super) fn read(bytes: Vec<u8>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DecodeError> {
     let all = Buffer::from_vec(bytes);
-    let (message, body) = ipc_message::open(all.as_slice())?;
+    let (message, body) = message::open(all.as_slice())?;
     if message.header_type() != MessageHeader::RecordBatch {
-        return Err(DecodeError(format!("an Arrow record batch is expected, not {}", ipc_schema::name_of(message.header_type()))));
+        return Err(DecodeError(format!("an Arrow record batch is expected, not {}", schema::name_of(message.header_type()))));
     }
     let batch = message.header_as_record_batch().ok_or_else(|| DecodeError::new("the Arrow message holds no record batch"))?;
     if batch.compression().is_some() {

@@ -1,7 +1,8 @@
-//! Writes a table as JSON lines, value by value, by the contract's table.
+//! Writes a column as a JSON array, value by value as the contract's table says.
 
 use std::io::Write as _;
 
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::temporal_conversions::{
     date32_to_datetime, timestamp_ms_to_datetime, timestamp_ns_to_datetime, timestamp_s_to_datetime, timestamp_us_to_datetime,
@@ -10,34 +11,26 @@ use arrow_array::types::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use wasmill_types::TypeName;
 
-pub(super) fn table(table: &RecordBatch) -> Result<Vec<u8>, String> {
-    let schema = table.schema();
-    let names: Vec<Vec<u8>> = schema.fields().iter().map(|field| quoted(field.name())).collect();
-    let mut out = Vec::with_capacity(table.num_rows().saturating_mul(32 * names.len().max(1)));
-    for row in 0..table.num_rows() {
-        out.push(b'{');
-        for (index, (name, column)) in names.iter().zip(table.columns()).enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(name);
-            out.push(b':');
-            value(&mut out, column.as_ref(), row)?;
+/// The values of a column as a JSON array.
+///
+/// # Errors
+/// The value that has no JSON form.
+pub fn json_array(column: &dyn Array) -> Result<String, String> {
+    let mut out = Vec::with_capacity(column.len().saturating_mul(16));
+    out.push(b'[');
+    for row in 0..column.len() {
+        if row > 0 {
+            out.push(b',');
         }
-        out.extend_from_slice(b"}\n");
+        value(&mut out, column, row)?;
     }
-    Ok(out)
-}
-
-fn quoted(text: &str) -> Vec<u8> {
-    // A string always serialises.
-    serde_json::to_vec(text).unwrap_or_default()
+    out.push(b']');
+    String::from_utf8(out).map_err(|error| format!("JSON was written that is no UTF-8: {error}"))
 }
 
 fn string(out: &mut Vec<u8>, text: &str) {

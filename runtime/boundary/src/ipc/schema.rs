@@ -7,12 +7,13 @@ use arrow_ipc as ipc;
 use arrow_ipc::MessageHeader;
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 
+use super::message;
+use crate::DecodeError;
 use crate::text::shown;
 use crate::types::MAX_TYPE_DEPTH;
-use crate::{DecodeError, ipc_message};
 
 pub(super) fn read(bytes: &[u8]) -> Result<Schema, DecodeError> {
-    let (message, _) = ipc_message::open(bytes)?;
+    let (message, _) = message::open(bytes)?;
     if message.header_type() != MessageHeader::Schema {
         return Err(DecodeError(format!("an Arrow schema message is expected, not {}", name_of(message.header_type()))));
     }

@@ -5,7 +5,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_schema::DataType;
 
 /// The bytes of the values of these rows, of which some may come several times.
-pub(crate) fn gathered_bytes(array: &dyn Array, origins: &[u32]) -> u64 {
+pub fn gathered_bytes(array: &dyn Array, origins: &[u32]) -> u64 {
     if let Some(width) = fixed_bytes(array.data_type()) {
         return width.saturating_mul(origins.len() as u64);
     }
@@ -29,7 +29,7 @@ fn fixed_bytes(data_type: &DataType) -> Option<u64> {
 }
 
 /// The bytes of the values from `start` to `end`, offsets included.
-pub(crate) fn range_bytes(array: &dyn Array, start: usize, end: usize) -> u64 {
+pub fn range_bytes(array: &dyn Array, start: usize, end: usize) -> u64 {
     let rows = end.saturating_sub(start) as u64;
     let span = |offsets: &[i32]| (offsets[start].max(0) as usize, offsets[end].max(0) as usize);
     match array.data_type() {
