@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use wasmill_host::{FaultPolicy, Host, HostError, Limits, OnFault, Plugin};
+use wasmill_host::{Host, HostError, Limits, Plugin};
 
 use crate::components;
 use crate::memory::peak_bytes;
-use crate::support::{columns_plugin, echo_with, guest_in_mode, input, input_schema, plugin, small_limits};
+use crate::support::{columns_plugin, echo_with, guest_in_mode, input, input_schema, opened, plugin, policy, small_limits, stopping};
 use crate::{slow_compile, tables};
 
 /// An attack. The first argument is what all attacks of a round share.
@@ -64,7 +64,7 @@ impl Attack {
     /// The same, with another separator.
     fn made_apart(name: &'static str, types: &'static [&'static str], rows: usize, separator: &'static str, columns: Value) -> Self {
         Self::new(name, move |_| {
-            let limits = Limits { output_bytes: 1 << 20, ..small_limits() };
+            let limits = small_limits().with_output_bytes(1 << 20);
             processed_by(&columns_plugin(), &tables::made_answer(types, rows, separator, &columns), &limits)
         })
     }
@@ -90,8 +90,7 @@ fn processed(config: &Value, limits: &Limits) -> String {
 }
 
 fn processed_by(plugin: &Plugin, config: &Value, limits: &Limits) -> String {
-    let policy = FaultPolicy { on_fault: OnFault::Stop, ..FaultPolicy::default() };
-    let mut instance = match plugin.transform(config, input_schema(), limits, policy).and_then(|transform| transform.instance()) {
+    let mut instance = match opened(plugin, config, input_schema(), limits.clone(), stopping()).and_then(|transform| transform.instance()) {
         Ok(instance) => instance,
         Err(error) => return answer_of(&error),
     };
@@ -215,8 +214,7 @@ fn columns() -> Vec<Attack> {
 fn values_that_would_fill_memory() -> String {
     let values = json!({ "before": "[\"", "text": "x", "times": 100_000, "after": "\"]" });
     let config = tables::made_answer(&["Utf8"], 100_000, ";", &json!([{ "spread": [1, values] }]));
-    let policy = FaultPolicy { on_fault: OnFault::Stop, ..FaultPolicy::default() };
-    let mut instance = columns_plugin().transform(&config, input_schema(), &small_limits(), policy).unwrap().instance().unwrap();
+    let mut instance = opened(&columns_plugin(), &config, input_schema(), small_limits(), stopping()).unwrap().instance().unwrap();
     let titles = arrow_array::StringArray::from(vec!["same"; 10]);
     let batch = arrow_array::RecordBatch::try_new(input_schema(), vec![input(10).column(0).clone(), std::sync::Arc::new(titles)]).unwrap();
     let (answer, peak) = peak_bytes(|| instance.process(&batch));
@@ -228,7 +226,7 @@ fn values_that_would_fill_memory() -> String {
 fn whole_answers_for_parts() -> String {
     let mut config = echo_with(tables::many_ports_of_repeated_rows(1));
     crate::support::merge(&mut config, json!({ "alone": "pin " }));
-    let transform = plugin().transform(&config, input_schema(), &small_limits(), FaultPolicy::default()).unwrap();
+    let transform = opened(&plugin(), &config, input_schema(), small_limits(), policy()).unwrap();
     let mut instance = transform.instance().unwrap();
     match instance.process(&input(10)) {
         Ok(processed) => format!("{} rows", processed.outputs[0].records.num_rows()),
@@ -236,10 +234,10 @@ fn whole_answers_for_parts() -> String {
     }
 }
 
-/// 4 MiB a call against a limit of 32 MiB: the instance dies again and again, and no record is to blame.
+/// 4 MiB a call against a limit of 32 MiB: the instance is renewed again and again, and never dies.
 fn slow_leak() -> String {
     let config = echo_with(json!({ "process": "leak:4194304" }));
-    let transform = plugin().transform(&config, input_schema(), &small_limits(), FaultPolicy::default()).unwrap();
+    let transform = opened(&plugin(), &config, input_schema(), small_limits(), policy()).unwrap();
     let mut instance = transform.instance().unwrap();
     let (mut rows, mut rejects) = (0, 0);
     for _ in 0..20 {
@@ -247,7 +245,8 @@ fn slow_leak() -> String {
         rows += processed.outputs.iter().map(|output| output.records.num_rows()).sum::<usize>();
         rejects += processed.rejects.len();
     }
-    format!("{rows} rows out, {rejects} rejects, {} fresh starts", instance.stats().faults)
+    let stats = instance.stats();
+    format!("{rows} rows out, {rejects} rejects, {} faults, renewed: {}", stats.faults, stats.renewals > 0)
 }
 
 fn words() -> Vec<Attack> {

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::json;
-use wasmill_host::{FaultPolicy, Limits};
+use wasmill_host::Limits;
 
 use crate::attacks::{self, Shared};
 use crate::components;
-use crate::support::{echo_with, guest, input, input_schema, policy};
+use crate::support::{echo_with, guest, input, input_schema, opened, policy};
 
 const ROUNDS: usize = 10;
 
@@ -64,10 +64,10 @@ fn ten_rounds_leave_nothing_behind() {
 /// A well-behaved plugin of two kinds in the same host: every batch comes back as it should, and nothing ever faults.
 fn work_beside(shared: &Shared, stop: &AtomicBool, batches: &AtomicU64) {
     let echo = shared.host.load_bytes("neighbour.wasm", guest()).unwrap();
-    let transform = echo.transform(&echo_with(json!({})), input_schema(), &Limits::default(), policy()).unwrap();
+    let transform = opened(&echo, &echo_with(json!({})), input_schema(), Limits::default(), policy()).unwrap();
     let mut echo = transform.instance().unwrap();
     let pass_on = shared.host.load_bytes("pass_on.wat", &components::changed(&[])).unwrap();
-    let transform = pass_on.transform(&json!({}), input_schema(), &Limits::default(), FaultPolicy::default()).unwrap();
+    let transform = opened(&pass_on, &json!({}), input_schema(), Limits::default(), policy()).unwrap();
     let mut pass_on = transform.instance().unwrap();
     while !stop.load(Ordering::Relaxed) {
         let batch = input(500);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde_json::{Value, json};
-use wasmill_host::{Encoding, FaultPolicy, Host, Limits, Plugin, boundary};
+use wasmill_host::{Encoding, FaultBudget, Host, HostError, Limits, OnFault, Plugin, Transform, boundary};
 
 #[path = "binary.rs"]
 mod binary;
@@ -15,15 +15,14 @@ pub use binary::{guest, guest_in_mode};
 
 /// Limits small enough that a hundred attacks are over soon.
 pub fn small_limits() -> Limits {
-    Limits {
-        call: Duration::from_millis(300),
-        call_floor: Duration::from_millis(20),
-        memory_bytes: 32 << 20,
-        table_elements: 10_000,
-        output_bytes: 8 << 20,
-        output_rows: 100_000,
-        log_bytes: 16 << 10,
-    }
+    Limits::default()
+        .with_call(Duration::from_millis(300))
+        .with_call_floor(Duration::from_millis(20))
+        .with_memory_bytes(32 << 20)
+        .with_table_elements(10_000)
+        .with_output_bytes(8 << 20)
+        .with_output_rows(100_000)
+        .with_log_bytes(16 << 10)
 }
 
 pub fn host() -> Host {
@@ -106,6 +105,28 @@ pub fn merge(config: &mut Value, members: Value) {
     config.extend(members);
 }
 
-pub fn policy() -> FaultPolicy {
-    FaultPolicy::default()
+/// What faults lead to.
+#[derive(Clone, Copy)]
+pub struct Policy {
+    on_fault: OnFault,
+    faults: FaultBudget,
+}
+
+/// Guilty records are rejected.
+pub fn policy() -> Policy {
+    rejecting(FaultBudget::default())
+}
+
+/// Guilty records are rejected, up to a number.
+pub fn rejecting(faults: FaultBudget) -> Policy {
+    Policy { on_fault: OnFault::Reject, faults }
+}
+
+/// The first fault is an error.
+pub fn stopping() -> Policy {
+    Policy { on_fault: OnFault::Stop, ..policy() }
+}
+
+pub fn opened(plugin: &Plugin, config: &Value, input: SchemaRef, limits: Limits, policy: Policy) -> Result<Transform, HostError> {
+    plugin.open(config).limits(limits).on_fault(policy.on_fault).fault_budget(policy.faults).transform(input)
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, SchemaRef};
 use serde_json::json;
-use wasmill_host::{FaultPolicy, Host, Instance, Limits};
+use wasmill_host::{Host, Instance};
 
 /// One bad row in this many.
 const ONE_IN: usize = 800;
@@ -26,8 +26,8 @@ const PAIRS: usize = 301;
 fn main() -> Result<(), Box<dyn Error>> {
     let host = Host::builder().build()?;
     let plugin = host.load(&plugin_file()?)?;
-    let needs = plugin.prepare(&json!({}), &Limits::default())?;
-    let transform = plugin.transform(&json!({}), Arc::clone(&needs.schema), &Limits::default(), FaultPolicy::default())?;
+    let needs = plugin.open(&json!({})).needs()?;
+    let transform = plugin.open(&json!({})).transform(Arc::clone(&needs.schema))?;
     println!("{:>8} {:>12} {:>12} {:>8}", "rows", "no reject", "1 in 800", "ratio");
     for rows in SIZES {
         let batches = [posts(&needs.schema, rows, false)?, posts(&needs.schema, rows, true)?];

@@ -38,6 +38,7 @@ pub(crate) enum Rows {
 
 /// An input row that the plugin rejects.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RowReject {
     /// Its index in the input batch.
     pub row: u32,

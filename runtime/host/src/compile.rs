@@ -16,6 +16,7 @@ use crate::error::HostError;
 
 /// Where plugins are compiled.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub enum CompileWith {
     /// In this process, without a time limit: for plugins that are trusted not to be built for slow
     /// compiling.

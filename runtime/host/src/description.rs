@@ -19,6 +19,7 @@ const MAX_CONFIG_ERRORS: usize = 100;
 
 /// What a plugin reports about itself.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Description {
     /// The name that pipelines use, in kebab case.
     pub name: String,

@@ -55,7 +55,13 @@ pub enum HostError {
         /// The lines that it logged during the call.
         log: Vec<String>,
     },
-    /// The environment failed: a file, a folder, a permission, the compiling process.
+    /// The call was cancelled by a [`Canceller`](crate::Canceller).
+    #[error("a call of {plugin} was cancelled")]
+    Cancelled {
+        /// The plugin's name.
+        plugin: String,
+    },
+    /// The world outside failed: a file, a folder, a permission, the compiling process.
     #[error("{message}")]
     Environment {
         /// What could not be done, and to what.
@@ -76,7 +82,7 @@ impl HostError {
     /// The kind of error, of those that a plugin or the machine is to blame for while a pipeline runs.
     pub fn code(&self) -> Option<&'static Code> {
         match self {
-            Self::NotAPlugin { .. } | Self::OtherDigest { .. } | Self::Bug { .. } => None,
+            Self::NotAPlugin { .. } | Self::OtherDigest { .. } | Self::Cancelled { .. } | Self::Bug { .. } => None,
             Self::Refusal { .. } => Some(codes::REFUSAL),
             Self::Fault { kind, .. } => Some(kind.code()),
             Self::Environment { .. } => Some(codes::SETUP),
@@ -103,6 +109,7 @@ impl HostError {
 
 /// The call that a plugin was in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Phase {
     /// Before the first call: start functions and the setting up of memories and tables.
     Initialisation,
@@ -176,6 +183,7 @@ impl FaultKind {
 
 /// A mistake in a plugin's configuration, found by the plugin's own JSON Schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfigError {
     /// The place in the configuration, as a JSON Pointer; empty for the whole.
     pub path: String,
@@ -190,11 +198,13 @@ pub(crate) struct Fault {
     pub kind: FaultKind,
     pub message: String,
     pub log: Vec<String>,
+    /// Nothing failed: the call was not wanted any more.
+    pub cancelled: bool,
 }
 
 impl Fault {
     pub fn new(phase: Phase, kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { phase, kind, message: message.into(), log: Vec::new() }
+        Self { phase, kind, message: message.into(), log: Vec::new(), cancelled: false }
     }
 
     /// An answer that breaks the contract.
@@ -203,6 +213,9 @@ impl Fault {
     }
 
     pub fn of(self, plugin: &str) -> HostError {
+        if self.cancelled {
+            return HostError::Cancelled { plugin: plugin.to_owned() };
+        }
         HostError::Fault { plugin: plugin.to_owned(), phase: self.phase, kind: self.kind, message: self.message, log: self.log }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::limits::FaultPolicy;
+use crate::limits::FaultBudget;
 
 /// When something went wrong: after how many rows, and at what time.
 #[derive(Debug, Clone, Copy)]
@@ -15,15 +15,15 @@ struct Moment {
 /// The faults of one instance.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    policy: FaultPolicy,
+    budget: FaultBudget,
     rows: u64,
     recent: VecDeque<Moment>,
     missed_deadline: Option<Moment>,
 }
 
 impl Faults {
-    pub fn new(policy: FaultPolicy) -> Self {
-        Self { policy, rows: 0, recent: VecDeque::new(), missed_deadline: None }
+    pub fn new(budget: FaultBudget) -> Self {
+        Self { budget, rows: 0, recent: VecDeque::new(), missed_deadline: None }
     }
 
     /// Counts rows that are passed to the instance.
@@ -31,13 +31,13 @@ impl Faults {
         self.rows = self.rows.saturating_add(rows as u64);
     }
 
-    /// Counts a fault. True: there are now more than the policy allows.
+    /// Counts a fault. True: there are now more than the budget has.
     pub fn add(&mut self, now: Instant) -> bool {
         while self.recent.front().is_some_and(|&oldest| !self.is_recent(oldest, now)) {
             self.recent.pop_front();
         }
         self.recent.push_back(Moment { row: self.rows, time: now });
-        self.recent.len() > self.policy.max_faults as usize
+        self.recent.len() > self.budget.faults as usize
     }
 
     /// Remembers that a call took longer than it was allowed to.
@@ -51,7 +51,7 @@ impl Faults {
     }
 
     fn is_recent(&self, moment: Moment, now: Instant) -> bool {
-        self.rows - moment.row < self.policy.window_rows || now.saturating_duration_since(moment.time) < self.policy.window
+        self.rows - moment.row < self.budget.rows || now.saturating_duration_since(moment.time) < self.budget.period
     }
 }
 
@@ -61,7 +61,7 @@ mod tests {
     use std::time::Duration;
 
     fn faults() -> Faults {
-        Faults::new(FaultPolicy { max_faults: 2, window_rows: 100, window: Duration::from_secs(60), ..FaultPolicy::default() })
+        Faults::new(FaultBudget { faults: 2, rows: 100, period: Duration::from_secs(60) })
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
         }
     }
 
-    /// However short the batches and epochs are that the rows come in.
+    /// However short the batches are that the rows come in.
     #[test]
     fn faults_add_up_over_many_small_batches() {
         let start = Instant::now();

@@ -10,12 +10,14 @@ use wasmtime::component::Component;
 
 use crate::artifact;
 use crate::cache::Cache;
+use crate::cancel::Canceller;
 use crate::compile::{self, CompileWith};
 use crate::contract::{self, about, transform};
 use crate::description;
 use crate::error::{Fault, FaultKind, HostError, Phase};
 use crate::limits::Limits;
 use crate::linker;
+use crate::log::{self, LogLine, LogSink};
 use crate::plugin::{Plugin, PluginParts};
 use crate::sandbox::SandboxMaker;
 use crate::ticker::Ticker;
@@ -39,10 +41,11 @@ struct Inner {
     compile_with: CompileWith,
     compile_timeout: Duration,
     load_limits: Limits,
+    log: LogSink,
 }
 
 /// How a [`Host`] is set up.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct HostBuilder {
     cache_dir: Option<PathBuf>,
     cache_bytes: Option<u64>,
@@ -50,6 +53,7 @@ pub struct HostBuilder {
     compile_timeout: Option<Duration>,
     load_limits: Limits,
     stack_bytes: Option<usize>,
+    log: Option<LogSink>,
 }
 
 impl HostBuilder {
@@ -96,6 +100,14 @@ impl HostBuilder {
         self
     }
 
+    /// Where the lines go that plugins write; called on the threads that call plugins. Default: to the crate `tracing`, under the target
+    /// `wasmill::plugin`.
+    #[must_use]
+    pub fn on_log(mut self, sink: impl Fn(LogLine<'_>) + Send + Sync + 'static) -> Self {
+        self.log = Some(Arc::new(sink));
+        self
+    }
+
     /// Sets the host up.
     ///
     /// # Errors
@@ -109,6 +121,7 @@ impl HostBuilder {
             compile_with: self.compile_with,
             compile_timeout: self.compile_timeout.unwrap_or(COMPILE_TIMEOUT),
             load_limits: self.load_limits,
+            log: self.log.unwrap_or_else(|| Arc::new(log::to_tracing)),
         };
         Ok(Host { inner: Arc::new(inner) })
     }
@@ -136,12 +149,19 @@ impl Host {
     /// # Errors
     /// [`HostError::OtherDigest`] if the file has another one; else as [`load`](Self::load).
     pub fn load_pinned(&self, path: &Path, pinned: &str) -> Result<Plugin, HostError> {
-        let (name, wasm) = (path.display().to_string(), artifact::read(path)?);
-        let found = artifact::digest(&wasm);
+        self.load_pinned_bytes(&path.display().to_string(), &artifact::read(path)?, pinned)
+    }
+
+    /// Loads a plugin from memory that has to have a digest, as [`load_pinned`](Self::load_pinned) does; `name` stands for it in errors.
+    ///
+    /// # Errors
+    /// As [`load_pinned`](Self::load_pinned).
+    pub fn load_pinned_bytes(&self, name: &str, wasm: &[u8], pinned: &str) -> Result<Plugin, HostError> {
+        let found = artifact::digest(wasm);
         if found != pinned {
-            return Err(HostError::OtherDigest { name, pinned: pinned.to_owned(), found });
+            return Err(HostError::OtherDigest { name: name.to_owned(), pinned: pinned.to_owned(), found });
         }
-        self.load_bytes(&name, &wasm)
+        self.load_bytes(name, wasm)
     }
 
     /// Loads a plugin from memory, as [`load`](Self::load) does; `name` is its name in errors.
@@ -164,6 +184,7 @@ impl Host {
             transform: transform::GuestIndices::new(&pre).map_err(unlinkable)?,
             pre,
             ticker: Arc::clone(&self.inner.ticker),
+            log: Arc::clone(&self.inner.log),
         };
         let (description, validator) = self.describe(&maker).map_err(|fault| match fault {
             // The functions are resolved when an instance starts: they exist, but with other types.
@@ -188,8 +209,8 @@ impl Host {
     /// Calls two instances: a plugin's description must not depend on anything.
     fn describe(&self, maker: &SandboxMaker) -> Result<(crate::Description, Option<jsonschema::Validator>), Fault> {
         let limits = &self.inner.load_limits;
-        let first = maker.start(limits)?.describe()?;
-        let mut sandbox = maker.start(limits)?;
+        let first = maker.start(limits, &Canceller::default())?.describe()?;
+        let mut sandbox = maker.start(limits, &Canceller::default())?;
         for _ in 0..2 {
             description::check_stable(&first, &sandbox.describe()?)?;
         }

@@ -9,7 +9,7 @@
 //! use std::sync::Arc;
 //!
 //! use arrow_array::{Int64Array, RecordBatch};
-//! use wasmill_host::{FaultPolicy, Host, Limits};
+//! use wasmill_host::{Host, Limits};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // Any plugin's `.wasm` will do; this one is small enough to be written by hand.
@@ -24,7 +24,7 @@
 //! // Fix the configuration and the schema of the input, and learn the ports.
 //! let batch = RecordBatch::try_from_iter([("ind", Arc::new(Int64Array::from(vec![7, 8, 9])) as _)])?;
 //! let config = serde_json::json!({});
-//! let transform = plugin.transform(&config, batch.schema(), &Limits::default(), FaultPolicy::default())?;
+//! let transform = plugin.open(&config).limits(Limits::default()).transform(batch.schema())?;
 //! assert_eq!(transform.ports()[0].name, "out");
 //!
 //! // One instance a thread, kept for many batches.
@@ -42,12 +42,12 @@
 //! * [`Plugin`]: compiled code and its description. Cheap to clone, holds no running instance.
 //!   Loading takes milliseconds from a warm cache and seconds without.
 //! * [`Transform`]: a plugin with its configuration and input schema fixed. Immutable, shared by all threads.
-//! * [`Instance`]: a running plugin with its own memory. Belongs to one thread at a time and is
-//!   kept for many batches. After a fault it continues with fresh memory.
-//! * [`Limits`] and [`FaultPolicy`]: what a call may use, and what a fault leads to. On by default.
-//! * [`HostError`], by who has to act: the author of the file
-//!   ([`NotAPlugin`](HostError::NotAPlugin)), the user ([`Refusal`](HostError::Refusal)), the
-//!   plugin's author ([`Fault`](HostError::Fault)), the operator of the machine
+//! * [`Instance`]: a running plugin with its own memory. Belongs to one thread at a time and is kept for many batches; after a fault
+//!   it goes on with a fresh memory.
+//! * [`Opening`], [`Limits`], [`OnFault`] and [`FaultBudget`]: what a call may use, and what faults lead to. On by default.
+//! * [`Canceller`]: ends a running call from another thread.
+//! * [`HostError`]: whose turn it is: the file's ([`NotAPlugin`](HostError::NotAPlugin)), the user's
+//!   ([`Refusal`](HostError::Refusal)), the plugin author's ([`Fault`](HostError::Fault)), the machine's
 //!   ([`Environment`](HostError::Environment)).
 //!
 //! # What crosses
@@ -84,6 +84,7 @@ mod answer;
 mod artifact;
 mod assemble;
 mod cache;
+mod cancel;
 pub mod codes;
 mod compile;
 mod contract;
@@ -111,14 +112,16 @@ mod transform;
 mod wasi;
 
 pub use answer::RowReject;
+pub use cancel::Canceller;
 pub use compile::{COMPILE_REFUSED_STATUS, CompileWith, compile_child};
 pub use description::Description;
 pub use error::{ConfigError, FaultKind, HostError, Phase};
 pub use host::{Host, HostBuilder};
-pub use limits::{FaultPolicy, Limits, OnFault};
+pub use limits::{FaultBudget, Limits, OnFault};
+pub use log::{LogLevel, LogLine};
 pub use merge::{PortOutput, Processed};
 pub use needs::{Crossing, Needs};
-pub use plugin::Plugin;
+pub use plugin::{Opening, Plugin};
 pub use ports::{ColumnSource, Port};
 pub use transform::{Instance, InstanceStats, Transform};
 pub use wasmill_boundary as boundary;

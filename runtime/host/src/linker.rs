@@ -8,7 +8,7 @@ use wasmtime::component::{Component, Linker, LinkerInstance, WasmStr};
 
 use crate::contract::{self, Level};
 use crate::error::HostError;
-use crate::log::Severity;
+use crate::log::LogLevel;
 use crate::store::StoreData;
 use crate::wasi;
 
@@ -75,13 +75,13 @@ fn log(instance: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
         // Only the start of the message is copied: a line is short, whatever length the plugin
         // claims.
         let message = message.to_str(&store)?.chars().take(MAX_LINE_BYTES + 1).collect::<String>();
-        let severity = match level {
-            Level::Debug => Severity::Debug,
-            Level::Info => Severity::Info,
-            Level::Warn => Severity::Warn,
-            Level::Error => Severity::Error,
+        let level = match level {
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
         };
-        store.data_mut().log.line(severity, &message);
+        store.data_mut().log.line(level, &message);
         Ok(())
     })
 }

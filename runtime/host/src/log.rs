@@ -7,15 +7,45 @@ use wasmill_boundary::text::{MAX_LINE_BYTES, printable};
 
 /// The level of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Severity {
+#[non_exhaustive]
+pub enum LogLevel {
+    /// For people who look into the plugin.
     Debug,
+    /// The normal course of things, and what a plugin writes to standard output and error.
     Info,
+    /// Something that someone should look at.
     Warn,
+    /// Something that went wrong.
     Error,
 }
 
-/// What a line takes besides its text: the time, the level and the name that the pipeline's log
-/// adds to it.
+/// A line that a plugin wrote, without control characters and bounded in length.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct LogLine<'a> {
+    /// The plugin's name.
+    pub plugin: &'a str,
+    /// How urgent it is.
+    pub level: LogLevel,
+    /// The line.
+    pub text: &'a str,
+}
+
+/// Where lines go.
+pub(crate) type LogSink = Arc<dyn Fn(LogLine<'_>) + Send + Sync>;
+
+/// Sends lines to the crate `tracing`, under the target `wasmill::plugin`.
+pub(crate) fn to_tracing(line: LogLine<'_>) {
+    let LogLine { plugin, level, text } = line;
+    match level {
+        LogLevel::Debug => tracing::debug!(target: "wasmill::plugin", plugin, "{text}"),
+        LogLevel::Info => tracing::info!(target: "wasmill::plugin", plugin, "{text}"),
+        LogLevel::Warn => tracing::warn!(target: "wasmill::plugin", plugin, "{text}"),
+        LogLevel::Error => tracing::error!(target: "wasmill::plugin", plugin, "{text}"),
+    }
+}
+
+/// What a line costs besides its text: the time, the level and the name that the pipeline's log adds to it.
 const LINE_BYTES: usize = 64;
 
 /// How many of the dropped lines are kept after all.
@@ -24,6 +54,7 @@ const TAIL_LINES: usize = 4;
 /// The log of one instance. What one call writes is bounded, and every call has the whole bound.
 pub(crate) struct Log {
     plugin: Arc<str>,
+    sink: LogSink,
     max_bytes: usize,
     bytes: usize,
     lines: Vec<String>,
@@ -35,8 +66,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub fn new(plugin: Arc<str>, max_bytes: usize) -> Self {
-        Self { plugin, max_bytes, bytes: 0, lines: Vec::new(), tail: VecDeque::new(), dropped: 0, partial: Vec::new() }
+    pub fn new(plugin: Arc<str>, sink: LogSink, max_bytes: usize) -> Self {
+        Self { plugin, sink, max_bytes, bytes: 0, lines: Vec::new(), tail: VecDeque::new(), dropped: 0, partial: Vec::new() }
     }
 
     /// Clears what the last call wrote.
@@ -49,7 +80,7 @@ impl Log {
     }
 
     /// Adds a line by the contract's `log` function.
-    pub fn line(&mut self, severity: Severity, text: &str) {
+    pub fn line(&mut self, level: LogLevel, text: &str) {
         let line = printable(text, MAX_LINE_BYTES);
         let cost = line.len() + LINE_BYTES;
         if self.dropped > 0 || self.bytes.saturating_add(cost) > self.max_bytes {
@@ -61,13 +92,7 @@ impl Log {
             return;
         }
         self.bytes += cost;
-        let plugin = &*self.plugin;
-        match severity {
-            Severity::Debug => tracing::debug!(target: "wasmill::plugin", plugin, "{line}"),
-            Severity::Info => tracing::info!(target: "wasmill::plugin", plugin, "{line}"),
-            Severity::Warn => tracing::warn!(target: "wasmill::plugin", plugin, "{line}"),
-            Severity::Error => tracing::error!(target: "wasmill::plugin", plugin, "{line}"),
-        }
+        (self.sink)(LogLine { plugin: &self.plugin, level, text: &line });
         self.lines.push(line);
     }
 
@@ -86,7 +111,7 @@ impl Log {
     /// Ends the unfinished line.
     fn flush(&mut self) {
         let partial = std::mem::take(&mut self.partial);
-        self.line(Severity::Info, &String::from_utf8_lossy(&partial));
+        self.line(LogLevel::Info, &String::from_utf8_lossy(&partial));
     }
 
     /// Ends a call: the lines that it wrote. Past the bound only their number and the last few of them are there.
@@ -97,7 +122,7 @@ impl Log {
         let mut lines = std::mem::take(&mut self.lines);
         if self.dropped > 0 {
             let note = format!("({} more lines were dropped)", self.dropped.saturating_sub(self.tail.len() as u64));
-            tracing::warn!(target: "wasmill::plugin", plugin = &*self.plugin, "{note}");
+            (self.sink)(LogLine { plugin: &self.plugin, level: LogLevel::Warn, text: &note });
             lines.push(note);
             lines.extend(self.tail.drain(..));
             self.dropped = 0;
@@ -131,7 +156,7 @@ mod tests {
 
     #[test]
     fn lines_past_the_bound_are_counted() {
-        let mut log = Log::new("p".into(), 2 * LINE_BYTES + 8);
+        let mut log = Log::new("p".into(), Arc::new(to_tracing), 2 * LINE_BYTES + 8);
         log.write(b"12345\n123\n12345678\n1234567\n123456\n12345\n1234\n");
         assert_eq!(log.end_call(), ["12345", "123", "(1 more lines were dropped)", "1234567", "123456", "12345", "1234"]);
         log.begin_call();
@@ -141,9 +166,9 @@ mod tests {
 
     #[test]
     fn empty_lines_pass_no_bound() {
-        let mut log = Log::new("p".into(), 10 * LINE_BYTES);
+        let mut log = Log::new("p".into(), Arc::new(to_tracing), 10 * LINE_BYTES);
         log.write(&[b'\n'; 100_000]);
-        (0..100_000).for_each(|_| log.line(Severity::Info, ""));
+        (0..100_000).for_each(|_| log.line(LogLevel::Info, ""));
         let lines = log.end_call();
         assert_eq!(lines.len(), 10 + 1 + TAIL_LINES);
         assert_eq!(lines[10], "(199986 more lines were dropped)");

@@ -11,6 +11,7 @@ use crate::ports::Port;
 
 /// Rows that leave by one port.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PortOutput {
     /// An index into [`Transform::ports`](crate::Transform::ports).
     pub port: usize,
@@ -23,6 +24,7 @@ pub struct PortOutput {
 
 /// The result of a plugin for one batch.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Processed {
     /// Rows that continue; each port at most once, in increasing order.
     pub outputs: Vec<PortOutput>,

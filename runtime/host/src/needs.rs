@@ -18,6 +18,7 @@ use wasmill_types::TypeName;
 
 /// The input that a plugin needs under a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Needs {
     /// The required columns, with the types in which they cross. A source without a schema decodes
     /// exactly these.
@@ -30,6 +31,7 @@ pub struct Needs {
 
 /// How much of a column crosses into a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Crossing {
     /// Nothing.
     Nothing,

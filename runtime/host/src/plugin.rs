@@ -7,13 +7,14 @@ use jsonschema::Validator;
 use serde_json::Value;
 use wasmill_boundary::text::printable;
 
+use crate::cancel::Canceller;
 use crate::contract::Refusal;
 use crate::description::{self, Description};
 use crate::error::{ConfigError, HostError};
-use crate::limits::{FaultPolicy, Limits};
+use crate::limits::{FaultBudget, Limits, OnFault};
 use crate::needs::{self, InputPlan, Needs};
 use crate::sandbox::{Sandbox, SandboxMaker};
-use crate::transform::Transform;
+use crate::transform::{Rules, Transform};
 
 /// The longest message of a refusal.
 const MAX_REFUSAL_BYTES: usize = 4096;
@@ -70,47 +71,90 @@ impl Plugin {
         description::config_errors(self.parts.validator.as_ref(), config)
     }
 
-    /// Queries which input columns the plugin needs under a configuration. Runs in an instance of
-    /// its own.
+    /// Begins to open the plugin with a configuration.
+    pub fn open<'a>(&'a self, config: &'a Value) -> Opening<'a> {
+        Opening { plugin: self, config, limits: Limits::default(), on_fault: OnFault::default(), faults: FaultBudget::default() }
+    }
+
+    fn name(&self) -> &str {
+        &self.parts.description.name
+    }
+}
+
+/// How a plugin is opened: its configuration, and what it may use. Made by [`Plugin::open`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is opened until `needs` or `transform` is called"]
+pub struct Opening<'a> {
+    plugin: &'a Plugin,
+    config: &'a Value,
+    limits: Limits,
+    on_fault: OnFault,
+    faults: FaultBudget,
+}
+
+impl Opening<'_> {
+    /// The bounds on each instance and call. Default: [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What happens to a record that the plugin fails on. Default: it is rejected.
+    pub fn on_fault(mut self, on_fault: OnFault) -> Self {
+        self.on_fault = on_fault;
+        self
+    }
+
+    /// How many faults each instance may have. Default: [`FaultBudget::default`].
+    pub fn fault_budget(mut self, faults: FaultBudget) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Asks which input columns the plugin needs. Runs in an instance of its own.
     ///
     /// # Errors
     /// [`HostError::Refusal`] if the configuration breaks its schema or the plugin refuses it, [`HostError::Fault`] if the plugin fails.
-    pub fn prepare(&self, config: &Value, limits: &Limits) -> Result<Needs, HostError> {
-        let mut sandbox = self.parts.maker.start(limits).map_err(|fault| fault.of(self.name()))?;
-        self.prepare_in(&mut sandbox, config)
+    pub fn needs(self) -> Result<Needs, HostError> {
+        self.prepare_in(&mut self.start()?)
     }
 
-    /// Fixes the configuration and the input schema, and opens the plugin once to learn its ports.
+    /// Fixes the input schema, and opens the plugin once to learn its ports.
     ///
     /// # Errors
     /// [`HostError::Refusal`] if the configuration or the input is refused, by the plugin or because a needed column is missing or of
     /// another type; [`HostError::Fault`] if the plugin fails.
-    pub fn transform(&self, config: &Value, input: SchemaRef, limits: &Limits, policy: FaultPolicy) -> Result<Transform, HostError> {
-        let mut sandbox = self.parts.maker.start(limits).map_err(|fault| fault.of(self.name()))?;
-        let needs = self.prepare_in(&mut sandbox, config)?;
-        let encoding = self.parts.description.encoding;
-        let plan = InputPlan::new(self.name(), &needs, input, encoding)?;
-        let config = config.to_string();
-        let ports = crate::opening::open(&mut sandbox, &config, &plan, encoding).map_err(|error| error.of(self.name()))?;
-        Ok(Transform::new(self.parts.maker.clone(), config, plan, ports, encoding, limits.clone(), policy))
+    pub fn transform(self, input: SchemaRef) -> Result<Transform, HostError> {
+        let mut sandbox = self.start()?;
+        let needs = self.prepare_in(&mut sandbox)?;
+        let parts = &self.plugin.parts;
+        let encoding = parts.description.encoding;
+        let plan = InputPlan::new(self.plugin.name(), &needs, input, encoding)?;
+        let config = self.config.to_string();
+        let opened = crate::opening::open(&mut sandbox, &config, &plan, encoding);
+        let ports = opened.map_err(|trouble| trouble.of(self.plugin.name()))?;
+        let rules = Rules { limits: self.limits, on_fault: self.on_fault, faults: self.faults };
+        Ok(Transform::new(parts.maker.clone(), config, plan, ports, encoding, rules))
     }
 
-    fn prepare_in(&self, sandbox: &mut Sandbox, config: &Value) -> Result<Needs, HostError> {
-        if let Some(error) = self.validate_config(config).into_iter().next() {
+    fn start(&self) -> Result<Sandbox, HostError> {
+        let maker = &self.plugin.parts.maker;
+        maker.start(&self.limits, &Canceller::default()).map_err(|fault| fault.of(self.plugin.name()))
+    }
+
+    fn prepare_in(&self, sandbox: &mut Sandbox) -> Result<Needs, HostError> {
+        let name = self.plugin.name();
+        if let Some(error) = self.plugin.validate_config(self.config).into_iter().next() {
             return Err(HostError::Refusal {
-                plugin: self.name().to_owned(),
+                plugin: name.to_owned(),
                 message: error.message,
                 config_path: Some(error.path),
                 column: None,
             });
         }
-        let answer = sandbox.prepare(&config.to_string()).map_err(|fault| fault.of(self.name()))?;
-        let needs = answer.map_err(|raw| refusal(self.name(), raw))?;
-        needs::check(&needs, self.parts.description.encoding).map_err(|fault| fault.of(self.name()))
-    }
-
-    fn name(&self) -> &str {
-        &self.parts.description.name
+        let answer = sandbox.prepare(&self.config.to_string()).map_err(|fault| fault.of(name))?;
+        let needs = answer.map_err(|raw| refusal(name, raw))?;
+        needs::check(&needs, self.plugin.parts.description.encoding).map_err(|fault| fault.of(name))
     }
 }
 

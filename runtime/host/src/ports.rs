@@ -51,6 +51,7 @@ impl ColumnSource {
 
 /// A named output of a plugin.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Port {
     /// Its name, in snake case.
     pub name: String,

@@ -8,11 +8,12 @@ use wasmill_boundary::text::printable;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap};
 
+use crate::cancel::{Cancelled, Canceller};
 use crate::contract::{Answer, Batch, Description, Needs, OpenedTransform, Opening, Refusal, about, transform};
 use crate::error::{Fault, FaultKind, Phase};
 use crate::limits::Limits;
 use crate::linker::Forbidden;
-use crate::log::{Log, last_words};
+use crate::log::{Log, LogSink, last_words};
 use crate::store::{Breach, Limiter, Random, StoreData};
 use crate::ticker::Ticker;
 
@@ -27,6 +28,7 @@ pub(crate) struct SandboxMaker {
     pub about: about::GuestIndices,
     pub transform: transform::GuestIndices,
     pub ticker: Arc<Ticker>,
+    pub log: LogSink,
 }
 
 /// An instance that has not trapped yet. After a fault it must not be called again.
@@ -48,11 +50,17 @@ pub(crate) struct SandboxStats {
 
 impl SandboxMaker {
     /// Instantiates the plugin: runs its start functions under the deadline of a call.
-    pub fn start(&self, limits: &Limits) -> Result<Sandbox, Fault> {
-        let data =
-            StoreData { log: Log::new(Arc::clone(&self.name), limits.log_bytes), limiter: Limiter::new(limits), random: Random::new() };
+    pub fn start(&self, limits: &Limits, canceller: &Canceller) -> Result<Sandbox, Fault> {
+        let data = StoreData {
+            log: Log::new(Arc::clone(&self.name), Arc::clone(&self.log), limits.log_bytes),
+            canceller: canceller.clone(),
+            ticks: 0,
+            limiter: Limiter::new(limits),
+            random: Random::new(),
+        };
         let mut store = Store::new(self.pre.engine(), data);
         store.limiter(|data| &mut data.limiter);
+        store.epoch_deadline_callback(|mut store| store.data_mut().tick());
         store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
         let mut stats = SandboxStats::default();
         let (about, transform) = call(&mut store, &self.ticker, limits.call, Phase::Initialisation, &mut stats, |store| {
@@ -64,6 +72,11 @@ impl SandboxMaker {
 }
 
 impl Sandbox {
+    /// The linear memory that it holds.
+    pub fn memory_bytes(&self) -> u64 {
+        self.store.data().limiter.memory_bytes()
+    }
+
     fn call<R>(
         &mut self,
         phase: Phase,
@@ -106,11 +119,15 @@ fn call<R>(
     run: impl FnOnce(&mut Store<StoreData>) -> wasmtime::Result<R>,
 ) -> Result<R, Fault> {
     let data = store.data_mut();
+    if data.canceller.is_cancelled() {
+        return Err(Fault { cancelled: true, ..Fault::new(phase, FaultKind::Deadline, Cancelled.to_string()) });
+    }
     data.log.begin_call();
     data.random.begin_call();
     let running =
         ticker.run().map_err(|error| Fault::new(phase, FaultKind::Deadline, format!("there is no thread to time it: {error}")))?;
-    store.set_epoch_deadline(Ticker::ticks(deadline));
+    store.data_mut().ticks = Ticker::ticks(deadline);
+    store.set_epoch_deadline(1);
     let start = Instant::now();
     let result = run(store);
     stats.time += start.elapsed();
@@ -118,8 +135,11 @@ fn call<R>(
     drop(running);
     let log = store.data_mut().log.end_call();
     result.map_err(|error| {
+        if error.downcast_ref::<Cancelled>().is_some() {
+            return Fault { cancelled: true, ..Fault::new(phase, FaultKind::Deadline, Cancelled.to_string()) };
+        }
         let (kind, message) = explain(&error, phase, deadline, &log);
-        Fault { phase, kind, message, log }
+        Fault { log, ..Fault::new(phase, kind, message) }
     })
 }
 

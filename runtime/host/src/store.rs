@@ -1,19 +1,33 @@
 //! What the host keeps per WebAssembly instance: its limits, its log, its deterministic randomness.
 
-use wasmtime::ResourceLimiter;
+use wasmtime::{ResourceLimiter, UpdateDeadline};
 
+use crate::cancel::{Cancelled, Canceller};
 use crate::limits::Limits;
 use crate::log::Log;
 
 /// The data of a store.
 pub(crate) struct StoreData {
     pub log: Log,
+    pub canceller: Canceller,
+    /// How many ticks of the clock the call may still take.
+    pub ticks: u64,
     pub limiter: Limiter,
     pub random: Random,
 }
 
-/// Counts memory and tables of an instance. A denied growth traps instead of returning -1: it is a
-/// breach, and few guests handle it well.
+impl StoreData {
+    /// What a tick of the clock means to a call.
+    pub fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        if self.canceller.is_cancelled() {
+            return Err(Cancelled.into());
+        }
+        self.ticks = self.ticks.saturating_sub(1);
+        Ok(if self.ticks == 0 { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) })
+    }
+}
+
+/// Counts memory and tables of an instance. A refused growth traps instead of returning -1: it is a breach, and few guests handle it well.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     max_memory_bytes: u64,
@@ -34,6 +48,11 @@ pub(crate) enum Breach {
 impl Limiter {
     pub fn new(limits: &Limits) -> Self {
         Self { max_memory_bytes: limits.memory_bytes, memory_bytes: 0, max_table_elements: limits.table_elements, table_elements: 0 }
+    }
+
+    /// What the instance holds.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 }
 

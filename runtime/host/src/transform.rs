@@ -13,9 +13,10 @@ use wasmill_boundary::budget::Budget;
 
 use crate::answer::{self, Asked, RowReject};
 use crate::assemble::{CallError, Called, assemble};
+use crate::cancel::Canceller;
 use crate::error::{Fault, FaultKind, HostError, Phase};
 use crate::faults::Faults;
-use crate::limits::{FaultPolicy, Limits, OnFault};
+use crate::limits::{FaultBudget, Limits, OnFault};
 use crate::merge::{Merge, PortOutput, Processed};
 use crate::needs::InputPlan;
 use crate::opening;
@@ -58,20 +59,19 @@ struct Shared {
     whole: Vec<usize>,
     peeked: Vec<usize>,
     encoding: Encoding,
-    limits: Limits,
-    policy: FaultPolicy,
+    rules: Rules,
+}
+
+/// What an instance may use, and what its faults lead to.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub limits: Limits,
+    pub on_fault: OnFault,
+    pub faults: FaultBudget,
 }
 
 impl Transform {
-    pub(crate) fn new(
-        maker: SandboxMaker,
-        config: String,
-        plan: InputPlan,
-        ports: Vec<Port>,
-        encoding: Encoding,
-        limits: Limits,
-        policy: FaultPolicy,
-    ) -> Self {
+    pub(crate) fn new(maker: SandboxMaker, config: String, plan: InputPlan, ports: Vec<Port>, encoding: Encoding, rules: Rules) -> Self {
         let mut used = vec![false; plan.input.fields().len()];
         let passed_on = ports.iter().flat_map(|port| &port.columns).filter_map(ColumnSource::input);
         for index in plan.crossing.iter().copied().chain(passed_on) {
@@ -83,7 +83,7 @@ impl Transform {
         let (peeked, whole): (Vec<_>, Vec<_>) = crossing.partition(|(_, beginnings)| beginnings.is_some());
         let indices = |columns: Vec<(&usize, &Option<Beginnings>)>| columns.into_iter().map(|(index, _)| *index).collect();
         let (whole, peeked) = (indices(whole), indices(peeked));
-        Self { shared: Arc::new(Shared { maker, config, plan, ports, used, whole, peeked, encoding, limits, policy }) }
+        Self { shared: Arc::new(Shared { maker, config, plan, ports, used, whole, peeked, encoding, rules }) }
     }
 
     /// The plugin's outputs, by name; at least one.
@@ -117,24 +117,29 @@ impl Transform {
             shared: Arc::clone(&self.shared),
             sandbox: None,
             crossing: Vec::new(),
-            faults: Faults::new(self.shared.policy),
+            faults: Faults::new(self.shared.rules.faults),
+            canceller: Canceller::default(),
+            renew_bytes: u64::MAX,
             slowest_row: Duration::ZERO,
             stats: InstanceStats::default(),
         };
-        instance.sandbox = Some(instance.open()?);
+        instance.start()?;
         Ok(instance)
     }
 }
 
 /// What an instance has done so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InstanceStats {
     /// Calls into the plugin.
     pub calls: u64,
     /// The time spent in them, copying across the boundary included.
     pub time: Duration,
-    /// How often the plugin failed and was restarted.
+    /// How often the plugin failed, and was replaced by a fresh instance.
     pub faults: u64,
+    /// How often it was replaced between two calls because its memory had grown.
+    pub renewals: u64,
 }
 
 /// A running plugin, to be used by one thread at a time. Records that it fails on are isolated.
@@ -146,6 +151,9 @@ pub struct Instance {
     crossing: Vec<u8>,
     /// Guilty records, failures without one, and missed deadlines.
     faults: Faults,
+    canceller: Canceller,
+    /// The memory past which the sandbox is replaced.
+    renew_bytes: u64,
     /// The most time that a row has taken, averaged over its call.
     slowest_row: Duration,
     stats: InstanceStats,
@@ -155,7 +163,12 @@ impl Instance {
     /// What it has done so far.
     pub fn stats(&self) -> InstanceStats {
         let live = self.sandbox.as_ref().map_or(SandboxStats::default(), |sandbox| sandbox.stats);
-        InstanceStats { calls: self.stats.calls + live.calls, time: self.stats.time + live.time, faults: self.stats.faults }
+        InstanceStats { calls: self.stats.calls + live.calls, time: self.stats.time + live.time, ..self.stats }
+    }
+
+    /// What ends calls of this instance from other threads.
+    pub fn canceller(&self) -> Canceller {
+        self.canceller.clone()
     }
 
     /// Transforms one batch, which must have the schema of [`Transform::input`].
@@ -165,9 +178,8 @@ impl Instance {
     /// if it had not been there.
     ///
     /// # Errors
-    /// [`HostError::Fault`] on the first fault under [`OnFault::Stop`], when there were too many
-    /// recently, or when the plugin can't be reopened. The instance may be used again after an
-    /// error.
+    /// [`HostError::Fault`] on the first fault under [`OnFault::Stop`], when there were too many of late, or when the plugin can't
+    /// be opened again; [`HostError::Cancelled`]. The instance may be used again after an error.
     pub fn process(&mut self, records: &RecordBatch) -> Result<Processed, HostError> {
         let shared = Arc::clone(&self.shared);
         let same_types = records.num_columns() == shared.plan.input.fields().len()
@@ -238,19 +250,16 @@ impl Instance {
         if !self.faults.add(Instant::now()) {
             return Ok(());
         }
-        let FaultPolicy { max_faults, window_rows, window, .. } = self.shared.policy;
-        let message = format!(
-            "more than {max_faults} faults within {window_rows} rows or {} s; the last one: {}",
-            window.as_secs_f32(),
-            fault.message
-        );
+        let FaultBudget { faults, rows, period } = self.shared.rules.faults;
+        let message =
+            format!("more than {faults} faults within {rows} rows or {} s; the last one: {}", period.as_secs_f32(), fault.message);
         Err(Fault { message, ..fault.clone() }.of(&self.shared.maker.name))
     }
 
     /// A plugin that fails on every batch and returns something for every row must not fill memory
     /// with answers.
     fn check_held(&self, bytes: u64) -> Result<(), HostError> {
-        let most = self.shared.limits.output_bytes.saturating_mul(MAX_ANSWERS_PER_BATCH);
+        let most = self.shared.rules.limits.output_bytes.saturating_mul(MAX_ANSWERS_PER_BATCH);
         if bytes <= most {
             return Ok(());
         }
@@ -262,7 +271,7 @@ impl Instance {
     /// is retried once with the whole time of a call. Otherwise it would be blamed for a busy
     /// machine.
     fn attempt(&mut self, columns: &[Option<ArrayRef>], range: &Range<usize>, batch_rows: usize) -> Result<Attempt, HostError> {
-        let whole = self.shared.limits.call;
+        let whole = self.shared.rules.limits.call;
         let mut deadline = self.deadline(range.len(), batch_rows);
         loop {
             let fault = match self.call(columns, range, deadline) {
@@ -271,8 +280,12 @@ impl Instance {
                 Err(CallError::Fault(fault)) => fault,
             };
             self.drop_sandbox();
+            if fault.cancelled {
+                self.canceller.consume();
+                return Err(fault.of(&self.shared.maker.name));
+            }
             self.stats.faults += 1;
-            if self.shared.policy.on_fault == OnFault::Stop {
+            if self.shared.rules.on_fault == OnFault::Stop {
                 return Err(fault.of(&self.shared.maker.name));
             }
             let missed = fault.kind == FaultKind::Deadline;
@@ -293,8 +306,9 @@ impl Instance {
         let crossing = shared.plan.crossing_batch(columns, range.start, range.len()).map_err(CallError::Host)?;
         let table = shared.plan.writing.table(&crossing, std::mem::take(&mut self.crossing));
         let batch = contract::Batch { table: table.map_err(|message| CallError::Host(HostError::bug(message)))?, extra: Vec::new() };
+        self.renew();
         if self.sandbox.is_none() {
-            self.sandbox = Some(self.open().map_err(CallError::Host)?);
+            self.start().map_err(CallError::Host)?;
         }
         let Some(sandbox) = &mut self.sandbox else { return Err(CallError::Host(HostError::bug("an opened plugin vanished"))) };
         let before = sandbox.stats.time;
@@ -302,8 +316,8 @@ impl Instance {
         let row_time = sandbox.stats.time.saturating_sub(before) / u32::try_from(range.len()).unwrap_or(u32::MAX).max(1);
         self.slowest_row = self.slowest_row.max(row_time);
         let handed_over = bytes_of(&raw.outputs);
-        let budget = Budget::new(shared.limits.output_bytes);
-        let asked = Asked { ports: &shared.ports, rows: range.len(), encoding: shared.encoding, limits: &shared.limits };
+        let budget = Budget::new(shared.rules.limits.output_bytes);
+        let asked = Asked { ports: &shared.ports, rows: range.len(), encoding: shared.encoding, limits: &shared.rules.limits };
         let answer = answer::check(raw, &batch.table, &asked, &budget).map_err(CallError::Fault)?;
         self.crossing = crossing::memory_of(batch.table, KEPT_BYTES);
         let kept = answer.kept.map(Selected::new);
@@ -322,7 +336,7 @@ impl Instance {
     /// The whole deadline, until one was missed of late. Then a share of it by rows, and no more than many times what rows have
     /// taken so far.
     fn deadline(&self, rows: usize, batch_rows: usize) -> Duration {
-        let limits = &self.shared.limits;
+        let limits = &self.shared.rules.limits;
         if !self.faults.is_cautious(Instant::now()) {
             return limits.call;
         }
@@ -334,9 +348,33 @@ impl Instance {
         (limits.call_floor + share).min(limits.call)
     }
 
+    /// Drops a sandbox whose memory has grown past its bound.
+    fn renew(&mut self) {
+        if self.sandbox.as_ref().is_some_and(|sandbox| sandbox.memory_bytes() > self.renew_bytes) {
+            self.drop_sandbox();
+            self.stats.renewals += 1;
+        }
+    }
+
+    fn start(&mut self) -> Result<(), HostError> {
+        let sandbox = self.open().inspect_err(|error| {
+            if matches!(error, HostError::Cancelled { .. }) {
+                self.canceller.consume();
+            }
+        })?;
+        let (fresh, limits) = (sandbox.memory_bytes(), &self.shared.rules.limits);
+        // A plugin that begins with nearly as much would be replaced all the time.
+        self.renew_bytes = match limits.renew_bytes() {
+            renew if fresh <= renew / 2 => renew,
+            _ => fresh.midpoint(limits.memory_bytes),
+        };
+        self.sandbox = Some(sandbox);
+        Ok(())
+    }
+
     fn open(&self) -> Result<Sandbox, HostError> {
         let shared = &self.shared;
-        let mut sandbox = shared.maker.start(&shared.limits).map_err(|fault| fault.of(&shared.maker.name))?;
+        let mut sandbox = shared.maker.start(&shared.rules.limits, &self.canceller).map_err(|fault| fault.of(&shared.maker.name))?;
         let ports =
             opening::open(&mut sandbox, &shared.config, &shared.plan, shared.encoding).map_err(|error| error.of(&shared.maker.name))?;
         if ports != shared.ports {

@@ -13,7 +13,7 @@ use arrow_array::{
     TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Fields, Schema};
-use support::{columns_plugin, echo, listing_plugin, plugin, policy, small_limits};
+use support::{columns_plugin, echo, listing_plugin, opened, plugin, policy, small_limits};
 use wasmill_host::Plugin;
 
 fn lists() -> ArrayRef {
@@ -87,7 +87,7 @@ fn every_type() -> RecordBatch {
 
 fn echoed(plugin: &Plugin, batch: &RecordBatch) -> RecordBatch {
     let config = echo(plugin.description().encoding, &batch.schema());
-    let transform = plugin.transform(&config, batch.schema(), &small_limits(), policy()).unwrap();
+    let transform = opened(plugin, &config, batch.schema(), small_limits(), policy()).unwrap();
     let mut processed = transform.instance().unwrap().process(batch).unwrap();
     assert!(processed.rejects.is_empty(), "{:?}", processed.rejects);
     processed.outputs.remove(0).records
@@ -149,7 +149,7 @@ fn a_date_of_64_bits_crosses_as_a_time() {
     for plugin in [plugin(), columns_plugin()] {
         // It asks for the times, and gives back what it got.
         let config = echo(plugin.description().encoding, &crossed.schema());
-        let transform = plugin.transform(&config, dates.schema(), &small_limits(), policy()).unwrap();
+        let transform = opened(&plugin, &config, dates.schema(), small_limits(), policy()).unwrap();
         let mut processed = transform.instance().unwrap().process(&dates).unwrap();
         assert!(processed.rejects.is_empty(), "{:?}", processed.rejects);
         assert_eq!(processed.outputs.remove(0).records, crossed);

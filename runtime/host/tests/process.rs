@@ -13,11 +13,11 @@ use arrow_array::{Array as _, BooleanArray, DictionaryArray, Int32Array, Int64Ar
 use arrow_schema::{DataType, Field, Schema};
 use proptest::prelude::*;
 use serde_json::json;
-use support::{echo_with, input, input_schema, plugin, policy, schema_bytes, small_limits, table_bytes};
-use wasmill_host::{Encoding, FaultKind, FaultPolicy, HostError, Instance, Limits, OnFault};
+use support::{echo_with, input, input_schema, opened, plugin, policy, rejecting, schema_bytes, small_limits, stopping, table_bytes};
+use wasmill_host::{Encoding, FaultBudget, FaultKind, Host, HostError, Instance, LogLevel};
 
 fn open(config: &serde_json::Value) -> Instance {
-    plugin().transform(config, input_schema(), &small_limits(), policy()).unwrap().instance().unwrap()
+    opened(&plugin(), config, input_schema(), small_limits(), policy()).unwrap().instance().unwrap()
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn what_a_plugin_passes_on_stays_in_the_host() {
         "crosses": [true],
         "ports": [{ "name": "out", "schema": schema_bytes(&out), "columns": ["input 1", "computed"] }],
     });
-    let transform = plugin().transform(&config, input_schema(), &small_limits(), policy()).unwrap();
+    let transform = opened(&plugin(), &config, input_schema(), small_limits(), policy()).unwrap();
     assert_eq!(transform.crossing(), [0]);
     let batch = input(10);
     let records = transform.instance().unwrap().process(&batch).unwrap().outputs.remove(0).records;
@@ -135,9 +135,9 @@ fn a_record_that_loops_costs_little_more_than_one_deadline() {
 
 #[test]
 fn a_thousand_looping_records_end_in_a_clear_stop() {
-    let policy = FaultPolicy { max_faults: 20, ..FaultPolicy::default() };
+    let policy = rejecting(FaultBudget::new(20));
     let config = echo_with(json!({ "process": "loop" }));
-    let mut instance = plugin().transform(&config, input_schema(), &small_limits(), policy).unwrap().instance().unwrap();
+    let mut instance = opened(&plugin(), &config, input_schema(), small_limits(), policy).unwrap().instance().unwrap();
     let start = Instant::now();
     let error = instance.process(&input(1000)).unwrap_err();
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
@@ -148,26 +148,25 @@ fn a_thousand_looping_records_end_in_a_clear_stop() {
 
 #[test]
 fn faults_add_up_over_batches_until_rows_and_time_have_passed() {
-    let run = |policy: FaultPolicy| {
+    let run = |budget: FaultBudget| {
         let config = echo_with(json!({ "process": "panic:no such pin", "when": "pin 3 of" }));
-        let mut instance = plugin().transform(&config, input_schema(), &small_limits(), policy).unwrap().instance().unwrap();
+        let mut instance = opened(&plugin(), &config, input_schema(), small_limits(), rejecting(budget)).unwrap().instance().unwrap();
         (0..20).map(|_| instance.process(&input(10))).position(|processed| processed.is_err())
     };
-    let policy = FaultPolicy { max_faults: 4, ..FaultPolicy::default() };
-    assert_eq!(run(policy), Some(4), "the fifth fault is one too many, in whichever batch it comes");
-    assert_eq!(run(FaultPolicy { window_rows: 0, window: Duration::ZERO, ..policy }), None);
+    let budget = FaultBudget::new(4);
+    assert_eq!(run(budget), Some(4), "the fifth fault is one too many, in whichever batch it comes");
+    assert_eq!(run(budget.with_rows(0).with_period(Duration::ZERO)), None);
     // Rows and time: a stream of few rows must not outlive its faults, nor a fast one.
-    assert_eq!(run(FaultPolicy { window_rows: 0, ..policy }), Some(4));
-    assert_eq!(run(FaultPolicy { window: Duration::ZERO, ..policy }), Some(4));
+    assert_eq!(run(budget.with_rows(0)), Some(4));
+    assert_eq!(run(budget.with_period(Duration::ZERO)), Some(4));
 }
 
 #[test]
 fn a_row_that_is_slow_is_not_blamed_for_another_ones_deadline() {
-    // Row 7 never ends. Row 613 takes longer alone than a suspect has at first, and far less than a
-    // call may take.
-    let limits = Limits { call: Duration::from_secs(2), call_floor: Duration::from_millis(1), ..small_limits() };
+    // Row 7 never ends. Row 613 takes longer alone than a suspect is given at first, and far less than a call may take.
+    let limits = small_limits().with_call(Duration::from_secs(2)).with_call_floor(Duration::from_millis(1));
     let config = echo_with(json!({ "process": "loop", "when": "pin 7 of", "slow": "pin 613 of" }));
-    let mut instance = plugin().transform(&config, input_schema(), &limits, policy()).unwrap().instance().unwrap();
+    let mut instance = opened(&plugin(), &config, input_schema(), limits, policy()).unwrap().instance().unwrap();
     let processed = instance.process(&input(1000)).unwrap();
     assert_eq!(processed.rejects.iter().map(|reject| reject.row).collect::<Vec<_>>(), [7]);
     assert_eq!(processed.rejects[0].message, "it took longer than 2000 ms");
@@ -215,9 +214,9 @@ fn the_order_of_the_sdk_s_maps_does_not_depend_on_earlier_batches() {
 
 #[test]
 fn on_fault_stop_stops_at_the_first_fault() {
-    let policy = FaultPolicy { on_fault: OnFault::Stop, ..FaultPolicy::default() };
+    let policy = stopping();
     let config = echo_with(json!({ "process": "panic:stop here", "when": "pin 3 of" }));
-    let mut instance = plugin().transform(&config, input_schema(), &small_limits(), policy).unwrap().instance().unwrap();
+    let mut instance = opened(&plugin(), &config, input_schema(), small_limits(), policy).unwrap().instance().unwrap();
     let error = instance.process(&input(10)).unwrap_err();
     assert!(error.to_string().starts_with("hostile failed in process: panicked at "), "{error}");
     assert!(error.to_string().ends_with("stop here"), "{error}");
@@ -240,7 +239,7 @@ fn the_host_casts_what_is_close() {
         "crosses": [true, true],
         "ports": [{ "name": "out", "schema": schema_bytes(&out), "columns": ["computed", "computed", "input 2"] }],
     });
-    let mut instance = plugin().transform(&config, Arc::clone(&input), &small_limits(), policy()).unwrap().instance().unwrap();
+    let mut instance = opened(&plugin(), &config, Arc::clone(&input), small_limits(), policy()).unwrap().instance().unwrap();
     let title: DictionaryArray<arrow_array::types::Int8Type> = vec!["a", "b", "a"].into_iter().collect();
     let columns: Vec<arrow_array::ArrayRef> = vec![
         Arc::new(Int32Array::from(vec![Some(1), None, Some(3)])),
@@ -272,16 +271,16 @@ fn a_record_with_an_unexpected_null_is_set_aside_by_the_host() {
 #[test]
 fn input_that_a_plugin_can_not_use_is_refused_with_its_column() {
     let missing = Arc::new(Schema::new(vec![Field::new("ind", DataType::Int64, true)]));
-    let error = plugin().transform(&echo_with(json!({})), missing, &small_limits(), policy()).err().unwrap();
+    let error = opened(&plugin(), &echo_with(json!({})), missing, small_limits(), policy()).err().unwrap();
     assert_eq!(error.to_string(), "hostile: it needs a column `title` of type text, which the input does not have");
     let narrower = Arc::new(Schema::new(vec![Field::new("ind", DataType::Utf8, true), Field::new("title", DataType::Utf8, true)]));
-    let error = plugin().transform(&echo_with(json!({})), narrower, &small_limits(), policy()).err().unwrap();
+    let error = opened(&plugin(), &echo_with(json!({})), narrower, small_limits(), policy()).err().unwrap();
     assert_eq!(error.to_string(), "hostile: it needs column `ind` as int64, and the input has it as text");
 }
 
 #[test]
 fn a_plugin_s_refusal_keeps_its_place_in_the_configuration() {
-    let error = plugin().prepare(&json!({ "refuse": "not this" }), &small_limits()).err().unwrap();
+    let error = plugin().open(&json!({ "refuse": "not this" })).limits(small_limits()).needs().err().unwrap();
     let HostError::Refusal { message, config_path, .. } = error else { panic!("{error}") };
     assert_eq!((message.as_str(), config_path.as_deref()), ("not this", Some("/refuse")));
 }
@@ -332,9 +331,75 @@ fn of_a_column_that_is_peeked_at_nulls_and_some_texts_cross() {
     let mut config = echo_with(json!({ "crosses": [false, ["["]] }));
     let title = schema_bytes(&Schema::new(vec![Field::new("title", DataType::Utf8, true)]));
     support::merge(&mut config, json!({ "ports": [{ "name": "out", "schema": title, "columns": ["computed"] }] }));
-    let transform = plugin().transform(&config, input_schema(), &small_limits(), policy()).unwrap();
+    let transform = opened(&plugin(), &config, input_schema(), small_limits(), policy()).unwrap();
     assert_eq!((transform.crossing(), transform.peeked()), (&[][..], &[1][..]));
     let processed = transform.instance().unwrap().process(&batch).unwrap();
     let crossed = processed.outputs[0].records.column(0).as_string::<i32>().clone();
     assert_eq!(crossed, StringArray::from(vec![Some("[one]"), None, Some(""), Some(""), Some("[")]));
+}
+
+#[test]
+fn an_instance_whose_memory_has_grown_is_replaced_between_calls() {
+    let config = echo_with(json!({ "process": "leak:4194304" }));
+    let limits = small_limits().with_memory_bytes(64 << 20).with_renew_bytes(16 << 20);
+    let mut instance = opened(&plugin(), &config, input_schema(), limits, policy()).unwrap().instance().unwrap();
+    for _ in 0..40 {
+        assert_eq!(instance.process(&input(10)).unwrap().outputs[0].records, input(10));
+    }
+    let stats = instance.stats();
+    // 4 MiB a call: an instance lasts for four calls or so.
+    assert!(stats.faults == 0 && (6..=14).contains(&stats.renewals), "{stats:?}");
+}
+
+#[test]
+fn a_call_is_cancelled_from_another_thread() {
+    let config = echo_with(json!({ "process": "loop", "when": "pin 0 of" }));
+    let limits = small_limits().with_call(Duration::from_secs(60));
+    let mut instance = opened(&plugin(), &config, input_schema(), limits, policy()).unwrap().instance().unwrap();
+    let canceller = instance.canceller();
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(50));
+            canceller.cancel();
+        });
+        let error = instance.process(&input(10)).unwrap_err();
+        assert!(matches!(error, HostError::Cancelled { .. }), "{error}");
+        assert_eq!(error.to_string(), "a call of hostile was cancelled");
+    });
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    // That was one cancellation for one call, and no fault.
+    let rest = input(10).slice(1, 9);
+    assert_eq!(instance.process(&rest).unwrap().outputs[0].records, rest);
+    assert_eq!(instance.stats().faults, 0);
+    // Of a call that has not begun, the beginning is the end.
+    canceller.cancel();
+    assert!(matches!(instance.process(&rest), Err(HostError::Cancelled { .. })));
+    assert_eq!(instance.process(&rest).unwrap().outputs[0].records, rest);
+}
+
+#[test]
+fn lines_of_the_log_go_where_the_host_s_user_wants_them() {
+    let lines = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = Arc::clone(&lines);
+    let host = Host::builder()
+        .load_limits(small_limits())
+        .on_log(move |line| kept.lock().unwrap().push((line.plugin.to_owned(), line.level, line.text.to_owned())))
+        .build()
+        .unwrap();
+    let plugin = host.load_bytes("guest.wasm", support::guest()).unwrap();
+    let config = echo_with(json!({ "process": "log-escapes" }));
+    let transform = opened(&plugin, &config, input_schema(), small_limits(), stopping()).unwrap();
+    assert!(transform.instance().unwrap().process(&input(1)).is_err());
+    let lines = lines.lock().unwrap();
+    assert_eq!((lines[0].0.as_str(), lines[0].1), ("hostile", LogLevel::Error));
+    assert!(lines[0].2.starts_with("\\u{1b}]0;owned\\u{7}"), "{lines:?}");
+}
+
+#[test]
+fn bytes_with_another_digest_are_not_looked_into() {
+    let host = support::host();
+    let error = host.load_pinned_bytes("evil.wasm", b"whatever", &"0".repeat(64)).unwrap_err();
+    let HostError::OtherDigest { found, .. } = error else { panic!("{error}") };
+    assert!(matches!(host.load_pinned_bytes("evil.wasm", b"whatever", &found), Err(HostError::NotAPlugin { .. })));
 }

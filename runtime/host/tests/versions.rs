@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow_array::{Int64Array, RecordBatch};
 use serde_json::json;
-use wasmill_host::{FaultKind, FaultPolicy, Host, HostError, Limits};
+use wasmill_host::{FaultKind, Host, HostError, OnFault};
 use wasmtime::component::{Component, Linker, Val};
 use wasmtime::{Engine, Store, StoreContextMut};
 
@@ -46,7 +46,7 @@ fn load(wasm: &[u8]) -> Result<wasmill_host::Plugin, HostError> {
 fn a_plugin_of_the_next_version_runs_in_this_host() {
     let plugin = load(&plugin(&next_contract(), "0.2.1", false)).unwrap();
     assert!(plugin.exports().iter().all(|export| export.ends_with("@0.2.1")), "{:?}", plugin.exports());
-    let transform = plugin.transform(&json!({}), rows().schema(), &Limits::default(), FaultPolicy::default()).unwrap();
+    let transform = plugin.open(&json!({})).transform(rows().schema()).unwrap();
     let processed = transform.instance().unwrap().process(&rows()).unwrap();
     assert_eq!(processed.outputs[0].records.column(0), rows().column(0));
 }
@@ -54,8 +54,7 @@ fn a_plugin_of_the_next_version_runs_in_this_host() {
 #[test]
 fn what_the_next_version_has_more_is_a_fault_when_it_is_called() {
     let plugin = load(&plugin(&next_contract(), "0.2.1", true)).unwrap();
-    let policy = FaultPolicy { on_fault: wasmill_host::OnFault::Stop, ..FaultPolicy::default() };
-    let transform = plugin.transform(&json!({}), rows().schema(), &Limits::default(), policy).unwrap();
+    let transform = plugin.open(&json!({})).on_fault(OnFault::Stop).transform(rows().schema()).unwrap();
     let error = transform.instance().unwrap().process(&rows()).unwrap_err();
     let HostError::Fault { kind, message, .. } = error else { panic!("{error}") };
     assert_eq!(kind, FaultKind::Forbidden);

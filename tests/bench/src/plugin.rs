@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use wasmill_engine::{Error, PortOutput, RowReject, Stage, StageInstance, StageOutput};
-use wasmill_host::{FaultPolicy, Host, Instance, Limits, Transform};
+use wasmill_host::{Host, Instance, Transform};
 
 use crate::Result;
 use crate::posts::Width;
@@ -22,7 +22,7 @@ impl Location {
     pub fn open(&self, width: Width) -> Result<Transform> {
         let host = Host::builder().cache_dir(self.cache.clone()).build()?;
         let plugin = host.load(&self.plugin)?;
-        Ok(plugin.transform(&width.config(), width.schema(), &Limits::default(), FaultPolicy::default())?)
+        Ok(plugin.open(&width.config()).transform(width.schema())?)
     }
 }
 

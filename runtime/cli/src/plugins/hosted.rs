@@ -10,7 +10,7 @@ use arrow_schema::SchemaRef;
 use parking_lot::Mutex;
 use serde_json::Value;
 use wasmill_engine::{Class, Error, PortOutput, Result, RowReject, Stage, StageInstance, StageOutput};
-use wasmill_host::{CompileWith, FaultPolicy, Host, HostError, Instance, Limits, Plugin, Transform};
+use wasmill_host::{CompileWith, FaultBudget, Host, HostError, Instance, Limits, Opening, Plugin, Transform};
 
 use super::{
     ConfigProblem, Needs, OpenRequest, OpenedStage, PluginCatalog, PluginFolders, PluginInfo, PluginProblem, PortShape, StageBounds,
@@ -122,12 +122,12 @@ impl PluginInfo for Hosted {
     }
 
     fn prepare(&self, config: &Value, bounds: &StageBounds) -> Result<Needs, PluginProblem> {
-        let needs = self.plugin.prepare(config, &limits(bounds)).map_err(|error| problem(error, &self.path))?;
+        let needs = bounded(self.plugin.open(config), bounds).needs().map_err(|error| problem(error, &self.path))?;
         Ok(Needs { columns: needs.schema, crosses: needs.crosses })
     }
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedStage>, PluginProblem> {
-        let opened = self.plugin.transform(request.config, request.input.clone(), &limits(request.bounds), policy(request.bounds));
+        let opened = bounded(self.plugin.open(request.config), request.bounds).transform(request.input.clone());
         let transform = opened.map_err(|error| problem(error, &self.path))?;
         let shape = |port: &wasmill_host::Port| PortShape { name: port.name.as_str().into(), schema: port.schema.clone() };
         let ports = transform.ports().iter().map(shape).collect();
@@ -135,21 +135,20 @@ impl PluginInfo for Hosted {
     }
 }
 
-fn limits(bounds: &StageBounds) -> Limits {
-    let default = Limits::default();
-    Limits {
-        call: bounds.limits.call.map_or(default.call, |period| period.0),
-        memory_bytes: bounds.limits.memory.map_or(default.memory_bytes, |size| size.0),
-        ..default
+/// What a pipeline lets a plugin use.
+fn bounded<'a>(opening: Opening<'a>, bounds: &StageBounds) -> Opening<'a> {
+    let mut limits = Limits::default();
+    if let Some(period) = bounds.limits.call {
+        limits = limits.with_call(period.0);
     }
-}
-
-fn policy(bounds: &StageBounds) -> FaultPolicy {
+    if let Some(size) = bounds.limits.memory {
+        limits = limits.with_memory_bytes(size.0);
+    }
     let on_fault = match bounds.on_fault {
         OnFault::Reject => wasmill_host::OnFault::Reject,
         OnFault::Stop => wasmill_host::OnFault::Stop,
     };
-    FaultPolicy { on_fault, max_faults: bounds.max_faults, ..FaultPolicy::default() }
+    opening.limits(limits).on_fault(on_fault).fault_budget(FaultBudget::new(bounds.max_faults))
 }
 
 struct Opened {

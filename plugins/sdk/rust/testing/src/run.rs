@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use arrow_array::RecordBatch;
-use wasmill_host::{FaultPolicy, HostError, Limits, Plugin, Transform};
+use wasmill_host::{HostError, Plugin, Transform};
 use wasmill_plugin_cases::{self as cases, Answer, Case, CaseReport, PortRows, Reject, Rows, nullable};
 
 /// Runs a case on a plugin with each of [`ROWS_PER_CALL`](crate::ROWS_PER_CALL), under the limits that pipelines have by default.
@@ -27,11 +27,10 @@ fn answer_of(error: HostError) -> Answer {
 }
 
 fn open(plugin: &Plugin, case: &Case) -> Result<(Transform, RecordBatch), Answer> {
-    let limits = Limits::default();
-    let needs = plugin.prepare(&case.config, &limits).map_err(answer_of)?;
+    let needs = plugin.open(&case.config).needs().map_err(answer_of)?;
     let schema = case.input_schema(&nullable(&needs.schema));
     let input = case.input(&schema).map_err(Answer::Mistaken)?;
-    let transform = plugin.transform(&case.config, schema, &limits, FaultPolicy::default()).map_err(answer_of)?;
+    let transform = plugin.open(&case.config).transform(schema).map_err(answer_of)?;
     Ok((transform, input))
 }
 

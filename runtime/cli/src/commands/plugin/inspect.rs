@@ -89,7 +89,7 @@ fn as_text(plugin: &Hosted, needs: &Result<Needs, PluginProblem>) -> String {
                 let mark = match crosses {
                     Crossing::Nothing => " ",
                     Crossing::Values => "*",
-                    Crossing::BeginningWith(_) => "~",
+                    _ => "~",
                 };
                 let nullable = if field.is_nullable() { "" } else { " not null" };
                 let _ = writeln!(text, "  {mark} {} {}{nullable}", field.name(), Written(field.data_type()));
