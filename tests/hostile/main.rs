@@ -6,6 +6,7 @@
 
 mod answers;
 mod attacks;
+mod columns;
 mod components;
 mod decoders;
 mod memory;

@@ -100,6 +100,7 @@ mod linker;
 mod log;
 mod merge;
 mod needs;
+mod nulls;
 mod opening;
 mod plugin;
 mod ports;

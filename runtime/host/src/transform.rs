@@ -4,8 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch};
-use arrow_buffer::BooleanBufferBuilder;
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 use wasmill_boundary::Encoding;
@@ -19,6 +18,7 @@ use crate::faults::Faults;
 use crate::limits::{FaultBudget, Limits, OnFault};
 use crate::merge::{Merge, PortOutput, Processed};
 use crate::needs::InputPlan;
+use crate::nulls::null_rows;
 use crate::opening;
 use crate::ports::{ColumnSource, Port};
 use crate::sandbox::{Sandbox, SandboxMaker, SandboxStats};
@@ -28,9 +28,6 @@ use crate::{contract, crossing};
 
 /// The reject code of a record that the plugin fails on.
 const FAULT_CODE: &str = "plugin-fault";
-
-/// The reject code of a record with a null where the plugin takes none.
-const NULL_CODE: &str = "unexpected-null";
 
 /// How many times longer than usual a call may take after a breach, before fewer rows are tried.
 const CAUTION_FACTOR: u32 = 50;
@@ -405,37 +402,4 @@ fn bytes_of(outputs: &[contract::Output]) -> u64 {
         output.table.as_ref().map_or(0, crossing::bytes_of) + output.origins.as_ref().map_or(0, |origins| size_of_val(origins.as_slice()))
     };
     outputs.iter().map(|output| bytes(output) as u64).sum()
-}
-
-/// Rows with a null in a column in which the plugin takes none.
-struct NullRows {
-    rows: BooleanArray,
-    rejects: Vec<RowReject>,
-}
-
-fn null_rows(plan: &InputPlan, records: &RecordBatch) -> Option<NullRows> {
-    let suspects: Vec<(usize, arrow_buffer::NullBuffer)> = plan
-        .null_free
-        .iter()
-        .filter_map(|&index| Some((index, records.column(index).logical_nulls()?)))
-        .filter(|(_, nulls)| nulls.null_count() > 0)
-        .collect();
-    if suspects.is_empty() {
-        return None;
-    }
-    let mut rows = BooleanBufferBuilder::new(records.num_rows());
-    rows.append_n(records.num_rows(), false);
-    let mut rejects = Vec::new();
-    for (index, nulls) in suspects {
-        let name = plan.input.field(index).name();
-        for row in (0..records.num_rows()).filter(|&row| nulls.is_null(row)) {
-            if rows.get_bit(row) {
-                continue;
-            }
-            rows.set_bit(row, true);
-            let message = format!("column `{name}` is null, and the plugin needs a value there");
-            rejects.push(RowReject { row: row as u32, code: NULL_CODE.to_owned(), column: Some(name.clone()), message });
-        }
-    }
-    Some(NullRows { rows: BooleanArray::new(rows.finish(), None), rejects })
 }
