@@ -8,7 +8,7 @@
 //! * [`groups`]: the hash table of a lane.
 //! * [`run`]: runs in memory and in files.
 //! * [`compact`], [`pick`]: merging runs into fewer.
-//! * [`windows`]: panes, windows, and the watermark that closes them.
+//! * [`windows`]: panes, and the windows that a watermark closes.
 //! * [`dedup`]: a stage that drops duplicates.
 //! * [`join`]: a stage that brings the rows of two inputs together.
 //! * [`operator`]: an aggregating stage of one lane, made of the above: a [`Collector`](operator::Collector) and an [`Emitter`](operator::Emitter).

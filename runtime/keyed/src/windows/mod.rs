@@ -5,10 +5,8 @@
 //! there is one window, which ends at [`NEVER`].
 
 mod event_time;
-mod watermark;
 
 pub use event_time::event_times;
-pub use watermark::{SplitTime, Watermark};
 
 use std::collections::{BTreeMap, BTreeSet};
 
