@@ -41,6 +41,7 @@ mod s3_to_delta;
 mod sampled_files;
 mod services;
 mod source_columns;
+mod sql_stages;
 mod stage_contract;
 mod state_commands;
 mod streams;

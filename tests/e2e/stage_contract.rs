@@ -9,6 +9,7 @@ use wasmill_cli::plugins::{HostedPlugins, OpenRequest, PluginCatalog, PluginFold
 use wasmill_cli::spec::{LimitsSpec, OnFault};
 use wasmill_emulator::{EmulatorConfig, EmulatorSource};
 use wasmill_engine::{Mode, Progress, Read, Source, Stage, StageOutput};
+use wasmill_sql::{Filter, Parsed, Select};
 use wasmill_stages::ColumnChange;
 
 use crate::support::plugin_folder;
@@ -118,6 +119,26 @@ fn built_in_stages_keep_the_contract_of_a_stage() {
         let answered = check_answers(&format!("{change:?}"), &stage, &batches);
         assert_eq!(answered, (batches.iter().map(RecordBatch::num_rows).sum(), 0), "every row passes");
     }
+}
+
+#[test]
+fn stages_in_sql_keep_the_contract_of_a_stage() {
+    let config: EmulatorConfig = serde_json::from_value(serde_json::json!({ "table": "pin", "rows": 1 })).unwrap();
+    let columns = config.table.schema();
+    let batches = rows_of("pin", Arc::clone(&columns));
+    let parsed = |text: &str| Parsed::new(text).unwrap();
+    // Heavy dirt writes some numbers of followers with letters, and lists as texts.
+    let selected =
+        [("ind", "index"), ("followers", "CAST(replace(follower_count, 'k', '000') AS BIGINT)"), ("title", "coalesce(title, 'none')")];
+    let selected = selected.map(|(name, text)| (name.to_owned(), parsed(text)));
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let select: Arc<dyn Stage> = Arc::new(Select::new(&selected, &columns).unwrap());
+    let (passed, rejected) = check_answers("select", &select, &batches);
+    assert!(passed > 0 && rejected > 0 && passed + rejected == rows, "{passed} rows, {rejected} rejects");
+    let condition = parsed("CAST(replace(follower_count, 'k', '000') AS BIGINT) > 5000");
+    let filter: Arc<dyn Stage> = Arc::new(Filter::new(&condition, &columns, &[]).unwrap());
+    let (passed, rejected_too) = check_answers("filter", &filter, &batches);
+    assert!(passed > 0 && rejected_too == rejected && passed + rejected < rows, "{passed} rows, {rejected_too} rejects");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Fuzzing of everything that decodes foreign bytes: JSON (lines, arrays, objects one after the other), CSV, times, YAML, Parquet and checkpoints.
+//! Fuzzing of everything that decodes foreign bytes: JSON (lines, arrays, objects one after the other), CSV, times, YAML, Parquet, checkpoints and
+//! expressions in SQL.
 //!
 //! Each target starts from a corpus (`corpus/<target>`) and from inputs that it generates, damages them, and checks what has to hold for any bytes: no panic, bounded
 //! memory and time, what is written is read back, and agreement with another reader of the format. An input for which it does not hold is shrunk and saved in
@@ -6,7 +7,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `WASMILL_FUZZ_SECONDS` | how long each target runs: by default 17, all of them two minutes |
+//! | `WASMILL_FUZZ_SECONDS` | how long each target runs: by default 15, all of them two minutes |
 //! | `WASMILL_FUZZ=endless` | until it is stopped (`make fuzz`) |
 //! | `WASMILL_FUZZ_SEED` | where chance begins; every run prints it |
 
@@ -24,6 +25,8 @@ mod parquet;
 #[allow(dead_code)]
 #[path = "../e2e/support/random.rs"]
 mod random;
+#[cfg(feature = "sql")]
+mod sql;
 mod time;
 mod yaml;
 
@@ -60,6 +63,12 @@ fn yaml() {
 #[test]
 fn parquet() {
     run::<parquet::Parquet>();
+}
+
+#[cfg(feature = "sql")]
+#[test]
+fn sql() {
+    run::<sql::Sql>();
 }
 
 #[test]

@@ -67,10 +67,10 @@ impl SourceColumns {
 /// requested.
 ///
 /// # Errors
-/// Configuration: a sink takes all columns, and nothing declares them.
+/// Configuration: all columns are asked for, by a sink or an expression, and nothing says which there are.
 pub fn columns_of_records(known: Option<SchemaRef>, wanted: &SourceColumns, connector: &str) -> Result<Option<Inferred>> {
     if known.is_none() && wanted.extent == Extent::All && wanted.declared.fields().is_empty() {
-        return Err(Error::configuration("a sink takes all columns of these records, and nothing declares them")
+        return Err(Error::configuration("all columns of these records are asked for, and nothing says which they have")
             .code(NO_COLUMNS)
             .hint(format!("list them: `schema: {{ index: int64, title: text }}`, next to `{connector}`")));
     }

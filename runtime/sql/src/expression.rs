@@ -53,7 +53,7 @@ impl Expression {
         let (columns, schema) = needed(parsed, input)?;
         let typed = lower(parsed, &schema).map_err(|problem| vec![problem])?;
         let data_type = column_type(&typed.data_type).map_err(|help| {
-            let message = format!("no column can be {}", named(&typed.data_type));
+            let message = format!("no column can have the type {}", named(&typed.data_type));
             vec![SqlProblem::new(ProblemKind::Type, message, 0..0).help(help)]
         })?;
         let expression = Self {

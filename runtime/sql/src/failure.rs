@@ -26,6 +26,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     fn new(code: &'static str, what: &str, why: &str) -> Self {
+        // The parser of patterns draws a picture of several lines, of which the last one says what is wrong.
+        let (what, why) = match why.rsplit_once("error: ").filter(|_| why.contains("regex parse error")) {
+            Some((_, why)) => ("the pattern is no regular expression", why.lines().next().unwrap_or_default()),
+            None => (what, why),
+        };
         let why = shorten(why, 300);
         Self { code, message: if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") } }
     }

@@ -43,6 +43,7 @@ pages! {
     pipeline_reference: "docs/pipeline-reference.md",
     plugin_guide: "docs/plugin-guide.md",
     postgres: "docs/postgres.md",
+    sql: "docs/sql.md",
     troubleshooting: "docs/troubleshooting.md",
 }
 

@@ -7,8 +7,8 @@ use arrow_schema::SchemaRef;
 use wasmill_connect::Sampling;
 use wasmill_connect::registry::{SinkConnector, SourceColumns, SourceConnector};
 use wasmill_engine::{EpochPolicy, Input, Mode};
-use wasmill_stages::ColumnChange;
 
+use super::built_in::BuiltIn;
 use crate::document::Redactor;
 use crate::plugins::{OpenedStage, PluginInfo};
 
@@ -77,8 +77,8 @@ pub struct CheckedStage {
 pub enum Transform {
     /// Calls a plugin, which was called for the check and agreed.
     Plugin(Arc<dyn PluginInfo>),
-    /// Renames or drops columns.
-    BuiltIn(ColumnChange),
+    /// Needs no plugin.
+    BuiltIn(BuiltIn),
 }
 
 /// A sink whose columns are known.

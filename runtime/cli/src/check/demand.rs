@@ -2,8 +2,8 @@
 //! and those that every path drops.
 
 use arrow_schema::{Field, Schema};
-use wasmill_stages::ColumnChange;
 
+use super::built_in::BuiltIn;
 use super::stages::Asked;
 use super::wiring::{Edge, Producer, Wiring};
 
@@ -11,7 +11,9 @@ use super::wiring::{Edge, Producer, Wiring};
 pub struct Demand {
     /// The columns that plugins need, by their names here, each with the stage that needs it.
     pub needs: Vec<(Field, usize)>,
-    /// Whether a sink takes all columns.
+    /// The columns that expressions name, by their names here: of whatever type they are.
+    pub names: Vec<String>,
+    /// Whether a sink takes whatever there is.
     pub is_all: bool,
     /// Whether all readers could be queried.
     pub is_whole: bool,
@@ -34,20 +36,24 @@ impl<'a> Readers<'a> {
 
     /// `depth` bounds the stages on a way: stages that read from each other in a cycle are reported elsewhere.
     fn demand_within(self, producer: Producer, depth: usize) -> Demand {
-        let mut demand = Demand { needs: Vec::new(), is_all: self.sinks_of(producer).next().is_some(), is_whole: true };
+        let mut demand = Demand { needs: Vec::new(), names: Vec::new(), is_all: self.sinks_of(producer).next().is_some(), is_whole: true };
         for stage in self.stages_of(producer) {
             match &self.asked[stage] {
                 None => demand.is_whole = false,
                 Some(Asked::Plugin(plugin)) => {
                     demand.needs.extend(plugin.needs.columns.fields().iter().map(|field| (field.as_ref().clone(), stage)));
                 }
+                Some(Asked::Broken) => demand.is_all = true,
                 Some(Asked::BuiltIn(_)) if depth == 0 => {}
-                Some(Asked::BuiltIn(change)) => {
+                Some(Asked::BuiltIn(built_in)) => {
                     let behind = self.demand_within(Producer::Stage(stage), depth - 1);
                     // A column that the stage has none to give for is reported where it is missing.
-                    let needs = behind.needs.into_iter().filter_map(|(field, by)| renamed(change, field, by));
+                    let needs = behind.needs.into_iter().filter_map(|(field, by)| renamed(built_in, field, by));
                     demand.needs.extend(needs);
-                    demand.is_all |= behind.is_all;
+                    // Those that a `select` behind names and this one computes are its own affair.
+                    let names = behind.names.iter().filter_map(|name| built_in.back(name));
+                    demand.names.extend(names.chain(built_in.names()).map(str::to_owned));
+                    demand.is_all |= behind.is_all && built_in.passes_others();
                     demand.is_whole &= behind.is_whole;
                 }
             }
@@ -55,15 +61,15 @@ impl<'a> Readers<'a> {
         demand
     }
 
-    /// The sinks that a producer reaches with nothing but built-in stages between.
+    /// The sinks that a producer reaches with nothing but stages between that pass every column.
     pub fn sinks_behind(self, producer: Producer) -> Vec<usize> {
         let mut sinks: Vec<usize> = self.sinks_of(producer).collect();
         let mut producers: Vec<Producer> = vec![producer];
         let mut next = 0;
         while let Some(&producer) = producers.get(next) {
             next += 1;
-            for (stage, _) in self.built_in(producer).filter(|(stage, _)| !producers.contains(&Producer::Stage(*stage))).collect::<Vec<_>>()
-            {
+            let passing = self.built_in(producer).filter(|(_, built_in)| built_in.passes_others());
+            for (stage, _) in passing.filter(|(stage, _)| !producers.contains(&Producer::Stage(*stage))).collect::<Vec<_>>() {
                 sinks.extend(self.sinks_of(Producer::Stage(stage)));
                 producers.push(Producer::Stage(stage));
             }
@@ -91,16 +97,16 @@ impl<'a> Readers<'a> {
         stages.peek().is_none()
             || stages.any(|stage| match &self.asked[stage] {
                 // All inputs of a stage have the same columns: no single source can leave one out.
-                Some(Asked::BuiltIn(change)) if self.wiring.stage_inputs[stage].len() == 1 => {
-                    change.forward(column).is_some_and(|name| self.is_wanted(Producer::Stage(stage), name, depth - 1))
+                Some(Asked::BuiltIn(built_in)) if self.wiring.stage_inputs[stage].len() == 1 => {
+                    built_in.wants(column, |name| self.is_wanted(Producer::Stage(stage), name, depth - 1))
                 }
                 _ => true,
             })
     }
 
-    fn built_in(self, producer: Producer) -> impl Iterator<Item = (usize, &'a ColumnChange)> {
+    fn built_in(self, producer: Producer) -> impl Iterator<Item = (usize, &'a BuiltIn)> {
         self.stages_of(producer).filter_map(move |stage| match &self.asked[stage] {
-            Some(Asked::BuiltIn(change)) => Some((stage, change)),
+            Some(Asked::BuiltIn(built_in)) => Some((stage, built_in)),
             _ => None,
         })
     }
@@ -120,7 +126,7 @@ fn readers(inputs: &[Vec<Edge>], producer: Producer) -> impl Iterator<Item = usi
 }
 
 /// A need behind a stage as one before it.
-fn renamed(change: &ColumnChange, field: Field, by: usize) -> Option<(Field, usize)> {
-    let name = change.back(field.name())?.to_owned();
+fn renamed(built_in: &BuiltIn, field: Field, by: usize) -> Option<(Field, usize)> {
+    let name = built_in.back(field.name())?.to_owned();
     Some((field.with_name(name), by))
 }

@@ -46,8 +46,11 @@ pub struct Draft<'t> {
     pub state: Option<String>,
 }
 
-/// The keys of a stage that are invalid without a plugin.
-const PLUGIN_KEYS: [&str; 5] = ["config", "limits", "on_fault", "max_faults", "max_reject_share"];
+/// The keys of a stage that mean nothing without a plugin.
+const PLUGIN_KEYS: [&str; 4] = ["config", "limits", "on_fault", "max_faults"];
+
+/// The built-in stages that reject no row.
+const NEVER_REJECT: [&str; 2] = ["rename", "drop"];
 
 const SECTIONS: [&str; 3] = ["sources", "stages", "sinks"];
 
@@ -200,10 +203,14 @@ impl Reader<'_, '_> {
             self.diagnostics.push(diagnostic.help("write a stage for each, one reading `from` the other"));
         }
         let is_built_in = given.iter().all(|entry| entry.key != "plugin");
-        let idle = entries.iter().filter(|entry| is_built_in && PLUGIN_KEYS.contains(&entry.key.as_str()));
+        let is_idle = |key: &str| PLUGIN_KEYS.contains(&key) || (key == "max_reject_share" && NEVER_REJECT.contains(&first.key.as_str()));
+        let idle = entries.iter().filter(|entry| is_built_in && is_idle(&entry.key));
         let mut fits = rest.is_empty();
         for entry in idle {
-            let message = format!("`{}` configures plugins, and `{}` is built in", entry.key, first.key);
+            let message = match entry.key.as_str() {
+                "max_reject_share" => format!("`{}` rejects no row", first.key),
+                key => format!("`{key}` configures plugins, and `{}` is built in", first.key),
+            };
             self.diagnostics.push(Diagnostic::error("unknown-key", message).at(entry.key_span).help("remove it"));
             fits = false;
         }

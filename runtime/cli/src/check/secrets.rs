@@ -16,7 +16,7 @@ const SECRET_KEYS: [&str; 11] =
 const SECTIONS: [&str; 4] = ["connections", "sources", "stages", "sinks"];
 
 /// Keys whose values name columns and other nodes, which may be called like secrets.
-const NAMES: [&str; 3] = ["schema", "from", "rename"];
+const NAMES: [&str; 4] = ["schema", "from", "rename", "select"];
 
 /// Hides the values of secret keys, and the passwords of addresses, from excerpts and messages.
 pub fn hide_secrets(tree: &mut Node, files: &mut SourceFiles, redactor: &Redactor) {

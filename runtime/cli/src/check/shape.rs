@@ -4,7 +4,7 @@
 
 use serde_json::Value as Json;
 
-use super::connector_keys::unknown_connector;
+use super::connector_keys::{stage_left_out, unknown_connector};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest};
 use crate::document::{Entry, Kind, Node, Span, Value};
 use crate::spec::{ColumnType, Period, PluginReference, Share, Size};
@@ -122,7 +122,7 @@ impl<'a> Shape<'a> {
 
     fn unknown_key(&mut self, entry: &Entry, schema: &'a Json, spot: Spot<'_>) {
         let (key, span) = (entry.key.as_str(), entry.key_span);
-        if let Some(diagnostic) = unknown_connector(entry, schema, spot.path) {
+        if let Some(diagnostic) = unknown_connector(entry, schema, spot.path).or_else(|| stage_left_out(entry, schema)) {
             return self.diagnostics.push(diagnostic);
         }
         let properties = schema.get("properties").and_then(Json::as_object);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 use wasmill_engine::Class;
-use wasmill_stages::ColumnChange;
 
+use super::built_in::BuiltIn;
 use super::draft::{Declared, Draft};
 use super::secrets::Secrets;
 use super::shape::{Shape, Spot};
@@ -23,7 +23,9 @@ pub enum Asked {
     /// It is a plugin.
     Plugin(AskedPlugin),
     /// It is built in.
-    BuiltIn(ColumnChange),
+    BuiltIn(BuiltIn),
+    /// It is built in and broken, which was reported: nothing is known of it, and nothing that others ask for depends on it.
+    Broken,
 }
 
 /// A stage whose plugin responded.
@@ -46,8 +48,8 @@ pub fn ask(
     redactor: &Redactor,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Option<Asked>> {
-    let ask_one = |stage: &Declared<'_, StageSpec>| match stage.spec.as_ref().and_then(StageSpec::change) {
-        Some(change) => Some(Asked::BuiltIn(change)),
+    let ask_one = |stage: &Declared<'_, StageSpec>| match BuiltIn::of(stage, files, diagnostics) {
+        Some(built_in) => Some(built_in.map_or(Asked::Broken, Asked::BuiltIn)),
         None => ask_plugin(stage, catalog, files, redactor, diagnostics).map(Asked::Plugin),
     };
     draft.stages.iter().map(ask_one).collect()

@@ -65,7 +65,7 @@ static CODES: &[Code] = &[
     },
     Code {
         name: "column-untyped",
-        cause: "`columns` picks a column, and neither `schema`, nor a stage, nor the source declares its type.",
+        cause: "`columns` picks a column or an expression names one, and neither `schema`, nor a stage, nor the source says which type it has.",
         cure: "Give it a type in `schema`: `schema: { title: text }`.",
     },
     Code {
@@ -221,6 +221,31 @@ static CODES: &[Code] = &[
         cure: "Write for example `--set sources.pins.files.path=data/*.jsonl`.",
     },
     Code {
+        name: "sql-function",
+        cause: "An expression calls a function that does not exist, or calls one with arguments that it does not take.",
+        cure: "Correct its name or its arguments; docs/sql.md lists the functions. A text is made a number with `CAST`.",
+    },
+    Code {
+        name: "sql-syntax",
+        cause: "The text of an expression is not SQL, or nested too deeply.",
+        cure: "Correct it where the finding points. Texts stand in single quotes, odd names of columns in double quotes.",
+    },
+    Code {
+        name: "sql-type",
+        cause: "The parts of an expression have types that do not go together, or its result is nothing that a column can hold.",
+        cure: "Convert a part with `CAST(… AS type)`. A filter has to be true or false.",
+    },
+    Code {
+        name: "sql-unsupported",
+        cause: "An expression uses SQL that can't be computed from one row alone, or that would come out differently in another run: a query, an aggregate, a window, the clock.",
+        cure: "Write what the finding says, or use a plugin.",
+    },
+    Code {
+        name: "stage-left-out",
+        cause: "The built-in stage exists, but this binary was built without it.",
+        cure: "Use a build with default features, or add the feature that the finding names.",
+    },
+    Code {
         name: "table-differs",
         cause: "The table that the sink writes into has other columns.",
         cure: "Write into another table, change that one, or let it evolve where the sink can.",
@@ -234,7 +259,7 @@ static CODES: &[Code] = &[
     Code { name: "two-connectors", cause: "An entry names two connectors, and it can be only one.", cure: "Split it into two entries." },
     Code {
         name: "two-transforms",
-        cause: "A stage has two of `plugin`, `rename` and `drop`, and does only one thing.",
+        cause: "A stage has two of `plugin`, `rename`, `drop`, `select` and `filter`, and does only one thing.",
         cure: "Write a stage for each, one reading `from` the other.",
     },
     Code {

@@ -4,6 +4,7 @@
 //! such as `${env:NAME}` are filled in ([`interpolate`]), and typed values are read from it
 //! ([`read`]).
 
+mod characters;
 mod deserialize;
 mod interpolate;
 mod node;
@@ -13,6 +14,7 @@ mod place;
 mod redactor;
 mod scalar;
 
+pub use characters::Characters;
 pub use deserialize::{ReadError, read, read_erased};
 pub use interpolate::{PartialWorld, ProcessWorld, World, interpolate};
 pub use node::{Entry, Node, Value};

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use arrow_schema::Schema;
 use wasmill_engine::{Input, Mode};
-use wasmill_stages::ColumnChange;
 
 use super::{DEAD_LETTERS, default_lanes, state_of};
 use crate::check::{Checked, CheckedStage, Extent, Transform};
@@ -59,11 +58,7 @@ fn epochs(checked: &Checked) -> String {
 fn show_stage(text: &mut String, checked: &Checked, stage: &CheckedStage) {
     let what = match &stage.transform {
         Transform::Plugin(plugin) => format!("{}@sha256:{}", plugin.name(), plugin.digest()),
-        Transform::BuiltIn(ColumnChange::Rename(names)) => {
-            let names: Vec<String> = names.iter().map(|(old, new)| format!("{old} to {new}")).collect();
-            format!("renames {}", names.join(", "))
-        }
-        Transform::BuiltIn(ColumnChange::Drop(names)) => format!("drops {}", names.join(", ")),
+        Transform::BuiltIn(built_in) => built_in.describe(),
     };
     line(text, 0, &format!("stage {} ({what})", stage.name));
     line(text, 1, &format!("from     {}", inputs(checked, &stage.inputs)));

@@ -108,7 +108,7 @@ impl Page<'_> {
             self.connectors(path, schema);
         }
         self.text.push_str("## Types\n\n");
-        for name in ["Period", "Size", "Share", "PluginReference", "Inputs", "Columns", "ColumnType"] {
+        for name in ["Period", "Size", "Share", "PluginReference", "Inputs", "Columns", "ColumnType", "Expressions"] {
             let Some(schema) = self.schema.pointer(&format!("/$defs/{name}")) else { continue };
             let examples: Vec<String> = schema
                 .get("examples")

@@ -19,6 +19,8 @@ pub use plugin_reference::PluginReference;
 pub use quantities::{Period, Share, Size};
 pub use sink::{DeadLettersSpec, SinkSpec};
 pub use source::SourceSpec;
+#[cfg(feature = "sql")]
+pub use stage::Expressions;
 pub use stage::{Inputs, LimitsSpec, OnFault, StageSpec};
 
 /// The JSON Schema of the pipeline file.

@@ -35,11 +35,10 @@ struct Fields {
     ///
     /// The types of single columns. All other columns are read as they are without it; `columns` picks some.
     ///
-    /// Without `columns`, a source reads what the stages need, in the types that they need. Where a
-    /// sink reads straight from the source, it reads all columns: those of a table, a query or the
-    /// emulator, and those of a sample of the records in files or objects. A column of `schema`
-    /// that is not among them is read too; it is an error where all columns are known, and a
-    /// warning where a sample lacks it.
+    /// Without `columns`, a source reads what the stages need, in the types that they need; what `select` and `filter` name has the type that
+    /// the source gives it. Where a sink reads straight from the source, it
+    /// reads all columns: those that a table, a query or the emulator has, and those that a sample of the records in files or objects shows.
+    /// A column of `schema` that is not among them is read too; it is an error where all columns are known, and a warning where a sample lacks it.
     ///
     /// The columns of a Kafka or Kinesis record are only known when it is read. There `schema` and
     /// the needs of the stages name all columns that are read, and other keys are skipped; `format:

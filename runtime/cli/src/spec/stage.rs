@@ -11,7 +11,7 @@ use wasmill_stages::ColumnChange;
 
 use super::{Period, PluginReference, Share, Size};
 
-/// What transforms records: a plugin with its configuration, or a built-in stage. Exactly one of `plugin`, `rename` and `drop`.
+/// What transforms records: a plugin with its configuration, or a built-in stage. Exactly one of `plugin`, `rename`, `drop`, `select` and `filter`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageSpec {
@@ -38,9 +38,24 @@ pub struct StageSpec {
     /// to a sink or plugin.
     #[schemars(extend("x-transform" = true), length(min = 1))]
     pub drop: Option<Vec<String>>,
+    /// `select: { ind: ind, post_year: "extract(year from timestamp)" }`
+    ///
+    /// Built in: gives these columns and no others, in this order, each computed from the columns of its row by an expression in SQL
+    /// (docs/sql.md). The name of a column alone passes it as it is. A row for which an expression has no value is rejected.
+    #[cfg(feature = "sql")]
+    #[schemars(extend("x-transform" = true))]
+    pub select: Option<Expressions>,
+    /// `filter: age >= 18`
+    ///
+    /// Built in: passes the rows for which this expression in SQL (docs/sql.md) is true, with all their columns. Rows for which it is
+    /// false or null are left out. A row for which it has no value is rejected.
+    #[cfg(feature = "sql")]
+    #[schemars(extend("x-transform" = true), length(min = 1))]
+    pub filter: Option<String>,
     /// `config: { null_descriptions: ["Untitled"] }`
     ///
-    /// The plugin's own configuration; `wasmill plugin inspect` prints what it takes. This key and those below are for plugins only.
+    /// The plugin's own configuration; `wasmill plugin inspect` prints what it takes. This key and those below are for plugins only, but for
+    /// `max_reject_share`, which `select` and `filter` have too.
     #[serde(default)]
     pub config: serde_json::Map<String, serde_json::Value>,
     /// `limits: { call: 2s, memory: 256MiB }`
@@ -70,8 +85,54 @@ pub struct StageSpec {
 #[serde(transparent)]
 pub struct NewName(#[schemars(length(min = 1))] pub String);
 
+/// Columns and the expressions that compute them, in the order in which they were written.
+#[cfg(feature = "sql")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expressions(pub Vec<(String, String)>);
+
+#[cfg(feature = "sql")]
+impl<'de> Deserialize<'de> for Expressions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> de::Visitor<'de> for InOrder {
+            type Value = Expressions;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("columns with their expressions")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Expressions, A::Error> {
+                let mut columns = Vec::new();
+                while let Some(column) = map.next_entry()? {
+                    columns.push(column);
+                }
+                Ok(Expressions(columns))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+#[cfg(feature = "sql")]
+impl JsonSchema for Expressions {
+    fn schema_name() -> Cow<'static, str> {
+        "Expressions".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "Columns with the expressions in SQL that compute them, in order.",
+            "additionalProperties": {"type": "string", "minLength": 1},
+            "minProperties": 1,
+        })
+    }
+}
+
 impl StageSpec {
-    /// The change that it is, if it is a built-in stage.
+    /// The change of columns that it is, if it is one.
     pub fn change(&self) -> Option<ColumnChange> {
         let rename = self.rename.as_ref().map(|names| {
             let names = names.iter().map(|(old, new)| (old.clone(), new.0.clone()));

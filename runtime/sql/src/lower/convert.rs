@@ -67,8 +67,7 @@ impl Lower<'_> {
         let is_unclear = is_text(from) != is_text(target) && is_text(from);
         let changes_meaning = is_time(target) && from.is_numeric() || is_time(from) && target.is_numeric();
         if is_unclear || changes_meaning || !can_cast_types(from, target) {
-            let message = format!("this is {} where {} is needed", named(from), named(target));
-            let problem = SqlProblem::new(ProblemKind::Type, message, self.places.of_part(part));
+            let problem = self.not_needed(from, target, part);
             return Err(if is_unclear {
                 problem.help("cast it: `CAST(… AS …)`; rows whose text is none are rejected")
             } else {
@@ -79,13 +78,21 @@ impl Lower<'_> {
         Ok(Typed { nullable, ..self.typed(cast(typed.physical, self.schema, target.clone()), part)? })
     }
 
+    fn not_needed(&self, from: &DataType, target: &DataType, part: &Expr) -> SqlProblem {
+        let message = format!("this is {} where {} is needed", named(from), named(target));
+        let problem = SqlProblem::new(ProblemKind::Type, message, self.places.of_part(part));
+        match target {
+            DataType::Interval(_) => problem.help("days are an interval: `day + INTERVAL '1 day'`"),
+            _ => problem,
+        }
+    }
+
     /// A value that is written, as another type.
     pub(super) fn literal_as(&self, typed: &Typed, target: &DataType, part: &Expr) -> Result<Typed, SqlProblem> {
         let Some(value) = typed.as_literal() else { return Ok(typed.clone()) };
         let counts_nothing = is_time(target) && typed.data_type.is_numeric();
         if counts_nothing {
-            let message = format!("this is {} where {} is needed", named(&typed.data_type), named(target));
-            return Err(SqlProblem::new(ProblemKind::Type, message, self.places.of_part(part)));
+            return Err(self.not_needed(&typed.data_type, target, part));
         }
         let converted = match value.is_null() {
             true => ScalarValue::try_new_null(target),

@@ -51,9 +51,7 @@ impl Lower<'_> {
         let types = BinaryTypeCoercer::new(&left.data_type, &op, &right.data_type).get_input_types();
         let (left_type, right_type) = types.map_err(|_| {
             let message = format!("`{op}` does not take {} and {}", named(&left.data_type), named(&right.data_type));
-            let problem = SqlProblem::new(ProblemKind::Type, message, self.places.of_part(part));
-            let is_date_and_number = left.data_type == DataType::Date32 && right.data_type.is_numeric();
-            if is_date_and_number { problem.help("days are an interval: `day + INTERVAL '1 day'`") } else { problem }
+            SqlProblem::new(ProblemKind::Type, message, self.places.of_part(part))
         })?;
         let left = self.coerced(left, &left_type, parts.0)?;
         let right = self.coerced(right, &right_type, parts.1)?;

@@ -40,14 +40,14 @@ fn types_that_do_not_go_together_are_shown_where_they_stand() {
         ("CASE WHEN ok THEN 1 ELSE day END", "this is int64 where date is needed", "1"),
         ("upper(ind, 2)", "`upper` does not take (int64, int64)", "upper(ind, 2"),
         ("to_timestamp(likes)", "`to_timestamp` takes a text or an integer, not float64", "to_timestamp(likes"),
-        ("day + 1", "`+` does not take date and int64", "day + 1"),
+        ("day + 1", "this is int64 where interval is needed", "1"),
         ("timestamp AT TIME ZONE 'Berlin'", "a time zone is written out, by its name or its offset", "'Berlin'"),
     ];
     for (text, message, part) in cases {
         assert_eq!(problem(text), (message.to_owned(), part.to_owned()), "{text}");
     }
     for text in ["timestamp - timestamp", "NULL", "INTERVAL '1 day'"] {
-        assert!(problem(text).0.starts_with("no column can be "), "{text}: {:?}", problem(text));
+        assert!(problem(text).0.starts_with("no column can have the type "), "{text}: {:?}", problem(text));
     }
 }
 
@@ -56,6 +56,14 @@ fn what_fails_for_every_row_is_refused_before_there_is_one() {
     for text in ["1 / 0", "title ~ '['", "regexp_like(title, '(')", "CAST('x' AS INT)", "9223372036854775807 + 1", "ind + 1 / 0"] {
         let (message, _) = problem(text);
         assert!(message.contains("whatever the row is") || message.contains("is no value"), "{text}: {message}");
+    }
+}
+
+#[test]
+fn a_pattern_that_is_none_is_explained_in_one_line() {
+    for text in ["title ~ '['", "regexp_replace(title, '[', 'x')"] {
+        let problems = expression(text, &posts().schema()).unwrap_err();
+        assert_eq!(problems[0].help, ["the pattern is no regular expression: unclosed character class"], "{text}");
     }
 }
 

@@ -1,18 +1,145 @@
-//! Opens a built-in stage on the columns that it gets, and finds every name that does not go with them.
+//! Built-in stages: what they do to columns, and what is wrong with them on those that they get.
+
+mod changes;
+#[cfg(feature = "sql")]
+mod sql;
 
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::SchemaRef;
 use wasmill_engine::Stage;
-use wasmill_stages::{ColumnChange, ColumnProblem, Projection};
+use wasmill_stages::ColumnChange;
 
 use super::draft::Declared;
-use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
-use crate::document::Span;
+use crate::diagnostics::Diagnostics;
+use crate::document::{Node, SourceFiles};
 use crate::plugins::{OpenedStage, PortShape};
 use crate::spec::StageSpec;
 
-/// Columns that a node could provide and that were not requested.
+/// A stage that needs no plugin.
+#[derive(Debug, Clone)]
+pub enum BuiltIn {
+    /// Renames or drops columns.
+    Change(ColumnChange),
+    /// Computes columns in SQL.
+    #[cfg(feature = "sql")]
+    Select(sql::Columns),
+    /// Leaves rows out by a condition in SQL.
+    #[cfg(feature = "sql")]
+    Filter(Box<sql::Condition>),
+}
+
+impl BuiltIn {
+    /// The built-in stage that a stage is; `None` if it is none. Mistakes that show without its columns are reported: then it is an error.
+    pub fn of(stage: &Declared<'_, StageSpec>, files: &SourceFiles, diagnostics: &mut Diagnostics) -> Option<Result<Self, Reported>> {
+        let spec = stage.spec.as_ref()?;
+        if let Some(change) = spec.change() {
+            return Some(Ok(Self::Change(change)));
+        }
+        #[cfg(feature = "sql")]
+        return sql::parse(stage, spec, files, diagnostics);
+        #[cfg(not(feature = "sql"))]
+        {
+            let _ = (files, diagnostics);
+            None
+        }
+    }
+
+    /// The name before the stage of a column behind it; `None` if the stage has no such column to give.
+    pub fn back<'a>(&'a self, column: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Change(change) => change.back(column),
+            #[cfg(feature = "sql")]
+            Self::Select(columns) => columns.back(column),
+            #[cfg(feature = "sql")]
+            Self::Filter(_) => Some(column),
+        }
+    }
+
+    /// Whether the stage itself wants a column that it gets, or one of its readers, which `is_wanted` tells by the name behind the stage.
+    pub fn wants(&self, column: &str, is_wanted: impl FnOnce(&str) -> bool) -> bool {
+        match self {
+            Self::Change(change) => change.forward(column).is_some_and(is_wanted),
+            #[cfg(feature = "sql")]
+            Self::Select(columns) => columns.names().any(|name| name == column),
+            #[cfg(feature = "sql")]
+            Self::Filter(condition) => condition.names().any(|name| name == column) || is_wanted(column),
+        }
+    }
+
+    /// The columns that it reads with the types that they have, whatever these are.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Change(_) => Vec::new(),
+            #[cfg(feature = "sql")]
+            Self::Select(columns) => columns.names().collect(),
+            #[cfg(feature = "sql")]
+            Self::Filter(condition) => condition.names().collect(),
+        }
+    }
+
+    /// Whether columns pass that it does not name.
+    pub fn passes_others(&self) -> bool {
+        match self {
+            Self::Change(_) => true,
+            #[cfg(feature = "sql")]
+            Self::Select(_) => false,
+            #[cfg(feature = "sql")]
+            Self::Filter(_) => true,
+        }
+    }
+
+    /// The opened stage, or `None` after what is wrong was reported.
+    pub fn open(
+        &self,
+        stage: &Declared<'_, StageSpec>,
+        (input, beyond): (&SchemaRef, &Beyond),
+        #[cfg_attr(not(feature = "sql"), allow(unused_variables))] around: Around<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Arc<dyn OpenedStage>> {
+        match self {
+            Self::Change(change) => changes::open(stage, change, (input, beyond), diagnostics),
+            #[cfg(feature = "sql")]
+            Self::Select(columns) => columns.open(stage, (input, beyond), around, diagnostics),
+            #[cfg(feature = "sql")]
+            Self::Filter(condition) => condition.open(stage, (input, beyond), around, diagnostics),
+        }
+    }
+
+    /// What it does, in words for the plan.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Change(ColumnChange::Rename(names)) => {
+                let names: Vec<String> = names.iter().map(|(old, new)| format!("{old} to {new}")).collect();
+                format!("renames {}", names.join(", "))
+            }
+            Self::Change(ColumnChange::Drop(names)) => format!("drops {}", names.join(", ")),
+            #[cfg(feature = "sql")]
+            Self::Select(columns) => columns.describe(),
+            #[cfg(feature = "sql")]
+            Self::Filter(condition) => condition.describe(),
+        }
+    }
+}
+
+/// What the check knows around a stage.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "sql"), allow(dead_code, reason = "what only stages in SQL ask for"))]
+pub struct Around<'a> {
+    /// `columns` of the source that it reads, if that picks some.
+    pub picked: Option<&'a Node>,
+    /// Whether the stage may get more columns than the check knows, because there was no record to look at.
+    pub is_partial: bool,
+    /// Columns that the source adds for this stage alone, and that nobody behind it asks for.
+    pub hidden: &'a [String],
+}
+
+/// What is wrong was reported.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "sql"), allow(dead_code, reason = "only expressions in SQL can be broken by themselves"))]
+pub struct Reported;
+
+/// Columns that a node could give and was not asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Beyond {
     /// Their names, as far as they are known.
@@ -27,9 +154,17 @@ impl Beyond {
         Self { names: Vec::new(), is_certain: true }
     }
 
-    /// Behind a change of columns.
-    pub fn behind(&self, change: &ColumnChange) -> Self {
-        Self { names: self.names.iter().filter_map(|name| change.forward(name)).map(str::to_owned).collect(), ..*self }
+    /// Behind a stage.
+    pub fn behind(&self, stage: &BuiltIn) -> Self {
+        match stage {
+            BuiltIn::Change(change) => {
+                Self { names: self.names.iter().filter_map(|name| change.forward(name)).map(str::to_owned).collect(), ..*self }
+            }
+            #[cfg(feature = "sql")]
+            BuiltIn::Select(_) => Self::none(),
+            #[cfg(feature = "sql")]
+            BuiltIn::Filter(_) => self.clone(),
+        }
     }
 
     /// Those of several inputs.
@@ -39,91 +174,13 @@ impl Beyond {
     }
 }
 
-/// The opened stage, or `None` after what is wrong was reported.
-pub fn open(
-    stage: &Declared<'_, StageSpec>,
-    change: &ColumnChange,
-    (input, beyond): (&SchemaRef, &Beyond),
-    diagnostics: &mut Diagnostics,
-) -> Option<Arc<dyn OpenedStage>> {
-    let columns: Vec<&str> = names(input).chain(beyond.names.iter().map(String::as_str)).collect();
-    let mut fits = true;
-    for problem in change.problems(&columns) {
-        let Some(diagnostic) = describe(stage, change, &problem, (&columns, beyond)) else { continue };
-        fits &= diagnostic.level != crate::diagnostics::Level::Error;
-        diagnostics.push(diagnostic);
-    }
-    fits.then(|| Arc::new(Opened::new(change.stage(input))) as Arc<dyn OpenedStage>)
-}
-
-fn names(schema: &Schema) -> impl Iterator<Item = &str> {
-    schema.fields().iter().map(|field| field.name().as_str())
-}
-
-/// The message on a problem; `None` where the columns are unknown.
-fn describe(
-    stage: &Declared<'_, StageSpec>,
-    change: &ColumnChange,
-    problem: &ColumnProblem,
-    (columns, beyond): (&[&str], &Beyond),
-) -> Option<Diagnostic> {
-    let name = &stage.name;
-    let short = |column: &str| shorten(column, 80);
-    Some(match problem {
-        ColumnProblem::Unknown(_) if !beyond.is_certain && beyond.names.is_empty() => return None,
-        ColumnProblem::Unknown(column) => {
-            let verb = if matches!(change, ColumnChange::Drop(_)) { "drops" } else { "renames" };
-            let near = nearest(column, columns.iter().copied());
-            let listed: Vec<String> = columns.iter().map(|column| short(column)).collect();
-            let diagnostic = match beyond.is_certain {
-                true => {
-                    Diagnostic::error("column-missing", format!("`{name}` {verb} the column `{}`, which it does not get", short(column)))
-                }
-                false => Diagnostic::warning(
-                    "column-missing",
-                    format!("`{name}` {verb} the column `{}`, which no sampled record has", short(column)),
-                ),
-            };
-            diagnostic.at(place(stage, column)).suggest(near).help(format!("it gets: {}", listed.join(", ")))
-        }
-        ColumnProblem::Collision { column, name: new, other: None } => {
-            let message = format!("`{name}` renames `{}` to `{}`, and there is such a column already", short(column), short(new));
-            let help = format!("drop or rename `{}` in a stage before, or in the same `rename`", short(new));
-            Diagnostic::error("column-twice", message).at(place(stage, column)).help(help)
-        }
-        ColumnProblem::Collision { column, name: new, other: Some(other) } => {
-            let message = format!("`{name}` renames both `{}` and `{}` to `{}`", short(other), short(column), short(new));
-            Diagnostic::error("column-twice", message).at(place(stage, column)).related(place(stage, other), "the other one")
-        }
-        ColumnProblem::Reserved { column, name: new } => {
-            let message = format!("`{}` can't be the name of a column: `_source.` is the prefix of columns that sources add", short(new));
-            Diagnostic::error("name", message).at(place(stage, column))
-        }
-        ColumnProblem::Twice(column) => {
-            let message = format!("`{}` is listed twice", short(column));
-            let again = stage.node.get("drop").and_then(|node| node.items()?.iter().rfind(|item| item.text() == Some(column)));
-            Diagnostic::error("column-twice", message).at(again.map_or_else(|| place(stage, column), |item| item.span))
-        }
-        ColumnProblem::NothingLeft => Diagnostic::error("no-columns", format!("`{name}` drops every column that it gets"))
-            .at(stage.name_span)
-            .help("keep one of them"),
-    })
-}
-
-/// Where a stage names a column.
-fn place(stage: &Declared<'_, StageSpec>, column: &str) -> Span {
-    let renamed = stage.node.get("rename").and_then(|node| node.entry(column)).map(|entry| entry.key_span);
-    let dropped = || stage.node.get("drop").and_then(|node| node.items()?.iter().find(|item| item.text() == Some(column)));
-    renamed.or_else(|| dropped().map(|item| item.span)).unwrap_or(stage.name_span)
-}
-
 struct Opened {
     ports: Vec<PortShape>,
-    stage: Arc<Projection>,
+    stage: Arc<dyn Stage>,
 }
 
 impl Opened {
-    fn new(stage: Projection) -> Self {
+    fn new(stage: impl Stage + 'static) -> Self {
         let ports = stage.ports().into_iter().map(|(name, schema)| PortShape { name, schema }).collect();
         Self { ports, stage: Arc::new(stage) }
     }
@@ -143,6 +200,6 @@ impl OpenedStage for Opened {
     }
 
     fn stage(&self) -> Arc<dyn Stage> {
-        Arc::clone(&self.stage) as Arc<dyn Stage>
+        Arc::clone(&self.stage)
     }
 }

@@ -12,10 +12,11 @@ use arrow_schema::{Schema, SchemaRef};
 use wasmill_connect::registry::Writes;
 use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
 
-use super::built_in::{self, Beyond};
+use super::built_in::{Around, Beyond, BuiltIn};
 use super::demand::Readers;
 use super::draft::{Declared, Draft};
 use super::open::{DeclaredColumns, open};
+use super::source_columns::is_reserved;
 use super::stages::Asked;
 use super::unasked::{Unreached, is_unset, reach, skipped};
 use super::wiring::{Edge, Producer, Wiring};
@@ -23,7 +24,7 @@ use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, NewCo
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
 use crate::document::Redactor;
 use crate::plugins::OpenedStage;
-use crate::spec::{Mode, StageSpec, Written};
+use crate::spec::{Mode, SourceSpec, StageSpec, Written};
 
 /// The share of rejects that stops a pipeline, where the file does not set it.
 const MAX_REJECT_SHARE: f64 = 0.1;
@@ -54,6 +55,7 @@ pub fn flow(
         positions: HashMap::new(),
         unreached: reach(draft, connectors, diagnostics),
         open: HashSet::new(),
+        partial: HashSet::new(),
         skipped: HashSet::new(),
         diagnostics,
     };
@@ -115,6 +117,8 @@ struct Run<'a, 'd> {
     unreached: Unreached,
     /// Nodes that may return more columns than the check knows.
     open: HashSet<Producer>,
+    /// Nodes of which nobody knows yet which columns they give besides those that the file and the stages name.
+    partial: HashSet<Producer>,
     /// Nodes whose columns the check does not know, which was reported.
     skipped: HashSet<Producer>,
 }
@@ -145,7 +149,8 @@ impl<'a> Run<'a, '_> {
             self.diagnostics.push(skipped("stage", stage.name, stage.name_span, why));
             return None;
         }
-        if Self::reads(edges, &self.open) {
+        let passes_others = !matches!(&self.asked[index], Some(Asked::BuiltIn(built_in)) if !built_in.passes_others());
+        if Self::reads(edges, &self.open) && passes_others {
             self.open.insert(Producer::Stage(index));
         }
         let (inputs, schema) = self.inputs(stage.name, edges)?;
@@ -156,12 +161,8 @@ impl<'a> Run<'a, '_> {
                 self.beyond.insert(Producer::Stage(index), Beyond::none());
                 (open(stage, plugin, &schema, declared, self.diagnostics)?, Transform::Plugin(Arc::clone(&plugin.plugin)))
             }
-            Asked::BuiltIn(change) => {
-                let producers = self.wiring.stage_inputs[index].iter().filter_map(|edge| self.beyond.get(&edge.producer));
-                let beyond = producers.fold(Beyond::none(), Beyond::join);
-                self.beyond.insert(Producer::Stage(index), beyond.behind(change));
-                (built_in::open(stage, change, (&schema, &beyond), self.diagnostics)?, Transform::BuiltIn(change.clone()))
-            }
+            Asked::Broken => return None,
+            Asked::BuiltIn(built_in) => (self.built_in(index, built_in, &schema)?, Transform::BuiltIn(built_in.clone())),
         };
         self.unread_ports(stage, index, &*opened);
         self.schemas.insert(Producer::Stage(index), Outputs::Stage(Arc::clone(&opened)));
@@ -174,6 +175,39 @@ impl<'a> Run<'a, '_> {
             opened,
             max_reject_share: share.map_or(MAX_REJECT_SHARE, |share| share.0),
         })
+    }
+
+    /// A built-in stage on the columns that it gets, or `None` after what is wrong was reported.
+    fn built_in(&mut self, index: usize, built_in: &BuiltIn, schema: &SchemaRef) -> Option<Arc<dyn OpenedStage>> {
+        let (stage, edges) = (&self.draft.stages[index], &self.wiring.stage_inputs[index]);
+        let is_there = |name: &&str| schema.index_of(name).is_ok();
+        if Self::reads(edges, &self.open) && !built_in.names().iter().all(is_there) {
+            self.skipped.insert(Producer::Stage(index));
+            let note = skipped("stage", stage.name, stage.name_span, "nothing says which types the columns have that it names");
+            self.diagnostics.push(note.help("write `schema` to check it and what follows"));
+            return None;
+        }
+        let producers = edges.iter().filter_map(|edge| self.beyond.get(&edge.producer));
+        let beyond = producers.fold(Beyond::none(), Beyond::join);
+        self.beyond.insert(Producer::Stage(index), beyond.behind(built_in));
+        let is_partial = Self::reads(edges, &self.partial);
+        if is_partial && built_in.passes_others() {
+            self.partial.insert(Producer::Stage(index));
+        }
+        let hidden = self.hidden(index, built_in);
+        let around = Around { picked: Self::declared(self.draft, self.wiring, index).picked, is_partial, hidden: &hidden };
+        built_in.open(stage, (schema, &beyond), around, self.diagnostics)
+    }
+
+    /// The columns that a source adds because a stage names them, and that neither the file nor a stage behind asks for.
+    fn hidden(&self, index: usize, built_in: &BuiltIn) -> Vec<String> {
+        let behind = self.readers().demand(Producer::Stage(index));
+        let is_asked = |name: &str| {
+            behind.needs.iter().any(|(field, _)| field.name() == name)
+                || behind.names.iter().any(|asked| asked == name)
+                || self.draft.sources.iter().filter_map(|source| source.spec.as_ref()).any(|spec| names_column(spec, name))
+        };
+        built_in.names().into_iter().filter(|name| is_reserved(name) && !is_asked(name)).map(str::to_owned).collect()
     }
 
     /// The inputs of a node and the one schema that they have; `None` if one of them is broken or missing.
@@ -255,6 +289,12 @@ impl<'a> Run<'a, '_> {
             }
         }
     }
+}
+
+/// Whether the file asks for a column of a source by its name.
+fn names_column(spec: &SourceSpec, name: &str) -> bool {
+    let typed = spec.schema.iter().flat_map(|columns| &columns.0).any(|column| column.name == name);
+    typed || spec.columns.iter().flatten().any(|picked| picked == name)
 }
 
 fn engine_mode(mode: Mode) -> wasmill_engine::Mode {

@@ -13,6 +13,7 @@ use super::super::demand::Demand;
 use super::super::draft::Declared;
 use super::super::of_connector::of_connector;
 use super::super::places::with_places;
+use super::super::source_columns::is_reserved;
 use super::super::unasked::{Known, Unasked, is_unset, skipped};
 use super::super::wiring::Producer;
 use super::super::{CheckedSource, Extent, SourceColumns, SourceSchema};
@@ -41,6 +42,9 @@ impl Run<'_, '_> {
         if !found.untyped.is_empty() {
             columns::untyped(source, &*connector, &found, self.diagnostics);
             return None;
+        }
+        if found.is_partial {
+            self.partial.insert(Producer::Source(index));
         }
         let (schema, late) = self.late_columns(index, &columns, &found);
         if unasked.is_none() {
@@ -140,7 +144,8 @@ impl Run<'_, '_> {
     /// The columns of a source with those that came up after its sample, and what is to be done about others that come up.
     fn late_columns(&self, index: usize, columns: &SourceColumns, found: &SourceSchema) -> (SchemaRef, LateColumns) {
         let schema = Arc::clone(&found.schema);
-        if columns.extent != Extent::All {
+        // Where no reader passes columns that it does not name, those that come up later go nowhere.
+        if columns.extent != Extent::All || !self.readers().demand(Producer::Source(index)).is_all {
             return (schema, LateColumns::Ignore);
         }
         let behind = self.readers().sinks_behind(Producer::Source(index));
@@ -153,18 +158,25 @@ impl Run<'_, '_> {
 
     /// What to request from a source; `None` if that is unknown because a reader of it is broken.
     fn columns(&mut self, index: usize, source: &Declared<'_, SourceSpec>, spec: &SourceSpec) -> Option<SourceColumns> {
-        let Demand { needs, is_all, is_whole } = self.readers().demand(Producer::Source(index));
+        let Demand { needs, names, is_all, is_whole } = self.readers().demand(Producer::Source(index));
         let declared = spec.schema.as_ref().map_or_else(|| Arc::new(Schema::empty()), Columns::to_arrow);
         let one = |field: &Field| Schema::new(vec![field.clone()]);
         let declared = needs.iter().fold(declared, |declared, (field, _)| with_json_of(&declared, &one(field)));
         let needed = self.needed(source, needs, &declared).filter(|_| is_whole);
-        let extent = match &spec.columns {
-            Some(names) => Extent::Picked(self.picked(index, source, names, &declared)?),
-            None if is_all => Extent::All,
-            None => Extent::Needed,
+        let picked = match &spec.columns {
+            Some(names) => Some(self.picked(index, source, names, &declared)?),
+            None => None,
         };
         let needed = needed?;
-        let typed = Arc::new(Schema::new(declared.fields().iter().chain(needed.fields()).cloned().collect::<Vec<_>>()));
+        let typed = Schema::new(declared.fields().iter().chain(needed.fields()).cloned().collect::<Vec<_>>());
+        let typed = with_reserved(typed, &names, &spec.connector.reserved_columns());
+        // What an expression names has the type that the source gives it, where nothing else says one.
+        let is_typed = |name: &String| is_reserved(name) || typed.index_of(name).is_ok();
+        let extent = match picked {
+            Some(names) => Extent::Picked(names),
+            None if is_all || !names.iter().all(is_typed) => Extent::All,
+            None => Extent::Needed,
+        };
         let typed = with_places(&typed, index, self.draft, self.wiring);
         let needed = Arc::new(Schema::new(typed.fields().iter().skip(declared.fields().len()).cloned().collect::<Vec<_>>()));
         Some(SourceColumns { declared, needed, extent })
@@ -211,7 +223,14 @@ impl Run<'_, '_> {
     }
 }
 
-/// Text columns of a declared schema take arrays and objects as JSON where a plugin requests it.
+/// With the columns that the source adds of its own and that expressions name.
+fn with_reserved(typed: Schema, names: &[String], reserved: &[Field]) -> SchemaRef {
+    let is_missing = |field: &&Field| names.contains(field.name()) && typed.index_of(field.name()).is_err();
+    let missing: Vec<_> = reserved.iter().filter(is_missing).cloned().map(Arc::new).collect();
+    Arc::new(Schema::new(typed.fields().iter().cloned().chain(missing).collect::<Vec<_>>()))
+}
+
+/// Text columns of a declared schema take arrays and objects as JSON where a plugin asks for it.
 fn with_json_of(declared: &SchemaRef, needs: &Schema) -> SchemaRef {
     let field = |field: &Arc<Field>| {
         let wanted = needs.field_with_name(field.name()).map(|need| Reading::of(need).json).unwrap_or_default();
