@@ -51,7 +51,7 @@ impl Panes<'_> {
 #[derive(Debug)]
 pub struct Groups {
     codec: KeyCodec,
-    /// Random per process: keys come from outside, and whoever writes them could fill one place of the table otherwise. Numbers of groups do not
+    /// Random per process: keys come from outside, and their author could fill one place of the table otherwise. Numbers of groups do not
     /// depend on it.
     seeds: [u64; 2],
     table: Table,

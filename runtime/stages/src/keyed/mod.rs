@@ -4,7 +4,7 @@
 //! as one run of these keys, a file of the depot: an epoch's files are its change. Now and then a lane merges some of its files into one.
 //!
 //! * [`Aggregating`]: one row per key and window, or as many as its aggregate makes.
-//! * [`Deduplicating`]: of the rows of a key, the first goes on.
+//! * [`Deduplicating`]: of the rows of a key, the first passes.
 //! * [`Joining`]: pairs of the rows of two inputs.
 
 mod aggregating;
