@@ -5,15 +5,12 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt64Type};
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
-use arrow_select::take::take_record_batch;
+use arrow_array::{RecordBatch, StringArray, UInt64Array};
 
-use super::DedupStage;
-use crate::groups::Panes as RowPanes;
-use crate::operator::{Collected, Limits, Panes, Sorted};
-use crate::rows::RowCollector;
-use crate::run::{Run, RunStore, RunWriter};
-use crate::windows::{BEGINNING, event_times};
+use super::{DedupSpec, DedupStage};
+use crate::operator::{Collected, Limits};
+use crate::rows::{RowCollector, RowPlan};
+use crate::run::{Run, RunStore};
 use crate::{Error, Result};
 
 /// Where the rows of a batch come from: their order where event times are equal.
@@ -28,33 +25,25 @@ pub struct Origin<'a> {
 /// Collects the rows of one lane.
 pub struct DedupCollector {
     stage: Arc<DedupStage>,
-    limits: Limits,
-    store: Arc<dyn RunStore>,
     rows: RowCollector,
-    panes: Panes,
-    watermark: i64,
-    spilled: Vec<Arc<Run>>,
-    times: Vec<i64>,
-    sorted: Sorted,
 }
 
 impl DedupCollector {
     /// A collector of a lane, which spills into `store`.
     pub fn new(stage: Arc<DedupStage>, limits: Limits, store: Arc<dyn RunStore>) -> Self {
-        let rows = RowCollector::new(stage.codec.clone());
-        let panes = Panes::new(stage.windows, BEGINNING);
-        Self { stage, limits, store, rows, panes, watermark: BEGINNING, spilled: Vec::new(), times: Vec::new(), sorted: Sorted::default() }
+        let (codec, schema, windows) = (stage.codec.clone(), Arc::clone(&stage.row_schema), stage.windows);
+        let rows = RowCollector::new(RowPlan { codec, schema, windows, order: by_time, limits, store });
+        Self { stage, rows }
     }
 
     /// Begins an epoch: rows are late by this watermark until the next one.
     pub fn begin(&mut self, watermark: i64) {
-        self.watermark = watermark;
-        self.panes = Panes::new(self.stage.windows, watermark);
+        self.rows.begin(watermark);
     }
 
     /// The bytes that it holds, without runs.
     pub fn memory_bytes(&self) -> usize {
-        self.rows.memory_bytes() + self.panes.memory_bytes()
+        self.rows.memory_bytes()
     }
 
     /// Takes a batch of the stage's input. A row without event time is refused.
@@ -62,53 +51,19 @@ impl DedupCollector {
     /// # Errors
     /// A run can't be spilled.
     pub fn collect(&mut self, records: &RecordBatch, origin: Origin<'_>) -> Result<Collected> {
-        let mut collected = Collected::default();
-        if records.num_rows() != origin.positions.len() {
-            return Err(Error::bug(format!("{} positions for {} rows", origin.positions.len(), records.num_rows())));
+        let Origin { partition, positions } = origin;
+        if records.num_rows() != positions.len() {
+            return Err(Error::bug(format!("{} positions for {} rows", positions.len(), records.num_rows())));
         }
-        match self.stage.spec.event_time {
-            None => {
-                self.times.clear();
-                self.times.resize(records.num_rows(), 0);
-                self.panes.sort(&self.times, None, &mut self.sorted);
-            }
-            Some(column) => {
-                let nulls = event_times(records.column(column), &mut self.times)?;
-                self.panes.sort(&self.times, nulls.as_ref(), &mut self.sorted);
-                let within = self.stage.spec.within;
-                self.sorted.also_late(|row| within.is_some_and(|within| self.times[row as usize].saturating_add(within) <= self.watermark));
-                let name = records.schema_ref().field(column).name();
-                collected.rejects = self.sorted.rejects(name);
-                let counted = self.sorted.taken.iter().chain(&self.sorted.late);
-                collected.greatest_time = counted.map(|&row| self.times[row as usize]).max();
-            }
-        }
-        collected.late = self.sorted.late.clone();
-        self.add(records, origin)?;
-        if self.memory_bytes() > self.limits.memory_bytes {
-            let writer = RunWriter::in_file(Arc::clone(&self.stage.row_schema), &*self.store)?;
-            self.write(writer)?;
-        }
+        let DedupSpec { keys, event_time, within } = &self.stage.spec;
+        let is_late = |time: i64, watermark: i64| within.is_some_and(|within| time.saturating_add(within) <= watermark);
+        let collected = self.rows.sort(records, *event_time, is_late)?;
+        self.rows.add(records, keys, |taken| {
+            let partitions = StringArray::from_iter_values(taken.iter().map(|_| partition));
+            let positions: UInt64Array = taken.iter().map(|&row| Some(positions[row as usize])).collect();
+            vec![Arc::new(partitions), Arc::new(positions)]
+        })?;
         Ok(collected)
-    }
-
-    fn add(&mut self, records: &RecordBatch, origin: Origin<'_>) -> Result<()> {
-        let Sorted { taken, panes, .. } = &self.sorted;
-        if taken.is_empty() {
-            return Ok(());
-        }
-        let rows = match taken.len() == records.num_rows() {
-            true => records.clone(),
-            false => take_record_batch(records, &UInt32Array::from(taken.clone()))
-                .map_err(|error| Error::bug(format!("rows can't be taken: {error}")))?,
-        };
-        let times: Int64Array = taken.iter().map(|&row| Some(self.times[row as usize])).collect();
-        let partitions = StringArray::from_iter_values(taken.iter().map(|_| origin.partition));
-        let positions: UInt64Array = taken.iter().map(|&row| Some(origin.positions[row as usize])).collect();
-        let keys: Vec<ArrayRef> = self.stage.spec.keys.iter().map(|&column| Arc::clone(rows.column(column))).collect();
-        let more: Vec<ArrayRef> = vec![Arc::new(times), Arc::new(partitions), Arc::new(positions)];
-        let rows = crate::rows::with_columns(&rows, &self.stage.row_schema, more)?;
-        self.rows.add(rows, &keys, RowPanes::Each(panes))
     }
 
     /// Ends the epoch: everything that was collected, as runs of [rows](DedupStage::row_schema).
@@ -116,18 +71,7 @@ impl DedupCollector {
     /// # Errors
     /// A run can't be written.
     pub fn seal(&mut self) -> Result<Vec<Arc<Run>>> {
-        let schema = Arc::clone(&self.stage.row_schema);
-        self.write(RunWriter::in_memory_up_to(self.limits.run_memory_bytes, schema, Arc::clone(&self.store)))?;
-        self.begin(self.watermark);
-        Ok(std::mem::take(&mut self.spilled))
-    }
-
-    fn write(&mut self, writer: RunWriter) -> Result<()> {
-        if !self.rows.is_empty() {
-            let run = self.rows.write(self.panes.ends(), by_time, writer)?;
-            self.spilled.push(Arc::new(run));
-        }
-        Ok(())
+        self.rows.seal()
     }
 }
 

@@ -22,9 +22,9 @@ use crate::{Aggregate, Grouped, Result};
 pub struct Deduplicated {
     /// Runs of the state that remain, the same for every lane.
     pub kept: Vec<Arc<Run>>,
-    /// A run that this lane has made, of its own key groups: what went on in this epoch.
+    /// A run that this lane has made, of its own key groups: what passed in this epoch.
     pub added: Option<Arc<Run>>,
-    /// How many rows went on.
+    /// How many rows passed.
     pub passed: u64,
     /// How many rows were duplicates.
     pub duplicates: u64,
@@ -38,12 +38,12 @@ pub struct DedupEmitter {
     run_memory_bytes: usize,
 }
 
-/// The rows that went on just before.
+/// The rows that passed just before.
 #[derive(Default)]
 struct Recent {
     /// The end of the window that `times` are of.
     end: i64,
-    /// The times of the rows that went on in this epoch, by key.
+    /// The times of the rows that passed in this epoch, by key.
     times: HashMap<Vec<u8>, i64>,
     /// Those of the window before.
     before: HashMap<Vec<u8>, i64>,
@@ -55,7 +55,7 @@ impl DedupEmitter {
         Self { stage, key_groups, store, run_memory_bytes }
     }
 
-    /// Ends an epoch: hands the rows that go on to `into`, some thousand at a time. New runs are runs of rows; the state's are of [`EmittedTimes`].
+    /// Ends an epoch: hands the rows that pass to `into`, some thousand at a time. New runs are runs of rows; the state's are of [`EmittedTimes`].
     ///
     /// # Errors
     /// A run can't be read or is damaged, the state can't be written, or `into` fails.
@@ -92,10 +92,10 @@ impl DedupEmitter {
     }
 }
 
-/// A row that goes on: its key among the merged ones, where it is, and its time.
+/// A row that passes: its key among the merged ones, where it is, and its time.
 type Passed = (u32, RowRef, i64);
 
-/// Of the rows of each key, which are sorted, the one that goes on.
+/// Of the rows of each key, which are sorted, the one that passes.
 fn first_rows(within: Option<i64>, rows: &KeyedRows, state: &mut Neighbours, recent: &mut Recent) -> Result<Vec<Passed>> {
     let mut passed = Vec::new();
     let mut known = Vec::new();
@@ -122,7 +122,7 @@ fn first_rows(within: Option<i64>, rows: &KeyedRows, state: &mut Neighbours, rec
 }
 
 impl Recent {
-    /// Goes on to a window; windows come in increasing order.
+    /// Moves to a window; windows come in increasing order.
     fn move_to(&mut self, end: i64, within: i64) {
         if end != self.end {
             let is_next = self.end.checked_add(within) == Some(end);

@@ -1,11 +1,11 @@
-//! Dropping duplicates: of the rows of a key that are near one another in time, the first goes on.
+//! Dropping duplicates: of the rows of a key that are near one another in time, the first passes.
 //!
 //! Rows are collected whole during an epoch. At its end, the rows of a key are taken by event time, then by partition and position of their source: a
-//! row goes on unless a row of its key has gone on already whose time is less than `within` away, earlier or later. Without `within` one row per key
-//! goes on for ever. Which copy wins depends neither on lanes nor on arrival within the epoch; a copy that was let through in an earlier epoch stays
+//! row passes unless a row of its key has passed already whose time is less than `within` away, earlier or later. Without `within` one row per key
+//! passes for ever. Which copy wins depends neither on lanes nor on arrival within the epoch; a copy that was let through in an earlier epoch stays
 //! the winner.
 //!
-//! The state is the times of the rows that went on, in windows of `within`: of a key at most one per window, so a row has to be held against its own
+//! The state is the times of the rows that passed, in windows of `within`: of a key at most one per window, so a row has to be held against its own
 //! window and the two beside it. A row is late when the watermark has reached its time plus `within`; state is kept for twice that.
 
 mod collector;

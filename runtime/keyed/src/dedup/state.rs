@@ -1,4 +1,4 @@
-//! The state: times of rows that went on.
+//! The state: times of rows that passed.
 
 use std::sync::{Arc, LazyLock};
 

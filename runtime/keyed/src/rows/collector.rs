@@ -3,63 +3,156 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BinaryArray, RecordBatch};
+use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, UInt32Array};
 use arrow_buffer::{BooleanBuffer, OffsetBuffer};
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
+use arrow_select::take::take_record_batch;
 
-use crate::groups::{Groups, Panes, SortedGroups};
+use crate::groups::{Groups, Panes as RowPanes, SortedGroups};
 use crate::key::KeyCodec;
-use crate::run::{Block, Parts, Run, RunWriter};
+use crate::operator::{Collected, Limits, Panes, Sorted};
+use crate::run::{Block, Parts, Run, RunStore, RunWriter};
+use crate::windows::{BEGINNING, Windows, event_times};
 use crate::{Error, Result};
 
 /// Rows of a block that is built at once.
 const BLOCK_ROWS: usize = 65_536;
 
-/// Keeps the batches of an epoch and knows the group of every row.
+/// How rows of a key compare: a batch and a row of it, and another.
+pub(crate) type RowOrder = fn(&RecordBatch, u32, &RecordBatch, u32) -> Ordering;
+
+/// What a collector of rows does with them.
+pub(crate) struct RowPlan {
+    pub codec: KeyCodec,
+    /// The columns of its runs.
+    pub schema: SchemaRef,
+    pub windows: Windows,
+    /// The order of the rows of a key.
+    pub order: RowOrder,
+    pub limits: Limits,
+    /// Where it spills.
+    pub store: Arc<dyn RunStore>,
+}
+
+/// Keeps the rows of an epoch whole, by key and pane, and spills them as runs.
 pub(crate) struct RowCollector {
+    plan: RowPlan,
     groups: Groups,
     batches: Vec<RecordBatch>,
     batch_bytes: usize,
     /// For each row of all batches: its group, batch and number there.
     rows: Vec<(u32, u32, u32)>,
     scratch: Vec<u32>,
+    panes: Panes,
+    spilled: Vec<Arc<Run>>,
+    /// The event times of the batch that was sorted last.
+    times: Vec<i64>,
+    /// What becomes of its rows.
+    pub sorted: Sorted,
 }
 
 impl RowCollector {
-    pub fn new(codec: KeyCodec) -> Self {
-        Self { groups: Groups::new(codec), batches: Vec::new(), batch_bytes: 0, rows: Vec::new(), scratch: Vec::new() }
+    pub fn new(plan: RowPlan) -> Self {
+        Self {
+            groups: Groups::new(plan.codec.clone()),
+            panes: Panes::new(plan.windows, BEGINNING),
+            batches: Vec::new(),
+            batch_bytes: 0,
+            rows: Vec::new(),
+            scratch: Vec::new(),
+            spilled: Vec::new(),
+            times: Vec::new(),
+            sorted: Sorted::default(),
+            plan,
+        }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+    /// Begins an epoch: rows are late by this watermark until the next one.
+    pub fn begin(&mut self, watermark: i64) {
+        self.panes = Panes::new(self.plan.windows, watermark);
     }
 
+    /// The bytes that it holds, without runs.
     pub fn memory_bytes(&self) -> usize {
-        self.groups.memory_bytes() + self.batch_bytes + self.rows.capacity() * size_of::<(u32, u32, u32)>()
+        self.groups.memory_bytes() + self.batch_bytes + self.rows.capacity() * size_of::<(u32, u32, u32)>() + self.panes.memory_bytes()
     }
 
-    /// Adds rows, which all end up in runs as they are.
-    pub fn add(&mut self, rows: RecordBatch, keys: &[ArrayRef], panes: Panes<'_>) -> Result<()> {
-        self.groups.intern(keys, rows.num_rows(), panes, &mut self.scratch)?;
-        let batch = self.batches.len() as u32;
-        self.rows.extend(self.scratch.iter().enumerate().map(|(row, &group)| (group, batch, row as u32)));
-        self.batch_bytes += rows.get_array_memory_size();
-        self.batches.push(rows);
+    /// Sorts the rows of a batch by what becomes of them. Where there is a column of event time, rows without one are refused, and those are late, too, for
+    /// whose time and the watermark `is_late` holds.
+    pub fn sort(&mut self, records: &RecordBatch, event_time: Option<usize>, is_late: impl Fn(i64, i64) -> bool) -> Result<Collected> {
+        let mut collected = Collected::default();
+        match event_time {
+            None => {
+                self.times.clear();
+                self.times.resize(records.num_rows(), 0);
+                self.panes.sort(&self.times, None, &mut self.sorted);
+            }
+            Some(column) => {
+                let nulls = event_times(records.column(column), &mut self.times)?;
+                self.panes.sort(&self.times, nulls.as_ref(), &mut self.sorted);
+                let watermark = self.panes.watermark();
+                self.sorted.also_late(|row| is_late(self.times[row as usize], watermark));
+                collected.rejects = self.sorted.rejects(records.schema_ref().field(column).name());
+                let counted = self.sorted.taken.iter().chain(&self.sorted.late);
+                collected.greatest_time = counted.map(|&row| self.times[row as usize]).max();
+            }
+        }
+        collected.late = self.sorted.late.clone();
+        Ok(collected)
+    }
+
+    /// Adds the rows of the sorted batch that are taken, with their time and `more` columns of them behind their own. Spills beyond the memory bound.
+    pub fn add(&mut self, records: &RecordBatch, keys: &[usize], more: impl FnOnce(&[u32]) -> Vec<ArrayRef>) -> Result<()> {
+        let Sorted { taken, panes, .. } = &self.sorted;
+        if !taken.is_empty() {
+            let rows = match taken.len() == records.num_rows() {
+                true => records.clone(),
+                false => take_record_batch(records, &UInt32Array::from(taken.clone()))
+                    .map_err(|error| Error::bug(format!("rows can't be taken: {error}")))?,
+            };
+            let keys: Vec<ArrayRef> = keys.iter().map(|&column| Arc::clone(rows.column(column))).collect();
+            self.groups.intern(&keys, rows.num_rows(), RowPanes::Each(panes), &mut self.scratch)?;
+            let times: Int64Array = taken.iter().map(|&row| Some(self.times[row as usize])).collect();
+            let columns = rows.columns().iter().cloned().chain([Arc::new(times) as ArrayRef]).chain(more(taken)).collect();
+            let rows = RecordBatch::try_new(Arc::clone(&self.plan.schema), columns)
+                .map_err(|error| Error::bug(format!("rows are not those of the stage: {error}")))?;
+            let batch = self.batches.len() as u32;
+            self.rows.extend(self.scratch.iter().enumerate().map(|(row, &group)| (group, batch, row as u32)));
+            self.batch_bytes += rows.get_array_memory_size();
+            self.batches.push(rows);
+        }
+        if self.memory_bytes() > self.plan.limits.memory_bytes {
+            let writer = RunWriter::in_file(Arc::clone(&self.plan.schema), &*self.plan.store)?;
+            self.spill(writer)?;
+        }
         Ok(())
     }
 
-    /// Empties it into a run. The rows of a key are in the order of `order`, of the batches' rows.
-    pub fn write(
-        &mut self,
-        ends: &[i64],
-        order: impl Fn(&RecordBatch, u32, &RecordBatch, u32) -> Ordering,
-        mut into: RunWriter,
-    ) -> Result<Run> {
+    /// Ends the epoch: everything that was collected, as runs.
+    pub fn seal(&mut self) -> Result<Vec<Arc<Run>>> {
+        let RowPlan { schema, limits, store, .. } = &self.plan;
+        let writer = RunWriter::in_memory_up_to(limits.run_memory_bytes, Arc::clone(schema), Arc::clone(store));
+        self.spill(writer)?;
+        self.begin(self.panes.watermark());
+        Ok(std::mem::take(&mut self.spilled))
+    }
+
+    fn spill(&mut self, writer: RunWriter) -> Result<()> {
+        if !self.rows.is_empty() {
+            let run = self.write(writer)?;
+            self.spilled.push(Arc::new(run));
+        }
+        Ok(())
+    }
+
+    /// Empties it into a run. The rows of a key are in the plan's order.
+    fn write(&mut self, mut into: RunWriter) -> Result<Run> {
+        let order = self.plan.order;
         let batches = std::mem::take(&mut self.batches);
         let mut rows = std::mem::take(&mut self.rows);
         self.batch_bytes = 0;
-        let sorted = self.groups.drain(ends);
+        let sorted = self.groups.drain(self.panes.ends());
         let mut rank = vec![0_u32; sorted.numbers.len()];
         for (at, &group) in sorted.numbers.iter().enumerate() {
             rank[group as usize] = at as u32;
@@ -100,10 +193,4 @@ fn block(sorted: &SortedGroups, rows: &[(u32, u32, u32)], batches: &[RecordBatch
         offsets: OffsetBuffer::from_lengths(rows.chunk_by(|one, next| one.0 == next.0).map(<[_]>::len)),
         states,
     }))
-}
-
-/// Columns of rows with some more behind them.
-pub(crate) fn with_columns(rows: &RecordBatch, schema: &SchemaRef, more: Vec<ArrayRef>) -> Result<RecordBatch> {
-    let columns = rows.columns().iter().cloned().chain(more).collect();
-    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| Error::bug(format!("rows are not those of the stage: {error}")))
 }

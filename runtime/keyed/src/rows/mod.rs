@@ -6,7 +6,7 @@ mod kept;
 mod keyed_rows;
 mod neighbours;
 
-pub(crate) use collector::{RowCollector, with_columns};
+pub(crate) use collector::{RowCollector, RowPlan};
 pub(crate) use gather::{Gather, RowRef};
 pub use kept::KeptRows;
 pub(crate) use keyed_rows::KeyedRows;
