@@ -245,6 +245,11 @@ pub trait SinkConnector: Any + fmt::Debug + Send + Sync {
         Writes::Append
     }
 
+    /// The columns by which a row replaces the one that is there already; `None`: rows are added.
+    fn replaces_by(&self) -> Option<&[String]> {
+        None
+    }
+
     /// Whether columns that come up later are added to what is there.
     fn adds_columns(&self) -> bool {
         false

@@ -11,7 +11,9 @@ use wasmill_connect::registry::{
 use wasmill_engine::{Depot, Result, Sink, Source};
 
 use crate::connection::server;
-use crate::{PostgresConfig, PostgresSink, PostgresSource, PostgresSourceConfig, check_schema, examine as examine_table, infer_schema};
+use crate::{
+    PostgresConfig, PostgresSink, PostgresSource, PostgresSourceConfig, PostgresWrite, check_schema, examine as examine_table, infer_schema,
+};
 
 /// Tables and queries of PostgreSQL.
 pub const CONNECTOR: Connector = Connector::new("postgres")
@@ -65,6 +67,10 @@ impl SinkConnector for PostgresConfig {
 
     fn server(&self) -> Option<Server> {
         Some(server(&self.connection))
+    }
+
+    fn replaces_by(&self) -> Option<&[String]> {
+        (self.write == PostgresWrite::Upsert).then_some(self.key.as_slice())
     }
 
     fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {
