@@ -43,10 +43,11 @@ impl Moments {
             let share = other.count as f64 / count as f64;
             let weight = self.count as f64 * share;
             let apart = [other.means[0] - self.means[0], other.means[1] - self.means[1]];
-            for side in 0..2 {
-                self.means[side] += apart[side] * share;
-                self.squares[side] += other.squares[side] + apart[side] * apart[side] * weight;
-            }
+            self.means = [self.means[0] + apart[0] * share, self.means[1] + apart[1] * share];
+            self.squares = [
+                self.squares[0] + other.squares[0] + apart[0] * apart[0] * weight,
+                self.squares[1] + other.squares[1] + apart[1] * apart[1] * weight,
+            ];
             self.products += other.products + apart[0] * apart[1] * weight;
             self.count = count;
         }

@@ -9,7 +9,7 @@ pub(super) fn nearest_float(total: i128, count: i64) -> f64 {
     // As many bits of the quotient as there is room for: at least 63. A bit below them says that there is more.
     let shift = magnitude.leading_zeros().min(127);
     let shifted = magnitude << shift;
-    let quotient = shifted / divisor | u128::from(shifted % divisor != 0);
+    let quotient = (shifted / divisor) | u128::from(!shifted.is_multiple_of(divisor));
     // 2^-shift, far from the ends of floats: the product is exact.
     let value = quotient as f64 * f64::from_bits(u64::from(1023 - shift) << 52);
     if total < 0 { -value } else { value }
