@@ -7,9 +7,20 @@ use crate::problem::{ProblemKind, SqlProblem};
 use crate::refused::refused_part;
 use crate::syntax::{ColumnUse, Places, column_name};
 
+/// Where an expression is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// It is computed for a row.
+    Row,
+    /// It is computed for a row, and aggregated.
+    Call,
+    /// It is computed for a group, of what is aggregated.
+    Group,
+}
+
 /// The columns of an expression, in the order of the text.
-pub(crate) fn columns_of(ast: &Expr, places: &Places) -> Result<Vec<ColumnUse>, SqlProblem> {
-    let mut walk = Walk { places, columns: Vec::new() };
+pub(crate) fn columns_of(ast: &Expr, places: &Places, inside: Inside) -> Result<Vec<ColumnUse>, SqlProblem> {
+    let mut walk = Walk { places, inside, columns: Vec::new() };
     walk.visit(ast)?;
     walk.columns.sort_by_key(|column| column.span.start);
     Ok(walk.columns)
@@ -17,6 +28,7 @@ pub(crate) fn columns_of(ast: &Expr, places: &Places) -> Result<Vec<ColumnUse>, 
 
 struct Walk<'a> {
     places: &'a Places,
+    inside: Inside,
     columns: Vec<ColumnUse>,
 }
 
@@ -28,7 +40,7 @@ impl Walk<'_> {
                 self.columns.push(ColumnUse { name: column_name(names), span: self.places.of_part(part) });
             }
             Expr::Function(function) => {
-                functions::check_call(function, self.places)?;
+                functions::check_call(function, self.places, self.inside)?;
                 for argument in arguments(function, self.places)? {
                     self.visit(argument)?;
                 }
@@ -66,7 +78,7 @@ pub(crate) fn arguments<'a>(function: &'a Function, places: &Places) -> Result<V
 }
 
 /// The parts of an expression that are expressions; `None` for what is not offered.
-fn parts(expr: &Expr) -> Option<Vec<&Expr>> {
+pub(crate) fn parts(expr: &Expr) -> Option<Vec<&Expr>> {
     Some(match expr {
         Expr::IsFalse(inner)
         | Expr::IsNotFalse(inner)

@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock};
 use datafusion_expr::{ScalarUDF, Volatility};
 use sqlparser::ast::{Expr, Function, FunctionArguments, ObjectNamePart, Value};
 
-use crate::columns::arguments;
+use crate::aggregate::{AGGREGATES, is_aggregate};
+use crate::columns::{Inside, arguments};
 use crate::nearest::nearest;
 use crate::problem::{ProblemKind, SqlProblem, shorten};
 use crate::syntax::Places;
@@ -161,47 +162,6 @@ const VARIABLE: [&str; 15] = [
     "gen_random_uuid",
 ];
 
-/// Functions that compute one value of many rows.
-const AGGREGATES: [&str; 37] = [
-    "any_value",
-    "approx_distinct",
-    "approx_median",
-    "approx_percentile_cont",
-    "array_agg",
-    "avg",
-    "bit_and",
-    "bit_or",
-    "bool_and",
-    "bool_or",
-    "corr",
-    "count",
-    "count_if",
-    "covar_pop",
-    "covar_samp",
-    "every",
-    "first_value",
-    "grouping",
-    "last_value",
-    "listagg",
-    "max",
-    "mean",
-    "median",
-    "min",
-    "mode",
-    "nth_value",
-    "percentile_cont",
-    "percentile_disc",
-    "regr_slope",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "string_agg",
-    "sum",
-    "var_pop",
-    "var_samp",
-    "variance",
-];
-
 /// Functions over a window of rows.
 const WINDOWS: [&str; 8] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"];
 
@@ -243,22 +203,24 @@ pub(crate) fn name_of(function: &Function) -> Option<String> {
 }
 
 /// Finds out whether a function is one that is offered and is called as one.
-pub(crate) fn check_call(function: &Function, places: &Places) -> Result<(), SqlProblem> {
+pub(crate) fn check_call(function: &Function, places: &Places, inside: Inside) -> Result<(), SqlProblem> {
     let span = places.of_part(&function.name);
     let name = name_of(function).unwrap_or_else(|| function.name.to_string());
     let shown = shorten(&name, 60);
     let refused = |message: String, help: &str| Err(SqlProblem::new(ProblemKind::Unsupported, message, span.clone()).help(help));
     if function.over.is_some() || WINDOWS.contains(&name.as_str()) {
-        return refused(
-            format!("`{shown}` is a function over a window of rows, and each row is computed alone"),
-            "use a plugin that keeps the rows",
-        );
+        let why = if inside == Inside::Row { "each row is computed alone" } else { "a group has one value" };
+        return refused(format!("`{shown}` is a function over a window of rows, and {why}"), "use a plugin that keeps the rows");
     }
-    if AGGREGATES.contains(&name.as_str()) {
+    if is_aggregate(&name) {
+        if inside != Inside::Row {
+            let message = format!("`{shown}` aggregates what is aggregated already");
+            return refused(message, "aggregate the results in a second stage `aggregate`");
+        }
         let help = match name.as_str() {
-            "max" => "the largest of several columns of a row is `greatest(a, b)`",
-            "min" => "the smallest of several columns of a row is `least(a, b)`",
-            _ => "aggregate where the table is read",
+            "max" => "the largest of several columns of a row is `greatest(a, b)`; a stage `aggregate` computes the largest of many rows",
+            "min" => "the smallest of several columns of a row is `least(a, b)`; a stage `aggregate` computes the smallest of many rows",
+            _ => "compute it in a stage `aggregate`",
         };
         return refused(format!("`{shown}` aggregates many rows, and each row is computed alone"), help);
     }
@@ -275,7 +237,9 @@ pub(crate) fn check_call(function: &Function, places: &Places) -> Result<(), Sql
     }
     if !OFFERED.contains_key(name.as_str()) {
         let problem = SqlProblem::new(ProblemKind::Function, format!("there is no function `{shown}`"), span);
-        let near = nearest(&name, OFFERED.keys().copied());
+        let aggregates = if inside == Inside::Group { AGGREGATES } else { &[] };
+        let aggregates = aggregates.iter().flat_map(|aggregate| aggregate.names).copied();
+        let near = nearest(&name, OFFERED.keys().copied().chain(aggregates));
         return Err(problem.suggest(near).help("docs/sql.md lists the functions"));
     }
     let has_clauses = match &function.args {

@@ -8,7 +8,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
-use crate::columns::columns_of;
+use crate::columns::{Inside, columns_of};
 use crate::nesting::nesting_of;
 use crate::problem::{ProblemKind, SqlProblem, shorten};
 
@@ -42,29 +42,14 @@ impl Parsed {
     /// # Errors
     /// The text is no expression, or a part of it is none that a row can be computed by.
     pub fn new(text: &str) -> Result<Self, SqlProblem> {
-        let places = Places::of(text);
-        if text.len() > MAX_BYTES {
-            let message = format!("the expression has {} bytes, and {MAX_BYTES} are the most", text.len());
-            return Err(SqlProblem::new(ProblemKind::Syntax, message, 0..0));
-        }
-        let dialect = GenericDialect {};
-        let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
-        let tokens = tokens.map_err(|error| syntax(&error.message, places.from(error.location)))?;
-        refuse_statements(&tokens, &places)?;
-        let nesting = nesting_of(&tokens);
-        if nesting > MAX_NESTING {
-            let message = format!("the expression is nested {nesting} levels deep, and {MAX_NESTING} are the most");
-            let help = "`x IN (…)` takes any number of values; a chain of operators counts a level per operator";
-            return Err(SqlProblem::new(ProblemKind::Syntax, message, 0..0).help(help));
-        }
-        let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
-        let ast = parser.parse_expr().map_err(|error| refused(&error, &places))?;
-        let next = parser.peek_token();
-        if next.token != Token::EOF {
-            return Err(unexpected(&next, &places));
-        }
-        let columns = columns_of(&ast, &places)?;
-        Ok(Self { text: text.to_owned(), ast, places, columns })
+        let (ast, places) = parse(text)?;
+        let columns = columns_of(&ast, &places, Inside::Row)?;
+        Ok(Self::of(text, ast, places, columns))
+    }
+
+    /// A parsed expression that names these columns.
+    pub(crate) fn of(text: &str, ast: Expr, places: Places, columns: Vec<ColumnUse>) -> Self {
+        Self { text: text.to_owned(), ast, places, columns }
     }
 
     /// As it was written.
@@ -84,6 +69,32 @@ impl Parsed {
             _ => None,
         }
     }
+}
+
+/// The syntax tree of one expression, within its bounds.
+pub(crate) fn parse(text: &str) -> Result<(Expr, Places), SqlProblem> {
+    let places = Places::of(text);
+    if text.len() > MAX_BYTES {
+        let message = format!("the expression has {} bytes, and {MAX_BYTES} are the most", text.len());
+        return Err(SqlProblem::new(ProblemKind::Syntax, message, 0..0));
+    }
+    let dialect = GenericDialect {};
+    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
+    let tokens = tokens.map_err(|error| syntax(&error.message, places.from(error.location)))?;
+    refuse_statements(&tokens, &places)?;
+    let nesting = nesting_of(&tokens);
+    if nesting > MAX_NESTING {
+        let message = format!("the expression is nested {nesting} levels deep, and {MAX_NESTING} are the most");
+        let help = "`x IN (…)` takes any number of values; a chain of operators counts a level per operator";
+        return Err(SqlProblem::new(ProblemKind::Syntax, message, 0..0).help(help));
+    }
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let ast = parser.parse_expr().map_err(|error| refused(&error, &places))?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(unexpected(&next, &places));
+    }
+    Ok((ast, places))
 }
 
 /// The name of a column as its parts write it: columns are in no table, so that a point is a part of the name, as in `_source.topic`.
@@ -172,7 +183,7 @@ fn unexpected(next: &TokenWithSpan, places: &Places) -> SqlProblem {
     let problem = SqlProblem::new(ProblemKind::Syntax, format!("the expression ends before `{found}`"), span);
     match &next.token {
         Token::Word(word) => match word.keyword {
-            Keyword::AS => problem.help("the key of `select` is the name of the column"),
+            Keyword::AS => problem.help("the key is the name of the column"),
             Keyword::FROM | Keyword::WHERE | Keyword::GROUP | Keyword::ORDER | Keyword::LIMIT => {
                 problem.help("a stage takes single expressions: its rows come from `from`, and `filter` is a stage of its own")
             }

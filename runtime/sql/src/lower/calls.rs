@@ -12,6 +12,7 @@ use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use sqlparser::ast::{CeilFloorKind, DateTimeField, Expr, Function, TrimWhereField, Value};
 
 use super::{Lower, Typed};
+use crate::aggregate::{is_aggregate, text_of_call};
 use crate::columns::arguments;
 use crate::functions::{find, name_of};
 use crate::problem::{ProblemKind, SqlProblem, shorten};
@@ -86,6 +87,10 @@ impl Lower<'_> {
 
     fn function(&self, function: &Function, part: &Expr) -> Result<Typed, SqlProblem> {
         let name = name_of(function).unwrap_or_default();
+        if is_aggregate(&name) {
+            // Around aggregates, the columns are their values.
+            return self.column(&text_of_call(function), self.places.of_part(part));
+        }
         let arguments = arguments(function, self.places)?;
         match (name.as_str(), arguments.as_slice()) {
             ("coalesce" | "nvl" | "ifnull", [_, ..]) => self.coalesce(&arguments, part),

@@ -1,11 +1,15 @@
 //! Expressions on rows: values, types, and what is refused.
 
+mod aggregates;
 mod functions;
+mod grouped;
+mod model;
 mod rows;
+mod stage;
 mod stages;
 mod wrong;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
@@ -61,4 +65,20 @@ fn computed(text: &str) -> Vec<String> {
         assert!(!values.contains(&"NULL".to_owned()), "{text} is null and says that it never is");
     }
     values
+}
+
+/// Holds a part of docs/sql.md against what it has to be; writes it with `BLESS=1`.
+fn check_page(begin: &str, end: &str, expected: &str) {
+    // Tests of other parts write the same file.
+    static PAGE: Mutex<()> = Mutex::new(());
+    let _alone = PAGE.lock();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sql.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (listed, after) = rest.split_once(end).unwrap();
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(&path, format!("{before}{begin}{expected}{end}{after}")).unwrap();
+        return;
+    }
+    assert!(listed == expected, "docs/sql.md is stale: BLESS=1 writes it");
 }
