@@ -17,7 +17,7 @@ ifneq ($(REAL_DATA),)
 export WASMILL_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: help setup build plugins run test test-spark services lint crash bench soak dist test-dist fuzz clean
+.PHONY: help setup build plugins run analyses test test-spark services lint crash bench soak dist test-dist fuzz clean
 
 help: ## Shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -59,6 +59,18 @@ demo-plugin: setup
 run: setup ## Sets up, builds what the demo pipeline needs, runs it and shows what came out
 	@$(MAKE) --no-print-directory -j2 demo-binary demo-plugin
 	@$${CARGO_TARGET_DIR:-target}/release/wasmill demo --rows $(DEMO_ROWS)
+
+ANALYSES := out/analyses-demo
+ANALYSES_ROWS ?= 50000
+
+analyses: setup ## Generates posts, places and people, runs the eight analyses over them and prints the results
+	@echo "==> wasmill with what the analyses need: files, emulator, Delta, console, SQL"
+	cargo build --release --locked -p wasmill --no-default-features --features demo,sql
+	cargo build --locked $(PLUGIN_FLAGS)
+	@mkdir -p $(ANALYSES)
+	@cd $(ANALYSES) && wasmill=$$(realpath $${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/wasmill) && \
+	rm -rf data && $$wasmill emulate --out data --rows $(ANALYSES_ROWS) --seed 1 && \
+	$$wasmill run $(CURDIR)/pipelines/analyses/analyses.yaml --plugins $$(realpath $${CARGO_TARGET_DIR:-$(CURDIR)/target}/wasm32-wasip2/plugin)
 
 TEST_ENVIRONMENT := CARGO_TARGET_DIR=$(WASMILL_BUILD_CACHE)/target
 # Always the whole workspace: with a part of it, dependencies would have other features and be compiled once more.

@@ -20,6 +20,7 @@ mod kafka_broker;
 mod kafka_to_kafka;
 mod kafka_to_postgres;
 mod kafka_to_s3;
+mod keyed_stages;
 mod kinesis;
 mod matrix;
 mod minio;

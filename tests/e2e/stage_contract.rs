@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use wasmill_cli::plugins::{HostedPlugins, OpenRequest, PluginCatalog, PluginFolders, StageBounds};
+use wasmill_cli::plugins::{HostedPlugins, OpenRequest, OpenedWork, PluginCatalog, PluginFolders, StageBounds};
 use wasmill_cli::spec::{LimitsSpec, OnFault};
 use wasmill_emulator::{EmulatorConfig, EmulatorSource};
 use wasmill_engine::{Mode, Progress, Read, Source, Stage, StageOutput};
@@ -22,7 +22,8 @@ fn stage_and_rows(table: &str) -> (Arc<dyn Stage>, Vec<RecordBatch>) {
     let bounds = StageBounds { limits: LimitsSpec::default(), on_fault: OnFault::Reject, max_faults: 0 };
     let needs = plugin.prepare(&config, &bounds).unwrap();
     let opened = plugin.open(&OpenRequest { config: &config, input: needs.columns.clone(), bounds: &bounds }).unwrap();
-    (opened.stage(), rows_of(table, needs.columns))
+    let OpenedWork::Rows(stage) = opened.work() else { panic!("a plugin is a stage of single rows") };
+    (stage, rows_of(table, needs.columns))
 }
 
 /// Emulated rows of a table, heavily dirty.

@@ -15,6 +15,11 @@ pub trait Aggregate: Send + Sync {
     /// The columns of a finished group, without key and window.
     fn output_schema(&self) -> SchemaRef;
 
+    /// Whether an update may refuse rows. Where it never does, a stage of several aggregates need not ask first.
+    fn may_refuse(&self) -> bool {
+        true
+    }
+
     /// Opens an empty accumulator for one lane. Called on the lane's own thread, several times where a stage needs several.
     ///
     /// # Errors
@@ -32,7 +37,7 @@ pub trait Aggregate: Send + Sync {
 /// * Deterministic: the same calls return the same values, in every run and on every machine.
 pub trait Accumulator: Send {
     /// Adds rows: row `i` belongs to `groups[i]`, and there are as many groups as rows. Returns the rows that it refuses, in increasing order;
-    /// they have changed nothing.
+    /// they have changed nothing. In a stage of several aggregates, whether a row is refused may depend on its values alone.
     ///
     /// # Errors
     /// The rows can't be processed at all; the run stops.

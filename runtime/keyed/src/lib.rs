@@ -4,6 +4,7 @@
 //! the same thing: an immutable [`Run`](run::Run), sorted by window end, key group and key.
 //!
 //! * [`Aggregate`], [`Accumulator`]: the contract of what is computed, by SQL, by a plugin or natively.
+//! * [`Combined`], [`Renamed`]: several of them as one, and one with other names.
 //! * [`key`]: the encoding of keys, and the key groups by which they are spread over lanes.
 //! * [`groups`]: the hash table of a lane.
 //! * [`run`]: runs in memory and in files.
@@ -26,17 +27,21 @@ extern crate self as wasmill_keyed;
 
 mod aggregate;
 pub mod codes;
+mod combined;
 pub mod dedup;
 pub mod groups;
 pub mod join;
 pub mod key;
 mod merge;
 pub mod operator;
+mod renamed;
 mod rows;
 pub mod run;
 pub mod windows;
 
 pub use aggregate::{Accumulator, Aggregate, Grouped, RowReject};
+pub use combined::{Combined, Part};
 pub use merge::{Compaction, compact, pick};
+pub use renamed::{Renamed, ResultColumn};
 pub use rows::KeptRows;
 pub use wasmill_error::{Error, Result};

@@ -38,6 +38,7 @@ pages! {
     from_spark: "docs/from-spark.md",
     install: "docs/install.md",
     kafka: "docs/kafka.md",
+    keyed_stages: "docs/keyed-stages.md",
     kinesis: "docs/kinesis.md",
     operations: "docs/operations.md",
     pipeline_reference: "docs/pipeline-reference.md",
@@ -154,9 +155,12 @@ impl Run {
 
     /// What a clone has: the pipelines, and the emulator's rows where these read them.
     fn shipped(&self) {
-        for entry in std::fs::read_dir(repository().join("pipelines")).unwrap().map(|entry| entry.unwrap()) {
-            let text = std::fs::read_to_string(entry.path()).unwrap();
-            self.workshop.write(&format!("pipelines/{}", entry.file_name().to_str().unwrap()), &self.places.fill(&text));
+        for folder in ["pipelines", "pipelines/analyses"] {
+            let entries = std::fs::read_dir(repository().join(folder)).unwrap().map(|entry| entry.unwrap());
+            for entry in entries.filter(|entry| entry.path().is_file()) {
+                let text = std::fs::read_to_string(entry.path()).unwrap();
+                self.workshop.write(&format!("{folder}/{}", entry.file_name().to_str().unwrap()), &self.places.fill(&text));
+            }
         }
         if !FIRST_STEPS.contains(&self.path) {
             self.workshop.run_well(&["emulate", "--out", "data", "--rows", "1000", "--seed", "1"]);

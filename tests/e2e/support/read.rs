@@ -30,6 +30,11 @@ impl Workshop {
         json_lines(&output.stdout)
     }
 
+    /// The same; none if there is no table.
+    pub fn duckdb_rows_if_any(&self, table: &str) -> Vec<Value> {
+        if self.path(table).join("_delta_log").exists() { self.duckdb_rows(table) } else { Vec::new() }
+    }
+
     /// The column `ind` of a Delta table, sorted, with repetitions.
     pub fn delta_numbers(&self, table: &str) -> Vec<u64> {
         let mut numbers: Vec<u64> = self.delta_rows(table).iter().map(row_number).collect();

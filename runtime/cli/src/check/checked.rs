@@ -61,16 +61,22 @@ pub struct CheckedSource {
 pub struct CheckedStage {
     /// Its name.
     pub name: Arc<str>,
-    /// What it reads; all of one schema.
-    pub inputs: Vec<Input>,
-    /// The columns that it gets.
-    pub input_schema: SchemaRef,
+    /// What it reads: a join has two sides, other stages one.
+    pub sides: Vec<CheckedSide>,
     /// What it does.
     pub transform: Transform,
     /// The plugin or built-in stage, opened on these columns.
     pub opened: Arc<dyn OpenedStage>,
     /// The share of its rows that it may reject, 0 to 1.
     pub max_reject_share: f64,
+}
+
+/// What one side of a stage reads.
+pub struct CheckedSide {
+    /// From where; all of one schema.
+    pub inputs: Vec<Input>,
+    /// The columns that it gets.
+    pub schema: SchemaRef,
 }
 
 /// What a stage does.

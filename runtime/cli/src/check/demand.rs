@@ -37,7 +37,7 @@ impl<'a> Readers<'a> {
     /// `depth` bounds the stages on a way: stages that read from each other in a cycle are reported elsewhere.
     fn demand_within(self, producer: Producer, depth: usize) -> Demand {
         let mut demand = Demand { needs: Vec::new(), names: Vec::new(), is_all: self.sinks_of(producer).next().is_some(), is_whole: true };
-        for stage in self.stages_of(producer) {
+        for (stage, side) in self.stages_of(producer) {
             match &self.asked[stage] {
                 None => demand.is_whole = false,
                 Some(Asked::Plugin(plugin)) => {
@@ -49,11 +49,13 @@ impl<'a> Readers<'a> {
                     let behind = self.demand_within(Producer::Stage(stage), depth - 1);
                     // A column that the stage has none to give for is reported where it is missing.
                     let needs = behind.needs.into_iter().filter_map(|(field, by)| renamed(built_in, field, by));
-                    demand.needs.extend(needs);
+                    demand.needs.extend(needs.chain(built_in.needs().into_iter().map(|field| (field.clone(), stage))));
                     // Those that a `select` behind names and this one computes are its own affair.
                     let names = behind.names.iter().filter_map(|name| built_in.back(name));
-                    demand.names.extend(names.chain(built_in.names()).map(str::to_owned));
-                    demand.is_all |= behind.is_all && built_in.passes_others();
+                    demand.names.extend(names.chain(built_in.names(side)).map(str::to_owned));
+                    // Of what is needed behind a join, nobody knows yet which side has it.
+                    let is_everything = behind.is_all || built_in.sides() > 1;
+                    demand.is_all |= is_everything && built_in.passes_others();
                     demand.is_whole &= behind.is_whole;
                 }
             }
@@ -95,34 +97,37 @@ impl<'a> Readers<'a> {
         let mut stages = self.stages_of(producer).peekable();
         // A source without readers is a mistake that is reported elsewhere.
         stages.peek().is_none()
-            || stages.any(|stage| match &self.asked[stage] {
-                // All inputs of a stage have the same columns: no single source can leave one out.
-                Some(Asked::BuiltIn(built_in)) if self.wiring.stage_inputs[stage].len() == 1 => {
-                    built_in.wants(column, |name| self.is_wanted(Producer::Stage(stage), name, depth - 1))
+            || stages.any(|(stage, side)| match &self.asked[stage] {
+                // All inputs of a side have the same columns: no single source can leave one out.
+                Some(Asked::BuiltIn(built_in)) if self.wiring.stage_inputs[stage].iter().filter(|edge| edge.side == side).count() == 1 => {
+                    built_in.wants(side, column, |name| self.is_wanted(Producer::Stage(stage), name, depth - 1))
                 }
                 _ => true,
             })
     }
 
     fn built_in(self, producer: Producer) -> impl Iterator<Item = (usize, &'a BuiltIn)> {
-        self.stages_of(producer).filter_map(move |stage| match &self.asked[stage] {
+        self.stages_of(producer).filter_map(move |(stage, _)| match &self.asked[stage] {
             Some(Asked::BuiltIn(built_in)) => Some((stage, built_in)),
             _ => None,
         })
     }
 
-    fn stages_of(self, producer: Producer) -> impl Iterator<Item = usize> + 'a {
+    /// The stages that read from a producer, each with the side on which it does.
+    fn stages_of(self, producer: Producer) -> impl Iterator<Item = (usize, usize)> + 'a {
         readers(&self.wiring.stage_inputs, producer)
     }
 
     fn sinks_of(self, producer: Producer) -> impl Iterator<Item = usize> + 'a {
-        readers(&self.wiring.sink_inputs, producer)
+        readers(&self.wiring.sink_inputs, producer).map(|(sink, _)| sink)
     }
 }
 
-fn readers(inputs: &[Vec<Edge>], producer: Producer) -> impl Iterator<Item = usize> {
-    let reads = move |edges: &Vec<Edge>| edges.iter().any(|edge| edge.producer == producer);
-    inputs.iter().enumerate().filter(move |(_, edges)| reads(edges)).map(|(index, _)| index)
+fn readers(inputs: &[Vec<Edge>], producer: Producer) -> impl Iterator<Item = (usize, usize)> {
+    inputs.iter().enumerate().flat_map(move |(index, edges)| {
+        let reads = move |side: &usize| edges.iter().any(|edge| edge.producer == producer && edge.side == *side);
+        (0..2).filter(reads).map(move |side| (index, side))
+    })
 }
 
 /// A need behind a stage as one before it.

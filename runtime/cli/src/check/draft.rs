@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::shape::{Shape, Spot, join};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::document::{Node, Span, Value, read};
-use crate::spec::{DeadLettersSpec, EpochSpec, Mode, SinkSpec, SourceSpec, SpecEntry, StageSpec};
+use crate::spec::{DeadLettersSpec, EpochSpec, Mode, SinkSpec, SourceSpec, SpecEntry, StageSpec, StateSpec};
 
 /// Something that the file declares.
 pub struct Declared<'t, T> {
@@ -42,8 +42,8 @@ pub struct Draft<'t> {
     pub lanes: Option<u16>,
     /// The most rows of a call.
     pub batch_rows: u32,
-    /// The folder of the checkpoints.
-    pub state: Option<String>,
+    /// Where the checkpoints lie, and how much of the state in memory.
+    pub state: StateSpec,
 }
 
 /// The keys of a stage that mean nothing without a plugin.
@@ -108,7 +108,7 @@ pub fn draft<'t>(tree: &'t Node, schema: &Json, mode: Option<Mode>, diagnostics:
         epoch: epoch.unwrap_or_default(),
         lanes: scalar(tree, "lanes"),
         batch_rows: scalar(tree, "batch_rows").unwrap_or_else(crate::spec::default_batch_rows),
-        state: scalar(tree, "state"),
+        state: scalar(tree, "state").unwrap_or_default(),
     })
 }
 
@@ -185,6 +185,7 @@ impl Reader<'_, '_> {
     fn one_transform(&mut self, path: &str, key: Span, node: &Node) -> bool {
         let allowed = marked(self.schema, "StageSpec", "x-transform");
         let Some(entries) = node.entries() else { return true };
+        let is_wired = self.inputs_fit(path, key, node);
         let given: Vec<_> = entries.iter().filter(|entry| allowed.contains(&entry.key.as_str()) && !entry.node.is_null()).collect();
         let Some((first, rest)) = given.split_first() else {
             // An unknown key was probably meant to be it: that is reported already.
@@ -205,7 +206,7 @@ impl Reader<'_, '_> {
         let is_built_in = given.iter().all(|entry| entry.key != "plugin");
         let is_idle = |key: &str| PLUGIN_KEYS.contains(&key) || (key == "max_reject_share" && NEVER_REJECT.contains(&first.key.as_str()));
         let idle = entries.iter().filter(|entry| is_built_in && is_idle(&entry.key));
-        let mut fits = rest.is_empty();
+        let mut fits = rest.is_empty() && is_wired;
         for entry in idle {
             let message = match entry.key.as_str() {
                 "max_reject_share" => format!("`{}` rejects no row", first.key),
@@ -215,6 +216,23 @@ impl Reader<'_, '_> {
             fits = false;
         }
         fits
+    }
+
+    /// A join names its inputs itself; every other stage has `from`.
+    fn inputs_fit(&mut self, path: &str, key: Span, node: &Node) -> bool {
+        match (node.entry("join").is_some(), node.entry("from")) {
+            (true, Some(from)) => {
+                let message = format!("`{path}` is a join, whose inputs are `left` and `right`");
+                self.diagnostics.push(Diagnostic::error("unknown-key", message).at(from.key_span).help("remove `from`"));
+                false
+            }
+            (false, None) => {
+                let diagnostic = Diagnostic::error("missing-key", format!("`from` is missing in `{path}`")).at(key);
+                self.diagnostics.push(diagnostic.help("for example: from: pins"));
+                false
+            }
+            _ => true,
+        }
     }
 
     fn one_connector(&mut self, kind: &str, path: &str, key: Span, node: &Node) -> bool {

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use arrow_schema::Field;
 
 pub use built_in::BuiltIn;
-pub use checked::{Checked, CheckedSink, CheckedSource, CheckedStage, Transform};
+pub use checked::{Checked, CheckedSide, CheckedSink, CheckedSource, CheckedStage, Transform};
 pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors, OfflineConnectors, ReachableConnectors, WithoutSinks};
 pub use outline::{NamedConnector, Outline};
 pub use source_columns::SourceSchema;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::draft::Declared;
-use super::stages::{AskedPlugin, describe};
+use super::stages::{AskedPlugin, PluginUse, describe_at};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
 use crate::document::Node;
-use crate::plugins::{OpenRequest, OpenedStage, PluginProblem};
-use crate::spec::{StageSpec, Written};
+use crate::plugins::{OpenRequest, PluginProblem};
+use crate::spec::Written;
 
 /// The file's declarations about the columns of a source.
 #[derive(Clone, Copy)]
@@ -20,34 +19,33 @@ pub struct DeclaredColumns<'a> {
     pub picked: Option<&'a Node>,
 }
 
-/// The opened plugin, or `None` after a reported error. `declared` holds the file's declarations
+/// The plugin as `open_on` opens it, or `None` after a reported error. `declared` holds the file's declarations
 /// about the columns of the stage's source.
-pub fn open(
-    stage: &Declared<'_, StageSpec>,
-    asked: &AskedPlugin,
+pub fn open<T>(
+    used: PluginUse<'_>,
+    (asked, open_on): (&AskedPlugin, &dyn Fn(&OpenRequest<'_>) -> Result<T, PluginProblem>),
     input: &SchemaRef,
     declared: DeclaredColumns<'_>,
     diagnostics: &mut Diagnostics,
-) -> Option<Arc<dyn OpenedStage>> {
+) -> Option<T> {
     let missing: Vec<&Field> = needs(asked).filter(|need| input.field_with_name(need.name()).is_err()).collect();
-    missing.iter().for_each(|need| diagnostics.push(column_missing(stage, need, input, declared.picked)));
+    missing.iter().for_each(|need| diagnostics.push(column_missing(used, need, input, declared.picked)));
     let mut trial = with_columns(input, &missing);
     let mut fits = missing.is_empty();
     // A plugin refuses one column at a time: give it that one in the type that it needs, and call
     // it again.
     for _ in 0..=asked.needs.columns.fields().len() {
         let request = OpenRequest { config: &asked.config, input: Arc::clone(&trial), bounds: &asked.bounds };
-        let problem = match asked.plugin.open(&request) {
+        let problem = match open_on(&request) {
             Ok(opened) => return fits.then_some(opened),
             Err(problem) => problem,
         };
         let refused = refused_type(&problem, asked, &trial);
         let Some((need, given)) = refused else {
-            let plugin = stage.node.get("plugin").unwrap_or(stage.node);
-            diagnostics.push(describe(stage, &problem, plugin, stage.node.get("config")));
+            diagnostics.push(describe_at(used, &problem, used.node.get("config")));
             return None;
         };
-        diagnostics.push(column_type(stage, need, &given, declared.types));
+        diagnostics.push(column_type(used, need, &given, declared.types));
         trial = with_columns(&trial, &[need]);
         fits = false;
     }
@@ -76,24 +74,20 @@ fn with_columns(schema: &SchemaRef, columns: &[&Field]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn column_missing(stage: &Declared<'_, StageSpec>, need: &Field, input: &Schema, picked: Option<&Node>) -> Diagnostic {
+fn column_missing(used: PluginUse<'_>, need: &Field, input: &Schema, picked: Option<&Node>) -> Diagnostic {
     let names: Vec<&str> = input.fields().iter().map(|field| field.name().as_str()).collect();
     let message =
-        format!("`{}` needs the column `{}` ({}), which it does not get", stage.name, shorten(need.name(), 80), Written(need.data_type()));
-    let diagnostic = at_from(Diagnostic::error("column-missing", message), stage);
+        format!("`{}` needs the column `{}` ({}), which it does not get", used.name, shorten(need.name(), 80), Written(need.data_type()));
+    let diagnostic = Diagnostic::error("column-missing", message).at(used.input_span);
     let diagnostic = picked.into_iter().fold(diagnostic, |diagnostic, node| diagnostic.related(node.span, "the columns are picked here"));
     let listed = if names.is_empty() { "no columns".into() } else { names.join(", ") };
     diagnostic.suggest(nearest(need.name(), names)).help(format!("it gets: {listed}"))
 }
 
-fn column_type(stage: &Declared<'_, StageSpec>, need: &Field, given: &DataType, types: Option<&Node>) -> Diagnostic {
+fn column_type(used: PluginUse<'_>, need: &Field, given: &DataType, types: Option<&Node>) -> Diagnostic {
     let (wanted, given) = (Written(need.data_type()), Written(given));
-    let message = format!("`{}` needs the column `{}` as {wanted}, and receives {given}", stage.name, shorten(need.name(), 80));
-    let diagnostic = at_from(Diagnostic::error("column-type", message), stage);
+    let message = format!("`{}` needs the column `{}` as {wanted}, and receives {given}", used.name, shorten(need.name(), 80));
+    let diagnostic = Diagnostic::error("column-type", message).at(used.input_span);
     let entry = types.and_then(|node| node.entry(need.name()));
     entry.into_iter().fold(diagnostic, |diagnostic, entry| diagnostic.related(entry.node.span, "declared here"))
-}
-
-fn at_from(diagnostic: Diagnostic, stage: &Declared<'_, StageSpec>) -> Diagnostic {
-    diagnostic.at(stage.node.get("from").map_or(stage.name_span, |node| node.span))
 }

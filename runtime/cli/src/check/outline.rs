@@ -56,7 +56,7 @@ impl Outline {
             diagnostics.push(name.iter().fold(diagnostic, |diagnostic, (_, span)| diagnostic.at(*span)));
             return None;
         };
-        let written = tree.get("state").and_then(Node::text).map(PathBuf::from);
+        let written = tree.get("state").and_then(|state| state.get("path").unwrap_or(state).text()).map(PathBuf::from);
         let state = request.state.clone().or(written).unwrap_or_else(|| PathBuf::from(super::DEFAULT_STATE));
         let sources = tree.get("sources").and_then(Node::entries).unwrap_or_default().iter().map(|entry| entry.key.clone()).collect();
         Some(Self { name: name.clone(), state, sources, tree })

@@ -134,6 +134,10 @@ fn bounds(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
     if let Some(node) = every.filter(|node| period(node, Duration::from_millis(100)..=Duration::from_secs(86_400))) {
         out_of_range(node, "100ms to 1day");
     }
+    let memory = tree.get("state").and_then(|state| state.get("memory"));
+    if let Some(node) = memory.filter(|node| read::<Size>(node).is_ok_and(|Size(bytes)| !(16 << 20..=1 << 40).contains(&bytes))) {
+        out_of_range(node, "16MiB to 1TiB");
+    }
     for limits in draft.stages.iter().filter_map(|stage| stage.node.get("limits")) {
         if let Some(node) = limits.get("call").filter(|node| period(node, Duration::from_millis(10)..=Duration::from_secs(600))) {
             out_of_range(node, "10ms to 10m");

@@ -28,7 +28,34 @@ pub enum Asked {
     Broken,
 }
 
-/// A stage whose plugin responded.
+/// Where the file uses a plugin: a stage, or one of the computations of an aggregate.
+#[derive(Clone, Copy)]
+pub struct PluginUse<'a> {
+    /// What it is called in messages.
+    pub name: &'a str,
+    /// Where that name was written.
+    pub name_span: Span,
+    /// The map with `plugin`, `config` and `limits`.
+    pub node: &'a Node,
+    /// Where its input was named.
+    pub input_span: Span,
+    /// What it may use, if that could be read.
+    pub bounds: Option<&'a StageBounds>,
+}
+
+impl<'a> PluginUse<'a> {
+    /// That of a stage.
+    pub fn of_stage(stage: &Declared<'a, StageSpec>) -> Self {
+        let input_span = stage.node.get("from").map_or(stage.name_span, |node| node.span);
+        Self { name: stage.name, name_span: stage.name_span, node: stage.node, input_span, bounds: None }
+    }
+
+    fn plugin(&self) -> Option<&'a Node> {
+        self.node.get("plugin")
+    }
+}
+
+/// A plugin that responded.
 pub struct AskedPlugin {
     /// The plugin.
     pub plugin: Arc<dyn PluginInfo>,
@@ -48,57 +75,70 @@ pub fn ask(
     redactor: &Redactor,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Option<Asked>> {
-    let ask_one = |stage: &Declared<'_, StageSpec>| match BuiltIn::of(stage, files, diagnostics) {
+    let mut asking = Asking { catalog, files, redactor, diagnostics };
+    let ask_one = |stage: &Declared<'_, StageSpec>| match BuiltIn::of(stage, &mut asking) {
         Some(built_in) => Some(built_in.map_or(Asked::Broken, Asked::BuiltIn)),
-        None => ask_plugin(stage, catalog, files, redactor, diagnostics).map(Asked::Plugin),
+        None => {
+            let bounds = stage.spec.as_ref().map(|spec| StageBounds::new(&spec.limits, spec.on_fault, spec.max_faults));
+            asking.plugin(PluginUse { bounds: bounds.as_ref(), ..PluginUse::of_stage(stage) }).map(Asked::Plugin)
+        }
     };
     draft.stages.iter().map(ask_one).collect()
 }
 
-fn ask_plugin(
-    stage: &Declared<'_, StageSpec>,
-    catalog: &dyn PluginCatalog,
-    files: &mut SourceFiles,
-    redactor: &Redactor,
-    diagnostics: &mut Diagnostics,
-) -> Option<AskedPlugin> {
-    // A stage that is broken elsewhere can still name its plugin.
-    let plugin_node = stage.node.get("plugin").filter(|node| !node.has_unknown());
-    let reference: Option<PluginReference> = plugin_node.and_then(|node| node.text()?.parse().ok());
-    let config_node = stage.node.get("config");
-    let found = reference.as_ref().zip(plugin_node).and_then(|(reference, node)| {
-        catalog.find(reference).map_err(|problem| diagnostics.push(describe(stage, &problem, node, None))).ok()
-    });
-    let mut secrets = Secrets { files, redactor, diagnostics };
-    if let Some(config) = config_node {
-        secrets.config(config, found.as_ref().and_then(|plugin| plugin.config_schema()));
-    }
-    let plugin = found?;
-    if config_node.is_some_and(|node| node.has_unknown() || node.entries().is_none()) {
-        return None;
-    }
-    let key = stage.node.entry("config").map_or(plugin_node.map_or(stage.name_span, |node| node.span), |entry| entry.key_span);
-    let config = config_node.map_or_else(|| Json::Object(serde_json::Map::new()), Node::to_json);
-    if !config_fits(&*plugin, &config, config_node, key, diagnostics) {
-        return None;
-    }
-    let bounds = bounds(stage);
-    match plugin.prepare(&config, &bounds) {
-        Ok(needs) => Some(AskedPlugin { plugin, config, bounds, needs }),
-        Err(problem) => {
-            diagnostics.push(describe(stage, &problem, plugin_node.unwrap_or(stage.node), config_node));
-            None
+/// What is needed to query plugins.
+pub struct Asking<'a> {
+    /// Finds them.
+    pub catalog: &'a dyn PluginCatalog,
+    /// The texts of the pipeline.
+    pub files: &'a mut SourceFiles,
+    /// Hides secrets of their configurations.
+    pub redactor: &'a Redactor,
+    /// Takes what is wrong.
+    pub diagnostics: &'a mut Diagnostics,
+}
+
+impl Asking<'_> {
+    /// Queries a plugin; `None` after it was reported that it could not be queried, or refused.
+    pub fn plugin(&mut self, used: PluginUse<'_>) -> Option<AskedPlugin> {
+        // A stage that is broken elsewhere can still name its plugin.
+        let plugin_node = used.plugin().filter(|node| !node.has_unknown());
+        let reference: Option<PluginReference> = plugin_node.and_then(|node| node.text()?.parse().ok());
+        let config_node = used.node.get("config");
+        let found = reference
+            .as_ref()
+            .and_then(|reference| self.catalog.find(reference).map_err(|problem| self.diagnostics.push(describe(used, &problem))).ok());
+        let mut secrets = Secrets { files: self.files, redactor: self.redactor, diagnostics: self.diagnostics };
+        if let Some(config) = config_node {
+            secrets.config(config, found.as_ref().and_then(|plugin| plugin.config_schema()));
+        }
+        let plugin = found?;
+        if config_node.is_some_and(|node| node.has_unknown() || node.entries().is_none()) {
+            return None;
+        }
+        let key = used.node.entry("config").map_or(plugin_node.map_or(used.name_span, |node| node.span), |entry| entry.key_span);
+        let config = config_node.map_or_else(|| Json::Object(serde_json::Map::new()), Node::to_json);
+        if !config_fits(&*plugin, &config, config_node, key, self.diagnostics) {
+            return None;
+        }
+        let bounds = used.bounds.cloned().unwrap_or_else(|| {
+            let limits = used.node.get("limits").and_then(|node| read::<LimitsSpec>(node).ok()).unwrap_or_default();
+            StageBounds::new(&limits, OnFault::Reject, None)
+        });
+        match plugin.prepare(&config, &bounds) {
+            Ok(needs) => Some(AskedPlugin { plugin, config, bounds, needs }),
+            Err(problem) => {
+                self.diagnostics.push(describe_at(used, &problem, config_node));
+                None
+            }
         }
     }
 }
 
-fn bounds(stage: &Declared<'_, StageSpec>) -> StageBounds {
-    let spec = stage.spec.as_ref();
-    let part = stage.node.get("limits").and_then(|node| read::<LimitsSpec>(node).ok());
-    StageBounds {
-        limits: spec.map(|spec| spec.limits.clone()).or(part).unwrap_or_default(),
-        on_fault: spec.map_or(OnFault::Reject, |spec| spec.on_fault),
-        max_faults: spec.and_then(|spec| spec.max_faults).unwrap_or(MAX_FAULTS),
+impl StageBounds {
+    /// Those that the file sets, and defaults.
+    pub fn new(limits: &LimitsSpec, on_fault: OnFault, max_faults: Option<u32>) -> Self {
+        Self { limits: limits.clone(), on_fault, max_faults: max_faults.unwrap_or(MAX_FAULTS) }
     }
 }
 
@@ -127,8 +167,14 @@ fn config_fits(plugin: &dyn PluginInfo, config: &Json, node: Option<&Node>, key:
 }
 
 /// The message on a plugin that can't be used.
-pub fn describe(stage: &Declared<'_, StageSpec>, problem: &PluginProblem, plugin: &Node, config: Option<&Node>) -> Diagnostic {
-    let refers = |message: &str| format!("the plugin of `{}` {message}", stage.name);
+fn describe(used: PluginUse<'_>, problem: &PluginProblem) -> Diagnostic {
+    describe_at(used, problem, None)
+}
+
+/// The same, at the part of the configuration that is to blame.
+pub fn describe_at(used: PluginUse<'_>, problem: &PluginProblem, config: Option<&Node>) -> Diagnostic {
+    let plugin = used.plugin().unwrap_or(used.node);
+    let refers = |message: &str| format!("the plugin of `{}` {message}", used.name);
     match problem {
         PluginProblem::NotFound(missing) => {
             let near = nearest(&missing.name, missing.available.iter().map(String::as_str));

@@ -23,6 +23,8 @@ pub struct Edge {
     pub producer: Producer,
     /// The requested port.
     pub port: Option<String>,
+    /// The side of the reader: a join has two, others one.
+    pub side: usize,
     /// Where it was written.
     pub span: Span,
 }
@@ -42,7 +44,10 @@ pub struct Wiring {
 pub fn wire(draft: &Draft<'_>, diagnostics: &mut Diagnostics) -> Wiring {
     names(draft, diagnostics);
     let producers = producers(draft);
-    let mut resolve = |node: &Node| edges(node, &producers, draft, diagnostics);
+    let mut resolve = |node: &Node| {
+        let sides = inputs_of(node).into_iter().enumerate();
+        sides.flat_map(|(side, from)| edges(from, side, &producers, draft, diagnostics)).collect()
+    };
     let stage_inputs: Vec<Vec<Edge>> = draft.stages.iter().map(|stage| resolve(stage.node)).collect();
     let sink_inputs: Vec<Vec<Edge>> = draft.sinks.iter().map(|sink| resolve(sink.node)).collect();
     let order = order(draft, &stage_inputs, diagnostics);
@@ -95,8 +100,15 @@ fn producers<'t>(draft: &Draft<'t>) -> HashMap<&'t str, Producer> {
     stages.chain(sources).collect()
 }
 
-fn edges(node: &Node, producers: &HashMap<&str, Producer>, draft: &Draft<'_>, diagnostics: &mut Diagnostics) -> Vec<Edge> {
-    let Some(from) = node.get("from") else { return Vec::new() };
+/// Where a node names what it reads, by side.
+fn inputs_of(node: &Node) -> Vec<&Node> {
+    match node.get("join") {
+        Some(join) => ["left", "right"].iter().filter_map(|side| join.get(side)).collect(),
+        None => node.get("from").into_iter().collect(),
+    }
+}
+
+fn edges(from: &Node, side: usize, producers: &HashMap<&str, Producer>, draft: &Draft<'_>, diagnostics: &mut Diagnostics) -> Vec<Edge> {
     let names = from.items().map_or_else(|| vec![from], |items| items.iter().collect());
     let mut edges: Vec<Edge> = Vec::new();
     for item in names {
@@ -119,7 +131,7 @@ fn edges(node: &Node, producers: &HashMap<&str, Producer>, draft: &Draft<'_>, di
             diagnostics.push(Diagnostic::error("input-twice", message).at(item.span).related(first.span, "first listed here"));
             continue;
         }
-        edges.push(Edge { producer, port, span: item.span });
+        edges.push(Edge { producer, port, side, span: item.span });
     }
     edges
 }
@@ -196,7 +208,7 @@ fn describe_cycle(draft: &Draft<'_>, inputs: &[Vec<Edge>], cycle: &[usize]) -> O
 /// Every source and stage has to be read by something, and a pipeline has to have both ends.
 fn unread(draft: &Draft<'_>, wiring: &Wiring, diagnostics: &mut Diagnostics) {
     let mut readers = draft.stages.iter().map(|stage| stage.node).chain(draft.sinks.iter().map(|sink| sink.node));
-    if readers.any(|node| node.get("from").is_some_and(Node::has_unknown)) {
+    if readers.any(|node| inputs_of(node).into_iter().any(Node::has_unknown)) {
         return;
     }
     // A name that is misspelt by a letter elsewhere is not unused: the misspelling is reported.

@@ -95,9 +95,19 @@ static CODES: &[Code] = &[
     },
     Code { name: "empty", cause: "A text, list or map is empty where something has to be.", cure: "Write a value, or remove the key." },
     Code {
+        name: "endless-aggregate",
+        cause: "An aggregate without windows emits its results when the input ends, and a stream does not end.",
+        cure: "Add a `window`, or let it emit running results with `emit: every_epoch` into a sink that replaces rows by their key.",
+    },
+    Code {
         name: "endless-batch",
         cause: "A batch ends with its input, and this source never ends.",
         cure: "Bound the source, or run the pipeline with `mode: stream`.",
+    },
+    Code {
+        name: "endless-join",
+        cause: "A join of streams without `within` would have to keep every row for ever, because its partner could still come.",
+        cure: "Say with `within` and `time` how far apart in event time the rows of a pair may be, or run as a batch.",
     },
     Code {
         name: "input-mismatch",
@@ -204,6 +214,16 @@ static CODES: &[Code] = &[
         name: "port",
         cause: "A `from` names a port that the stage does not have, or names none of several.",
         cure: "Write `stage.port` with one of the ports that the finding lists.",
+    },
+    Code {
+        name: "results-per-run",
+        cause: "A batch reads what is new since the run before it. What an aggregate or a join computes is about these rows alone, and the sink adds it to the results of earlier runs.",
+        cure: "Use `write: overwrite` where each run should compute over all rows. Keep `write: append` where results of each run are wanted.",
+    },
+    Code {
+        name: "running-results",
+        cause: "A stage emits results that replace earlier ones of the same key. What reads them would keep the earlier ones, too, or could keep the later ones out.",
+        cure: "Write them into a sink with `write: upsert` and the same `key`. Between the stage and the sink, only `rename`, `drop` and `select` may stand. Or emit each result once: `emit: at_close` without `allowed_lateness`.",
     },
     Code {
         name: "same-place",

@@ -18,7 +18,8 @@ pub use preview::preview;
 pub use show::show;
 pub use state::{open_state, open_state_read_only, state_of};
 
-use crate::check::{Checked, CheckedSource, Transform};
+use crate::check::{Checked, CheckedSource, CheckedStage, Transform};
+use crate::plugins::OpenedWork;
 
 /// The name of the dead letters where a sink has a name: in tokens and tables. No sink of a pipeline may have it.
 pub const DEAD_LETTERS: &str = "dead_letters";
@@ -62,7 +63,7 @@ fn build_with(checked: &Checked, build_sink: &BuildSink<'_>) -> Result<Plan> {
     });
     let stages = checked.stages.iter().map(|stage| StageNode {
         name: stage.name.clone(),
-        work: StageWork::Rows { stage: stage.opened.stage(), inputs: stage.inputs.clone() },
+        work: work_of(stage),
         plugin: match &stage.transform {
             Transform::Plugin(plugin) => Some(format!("{}@sha256:{}", plugin.name(), plugin.digest()).into()),
             Transform::BuiltIn(_) => None,
@@ -91,6 +92,14 @@ fn build_with(checked: &Checked, build_sink: &BuildSink<'_>) -> Result<Plan> {
         sinks: sinks.collect::<Result<_>>()?,
         dead_letters: dead_letters.transpose()?,
     })
+}
+
+fn work_of(stage: &CheckedStage) -> StageWork {
+    let sides = || stage.sides.iter().map(|side| side.inputs.clone());
+    match stage.opened.work() {
+        OpenedWork::Rows(stage) => StageWork::Rows { stage, inputs: sides().flatten().collect() },
+        OpenedWork::Keyed(stage) => StageWork::Keyed { stage, sides: sides().collect() },
+    }
 }
 
 fn source_of(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box<dyn Source>> {

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use arrow_schema::Schema;
-use wasmill_engine::{Input, Mode};
+use wasmill_engine::{EventTime, Input, Mode};
 
 use super::{DEAD_LETTERS, default_lanes, state_of};
 use crate::check::{Checked, CheckedStage, Extent, Transform};
+use crate::plugins::OpenedWork;
 use crate::spec::Written;
 
 /// The running shape of a checked pipeline, for readers. Secrets are redacted by the caller.
@@ -61,17 +62,36 @@ fn show_stage(text: &mut String, checked: &Checked, stage: &CheckedStage) {
         Transform::BuiltIn(built_in) => built_in.describe(),
     };
     line(text, 0, &format!("stage {} ({what})", stage.name));
-    line(text, 1, &format!("from     {}", inputs(checked, &stage.inputs)));
-    if let Transform::Plugin(_) = stage.transform {
-        let names = |indices: &[usize]| indices.iter().map(|&index| stage.input_schema.field(index).name().as_str()).collect::<Vec<_>>();
+    match stage.sides.as_slice() {
+        [left, right] => {
+            line(text, 1, &format!("left     {}", inputs(checked, &left.inputs)));
+            line(text, 1, &format!("right    {}", inputs(checked, &right.inputs)));
+        }
+        sides => sides.iter().for_each(|side| line(text, 1, &format!("from     {}", inputs(checked, &side.inputs)))),
+    }
+    if let OpenedWork::Keyed(keyed) = stage.opened.work() {
+        line(text, 1, &format!("time     {}", times(keyed.event_time())));
+    }
+    if let (Transform::Plugin(_), [side]) = (&stage.transform, stage.sides.as_slice()) {
+        let names = |indices: &[usize]| indices.iter().map(|&index| side.schema.field(index).name().as_str()).collect::<Vec<_>>();
         let (crossing, peeked) = (names(stage.opened.crossing()), names(stage.opened.peeked()));
-        line(text, 1, &format!("crosses  {} of {} columns: {}", crossing.len(), stage.input_schema.fields().len(), crossing.join(", ")));
+        line(text, 1, &format!("crosses  {} of {} columns: {}", crossing.len(), side.schema.fields().len(), crossing.join(", ")));
         if !peeked.is_empty() {
             line(text, 1, &format!("         nulls and few texts of {}: {}", peeked.len(), peeked.join(", ")));
         }
     }
     for port in stage.opened.ports() {
         line(text, 1, &format!("gives    {}: {}", port.name, columns(&port.schema)));
+    }
+}
+
+fn times(event_time: Option<EventTime>) -> String {
+    match event_time {
+        None => "none: what waits for an end is emitted when the input ends".to_owned(),
+        Some(EventTime { delay, idle }) => {
+            let (delay, idle) = (humantime::format_duration(delay), humantime::format_duration(idle));
+            format!("the watermark is {delay} behind the rows; splits without rows for {idle} do not hold it back")
+        }
     }
 }
 

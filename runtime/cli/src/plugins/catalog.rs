@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use serde_json::Value;
-use wasmill_engine::Stage;
+use wasmill_engine::{KeyedStage, Stage};
 use wasmill_host::Crossing;
+use wasmill_keyed::Aggregate;
 
 use super::NotFound;
 use crate::spec::{LimitsSpec, OnFault, PluginReference};
@@ -32,8 +33,20 @@ pub trait PluginInfo: Send + Sync {
     fn validate_config(&self, config: &Value) -> Vec<ConfigProblem>;
     /// The columns that it needs under a configuration.
     fn prepare(&self, config: &Value, bounds: &StageBounds) -> Result<Needs, PluginProblem>;
-    /// Fixes configuration and input.
+    /// Fixes configuration and input of a stage.
     fn open(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedStage>, PluginProblem>;
+    /// Fixes configuration and input of an aggregate.
+    fn open_aggregate(&self, request: &OpenRequest<'_>) -> Result<OpenedAggregate, PluginProblem>;
+}
+
+/// A plugin that aggregates, with its configuration and its input.
+pub struct OpenedAggregate {
+    /// What it computes.
+    pub aggregate: Arc<dyn Aggregate>,
+    /// The columns of the input that it gets, by index.
+    pub columns: Vec<usize>,
+    /// What its state depends on: its name, the version of its state, its configuration.
+    pub fingerprint: Value,
 }
 
 /// A plugin with its configuration and its input, or a built-in stage with its input: its output is
@@ -46,7 +59,16 @@ pub trait OpenedStage: Send + Sync {
     /// The columns of the input of which only nulls and some texts cross.
     fn peeked(&self) -> &[usize];
     /// As the engine runs it.
-    fn stage(&self) -> Arc<dyn Stage>;
+    fn work(&self) -> OpenedWork;
+}
+
+/// What the engine runs for a stage.
+#[derive(Clone)]
+pub enum OpenedWork {
+    /// Batches go through it one by one.
+    Rows(Arc<dyn Stage>),
+    /// Rows of one key come together in it.
+    Keyed(Arc<dyn KeyedStage>),
 }
 
 /// The resources of a stage, and what happens when it exceeds them.

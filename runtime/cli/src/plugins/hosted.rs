@@ -13,7 +13,8 @@ use wasmill_engine::{Class, Error, PortOutput, Result, RowReject, Stage, StageIn
 use wasmill_host::{CompileWith, FaultBudget, Host, HostError, Instance, Limits, Opening, Plugin, Transform};
 
 use super::{
-    ConfigProblem, Needs, OpenRequest, OpenedStage, PluginCatalog, PluginFolders, PluginInfo, PluginProblem, PortShape, StageBounds,
+    ConfigProblem, Needs, OpenRequest, OpenedAggregate, OpenedStage, OpenedWork, PluginCatalog, PluginFolders, PluginInfo, PluginProblem,
+    PortShape, StageBounds,
 };
 use crate::spec::{OnFault, PluginReference};
 
@@ -133,6 +134,10 @@ impl PluginInfo for Hosted {
         let ports = transform.ports().iter().map(shape).collect();
         Ok(Arc::new(Opened { transform, ports }))
     }
+
+    fn open_aggregate(&self, _: &OpenRequest<'_>) -> Result<OpenedAggregate, PluginProblem> {
+        Err(PluginProblem::NotAPlugin { path: self.path.clone(), message: "it transforms rows, and exports no `aggregate`".to_owned() })
+    }
 }
 
 /// What a pipeline lets a plugin use.
@@ -169,8 +174,8 @@ impl OpenedStage for Opened {
         self.transform.peeked()
     }
 
-    fn stage(&self) -> Arc<dyn Stage> {
-        Arc::new(PluginStage(self.transform.clone()))
+    fn work(&self) -> OpenedWork {
+        OpenedWork::Rows(Arc::new(PluginStage(self.transform.clone())))
     }
 }
 

@@ -4,6 +4,9 @@ mod catalog;
 mod hosted;
 mod search;
 
-pub use catalog::{ConfigProblem, Needs, OpenRequest, OpenedStage, PluginCatalog, PluginInfo, PluginProblem, PortShape, StageBounds};
+pub use catalog::{
+    ConfigProblem, Needs, OpenRequest, OpenedAggregate, OpenedStage, OpenedWork, PluginCatalog, PluginInfo, PluginProblem, PortShape,
+    StageBounds,
+};
 pub use hosted::{COMPILE_COMMAND, Hosted, HostedPlugins, of_host};
 pub use search::{NotFound, PluginFolders};

@@ -27,13 +27,20 @@ struct Page<'a> {
 }
 
 /// The parts in the order of the page: title, definition, the path of keys that leads there.
-const PARTS: [(&str, &str, &str); 6] = [
+const PARTS: [(&str, &str, &str); 13] = [
     ("A source", "SourceSpec", "sources.<name>"),
     ("A stage", "StageSpec", "stages.<name>"),
     ("Limits of a stage", "LimitsSpec", "stages.<name>.limits"),
+    ("Duplicates", "DedupSpec", "stages.<name>.dedup"),
+    ("Joins", "JoinSpec", "stages.<name>.join"),
+    ("Aggregates", "AggregateSpec", "stages.<name>.aggregate"),
+    ("Windows", "WindowSpec", "stages.<name>.aggregate.window"),
+    ("Sliding windows", "SlidingSpec", "stages.<name>.aggregate.window.sliding"),
+    ("Plugins that aggregate", "AggregatePlugin", "stages.<name>.aggregate.compute.<name>"),
     ("A sink", "SinkSpec", "sinks.<name>"),
     ("Dead letters", "DeadLettersSpec", "dead_letters"),
     ("Epochs", "EpochSpec", "epoch"),
+    ("State", "StateOptions", "state"),
 ];
 
 impl Page<'_> {
@@ -108,7 +115,9 @@ impl Page<'_> {
             self.connectors(path, schema);
         }
         self.text.push_str("## Types\n\n");
-        for name in ["Period", "Size", "Share", "PluginReference", "Inputs", "Columns", "ColumnType", "Expressions"] {
+        for name in
+            ["Period", "Size", "Share", "PluginReference", "Inputs", "Columns", "ColumnType", "Expressions", "JoinKeys", "Computations"]
+        {
             let Some(schema) = self.schema.pointer(&format!("/$defs/{name}")) else { continue };
             let examples: Vec<String> = schema
                 .get("examples")

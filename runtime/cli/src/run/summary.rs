@@ -8,24 +8,27 @@ use wasmill_engine::{NodeSummary, Summary};
 pub fn summary_table(summary: &Summary) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["", "name", "rows in", "added", "out", "rejected", "filtered", "time"].map(|title| {
+    let is_keyed = summary.nodes.iter().any(|node| node.counts.rows_aggregated > 0);
+    let titles = ["", "name", "rows in", "added", "out", "rejected", "filtered", "aggregated", "time"];
+    table.set_header(titles.into_iter().filter(|title| is_keyed || *title != "aggregated").map(|title| {
         let alignment = if matches!(title, "" | "name") { CellAlignment::Left } else { CellAlignment::Right };
         Cell::new(title).set_alignment(alignment)
     }));
     for node in &summary.nodes {
-        table.add_row(row(node));
+        table.add_row(row(node, is_keyed));
     }
     let notes: String = summary.notes.iter().map(|(source, note)| format!("note: {source}: {note}\n")).collect();
     format!("{}\n{table}\n{notes}", sentence(summary))
 }
 
-fn row(node: &NodeSummary) -> Vec<Cell> {
+fn row(node: &NodeSummary, is_keyed: bool) -> Vec<Cell> {
     let counts = &node.counts;
     let number = |value: u64| Cell::new(HumanCount(value)).set_alignment(CellAlignment::Right);
     let time = Cell::new(format!("{:.2} s", counts.time.as_secs_f64())).set_alignment(CellAlignment::Right);
     let mut cells = vec![Cell::new(node.kind), Cell::new(&node.name)];
     let rows = [counts.rows_in, counts.rows_added, counts.rows_out, counts.rows_rejected, counts.rows_filtered];
     cells.extend(rows.map(number));
+    cells.extend(is_keyed.then(|| number(counts.rows_aggregated)));
     cells.push(time);
     cells
 }

@@ -3,6 +3,7 @@
 
 mod column_type;
 mod entry;
+mod keyed;
 mod pipeline;
 mod plugin_reference;
 mod quantities;
@@ -13,8 +14,12 @@ mod stage;
 pub(crate) use column_type::{ALLOWED as COLUMN_TYPES, Written};
 pub use column_type::{Column, ColumnType, Columns};
 pub use entry::SpecEntry;
+pub use keyed::{
+    AggregatePlugin, AggregateSpec, Computation, Computations, DedupSpec, EmitSpec, How, JoinKey, JoinKeys, JoinSpec, JoinTime, JoinTimes,
+    Keep, Late, SlidingSpec, WindowSpec,
+};
 pub(crate) use pipeline::default_batch_rows;
-pub use pipeline::{EpochSpec, Mode, PipelineSpec, is_name, is_pipeline_name};
+pub use pipeline::{EpochSpec, Mode, PipelineSpec, StateSpec, is_name, is_pipeline_name};
 pub use plugin_reference::PluginReference;
 pub use quantities::{Period, Share, Size};
 pub use sink::{DeadLettersSpec, SinkSpec};

@@ -1,11 +1,13 @@
 //! The pipeline as a whole.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
 
-use super::{DeadLettersSpec, Period, SinkSpec, SourceSpec, StageSpec};
+use super::{DeadLettersSpec, Period, SinkSpec, Size, SourceSpec, StageSpec};
 
 /// A pipeline: records flow from sources through stages into sinks.
 ///
@@ -79,14 +81,79 @@ pub struct PipelineSpec {
     /// `state: .wasmill/state`
     ///
     /// The folder of the checkpoints; each pipeline has a folder of its own name in it. `--state` overrides it. Default: `.wasmill/state`.
+    /// A map sets more: `state: { path: .wasmill/state, memory: 1GiB }`.
     ///
     /// `s3://bucket/prefix` keeps them in a bucket whose store supports conditional puts, for
     /// machines that come and go. Endpoint, region and credentials come from where AWS's own tools
     /// take them: `AWS_ENDPOINT_URL_S3`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, a profile, the
     /// instance. There is no lock: of two processes with one pipeline the one that started last
     /// continues, and the other stops.
+    pub state: Option<StateSpec>,
+}
+
+/// Where a pipeline keeps its state, and how much of it in memory. A text is the `path`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StateSpec {
+    /// The folder or the address of the checkpoints.
+    pub path: Option<String>,
+    /// What keyed stages may hold in memory.
+    pub memory: Option<Size>,
+}
+
+/// The keys of a state that is written as a map.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "StateOptions")]
+struct StateKeys {
+    /// `path: .wasmill/state`
+    ///
+    /// The folder of the checkpoints, or their address in a bucket.
     #[schemars(length(min = 1))]
-    pub state: Option<String>,
+    path: Option<String>,
+    /// `memory: 512MiB`
+    ///
+    /// How much memory all keyed stages (`dedup`, `join`, `aggregate`) and lanes hold together of what they collect in an epoch, 16MiB to 1TiB.
+    /// Beyond it they write sorted runs to disk, which changes no result. Default: 512MiB.
+    memory: Option<Size>,
+}
+
+impl<'de> Deserialize<'de> for StateSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PathOrKeys;
+
+        impl<'de> de::Visitor<'de> for PathOrKeys {
+            type Value = StateSpec;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a folder, the address of a bucket, or a map")
+            }
+
+            fn visit_str<E: de::Error>(self, path: &str) -> Result<StateSpec, E> {
+                Ok(StateSpec { path: Some(path.to_owned()), memory: None })
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<StateSpec, A::Error> {
+                let StateKeys { path, memory } = StateKeys::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(StateSpec { path, memory })
+            }
+        }
+
+        deserializer.deserialize_any(PathOrKeys)
+    }
+}
+
+impl JsonSchema for StateSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "StateSpec".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let keys = generator.subschema_for::<StateKeys>();
+        json_schema!({
+            "description": "A folder, the address of a bucket, or a map.",
+            "anyOf": [{"type": "string", "minLength": 1}, keys],
+        })
+    }
 }
 
 /// Whether a pipeline ends with its input.

@@ -3,23 +3,25 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use wasmill_stages::ColumnChange;
 
-use super::{Period, PluginReference, Share, Size};
+use super::{AggregateSpec, DedupSpec, JoinSpec, Period, PluginReference, Share, Size};
 
-/// What transforms records: a plugin with its configuration, or a built-in stage. Exactly one of `plugin`, `rename`, `drop`, `select` and `filter`.
+/// What transforms records: a plugin with its configuration, or a built-in stage. Exactly one of `plugin`, `rename`, `drop`, `select`, `filter`,
+/// `dedup`, `join` and `aggregate`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageSpec {
     /// `from: pins`
     ///
     /// Its input: a source, a stage, a port of a stage (`stage.port`), or a list of them; all with
-    /// the same columns.
-    pub from: Inputs,
+    /// the same columns. Every stage needs it, except `join`, which names its inputs itself.
+    pub from: Option<Inputs>,
     /// `plugin: clean-pin`
     ///
     /// The plugin: a name that is searched in the plugin folders, or a path to a `.wasm`.
@@ -52,10 +54,25 @@ pub struct StageSpec {
     #[cfg(feature = "sql")]
     #[schemars(extend("x-transform" = true), length(min = 1))]
     pub filter: Option<String>,
+    /// `dedup: { by: [ind] }`
+    ///
+    /// Built in: of the rows that are equal in some columns one passes, with all its columns. The others are left out (docs/keyed-stages.md).
+    #[schemars(extend("x-transform" = true))]
+    pub dedup: Option<DedupSpec>,
+    /// `join: { left: clean_pins, right: clean_geos, on: ind }`
+    ///
+    /// Built in: a row for each pair of rows of two inputs that are equal in some columns (docs/keyed-stages.md). A `join` has no `from`.
+    #[schemars(extend("x-transform" = true))]
+    pub join: Option<JoinSpec>,
+    /// `aggregate: { by: [country], compute: { posts: "count(*)" } }`
+    ///
+    /// Built in: values computed from all rows of a key, in windows of event time or over all of them (docs/keyed-stages.md).
+    #[schemars(extend("x-transform" = true))]
+    pub aggregate: Option<AggregateSpec>,
     /// `config: { null_descriptions: ["Untitled"] }`
     ///
     /// The plugin's own configuration; `wasmill plugin inspect` prints what it takes. This key and those below are for plugins only, but for
-    /// `max_reject_share`, which `select` and `filter` have too.
+    /// `max_reject_share`, which all stages have that can reject a row.
     #[serde(default)]
     pub config: serde_json::Map<String, serde_json::Value>,
     /// `limits: { call: 2s, memory: 256MiB }`
@@ -93,26 +110,35 @@ pub struct Expressions(pub Vec<(String, String)>);
 #[cfg(feature = "sql")]
 impl<'de> Deserialize<'de> for Expressions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
+        in_order(deserializer, "columns with their expressions").map(Self)
+    }
+}
 
-        impl<'de> de::Visitor<'de> for InOrder {
-            type Value = Expressions;
+/// The entries of a map in the order in which they were written.
+pub(super) fn in_order<'de, T, D>(deserializer: D, expected: &'static str) -> Result<Vec<(String, T)>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    struct InOrder<T>(&'static str, PhantomData<T>);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("columns with their expressions")
-            }
+    impl<'de, T: Deserialize<'de>> de::Visitor<'de> for InOrder<T> {
+        type Value = Vec<(String, T)>;
 
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Expressions, A::Error> {
-                let mut columns = Vec::new();
-                while let Some(column) = map.next_entry()? {
-                    columns.push(column);
-                }
-                Ok(Expressions(columns))
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
         }
 
-        deserializer.deserialize_map(InOrder)
+        fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = map.next_entry()? {
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
     }
+
+    deserializer.deserialize_map(InOrder(expected, PhantomData))
 }
 
 #[cfg(feature = "sql")]

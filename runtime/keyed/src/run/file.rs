@@ -261,5 +261,5 @@ fn unreadable(file: &dyn RunFile, offset: u64, error: io::Error) -> Error {
 fn damaged(file: &dyn RunFile, offset: u64, what: &str) -> Error {
     Error::environment(format!("the run {} is damaged at {offset}: {what}", file.name()))
         .code(RUN_DAMAGED)
-        .hint("restore the file from a backup; `wasmill state drop` gives the stage's state up")
+        .hint("restore the file from a backup; `wasmill state drop-stage` gives the stage's state up")
 }

@@ -247,3 +247,50 @@ impl Accumulator for ValuesOf {
         numbers + self.texts.iter().flatten().map(|text| text.capacity() + size_of::<String>()).sum::<usize>()
     }
 }
+
+/// As [`CountSumMean`], but for rows whose value this refuses.
+pub struct Picky(pub fn(i64) -> bool);
+
+struct PickyOf(fn(i64) -> bool, Box<dyn Accumulator>);
+
+impl Aggregate for Picky {
+    fn state_schema(&self) -> SchemaRef {
+        CountSumMean::default().state_schema()
+    }
+
+    fn output_schema(&self) -> SchemaRef {
+        CountSumMean::default().output_schema()
+    }
+
+    fn open(&self, lane: usize) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(PickyOf(self.0, CountSumMean::default().open(lane)?)))
+    }
+}
+
+impl Accumulator for PickyOf {
+    fn update(&mut self, rows: &RecordBatch, groups: &[u32], count: u32) -> Result<Vec<RowReject>> {
+        let values = rows.column(0).as_primitive::<Int64Type>().values();
+        let (refused, taken): (Vec<u32>, Vec<u32>) = (0..rows.num_rows() as u32).partition(|&row| self.0(values[row as usize]));
+        let taken_groups: Vec<u32> = taken.iter().map(|&row| groups[row as usize]).collect();
+        let taken = arrow_select::take::take_record_batch(rows, &arrow_array::UInt32Array::from(taken)).unwrap();
+        self.1.update(&taken, &taken_groups, count)?;
+        let reject = |row| RowReject { row, code: "picky".into(), column: None, message: String::new() };
+        Ok(refused.into_iter().map(reject).collect())
+    }
+
+    fn merge(&mut self, states: &RecordBatch, groups: &[u32], count: u32) -> Result<()> {
+        self.1.merge(states, groups, count)
+    }
+
+    fn take_state(&mut self) -> Result<Grouped> {
+        self.1.take_state()
+    }
+
+    fn finish(&mut self) -> Result<Grouped> {
+        self.1.finish()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.1.memory_bytes()
+    }
+}

@@ -9,6 +9,7 @@ use wasmill_engine::{
     Batch, Collected, DepotFile, Emission, Error, EventTime, KeyedInstance, KeyedStage, KeyedStart, Payload, Records, Result, Sealed,
     Watermark,
 };
+use wasmill_keyed::codes::COLUMN_TWICE;
 use wasmill_keyed::key::{KeyCodec, Keys, owned};
 use wasmill_keyed::operator::{AggregateSpec, AggregateStage, Collector, Emit, EmitInput, Emitter, Fired};
 
@@ -64,6 +65,7 @@ fn output(stage: &AggregateStage) -> Result<SchemaRef> {
     for (index, field) in fields.iter().enumerate() {
         if fields[..index].iter().any(|other| other.name() == field.name()) {
             return Err(Error::configuration(format!("two columns of the results are called `{}`", field.name()))
+                .code(COLUMN_TWICE)
                 .hint("give one of them another name, in the computation or in a stage before this one"));
         }
     }

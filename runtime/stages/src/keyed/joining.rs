@@ -9,6 +9,7 @@ use wasmill_engine::{
     Batch, Collected, DepotFile, Emission, Error, EventTime, KeyedInstance, KeyedStage, KeyedStart, Result, Sealed, Watermark,
 };
 use wasmill_keyed::KeptRows;
+use wasmill_keyed::codes::COLUMN_TWICE;
 use wasmill_keyed::join::{JoinCollector, JoinEmitter, JoinInput, JoinKind, JoinStage, Side, SideRuns, SideSpec};
 use wasmill_keyed::key::owned;
 
@@ -81,6 +82,7 @@ impl Shape {
         for (index, field) in fields.iter().enumerate() {
             if fields[..index].iter().any(|other| other.name() == field.name()) {
                 return Err(Error::configuration(format!("both sides of the join have a column `{}`", field.name()))
+                    .code(COLUMN_TWICE)
                     .hint("rename or drop one of them in a stage before the join"));
             }
         }

@@ -3,21 +3,50 @@
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use wasmill_sql::{Filter, Parsed, ProblemKind, Select, SqlProblem};
+use wasmill_sql::{ColumnUse, Filter, Parsed, ParsedAggregate, ProblemKind, Select, SqlProblem};
 
-use super::{Around, Beyond, BuiltIn, Opened, Reported};
+use super::missing::column_missing;
+use super::{Around, Beyond, BuiltIn, Opened, Reported, check_name};
 use crate::check::draft::Declared;
-use crate::check::source_columns::is_reserved;
-use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
-use crate::document::{Characters, Node, SourceFiles, Span};
+use crate::check::stages::Asking;
+use crate::diagnostics::{Diagnostic, Diagnostics, shorten};
+use crate::document::{Characters, Node};
 use crate::plugins::OpenedStage;
 use crate::spec::StageSpec;
 
 /// An expression and where it was written.
 #[derive(Debug, Clone)]
-struct Written {
-    parsed: Parsed,
+pub(super) struct Written<P = Parsed> {
+    pub parsed: P,
     characters: Characters,
+}
+
+/// What was parsed: the text, and the columns that it names.
+pub(super) trait NamesColumns {
+    /// As it was written.
+    fn text(&self) -> &str;
+    /// The columns that it names, each time.
+    fn columns(&self) -> &[ColumnUse];
+}
+
+impl NamesColumns for Parsed {
+    fn text(&self) -> &str {
+        self.text()
+    }
+
+    fn columns(&self) -> &[ColumnUse] {
+        self.columns()
+    }
+}
+
+impl NamesColumns for ParsedAggregate {
+    fn text(&self) -> &str {
+        self.text()
+    }
+
+    fn columns(&self) -> &[ColumnUse] {
+        self.columns()
+    }
 }
 
 /// What `select` computes.
@@ -29,50 +58,40 @@ pub struct Columns(Vec<(String, Written)>);
 pub struct Condition(Written);
 
 /// The stage, if it is one of these.
-pub(super) fn parse(
-    stage: &Declared<'_, StageSpec>,
-    spec: &StageSpec,
-    files: &SourceFiles,
-    diagnostics: &mut Diagnostics,
-) -> Option<Result<BuiltIn, Reported>> {
+pub(super) fn parse(stage: &Declared<'_, StageSpec>, spec: &StageSpec, asking: &mut Asking<'_>) -> Option<Result<BuiltIn, Reported>> {
     if let (Some(expressions), Some(node)) = (&spec.select, stage.node.get("select")) {
         let mut columns = Vec::with_capacity(expressions.0.len());
         for (name, text) in &expressions.0 {
             let entry = node.entry(name);
             let key = entry.map_or(stage.name_span, |entry| entry.key_span);
-            let is_named = check_name(name, key, diagnostics);
-            let written = parse_one(text, entry.map_or(node, |entry| &entry.node), files, diagnostics);
+            let is_named = check_name(name, key, asking.diagnostics);
+            let written = parse_one(text, Parsed::new, entry.map_or(node, |entry| &entry.node), asking);
             columns.push(written.filter(|_| is_named).map(|written| (name.clone(), written)));
         }
         let columns: Option<Vec<_>> = columns.into_iter().collect();
         return Some(columns.map(|columns| BuiltIn::Select(Columns(columns))).ok_or(Reported));
     }
     let (text, node) = (spec.filter.as_ref()?, stage.node.get("filter")?);
-    let written = parse_one(text, node, files, diagnostics);
+    let written = parse_one(text, Parsed::new, node, asking);
     Some(written.map(|written| BuiltIn::Filter(Box::new(Condition(written)))).ok_or(Reported))
 }
 
-fn check_name(name: &str, key: Span, diagnostics: &mut Diagnostics) -> bool {
-    let message = match name {
-        "" => "a column can't be without a name".to_owned(),
-        name if is_reserved(name) => {
-            format!("`{}` can't be the name of a column: `_source.` is the prefix of columns that sources add", shorten(name, 80))
-        }
-        _ => return true,
-    };
-    diagnostics.push(Diagnostic::error("name", message).at(key));
-    false
-}
-
-fn parse_one(text: &str, node: &Node, files: &SourceFiles, diagnostics: &mut Diagnostics) -> Option<Written> {
+/// The parsed expression, or `None` after what is wrong was reported.
+pub(super) fn parse_one<P>(
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<P, SqlProblem>,
+    node: &Node,
+    asking: &mut Asking<'_>,
+) -> Option<Written<P>> {
+    let diagnostics = &mut *asking.diagnostics;
     if node.scalar().is_some_and(|scalar| scalar.secret) {
         let message = "an expression can't hold a secret: rejected rows quote it";
         let diagnostic = Diagnostic::error("sql-unsupported", message).at(node.span);
         diagnostics.push(diagnostic.help("`${env:NAME}` puts a value into it that is no secret"));
         return None;
     }
-    let characters = Characters::of(node, files);
-    match Parsed::new(text) {
+    let characters = Characters::of(node, asking.files);
+    match parse(text) {
         Ok(parsed) => Some(Written { parsed, characters }),
         Err(problem) => {
             diagnostics.push(describe(&problem, &characters));
@@ -95,13 +114,13 @@ fn describe(problem: &SqlProblem, characters: &Characters) -> Diagnostic {
     problem.help.iter().fold(diagnostic.suggest(problem.suggestion.clone()), |diagnostic, help| diagnostic.help(help.clone()))
 }
 
-impl Written {
+impl<P: NamesColumns> Written<P> {
     fn names(&self) -> impl Iterator<Item = &str> {
         self.parsed.columns().iter().map(|column| column.name.as_str())
     }
 
     /// Whether all columns are there that it names; those that are not were reported.
-    fn finds_its_columns(
+    pub fn finds_its_columns(
         &self,
         stage: &str,
         (input, beyond): (&SchemaRef, &Beyond),
@@ -118,41 +137,26 @@ impl Written {
         })
     }
 
-    fn report(&self, problems: &[SqlProblem], diagnostics: &mut Diagnostics) {
+    /// Reports what is wrong with it.
+    pub fn report(&self, problems: &[SqlProblem], diagnostics: &mut Diagnostics) {
         problems.iter().for_each(|problem| diagnostics.push(describe(problem, &self.characters)));
     }
 
-    fn shown(&self) -> String {
+    /// As the plan shows it.
+    pub fn shown(&self) -> String {
         shorten(self.parsed.text().trim(), 80)
     }
-}
-
-fn column_missing(stage: &str, column: &str, span: Span, (input, beyond): (&SchemaRef, &Beyond), around: Around<'_>) -> Diagnostic {
-    let shown = shorten(column, 80);
-    if around.is_partial && !is_reserved(column) {
-        let message = format!("nothing says which type the column `{shown}` has, which `{stage}` names");
-        return Diagnostic::error("column-untyped", message)
-            .at(span)
-            .help(format!("write it into the source: `schema: {{ {shown}: int64 }}`"));
-    }
-    let message = format!("`{stage}` names the column `{shown}`, which it does not get");
-    let names: Vec<&str> =
-        input.fields().iter().map(|field| field.name().as_str()).chain(beyond.names.iter().map(String::as_str)).collect();
-    let listed: Vec<String> = names.iter().map(|name| shorten(name, 80)).collect();
-    let listed = if listed.is_empty() { "no columns".to_owned() } else { listed.join(", ") };
-    let diagnostic =
-        Diagnostic::error("column-missing", message).at(span).suggest(nearest(column, names)).help(format!("it gets: {listed}"));
-    let diagnostic = match around.picked {
-        Some(picked) => diagnostic.related(picked.span, "the columns are picked here"),
-        None => diagnostic,
-    };
-    if is_reserved(column) { diagnostic.help("each source has `_source.` columns of its own, which its page lists") } else { diagnostic }
 }
 
 impl Columns {
     /// The columns that it names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flat_map(|(_, written)| written.names())
+    }
+
+    /// The name under which it passes a column as it is.
+    pub fn forward(&self, column: &str) -> Option<&str> {
+        self.0.iter().find(|(_, written)| written.parsed.plain_column() == Some(column)).map(|(name, _)| name.as_str())
     }
 
     /// The column that it passes under a name.

@@ -3,6 +3,7 @@
 
 mod sinks;
 mod sources;
+mod updates;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -11,23 +12,29 @@ use std::sync::Arc;
 use arrow_schema::{Schema, SchemaRef};
 use wasmill_connect::registry::Writes;
 use wasmill_engine::{EpochPolicy, Input, dead_letter_schema};
+use wasmill_keyed::operator::Limits;
 
-use super::built_in::{Around, Beyond, BuiltIn};
+use super::built_in::{Around, Beyond, BuiltIn, SideColumns};
 use super::demand::Readers;
 use super::draft::{Declared, Draft};
 use super::open::{DeclaredColumns, open};
 use super::source_columns::is_reserved;
-use super::stages::Asked;
+use super::stages::{Asked, PluginUse};
 use super::unasked::{Unreached, is_unset, reach, skipped};
 use super::wiring::{Edge, Producer, Wiring};
-use super::{Checked, CheckedSink, CheckedSource, CheckedStage, Connectors, NewColumns, Request, Transform};
+use super::{Checked, CheckedSide, CheckedSink, CheckedSource, CheckedStage, Connectors, NewColumns, Request, Transform};
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
 use crate::document::Redactor;
-use crate::plugins::OpenedStage;
-use crate::spec::{Mode, SourceSpec, StageSpec, Written};
+use crate::plan::default_lanes;
+use crate::plugins::{OpenRequest, OpenedStage};
+use crate::spec::{Mode, Size, SourceSpec, StageSpec, Written};
+use updates::Updates;
 
 /// The share of rejects that stops a pipeline, where the file does not set it.
 const MAX_REJECT_SHARE: f64 = 0.1;
+
+/// What all keyed stages and lanes may hold together, where the file does not say.
+const STATE_MEMORY_BYTES: usize = 512 << 20;
 
 /// What flowed.
 pub struct Flowed {
@@ -50,6 +57,7 @@ pub fn flow(
         asked,
         connectors,
         new_columns,
+        limits: limits(draft, asked),
         schemas: HashMap::new(),
         beyond: HashMap::new(),
         positions: HashMap::new(),
@@ -57,6 +65,8 @@ pub fn flow(
         open: HashSet::new(),
         partial: HashSet::new(),
         skipped: HashSet::new(),
+        per_run: HashSet::new(),
+        updates: HashMap::new(),
         diagnostics,
     };
     let sources = (0..draft.sources.len()).map(|index| run.source(index)).collect();
@@ -82,7 +92,7 @@ pub fn assemble(request: &Request<'_>, draft: &Draft<'_>, flowed: Flowed, redact
         Some(sink) => Some(Arc::clone(&sink.spec.as_ref()?.connector)),
         None => None,
     };
-    let written = draft.state.as_ref().map(PathBuf::from);
+    let written = draft.state.path.as_ref().map(PathBuf::from);
     let state = request.state.clone().or(written).unwrap_or_else(|| PathBuf::from(super::DEFAULT_STATE));
     Some(Checked {
         name: name.to_owned(),
@@ -107,6 +117,8 @@ struct Run<'a, 'd> {
     connectors: &'a dyn Connectors,
     new_columns: &'a NewColumns,
     diagnostics: &'d mut Diagnostics,
+    /// How much memory a keyed stage takes in each lane.
+    limits: Limits,
     /// What each reached node returns: the one schema of a source, the ports of a stage.
     schemas: HashMap<Producer, Outputs>,
     /// What each of them could return besides.
@@ -119,6 +131,10 @@ struct Run<'a, 'd> {
     open: HashSet<Producer>,
     /// Nodes of which nobody knows yet which columns they give besides those that the file and the stages name.
     partial: HashSet<Producer>,
+    /// Nodes of a batch whose rows are about the rows of one run.
+    per_run: HashSet<Producer>,
+    /// What is emitted more than once.
+    updates: HashMap<Producer, Updates>,
     /// Nodes whose columns the check does not know, which was reported.
     skipped: HashSet<Producer>,
 }
@@ -153,50 +169,86 @@ impl<'a> Run<'a, '_> {
         if Self::reads(edges, &self.open) && passes_others {
             self.open.insert(Producer::Stage(index));
         }
-        let (inputs, schema) = self.inputs(stage.name, edges)?;
+        let sides = self.sides(index)?;
         let asked = self.asked[index].as_ref()?;
         let (opened, transform) = match asked {
             Asked::Plugin(plugin) => {
                 let declared = Self::declared(self.draft, self.wiring, index);
                 self.beyond.insert(Producer::Stage(index), Beyond::none());
-                (open(stage, plugin, &schema, declared, self.diagnostics)?, Transform::Plugin(Arc::clone(&plugin.plugin)))
+                let open_on = |request: &OpenRequest<'_>| plugin.plugin.open(request);
+                let used = PluginUse::of_stage(stage);
+                let opened = open(used, (plugin, &open_on), &sides.first()?.schema, declared, self.diagnostics)?;
+                (opened, Transform::Plugin(Arc::clone(&plugin.plugin)))
             }
             Asked::Broken => return None,
-            Asked::BuiltIn(built_in) => (self.built_in(index, built_in, &schema)?, Transform::BuiltIn(built_in.clone())),
+            Asked::BuiltIn(built_in) => (self.built_in(index, built_in, &sides)?, Transform::BuiltIn(built_in.clone())),
         };
+        if !self.pass_updates(index, asked) {
+            return None;
+        }
+        self.begin_updates(index, asked);
+        let is_per_run = matches!(asked, Asked::BuiltIn(BuiltIn::Aggregate(_) | BuiltIn::Join(_)));
+        if is_per_run || Self::reads(edges, &self.per_run) {
+            self.per_run.insert(Producer::Stage(index));
+        }
         self.unread_ports(stage, index, &*opened);
         self.schemas.insert(Producer::Stage(index), Outputs::Stage(Arc::clone(&opened)));
         let share = stage.spec.as_ref()?.max_reject_share;
         Some(CheckedStage {
             name: stage.name.into(),
-            inputs,
-            input_schema: schema,
+            sides,
             transform,
             opened,
             max_reject_share: share.map_or(MAX_REJECT_SHARE, |share| share.0),
         })
     }
 
+    /// What each side of a stage reads; `None` if one is broken or missing.
+    fn sides(&mut self, index: usize) -> Option<Vec<CheckedSide>> {
+        let (name, edges) = (self.draft.stages[index].name, &self.wiring.stage_inputs[index]);
+        let count = match &self.asked[index] {
+            Some(Asked::BuiltIn(built_in)) => built_in.sides(),
+            _ => 1,
+        };
+        let sides: Vec<Option<CheckedSide>> = (0..count)
+            .map(|side| {
+                let edges: Vec<Edge> = edges.iter().filter(|edge| edge.side == side).cloned().collect();
+                self.inputs(name, &edges).map(|(inputs, schema)| CheckedSide { inputs, schema })
+            })
+            .collect();
+        sides.into_iter().collect()
+    }
+
     /// A built-in stage on the columns that it gets, or `None` after what is wrong was reported.
-    fn built_in(&mut self, index: usize, built_in: &BuiltIn, schema: &SchemaRef) -> Option<Arc<dyn OpenedStage>> {
+    fn built_in(&mut self, index: usize, built_in: &BuiltIn, sides: &[CheckedSide]) -> Option<Arc<dyn OpenedStage>> {
         let (stage, edges) = (&self.draft.stages[index], &self.wiring.stage_inputs[index]);
-        let is_there = |name: &&str| schema.index_of(name).is_ok();
-        if Self::reads(edges, &self.open) && !built_in.names().iter().all(is_there) {
+        let are_there =
+            |(side, columns): (usize, &CheckedSide)| built_in.names(side).iter().all(|name| columns.schema.index_of(name).is_ok());
+        if Self::reads(edges, &self.open) && !sides.iter().enumerate().all(are_there) {
             self.skipped.insert(Producer::Stage(index));
             let note = skipped("stage", stage.name, stage.name_span, "nothing says which types the columns have that it names");
             self.diagnostics.push(note.help("write `schema` to check it and what follows"));
             return None;
         }
-        let producers = edges.iter().filter_map(|edge| self.beyond.get(&edge.producer));
-        let beyond = producers.fold(Beyond::none(), Beyond::join);
+        let beyond_of = |side: usize| {
+            let producers = edges.iter().filter(|edge| edge.side == side).filter_map(|edge| self.beyond.get(&edge.producer));
+            producers.fold(Beyond::none(), Beyond::join)
+        };
+        let sides: Vec<SideColumns> = sides
+            .iter()
+            .enumerate()
+            .map(|(side, columns)| SideColumns { schema: Arc::clone(&columns.schema), beyond: beyond_of(side) })
+            .collect();
+        let beyond = sides.iter().fold(Beyond::none(), |beyond, side| beyond.join(&side.beyond));
         self.beyond.insert(Producer::Stage(index), beyond.behind(built_in));
         let is_partial = Self::reads(edges, &self.partial);
         if is_partial && built_in.passes_others() {
             self.partial.insert(Producer::Stage(index));
         }
         let hidden = self.hidden(index, built_in);
-        let around = Around { picked: Self::declared(self.draft, self.wiring, index).picked, is_partial, hidden: &hidden };
-        built_in.open(stage, (schema, &beyond), around, self.diagnostics)
+        let picked = Self::declared(self.draft, self.wiring, index).picked;
+        let around = Around { picked, is_partial, hidden: &hidden, mode: self.draft.mode, limits: self.limits };
+        built_in.open(stage, &sides, around, self.diagnostics)
     }
 
     /// The columns that a source adds because a stage names them, and that neither the file nor a stage behind asks for.
@@ -207,7 +259,7 @@ impl<'a> Run<'a, '_> {
                 || behind.names.iter().any(|asked| asked == name)
                 || self.draft.sources.iter().filter_map(|source| source.spec.as_ref()).any(|spec| names_column(spec, name))
         };
-        built_in.names().into_iter().filter(|name| is_reserved(name) && !is_asked(name)).map(str::to_owned).collect()
+        built_in.names(0).into_iter().filter(|name| is_reserved(name) && !is_asked(name)).map(str::to_owned).collect()
     }
 
     /// The inputs of a node and the one schema that they have; `None` if one of them is broken or missing.
@@ -289,6 +341,20 @@ impl<'a> Run<'a, '_> {
             }
         }
     }
+}
+
+/// What a keyed stage may hold in each lane, for what all of them may hold together. Half of it is for what a lane collects, and half for what is
+/// sealed and handed over.
+fn limits(draft: &Draft<'_>, asked: &[Option<Asked>]) -> Limits {
+    let memory = draft.state.memory.map_or(STATE_MEMORY_BYTES, |Size(bytes)| usize::try_from(bytes).unwrap_or(usize::MAX));
+    let sides = asked.iter().map(|asked| match asked {
+        Some(Asked::BuiltIn(built_in)) if built_in.is_keyed() => built_in.sides(),
+        _ => 0,
+    });
+    let keyed: usize = sides.sum();
+    let lanes = draft.lanes.map_or_else(default_lanes, usize::from);
+    let share = memory / keyed.max(1) / lanes.max(1) / 2;
+    Limits { memory_bytes: share, run_memory_bytes: share }
 }
 
 /// Whether the file asks for a column of a source by its name.

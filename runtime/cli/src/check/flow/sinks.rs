@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use wasmill_connect::registry::SinkConnector;
+use wasmill_connect::registry::{SinkConnector, Writes};
 
 use super::super::CheckedSink;
 use super::super::draft::Declared;
 use super::super::of_connector::of_connector;
 use super::super::places::check_inputs;
 use super::super::unasked::{Unasked, skipped};
+use super::super::wiring::Edge;
 use super::Run;
 use crate::diagnostics::{Diagnostic, shorten};
-use crate::spec::SinkSpec;
+use crate::spec::{Mode, SinkSpec};
 
 impl Run<'_, '_> {
     pub(super) fn sink(&mut self, index: usize) -> Option<CheckedSink> {
@@ -35,9 +36,26 @@ impl Run<'_, '_> {
             self.sink_of_unknown_columns(sink, spec, unasked.as_ref(), is_skipped)?;
         }
         let (inputs, schema) = inputs?;
+        if !self.takes_updates(sink, &*connector, edges) {
+            return None;
+        }
+        self.results_per_run(sink, &*connector, edges);
         let what = format!("sink `{}`", sink.name);
         let fits = is_open || self.fits(sink, &what, (&*connector, spec.connector_name), (&schema, unasked));
         fits.then(|| CheckedSink { name: sink.name.into(), connector, inputs, schema })
+    }
+
+    /// Warns of a batch that adds results to those of earlier runs.
+    fn results_per_run(&mut self, sink: &Declared<'_, SinkSpec>, connector: &dyn SinkConnector, edges: &[Edge]) {
+        if self.draft.mode == Mode::Batch && connector.writes() == Writes::Append && Self::reads(edges, &self.per_run) {
+            let message = format!("`{}` adds the results of each run to those of earlier runs", sink.name);
+            let diagnostic = Diagnostic::warning("results-per-run", message).at(sink.name_span);
+            self.diagnostics.push(
+                diagnostic
+                    .help("a batch reads what is new, and its aggregates and joins are about these rows alone")
+                    .help("`write: overwrite` computes over all rows in every run"),
+            );
+        }
     }
 
     /// Checks of a sink that need no columns; `None` after a reported error. `is_skipped`: nothing

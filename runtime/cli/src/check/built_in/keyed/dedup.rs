@@ -1,0 +1,63 @@
+//! Stages that drop duplicates.
+
+use std::sync::Arc;
+
+use wasmill_keyed::dedup::DedupSpec as Plan;
+use wasmill_stages::keyed::{Deduplicating, KeyedOptions};
+
+use super::super::{Around, Opened, SideColumns};
+use super::{Finder, event_time, has_no_times, listed, micros, of_stage, shown, span_of_item};
+use crate::check::draft::Declared;
+use crate::diagnostics::Diagnostics;
+use crate::plugins::OpenedStage;
+use crate::spec::{DedupSpec, StageSpec};
+
+/// Of the rows that are equal in some columns, the first passes.
+#[derive(Debug, Clone)]
+pub struct Dedup(pub DedupSpec);
+
+impl Dedup {
+    /// The columns that it names.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.by.iter().chain(&self.0.time).map(String::as_str).collect()
+    }
+
+    /// As the plan shows it.
+    pub fn describe(&self) -> String {
+        let within = self.0.within.map(|within| format!(" within {}", shown(within))).unwrap_or_default();
+        format!("drops duplicates by {}{within}", listed(self.names_of_keys()))
+    }
+
+    fn names_of_keys(&self) -> impl Iterator<Item = &str> {
+        self.0.by.iter().map(String::as_str)
+    }
+
+    /// The opened stage, or `None` after what is wrong was reported.
+    pub fn open(
+        &self,
+        stage: &Declared<'_, StageSpec>,
+        side: &SideColumns,
+        around: Around<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Arc<dyn OpenedStage>> {
+        let node = stage.node.get("dedup")?;
+        let spec = &self.0;
+        let is_timed = spec.time.is_some() || has_no_times(node, &["within", "delay", "idle"], diagnostics);
+        let mut finder = Finder { stage: stage.name, side, around, diagnostics };
+        let by = node.get("by");
+        let keys = finder.keys(spec.by.iter().enumerate().map(|(index, name)| (name.as_str(), span_of_item(by, index, stage.name_span))));
+        let time_span = node.get("time").map_or(stage.name_span, |time| time.span);
+        let time = spec.time.as_ref().map(|name| finder.time(name, time_span));
+        let (keys, time) = (keys?, time.map_or(Some(None), |time| time.map(Some))?);
+        let plan = Plan { keys, event_time: time, within: spec.within.map(micros) };
+        let event_time = time.is_some().then(|| event_time(spec.delay, spec.idle));
+        let options = KeyedOptions { name: stage.name.into(), event_time, limits: around.limits };
+        match Deduplicating::new(Arc::clone(&side.schema), plan, options) {
+            Ok(dedup) => is_timed.then(|| Arc::new(Opened::keyed(dedup)) as Arc<dyn OpenedStage>),
+            Err(error) => {
+                diagnostics.push(of_stage(stage.name, &error, node.get("within").map_or(node.span, |within| within.span)));
+                None
+            }
+        }
+    }
+}
