@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod address;
+mod changes;
 mod codes;
 mod commit;
 mod config;
@@ -16,12 +17,16 @@ mod connector;
 mod convert;
 mod data_file;
 mod diff;
+mod entry;
 mod evolution;
 mod examine;
+mod key;
 mod log;
+mod moves;
 mod place;
 mod prepared;
 mod properties;
+mod row_set;
 mod rows;
 mod schema;
 mod sink;
@@ -31,6 +36,7 @@ mod state;
 mod stats;
 mod text;
 mod upkeep;
+mod upsert;
 mod writer;
 
 pub use address::TableAddress;
