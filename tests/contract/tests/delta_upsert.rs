@@ -146,6 +146,31 @@ fn another_process_finishes_what_was_cut_off() {
 }
 
 #[test]
+fn of_two_that_commit_at_once_one_has_done_it() {
+    let table = Table::new(&["part"]);
+    table.append(&(0..50).map(|n| row(n, "a", 0)).collect::<Vec<_>>());
+    let mut sink = table.upserts(&["id"]);
+    for round in 1..=8 {
+        let token = sink.next_token();
+        let twice: Vec<Row> = (0..50).chain(25..75).map(|n| row(n, if n % 2 == 0 { "a" } else { "b" }, round)).collect();
+        let prepared = sink.prepare(&token, &[&twice, &twice[..60]]);
+        let (other, start) = (table.upserts(&["id"]), std::sync::Barrier::new(2));
+        let commit = |sink: &DeltaSink| {
+            start.wait();
+            sink.commit(&token, &prepared).unwrap()
+        };
+        let outcomes = std::thread::scope(|scope| {
+            let (first, second) = (scope.spawn(|| commit(&sink.sink)), scope.spawn(|| commit(&other.sink)));
+            [first.join().unwrap(), second.join().unwrap()]
+        });
+        let done = outcomes.iter().filter(|&&outcome| outcome == CommitOutcome::Done).count();
+        assert_eq!(done, 1, "round {round}: {outcomes:?}");
+        let expected: Vec<Row> = (0..75).map(|n| row(n, if n % 2 == 0 { "a" } else { "b" }, round)).collect();
+        assert_eq!(table.rows(), expected);
+    }
+}
+
+#[test]
 fn a_table_that_keeps_all_its_rows_or_records_changes_is_refused() {
     for (property, protocol, word) in [
         (json!({"delta.appendOnly": "true"}), json!({"minReaderVersion": 1, "minWriterVersion": 2}), "delta.appendOnly"),

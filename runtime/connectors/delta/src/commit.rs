@@ -81,6 +81,7 @@ impl Committer {
             if self.step(token)? == Step::Already {
                 // An entry of this process whose write seemed to fail counts as done by this call.
                 let outcome = if failure.is_some() { CommitOutcome::Done } else { CommitOutcome::Already };
+                upsert.clean_up(&self.staging);
                 return Ok(TableCommit { outcome, version: None });
             }
             let state = self.known.as_ref().map(Followed::state);
@@ -88,7 +89,9 @@ impl Committer {
                 check(state, prepared)?;
             }
             if !published {
-                self.staging.publish(&prepared.files)?;
+                if let Err(error) = self.staging.publish(&prepared.files) {
+                    return self.committed_by_another(token).ok_or(error);
+                }
                 published = true;
                 failpoint::hit("delta-after-rename");
             }
@@ -128,7 +131,7 @@ impl Committer {
     }
 
     /// The result where another process has committed this token meanwhile, and has removed files
-    /// that this one was about to read.
+    /// that this one was about to move or to read.
     fn committed_by_another(&mut self, token: &Token) -> Option<TableCommit> {
         let is_committed = self.step(token).is_ok_and(|step| step == Step::Already);
         is_committed.then_some(TableCommit { outcome: CommitOutcome::Already, version: None })

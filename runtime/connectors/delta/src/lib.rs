@@ -5,6 +5,9 @@
 //! the table's log, which adds the files and sets the sink's token together. The first process to
 //! put an entry for a version owns it. Every other one re-reads the log and decides again, so two
 //! processes can't both commit an epoch.
+//!
+//! An upsert also rewrites the files that hold replaced rows, at the commit, from the version that its
+//! entry follows.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

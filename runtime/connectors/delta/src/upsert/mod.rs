@@ -54,7 +54,7 @@ enum Fate {
     /// It holds no key of the epoch.
     Stays,
     /// It is removed, and its other rows, if there are any, are in a new file.
-    Replaced { by: Option<DataFile>, rows: u64 },
+    Replaced { by: Option<Box<DataFile>>, rows: u64 },
 }
 
 impl<'a> Upsert<'a> {
@@ -77,7 +77,7 @@ impl<'a> Upsert<'a> {
             for file in self.settle_fates(log, staging, state, &epoch)? {
                 if let Some(Fate::Replaced { by, rows }) = self.fates.known.get(&file.id()) {
                     changes.removed.push(file.removal(&state.metadata.partition_columns, now, true));
-                    changes.added.to_mut().extend(by.clone());
+                    changes.added.to_mut().extend(by.as_deref().cloned());
                     replaced += rows;
                 }
             }
@@ -130,7 +130,7 @@ impl<'a> Upsert<'a> {
             written.extend(by);
         }
         publish(staging, &mut written)?;
-        let mut written = written.into_iter();
+        let mut written = written.into_iter().map(Box::new);
         for (id, rows, is_left) in sources {
             let by = if is_left { written.next() } else { None };
             self.fates.known.insert(id, Fate::Replaced { by, rows });
