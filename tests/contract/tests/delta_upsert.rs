@@ -10,13 +10,20 @@ mod delta_upsert {
 mod readers;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Int64Type};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, TimestampSecondArray, UInt64Array,
+};
+use arrow_schema::{Field, Schema};
 use delta_upsert::model::{Model, Step};
-use delta_upsert::table::{Row, Table, rows};
+use delta_upsert::table::{Row, Table, rows, token};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use wasmill_delta::{DeltaConfig, DeltaSink, SchemaEvolution, WriteMode, check_schema};
-use wasmill_engine::{Class, CommitOutcome, Sink};
+use wasmill_engine::{Class, CommitOutcome, Sink, WriterContext};
 
 fn row(id: i64, part: &str, value: i64) -> Row {
     Row { id, part: part.to_owned(), value }
@@ -109,13 +116,9 @@ fn a_null_in_the_key_is_rejected() {
     let rejects = writer.write(&batch).unwrap();
     let reported: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.code.as_str(), reject.column.as_deref())).collect();
     assert_eq!(reported, [(1, "no-partition-value", Some("part"))], "an empty text is null in a partition column");
-    let nulls = arrow_array::RecordBatch::try_new(
+    let nulls = RecordBatch::try_new(
         batch.schema(),
-        vec![
-            arrow_array::new_null_array(batch.column(0).data_type(), 3),
-            std::sync::Arc::clone(batch.column(1)),
-            std::sync::Arc::clone(batch.column(2)),
-        ],
+        vec![arrow_array::new_null_array(batch.column(0).data_type(), 3), Arc::clone(batch.column(1)), Arc::clone(batch.column(2))],
     );
     let rejects = writer.write(&nulls.unwrap()).unwrap();
     let reported: Vec<_> = rejects.iter().map(|reject| (reject.row, reject.code.as_str(), reject.column.as_deref())).collect();
@@ -123,6 +126,52 @@ fn a_null_in_the_key_is_rejected() {
     let prepared = sink.sink.prepare(&token, vec![writer.prepare().unwrap()]).unwrap();
     sink.sink.commit(&token, &prepared).unwrap();
     assert_eq!(table.rows(), [row(1, "a", 1), row(3, "b", 1)]);
+}
+
+/// Rows with a key of one column per type, some of which partitions name: its number, its moment in seconds, its value.
+fn typed(rows: &[(Option<u64>, i64, i64)]) -> RecordBatch {
+    let column = |name: &str, array: ArrayRef| (Field::new(name, array.data_type().clone(), true), array);
+    let decimals = Decimal128Array::from_iter_values(rows.iter().map(|row| i128::from(row.0.unwrap_or(0)) * 10));
+    let columns = [
+        column("id", Arc::new(UInt64Array::from_iter(rows.iter().map(|row| row.0)))),
+        column("at", Arc::new(TimestampSecondArray::from_iter_values(rows.iter().map(|row| row.1)))),
+        column("day", Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| row.0.map_or(0, |id| (id % 2) as i32))))),
+        column("flag", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.1 % 2 == 0))))),
+        column("bytes", Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| row.1.to_be_bytes())))),
+        column("amount", Arc::new(decimals.with_precision_and_scale(38, 2).unwrap())),
+        column("value", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.2)))),
+    ];
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+}
+
+#[test]
+fn a_key_may_have_columns_of_many_types_and_partitions() {
+    let table = Table::new(&["at", "day", "flag"]);
+    let key = ["id", "at", "day", "flag", "bytes", "amount"].map(str::to_owned).to_vec();
+    let config = DeltaConfig { write: WriteMode::Upsert, key, ..table.config() };
+    let sink = DeltaSink::new(config, &typed(&[]).schema()).unwrap();
+    let write = |epoch: u64, batch: &RecordBatch| {
+        let context = WriterContext { schema: batch.schema(), ..table.context(&token(epoch), 0) };
+        let mut writer = sink.writer(context).unwrap();
+        let rejects = writer.write(batch).unwrap();
+        let prepared = sink.prepare(&token(epoch), vec![writer.prepare().unwrap()]).unwrap();
+        assert_eq!(sink.commit(&token(epoch), &prepared).unwrap(), CommitOutcome::Done);
+        rejects.into_iter().map(|reject| (reject.row, reject.code)).collect::<Vec<_>>()
+    };
+    assert_eq!(write(1, &typed(&[(Some(1), 10, 1), (Some(2), 11, 1), (Some(u64::MAX), 10, 1), (Some(1), 10, 2)])), []);
+    // Rejects of different kinds keep the numbers of their rows.
+    let rejects = write(2, &typed(&[(None, 1, 5), (Some(2), 11, 5), (Some(7), i64::MAX, 5), (None, 1, 5), (Some(1), 12, 5)]));
+    assert_eq!(rejects, [(0, "null-value"), (2, "value-out-of-range"), (3, "null-value")].map(|(row, code)| (row, code.to_owned())));
+    assert_eq!(write(3, &typed(&[(Some(u64::MAX), 10, 6), (Some(1), 10, 7), (Some(1), 10, 8)])), []);
+    let (_, files) = readers::delta_table(&table.path).unwrap();
+    let values = files.iter().flat_map(|file| &file.batches).flat_map(|batch| {
+        let column = |name: &str| batch.column_by_name(name).unwrap();
+        let (ids, values) = (column("id").as_primitive::<Decimal128Type>(), column("value").as_primitive::<Int64Type>());
+        ids.values().iter().copied().zip(values.values().iter().copied()).collect::<Vec<_>>()
+    });
+    assert_eq!(values.collect::<BTreeSet<_>>(), BTreeSet::from([(1, 5), (1, 8), (2, 5), (i128::from(u64::MAX), 6)]));
+    assert_eq!(files.iter().map(|file| file.rows.unwrap()).sum::<usize>(), 4);
 }
 
 #[test]
