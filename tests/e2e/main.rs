@@ -10,6 +10,7 @@ mod connect_layout;
 mod damage;
 mod delta_diff;
 mod delta_tables;
+mod delta_upserts;
 mod docs;
 mod doctor;
 mod first_steps;

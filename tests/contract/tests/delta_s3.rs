@@ -16,7 +16,7 @@ use bytesize::ByteSize;
 use sink_contract::uploads;
 use store::Prefix;
 use uuid::Uuid;
-use wasmill_delta::{DeltaCompression, DeltaConfig, DeltaSink, check_schema};
+use wasmill_delta::{DeltaCompression, DeltaConfig, DeltaSink, WriteMode, check_schema};
 use wasmill_engine::{Class, CommitOutcome, Sink, Token, WriterContext};
 use wasmill_objects::{S3Config, Secret};
 
@@ -108,6 +108,30 @@ fn two_writers_race_on_one_table_and_both_get_everything_in() {
     assert!(prefix.names().iter().any(|name| name.contains(".checkpoint.")), "{:?}", prefix.names());
 }
 
+fn rows_replace_those_of_their_keys() {
+    const ROWS: i64 = 400_000;
+    let prefix = Prefix::new();
+    let config = || DeltaConfig {
+        compression: DeltaCompression::None,
+        write: WriteMode::Upsert,
+        key: vec!["n".into()],
+        target_file_size: ByteSize::gib(1),
+        ..config(&prefix)
+    };
+    let sink = DeltaSink::new(config(), &schema()).unwrap();
+    write(&sink, &token("p", 1), &[rows(0, ROWS as usize)]);
+    let prepared = prepare(&sink, &token("p", 2), &[rows(5, 3), rows(ROWS - 1, 2), rows(6, 2)]);
+    // The rewritten file has many parts, and another process writes it.
+    assert_eq!(DeltaSink::without_columns(config()).unwrap().commit(&token("p", 2), &prepared).unwrap(), CommitOutcome::Done);
+    assert_eq!(sink.commit(&token("p", 2), &prepared).unwrap(), CommitOutcome::Already);
+    let mut numbers = uploads::delta_numbers(&prefix, "table");
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..=ROWS));
+    assert_eq!(uploads::pending(&prefix).len(), 0);
+    let files = prefix.names().iter().filter(|name| name.ends_with(".parquet")).count();
+    assert_eq!(files, 3, "the replaced one, its remains, and the last row of each key: {:?}", prefix.names());
+}
+
 fn a_foreign_entry_between_is_no_harm_and_a_damaged_one_is_told() {
     let prefix = Prefix::new();
     let sink = DeltaSink::new(config(&prefix), &schema()).unwrap();
@@ -176,6 +200,7 @@ store::on_each_store![
     files_of_many_parts_arrive_whole,
     files_end_at_their_target_size,
     two_writers_race_on_one_table_and_both_get_everything_in,
+    rows_replace_those_of_their_keys,
     a_foreign_entry_between_is_no_harm_and_a_damaged_one_is_told,
     a_checkpoint_of_many_parts_arrives_whole,
     columns_are_compared_before_anything_is_written,

@@ -13,7 +13,7 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
 }
 
 /// Those of commands, and of the crates below the connectors.
-const SHARED: [&[&Code]; 9] = [
+const SHARED: &[&[&Code]] = &[
     crate::commands::codes::CODES,
     wasmill_connect::codes::CODES,
     wasmill_engine::codes::CODES,
@@ -23,6 +23,8 @@ const SHARED: [&[&Code]; 9] = [
     wasmill_lake::codes::CODES,
     wasmill_objects::codes::CODES,
     wasmill_reading::codes::CODES,
+    #[cfg(feature = "sql")]
+    wasmill_sql::codes::CODES,
 ];
 
 /// Those of the check, by name.

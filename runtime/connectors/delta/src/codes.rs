@@ -25,6 +25,9 @@ wasmill_engine::codes! {
     FILE_TAKEN = "delta/file-taken",
         "A file that is to become a part of the table exists already with another size: another program wrote it.",
         "Restore the file, or move it away. Nothing was removed.";
+    KEY = "delta/key",
+        "`write: upsert` has no `key`, or `key` stands without it, names a column twice, one that the sink does not receive, or one of floats, lists or structs.",
+        "Name columns that identify a row, `write: upsert, key: [id]`, or remove `key`.";
     LOG_EXPIRED = "delta/log-expired",
         "The log entry of the next version was cleaned up before the pipeline read it, so its changes are unknown.",
         "Start over with `wasmill state reset`, into emptied sinks. Raise `delta.logRetentionDuration` above the longest pause of the pipeline.";

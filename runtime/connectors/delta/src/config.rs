@@ -15,6 +15,7 @@ use wasmill_objects::codes::BUCKET_ADDRESS;
 use wasmill_objects::{S3Config, S3Uri};
 
 use crate::codes::ADDRESS;
+use crate::key;
 
 /// Writes into a Delta table. A table that does not exist is created by the first commit, readable by every Delta reader
 /// (protocol reader 1, writer 2).
@@ -41,9 +42,20 @@ pub struct DeltaConfig {
     pub retry: Retry,
     /// `write: append`
     ///
-    /// `append` adds rows. `overwrite` replaces all rows of the table in one step at the end of a batch; the schema may change by it.
+    /// `append` adds rows. `upsert` replaces the row of the same `key`, if there is one; of several
+    /// rows of a key in one epoch the last one counts, by lane and then by the order within the
+    /// lane. Data files that hold replaced rows are rewritten by the commit, which keeps the
+    /// epoch's keys in memory: some 100 bytes per row, and the key itself. `overwrite` replaces all
+    /// rows of the table in one step at the end of a batch; the schema may change by it.
     #[serde(default)]
     pub write: WriteMode,
+    /// `key: [index]`
+    ///
+    /// The columns that decide which row an upsert replaces: texts, whole numbers, decimals,
+    /// booleans, dates, timestamps and binary. A row with a null in one of them is rejected. A
+    /// table that the sink creates declares them as not null.
+    #[serde(default)]
+    pub key: Vec<String>,
     /// `partition_by: [category]`
     ///
     /// Columns whose values name the folders of the table's files. Rows without a value go to a
@@ -109,13 +121,15 @@ impl SchemaEvolution {
     }
 }
 
-/// Whether rows are added or replaced.
+/// What happens to the rows that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WriteMode {
     /// Adds rows to those that are there.
     #[default]
     Append,
+    /// Replaces the rows of the same keys.
+    Upsert,
     /// Replaces all rows.
     Overwrite,
 }
@@ -149,6 +163,7 @@ impl DeltaConfig {
             connection: None,
             retry: Retry::default(),
             write: WriteMode::default(),
+            key: Vec::new(),
             partition_by: Vec::new(),
             schema_evolution: SchemaEvolution::default(),
             checkpoint_every: default_checkpoint_every(),
@@ -216,7 +231,7 @@ impl DeltaConfig {
                     .key(["partition_by"]));
             }
         }
-        Ok(())
+        key::check(self.write, &self.key)
     }
 }
 
@@ -235,6 +250,24 @@ mod tests {
     fn sizes_are_written_as_people_do() {
         let config: DeltaConfig = serde_json::from_str(r#"{"uri": "t", "target_file_size": "1MiB", "write": "overwrite"}"#).unwrap();
         assert_eq!((config.target_file_size, config.write), (ByteSize::mib(1), WriteMode::Overwrite));
+    }
+
+    #[test]
+    fn an_upsert_and_its_key_go_together() {
+        let key = |columns: &[&str]| columns.iter().map(|column| (*column).to_owned()).collect::<Vec<_>>();
+        let config = |write, columns: &[&str]| DeltaConfig { write, key: key(columns), ..DeltaConfig::new("t") };
+        config(WriteMode::Upsert, &["a", "b"]).check().unwrap();
+        for (config, at, why) in [
+            (config(WriteMode::Upsert, &[]), "write", "needs a `key`"),
+            (config(WriteMode::Upsert, &["a", "a"]), "key", "`a` twice"),
+            (config(WriteMode::Append, &["a"]), "key", "`write: upsert`"),
+            (config(WriteMode::Overwrite, &["a"]), "key", "`write: upsert`"),
+        ] {
+            let error = config.check().unwrap_err();
+            assert_eq!(error.class(), wasmill_engine::Class::Configuration);
+            assert!(error.message().contains(why), "{error}");
+            assert!(format!("{error:?}").contains(at), "{error:?}");
+        }
     }
 
     #[test]

@@ -75,9 +75,13 @@ impl SinkConnector for DeltaConfig {
 
     fn writes(&self) -> Writes {
         match self.write {
-            WriteMode::Append => Writes::Append,
+            WriteMode::Append | WriteMode::Upsert => Writes::Append,
             WriteMode::Overwrite => Writes::Overwrite,
         }
+    }
+
+    fn replaces_by(&self) -> Option<&[String]> {
+        (self.write == WriteMode::Upsert).then_some(self.key.as_slice())
     }
 
     fn adds_columns(&self) -> bool {

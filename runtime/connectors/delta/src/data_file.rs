@@ -14,6 +14,7 @@ use wasmill_engine::{Error, Result};
 use super::config::DeltaCompression;
 use super::prepared::DataFile;
 use super::properties::Indexed;
+use super::row_set::RowSet;
 use super::staging::{DataOutput, FinishedOutput, Staging};
 use super::stats::{Nans, stats_json};
 use crate::codes::WRITE;
@@ -124,6 +125,7 @@ impl OpenFile {
             partition_values: self.destination.partition_values,
             stats: stats_json(&self.schema, &metadata, &self.nans, &self.indexed),
             upload: None,
+            superseded: RowSet::default(),
         };
         Ok(FinishedFile { file, upload })
     }

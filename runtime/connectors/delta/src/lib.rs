@@ -5,10 +5,14 @@
 //! the table's log, which adds the files and sets the sink's token together. The first process to
 //! put an entry for a version owns it. Every other one re-reads the log and decides again, so two
 //! processes can't both commit an epoch.
+//!
+//! An upsert also rewrites the files that hold replaced rows, at the commit, from the version that its
+//! entry follows.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod address;
+mod changes;
 mod codes;
 mod commit;
 mod config;
@@ -16,12 +20,16 @@ mod connector;
 mod convert;
 mod data_file;
 mod diff;
+mod entry;
 mod evolution;
 mod examine;
+mod key;
 mod log;
+mod moves;
 mod place;
 mod prepared;
 mod properties;
+mod row_set;
 mod rows;
 mod schema;
 mod sink;
@@ -31,6 +39,7 @@ mod state;
 mod stats;
 mod text;
 mod upkeep;
+mod upsert;
 mod writer;
 
 pub use address::TableAddress;

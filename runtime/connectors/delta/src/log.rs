@@ -7,18 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use delta_kernel::history_manager::{HistoryCommitType, latest_version_as_of};
-use delta_kernel::scan::state::ScanFile;
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::{KernelError, Snapshot};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::storage::store_from_url;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use url::Url;
 use wasmill_engine::{Error, Result};
 
 use self::storage::Storage;
-use super::data_file::now_millis;
 use super::place::Place;
 use super::rows::DataFiles;
 use super::state::{MarkNames, Marks, TableState};
@@ -196,32 +194,6 @@ impl TableLog {
     /// What reads all its other files.
     pub(crate) fn engine(&self) -> Arc<KernelEngine> {
         Arc::clone(&self.engine)
-    }
-
-    /// The actions that remove every file that the table has at this version.
-    ///
-    /// Tables whose files have deletion vectors are refused before (see
-    /// [`TableState::check`](super::state::TableState)), so a path and its partition values
-    /// describe a file completely.
-    pub(crate) fn removals(&self, state: &TableState) -> Result<Vec<Value>> {
-        let listed = |error| self.failed("list the files of", error);
-        let scan = self.snapshot(Some(state.version))?.scan_builder().build().map_err(listed)?;
-        let mut files: Vec<ScanFile> = Vec::new();
-        for batch in scan.scan_metadata(self.engine.as_ref()).map_err(listed)? {
-            files = batch.and_then(|batch| batch.visit_scan_files(files, Vec::push)).map_err(listed)?;
-        }
-        let now = now_millis();
-        let removal = |file: ScanFile| {
-            // A null has an entry of its own in the log, and none in the kernel's map.
-            let value = |column: &String| file.partition_values.get(column).map_or(Value::Null, |value| value.as_str().into());
-            let values: Map<String, Value> =
-                state.metadata.partition_columns.iter().map(|column| (column.clone(), value(column))).collect();
-            json!({ "remove": {
-                "path": file.path, "deletionTimestamp": now, "dataChange": true,
-                "extendedFileMetadata": true, "partitionValues": values, "size": file.size,
-            } })
-        };
-        Ok(files.into_iter().map(removal).collect())
     }
 
     /// Writes a checkpoint of the log at this version, and removes entries older than `retention`; without one they stay.

@@ -3,6 +3,8 @@
 //! columns have their own names.
 
 mod decoder;
+mod listing;
+mod new_file;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,13 +16,17 @@ use arrow_select::filter::filter_record_batch;
 use delta_kernel::engine::arrow_conversion::TryIntoArrow;
 use delta_kernel::engine::arrow_data::EngineDataArrowExt;
 use delta_kernel::scan::Scan;
+use delta_kernel::scan::ScanMetadata;
 use delta_kernel::scan::state::{ScanFile, transform_to_logical};
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::{EngineData, FileMeta, KernelError, KernelResult};
+use serde_json::{Map, Value, json};
 use wasmill_engine::{Error, Result};
 
 pub(super) use self::decoder::DataFiles;
 use self::decoder::Decoder;
+use self::listing::Listed;
+pub(crate) use self::new_file::NewFile;
 use super::log::{KernelEngine, TableLog};
 use crate::codes::{DAMAGED, FILE_GONE, UNREADABLE};
 use wasmill_formats::with_types;
@@ -39,6 +45,8 @@ pub(crate) struct TableRows {
 #[derive(Debug, Clone)]
 pub(crate) struct TableFile {
     file: ScanFile,
+    /// Its deletion vector as the log has it.
+    deletion_vector: Option<Value>,
     of: u64,
 }
 
@@ -71,6 +79,27 @@ impl TableFile {
     /// When it was written, milliseconds since 1970.
     pub(crate) fn modified(&self) -> i64 {
         self.file.modification_time
+    }
+
+    /// What distinguishes it from every other file of the table, at any version: its path and its deletion vector.
+    pub(crate) fn id(&self) -> String {
+        let vector = self.deletion_vector.as_ref().map(Value::to_string).unwrap_or_default();
+        format!("{} {vector}", self.file.path)
+    }
+
+    /// The action that removes it from a table with these partition columns, at this moment.
+    pub(crate) fn removal(&self, partition_by: &[String], now_millis: i64, data_change: bool) -> Value {
+        // A null has an entry of its own in the log, and none in the kernel's map.
+        let value = |column: &String| self.file.partition_values.get(column).map_or(Value::Null, |value| value.as_str().into());
+        let values: Map<String, Value> = partition_by.iter().map(|column| (column.clone(), value(column))).collect();
+        let mut remove = json!({
+            "path": self.file.path, "deletionTimestamp": now_millis, "dataChange": data_change,
+            "extendedFileMetadata": true, "partitionValues": values, "size": self.file.size,
+        });
+        if let Some(vector) = &self.deletion_vector {
+            remove["deletionVector"] = vector.clone();
+        }
+        json!({ "remove": remove })
     }
 }
 
@@ -120,8 +149,13 @@ impl TableRows {
 
     /// All files of the version, in the order of their paths.
     pub(crate) fn files(&self) -> Result<Vec<TableFile>> {
+        self.files_where(|_, _| true)
+    }
+
+    /// Those files of the version that are wanted, by their statistics in the log's form, in the order of their paths.
+    pub(crate) fn files_where(&self, is_wanted: impl FnMut(&TableFile, Option<&str>) -> bool) -> Result<Vec<TableFile>> {
         let listed = self.scan.scan_metadata(self.engine.as_ref()).map_err(|error| self.failed("list the files of", error))?;
-        self.collect(listed)
+        self.collect(listed, is_wanted)
     }
 
     /// Those of these paths that the version before did not have. Reads one entry of the log, unless the version is a checkpoint.
@@ -132,17 +166,23 @@ impl TableRows {
             0 => self.scan.scan_metadata(self.engine.as_ref()).map(|listed| Box::new(listed) as Box<dyn Iterator<Item = _>>),
             _ => self.scan.scan_metadata_from(self.engine.as_ref(), before, Vec::new(), None).map(|listed| listed as Box<_>),
         };
-        let mut files = self.collect(listed.map_err(failed)?)?;
-        files.retain(|file| paths.contains(file.path()));
-        Ok(files)
+        self.collect(listed.map_err(failed)?, |file, _| paths.contains(file.path()))
     }
 
-    fn collect(&self, listed: impl Iterator<Item = KernelResult<delta_kernel::scan::ScanMetadata>>) -> Result<Vec<TableFile>> {
+    fn collect(
+        &self,
+        listed: impl Iterator<Item = KernelResult<ScanMetadata>>,
+        mut is_wanted: impl FnMut(&TableFile, Option<&str>) -> bool,
+    ) -> Result<Vec<TableFile>> {
         let mut files: Vec<TableFile> = Vec::new();
         for batch in listed {
-            let batch = batch.and_then(|batch| batch.visit_scan_files(Vec::new(), Vec::push));
-            let listed: Vec<ScanFile> = batch.map_err(|error| self.failed("list the files of", error))?;
-            files.extend(listed.into_iter().map(|file| TableFile { file, of: self.id }));
+            let listed = batch.and_then(listing::read).map_err(|error| self.failed("list the files of", error))?;
+            for Listed { file, stats, deletion_vector } in listed {
+                let file = TableFile { file, deletion_vector, of: self.id };
+                if is_wanted(&file, stats.as_deref()) {
+                    files.push(file);
+                }
+            }
         }
         files.sort_by(|a, b| a.path().cmp(b.path()));
         Ok(files)

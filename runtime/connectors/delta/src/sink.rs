@@ -12,9 +12,10 @@ use super::commit::{self, Committer, TableCommit};
 use super::config::{DeltaConfig, WriteMode};
 use super::data_file::writer_properties;
 use super::evolution::Fit;
+use super::key;
 use super::log::TableLog;
 use super::place::Place;
-use super::prepared::{Part, Prepared};
+use super::prepared::{DataFile, Part, Prepared};
 use super::properties::Properties;
 use super::schema::{SchemaDifference, TableSchema};
 use super::staging::Staging;
@@ -53,7 +54,7 @@ impl DeltaSink {
     /// A sink for these columns. Touches nothing; fails with class configuration if a Delta table can't hold them.
     pub fn new(config: DeltaConfig, schema: &Schema) -> Result<Self> {
         config.check()?;
-        let schema = Arc::new(TableSchema::new(schema, &config.partition_by)?);
+        let schema = Arc::new(key::table_schema(schema, &config.partition_by, &config.key)?);
         Ok(Self { schema: Some(schema), ..Self::without_columns(config)? })
     }
 
@@ -76,17 +77,19 @@ impl DeltaSink {
         }
         let place = Place::open(&self.config, RetryTime::Run(self.config.retry.time()?))?;
         let (staging, names) = (Staging::new(&place, pipeline, sink), MarkNames::new(pipeline, sink));
-        let committer = Committer::new(TableLog::new(place)?, names, staging.clone(), owner_name(pipeline, sink));
+        let log = TableLog::new(place)?;
+        let committer = Committer::new(log, names, staging.clone(), owner_name(pipeline, sink), self.config.compression);
         let owner = Owner { staging, properties: committer.properties(), committer: Arc::new(Mutex::new(committer)) };
         owners.insert(key, owner.clone());
         Ok(owner)
     }
 
-    fn prepared(&self, files: Vec<super::prepared::DataFile>) -> Result<Prepared> {
+    fn prepared(&self, files: Vec<DataFile>) -> Result<Prepared> {
         let schema = self.schema()?;
         Ok(Prepared {
             format: Prepared::FORMAT,
             write: self.config.write,
+            key: self.config.key.clone(),
             schema: schema.json.clone(),
             partition_by: schema.partition_by.clone(),
             schema_evolution: self.config.schema_evolution,
@@ -119,6 +122,7 @@ impl Sink for DeltaSink {
             indexed: owner.properties.lock().indexed.clone(),
             target_file_bytes: self.config.target_file_size.as_u64(),
             claim: self.claims.of(&context),
+            key: self.config.key.clone(),
         };
         Ok(Box::new(DeltaWriter::new(Arc::clone(self.schema()?), writing, context, owner.staging)?))
     }
@@ -126,11 +130,10 @@ impl Sink for DeltaSink {
     /// Files become durable here and not when a lane's writer prepares, so that lanes continue with
     /// the next epoch meanwhile.
     fn prepare(&self, token: &Token, parts: Vec<Value>) -> Result<Value> {
-        let mut files = Vec::new();
-        for part in parts {
-            let part: Part = prepared::read_part(part)?;
-            files.extend(part.files);
-        }
+        // An upsert's rows count by lane.
+        let mut parts = parts.into_iter().map(prepared::read_part).collect::<Result<Vec<Part>>>()?;
+        parts.sort_by_key(|part| part.lane);
+        let mut files: Vec<DataFile> = parts.into_iter().flat_map(|part| part.files).collect();
         let owner = self.owner(&token.pipeline, &token.sink)?;
         owner.staging.settle(&mut files)?;
         let prepared = self.prepared(files)?;
@@ -172,9 +175,9 @@ impl Sink for DeltaSink {
 /// where the table can't be read or requires more of its writers than this sink supports.
 pub fn check_schema(config: &DeltaConfig, schema: &Schema) -> Result<Vec<SchemaDifference>> {
     config.check()?;
-    let pipeline = TableSchema::new(schema, &config.partition_by)?;
+    let pipeline = key::table_schema(schema, &config.partition_by, &config.key)?;
     let Some(state) = TableLog::new(Place::open(config, RetryTime::Check)?)?.open(None)? else { return Ok(Vec::new()) };
-    state.check_writable(config.write == WriteMode::Overwrite)?;
+    state.check_writable(config.write)?;
     if config.write == WriteMode::Overwrite {
         return Ok(Vec::new());
     }

@@ -123,6 +123,17 @@ impl Staging {
         }
     }
 
+    /// Removes published files that are in no version.
+    pub(crate) fn withdraw(&self, files: &[DataFile]) -> Result<()> {
+        match self {
+            Self::Folder(staging) => staging.withdraw(files),
+            Self::Uploads(uploads) => {
+                let (bucket, table) = uploads.table();
+                bucket.remove(files.iter().map(|file| table.below(&file.path)))
+            }
+        }
+    }
+
     /// Removes what processes before this claim left. Files with names of earlier versions, which
     /// do not hold the incarnation, count only where the table's token is of the claim's
     /// (`is_ours`).

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use wasmill_engine::{Committed, Error, Result, Token};
 
+use super::config::WriteMode;
 use super::schema::{SchemaDifference, TableSchema, differences};
 use crate::codes::{DAMAGED, FEATURES};
 use wasmill_connect::durable::escape;
@@ -167,8 +168,8 @@ impl TableState {
         Ok(differences(&self.metadata.schema()?, &self.metadata.partition_columns, pipeline))
     }
 
-    /// Fails if the table requires more of its writers than this sink supports.
-    pub(crate) fn check_writable(&self, removes_files: bool) -> Result<()> {
+    /// Fails if the table requires more of its writers than this sink supports, which writes so.
+    pub(crate) fn check_writable(&self, write: WriteMode) -> Result<()> {
         let number = |name: &str| self.protocol.get(name).and_then(Value::as_i64).unwrap_or(i64::MAX);
         let (reader, writer) = (number("minReaderVersion"), number("minWriterVersion"));
         let features: Vec<&str> =
@@ -176,7 +177,7 @@ impl TableState {
         let mut asked = Vec::new();
         match writer {
             ..=2 => {}
-            7 => asked.extend(features.into_iter().filter(|feature| !harmless(feature, removes_files)).map(str::to_owned)),
+            7 => asked.extend(features.into_iter().filter(|feature| !harmless(feature)).map(str::to_owned)),
             _ => asked.push(format!("writer version {writer}")),
         }
         if reader > 3 {
@@ -185,7 +186,7 @@ impl TableState {
         if self.metadata.schema_string.contains("\"delta.invariants\"") {
             asked.push("invariants of columns".to_owned());
         }
-        if removes_files && self.property("delta.appendOnly") == Some("true") {
+        if write != WriteMode::Append && self.property("delta.appendOnly") == Some("true") {
             asked.push("rows that are never removed (delta.appendOnly)".to_owned());
         }
         if !asked.is_empty() {
@@ -202,15 +203,13 @@ impl TableState {
     }
 }
 
-/// Features that require nothing of a writer that only adds files, or adds files and removes all
-/// others.
-fn harmless(feature: &str, removes_files: bool) -> bool {
-    match feature {
-        "appendOnly" | "invariants" | "timestampNtz" | "v2Checkpoint" | "vacuumProtocolCheck" | "domainMetadata" => true,
-        // Removing a file that has a deletion vector must name the vector.
-        "deletionVectors" => !removes_files,
-        _ => false,
-    }
+/// Features that require nothing of a writer that adds files, and removes others whole, with the
+/// deletion vectors that they have.
+fn harmless(feature: &str) -> bool {
+    matches!(
+        feature,
+        "appendOnly" | "invariants" | "timestampNtz" | "v2Checkpoint" | "vacuumProtocolCheck" | "domainMetadata" | "deletionVectors"
+    )
 }
 
 #[cfg(test)]
@@ -254,15 +253,25 @@ mod tests {
 
     #[test]
     fn tables_that_ask_for_more_are_left_alone() {
-        let with = |protocol: Value, removes: bool| TableState { protocol, ..state() }.check_writable(removes);
-        assert!(with(json!({"minReaderVersion": 1, "minWriterVersion": 2}), true).is_ok());
+        let with = |protocol: Value| TableState { protocol, ..state() }.check_writable(WriteMode::Upsert);
+        assert!(with(json!({"minReaderVersion": 1, "minWriterVersion": 2})).is_ok());
         let features = |list: &[&str]| json!({"minReaderVersion": 3, "minWriterVersion": 7, "writerFeatures": list});
-        assert!(with(features(&["appendOnly", "deletionVectors"]), false).is_ok());
-        assert!(with(features(&["deletionVectors"]), true).is_err());
-        let error = with(features(&["columnMapping", "rowTracking"]), false).unwrap_err();
-        assert!(error.message().contains("columnMapping, rowTracking"), "{error}");
-        assert!(with(json!({"minReaderVersion": 2, "minWriterVersion": 5}), false).is_err());
-        assert!(with(json!({}), false).is_err());
+        assert!(with(features(&["appendOnly", "deletionVectors"])).is_ok());
+        let error = with(features(&["columnMapping", "rowTracking", "changeDataFeed"])).unwrap_err();
+        assert!(error.message().contains("columnMapping, rowTracking, changeDataFeed"), "{error}");
+        assert!(with(json!({"minReaderVersion": 1, "minWriterVersion": 4})).is_err());
+        assert!(with(json!({"minReaderVersion": 2, "minWriterVersion": 5})).is_err());
+        assert!(with(json!({})).is_err());
+    }
+
+    #[test]
+    fn rows_that_are_never_removed_are_not_replaced() {
+        let mut table = state();
+        table.metadata.configuration.insert("delta.appendOnly".to_owned(), json!("true"));
+        assert!(table.check_writable(WriteMode::Append).is_ok());
+        for write in [WriteMode::Upsert, WriteMode::Overwrite] {
+            assert!(table.check_writable(write).unwrap_err().message().contains("delta.appendOnly"));
+        }
     }
 
     #[test]

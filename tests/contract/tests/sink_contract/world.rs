@@ -8,7 +8,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
-use wasmill_delta::{DeltaConfig, DeltaSink};
+use wasmill_delta::{DeltaConfig, DeltaSink, WriteMode};
 use wasmill_engine::{Committed, LocalDepot, Sink, Token, WriterContext};
 use wasmill_files::{FilesSink, FilesSinkConfig};
 use wasmill_formats::Compression;
@@ -34,8 +34,8 @@ pub struct World {
 }
 
 enum Kind {
-    Delta { partition_by: Vec<String> },
-    DeltaOnS3 { partition_by: Vec<String> },
+    Delta { partition_by: Vec<String>, key: Vec<String> },
+    DeltaOnS3 { partition_by: Vec<String>, key: Vec<String> },
     Files(SinkFormat, Compression, Vec<String>),
     Kafka { topic: String, commits: String },
     Kinesis(kinesis_server::Stream),
@@ -50,11 +50,15 @@ pub fn worlds() -> Vec<World> {
         World { name, kind, folder: tempfile::tempdir().unwrap(), bucket }
     };
     let world = |name, kind| world_on(Store::SeaweedFs, name, kind);
+    let (kind, n) = (|| vec!["kind".to_owned()], || vec!["n".to_owned()]);
     let all = vec![
-        world("delta", Kind::Delta { partition_by: Vec::new() }),
-        world("delta, partitioned", Kind::Delta { partition_by: vec!["kind".to_owned()] }),
-        world("delta on S3", Kind::DeltaOnS3 { partition_by: Vec::new() }),
-        world("delta on S3, partitioned", Kind::DeltaOnS3 { partition_by: vec!["kind".to_owned()] }),
+        world("delta", Kind::Delta { partition_by: Vec::new(), key: Vec::new() }),
+        world("delta, partitioned", Kind::Delta { partition_by: kind(), key: Vec::new() }),
+        world("delta, upsert", Kind::Delta { partition_by: Vec::new(), key: n() }),
+        world("delta, upsert, partitioned", Kind::Delta { partition_by: kind(), key: n() }),
+        world("delta on S3", Kind::DeltaOnS3 { partition_by: Vec::new(), key: Vec::new() }),
+        world("delta on S3, partitioned", Kind::DeltaOnS3 { partition_by: kind(), key: Vec::new() }),
+        world("delta on S3, upsert, partitioned", Kind::DeltaOnS3 { partition_by: kind(), key: n() }),
         world("files, jsonl", Kind::Files(SinkFormat::Jsonl, Compression::None, Vec::new())),
         world("files, csv in gzip", Kind::Files(SinkFormat::Csv, Compression::Gzip, Vec::new())),
         world("files, parquet", Kind::Files(SinkFormat::Parquet, Compression::None, Vec::new())),
@@ -66,7 +70,7 @@ pub fn worlds() -> Vec<World> {
         world("s3, jsonl", Kind::S3(SinkFormat::Jsonl, Compression::None, Vec::new())),
         world("s3, csv in gzip", Kind::S3(SinkFormat::Csv, Compression::Gzip, Vec::new())),
         world("s3, parquet, partitioned", Kind::S3(SinkFormat::Parquet, Compression::None, vec!["kind".to_owned()])),
-        world_on(Store::MinIo, "delta on MinIO, partitioned", Kind::DeltaOnS3 { partition_by: vec!["kind".to_owned()] }),
+        world_on(Store::MinIo, "delta on MinIO, partitioned", Kind::DeltaOnS3 { partition_by: kind(), key: Vec::new() }),
         world_on(Store::MinIo, "s3 on MinIO, jsonl", Kind::S3(SinkFormat::Jsonl, Compression::None, Vec::new())),
         world_on(
             Store::MinIo,
@@ -98,6 +102,12 @@ pub fn rows_of_kinds<'a>(rows: impl IntoIterator<Item = (i64, &'a str)>) -> Reco
     RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(numbers)), Arc::new(StringArray::from(kinds))]).unwrap()
 }
 
+/// The configuration of a Delta sink, which upserts where there is a key.
+fn delta(partition_by: &[String], key: &[String], config: DeltaConfig) -> DeltaConfig {
+    let write = if key.is_empty() { WriteMode::Append } else { WriteMode::Upsert };
+    DeltaConfig { write, key: key.to_vec(), partition_by: partition_by.to_vec(), checkpoint_every: 3, ..config }
+}
+
 /// A token of pipeline `p` and sink `s`.
 pub fn token(previous: u64, epoch: u64) -> Token {
     Token {
@@ -122,13 +132,13 @@ impl World {
     pub fn process(&self) -> Box<dyn Sink> {
         let place = self.place().to_str().unwrap().to_owned();
         match &self.kind {
-            Kind::Delta { partition_by } => {
-                let config = DeltaConfig { partition_by: partition_by.clone(), checkpoint_every: 3, ..DeltaConfig::new(place) };
+            Kind::Delta { partition_by, key } => {
+                let config = delta(partition_by, key, DeltaConfig::new(place));
                 Box::new(DeltaSink::new(config, &schema()).unwrap())
             }
-            Kind::DeltaOnS3 { partition_by } => {
+            Kind::DeltaOnS3 { partition_by, key } => {
                 let (uri, connection) = (self.bucket().uri("place"), Some(store::config_of(self.bucket().store)));
-                let config = DeltaConfig { partition_by: partition_by.clone(), checkpoint_every: 3, connection, ..DeltaConfig::new(uri) };
+                let config = delta(partition_by, key, DeltaConfig { connection, ..DeltaConfig::new(uri) });
                 Box::new(DeltaSink::new(config, &schema()).unwrap())
             }
             Kind::Files(format, compression, partition_by) => {
@@ -181,8 +191,8 @@ impl World {
     /// Whether it has folders for the values of `kind`.
     pub fn is_partitioned(&self) -> bool {
         match &self.kind {
-            Kind::Delta { partition_by }
-            | Kind::DeltaOnS3 { partition_by }
+            Kind::Delta { partition_by, .. }
+            | Kind::DeltaOnS3 { partition_by, .. }
             | Kind::Files(_, _, partition_by)
             | Kind::S3(_, _, partition_by) => !partition_by.is_empty(),
             _ => false,

@@ -73,6 +73,15 @@ impl FolderStaging {
         sync_folders(folders)
     }
 
+    pub(super) fn withdraw(&self, files: &[DataFile]) -> Result<()> {
+        files.iter().try_for_each(|file| match fs::remove_file(self.table.join(&file.path)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error::io(format!("remove {}", self.table.join(&file.path).display()), error).or_code(DISK))
+            }
+            _ => Ok(()),
+        })
+    }
+
     pub(super) fn clean_up(&self, is_left_over: impl Fn(&str) -> bool) -> Result<()> {
         let listing = |error| Error::io(format!("list {}", self.staging.display()), error);
         let entries = match fs::read_dir(&self.staging) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use uuid::Uuid;
 use wasmill_engine::{Error, Result, Token, failpoint};
 
@@ -14,9 +14,9 @@ use super::actions;
 use super::plan::{Bin, bins};
 use crate::address::TableAddress;
 use crate::codes::{CONFLICT, DAMAGED};
-use crate::commit::add_action;
-use crate::config::DeltaCompression;
+use crate::config::{DeltaCompression, WriteMode};
 use crate::data_file::{Destination, FinishedFile, OpenFile, now_millis, writer_properties};
+use crate::entry::add_action;
 use crate::log::{Put, TableLog};
 use crate::place::Place;
 use crate::prepared::DataFile;
@@ -26,7 +26,6 @@ use crate::schema::TableSchema;
 use crate::staging::Staging;
 use crate::state::TableState;
 use wasmill_connect::durable::owner_name;
-use wasmill_engine::codes::DISK;
 use wasmill_lake::{Limits, Partitioner};
 use wasmill_objects::{RetryTime, UploadEpoch};
 
@@ -81,7 +80,7 @@ pub fn optimize(table: &TableAddress, options: &OptimizeOptions) -> Result<Optim
     let log = TableLog::new(place.clone())?;
     for conflicts in 0..TRIES {
         let Some(state) = log.open(None)? else { return Err(table.no_table()) };
-        state.check_writable(false)?;
+        state.check_writable(WriteMode::Append)?;
         let work = Work::plan(&log, &place, state, options.target_bytes)?;
         let done = Optimized { conflicts, ..work.planned() };
         if options.dry_run || work.bins.is_empty() {
@@ -106,7 +105,6 @@ pub fn optimize(table: &TableAddress, options: &OptimizeOptions) -> Result<Optim
 /// One try.
 struct Work<'a> {
     log: &'a TableLog,
-    place: &'a Place,
     state: TableState,
     schema: TableSchema,
     /// The table's columns that data files hold.
@@ -125,7 +123,7 @@ enum Commit {
 }
 
 impl<'a> Work<'a> {
-    fn plan(log: &'a TableLog, place: &'a Place, state: TableState, target_bytes: u64) -> Result<Self> {
+    fn plan(log: &'a TableLog, place: &Place, state: TableState, target_bytes: u64) -> Result<Self> {
         let schema = TableSchema::read(&state.metadata.schema_string, &state.metadata.partition_columns)?;
         // Partition values are in the log and not in the files.
         let names: Vec<String> = schema.file_schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -133,7 +131,7 @@ impl<'a> Work<'a> {
         let bins = bins(table.files()?, &schema.partition_by, target_bytes);
         let owner = Uuid::new_v4().to_string();
         let staging = Staging::new(place, OWNER, &owner);
-        Ok(Self { log, place, state, schema, table, bins, staging, owner, target_bytes })
+        Ok(Self { log, state, schema, table, bins, staging, owner, target_bytes })
     }
 
     fn planned(&self) -> Optimized {
@@ -160,7 +158,7 @@ impl<'a> Work<'a> {
                 let _ = self.clean_up();
                 Ok(Some(Optimized { version: Some(version), ..done }))
             }
-            Commit::Conflict => self.withdraw(&files).map(|()| None),
+            Commit::Conflict => self.staging.withdraw(&files).map(|()| None),
         }
     }
 
@@ -250,14 +248,7 @@ impl<'a> Work<'a> {
             "engineInfo": concat!("wasmill/", env!("CARGO_PKG_VERSION")),
         } });
         let now = now_millis();
-        let removes = self.bins.iter().flat_map(|bin| &bin.files).map(|file| {
-            let value = |column: &String| file.partition_values().get(column).map_or(Value::Null, |value| value.as_str().into());
-            let values: Map<String, Value> = self.schema.partition_by.iter().map(|column| (column.clone(), value(column))).collect();
-            json!({ "remove": {
-                "path": file.path(), "deletionTimestamp": now, "dataChange": false,
-                "extendedFileMetadata": true, "partitionValues": values, "size": file.size(),
-            } })
-        });
+        let removes = self.bins.iter().flat_map(|bin| &bin.files).map(|file| file.removal(&self.schema.partition_by, now, false));
         let lines = std::iter::once(info).chain(removes).chain(files.iter().map(|file| add_action(file, false)));
         lines.map(|line| format!("{line}\n")).collect()
     }
@@ -267,25 +258,6 @@ impl<'a> Work<'a> {
         let UploadEpoch { incarnation, epoch, .. } = EPOCH;
         let claim = Token { pipeline: OWNER.to_owned(), sink: self.owner.clone(), incarnation, epoch, previous: 0 };
         self.staging.clear(&claim)
-    }
-
-    /// Removes new files that will be in no version, published or not.
-    fn withdraw(&self, files: &[DataFile]) -> Result<()> {
-        match self.place {
-            Place::Folder(table) => {
-                for file in files {
-                    let path = table.join(&file.path);
-                    match std::fs::remove_file(&path) {
-                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                            return Err(Error::io(format_args!("remove {}", path.display()), error).or_code(DISK));
-                        }
-                        _ => {}
-                    }
-                }
-                Ok(())
-            }
-            Place::Bucket(bucket, uri) => bucket.remove(files.iter().map(|file| uri.below(&file.path))),
-        }
     }
 
     /// Sinks write a checkpoint with their own versions only. Best effort: the table is whole without it.
