@@ -10,6 +10,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_arr
 use arrow_schema::{DataType, Schema, SchemaRef};
 use arrow_select::concat::concat;
 use datafusion_physical_expr::PhysicalExpr;
+use datafusion_physical_expr::expressions::Column;
 use wasmill_engine::{Error, Result};
 
 use crate::failure::Failure;
@@ -66,6 +67,11 @@ impl Expression {
         };
         expression.try_without_rows().map_err(|problem| vec![problem])?;
         Ok(expression)
+    }
+
+    /// Whether it is a column as it is, which has a value for every row.
+    pub(crate) fn is_column(&self) -> bool {
+        self.physical.downcast_ref::<Column>().is_some()
     }
 
     /// The type of its values.

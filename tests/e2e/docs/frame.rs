@@ -67,7 +67,10 @@ fn nodes(pipeline: &Map<String, Value>) -> impl Iterator<Item = String> {
 /// The names that stages and sinks take rows from, without ports.
 fn inputs(pipeline: &Map<String, Value>) -> Vec<String> {
     let sections = ["stages", "sinks"].into_iter().filter_map(|section| pipeline.get(section)?.as_object());
-    let from = sections.flat_map(Map::values).filter_map(|node| node.get("from"));
+    let from = sections.flat_map(Map::values).flat_map(|node| {
+        let sides = node.get("join").into_iter().flat_map(|join| [join.get("left"), join.get("right")]);
+        sides.chain([node.get("from")]).flatten()
+    });
     let names = from.flat_map(|from| match from {
         Value::Array(names) => names.iter().collect(),
         name => vec![name],

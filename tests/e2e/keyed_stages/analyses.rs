@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::assert_same_rows;
-use crate::support::{Workshop, repository};
+use crate::kafka_broker::{Producer, address, topic};
+use crate::support::{Running, Store, Workshop, repository};
 
 fn golden() -> PathBuf {
     std::env::var_os("WASMILL_REAL_DATA").map(PathBuf::from).expect("WASMILL_REAL_DATA names the folder of the real rows").join("golden")
@@ -80,4 +81,81 @@ fn the_analyses_of_real_rows_are_those_of_another_pipeline() {
             ties.iter().filter(|row| row["follower_count"] == most).map(|row| row["country"].to_string()).collect();
         assert_eq!(top.iter().map(|row| row["country"].to_string()).collect::<std::collections::BTreeSet<_>>(), ties);
     }
+}
+
+/// The tables of results.
+const TABLES: [&str; 9] = [
+    "category_per_country",
+    "category_per_year",
+    "followers_per_poster",
+    "country_of_top_poster",
+    "category_per_age",
+    "followers_per_age",
+    "users_per_joining_year",
+    "followers_per_joining_year",
+    "followers_per_age_and_joining_year",
+];
+
+/// Runs the analyses with some values set, and compares every result with that of the run over files.
+fn same_as_from_files(workshop: &Workshop, name: &str, set: &[String]) {
+    let tables = TABLES.iter().enumerate();
+    let moved = tables.map(|(index, table)| {
+        let sinks = ["q1_table", "q2_table", "q3a_table", "q3b_table", "q4_table", "q5_table", "q6_table", "q7_table", "q8_table"];
+        format!("sinks.{}.delta.uri=out/{name}/{table}", sinks[index])
+    });
+    let set: Vec<String> = set.iter().cloned().chain(moved).chain([format!("name={name}")]).collect();
+    let pipeline = repository().join("pipelines/analyses/analyses.yaml");
+    let arguments = ["run", pipeline.to_str().unwrap()].into_iter().chain(set.iter().flat_map(|set| ["--set", set.as_str()]));
+    let mut command = workshop.wasmill(&arguments.collect::<Vec<_>>());
+    Store::environment(&mut command);
+    let ended = Running::spawn(command).wait();
+    assert_eq!(ended.code, Some(0), "{name}: {}", ended.stderr);
+    for table in TABLES {
+        let ended = workshop.run_well(&["diff", &format!("out/analyses/{table}"), &format!("out/{name}/{table}")]);
+        assert!(ended.stdout.contains("equal: "), "{name}, {table}: {}", ended.stdout);
+        assert!(!workshop.duckdb_rows(&format!("out/{name}/{table}")).is_empty(), "{table} is empty");
+    }
+}
+
+/// The rows of each table come from topics, objects or Delta tables, in another order and some of them twice: the results stay.
+#[test]
+fn the_analyses_give_the_same_wherever_the_rows_come_from() {
+    let (workshop, store) = (Workshop::new(), Store::new());
+    workshop.run_well(&["emulate", "--out", "data", "--rows", "1500", "--seed", "3"]);
+    let pipeline = repository().join("pipelines/analyses/analyses.yaml");
+    workshop.run_well(&["run", pipeline.to_str().unwrap()]);
+
+    let producer = Producer::new(&[]);
+    let (mut kafka, mut s3, mut delta) = (Vec::new(), Vec::new(), Vec::new());
+    for (source, table) in [("pins", "pin"), ("geos", "geo"), ("users", "user")] {
+        let lines: Vec<String> = workshop.text_lines(&format!("data/{table}")).into_iter().map(|line| line + "\n").collect();
+        super::deal(&workshop, &format!("dealt/{table}"), &lines, 5);
+        let topic = topic(3);
+        for (index, line) in workshop.text_lines(&format!("dealt/{table}")).iter().enumerate() {
+            producer.send(&topic, (index % 3) as i32, line.as_bytes());
+        }
+        kafka.push(format!("sources.{source}.files="));
+        kafka.push(format!("sources.{source}.kafka.connection.brokers={}", address()));
+        kafka.push(format!("sources.{source}.kafka.topics=[{topic}]"));
+        let files: Vec<PathBuf> =
+            std::fs::read_dir(workshop.path(&format!("dealt/{table}"))).unwrap().map(|file| file.unwrap().path()).collect();
+        let objects: Vec<(PathBuf, String)> =
+            files.into_iter().map(|file| (file.clone(), format!("{table}/{}", file.file_name().unwrap().to_str().unwrap()))).collect();
+        store.put(&objects);
+        s3.push(format!("sources.{source}.files="));
+        s3.push(format!("sources.{source}.s3.uri={}/{table}/", store.prefix));
+        s3.push(format!("sources.{source}.s3.connection={}", Store::options()));
+        s3.push(format!("sources.{source}.s3.format=jsonl"));
+        delta.push(format!("sources.{source}.files="));
+        delta.push(format!("sources.{source}.delta.uri=out/pinterest/{table}_table"));
+        delta.push(format!("stages.clean_{source}.plugin="));
+        delta.push(format!("stages.clean_{source}.filter=\"true\""));
+    }
+    producer.flush();
+    let lanes = |set: Vec<String>, lanes: u32| set.into_iter().chain([format!("lanes={lanes}")]).collect::<Vec<_>>();
+    same_as_from_files(&workshop, "from-kafka", &lanes(kafka.clone(), 1));
+    same_as_from_files(&workshop, "from-kafka-again", &lanes(kafka, 2));
+    same_as_from_files(&workshop, "from-s3", &lanes(s3, 2));
+    workshop.run_well(&["run", repository().join("pipelines/pinterest-to-delta.yaml").to_str().unwrap()]);
+    same_as_from_files(&workshop, "from-delta", &lanes(delta, 3));
 }

@@ -1,6 +1,7 @@
 //! Stages with keys in whole runs: duplicates, joins, aggregates, compared with what a naive model computes from the same rows.
 
 mod analyses;
+mod kills;
 mod postgres;
 mod running;
 
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::kafka_broker::Producer;
 use crate::support::{Random, Workshop};
 
 /// A row of the left input.
@@ -33,6 +35,12 @@ impl Post {
             followers: (random.below(5) > 0).then(|| random.below(1_000) as i64 - 100),
         };
         (0..count).map(&mut post).collect()
+    }
+
+    /// The same, each with a category: one that a primary key can hold.
+    pub fn keyed(seed: u64, count: i64) -> Vec<Self> {
+        let known = |post: Self| Self { category: post.category.or(Some("none")), ..post };
+        Self::some(seed, count).into_iter().map(known).collect()
     }
 
     pub fn line(&self) -> String {
@@ -73,6 +81,16 @@ pub fn assert_same_rows(found: Vec<Value>, expected: Vec<Value>, what: &str) {
     let (found, expected) = (sorted(found), sorted(expected));
     let difference = similar::TextDiff::from_lines(&expected.join("\n"), &found.join("\n")).unified_diff().context_radius(0).to_string();
     assert!(difference.is_empty(), "{what}: {} rows, {} expected\n{difference}", found.len(), expected.len());
+}
+
+/// Sends each post to a partition by its number, every fourth one twice.
+pub fn send<'p>(producer: &Producer, topic: &str, posts: impl IntoIterator<Item = &'p Post>) {
+    for post in posts {
+        for _ in 0..=i64::from(post.ind % 4 == 0) {
+            producer.send(topic, (post.ind % 2) as i32, post.line().trim().as_bytes());
+        }
+    }
+    producer.flush();
 }
 
 /// Rows without the order in which they came.

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{Post, assert_same_rows, windows};
+use super::{Post, assert_same_rows, send, windows};
 use crate::kafka_broker::{Producer, address, topic};
 use crate::support::{Running, Workshop, until};
 
@@ -28,16 +28,6 @@ sinks:
   results: { from: windows, delta: { uri: out/windows } }
 dead_letters: { files: { path: out/dead_letters, format: jsonl } }
 "#;
-
-/// Sends each post to a partition by its number, every fourth one twice.
-fn send(producer: &Producer, topic: &str, posts: &[Post]) {
-    for post in posts {
-        for _ in 0..=i64::from(post.ind % 4 == 0) {
-            producer.send(topic, (post.ind % 2) as i32, post.line().trim().as_bytes());
-        }
-    }
-    producer.flush();
-}
 
 #[test]
 fn windows_of_a_stream_are_exact_over_kills_and_lanes() {

@@ -28,6 +28,9 @@ pub const ENGINE_POINTS: &[&str] = &[
     "engine-after-claim",
 ];
 
+/// Those of keyed stages, which `keyed_stages::kills` passes.
+pub const KEYED_POINTS: &[&str] = &["keyed-after-seal", "keyed-after-emit", "keyed-after-run", "keyed-in-compaction"];
+
 /// Of these, the points that a start passes once.
 pub const START_POINTS: &[&str] = &["engine-after-claim"];
 
@@ -180,6 +183,7 @@ fn every_point_in_the_code_is_met() {
     const OF_UPSERT: &[&str] = &["delta-upsert-rewritten"];
     let points = [
         ENGINE_POINTS,
+        KEYED_POINTS,
         DeltaOnDisk::POINTS,
         DeltaOnS3::POINTS,
         FilesOnDisk::POINTS,

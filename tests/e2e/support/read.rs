@@ -48,6 +48,12 @@ impl Workshop {
         assert_eq!(self.parquet_files("out/pin_table"), self.delta_file_count("out/pin_table"), "stray files beside the table's own");
     }
 
+    /// The lines of all files of a folder.
+    pub fn text_lines(&self, folder: &str) -> Vec<String> {
+        let text = |file: std::path::PathBuf| std::fs::read_to_string(file).unwrap();
+        visible_files(&self.path(folder)).into_iter().flat_map(|file| text(file).lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
     /// The rows of all JSON-lines files that a reader of the folder sees.
     pub fn jsonl_rows(&self, folder: &str) -> Vec<Value> {
         visible_files(&self.path(folder)).iter().flat_map(|file| json_lines(&std::fs::read(file).unwrap())).collect()

@@ -8,7 +8,7 @@ use super::clock::{Advance, LaneClock, OpenSplit, SplitKey, SplitTimes};
 use super::exchange::{Exchange, Handover, Meeting};
 use super::graph::{Graph, StageChange, Worker};
 use crate::keyed::{Collected, Emission, KeyedInstance};
-use crate::{Batch, Counts, Error, Input, Result, StageOutput, Watermark};
+use crate::{Batch, Counts, Error, Input, Result, StageOutput, Watermark, failpoint};
 
 /// A lane's instance of a keyed stage, and the event time of its rows.
 pub(crate) struct KeyedWorker {
@@ -77,6 +77,7 @@ impl Graph<'_> {
         let here = |error: Error| error.at(format!("stage {}", shape.stages[index].name));
         let begun = Instant::now();
         let sealed = worker.instance.seal().map_err(here)?;
+        failpoint::hit("keyed-after-seal");
         self.counts.stages[index].time += begun.elapsed();
         let policy = shape.stages[index].keyed().and_then(|stage| stage.event_time());
         let feeds = shape.feeds(index);
@@ -100,6 +101,7 @@ impl Graph<'_> {
             delivered
         };
         let Emission { change, passed, filtered } = worker.instance.emit(sealed, worker.watermark, &mut deliver).map_err(here)?;
+        failpoint::hit("keyed-after-emit");
         let time = begun.elapsed().saturating_sub(downstream);
         self.counts.stages[index] += Counts { rows_added: rows, rows_out: rows, time, ..Counts::default() };
         let change = StageChange { state: change, watermark: worker.watermark, passed, filtered };

@@ -115,6 +115,10 @@ impl Aggregate for Aggregates {
         Arc::clone(&self.plan.output)
     }
 
+    fn may_refuse(&self) -> bool {
+        self.plan.values.iter().any(|value| !value.expression.is_column())
+    }
+
     fn open(&self, _lane: usize) -> Result<Box<dyn Accumulator>> {
         Ok(Box::new(GroupAccumulator::new(Arc::clone(&self.plan))?))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmill_engine::codes::STATE_DAMAGED;
-use wasmill_engine::{Depot, DepotFile, Error, KeyedStart, Result};
+use wasmill_engine::{Depot, DepotFile, Error, KeyedStart, Result, failpoint};
 use wasmill_keyed::key::{KeyGroups, owned};
 use wasmill_keyed::run::{Run, RunWriter, store};
 use wasmill_keyed::windows::Windows;
@@ -177,6 +177,7 @@ impl LaneState {
         let Some(range) = pick(&sizes) else { return Ok(()) };
         let runs: Vec<Arc<Run>> = self.runs[range.clone()].iter().map(|held| Arc::clone(&held.run)).collect();
         let merged = self.merge(&runs, watermark)?;
+        failpoint::hit("keyed-in-compaction");
         // A file of an earlier epoch is named by the checkpoints before this one; one of this epoch by none.
         for replaced in self.runs.splice(range, merged) {
             if replaced.is_new {
@@ -193,6 +194,7 @@ impl LaneState {
         let writer = RunWriter::in_file(self.aggregate.state_schema(), &*self.files)?;
         let run = compact(&*self.aggregate, self.lane, runs, &Compaction { key_groups: self.own.clone(), first_end }, writer)?;
         let part = self.part_of(&run)?;
+        failpoint::hit("keyed-after-run");
         if run.entries() == 0 {
             self.files.discard(&part.file)?;
             return Ok(None);

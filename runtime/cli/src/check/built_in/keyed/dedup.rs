@@ -49,11 +49,14 @@ impl Dedup {
         let time_span = node.get("time").map_or(stage.name_span, |time| time.span);
         let time = spec.time.as_ref().map(|name| finder.time(name, time_span));
         let (keys, time) = (keys?, time.map_or(Some(None), |time| time.map(Some))?);
+        if !is_timed {
+            return None;
+        }
         let plan = Plan { keys, event_time: time, within: spec.within.map(micros) };
         let event_time = time.is_some().then(|| event_time(spec.delay, spec.idle));
         let options = KeyedOptions { name: stage.name.into(), event_time, limits: around.limits };
         match Deduplicating::new(Arc::clone(&side.schema), plan, options) {
-            Ok(dedup) => is_timed.then(|| Arc::new(Opened::keyed(dedup)) as Arc<dyn OpenedStage>),
+            Ok(dedup) => Some(Arc::new(Opened::keyed(dedup))),
             Err(error) => {
                 diagnostics.push(of_stage(stage.name, &error, node.get("within").map_or(node.span, |within| within.span)));
                 None

@@ -58,7 +58,8 @@ impl Join {
     ) -> Option<Arc<dyn OpenedStage>> {
         let node = stage.node.get("join")?;
         let spec = &self.0;
-        let mut fits = spec.time.is_some() || has_no_times(node, &["within", "delay", "idle"], diagnostics);
+        let is_timed = spec.time.is_some() || has_no_times(node, &["within", "delay", "idle"], diagnostics);
+        let mut fits = true;
         if around.mode == Mode::Stream && spec.within.is_none() {
             let message = format!("`{}` joins a stream without `within`: every row would be kept for ever", stage.name);
             let diagnostic = Diagnostic::error("endless-join", message).at(node.span);
@@ -66,7 +67,7 @@ impl Join {
             fits = false;
         }
         let planned = [0, 1].map(|side| self.side(stage, node, side, Finder { stage: stage.name, side: sides[side], around, diagnostics }));
-        let [Some(left), Some(right)] = planned else { return None };
+        let ([Some(left), Some(right)], true) = (planned, is_timed) else { return None };
         let kind = match spec.how {
             How::Inner => JoinKind::Inner,
             How::Left => JoinKind::Left,
