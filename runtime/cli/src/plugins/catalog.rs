@@ -34,6 +34,10 @@ pub trait PluginInfo: Send + Sync {
     fn prepare(&self, config: &Value, bounds: &StageBounds) -> Result<Needs, PluginProblem>;
     /// Fixes configuration and input.
     fn open(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedStage>, PluginProblem>;
+    /// The columns that it needs as an aggregate.
+    fn prepare_aggregate(&self, config: &Value, bounds: &StageBounds) -> Result<Needs, PluginProblem>;
+    /// Fixes configuration and input of an aggregate.
+    fn open_aggregate(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedAggregate>, PluginProblem>;
 }
 
 /// A plugin with its configuration and its input, or a built-in stage with its input: its output is
@@ -47,6 +51,29 @@ pub trait OpenedStage: Send + Sync {
     fn peeked(&self) -> &[usize];
     /// As the engine runs it.
     fn stage(&self) -> Arc<dyn Stage>;
+}
+
+/// A plugin that aggregates, with its configuration and its input: its tables are known.
+pub trait OpenedAggregate: Send + Sync {
+    /// The columns of the input whose values cross into the sandbox, by index.
+    fn crossing(&self) -> &[usize];
+    /// The columns of the input of which only nulls and some texts cross.
+    fn peeked(&self) -> &[usize];
+    /// What belongs into the fingerprint of a stage's state, besides the schemas.
+    fn identity(&self) -> AggregateIdentity;
+    /// As a keyed stage runs it.
+    fn aggregate(&self) -> Arc<dyn wasmill_keyed::Aggregate>;
+}
+
+/// Which aggregate it is whose state is stored: the same in every process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AggregateIdentity {
+    /// The plugin's name, without its version.
+    pub plugin: String,
+    /// The version of what the state means.
+    pub state_version: u32,
+    /// The SHA-256 of the configuration, in lower-case hex: a configuration may hold secrets.
+    pub config: String,
 }
 
 /// The resources of a stage, and what happens when it exceeds them.

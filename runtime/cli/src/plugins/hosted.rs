@@ -12,8 +12,10 @@ use serde_json::Value;
 use wasmill_engine::{Class, Error, PortOutput, Result, RowReject, Stage, StageInstance, StageOutput};
 use wasmill_host::{CompileWith, FaultBudget, Host, HostError, Instance, Limits, Opening, Plugin, Transform};
 
+use super::aggregated::OpenedPlugin;
 use super::{
-    ConfigProblem, Needs, OpenRequest, OpenedStage, PluginCatalog, PluginFolders, PluginInfo, PluginProblem, PortShape, StageBounds,
+    ConfigProblem, Needs, OpenRequest, OpenedAggregate, OpenedStage, PluginCatalog, PluginFolders, PluginInfo, PluginProblem, PortShape,
+    StageBounds,
 };
 use crate::spec::{OnFault, PluginReference};
 
@@ -132,6 +134,16 @@ impl PluginInfo for Hosted {
         let shape = |port: &wasmill_host::Port| PortShape { name: port.name.as_str().into(), schema: port.schema.clone() };
         let ports = transform.ports().iter().map(shape).collect();
         Ok(Arc::new(Opened { transform, ports }))
+    }
+
+    fn prepare_aggregate(&self, config: &Value, bounds: &StageBounds) -> Result<Needs, PluginProblem> {
+        let needs = bounded(self.plugin.open(config), bounds).aggregate_needs().map_err(|error| problem(error, &self.path))?;
+        Ok(Needs { columns: needs.schema, crosses: needs.crosses })
+    }
+
+    fn open_aggregate(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedAggregate>, PluginProblem> {
+        let opened = bounded(self.plugin.open(request.config), request.bounds).aggregate(request.input.clone());
+        Ok(Arc::new(OpenedPlugin(opened.map_err(|error| problem(error, &self.path))?)))
     }
 }
 
