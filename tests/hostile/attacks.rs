@@ -8,7 +8,7 @@ use wasmill_host::{Host, HostError, Limits, Plugin};
 use crate::components;
 use crate::memory::peak_bytes;
 use crate::support::{echo_with, guest_in_mode, input, input_schema, opened, plugin, policy, small_limits, stopping};
-use crate::{columns, slow_compile, tables};
+use crate::{aggregates, columns, slow_compile, tables};
 
 /// An attack. The first argument is what all attacks of a round share.
 pub struct Attack {
@@ -126,6 +126,7 @@ pub fn all() -> Vec<Attack> {
     attacks.extend(time());
     attacks.extend(room());
     attacks.extend(columns::attacks());
+    attacks.extend(aggregates::attacks());
     attacks.extend(words());
     attacks.extend(world());
     attacks.extend(rows());

@@ -4,6 +4,7 @@
 //! over, with memory measured and a well-behaved plugin at work beside them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod aggregates;
 mod answers;
 mod attacks;
 mod columns;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde_json::{Value, json};
-use wasmill_host::{Encoding, FaultBudget, Host, HostError, Limits, OnFault, Plugin, Transform, boundary};
+use wasmill_host::{Aggregate, Encoding, FaultBudget, Host, HostError, Limits, OnFault, Plugin, Transform, boundary};
 
 #[path = "binary.rs"]
 mod binary;
@@ -129,4 +129,16 @@ pub fn stopping() -> Policy {
 
 pub fn opened(plugin: &Plugin, config: &Value, input: SchemaRef, limits: Limits, policy: Policy) -> Result<Transform, HostError> {
     plugin.open(config).limits(limits).on_fault(policy.on_fault).fault_budget(policy.faults).transform(input)
+}
+
+/// An aggregate of [`input`] in the encoding `columns`: it adds up `ind` and counts rows. Some members of `aggregate` are added or replaced.
+pub fn sums_with(members: Value) -> Value {
+    let fields_of = |names: [&str; 2]| fields(&Schema::new(names.map(|name| Field::new(name, DataType::Int64, true)).to_vec()));
+    let mut aggregate = json!({ "state_fields": fields_of(["sum", "rows"]), "output_fields": fields_of(["total", "count"]) });
+    merge(&mut aggregate, members);
+    json!({ "fields": fields(&input_schema()), "crosses": [true, true], "aggregate": aggregate })
+}
+
+pub fn aggregating(plugin: &Plugin, config: &Value, limits: Limits, policy: Policy) -> Result<Aggregate, HostError> {
+    plugin.open(config).limits(limits).on_fault(policy.on_fault).fault_budget(policy.faults).aggregate(input_schema())
 }

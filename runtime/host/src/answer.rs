@@ -76,8 +76,8 @@ pub(crate) fn check(answer: contract::Answer, sent: &contract::Table, asked: &As
     let Asked { ports, rows, encoding, limits } = *asked;
     let contract::Answer { outputs, rejects, extra } = answer;
     extra::check(Phase::Process, &extra)?;
-    let rejects = check_rejects(rejects, rows)?;
-    let kept = kept_rows(&rejects, rows)?;
+    let rejects = check_rejects(Phase::Process, rejects, rows)?;
+    let kept = kept_rows(&rejects, rows);
     let mut seen = vec![false; ports.len()];
     let mut answers = Vec::with_capacity(outputs.len().min(ports.len()));
     for output in outputs {
@@ -116,13 +116,15 @@ fn origins_of(sent: &Rows, rows: usize, kept: Option<&BooleanBuffer>) -> Vec<u32
     }
 }
 
-pub(crate) fn check_rejects(rejects: Vec<contract::Reject>, rows: usize) -> Result<Vec<RowReject>, Fault> {
+/// The rejects of one call, in increasing order of row.
+pub(crate) fn check_rejects(phase: Phase, rejects: Vec<contract::Reject>, rows: usize) -> Result<Vec<RowReject>, Fault> {
+    let bad = |message: String| Fault::answer(phase, message);
     if rejects.len() > rows {
         return Err(bad(format!("it rejected {} rows of {rows}", rejects.len())));
     }
     let mut checked = Vec::with_capacity(rejects.len());
     for reject in rejects {
-        extra::check(Phase::Process, &reject.extra)?;
+        extra::check(phase, &reject.extra)?;
         if reject.row as usize >= rows {
             return Err(bad(format!("it rejected row {}, and there are {rows}", reject.row)));
         }
@@ -137,23 +139,21 @@ pub(crate) fn check_rejects(rejects: Vec<contract::Reject>, rows: usize) -> Resu
         });
     }
     checked.sort_by_key(|reject| reject.row);
-    Ok(checked)
+    match checked.array_windows().find(|[one, next]| one.row == next.row) {
+        Some([reject, _]) => Err(bad(format!("it rejected row {} twice", reject.row))),
+        None => Ok(checked),
+    }
 }
 
 /// The rows that are not rejected; `None` if no row is rejected.
-fn kept_rows(rejects: &[RowReject], rows: usize) -> Result<Option<BooleanBuffer>, Fault> {
+fn kept_rows(rejects: &[RowReject], rows: usize) -> Option<BooleanBuffer> {
     if rejects.is_empty() {
-        return Ok(None);
+        return None;
     }
     let mut kept = BooleanBufferBuilder::new(rows);
     kept.append_n(rows, true);
-    for reject in rejects {
-        if !kept.get_bit(reject.row as usize) {
-            return Err(bad(format!("it rejected row {} twice", reject.row)));
-        }
-        kept.set_bit(reject.row as usize, false);
-    }
-    Ok(Some(kept.finish()))
+    rejects.iter().for_each(|reject| kept.set_bit(reject.row as usize, false));
+    Some(kept.finish())
 }
 
 /// `due` rows of the input are not rejected.

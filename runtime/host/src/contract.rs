@@ -17,17 +17,19 @@ mod bindings {
                 import wasmill:plugin/logging@0.2.0;
                 export wasmill:plugin/about@0.2.0;
                 export wasmill:plugin/transform@0.2.0;
+                export wasmill:plugin/aggregate@0.2.0;
             }
         ",
         world: "wasmill:host/plugin",
     });
 }
 
-pub(crate) use bindings::exports::wasmill::plugin::{about, transform};
+pub(crate) use bindings::exports::wasmill::plugin::{about, aggregate, transform};
 pub(crate) use bindings::wasmill::plugin::logging::Level;
 pub(crate) use bindings::wasmill::plugin::types::{
-    Answer, Batch, Cells, Column, ColumnSource, ColumnTable, Crossing, Description, Dictionary, Distinct, Encoding, Field, MadeCells,
-    MadeColumns, MadeTable, Needs, OpenedTransform, Opening, Output, Port, Refusal, Reject, Schema, Table, TextForm,
+    Answer, Batch, Cells, Column, ColumnSource, ColumnTable, Crossing, Description, Dictionary, Distinct, Encoding, Field, Grouped,
+    MadeCells, MadeColumns, MadeTable, Needs, OpenedAggregate, OpenedTransform, Opening, Output, Port, Refusal, Reject, Schema, Table,
+    TextForm, Updated,
 };
 
 /// The version of the contract that this host speaks.
@@ -38,6 +40,7 @@ const COMPATIBLE: &str = "0.2.";
 
 const ABOUT: &str = "wasmill:plugin/about";
 const TRANSFORM: &str = "wasmill:plugin/transform";
+const AGGREGATE: &str = "wasmill:plugin/aggregate";
 const OURS: &str = "wasmill:plugin/";
 
 /// Takes `package/interface@version` apart.
@@ -53,8 +56,15 @@ fn is_compatible(version: Option<&str>) -> bool {
     version.is_some_and(|version| version.starts_with(COMPATIBLE))
 }
 
+/// The interfaces of work that a plugin exports; at least one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interfaces {
+    pub transform: bool,
+    pub aggregate: bool,
+}
+
 /// Checks that the component exports what a plugin has to, in a version that this host speaks.
-pub(crate) fn check_exports(name: &str, component: &Component, engine: &Engine) -> Result<(), HostError> {
+pub(crate) fn check_exports(name: &str, component: &Component, engine: &Engine) -> Result<Interfaces, HostError> {
     let component_type = component.component_type();
     let exports: Vec<&str> = component_type.exports(engine).map(|(export, _)| export).collect();
     for export in &exports {
@@ -70,14 +80,18 @@ pub(crate) fn check_exports(name: &str, component: &Component, engine: &Engine) 
         }
     }
     let has = |wanted: &str| exports.iter().any(|export| split_version(export).0 == wanted);
-    if has(ABOUT) && has(TRANSFORM) {
-        return Ok(());
+    let interfaces = Interfaces { transform: has(TRANSFORM), aggregate: has(AGGREGATE) };
+    if has(ABOUT) && (interfaces.transform || interfaces.aggregate) {
+        return Ok(interfaces);
     }
     let found = match exports.as_slice() {
         [] => "nothing".to_owned(),
         some => some.iter().take(5).map(|export| format!("`{}`", shown(export))).collect::<Vec<_>>().join(", "),
     };
-    Err(HostError::not_a_plugin(name, format!("it exports {found}, and a plugin exports `{ABOUT}@{VERSION}` and `{TRANSFORM}@{VERSION}`")))
+    let message = format!(
+        "it exports {found}, and a plugin exports `{ABOUT}@{VERSION}` and one or both of `{TRANSFORM}@{VERSION}` and `{AGGREGATE}@{VERSION}`"
+    );
+    Err(HostError::not_a_plugin(name, message))
 }
 
 /// Checks one import; the host offers its own interfaces and an empty WASI 0.2.

@@ -119,8 +119,16 @@ pub enum Phase {
     Prepare,
     /// `open`.
     Open,
-    /// `process`.
+    /// `process` of a transform.
     Process,
+    /// `update` of an aggregate.
+    Update,
+    /// `merge` of an aggregate.
+    Merge,
+    /// `take-state` of an aggregate.
+    TakeState,
+    /// `finish` of an aggregate.
+    Finish,
 }
 
 impl fmt::Display for Phase {
@@ -131,6 +139,10 @@ impl fmt::Display for Phase {
             Self::Prepare => "prepare",
             Self::Open => "open",
             Self::Process => "process",
+            Self::Update => "update",
+            Self::Merge => "merge",
+            Self::TakeState => "take-state",
+            Self::Finish => "finish",
         })
     }
 }

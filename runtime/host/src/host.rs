@@ -12,7 +12,7 @@ use crate::artifact;
 use crate::cache::Cache;
 use crate::cancel::Canceller;
 use crate::compile::{self, CompileWith};
-use crate::contract::{self, about, transform};
+use crate::contract::{self, about, aggregate, transform};
 use crate::description;
 use crate::error::{Fault, FaultKind, HostError, Phase};
 use crate::limits::Limits;
@@ -172,7 +172,7 @@ impl Host {
         artifact::check(name, wasm)?;
         let digest = artifact::digest(wasm);
         let component = self.component(name, &digest, wasm)?;
-        contract::check_exports(name, &component, &self.inner.engine)?;
+        let interfaces = contract::check_exports(name, &component, &self.inner.engine)?;
         let linker = linker::linker(name, &component, &self.inner.engine)?;
         let unlinkable = |error: wasmtime::Error| {
             HostError::not_a_plugin(name, format!("it does not fit the contract: {}", printable(&format!("{error:#}"), 1000)))
@@ -181,7 +181,8 @@ impl Host {
         let maker = SandboxMaker {
             name: Arc::from(name),
             about: about::GuestIndices::new(&pre).map_err(unlinkable)?,
-            transform: transform::GuestIndices::new(&pre).map_err(unlinkable)?,
+            transform: interfaces.transform.then(|| transform::GuestIndices::new(&pre)).transpose().map_err(unlinkable)?,
+            aggregate: interfaces.aggregate.then(|| aggregate::GuestIndices::new(&pre)).transpose().map_err(unlinkable)?,
             pre,
             ticker: Arc::clone(&self.inner.ticker),
             log: Arc::clone(&self.inner.log),

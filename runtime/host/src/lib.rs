@@ -1,4 +1,4 @@
-//! Loads, limits and calls sandboxed WebAssembly plugins that transform Arrow batches.
+//! Loads, limits and calls sandboxed WebAssembly plugins that transform and aggregate Arrow batches.
 //!
 //! A plugin is a WebAssembly component that implements the contract `wasmill:plugin` (the folder
 //! `wit/` of this repository). It sees the columns that it requested and nothing else: no files, no
@@ -44,6 +44,8 @@
 //! * [`Transform`]: a plugin with its configuration and input schema fixed. Immutable, shared by all threads.
 //! * [`Instance`]: a running plugin with its own memory. Belongs to one thread at a time and is kept for many batches; after a fault
 //!   it goes on with a fresh memory.
+//! * [`Aggregate`] and [`AggregateInstance`]: the same for a plugin that brings rows into groups. The host keeps what it needs to build the
+//!   groups again in a fresh memory.
 //! * [`Opening`], [`Limits`], [`OnFault`] and [`FaultBudget`]: what a call may use, and what faults lead to. On by default.
 //! * [`Canceller`]: ends a running call from another thread.
 //! * [`HostError`]: whose turn it is: the file's ([`NotAPlugin`](HostError::NotAPlugin)), the user's
@@ -80,6 +82,7 @@
 //! * The same batches in the same order give the same results, on every machine.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod aggregate;
 mod answer;
 mod artifact;
 mod assemble;
@@ -95,6 +98,7 @@ mod error;
 mod extra;
 mod faults;
 mod host;
+mod isolate;
 mod limits;
 mod linker;
 mod log;
@@ -111,7 +115,9 @@ mod texts;
 mod ticker;
 mod transform;
 mod wasi;
+mod worker;
 
+pub use aggregate::{Aggregate, AggregateFingerprint, AggregateInstance, Grouped};
 pub use answer::RowReject;
 pub use cancel::Canceller;
 pub use compile::{COMPILE_REFUSED_STATUS, CompileWith, compile_child};
@@ -124,7 +130,8 @@ pub use merge::{PortOutput, Processed};
 pub use needs::{Crossing, Needs};
 pub use plugin::{Opening, Plugin};
 pub use ports::{ColumnSource, Port};
-pub use transform::{Instance, InstanceStats, Transform};
+pub use transform::{Instance, Transform};
 pub use wasmill_boundary as boundary;
 pub use wasmill_boundary::columns::TextForm;
 pub use wasmill_boundary::{DecodeError, Encoding};
+pub use worker::InstanceStats;

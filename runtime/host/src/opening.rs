@@ -1,7 +1,8 @@
-//! Opens an instance: configuration and schema in, ports out.
+//! Opens an instance: configuration and schema in; ports, or what an aggregate keeps, out.
 
 use wasmill_boundary::Encoding;
 
+use crate::aggregate::shape::{self, Shape};
 use crate::contract::{Opening, Refusal};
 use crate::crossing;
 use crate::error::{Fault, HostError};
@@ -25,9 +26,18 @@ impl NotOpened {
     }
 }
 
-pub(crate) fn open(sandbox: &mut Sandbox, config: &str, plan: &InputPlan, encoding: Encoding) -> Result<Vec<Port>, NotOpened> {
-    let input = crossing::write_schema(encoding, &plan.described);
-    let opening = Opening { config: config.to_owned(), input, extra: Vec::new() };
-    let raw = sandbox.open(&opening).map_err(NotOpened::Fault)?.map_err(NotOpened::Refusal)?;
+/// The ports of a transform.
+pub(crate) fn transform(sandbox: &mut Sandbox, config: &str, plan: &InputPlan, encoding: Encoding) -> Result<Vec<Port>, NotOpened> {
+    let raw = sandbox.open_transform(&opening(config, plan, encoding)).map_err(NotOpened::Fault)?.map_err(NotOpened::Refusal)?;
     ports::check(raw, &plan.described, encoding).map_err(NotOpened::Fault)
+}
+
+/// What an aggregate keeps and returns.
+pub(crate) fn aggregate(sandbox: &mut Sandbox, config: &str, plan: &InputPlan, encoding: Encoding) -> Result<Shape, NotOpened> {
+    let raw = sandbox.open_aggregate(&opening(config, plan, encoding)).map_err(NotOpened::Fault)?.map_err(NotOpened::Refusal)?;
+    shape::check(&raw, encoding).map_err(NotOpened::Fault)
+}
+
+fn opening(config: &str, plan: &InputPlan, encoding: Encoding) -> Opening {
+    Opening { config: config.to_owned(), input: crossing::write_schema(encoding, &plan.described), extra: Vec::new() }
 }

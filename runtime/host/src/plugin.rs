@@ -1,4 +1,4 @@
-//! A loaded plugin: its description, and the way to a transform.
+//! A loaded plugin: its description, and the way to a transform or an aggregate.
 
 use std::sync::Arc;
 
@@ -7,14 +7,16 @@ use jsonschema::Validator;
 use serde_json::Value;
 use wasmill_boundary::text::printable;
 
+use crate::aggregate::Aggregate;
 use crate::cancel::Canceller;
 use crate::contract::Refusal;
 use crate::description::{self, Description};
 use crate::error::{ConfigError, HostError};
 use crate::limits::{FaultBudget, Limits, OnFault};
 use crate::needs::{self, InputPlan, Needs};
-use crate::sandbox::{Sandbox, SandboxMaker};
-use crate::transform::{Rules, Transform};
+use crate::sandbox::{Sandbox, SandboxMaker, Work};
+use crate::transform::Transform;
+use crate::worker::Rules;
 
 /// The longest message of a refusal.
 const MAX_REFUSAL_BYTES: usize = 4096;
@@ -65,6 +67,16 @@ impl Plugin {
         &self.parts.exports
     }
 
+    /// Whether it transforms rows: it exports the interface `transform`.
+    pub fn transforms(&self) -> bool {
+        self.parts.maker.transform.is_some()
+    }
+
+    /// Whether it brings rows into groups: it exports the interface `aggregate`.
+    pub fn aggregates(&self) -> bool {
+        self.parts.maker.aggregate.is_some()
+    }
+
     /// All mistakes in a configuration, by the plugin's own JSON Schema. If there are none, the
     /// plugin may still refuse it for other reasons.
     pub fn validate_config(&self, config: &Value) -> Vec<ConfigError> {
@@ -83,7 +95,7 @@ impl Plugin {
 
 /// How a plugin is opened: its configuration, and what it may use. Made by [`Plugin::open`].
 #[derive(Debug, Clone)]
-#[must_use = "nothing is opened until `needs` or `transform` is called"]
+#[must_use = "nothing is opened until `needs`, `transform` or their counterparts for aggregates are called"]
 pub struct Opening<'a> {
     plugin: &'a Plugin,
     config: &'a Value,
@@ -111,30 +123,70 @@ impl Opening<'_> {
         self
     }
 
-    /// Asks which input columns the plugin needs. Runs in an instance of its own.
+    /// Asks which input columns the plugin needs as a transform. Runs in an instance of its own.
     ///
     /// # Errors
-    /// [`HostError::Refusal`] if the configuration breaks its schema or the plugin refuses it, [`HostError::Fault`] if the plugin fails.
+    /// [`HostError::Refusal`] if the configuration breaks its schema, the plugin refuses it, or it does not transform; [`HostError::Fault`]
+    /// if the plugin fails.
     pub fn needs(self) -> Result<Needs, HostError> {
-        self.prepare_in(&mut self.start()?)
+        self.prepare(Work::Transform).map(|(needs, _)| needs)
+    }
+
+    /// Asks which input columns the plugin needs as an aggregate. Runs in an instance of its own.
+    ///
+    /// # Errors
+    /// As [`needs`](Self::needs), where it does not aggregate.
+    pub fn aggregate_needs(self) -> Result<Needs, HostError> {
+        self.prepare(Work::Aggregate).map(|(needs, _)| needs)
     }
 
     /// Fixes the input schema, and opens the plugin once to learn its ports.
     ///
     /// # Errors
     /// [`HostError::Refusal`] if the configuration or the input is refused, by the plugin or because a needed column is missing or of
-    /// another type; [`HostError::Fault`] if the plugin fails.
+    /// another type, or if the plugin does not transform; [`HostError::Fault`] if the plugin fails.
     pub fn transform(self, input: SchemaRef) -> Result<Transform, HostError> {
-        let mut sandbox = self.start()?;
-        let needs = self.prepare_in(&mut sandbox)?;
+        let (needs, mut sandbox) = self.prepare(Work::Transform)?;
         let parts = &self.plugin.parts;
         let encoding = parts.description.encoding;
         let plan = InputPlan::new(self.plugin.name(), &needs, input, encoding)?;
         let config = self.config.to_string();
-        let opened = crate::opening::open(&mut sandbox, &config, &plan, encoding);
+        let opened = crate::opening::transform(&mut sandbox, &config, &plan, encoding);
         let ports = opened.map_err(|trouble| trouble.of(self.plugin.name()))?;
-        let rules = Rules { limits: self.limits, on_fault: self.on_fault, faults: self.faults };
-        Ok(Transform::new(parts.maker.clone(), config, plan, ports, encoding, rules))
+        Ok(Transform::new(parts.maker.clone(), config, plan, ports, encoding, self.rules()))
+    }
+
+    /// Fixes the input schema, and opens the plugin once to learn its state and its output.
+    ///
+    /// # Errors
+    /// As [`transform`](Self::transform), where it does not aggregate.
+    pub fn aggregate(self, input: SchemaRef) -> Result<Aggregate, HostError> {
+        let (needs, mut sandbox) = self.prepare(Work::Aggregate)?;
+        let parts = &self.plugin.parts;
+        let encoding = parts.description.encoding;
+        let plan = InputPlan::new(self.plugin.name(), &needs, input, encoding)?;
+        let opened = crate::opening::aggregate(&mut sandbox, &self.config.to_string(), &plan, encoding);
+        let shape = opened.map_err(|trouble| trouble.of(self.plugin.name()))?;
+        Ok(Aggregate::new(parts.maker.clone(), self.config, plan, shape, encoding, self.rules()))
+    }
+
+    fn rules(&self) -> Rules {
+        Rules { limits: self.limits.clone(), on_fault: self.on_fault, faults: self.faults }
+    }
+
+    /// The needs for some work, and the sandbox that was asked for them.
+    fn prepare(&self, work: Work) -> Result<(Needs, Sandbox), HostError> {
+        let (does, instead, stage) = match work {
+            Work::Transform => (self.plugin.transforms(), "aggregates rows and does not transform them", "an aggregating stage"),
+            Work::Aggregate => (self.plugin.aggregates(), "transforms rows and does not aggregate them", "a stage with `plugin`"),
+        };
+        if !does {
+            let message = format!("the plugin {instead}: use it in {stage}");
+            return Err(HostError::Refusal { plugin: self.plugin.name().to_owned(), message, config_path: None, column: None });
+        }
+        let mut sandbox = self.start()?;
+        let needs = self.prepare_in(&mut sandbox, work)?;
+        Ok((needs, sandbox))
     }
 
     fn start(&self) -> Result<Sandbox, HostError> {
@@ -142,7 +194,7 @@ impl Opening<'_> {
         maker.start(&self.limits, &Canceller::default()).map_err(|fault| fault.of(self.plugin.name()))
     }
 
-    fn prepare_in(&self, sandbox: &mut Sandbox) -> Result<Needs, HostError> {
+    fn prepare_in(&self, sandbox: &mut Sandbox, work: Work) -> Result<Needs, HostError> {
         let name = self.plugin.name();
         if let Some(error) = self.plugin.validate_config(self.config).into_iter().next() {
             return Err(HostError::Refusal {
@@ -152,7 +204,7 @@ impl Opening<'_> {
                 column: None,
             });
         }
-        let answer = sandbox.prepare(&self.config.to_string()).map_err(|fault| fault.of(name))?;
+        let answer = sandbox.prepare(work, &self.config.to_string()).map_err(|fault| fault.of(name))?;
         let needs = answer.map_err(|raw| refusal(name, raw))?;
         needs::check(&needs, self.plugin.parts.description.encoding).map_err(|fault| fault.of(name))
     }

@@ -9,7 +9,10 @@ use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap};
 
 use crate::cancel::{Cancelled, Canceller};
-use crate::contract::{Answer, Batch, Description, Needs, OpenedTransform, Opening, Refusal, about, transform};
+use crate::contract::{
+    Answer, Batch, Description, Grouped, Needs, OpenedAggregate, OpenedTransform, Opening, Refusal, Table, Updated, about, aggregate,
+    transform,
+};
 use crate::error::{Fault, FaultKind, Phase};
 use crate::limits::Limits;
 use crate::linker::Forbidden;
@@ -26,7 +29,8 @@ pub(crate) struct SandboxMaker {
     pub name: Arc<str>,
     pub pre: InstancePre<StoreData>,
     pub about: about::GuestIndices,
-    pub transform: transform::GuestIndices,
+    pub transform: Option<transform::GuestIndices>,
+    pub aggregate: Option<aggregate::GuestIndices>,
     pub ticker: Arc<Ticker>,
     pub log: LogSink,
 }
@@ -35,10 +39,18 @@ pub(crate) struct SandboxMaker {
 pub(crate) struct Sandbox {
     store: Store<StoreData>,
     about: about::Guest,
-    transform: transform::Guest,
+    transform: Option<transform::Guest>,
+    aggregate: Option<aggregate::Guest>,
     ticker: Arc<Ticker>,
     deadline: Duration,
     pub stats: SandboxStats,
+}
+
+/// What a plugin is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    Transform,
+    Aggregate,
 }
 
 /// What calls have cost.
@@ -63,11 +75,13 @@ impl SandboxMaker {
         store.epoch_deadline_callback(|mut store| store.data_mut().tick());
         store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
         let mut stats = SandboxStats::default();
-        let (about, transform) = call(&mut store, &self.ticker, limits.call, Phase::Initialisation, &mut stats, |store| {
+        let (about, transform, aggregate) = call(&mut store, &self.ticker, limits.call, Phase::Initialisation, &mut stats, |store| {
             let instance = self.pre.instantiate(&mut *store)?;
-            Ok((self.about.load(&mut *store, &instance)?, self.transform.load(&mut *store, &instance)?))
+            let transform = self.transform.as_ref().map(|indices| indices.load(&mut *store, &instance)).transpose()?;
+            let aggregate = self.aggregate.as_ref().map(|indices| indices.load(&mut *store, &instance)).transpose()?;
+            Ok((self.about.load(&mut *store, &instance)?, transform, aggregate))
         })?;
-        Ok(Sandbox { store, about, transform, ticker: Arc::clone(&self.ticker), deadline: limits.call, stats })
+        Ok(Sandbox { store, about, transform, aggregate, ticker: Arc::clone(&self.ticker), deadline: limits.call, stats })
     }
 }
 
@@ -77,37 +91,81 @@ impl Sandbox {
         self.store.data().limiter.memory_bytes()
     }
 
-    fn call<R>(
+    fn transform<R>(
         &mut self,
         phase: Phase,
         deadline: Duration,
         run: impl FnOnce(&transform::Guest, &mut Store<StoreData>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
-        call(&mut self.store, &self.ticker, deadline, phase, &mut self.stats, |store| run(&self.transform, store))
+        let Some(guest) = &self.transform else { return Err(not_exported(phase, "transform")) };
+        call(&mut self.store, &self.ticker, deadline, phase, &mut self.stats, |store| run(guest, store))
+    }
+
+    fn aggregate<R>(
+        &mut self,
+        phase: Phase,
+        deadline: Duration,
+        run: impl FnOnce(&aggregate::Guest, &mut Store<StoreData>) -> wasmtime::Result<R>,
+    ) -> Result<R, Fault> {
+        let Some(guest) = &self.aggregate else { return Err(not_exported(phase, "aggregate")) };
+        call(&mut self.store, &self.ticker, deadline, phase, &mut self.stats, |store| run(guest, store))
     }
 
     pub fn describe(&mut self) -> Result<Description, Fault> {
         call(&mut self.store, &self.ticker, self.deadline, Phase::Describe, &mut self.stats, |store| self.about.call_describe(store))
     }
 
-    pub fn prepare(&mut self, config: &str) -> Result<Result<Needs, Refusal>, Fault> {
-        self.call(Phase::Prepare, self.deadline, |guest, store| guest.call_prepare(store, config, &Vec::new()))
+    /// `prepare` of one of the interfaces.
+    pub fn prepare(&mut self, work: Work, config: &str) -> Result<Result<Needs, Refusal>, Fault> {
+        let extra = Vec::new();
+        match work {
+            Work::Transform => self.transform(Phase::Prepare, self.deadline, |guest, store| guest.call_prepare(store, config, &extra)),
+            Work::Aggregate => self.aggregate(Phase::Prepare, self.deadline, |guest, store| guest.call_prepare(store, config, &extra)),
+        }
     }
 
-    pub fn open(&mut self, opening: &Opening) -> Result<Result<OpenedTransform, Refusal>, Fault> {
-        self.call(Phase::Open, self.deadline, |guest, store| guest.call_open(store, opening))
+    pub fn open_transform(&mut self, opening: &Opening) -> Result<Result<OpenedTransform, Refusal>, Fault> {
+        self.transform(Phase::Open, self.deadline, |guest, store| guest.call_open(store, opening))
     }
 
     pub fn process(&mut self, batch: &Batch, deadline: Duration) -> Result<Answer, Fault> {
-        let answer = self.call(Phase::Process, deadline, |guest, store| guest.call_process(store, batch))?;
-        answer.map_err(|refusal| {
-            Fault::new(
-                Phase::Process,
-                FaultKind::Refused,
-                format!("it refused the batch: {}", printable(&refusal.message, MAX_MESSAGE_BYTES)),
-            )
-        })
+        let answer = self.transform(Phase::Process, deadline, |guest, store| guest.call_process(store, batch))?;
+        answer.map_err(|refusal| refused(Phase::Process, "the batch", &refusal))
     }
+
+    pub fn open_aggregate(&mut self, opening: &Opening) -> Result<Result<OpenedAggregate, Refusal>, Fault> {
+        self.aggregate(Phase::Open, self.deadline, |guest, store| guest.call_open(store, opening))
+    }
+
+    pub fn update(&mut self, batch: &Batch, groups: &[u32], count: u32, deadline: Duration) -> Result<Updated, Fault> {
+        let updated = self.aggregate(Phase::Update, deadline, |guest, store| guest.call_update(store, batch, groups, count))?;
+        updated.map_err(|refusal| refused(Phase::Update, "the batch", &refusal))
+    }
+
+    pub fn merge(&mut self, states: &Table, groups: &[u32], count: u32) -> Result<(), Fault> {
+        let merged = self.aggregate(Phase::Merge, self.deadline, |guest, store| guest.call_merge(store, states, groups, count))?;
+        merged.map_err(|refusal| refused(Phase::Merge, "the states", &refusal))
+    }
+
+    pub fn take_state(&mut self, count: u32) -> Result<Grouped, Fault> {
+        let taken = self.aggregate(Phase::TakeState, self.deadline, |guest, store| guest.call_take_state(store, count))?;
+        taken.map_err(|refusal| refused(Phase::TakeState, "to give its state", &refusal))
+    }
+
+    pub fn finish(&mut self, count: u32) -> Result<Grouped, Fault> {
+        let finished = self.aggregate(Phase::Finish, self.deadline, |guest, store| guest.call_finish(store, count))?;
+        finished.map_err(|refusal| refused(Phase::Finish, "to finish its groups", &refusal))
+    }
+}
+
+/// A refusal after `open`: the plugin can't go on, so it is a fault.
+fn refused(phase: Phase, what: &str, refusal: &Refusal) -> Fault {
+    Fault::new(phase, FaultKind::Refused, format!("it refused {what}: {}", printable(&refusal.message, MAX_MESSAGE_BYTES)))
+}
+
+/// The host asks for an interface only where a plugin exports it.
+fn not_exported(phase: Phase, interface: &str) -> Fault {
+    Fault::answer(phase, format!("it does not export the interface `{interface}`"))
 }
 
 fn call<R>(

@@ -2,7 +2,7 @@
 
 use arrow_array::types::{ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
-use arrow_schema::Fields;
+use arrow_schema::{Field, Fields};
 
 use crate::Refusal;
 
@@ -20,6 +20,17 @@ pub struct Batch {
 impl Batch {
     pub(crate) fn new(fields: Fields, columns: Vec<ArrayRef>, rows: usize) -> Self {
         Self { fields, columns, rows }
+    }
+
+    /// The same rows with these columns, each under another name: `(column, name)`.
+    pub(crate) fn renamed<'n>(&self, names: impl Iterator<Item = (&'n str, &'n str)>) -> Result<Self, Refusal> {
+        let (mut fields, mut columns) = (Vec::new(), Vec::new());
+        for (column, name) in names {
+            let array = self.column(column)?;
+            fields.push(Field::new(name, array.data_type().clone(), true));
+            columns.push(ArrayRef::clone(array));
+        }
+        Ok(Self { fields: fields.into(), columns, rows: self.rows })
     }
 
     /// How many rows there are; at least one.

@@ -21,6 +21,8 @@
 //! * A [`Transform`] works on a [`Batch`] of columns: [`Plan`] declares once what goes in and out,
 //!   [`Output`] takes computed columns, masks, filters and rejects. Columns that the plan does not
 //!   [read](Plan::read) never cross the sandbox's boundary.
+//! * A [`Group`] is the state of one group of an aggregate: rows update it, other states of the group merge into it.
+//! * An [`Aggregate`] does the same for all groups at once, over columns.
 //! * A [`config`](macro@config) is a struct; pipelines are checked against the JSON Schema that is derived from it.
 //! * A [`Refusal`] refuses a configuration or an input; a [`Reject`] rejects one row.
 //! * [`collections`] has maps and sets whose order does not depend on earlier batches, as that of the standard library's does.
@@ -37,9 +39,12 @@ extern crate self as wasmill_plugin;
 #[doc(hidden)]
 pub mod bindings;
 
+pub mod aggregate;
 mod batch;
 pub mod collections;
+mod contract;
 mod export;
+pub mod group;
 mod ipc;
 pub mod log;
 pub mod other_rows;
@@ -57,7 +62,9 @@ mod transform;
 #[doc = include_str!("../../../../docs/plugin-guide.md")]
 struct PluginGuide;
 
+pub use aggregate::{Aggregate, AggregatePlan, AggregatePlugin};
 pub use batch::Batch;
+pub use group::{Group, PerGroup};
 pub use output::{MaskBuilder, Output, PortOutput, mask};
 pub use plan::{Plan, Port};
 pub use refusal::{Refusal, Reject};
@@ -70,10 +77,11 @@ pub mod prelude {
     pub use arrow_buffer::BooleanBuffer;
     pub use arrow_schema::DataType;
 
+    pub use crate::aggregate::{GroupedRows, Groups, Rejects};
     pub use crate::collections::{HashMap, HashSet};
     pub use crate::record::{Days, Micros};
-    pub use crate::{Batch, Output, Plan, Refusal, Reject, Transform, mask};
-    pub use wasmill_plugin_macros::{InputRecord, OutputRecord};
+    pub use crate::{Aggregate, AggregatePlan, Batch, Group, Output, Plan, Refusal, Reject, Transform, mask};
+    pub use wasmill_plugin_macros::{GroupState, InputRecord, OutputRecord};
 }
 
 /// The Arrow crates that the SDK is built on, for everything that it does not wrap.

@@ -9,7 +9,7 @@ use arrow_schema::Schema;
 
 use crate::bindings::wasmill::plugin::types;
 use crate::plan::{Layout, PortLayout};
-use crate::{Refusal, Reject};
+use crate::{Refusal, Reject, contract};
 
 /// The answer to a batch, as `process` builds it.
 ///
@@ -126,13 +126,7 @@ impl<'a> Output<'a> {
             outputs.extend(port.finish(index, self.rows, &self.rejected, single)?);
         }
         self.rejects.sort_by_key(|(row, _)| *row);
-        let rejects = self.rejects.into_iter().map(|(row, reject)| types::Reject {
-            row,
-            code: reject.code,
-            column: reject.column,
-            message: reject.message,
-            extra: Vec::new(),
-        });
+        let rejects = self.rejects.into_iter().map(|(row, reject)| contract::reject(row, reject));
         Ok(types::Answer { outputs, rejects: rejects.collect(), extra: Vec::new() })
     }
 }

@@ -119,14 +119,19 @@ impl Plan {
         Ok((Schema::new(fields), self.needs.iter().map(|need| need.crosses.clone()).collect()))
     }
 
-    /// Fixes the ports against the schema of the input.
-    pub(crate) fn resolve(self, input: &Schema) -> Result<Layout, Refusal> {
+    /// The columns that cross, checked against the schema of the input.
+    pub(crate) fn crossing(&self, input: &Schema) -> Result<Fields, Refusal> {
         let (needs, crosses) = self.needs()?;
         for field in needs.fields() {
             check_need(field, input)?;
         }
         let crosses = needs.fields().iter().zip(&crosses).filter(|(_, crosses)| !matches!(crosses, Crossing::Nothing));
-        let crossing: Fields = crosses.map(|(field, _)| Arc::clone(field)).collect();
+        Ok(crosses.map(|(field, _)| Arc::clone(field)).collect())
+    }
+
+    /// Fixes the ports against the schema of the input.
+    pub(crate) fn resolve(self, input: &Schema) -> Result<Layout, Refusal> {
+        let crossing = self.crossing(input)?;
         let mut ports = self.ports;
         if ports.is_empty() {
             let mut port = Port { name: DEFAULT_PORT.to_owned(), columns: Vec::new() };

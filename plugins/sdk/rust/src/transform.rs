@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bindings::wasmill::plugin::types;
 use crate::plan::Layout;
-use crate::{Batch, Output, Plan, Refusal, ipc};
+use crate::{Batch, Output, Plan, Refusal, contract, ipc};
 
 /// A plugin that cleans, filters, splits or routes: batches in, batches out.
 ///
@@ -63,32 +63,23 @@ impl<T> Default for Instance<T> {
 #[doc(hidden)]
 impl<T: Plugin> Instance<T> {
     pub fn describe() -> types::Description {
-        let schema = schemars::schema_for!(T::Config);
-        types::Description {
-            name: T::NAME.to_owned(),
-            version: T::VERSION.to_owned(),
-            documentation: without_heading(T::DOCUMENTATION).to_owned(),
-            encoding: types::Encoding::ArrowIpc,
-            config_schema: serde_json::to_string(&schema).unwrap_or_default(),
-            extra: Vec::new(),
-        }
+        contract::describe::<T::Config>(T::NAME, T::VERSION, T::DOCUMENTATION)
     }
 
     pub fn prepare(config: &str, extra: &types::Extra) -> Result<types::Needs, types::Refusal> {
-        check_extra(extra)?;
+        contract::check_extra(extra)?;
         let mut plan = Plan::new(None);
-        T::plan(parse::<T>(config)?, &mut plan)?;
+        T::plan(contract::parse::<T::Config>(config)?, &mut plan)?;
         let (schema, crosses) = plan.needs()?;
         let columns = types::Schema::ArrowIpc(ipc::encode_schema(&schema));
         Ok(types::Needs { columns, crosses, texts: types::TextForm::Joined, extra: Vec::new() })
     }
 
     pub fn open(&mut self, opening: &types::Opening) -> Result<types::OpenedTransform, types::Refusal> {
-        check_extra(&opening.extra)?;
-        let types::Schema::ArrowIpc(input) = &opening.input else { return Err(other_encoding().into()) };
-        let input = Arc::new(ipc::decode_schema(input)?);
+        contract::check_extra(&opening.extra)?;
+        let input = Arc::new(contract::input(&opening.input)?);
         let mut plan = Plan::new(Some(Arc::clone(&input)));
-        let plugin = T::plan(parse::<T>(&opening.config)?, &mut plan)?;
+        let plugin = T::plan(contract::parse::<T::Config>(&opening.config)?, &mut plan)?;
         let layout = plan.resolve(&input)?;
         let ports = layout.ports.iter().map(|port| port.to_contract()).collect();
         self.opened = Some((plugin, layout));
@@ -96,51 +87,12 @@ impl<T: Plugin> Instance<T> {
     }
 
     pub fn process(&mut self, batch: types::Batch) -> Result<types::Answer, types::Refusal> {
-        check_extra(&batch.extra)?;
-        let types::Table::ArrowIpc(table) = batch.table else { return Err(other_encoding().into()) };
+        contract::check_extra(&batch.extra)?;
+        let table = contract::table(batch.table)?;
         let (plugin, layout) = self.opened.as_mut().ok_or_else(|| Refusal::new("process was called before open"))?;
         let batch = layout.batch(table)?;
         let mut output = Output::new(layout, batch.len());
         plugin.process(&batch, &mut output)?;
         Ok(output.finish()?)
-    }
-}
-
-/// Refuses what the host says has to be understood: this SDK knows no names.
-fn check_extra(extra: &types::Extra) -> Result<(), Refusal> {
-    match extra.iter().find(|(name, _)| name.starts_with('!')) {
-        None => Ok(()),
-        Some((name, _)) => {
-            Err(Refusal::new(format!("the host relies on {name}, which this plugin does not know: build it with a newer SDK")))
-        }
-    }
-}
-
-fn other_encoding() -> Refusal {
-    Refusal::new("the host sends another encoding than the plugin declares")
-}
-
-/// A README without the heading that repeats the plugin's name: the first line has to be the summary.
-fn without_heading(documentation: &str) -> &str {
-    match documentation.split_once('\n') {
-        Some((heading, rest)) if heading.starts_with("# ") => rest.trim_start(),
-        _ => documentation,
-    }
-}
-
-fn parse<T: Transform>(config: &str) -> Result<T::Config, Refusal> {
-    // A stage without a configuration is one with an empty object.
-    let config = if config.trim().is_empty() { "{}" } else { config };
-    serde_json::from_str(config).map_err(|error| Refusal::new(format!("the configuration is not valid: {error}")))
-}
-
-impl From<Refusal> for types::Refusal {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            message: refusal.message().to_owned(),
-            config_path: refusal.config_path().map(str::to_owned),
-            column: refusal.column().map(str::to_owned),
-            extra: Vec::new(),
-        }
     }
 }

@@ -41,13 +41,24 @@ pub struct PluginUse<'a> {
     pub input_span: Span,
     /// What it may use, if that could be read.
     pub bounds: Option<&'a StageBounds>,
+    /// What it is used for.
+    pub role: Role,
+}
+
+/// What a plugin is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It transforms rows.
+    Transform,
+    /// It computes a result from the rows of a key.
+    Aggregate,
 }
 
 impl<'a> PluginUse<'a> {
     /// That of a stage.
     pub fn of_stage(stage: &Declared<'a, StageSpec>) -> Self {
         let input_span = stage.node.get("from").map_or(stage.name_span, |node| node.span);
-        Self { name: stage.name, name_span: stage.name_span, node: stage.node, input_span, bounds: None }
+        Self { name: stage.name, name_span: stage.name_span, node: stage.node, input_span, bounds: None, role: Role::Transform }
     }
 
     fn plugin(&self) -> Option<&'a Node> {
@@ -125,7 +136,11 @@ impl Asking<'_> {
             let limits = used.node.get("limits").and_then(|node| read::<LimitsSpec>(node).ok()).unwrap_or_default();
             StageBounds::new(&limits, OnFault::Reject, None)
         });
-        match plugin.prepare(&config, &bounds) {
+        let needs = match used.role {
+            Role::Transform => plugin.prepare(&config, &bounds),
+            Role::Aggregate => plugin.prepare_aggregate(&config, &bounds),
+        };
+        match needs {
             Ok(needs) => Some(AskedPlugin { plugin, config, bounds, needs }),
             Err(problem) => {
                 self.diagnostics.push(describe_at(used, &problem, config_node));

@@ -8,7 +8,6 @@ use arrow_schema::SchemaRef;
 use serde_json::Value;
 use wasmill_engine::{KeyedStage, Stage};
 use wasmill_host::Crossing;
-use wasmill_keyed::Aggregate;
 
 use super::NotFound;
 use crate::spec::{LimitsSpec, OnFault, PluginReference};
@@ -35,18 +34,10 @@ pub trait PluginInfo: Send + Sync {
     fn prepare(&self, config: &Value, bounds: &StageBounds) -> Result<Needs, PluginProblem>;
     /// Fixes configuration and input of a stage.
     fn open(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedStage>, PluginProblem>;
+    /// The columns that it needs as an aggregate.
+    fn prepare_aggregate(&self, config: &Value, bounds: &StageBounds) -> Result<Needs, PluginProblem>;
     /// Fixes configuration and input of an aggregate.
-    fn open_aggregate(&self, request: &OpenRequest<'_>) -> Result<OpenedAggregate, PluginProblem>;
-}
-
-/// A plugin that aggregates, with its configuration and its input.
-pub struct OpenedAggregate {
-    /// What it computes.
-    pub aggregate: Arc<dyn Aggregate>,
-    /// The columns of the input that it gets, by index.
-    pub columns: Vec<usize>,
-    /// What its state depends on: its name, the version of its state, its configuration.
-    pub fingerprint: Value,
+    fn open_aggregate(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedAggregate>, PluginProblem>;
 }
 
 /// A plugin with its configuration and its input, or a built-in stage with its input: its output is
@@ -69,6 +60,29 @@ pub enum OpenedWork {
     Rows(Arc<dyn Stage>),
     /// Rows of one key come together in it.
     Keyed(Arc<dyn KeyedStage>),
+}
+
+/// A plugin that aggregates, with its configuration and its input: its tables are known.
+pub trait OpenedAggregate: Send + Sync {
+    /// The columns of the input whose values cross into the sandbox, by index.
+    fn crossing(&self) -> &[usize];
+    /// The columns of the input of which only nulls and some texts cross.
+    fn peeked(&self) -> &[usize];
+    /// What belongs into the fingerprint of a stage's state, besides the schemas.
+    fn identity(&self) -> AggregateIdentity;
+    /// As a keyed stage runs it.
+    fn aggregate(&self) -> Arc<dyn wasmill_keyed::Aggregate>;
+}
+
+/// Which aggregate it is whose state is stored: the same in every process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AggregateIdentity {
+    /// The plugin's name, without its version.
+    pub plugin: String,
+    /// The version of what the state means.
+    pub state_version: u32,
+    /// The SHA-256 of the configuration, in lower-case hex: a configuration may hold secrets.
+    pub config: String,
 }
 
 /// The resources of a stage, and what happens when it exceeds them.

@@ -12,6 +12,7 @@ use serde_json::Value;
 use wasmill_engine::{Class, Error, PortOutput, Result, RowReject, Stage, StageInstance, StageOutput};
 use wasmill_host::{CompileWith, FaultBudget, Host, HostError, Instance, Limits, Opening, Plugin, Transform};
 
+use super::aggregated::OpenedPlugin;
 use super::{
     ConfigProblem, Needs, OpenRequest, OpenedAggregate, OpenedStage, OpenedWork, PluginCatalog, PluginFolders, PluginInfo, PluginProblem,
     PortShape, StageBounds,
@@ -135,8 +136,14 @@ impl PluginInfo for Hosted {
         Ok(Arc::new(Opened { transform, ports }))
     }
 
-    fn open_aggregate(&self, _: &OpenRequest<'_>) -> Result<OpenedAggregate, PluginProblem> {
-        Err(PluginProblem::NotAPlugin { path: self.path.clone(), message: "it transforms rows, and exports no `aggregate`".to_owned() })
+    fn prepare_aggregate(&self, config: &Value, bounds: &StageBounds) -> Result<Needs, PluginProblem> {
+        let needs = bounded(self.plugin.open(config), bounds).aggregate_needs().map_err(|error| problem(error, &self.path))?;
+        Ok(Needs { columns: needs.schema, crosses: needs.crosses })
+    }
+
+    fn open_aggregate(&self, request: &OpenRequest<'_>) -> Result<Arc<dyn OpenedAggregate>, PluginProblem> {
+        let opened = bounded(self.plugin.open(request.config), request.bounds).aggregate(request.input.clone());
+        Ok(Arc::new(OpenedPlugin(opened.map_err(|error| problem(error, &self.path))?)))
     }
 }
 

@@ -31,8 +31,58 @@ pub struct Config {
     pub order: Option<String>,
     /// How many times all outputs are repeated.
     pub repeat: Option<usize>,
+    /// What it keeps and returns as an aggregate.
+    pub aggregate: Aggregate,
     /// A name beside one of the contract's records: `["answer", "!new"]`.
     pub extra: Option<(String, String)>,
+}
+
+/// An aggregate. By itself it counts the rows of a group and adds up their first column.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Aggregate {
+    /// The schemas of the state and the output in Arrow, and in the encoding `columns`.
+    pub state: Bytes,
+    pub state_fields: Vec<Field>,
+    pub output: Bytes,
+    pub output_fields: Vec<Field>,
+    pub state_version: u32,
+    /// An instance that was not asked for its needs opens with another state version (`version`), state (`state`) or output (`output`).
+    pub fickle: Option<String>,
+    /// What to do in each call before answering. `update` does so only if its batch holds the text `when`; `refuse:` and `panic:` with a
+    /// message are among them.
+    pub update: Option<String>,
+    pub merge: Option<String>,
+    pub take_state: Option<String>,
+    pub finish: Option<String>,
+    pub when: Option<String>,
+    /// `take_state` or `finish` does so only for this group's sum.
+    pub at_sum: Option<i64>,
+    /// How many bytes each row adds to its group.
+    pub hoard: usize,
+    /// The next rows of a group are counted this many times as much as those before: no merge gives the same.
+    pub grows: bool,
+    /// Rows that `update` rejects, whether or not it misbehaves.
+    pub rejects: Vec<Reject>,
+    /// It rejects them only in this call of an instance, from 1.
+    pub rejects_at_call: Option<u32>,
+    /// What `take_state` and `finish` answer instead.
+    pub taken: Option<Answer>,
+    pub finished: Option<Answer>,
+}
+
+/// Rows of groups, ready-made.
+#[derive(Deserialize)]
+pub struct Answer {
+    #[serde(default)]
+    pub columns: Option<Bytes>,
+    #[serde(default)]
+    pub made: Option<Made>,
+    #[serde(default)]
+    pub groups: Option<Vec<u32>>,
+    /// That many rows of group 0.
+    #[serde(default)]
+    pub many_groups: Option<usize>,
 }
 
 /// How much of a column crosses.

@@ -4,6 +4,7 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::all, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, unsafe_op_in_unsafe_fn)]
 
+mod aggregate;
 mod attack;
 // What the SDK gives to plugins, without the SDK.
 #[allow(dead_code)]
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use config::Config;
 
-wit_bindgen::generate!({ path: "../../../wit", world: "transform-plugin" });
+wit_bindgen::generate!({ path: "../../../wit", world: "plugin", features: ["aggregate"] });
 
 use exports::wasmill::plugin::{about, transform};
 use wasmill::plugin::types::{
@@ -52,11 +53,7 @@ impl about::Guest for Hostile {
 
 impl transform::Guest for Hostile {
     fn prepare(config: String, _extra: Extra) -> Result<Needs, Refusal> {
-        let config = Config::read(&config)?;
-        attack::run(config.prepare.as_deref());
-        let crosses = config.crosses.iter().map(crossing).collect();
-        let texts = if mode::has("listed") { TextForm::Listed } else { TextForm::Joined };
-        Ok(Needs { columns: schema(&config.needs, &config.fields), crosses, texts, extra: config.extra("needs") })
+        needs(&config)
     }
 
     fn open(opening: Opening) -> Result<OpenedTransform, Refusal> {
@@ -106,6 +103,14 @@ impl transform::Guest for Hostile {
             Ok(Answer { outputs, rejects, extra: config.extra("answer") })
         })
     }
+}
+
+fn needs(config: &str) -> Result<Needs, Refusal> {
+    let config = Config::read(config)?;
+    attack::run(config.prepare.as_deref());
+    let crosses = config.crosses.iter().map(crossing).collect();
+    let texts = if mode::has("listed") { TextForm::Listed } else { TextForm::Joined };
+    Ok(Needs { columns: schema(&config.needs, &config.fields), crosses, texts, extra: config.extra("needs") })
 }
 
 fn schema(bytes: &config::Bytes, fields: &[config::Field]) -> Schema {

@@ -7,6 +7,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use serde_json::{Map, Value};
 
+use crate::groups::key_field;
 use crate::node::{Entry, Mistake, Node};
 use crate::rows::{self, Row};
 
@@ -23,6 +24,8 @@ pub struct Case {
     pub config: Value,
     /// Columns of the input with types that the plugin's needs don't fix.
     pub(crate) schema: Vec<(String, DataType)>,
+    /// The columns whose values make the groups of an aggregate.
+    pub(crate) key: Vec<String>,
     pub(crate) input: Vec<Row>,
     pub(crate) expected: Expected,
 }
@@ -63,7 +66,7 @@ pub(crate) struct ExpectedRefusal {
     pub column: Option<String>,
 }
 
-const CASE_KEYS: [&str; 8] = ["name", "config", "input", "schema", "output", "columns", "rejects", "refusal"];
+const CASE_KEYS: [&str; 9] = ["name", "config", "key", "input", "schema", "output", "columns", "rejects", "refusal"];
 const REJECT_KEYS: [&str; 5] = ["row", "code", "column", "message", "message_contains"];
 const REFUSAL_KEYS: [&str; 3] = ["message_contains", "config_path", "column"];
 
@@ -77,6 +80,7 @@ impl Case {
             line: node.line,
             config: parts.get("config").map_or_else(|| Value::Object(Map::new()), Node::to_json),
             schema: parts.get("schema").map_or(Ok(Vec::new()), schema)?,
+            key: parts.get("key").map_or(Ok(Vec::new()), key)?,
             expected: Expected::read(&parts, input.len())?,
             input,
         })
@@ -93,7 +97,20 @@ impl Case {
                 None => fields.push(field),
             }
         }
+        for name in self.key.iter().filter(|name| !fields.iter().any(|field| field.name() == *name)).collect::<Vec<_>>() {
+            fields.push(key_field(name, &self.input));
+        }
         Arc::new(Schema::new(fields))
+    }
+
+    /// Whether the case is one of an aggregate: it has key columns. An aggregate's case without any has one group.
+    pub fn has_key(&self) -> bool {
+        !self.key.is_empty()
+    }
+
+    /// How many rows the input has.
+    pub fn rows(&self) -> usize {
+        self.input.len()
     }
 
     /// The input, with these columns.
@@ -107,6 +124,13 @@ impl Case {
     /// `cases/nulls.yaml:12`.
     pub fn place(&self) -> String {
         format!("{}:{}", self.file.display(), self.line)
+    }
+}
+
+fn key(node: &Node) -> Result<Vec<String>, Mistake> {
+    match node.list("`key`") {
+        Ok(columns) => columns.iter().map(|column| column.text("a column of `key`")).collect(),
+        Err(_) => Ok(vec![node.text("`key`")?]),
     }
 }
 

@@ -3,6 +3,7 @@
 //! * [`read_cases`] reads the cases of a folder; the plugin guide documents their format.
 //! * [`run_case`] runs one with 1, 7 and 1,000 rows per call and returns the differences: a
 //!   [`CaseReport`].
+//! * [`run_aggregate_case`] does so for an aggregate, and in random cuts, orders and merges of its rows: [`Trial`]s.
 //! * [`verdict`] lists in one text what is wrong with all of them.
 //!
 //! What runs the cases is left open: a plugin that runs natively
@@ -16,14 +17,19 @@ mod compare;
 mod conform;
 mod difference;
 mod files;
+mod groups;
+mod laws;
 mod node;
 mod report;
 mod rows;
+mod trial;
 mod yaml;
 
 pub use answer::{Answer, FAULT_CODE, PortRows, ROWS_PER_CALL, Reject, Rows};
 pub use case::Case;
 pub use difference::{Difference, Line};
 pub use files::{CasesError, read_cases};
-pub use report::{CaseReport, Failure, run_case, verdict};
+pub use groups::CaseGroups;
+pub use report::{CaseReport, Failure, run_aggregate_case, run_case, verdict};
 pub use rows::{Row, TextRow, nullable, to_batch, to_text};
+pub use trial::Trial;

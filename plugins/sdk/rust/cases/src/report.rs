@@ -9,6 +9,7 @@ use crate::answer::{Answer, ROWS_PER_CALL};
 use crate::case::Case;
 use crate::compare::{compare, compare_answers};
 use crate::difference::{Difference, Line};
+use crate::trial::{Trial, disagreement};
 
 /// How many differences of one case are shown.
 const MAX_SHOWN: usize = 20;
@@ -29,7 +30,7 @@ pub struct CaseReport {
 /// What is wrong with the answer at some batch sizes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
-    /// The numbers of rows per call that gave this answer.
+    /// The numbers of rows per call that gave this answer; empty: the result depends on how rows are cut and merged.
     pub rows_per_call: Vec<usize>,
     /// The number of rows per call whose answer it differs from; `None`: it differs from the case.
     pub unlike: Option<usize>,
@@ -49,6 +50,21 @@ pub fn run_case(case: &Case, ask: impl FnMut(usize) -> Answer) -> CaseReport {
         }));
     }
     CaseReport { name: case.name.clone(), file: case.file.clone(), line: case.line, failures }
+}
+
+/// Runs a case of an aggregate with each of [`ROWS_PER_CALL`], and then in random cuts, orders and merges of its rows, which have to give the
+/// same. Where one does not, the report has the smallest one that was found.
+pub fn run_aggregate_case(case: &Case, mut ask: impl FnMut(&Trial) -> Answer) -> CaseReport {
+    let mut report = run_case(case, |rows_per_call| ask(&Trial::plain(case.rows(), rows_per_call)));
+    if report.passed() {
+        let differs = disagreement(case, &mut ask);
+        report.failures.extend(differs.map(|difference| Failure {
+            rows_per_call: Vec::new(),
+            unlike: None,
+            differences: vec![difference],
+        }));
+    }
+    report
 }
 
 /// The answers, with equal ones grouped.
@@ -102,7 +118,7 @@ impl CaseReport {
             let everywhere = failure.rows_per_call.len() == ROWS_PER_CALL.len();
             match failure.unlike {
                 Some(other) => line(format!("  with {}, unlike with {other} (-):", calls(&failure.rows_per_call))),
-                None if !everywhere => line(format!("  with {}:", calls(&failure.rows_per_call))),
+                None if !everywhere && !failure.rows_per_call.is_empty() => line(format!("  with {}:", calls(&failure.rows_per_call))),
                 None => {}
             }
             for difference in failure.differences.iter().take(MAX_SHOWN) {

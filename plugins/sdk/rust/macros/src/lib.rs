@@ -5,6 +5,7 @@ mod fields;
 mod function;
 mod input;
 mod output;
+mod state;
 
 use proc_macro::TokenStream;
 
@@ -44,4 +45,10 @@ pub fn input_record(item: TokenStream) -> TokenStream {
 #[proc_macro_derive(OutputRecord, attributes(column, record))]
 pub fn output_record(item: TokenStream) -> TokenStream {
     output::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Derives `GroupState`: a struct whose fields are the columns of a group's state.
+#[proc_macro_derive(GroupState, attributes(column))]
+pub fn group_state(item: TokenStream) -> TokenStream {
+    state::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }

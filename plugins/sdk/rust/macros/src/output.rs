@@ -40,12 +40,8 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
                 );)*
             }
 
-            fn finish(
-                builders: Self::Builders,
-                out: &mut ::wasmill_plugin::PortOutput<'_>,
-            ) -> ::core::result::Result<(), ::wasmill_plugin::Refusal> {
-                #(out.set(#columns, <#types as ::wasmill_plugin::record::OutputCell>::finish(builders.#positions))?;)*
-                ::core::result::Result::Ok(())
+            fn arrays(builders: Self::Builders) -> ::std::vec::Vec<::wasmill_plugin::arrow::array::ArrayRef> {
+                ::std::vec![#(<#types as ::wasmill_plugin::record::OutputCell>::finish(builders.#positions),)*]
             }
         }
     })

@@ -25,12 +25,17 @@ pub trait Answer {
 
 /// Collects the rows that continue.
 pub struct Emit<R: OutputRecord> {
-    pub(super) builders: R::Builders,
-    pub(super) origins: Vec<u32>,
-    pub(super) row: u32,
+    pub(crate) builders: R::Builders,
+    pub(crate) origins: Vec<u32>,
+    pub(crate) row: u32,
 }
 
 impl<R: OutputRecord> Emit<R> {
+    /// With room for `rows` records.
+    pub(crate) fn new(rows: usize) -> Self {
+        Self { builders: R::builders(rows), origins: Vec::with_capacity(rows), row: 0 }
+    }
+
     #[inline]
     fn record(&mut self, record: R) {
         record.append(&mut self.builders);

@@ -37,8 +37,16 @@ pub trait OutputRecord: Sized {
     /// Adds a row.
     fn append(self, builders: &mut Self::Builders);
 
+    /// The finished columns, in the order of [`fields`](Self::fields).
+    fn arrays(builders: Self::Builders) -> Vec<ArrayRef>;
+
     /// Sets the columns of a port.
-    fn finish(builders: Self::Builders, out: &mut PortOutput<'_>) -> Result<(), Refusal>;
+    ///
+    /// # Errors
+    /// The plan has no such columns.
+    fn finish(builders: Self::Builders, out: &mut PortOutput<'_>) -> Result<(), Refusal> {
+        Self::fields().into_iter().zip(Self::arrays(builders)).try_for_each(|((name, _), array)| out.set(name, array))
+    }
 }
 
 /// The record of a plugin that only filters.
@@ -55,8 +63,8 @@ impl OutputRecord for () {
 
     fn append(self, _builders: &mut Self::Builders) {}
 
-    fn finish(_builders: Self::Builders, _out: &mut PortOutput<'_>) -> Result<(), Refusal> {
-        Ok(())
+    fn arrays(_builders: Self::Builders) -> Vec<ArrayRef> {
+        Vec::new()
     }
 }
 

@@ -26,8 +26,7 @@ pub fn process<'a, I: InputRecord<'a>, A: Answer>(
     mut function: impl FnMut(I) -> A,
 ) -> Result<(), Refusal> {
     let columns = I::columns(batch)?;
-    let builders = A::Record::builders(batch.len());
-    let mut emit = Emit { builders, origins: Vec::with_capacity(batch.len()), row: 0 };
+    let mut emit = Emit::<A::Record>::new(batch.len());
     for row in 0..batch.len() {
         emit.row = row as u32;
         if let Err(reject) = I::read(&columns, row).and_then(|record| function(record).send(&mut emit)) {

@@ -40,7 +40,7 @@ fn answer<T: Plugin>(case: &Case, rows_per_call: usize) -> Answer {
     }
 }
 
-fn refused(refusal: &Refusal) -> Answer {
+pub(super) fn refused(refusal: &Refusal) -> Answer {
     Answer::Refused {
         message: refusal.message().to_owned(),
         config_path: refusal.config_path().map(str::to_owned),

@@ -127,10 +127,7 @@ pub fn transform<T: Plugin>(config: Value, input: &[Value]) -> Result<Outcome, R
 /// If the plugin breaks the contract.
 pub fn transform_batch<T: Plugin>(config: &Value, input: &RecordBatch, rows_per_call: usize) -> Result<Outcome, Refusal> {
     let needs = prepare::<T>(config)?;
-    let needed = read_schema(&needs.columns).unwrap_or_else(|error| fault(&error));
-    let index = |name: &str| input.schema_ref().index_of(name).unwrap_or_else(|error| fault(&error.to_string()));
-    let asked = needed.fields().iter().zip(&needs.crosses).filter(|(_, crosses)| !matches!(crosses, Crossing::Nothing));
-    let crossing: Vec<(usize, &Crossing)> = asked.map(|(field, crosses)| (index(field.name()), crosses)).collect();
+    let crossing = crossing_of(&needs, input.schema_ref());
     let mut instance = Instance::<T>::default();
     let schema = types::Schema::ArrowIpc(schema_message(input.schema_ref()));
     let opened = instance.open(&types::Opening { config: config.to_string(), input: schema, extra: Vec::new() })?;
@@ -145,8 +142,16 @@ pub fn transform_batch<T: Plugin>(config: &Value, input: &RecordBatch, rows_per_
     Ok(assembly.finish())
 }
 
+/// The columns of an input that cross, and how much of each does.
+pub(super) fn crossing_of<'a>(needs: &'a types::Needs, input: &SchemaRef) -> Vec<(usize, &'a Crossing)> {
+    let needed = read_schema(&needs.columns).unwrap_or_else(|error| fault(&error));
+    let index = |name: &str| input.index_of(name).unwrap_or_else(|error| fault(&error.to_string()));
+    let asked = needed.fields().iter().zip(&needs.crosses).filter(|(_, crosses)| !matches!(crosses, Crossing::Nothing));
+    asked.map(|(field, crosses)| (index(field.name()), crosses)).collect()
+}
+
 /// What crosses of some rows.
-fn crossed(rows: &RecordBatch, crossing: &[(usize, &Crossing)]) -> Result<RecordBatch, String> {
+pub(super) fn crossed(rows: &RecordBatch, crossing: &[(usize, &Crossing)]) -> Result<RecordBatch, String> {
     let indices: Vec<usize> = crossing.iter().map(|(index, _)| *index).collect();
     let columns = rows.project(&indices).map_err(|error| error.to_string())?;
     let abridged = crossing.iter().zip(columns.columns()).map(|((_, crossing), column)| match crossing {
@@ -187,7 +192,7 @@ pub(super) fn schema_message(schema: &SchemaRef) -> Vec<u8> {
 }
 
 /// A table as the host sends it: the batch message of a stream, without the schema before it and the end after it.
-fn batch_message(batch: &RecordBatch) -> Vec<u8> {
+pub(super) fn batch_message(batch: &RecordBatch) -> Vec<u8> {
     let schema = batch.schema();
     let start = stream(&schema, None).len();
     stream(&schema, Some(batch)).split_off(start)

@@ -11,6 +11,7 @@
 mod cargo_test;
 mod component;
 mod run;
+mod run_aggregate;
 
 pub use cargo_test::run_cases_of_crate;
 pub use component::{BuildError, build_component};

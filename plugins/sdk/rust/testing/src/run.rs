@@ -6,8 +6,14 @@ use arrow_array::RecordBatch;
 use wasmill_host::{HostError, Plugin, Transform};
 use wasmill_plugin_cases::{self as cases, Answer, Case, CaseReport, PortRows, Reject, Rows, nullable};
 
-/// Runs a case on a plugin with each of [`ROWS_PER_CALL`](crate::ROWS_PER_CALL), under the limits that pipelines have by default.
+use crate::run_aggregate;
+
+/// Runs a case on a plugin with each of [`ROWS_PER_CALL`](crate::ROWS_PER_CALL), under the limits that pipelines have by default. A case with
+/// key columns, and any case of a plugin that only aggregates, runs as an aggregate; then also in random cuts, orders and merges of its rows.
 pub fn run_case(plugin: &Plugin, case: &Case) -> CaseReport {
+    if plugin.aggregates() && (case.has_key() || !plugin.transforms()) {
+        return run_aggregate::run_case(plugin, case);
+    }
     let opened = open(plugin, case);
     cases::run_case(case, |rows_per_call| match &opened {
         Ok((transform, input)) => transformed(transform, input, rows_per_call).map_or_else(|failure| failure, Answer::Rows),
@@ -15,7 +21,7 @@ pub fn run_case(plugin: &Plugin, case: &Case) -> CaseReport {
     })
 }
 
-fn answer_of(error: HostError) -> Answer {
+pub(crate) fn answer_of(error: HostError) -> Answer {
     match error {
         HostError::Refusal { message, config_path, column, .. } => Answer::Refused { message, config_path, column },
         HostError::Fault { ref log, .. } => {

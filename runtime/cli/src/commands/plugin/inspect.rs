@@ -32,7 +32,9 @@ impl Inspect {
         };
         // Not every plugin can do without a configuration: then what it needs is left out.
         let bounds = StageBounds { limits: LimitsSpec::default(), on_fault: OnFault::Stop, max_faults: 0 };
-        let needs = plugin.prepare(&Value::Object(Map::new()), &bounds);
+        let config = Value::Object(Map::new());
+        let transforms = plugin.plugin().transforms();
+        let needs = if transforms { plugin.prepare(&config, &bounds) } else { plugin.prepare_aggregate(&config, &bounds) };
         if self.json {
             return crate::commands::print(&format!("{:#}\n", as_json(&plugin, needs.ok().as_ref())));
         }

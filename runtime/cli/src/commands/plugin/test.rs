@@ -18,7 +18,8 @@ use crate::terminal::harmless;
 ///
 /// A case has input rows, and the expected rows and rejects, or the expected refusal. Each runs
 /// with 1, 7 and 1,000 rows per call, under the default limits of stages, and must give the same
-/// result every time.
+/// result every time. The rows of an aggregate are also cut, ordered and merged at random; where
+/// that changes a result, the smallest example is shown.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     wasmill plugin test plugins/clean-pin\n  \

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::Field;
+use arrow_schema::{Field, Schema};
 use serde_json::Value;
 use wasmill_keyed::{Aggregate, Combined, Part, Renamed, ResultColumn};
 
@@ -12,10 +12,10 @@ use super::super::{Around, Reported, SideColumns, check_name};
 use super::of_stage;
 use crate::check::draft::Declared;
 use crate::check::open::{DeclaredColumns, open};
-use crate::check::stages::{AskedPlugin, Asking, PluginUse};
+use crate::check::stages::{AskedPlugin, Asking, PluginUse, Role};
 use crate::diagnostics::Diagnostics;
 use crate::document::{Node, Span};
-use crate::plugins::{OpenRequest, OpenedAggregate};
+use crate::plugins::{AggregateIdentity, OpenRequest};
 use crate::spec::{AggregatePlugin, Computation, Computations, StageSpec};
 
 /// The computations of a stage, in the order in which they were written.
@@ -135,10 +135,19 @@ impl Computed {
         let name = &self.0.get(index)?.name;
         let node = stage.node.get("aggregate")?.get("compute")?.entry(name)?;
         let used = plugin_use(stage, (name, &node.node), node.key_span);
-        let open_on = |request: &OpenRequest<'_>| asked.plugin.open_aggregate(request);
+        // Of the stage's columns it gets those that it needs.
+        let is_needed = |field: &&Arc<Field>| asked.needs.columns.index_of(field.name()).is_ok();
+        let open_on = |request: &OpenRequest<'_>| {
+            let needed = Schema::new(request.input.fields().iter().filter(is_needed).cloned().collect::<Vec<_>>());
+            asked.plugin.open_aggregate(&OpenRequest { input: Arc::new(needed), ..*request })
+        };
         let declared = DeclaredColumns { types: None, picked: None };
-        let OpenedAggregate { aggregate, columns, fingerprint } = open(used, (asked, &open_on), &side.schema, declared, diagnostics)?;
-        Some(Opened { part: Part { aggregate, columns, name: name.as_str().into() }, fingerprint, results: vec![index] })
+        let opened = open(used, (asked, &open_on), &side.schema, declared, diagnostics)?;
+        let AggregateIdentity { plugin, state_version, config } = opened.identity();
+        let fingerprint = serde_json::json!({ "plugin": plugin, "state_version": state_version, "config": config });
+        let columns = side.schema.fields().iter().enumerate().filter(|(_, field)| is_needed(field)).map(|(index, _)| index).collect();
+        let part = Part { aggregate: opened.aggregate(), columns, name: name.as_str().into() };
+        Some(Opened { part, fingerprint, results: vec![index] })
     }
 
     /// The expressions are computed together; none: nothing.
@@ -254,5 +263,5 @@ fn ask(
 
 fn plugin_use<'a>(stage: &Declared<'a, StageSpec>, (name, node): (&'a str, &'a Node), key: Span) -> PluginUse<'a> {
     let input_span = stage.node.get("from").map_or(stage.name_span, |node| node.span);
-    PluginUse { name, name_span: key, node, input_span, bounds: None }
+    PluginUse { name, name_span: key, node, input_span, bounds: None, role: Role::Aggregate }
 }
