@@ -2,6 +2,7 @@
 
 mod analyses;
 mod kills;
+mod plugins;
 mod postgres;
 mod running;
 
