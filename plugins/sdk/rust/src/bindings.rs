@@ -26,6 +26,8 @@ pub mod transform {
         path: "../../../wit",
         inline: "package wasmill:sdk; world transform { export wasmill:plugin/transform@0.2.0; }",
         world: "wasmill:sdk/transform",
+        // The worlds of a component are merged: all of them have to see the same types.
+        features: ["aggregate"],
         with: { "wasmill:plugin/types@0.2.0": crate::bindings::wasmill::plugin::types },
         generate_all,
         pub_export_macro: true,
