@@ -19,6 +19,7 @@ fn every_shipped_pipeline_is_without_mistakes_and_runs() {
         let streams = if name.starts_with("kinesis-") { kinesis_streams(&workshop) } else { Vec::new() };
         let mut servers = match name.split('-').next() {
             Some("kafka") => kafka_topics(&workshop),
+            Some("popularity.yaml") => kafka_topics(&workshop).into_iter().filter(|set| set.starts_with("sources.pins.")).collect(),
             Some("kinesis") => kinesis_endpoints(),
             Some("s3") => put_topics(&workshop, &store),
             _ => Vec::new(),

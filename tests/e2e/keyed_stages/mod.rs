@@ -3,6 +3,7 @@
 mod analyses;
 mod kills;
 mod plugins;
+mod popularity;
 mod postgres;
 mod running;
 

@@ -99,7 +99,7 @@ fn a_state_of_another_configuration_is_refused() {
              dead_letters: {{ files: {{ path: out/dead_letters, format: jsonl }} }}\nepoch: {{ every: 100ms }}\n"
         )
     };
-    let holds = || workshop.run(&["state", "show", "p.yaml"]).stdout.contains("means: holds groups");
+    let holds = || workshop.run(&["state", "show", "p.yaml"]).stdout.contains("means: holds 1 keys in 1 files");
     let run_until_it_holds = || {
         let running = Running::spawn(workshop.wasmill(&["run", "p.yaml"]));
         until("groups in the state", holds);

@@ -5,9 +5,13 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use arrow_schema::TimeUnit;
 use clap::{Args, Subcommand};
+use indicatif::{HumanBytes, HumanCount};
 use wasmill_connect::ColumnsUnknown;
-use wasmill_engine::{Checkpoint, Error, NamedSink, Result, SourceRename, StateStore};
+use wasmill_engine::{Checkpoint, Depot, Error, NamedSink, Result, SourceRename, StageState, StateStore};
+use wasmill_formats::time::put_timestamp;
+use wasmill_stages::keyed::{Held, examine};
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
@@ -168,12 +172,16 @@ impl Mended {
     }
 
     fn show(&self) -> Result<String> {
-        let newest = match open_state_read_only(&self.outline.state, &self.outline.name)? {
-            Some(state) => state.latest()?,
-            None => None,
-        };
         let place = self.place();
-        Ok(newest.map_or_else(|| format!("no state in {}\n", place.display()), |checkpoint| describe(&checkpoint, &place)))
+        let state = open_state_read_only(&self.outline.state, &self.outline.name)?;
+        let newest = state.as_ref().map(|state| state.latest()).transpose()?.flatten();
+        let (Some(state), Some(checkpoint)) = (state, newest) else { return Ok(format!("no state in {}\n", place.display())) };
+        let mut text = describe(&checkpoint, &place);
+        let depot = state.depot();
+        for (name, held) in &checkpoint.stages {
+            let _ = writeln!(text, "{}", describe_stage(name, held, &*depot));
+        }
+        Ok(text)
     }
 
     fn adopt(&mut self, arguments: &WithSinks) -> Result<String> {
@@ -260,7 +268,7 @@ fn show_diagnostics(mut diagnostics: Diagnostics, files: &SourceFiles, redactor:
 }
 
 fn describe(checkpoint: &Checkpoint, place: &Path) -> String {
-    let Checkpoint { pipeline, incarnation, epoch, sources, sinks, stages } = checkpoint;
+    let Checkpoint { pipeline, incarnation, epoch, sources, sinks, stages: _ } = checkpoint;
     let reached = if *epoch == 0 { "no epoch yet".to_owned() } else { format!("epoch {epoch}") };
     let mut text = format!("{pipeline}: {reached} of {incarnation}, in {}\n", place.display());
     for (name, progress) in sources {
@@ -285,10 +293,24 @@ fn describe(checkpoint: &Checkpoint, place: &Path) -> String {
         };
         let _ = writeln!(text, "sink {name}: {last}{pending}");
     }
-    for (name, held) in stages {
-        let watermark = held.watermark.map_or_else(|| "none yet".to_owned(), |micros| format!("{micros} µs"));
-        let holds = if held.state.is_some() { "holds groups or rows" } else { "holds nothing" };
-        let _ = writeln!(text, "stage {name}: {holds}, watermark {watermark}");
-    }
     text
+}
+
+/// What a keyed stage holds, and how far its time has come. What can't be read is a part of the line: the rest is of use still.
+fn describe_stage(name: &str, held: &StageState, depot: &dyn Depot) -> String {
+    let time = |micros: i64| {
+        let mut text = Vec::new();
+        put_timestamp(micros, TimeUnit::Microsecond, true, &mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let watermark = held.watermark.map_or_else(|| "none yet".to_owned(), time);
+    let holds = match held.state.as_ref().map(|state| examine(state, depot)) {
+        None => "holds nothing".to_owned(),
+        Some(Err(error)) => format!("holds what can't be read: {error}"),
+        Some(Ok(Held { files, bytes, entries, oldest_window })) => {
+            let oldest = oldest_window.map(|end| format!(", oldest window ends {}", time(end))).unwrap_or_default();
+            format!("holds {} keys in {files} files of {}{oldest}", HumanCount(entries), HumanBytes(bytes))
+        }
+    };
+    format!("stage {name}: {holds}, watermark {watermark}")
 }

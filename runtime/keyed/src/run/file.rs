@@ -128,24 +128,50 @@ pub(super) struct Reader {
     held: Box<[Mutex<Weak<Block>>]>,
 }
 
-impl Reader {
-    pub fn open(file: Arc<dyn RunFile>, state_schema: &SchemaRef) -> Result<(Self, Index)> {
+/// What the end of a file says of it.
+struct End {
+    /// Where the footer begins.
+    footer_at: u64,
+    /// The columns of the state, in words.
+    columns: String,
+    index: Index,
+    segments: Vec<Segment>,
+    checksum: u64,
+}
+
+/// What is known of a file without its blocks, whatever its columns are.
+///
+/// # Errors
+/// Environment: it can't be read or is damaged.
+pub(super) fn index_of(file: &dyn RunFile) -> Result<Index> {
+    End::read(file).map(|end| end.index)
+}
+
+impl End {
+    fn read(file: &dyn RunFile) -> Result<Self> {
         let length = file.bytes();
-        let wrong = |offset: u64, message: String| damaged(&*file, offset, &message);
+        let wrong = |offset: u64, message: String| damaged(file, offset, &message);
         let trailer_at = length.checked_sub(TRAILER_BYTES as u64).filter(|&at| at >= HEADER_BYTES as u64);
-        let trailer_at = trailer_at.ok_or_else(|| damaged(&*file, length, "it is too short for a run"))?;
-        let header: [u8; HEADER_BYTES] = read_array(&*file, 0)?;
+        let trailer_at = trailer_at.ok_or_else(|| damaged(file, length, "it is too short for a run"))?;
+        let header: [u8; HEADER_BYTES] = read_array(file, 0)?;
         footer::read_header(&header).map_err(|message| wrong(0, message))?;
-        let trailer: [u8; TRAILER_BYTES] = read_array(&*file, trailer_at)?;
+        let trailer: [u8; TRAILER_BYTES] = read_array(file, trailer_at)?;
         let (footer_length, checksum) = footer::read_trailer(&trailer).map_err(|message| wrong(trailer_at, message))?;
         let footer_at = trailer_at.checked_sub(footer_length).filter(|&at| at >= HEADER_BYTES as u64);
-        let footer_at = footer_at.ok_or_else(|| damaged(&*file, trailer_at, &format!("it claims a footer of {footer_length} bytes")))?;
-        let footer = read_vec(&*file, footer_at, footer_length)?;
+        let footer_at = footer_at.ok_or_else(|| damaged(file, trailer_at, &format!("it claims a footer of {footer_length} bytes")))?;
+        let footer = read_vec(file, footer_at, footer_length)?;
         if XxHash3_64::oneshot(&footer) != checksum {
-            return Err(damaged(&*file, footer_at, "the footer does not match its checksum"));
+            return Err(damaged(file, footer_at, "the footer does not match its checksum"));
         }
-        let (found, index, segments) =
+        let (columns, index, segments) =
             footer::decode(&footer, footer_at).map_err(|(offset, message)| wrong(footer_at + offset, message))?;
+        Ok(Self { footer_at, columns, index, segments, checksum })
+    }
+}
+
+impl Reader {
+    pub fn open(file: Arc<dyn RunFile>, state_schema: &SchemaRef) -> Result<(Self, Index)> {
+        let End { footer_at, columns: found, index, segments, checksum } = End::read(&*file)?;
         let expected = types::words(state_schema)?;
         if found != expected {
             return Err(damaged(&*file, footer_at, "it has other columns than the stage")

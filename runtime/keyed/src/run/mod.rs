@@ -83,6 +83,14 @@ impl Run {
         Ok(Self { state_schema, index, content: Content::File(reader) })
     }
 
+    /// What a file holds, by its footer: entries by window end. Its columns may be any.
+    ///
+    /// # Errors
+    /// Environment: it can't be read or is damaged.
+    pub fn windows_of(file: &dyn RunFile) -> Result<Vec<WindowEntries>> {
+        file::index_of(file).map(|index| index.windows)
+    }
+
     /// The columns of the state.
     pub fn state_schema(&self) -> &SchemaRef {
         &self.state_schema

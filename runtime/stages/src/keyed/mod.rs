@@ -28,6 +28,7 @@ use wasmill_keyed::run::Run;
 pub use aggregating::{Aggregating, WINDOW_END, WINDOW_START, Work};
 pub use deduplicating::Deduplicating;
 pub use joining::Joining;
+pub use state::{Held, examine};
 
 /// The reject code of a row that comes after its last window has closed.
 const LATE_CODE: &str = "late";

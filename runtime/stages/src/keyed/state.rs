@@ -8,7 +8,7 @@ use wasmill_engine::codes::STATE_DAMAGED;
 use wasmill_engine::{Depot, DepotFile, Error, KeyedStart, Result, failpoint};
 use wasmill_keyed::key::{KeyGroups, owned};
 use wasmill_keyed::run::{Run, RunWriter, store};
-use wasmill_keyed::windows::Windows;
+use wasmill_keyed::windows::{NEVER, Windows};
 use wasmill_keyed::{Aggregate, Compaction, compact, pick};
 
 use super::store::{Scratch, StateFiles};
@@ -59,6 +59,37 @@ pub fn files(state: &Value) -> Result<Vec<DepotFile>> {
         }
     }
     Ok(files)
+}
+
+/// What the state of a stage amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// How many files it has.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Keys by window, at most: a key that lies in several files counts in each, and so do keys that have moved to another file.
+    pub entries: u64,
+    /// The end of the oldest window, in microseconds since 1970; `None` without windows.
+    pub oldest_window: Option<i64>,
+}
+
+/// Reads what a state amounts to from the ends of its files.
+///
+/// # Errors
+/// A file is gone or damaged, or can't be read.
+pub fn examine(state: &Value, depot: &dyn Depot) -> Result<Held> {
+    let mut held = Held::default();
+    for file in files(state)? {
+        let run = super::store::opened(depot.shown(&file.name), depot.open_at_random(&file)?)?;
+        let windows = Run::windows_of(&*run)?;
+        held.files += 1;
+        held.bytes += file.bytes;
+        held.entries += windows.iter().map(|window| window.entries).sum::<u64>();
+        let oldest = windows.iter().map(|window| window.end).min().filter(|&end| end != NEVER);
+        held.oldest_window = held.oldest_window.into_iter().chain(oldest).min();
+    }
+    Ok(held)
 }
 
 /// A run of the state. It holds keys of this lane alone, even where its file holds others.

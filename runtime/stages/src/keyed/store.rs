@@ -39,7 +39,7 @@ impl RunFileWriter for ScratchWriter {
     }
 }
 
-fn opened(name: String, file: File) -> Result<Arc<dyn RunFile>> {
+pub(super) fn opened(name: String, file: File) -> Result<Arc<dyn RunFile>> {
     let file = LocalFile::new(name.clone(), file).map_err(|error| Error::io(format_args!("read {name}"), error))?;
     Ok(Arc::new(file))
 }
