@@ -8,7 +8,7 @@ SHELL := /bin/bash
 export WASMILL_BUILD_CACHE ?= $(HOME)/.cache/wasmill-build
 VENV := $(WASMILL_BUILD_CACHE)/venv
 export WASMILL_PYTHON ?= $(VENV)/bin/python
-PLUGINS := clean-pin clean-geo clean-user weighted-mean
+PLUGINS := clean-pin clean-geo clean-user weighted-mean mode top-k distinct-count quantile
 PLUGIN_BUILD := --profile plugin --target wasm32-wasip2
 PLUGIN_FLAGS := $(PLUGIN_BUILD) $(addprefix -p ,$(PLUGINS))
 # Real rows are used where they lie beside the clone; a clone without them has fixtures of its own.

@@ -94,7 +94,7 @@ fn a_name_that_is_no_plugin_says_where_it_was_looked_for() {
 
 #[test]
 fn every_plugin_of_this_repository_passes_its_cases() {
-    for name in ["clean-pin", "clean-geo", "clean-user", "weighted-mean"] {
+    for name in ["clean-pin", "clean-geo", "clean-user", "weighted-mean", "mode", "top-k", "distinct-count", "quantile"] {
         let folder = component(name).parent().unwrap().display().to_string();
         let source = repository().join("plugins").join(name).display().to_string();
         let output = wasmill(&["test", &source, "--plugins", &folder]);
