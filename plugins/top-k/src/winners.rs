@@ -17,18 +17,18 @@ pub(crate) struct Limit {
 /// The first rows of one group: by value, then by what comes along.
 #[derive(Debug, Default)]
 pub(crate) struct Winners {
-    /// Rows by value, which is in the order of the configuration.
-    places: BTreeMap<Box<[u8]>, Place>,
+    /// How often each row is there. One map for all: each map of a group takes the memory of its first node.
+    counts: BTreeMap<Row, u64>,
     /// How many rows there are.
     rows: u64,
+    /// How many of them have the last value.
+    last: u64,
 }
 
-/// The rows of one value.
-#[derive(Debug, Default)]
-struct Place {
-    rows: u64,
-    /// How many rows there are with the same columns that come along.
-    along: BTreeMap<Box<[u8]>, u64>,
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    value: Box<[u8]>,
+    along: Box<[u8]>,
 }
 
 /// A row that won, and how many equal ones did.
@@ -48,20 +48,14 @@ impl Winners {
         if self.is_beaten(value, along, limit) {
             return Ok(());
         }
-        let sum = |one: u64| one.checked_add(rows).ok_or_else(|| Refusal::new("a key has more than 2^64 rows that tie"));
-        let total = sum(self.rows)?;
-        // The total is at least as large as the parts.
-        let place = match self.places.get_mut(value) {
-            Some(place) => place,
-            None => self.places.entry(value.into()).or_default(),
-        };
-        place.rows += rows;
-        match place.along.get_mut(along) {
-            Some(known) => *known += rows,
-            None => {
-                place.along.insert(along.into(), rows);
-            }
+        let total = self.rows.checked_add(rows).ok_or_else(|| Refusal::new("a key has more than 2^64 rows that tie"))?;
+        match self.counts.last_key_value().map(|(last, _)| value.cmp(&last.value)) {
+            Some(Ordering::Less) => {}
+            Some(Ordering::Equal) => self.last += rows,
+            Some(Ordering::Greater) | None => self.last = rows,
         }
+        // The total is at least as large as its parts.
+        *self.counts.entry(Row { value: value.into(), along: along.into() }).or_default() += rows;
         self.rows = total;
         self.drop_losers(limit);
         Ok(())
@@ -69,51 +63,45 @@ impl Winners {
 
     /// The rows in their order.
     pub fn iter(&self) -> impl Iterator<Item = Winner<'_>> {
-        self.places.iter().flat_map(|(value, place)| place.along.iter().map(|(along, rows)| Winner { value, along, rows: *rows }))
+        self.counts.iter().map(|(row, rows)| Winner { value: &row.value, along: &row.along, rows: *rows })
     }
 
     /// Whether enough rows are there, all of them before this one.
     fn is_beaten(&self, value: &[u8], along: &[u8], limit: Limit) -> bool {
-        if self.rows < limit.rows {
-            return false;
-        }
-        let Some((last, place)) = self.places.last_key_value() else { return false };
-        match value.cmp(last) {
-            Ordering::Less => false,
-            Ordering::Greater => true,
-            Ordering::Equal => !limit.ties && place.along.last_key_value().is_none_or(|(last, _)| along >= last.as_ref()),
-        }
+        let Some((last, _)) = self.counts.last_key_value() else { return false };
+        self.rows >= limit.rows
+            && match value.cmp(&last.value) {
+                Ordering::Less => false,
+                Ordering::Greater => true,
+                Ordering::Equal => !limit.ties && along >= last.along.as_ref(),
+            }
     }
 
     fn drop_losers(&mut self, limit: Limit) {
-        while let Some(mut last) = self.places.last_entry() {
-            let before = self.rows - last.get().rows;
-            if before >= limit.rows {
-                self.rows = before;
-                last.remove();
-                continue;
-            }
-            if !limit.ties {
-                self.rows = before + last.get_mut().keep(limit.rows - before);
-            }
-            return;
+        while self.rows - self.last >= limit.rows {
+            self.drop_last(self.last);
+            let mut ties = self.counts.iter().rev();
+            let Some((last, rows)) = ties.next() else { return };
+            self.last = rows + ties.take_while(|(row, _)| row.value == last.value).map(|(_, rows)| rows).sum::<u64>();
+        }
+        if !limit.ties && self.rows > limit.rows {
+            // Fewer than the limit are before the last value: only rows of it are dropped.
+            self.drop_last(self.rows - limit.rows);
         }
     }
-}
 
-impl Place {
-    /// Keeps the first rows of this value; returns how many there are.
-    fn keep(&mut self, rows: u64) -> u64 {
-        while self.rows > rows {
-            let Some(mut last) = self.along.last_entry() else { break };
-            let dropped = (self.rows - rows).min(*last.get());
-            self.rows -= dropped;
+    /// Drops so many rows of the last value.
+    fn drop_last(&mut self, mut rows: u64) {
+        while let Some(mut last) = self.counts.last_entry().filter(|_| rows > 0) {
+            let dropped = rows.min(*last.get());
             *last.get_mut() -= dropped;
             if *last.get() == 0 {
                 last.remove();
             }
+            rows -= dropped;
+            self.rows -= dropped;
+            self.last -= dropped;
         }
-        self.rows
     }
 }
 
@@ -128,6 +116,8 @@ mod tests {
         }
         let kept: u64 = winners.iter().map(|winner| winner.rows).sum();
         assert_eq!(kept, winners.rows);
+        let last = winners.iter().last().map(|last| last.value.to_vec()).unwrap();
+        assert_eq!(winners.last, winners.iter().filter(|winner| winner.value == last).map(|winner| winner.rows).sum::<u64>());
         winners.iter().map(|winner| (winner.value[0], winner.along[0], winner.rows)).collect()
     }
 
