@@ -1,6 +1,7 @@
 //! Stages with keys in whole runs: duplicates, joins, aggregates, compared with what a naive model computes from the same rows.
 
 mod analyses;
+mod damage;
 mod kills;
 mod plugins;
 mod popularity;

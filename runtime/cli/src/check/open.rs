@@ -23,7 +23,7 @@ pub struct DeclaredColumns<'a> {
 /// about the columns of the stage's source.
 pub fn open<T>(
     used: PluginUse<'_>,
-    (asked, open_on): (&AskedPlugin, &dyn Fn(&OpenRequest<'_>) -> Result<T, PluginProblem>),
+    (asked, open_on): (&AskedPlugin, impl Fn(&OpenRequest<'_>) -> Result<T, PluginProblem>),
     input: &SchemaRef,
     declared: DeclaredColumns<'_>,
     diagnostics: &mut Diagnostics,

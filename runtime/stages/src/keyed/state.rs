@@ -11,7 +11,7 @@ use wasmill_keyed::run::{Run, RunWriter, store};
 use wasmill_keyed::windows::{NEVER, Windows};
 use wasmill_keyed::{Aggregate, Compaction, compact, pick};
 
-use super::store::{Scratch, StateFiles};
+use super::store::{Scratch, StateFiles, open_in};
 
 /// A file, and what of it is state: its entries of some key groups.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ pub struct Held {
 pub fn examine(state: &Value, depot: &dyn Depot) -> Result<Held> {
     let mut held = Held::default();
     for file in files(state)? {
-        let run = super::store::opened(depot.shown(&file.name), depot.open_at_random(&file)?)?;
+        let run = open_in(depot, &file)?;
         let windows = Run::windows_of(&*run)?;
         held.files += 1;
         held.bytes += file.bytes;

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
+use wasmill_engine::codes::{PREPARED_FILE_DAMAGED, PREPARED_FILE_GONE};
 use wasmill_engine::{Depot, DepotFile, DepotKey, DepotWriter, Error, Result, STATE_FOLDER};
+use wasmill_keyed::codes::RUN_DAMAGED;
 use wasmill_keyed::run::{LocalFile, RunFile, RunFileWriter, RunStore};
 
 /// Runs that no other process will need.
@@ -39,7 +41,7 @@ impl RunFileWriter for ScratchWriter {
     }
 }
 
-pub(super) fn opened(name: String, file: File) -> Result<Arc<dyn RunFile>> {
+fn opened(name: String, file: File) -> Result<Arc<dyn RunFile>> {
     let file = LocalFile::new(name.clone(), file).map_err(|error| Error::io(format_args!("read {name}"), error))?;
     Ok(Arc::new(file))
 }
@@ -75,8 +77,24 @@ impl StateFiles {
 
     /// Opens a file of an earlier epoch.
     pub fn open(&self, file: &DepotFile) -> Result<Arc<dyn RunFile>> {
-        opened(self.depot.shown(&file.name), self.depot.open_at_random(file)?)
+        open_in(&*self.depot, file)
     }
+}
+
+/// A file of a state, of the length that the checkpoint says.
+pub(super) fn open_in(depot: &dyn Depot, file: &DepotFile) -> Result<Arc<dyn RunFile>> {
+    let found = depot.open_at_random(file).map_err(|error| match error.kind() {
+        // What the depot says is about what a sink has prepared.
+        Some(code) if [PREPARED_FILE_DAMAGED, PREPARED_FILE_GONE].contains(&code) => {
+            let what = if code == PREPARED_FILE_GONE { "is gone" } else { "is not what was written" };
+            Error::environment(format!("the file {} of the state {what}", depot.shown(&file.name)))
+                .code(RUN_DAMAGED)
+                .detail(error.message().to_owned())
+                .hint("restore it from a backup; `wasmill state drop-stage` gives the stage's state up")
+        }
+        _ => error,
+    })?;
+    opened(depot.shown(&file.name), found)
 }
 
 impl RunStore for StateFiles {

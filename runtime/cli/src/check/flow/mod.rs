@@ -177,7 +177,7 @@ impl<'a> Run<'a, '_> {
                 self.beyond.insert(Producer::Stage(index), Beyond::none());
                 let open_on = |request: &OpenRequest<'_>| plugin.plugin.open(request);
                 let used = PluginUse::of_stage(stage);
-                let opened = open(used, (plugin, &open_on), &sides.first()?.schema, declared, self.diagnostics)?;
+                let opened = open(used, (plugin, open_on), &sides.first()?.schema, declared, self.diagnostics)?;
                 (opened, Transform::Plugin(Arc::clone(&plugin.plugin)))
             }
             Asked::Broken => return None,

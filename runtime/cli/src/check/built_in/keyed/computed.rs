@@ -142,7 +142,7 @@ impl Computed {
             asked.plugin.open_aggregate(&OpenRequest { input: Arc::new(needed), ..*request })
         };
         let declared = DeclaredColumns { types: None, picked: None };
-        let opened = open(used, (asked, &open_on), &side.schema, declared, diagnostics)?;
+        let opened = open(used, (asked, open_on), &side.schema, declared, diagnostics)?;
         let AggregateIdentity { plugin, state_version, config } = opened.identity();
         let fingerprint = serde_json::json!({ "plugin": plugin, "state_version": state_version, "config": config });
         let columns = side.schema.fields().iter().enumerate().filter(|(_, field)| is_needed(field)).map(|(index, _)| index).collect();
