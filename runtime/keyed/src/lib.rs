@@ -25,6 +25,10 @@
 #[cfg(test)]
 extern crate self as wasmill_keyed;
 
+#[cfg(test)]
+#[path = "../tests/support/accumulators.rs"]
+#[allow(dead_code)]
+mod accumulators;
 mod aggregate;
 pub mod codes;
 mod combined;

@@ -12,8 +12,11 @@ fn golden() -> PathBuf {
     std::env::var_os("WASMILL_REAL_DATA").map(PathBuf::from).expect("WASMILL_REAL_DATA names the folder of the real rows").join("golden")
 }
 
+/// The name of a column there, and its name here.
+type Renamed = (&'static str, &'static str);
+
 /// A table of that pipeline, with the names of ours. Texts that look like numbers are numbers.
-fn theirs(file: &Path, names: &[(&str, &str)]) -> Vec<Value> {
+fn theirs(file: &Path, names: &[Renamed]) -> Vec<Value> {
     let mut reader = csv::Reader::from_path(file).unwrap();
     let header: Vec<String> = reader
         .headers()
@@ -55,7 +58,7 @@ fn the_analyses_of_real_rows_are_those_of_another_pipeline() {
         let set = format!("lanes={lanes}");
         workshop.run_well(&["run", pipeline.to_str().unwrap(), "--set", &set]);
         let year = [("post_year", "joining_year")];
-        let results: [(&str, &str, &[(&str, &str)]); 8] = [
+        let results: [(&str, &str, &[Renamed]); 8] = [
             ("q1_top_category_per_country", "category_per_country", &[]),
             ("q2_top_category_per_year", "category_per_year", &[]),
             ("q3a_followers_per_country_poster", "followers_per_poster", &[]),

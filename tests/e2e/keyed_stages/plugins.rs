@@ -32,6 +32,15 @@ sinks:
 dead_letters: { files: { path: out/dead_letters, format: jsonl } }
 "#;
 
+/// What a key computes.
+#[derive(Default)]
+struct Expected {
+    posts: u64,
+    weighted: f64,
+    weights: f64,
+    tenths: i64,
+}
+
 /// A row that the plugin rejects is not counted by the expressions, and the other way round.
 #[test]
 fn what_one_computation_rejects_is_in_none() {
@@ -46,7 +55,7 @@ fn what_one_computation_rejects_is_in_none() {
         check_invariant(&ended.stdout);
 
         // 100 / (ind % 10) is 11 for 9, and nothing for 0; weights of -1 are refused where there is a value.
-        let (mut groups, mut rejects): (BTreeMap<Option<&str>, (u64, f64, f64, i64)>, BTreeMap<&str, usize>) = Default::default();
+        let (mut groups, mut rejects): (BTreeMap<Option<&str>, Expected>, BTreeMap<&str, usize>) = Default::default();
         for post in &posts {
             let weight = (post.ind % 7 - 1) as f64;
             let code = match post.ind % 10 {
@@ -55,12 +64,12 @@ fn what_one_computation_rejects_is_in_none() {
                 _ if weight < 0.0 && post.followers.is_some() => "negative-weight",
                 _ => {
                     let group = groups.entry(post.category).or_default();
-                    group.0 += 1;
+                    group.posts += 1;
                     if let Some(followers) = post.followers {
-                        group.1 += followers as f64 * weight;
-                        group.2 += weight;
+                        group.weighted += followers as f64 * weight;
+                        group.weights += weight;
                     }
-                    group.3 += 1000 / (100 / (post.ind % 10) - 11);
+                    group.tenths += 1000 / (100 / (post.ind % 10) - 11);
                     continue;
                 }
             };
@@ -76,7 +85,7 @@ fn what_one_computation_rejects_is_in_none() {
         for row in rows {
             let columns: Vec<&String> = row.as_object().unwrap().keys().collect();
             assert_eq!(columns, ["category", "posts", "mean", "tenths"], "in the order of the file");
-            let (count, sum, weights, tenths) = groups[&row["category"].as_str()];
+            let Expected { posts: count, weighted: sum, weights, tenths } = &groups[&row["category"].as_str()];
             assert_eq!((&row["posts"], &row["tenths"]), (&json!(count), &json!(tenths)), "{row}");
             let mean = row["mean"].as_f64().unwrap();
             assert!((mean - sum / weights).abs() < 1e-9 * mean.abs().max(1.0), "{row}: {}", sum / weights);

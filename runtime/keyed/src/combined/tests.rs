@@ -8,10 +8,7 @@ use arrow_schema::{DataType, Field, Schema};
 use super::*;
 use crate::Grouped;
 
-#[path = "../../tests/support/accumulators.rs"]
-#[allow(dead_code)]
-mod accumulators;
-use accumulators::{CountSumMean, Of, Picky, Values};
+use crate::accumulators::{CountSumMean, Of, Picky, Values};
 
 fn batch(rows: &[(Option<i64>, i64)]) -> RecordBatch {
     let schema = Schema::new(vec![

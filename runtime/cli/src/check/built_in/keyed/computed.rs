@@ -54,6 +54,16 @@ struct Opened {
     results: Vec<usize>,
 }
 
+impl Work {
+    fn plugin(&self) -> Option<&AskedPlugin> {
+        match self {
+            Self::Plugin(plugin) => Some(plugin),
+            #[cfg(feature = "sql")]
+            Self::Sql(_) => None,
+        }
+    }
+}
+
 impl Computed {
     /// Parses expressions and queries plugins. What is wrong with them was reported.
     pub fn new(
@@ -92,11 +102,7 @@ impl Computed {
     }
 
     fn plugins(&self) -> impl Iterator<Item = (usize, &AskedPlugin)> {
-        self.0.iter().enumerate().filter_map(|(index, one)| match &one.work {
-            Work::Plugin(plugin) => Some((index, &**plugin)),
-            #[cfg(feature = "sql")]
-            Work::Sql(_) => None,
-        })
+        self.0.iter().enumerate().flat_map(|(index, one)| one.work.plugin().map(|plugin| (index, plugin)))
     }
 
     /// As the plan shows it.
