@@ -126,3 +126,25 @@ fn a_state_of_another_configuration_is_refused() {
     workshop.write("posts/b.jsonl", &line(21));
     run_until_it_holds();
 }
+
+/// Rows of a key that are there no more could not be replaced: the run stops before it shows some that stay.
+#[test]
+fn several_rows_per_key_are_no_running_results() {
+    let workshop = Workshop::new();
+    workshop.write("posts/a.jsonl", &Post::some(43, 200).iter().map(Post::line).collect::<String>());
+    let pipeline = |emit: &str| {
+        format!(
+            "name: several\nsources: {{ posts: {{ files: {{ path: 'posts/*.jsonl' }} }} }}\nstages:\n  frequent:\n    from: posts\n    aggregate:\n      \
+             by: [category]\n      compute: {{ top: {{ plugin: mode, config: {{ value: {{ name: followers, type: int64 }}, k: 3 }} }} }}\n      emit: {emit}\n\
+             sinks: {{ shown: {{ from: frequent, console: {{}} }} }}\ndead_letters: {{ files: {{ path: out/dead_letters, format: jsonl }} }}\n"
+        )
+    };
+    workshop.write("p.yaml", &pipeline("every_epoch"));
+    let ended = workshop.run(&["run", "p.yaml"]);
+    assert_eq!(ended.code, Some(2), "{}\n{}", ended.stdout, ended.stderr);
+    assert!(ended.stderr.contains("error[keyed/rows-per-key]: ") && ended.stderr.contains("stage frequent"), "{}", ended.stderr);
+    assert!(!ended.stdout.contains("followers"), "nothing is shown: {}", ended.stdout);
+    workshop.write("p.yaml", &pipeline("at_close"));
+    let ended = workshop.run_well(&["run", "p.yaml"]);
+    assert!(ended.stdout.contains("followers") && ended.stdout.contains("count"), "{}", ended.stdout);
+}

@@ -92,7 +92,7 @@ impl Aggregate {
             finder.time(&window.time, span)
         });
         let windows = self.windows(stage, node, around, diagnostics);
-        let planned = self.computed.open(stage, side, around, diagnostics);
+        let planned = self.computed.open(stage, (side, self.updates(around.mode).is_some()), around, diagnostics);
         let event_time_column = time.map_or(Some(None), |time| time.map(Some));
         let (keys, event_time_column, windows) = (keys?, event_time_column?, windows?);
         let Planned { aggregate, columns, fingerprint } = planned?;

@@ -115,11 +115,12 @@ impl Computed {
         self.0.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
-    /// All of them on the columns of the input, or `None` after what is wrong was reported.
+    /// All of them on the columns of the input, or `None` after what is wrong was reported. `is_replaced`: later results of a key replace
+    /// earlier ones.
     pub fn open(
         &self,
         stage: &Declared<'_, StageSpec>,
-        side: &SideColumns,
+        (side, is_replaced): (&SideColumns, bool),
         around: Around<'_>,
         diagnostics: &mut Diagnostics,
     ) -> Option<Planned> {
@@ -128,7 +129,7 @@ impl Computed {
             self.plugins().map(|(index, plugin)| self.open_plugin((index, plugin), stage, side, diagnostics)).collect();
         let expressions = self.open_expressions(stage, side, around, diagnostics);
         let opened: Vec<Opened> = plugins.into_iter().chain(expressions).collect::<Option<_>>()?;
-        self.together(opened).map_err(|error| diagnostics.push(of_stage(stage.name, &error, stage.name_span))).ok()
+        self.together(opened, is_replaced).map_err(|error| diagnostics.push(of_stage(stage.name, &error, stage.name_span))).ok()
     }
 
     fn open_plugin(
@@ -210,7 +211,7 @@ impl Computed {
     }
 
     /// One aggregate of all parts, whose columns are called and ordered as they were written.
-    fn together(&self, opened: Vec<Opened>) -> wasmill_keyed::Result<Planned> {
+    fn together(&self, opened: Vec<Opened>, is_replaced: bool) -> wasmill_keyed::Result<Planned> {
         let columns = match opened.as_slice() {
             [only] => only.part.columns.clone(),
             several => {
@@ -240,7 +241,8 @@ impl Computed {
             Err(parts) => Arc::new(Combined::new(parts)?),
         };
         let results: Vec<ResultColumn> = results.into_iter().map(|(_, column)| column).collect();
-        Ok(Planned { aggregate: Arc::new(Renamed::new(one, &results)?), columns, fingerprint })
+        let renamed = Renamed::new(one, &results)?.replaced_by_key(is_replaced);
+        Ok(Planned { aggregate: Arc::new(renamed), columns, fingerprint })
     }
 }
 
