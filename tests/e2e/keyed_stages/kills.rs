@@ -118,7 +118,7 @@ dead_letters: {{ files: {{ path: out/dead_letters, format: jsonl }} }}
     }
 
     /// Runs to the end of what was sent, and compares everything.
-    fn finish(mut self) {
+    fn finish(mut self) -> Workshop {
         self.send(self.posts.len() as i64);
         let latest = |partition: i64| self.posts.iter().filter(|post| post.ind % 2 == partition).map(|post| post.time).max().unwrap();
         // The delays of both stages with delays.
@@ -136,6 +136,7 @@ dead_letters: {{ files: {{ path: out/dead_letters, format: jsonl }} }}
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert_same_rows(self.place.rows(&self.workshop), expected, "after all kills");
         assert_eq!(self.workshop.jsonl_rows("out/dead_letters").len(), 0);
+        self.workshop
     }
 }
 
@@ -199,6 +200,23 @@ impl Place for PostgresUpserted {
 
     fn rows(&self, _: &Workshop) -> Vec<Value> {
         super::postgres::rows_of(&self.0, "windows")
+    }
+}
+
+/// A process that slept between the exchange and the commit, while another one took its pipeline over, changes nothing when it wakes up.
+#[test]
+fn whoever_slept_between_exchange_and_commit_is_fenced() {
+    for point in ["keyed-after-seal", "keyed-after-emit"] {
+        let mut kills = Kills::new(DeltaUpserted(Store::new()), 4 * POSTS);
+        kills.send(2 * POSTS);
+        let sleeper = kills.start(&format!("{point}=3*off->return(stop)"));
+        sleeper.wait_until_stopped();
+        let workshop = kills.finish();
+        let before = workshop.duckdb_rows("out/windows");
+        sleeper.signal(Signal::CONT);
+        let ended = sleeper.wait();
+        assert_ne!(ended.code, Some(0), "{point}: it was taken over: {}", ended.stderr);
+        assert_same_rows(workshop.duckdb_rows("out/windows"), before, point);
     }
 }
 
