@@ -209,7 +209,7 @@ fn whoever_slept_between_exchange_and_commit_is_fenced() {
     for point in ["keyed-after-seal", "keyed-after-emit"] {
         let mut kills = Kills::new(DeltaUpserted(Store::new()), 4 * POSTS);
         kills.send(2 * POSTS);
-        let sleeper = kills.start(&format!("{point}=3*off->return(stop)"));
+        let sleeper = kills.start(&format!("{point}=3*off->1*return(stop)"));
         sleeper.wait_until_stopped();
         let workshop = kills.finish();
         let before = workshop.duckdb_rows("out/windows");

@@ -9,6 +9,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use wasmill_engine::{Batch, KeyedStage, KeyedStart, LocalDepot, Result, Watermark};
+use wasmill_keyed::codes::RUN_DAMAGED;
 use wasmill_keyed::operator::{AggregateSpec, Emit, Limits};
 use wasmill_keyed::windows::Windows;
 use wasmill_keyed::{Accumulator, Aggregate, Grouped};
@@ -176,13 +177,28 @@ fn a_file_of_the_state_that_is_damaged_gone_or_cut_short_stops_the_start() {
         instance.emit(vec![sealed], Watermark::END, &mut |_| Ok(())).map(drop)
     };
     opens(&whole).unwrap();
-    assert!(opens(&whole[..whole.len() - 1]).unwrap_err().to_string().contains("is damaged: it has"));
+    let cut = opens(&whole[..whole.len() - 1]).unwrap_err();
+    assert_eq!(cut.kind(), Some(RUN_DAMAGED), "{cut}");
+    assert!(cut.details().concat().contains("is damaged: it has"), "{cut}");
     for at in [3, 40, whole.len() / 2, whole.len() - 30] {
         let mut flipped = whole.clone();
         flipped[at] ^= 1;
         let error = opens(&flipped).unwrap_err();
         assert_eq!(error.class(), wasmill_engine::Class::Environment, "byte {at}: {error}");
     }
+    std::fs::remove_file(&path).unwrap();
+    let start = KeyedStart {
+        lane: 0,
+        lanes: 1,
+        incarnation: lanes.incarnation,
+        epoch: 2,
+        state: lanes.state.clone(),
+        watermark: Watermark::NONE,
+        depot: Arc::<LocalDepot>::clone(&lanes.depot),
+    };
+    let gone = stage.open(start).map(drop).unwrap_err();
+    assert_eq!(gone.kind(), Some(RUN_DAMAGED), "{gone}");
+    assert!(gone.message().contains("is gone"), "{gone}");
 }
 
 #[test]
