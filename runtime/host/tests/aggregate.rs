@@ -137,7 +137,7 @@ fn rows_with_unexpected_nulls_never_cross() {
     assert_eq!(sums(&instance.finish().unwrap()), [(17, 2), (8, 1), (0, 0)]);
 }
 
-/// A caller that spills is told before the plugin's own limit is reached.
+/// A caller that spills learns it before the plugin's own limit is reached.
 #[test]
 fn memory_grows_with_what_is_held_and_is_given_back() {
     let mut instance = open(json!({ "hoard": 100_000 })).instance().unwrap();

@@ -75,6 +75,16 @@ pub struct Grouped {
     pub groups: Option<Vec<u32>>,
 }
 
+impl Grouped {
+    /// Whether there is one row of each group, of which there are `count`.
+    pub(crate) fn has_row_per_group(&self, count: usize) -> bool {
+        match &self.groups {
+            None => self.records.num_rows() == count,
+            Some(groups) => groups.iter().map(|&group| group as usize).eq(0..count),
+        }
+    }
+}
+
 /// A row that an accumulator refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowReject {

@@ -93,14 +93,15 @@ impl Accumulator for RenamedAccumulator {
 
     fn finish(&mut self) -> Result<Grouped> {
         let count = std::mem::take(&mut self.count);
-        let Grouped { records, groups } = self.inner.finish()?;
-        if self.is_replaced && groups.as_ref().is_some_and(|groups| !has_one_row_each(groups, count)) {
+        let finished = self.inner.finish()?;
+        if self.is_replaced && !finished.has_row_per_group(count as usize) {
             let message =
                 "a computation gives several rows for a key, or none, and later results have to replace earlier ones by their key";
             return Err(Error::configuration(message)
                 .code(crate::codes::ROWS_PER_KEY)
                 .hint("emit each result once: `emit: at_close` without `allowed_lateness`"));
         }
+        let Grouped { records, groups } = finished;
         let options = RecordBatchOptions::new().with_row_count(Some(records.num_rows()));
         let picked = records
             .project(&self.columns)
@@ -112,11 +113,6 @@ impl Accumulator for RenamedAccumulator {
     fn memory_bytes(&self) -> usize {
         self.inner.memory_bytes()
     }
-}
-
-/// Whether the rows are one of each group, of which there are `count`.
-fn has_one_row_each(groups: &[u32], count: u32) -> bool {
-    groups.iter().copied().eq(0..count)
 }
 
 #[cfg(test)]

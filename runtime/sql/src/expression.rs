@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::lower::lower;
 use crate::nearest::nearest;
 use crate::problem::{ProblemKind, SqlProblem, shorten};
-use crate::syntax::Parsed;
+use crate::syntax::{ColumnUse, Parsed};
 use crate::types::{column_type, named};
 
 /// The most characters of an expression in a message.
@@ -51,7 +51,9 @@ impl Expression {
     /// # Errors
     /// Every column that is not there; or the first part whose types do not fit, or that has no value whatever the row.
     pub fn new(parsed: &Parsed, input: &Schema) -> Result<Self, Vec<SqlProblem>> {
-        let (columns, schema) = needed(parsed, input)?;
+        let uses = parsed.columns().iter().map(|used| ((), used));
+        let Needed { columns, schema } =
+            needed(uses, input).map_err(|problems| problems.into_iter().map(|(_, problem)| problem).collect::<Vec<_>>())?;
         let typed = lower(parsed, &schema).map_err(|problem| vec![problem])?;
         let data_type = column_type(&typed.data_type).map_err(|help| {
             let message = format!("no column can have the type {}", named(&typed.data_type));
@@ -175,18 +177,26 @@ impl Parts<'_> {
     }
 }
 
-/// The columns that an expression needs, each once.
-fn needed(parsed: &Parsed, input: &Schema) -> Result<(Vec<usize>, Schema), Vec<SqlProblem>> {
+/// The columns of an input that expressions name, each once.
+pub(crate) struct Needed {
+    /// Their indices in the input.
+    pub columns: Vec<usize>,
+    /// These columns alone.
+    pub schema: Schema,
+}
+
+/// The columns that are named. Those that are not there are problems of what names them.
+pub(crate) fn needed<'c, T>(uses: impl Iterator<Item = (T, &'c ColumnUse)>, input: &Schema) -> Result<Needed, Vec<(T, SqlProblem)>> {
     let mut columns = Vec::new();
     let mut problems = Vec::new();
-    for used in parsed.columns() {
+    for (by, used) in uses {
         match input.index_of(&used.name) {
             Ok(index) if columns.contains(&index) => {}
             Ok(index) => columns.push(index),
             Err(_) => {
                 let near = nearest(&used.name, input.fields().iter().map(|field| field.name().as_str()));
                 let message = format!("there is no column `{}`", shorten(&used.name, 80));
-                problems.push(SqlProblem::new(ProblemKind::Column, message, used.span.clone()).suggest(near));
+                problems.push((by, SqlProblem::new(ProblemKind::Column, message, used.span.clone()).suggest(near)));
             }
         }
     }
@@ -194,5 +204,5 @@ fn needed(parsed: &Parsed, input: &Schema) -> Result<(Vec<usize>, Schema), Vec<S
         return Err(problems);
     }
     let fields: Vec<_> = columns.iter().filter_map(|&index| input.fields().get(index).cloned()).collect();
-    Ok((columns, Schema::new(fields)))
+    Ok(Needed { columns, schema: Schema::new(fields) })
 }

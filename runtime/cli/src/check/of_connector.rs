@@ -6,11 +6,14 @@ use crate::document::Span;
 
 /// The finding.
 pub fn of_connector<T>(declared: &Declared<'_, T>, connector: &str, error: &wasmill_engine::Error) -> Diagnostic {
-    let text = error.to_string();
-    let span = span_of_key(declared, connector, error.key_path());
-    let code = error.kind().map_or("connector", |code| code.name);
-    let diagnostic = Diagnostic::error("connector", format!("`{}`: {}", declared.name, shorten(&text, 1000))).class(error.class());
-    let diagnostic = Diagnostic { code, ..diagnostic.at(span) };
+    finding(declared.name, "connector", error, span_of_key(declared, connector, error.key_path()))
+}
+
+/// An error of a node of the pipeline as a finding. `otherwise`: its code, where the error has none.
+pub fn finding(name: &str, otherwise: &'static str, error: &wasmill_engine::Error, span: Span) -> Diagnostic {
+    let code = error.kind().map_or(otherwise, |code| code.name);
+    let message = format!("`{name}`: {}", shorten(&error.to_string(), 1000));
+    let diagnostic = Diagnostic { code, ..Diagnostic::error("connector", message).class(error.class()).at(span) };
     error.hint_text().into_iter().fold(diagnostic, |diagnostic, hint| diagnostic.help(hint))
 }
 

@@ -140,13 +140,12 @@ impl Accumulator for CombinedAccumulator {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.output.fields().len());
         let mut count = None;
         for open in &mut self.parts {
-            let Grouped { records, groups } = open.accumulator.finish()?;
-            let is_row_per_group = groups.is_none_or(|groups| groups.iter().zip(0..).all(|(&group, number)| group == number));
-            if !is_row_per_group || *count.get_or_insert(records.num_rows()) != records.num_rows() {
+            let finished = open.accumulator.finish()?;
+            if !finished.has_row_per_group(*count.get_or_insert(finished.records.num_rows())) {
                 let message = format!("`{}` gives several rows for a key, or none, beside other results of the same stage", open.part.name);
                 return Err(Error::configuration(message).code(crate::codes::ROWS_PER_KEY).hint("give it a stage of its own"));
             }
-            columns.extend_from_slice(records.columns());
+            columns.extend_from_slice(finished.records.columns());
         }
         let options = RecordBatchOptions::new().with_row_count(count);
         let records = RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options).map_err(not_built)?;

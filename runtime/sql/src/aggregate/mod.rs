@@ -25,9 +25,8 @@ pub(crate) use functions::is_aggregate;
 pub use functions::{AGGREGATES, AggregateDoc};
 pub use parsed::ParsedAggregate;
 
-use crate::expression::Expression;
-use crate::nearest::nearest;
-use crate::problem::{ProblemKind, SqlProblem, shorten};
+use crate::expression::{Expression, Needed, needed};
+use crate::problem::{ProblemKind, SqlProblem};
 
 /// The version of what [`Aggregates`] write into states: the meaning of their columns. It belongs into the fingerprint of a stage.
 pub const AGGREGATE_STATE_VERSION: u32 = 1;
@@ -136,25 +135,10 @@ struct Planner {
 
 impl Planner {
     fn new(aggregates: &[(String, ParsedAggregate)], input: &Schema) -> Result<Self, Vec<(String, SqlProblem)>> {
-        let mut columns = Vec::new();
-        let mut problems = Vec::new();
-        for (name, used) in aggregates.iter().flat_map(|(name, parsed)| parsed.columns().iter().map(move |used| (name, used))) {
-            match input.index_of(&used.name) {
-                Ok(index) if columns.contains(&index) => {}
-                Ok(index) => columns.push(index),
-                Err(_) => {
-                    let near = nearest(&used.name, input.fields().iter().map(|field| field.name().as_str()));
-                    let message = format!("there is no column `{}`", shorten(&used.name, 80));
-                    problems.push((name.clone(), SqlProblem::new(ProblemKind::Column, message, used.span.clone()).suggest(near)));
-                }
-            }
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let fields: Vec<_> = columns.iter().filter_map(|&index| input.fields().get(index).cloned()).collect();
+        let uses = aggregates.iter().flat_map(|(name, parsed)| parsed.columns().iter().map(move |used| (name.clone(), used)));
+        let Needed { columns, schema: needed } = needed(uses, input)?;
         let (known_values, known_calls) = (HashMap::new(), HashMap::new());
-        Ok(Self { columns, needed: Schema::new(fields), values: Vec::new(), known_values, calls: Vec::new(), known_calls })
+        Ok(Self { columns, needed, values: Vec::new(), known_values, calls: Vec::new(), known_calls })
     }
 
     /// Plans a call, unless an equal one is planned already.

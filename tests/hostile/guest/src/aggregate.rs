@@ -1,4 +1,4 @@
-//! The guest as an aggregate: it counts the rows of a group and adds up their first column, unless it is told otherwise.
+//! The guest as an aggregate: it counts the rows of a group and adds up their first column, unless an attack says otherwise.
 //!
 //! It reads numbers in the encoding `columns` only. In Arrow it counts, and its answers come ready-made.
 

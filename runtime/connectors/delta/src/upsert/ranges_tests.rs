@@ -138,7 +138,7 @@ fn many_values_stay_few_intervals() {
 }
 
 proptest! {
-    /// A file is never skipped that holds a key, whoever wrote its statistics.
+    /// A file that holds a key is never skipped, whatever program wrote its statistics.
     #[test]
     fn no_key_is_missed(
         keys in prop::collection::vec("[a-c\u{e9}]{0,3}(m{28,40})?[a-cz]{0,2}", 1..20),

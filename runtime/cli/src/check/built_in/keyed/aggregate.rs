@@ -87,20 +87,17 @@ impl Aggregate {
         let by = node.get("by");
         let spans = (0..).map(|index| span_of_item(by, index, stage.name_span));
         let keys = finder.keys(self.spec.by.iter().map(String::as_str).zip(spans));
-        let time = self.spec.window.as_ref().map(|window| {
-            let span = node.get("window").and_then(|window| window.get("time")).map_or(stage.name_span, |time| time.span);
-            finder.time(&window.time, span)
-        });
+        let time_span = node.get("window").and_then(|window| window.get("time")).map_or(stage.name_span, |time| time.span);
+        let time = finder.time(self.spec.window.as_ref().map(|window| window.time.as_str()), time_span);
         let windows = self.windows(stage, node, around, diagnostics);
         let planned = self.computed.open(stage, (side, self.updates(around.mode).is_some()), around, diagnostics);
-        let event_time_column = time.map_or(Some(None), |time| time.map(Some));
-        let (keys, event_time_column, windows) = (keys?, event_time_column?, windows?);
+        let (keys, time, windows) = (keys?, time?, windows?);
         let Planned { aggregate, columns, fingerprint } = planned?;
         let emit = match self.spec.emit {
             EmitSpec::AtClose => Emit::AtClose,
             EmitSpec::EveryEpoch => Emit::EveryEpoch,
         };
-        let plan = Plan { keys, values: columns, event_time: event_time_column, windows, emit, aggregate };
+        let plan = Plan { keys, values: columns, event_time: time, windows, emit, aggregate };
         let event_time = self.spec.window.as_ref().map(|window| event_time(window.delay, window.idle));
         let options = KeyedOptions { name: stage.name.into(), event_time, limits: around.limits };
         match Aggregating::new(&side.schema, plan, &Work(json!({ "compute": fingerprint })), options) {

@@ -270,6 +270,5 @@ fn ask(
 }
 
 fn plugin_use<'a>(stage: &Declared<'a, StageSpec>, (name, node): (&'a str, &'a Node), key: Span) -> PluginUse<'a> {
-    let input_span = stage.node.get("from").map_or(stage.name_span, |node| node.span);
-    PluginUse { name, name_span: key, node, input_span, bounds: None, role: Role::Aggregate }
+    PluginUse { name, name_span: key, node, role: Role::Aggregate, ..PluginUse::of_stage(stage) }
 }

@@ -25,11 +25,7 @@ impl Dedup {
     /// As the plan shows it.
     pub fn describe(&self) -> String {
         let within = self.0.within.map(|within| format!(" within {}", shown(within))).unwrap_or_default();
-        format!("drops duplicates by {}{within}", listed(self.names_of_keys()))
-    }
-
-    fn names_of_keys(&self) -> impl Iterator<Item = &str> {
-        self.0.by.iter().map(String::as_str)
+        format!("drops duplicates by {}{within}", listed(self.0.by.iter().map(String::as_str)))
     }
 
     /// The opened stage, or `None` after what is wrong was reported.
@@ -47,8 +43,8 @@ impl Dedup {
         let by = node.get("by");
         let keys = finder.keys(spec.by.iter().enumerate().map(|(index, name)| (name.as_str(), span_of_item(by, index, stage.name_span))));
         let time_span = node.get("time").map_or(stage.name_span, |time| time.span);
-        let time = spec.time.as_ref().map(|name| finder.time(name, time_span));
-        let (keys, time) = (keys?, time.map_or(Some(None), |time| time.map(Some))?);
+        let time = finder.time(spec.time.as_deref(), time_span);
+        let (keys, time) = (keys?, time?);
         if !is_timed {
             return None;
         }

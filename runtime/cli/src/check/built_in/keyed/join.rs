@@ -91,8 +91,7 @@ impl Join {
         let time_node = node.get("time");
         let time_node = time_node.and_then(|time| time.get(if side == 0 { "left" } else { "right" })).or(time_node);
         let time_span = time_node.map_or(stage.name_span, |time| time.span);
-        let time = self.time(side).map(|name| finder.time(name, time_span));
-        let event_time = time.map_or(Some(None), |time| time.map(Some))?;
+        let event_time = finder.time(self.time(side), time_span)?;
         Some(SideSpec { input: Arc::clone(&finder.side.schema), keys: keys?, event_time })
     }
 }

@@ -17,6 +17,7 @@ pub use join::Join;
 
 use super::missing::column_missing;
 use super::{Around, SideColumns};
+use crate::check::of_connector::finding;
 use crate::diagnostics::{Diagnostic, Diagnostics, shorten};
 use crate::document::{Node, Span};
 use crate::spec::Period;
@@ -64,16 +65,16 @@ impl Finder<'_, '_> {
         fits.then_some(keys)
     }
 
-    /// The index of a column of event time. `None` after what is wrong was reported.
-    fn time(&mut self, name: &str, span: Span) -> Option<usize> {
+    /// The index of a column of event time, if one is named. `None` after what is wrong was reported.
+    fn time(&mut self, name: Option<&str>, span: Span) -> Option<Option<usize>> {
+        let Some(name) = name else { return Some(None) };
         let column = self.column(name, span)?;
         let none = arrow_array::new_empty_array(self.side.schema.field(column).data_type());
         match event_times(&none, &mut Vec::new()) {
-            Ok(_) => Some(column),
+            Ok(_) => Some(Some(column)),
             Err(error) => {
                 let message = format!("`{}`", shorten(name, 80));
-                let diagnostic = of_stage(self.stage, &error.at(message), span);
-                self.diagnostics.push(diagnostic);
+                self.diagnostics.push(of_stage(self.stage, &error.at(message), span));
                 None
             }
         }
@@ -82,10 +83,7 @@ impl Finder<'_, '_> {
 
 /// An error of a stage as a finding.
 fn of_stage(stage: &str, error: &wasmill_engine::Error, span: Span) -> Diagnostic {
-    let code = error.kind().map_or("bug", |code| code.name);
-    let diagnostic = Diagnostic::error("bug", format!("`{stage}`: {}", shorten(&error.to_string(), 1000))).class(error.class());
-    let diagnostic = Diagnostic { code, ..diagnostic.at(span) };
-    error.hint_text().into_iter().fold(diagnostic, |diagnostic, hint| diagnostic.help(hint))
+    finding(stage, "bug", error, span)
 }
 
 /// How a stage follows event time, by the keys `delay` and `idle`.
