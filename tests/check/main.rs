@@ -25,7 +25,7 @@ const WASMILL: &str = env!("CARGO_BIN_EXE_wasmill");
 const PLUGINS: [&str; 3] = ["clean-pin", "clean-geo", "clean-user"];
 
 #[test]
-fn every_case_prints_what_stands_beside_it() {
+fn every_case_prints_what_lies_beside_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/check");
     let plugins = [plugins(), odd_plugins()];
     let mut wrong = Vec::new();

@@ -76,7 +76,7 @@ impl Drop for Mount {
 }
 
 #[test]
-fn a_full_disk_under_the_state_stops_the_run_and_a_later_one_goes_on() {
+fn a_full_disk_under_the_state_stops_the_run_and_a_later_one_resumes() {
     let workshop = workshop(4);
     let full = Mount::new(workshop.path("state"), "size=8k");
     let filler = workshop.path("state/filler");
@@ -92,7 +92,7 @@ fn a_full_disk_under_the_state_stops_the_run_and_a_later_one_goes_on() {
 }
 
 #[test]
-fn a_full_disk_under_a_table_stops_the_run_and_a_later_one_goes_on() {
+fn a_full_disk_under_a_table_stops_the_run_and_a_later_one_resumes() {
     let workshop = workshop(4);
     let full = Mount::new(workshop.path("out"), "size=48k");
     let ended = workshop.run(&["run", "damage.yaml"]);
@@ -103,7 +103,7 @@ fn a_full_disk_under_a_table_stops_the_run_and_a_later_one_goes_on() {
 }
 
 #[test]
-fn a_full_disk_under_the_spool_stops_the_run_and_a_later_one_goes_on() {
+fn a_full_disk_under_the_spool_stops_the_run_and_a_later_one_resumes() {
     let mut mill = Mill::<Files, Postgres>::new(State::Disk);
     // An epoch that is larger than the disk, compressed as it is.
     let yaml = std::fs::read_to_string(mill.workshop.path("matrix.yaml")).unwrap();
@@ -185,7 +185,7 @@ fn a_file_that_changed_under_its_checkpoint_stops_the_run() {
 }
 
 #[test]
-fn a_corrupted_plugin_cache_is_compiled_anew() {
+fn a_corrupted_plugin_cache_is_compiled_again() {
     let workshop = workshop(1);
     let cache = workshop.path("cache");
     let run = || {
@@ -215,7 +215,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_second_run_at_once_is_told_who_has_the_state() {
+fn a_second_run_at_once_gets_the_holder_of_the_state() {
     let workshop = workshop(2);
     let first = Running::spawn(workshop.wasmill(&["run", "damage.yaml", "--mode", "stream"]));
     until("the first rows arrive", || !workshop.delta_rows("out/pin_table").is_empty());

@@ -101,7 +101,7 @@ fn small_files() -> Workshop {
 }
 
 #[test]
-fn a_rewrite_that_another_writer_overtakes_begins_anew() {
+fn a_rewrite_that_another_writer_overtakes_starts_over() {
     let workshop = small_files();
     let mut command = workshop.wasmill(&["table", "optimize", "out/copy", "--output", "json"]);
     command.env("FAILPOINTS", "delta-optimize-written=1*return(stop)");

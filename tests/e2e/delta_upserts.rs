@@ -1,4 +1,4 @@
-//! Rows that replace those of their keys in a Delta table, killed in the middle of it, beside a foreign writer and the commands that keep a table in shape.
+//! Rows that replace those of their keys in a Delta table: killed in the middle, beside a foreign writer, beside the commands that maintain a table.
 
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ fn a_table_has_the_latest_row_of_each_key_wherever_the_pipeline_is_killed() {
 }
 
 #[test]
-fn a_commit_that_another_writer_overtakes_begins_anew() {
+fn a_commit_that_another_writer_overtakes_starts_over() {
     let workshop = Workshop::new();
     workshop.write("upsert.yaml", UPSERT);
     let mut model = Model::new();

@@ -106,7 +106,7 @@ fn each_place_that_is_not_well_has_a_line_and_a_way_out() {
 }
 
 #[test]
-fn brokers_and_servers_that_are_away_are_told_within_seconds() {
+fn brokers_and_servers_that_are_away_are_reported_within_seconds() {
     let (workshop, store) = (Workshop::new(), Store::new());
     workshop.write("visit.yaml", &pipeline(&store, "posts"));
     workshop.write("pins/a.jsonl", &Pins(0..10).lines());

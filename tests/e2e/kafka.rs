@@ -79,7 +79,7 @@ fn a_batch_reads_a_topic_once_and_the_next_one_what_came_since() {
 }
 
 #[test]
-fn a_stream_ends_well_when_it_is_asked_to_and_a_batch_goes_on_from_there() {
+fn a_stream_ends_well_when_it_is_asked_to_and_a_batch_resumes_from_there() {
     let (workshop, topic) = workshop();
     let producer = Producer::new(&[]);
     let running = Running::spawn(workshop.wasmill(&["run", "kafka.yaml", "--mode", "stream"]));

@@ -214,7 +214,7 @@ fn a_sink_loses_nothing_and_doubles_only_an_epoch_that_was_killed_after_it_was_p
 }
 
 #[test]
-fn a_stream_ends_well_when_it_is_asked_to_and_a_batch_goes_on_from_there() {
+fn a_stream_ends_well_when_it_is_asked_to_and_a_batch_resumes_from_there() {
     let stream = KinesisStream::new(1);
     let workshop = workshop(&stream.name);
     let running = Running::spawn(wasmill(&workshop, &["run", "kinesis.yaml", "--mode", "stream"]));

@@ -84,7 +84,7 @@ fn dead_letters_say_what_where_who_and_why() {
 }
 
 #[test]
-fn a_stopped_stream_ends_well_and_the_next_run_goes_on() {
+fn a_stopped_stream_ends_well_and_the_next_run_resumes() {
     let workshop = workshop();
     let running = Running::spawn(workshop.wasmill(&["run", "pins.yaml", "--mode", "stream"]));
     until("the first rows arrive", || !workshop.delta_rows("out/pin_table").is_empty());

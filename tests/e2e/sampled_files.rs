@@ -106,7 +106,7 @@ fn warned(ended: &Ended) -> bool {
 }
 
 #[test]
-fn a_run_says_that_the_records_lie_inside_of_the_record() {
+fn a_run_reports_that_the_records_lie_inside_of_the_record() {
     let page = b"{\"items\":[{\"id\":1},{\"id\":2}],\"next\":null}";
     let declared = workshop("files: { path: \"in/*\" }, schema: { id: int64 }", &[("a.json", page)]);
     let ended = declared.run_well(&["run", "p.yaml"]);

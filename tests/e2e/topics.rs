@@ -47,7 +47,7 @@ fn a_topic_is_made_listed_described_and_removed() {
 }
 
 #[test]
-fn what_the_brokers_refuse_is_told() {
+fn what_the_brokers_refuse_is_reported() {
     let workshop = Workshop::new();
     let refused = |arguments: &[&str], code: i32, told: &str| {
         let ended = topics(&workshop, arguments);

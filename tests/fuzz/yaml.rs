@@ -101,7 +101,7 @@ impl Target for Yaml {
     }
 }
 
-/// Blank, a comment or a mark of a document: whoever checks a file says that it is empty.
+/// Blank, a comment or a mark of a document: the check of a file reports that it is empty.
 fn is_nothing(line: &str) -> bool {
     let line = line.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}');
     line.is_empty() || line.starts_with(['#', '%']) || ["---", "..."].contains(&line)

@@ -1,7 +1,7 @@
 //! Plugins that attack their host, and the host's exact answers to them.
 //!
-//! Every attack is run, its answer compared with `answers/<attack>.txt` (`BLESS=1` rewrites them), and then all of them ten rounds
-//! over, with memory measured and a well-behaved plugin at work beside them.
+//! Every attack is run, and its answer compared with `answers/<attack>.txt` (`BLESS=1` rewrites them). Then all of them run ten
+//! rounds over, with memory measured and a well-behaved plugin at work beside them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod aggregates;

@@ -86,7 +86,7 @@ fn cases_are_chosen_by_name() {
 }
 
 #[test]
-fn a_name_that_is_no_plugin_says_where_it_was_looked_for() {
+fn a_name_that_is_no_plugin_is_reported_with_the_folders_searched() {
     let folder = component("clean-pin").parent().unwrap().display().to_string();
     let arguments = ["test", "clean-pim", "--plugins", &folder];
     assert_prints("unknown", &arguments, &[(&folder, "<plugins>")]);
@@ -119,7 +119,7 @@ fn programs_get_the_outcome_as_json() {
 }
 
 #[test]
-fn what_is_no_plugin_is_told_apart() {
+fn what_is_no_plugin_is_recognised() {
     let folder = tempfile::tempdir().unwrap();
     let shown = folder.path().display().to_string();
     for (name, bytes) in [("text", b"no wasm at all".as_slice()), ("module", b"\0asm\x01\0\0\0"), ("component", b"\0asm\x0d\0\x01\0")] {
@@ -132,7 +132,7 @@ fn what_is_no_plugin_is_told_apart() {
 }
 
 #[test]
-fn a_plugin_says_what_it_is() {
+fn a_plugin_describes_itself() {
     let wasm = component("clean-user");
     let shown = wasm.display().to_string();
     let output = wasmill(&["inspect", &shown, "--json"]);
@@ -158,7 +158,7 @@ fn a_plugin_says_what_it_is() {
     assert_eq!(serde_json::from_slice::<Value>(&by_source.stdout).unwrap()["digest"], facts["digest"]);
 }
 
-/// What a plugin says of itself may be made to steer the terminal of whoever looks at it.
+/// What a plugin says of itself may be made to steer the terminal of its reader.
 #[test]
 fn nothing_that_a_plugin_says_steers_the_terminal() {
     let folder = tempfile::tempdir().unwrap();

@@ -234,7 +234,7 @@ impl Control {
             self.moved.notify_all();
             drop(door);
             if refuse {
-                // Wakes whoever waits for a client.
+                // Wakes the thread that waits for a client.
                 let _ = TcpStream::connect(self.address);
             }
             door = self.door.lock().unwrap();

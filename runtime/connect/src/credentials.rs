@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_expired_and_can_not_be_renewed_is_told_from_what_was_never_there() {
+    fn what_has_expired_and_can_not_be_renewed_is_distinguished_from_what_was_never_there() {
         let threads = crate::threads::handle().unwrap();
         let error = |times| {
             let chain = Chain::new(SharedCredentialsProvider::new(Counting(AtomicU32::new(0), Some(Duration::ZERO), times)));

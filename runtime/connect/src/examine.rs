@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clocks_that_differ_are_told() {
+    fn clocks_that_differ_are_reported() {
         let now = SystemTime::now();
         let second = Duration::from_secs(1);
         assert!(matches!(clock(now + 20 * second, now, Duration::ZERO), Finding::Good(_)));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_can_be_made_is_fine_and_one_that_can_not_is_told() {
+    fn a_folder_that_can_be_made_is_fine_and_one_that_can_not_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         assert!(!matches!(folder_to_write(&folder.path().join("a/b"))[..], [Finding::Bad(_)]));
         let file = folder.path().join("file");

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn why_there_is_no_connection_is_told_for_each_address() {
+    fn why_there_is_no_connection_is_reported_for_each_address() {
         assert_eq!(Server::new("s 127.0.0.1:1", vec![closed()]).reach(5 * SECOND), Err("connection refused".to_owned()));
         let socket = Address::Socket("/nowhere/.s.PGSQL.5432".into());
         let error = Server::new("s", vec![closed(), socket]).reach(5 * SECOND).unwrap_err();

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_says_whose_it_is() {
+    fn a_name_shows_its_owner() {
         let claims = Claims::default();
         assert_eq!(claims.of(&context(7)), None);
         claims.set(&claim(6));

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_knows_its_place_tells_it() {
+    fn a_record_that_knows_its_place_reports_it() {
         assert_eq!(&*Lineage::of_source(chunk()).partition(1), "p");
         for (place, reported) in [(Some("p/495"), "p/495"), (None, "p")] {
             let payload = Payload::Records(Box::new(Named(place)));

@@ -52,10 +52,9 @@ pub struct Discovery {
 /// # Contract
 /// * `schema` never changes while the source lives; every batch of every reader has it.
 /// * `discover` receives the progress of the last checkpoint at its first call. It must leave out
-///   what is done, continue what was begun at its recorded position, and fail with
-///   [`Class::Environment`](crate::Class) if what it recorded is no longer true (a file that
-///   changed). Later calls receive the same value and return only what is new since the previous
-///   call.
+///   what is done and continue what was begun at its recorded position. If what it recorded is no
+///   longer true (a file that changed), it must fail with [`Class::Environment`](crate::Class).
+///   Later calls receive the same value and return only what is new since the previous call.
 /// * Splits are independent: two readers of different splits may run on different lanes at once.
 /// * Reading from a recorded position gives exactly the records after it, in the same order, as long as the data is there.
 /// * Errors are final: a source retries by itself what is worth retrying, with bounds.

@@ -143,8 +143,8 @@ impl Opening<'_> {
     /// Fixes the input schema, and opens the plugin once to learn its ports.
     ///
     /// # Errors
-    /// [`HostError::Refusal`] if the configuration or the input is refused, by the plugin or because a needed column is missing or of
-    /// another type, or if the plugin does not transform; [`HostError::Fault`] if the plugin fails.
+    /// [`HostError::Refusal`] if the plugin does not transform, if it refuses the configuration or the input, or if a needed column
+    /// is missing or of another type. [`HostError::Fault`] if the plugin fails.
     pub fn transform(self, input: SchemaRef) -> Result<Transform, HostError> {
         let (needs, mut sandbox) = self.prepare(Work::Transform)?;
         let parts = &self.plugin.parts;

@@ -38,7 +38,7 @@ fn add(instance: &mut AggregateInstance, batch: &RecordBatch, count: u32) -> Vec
 }
 
 #[test]
-fn an_opened_aggregate_tells_its_tables() {
+fn an_opened_aggregate_reports_its_tables() {
     let aggregate = open(json!({ "state_version": 7 }));
     let names = |schema: &arrow_schema::Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
     assert_eq!(names(aggregate.state_schema()), ["sum", "rows"]);

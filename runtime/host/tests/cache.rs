@@ -152,7 +152,7 @@ fn processes_share_a_small_cache() {
 }
 
 #[test]
-fn a_pinned_digest_is_compared_before_anything_looks_into_the_file() {
+fn a_pinned_digest_is_compared_before_the_file_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plugin.wasm");
     let no_compiler = CompileWith::Child { program: folder.path().join("there-is-none"), args: Vec::new() };

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bucket_stands_in_the_host_or_in_the_path() {
+    fn the_bucket_is_in_the_host_or_in_the_path() {
         let address = |endpoint, path_style| address("b", endpoint, "eu-west-1", path_style);
         assert_eq!(address(None, false), "https://b.s3.eu-west-1.amazonaws.com");
         assert_eq!(address(None, true), "https://s3.eu-west-1.amazonaws.com/b");

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_is_not_told() {
+    fn what_was_signed_is_not_displayed() {
         let body = "<Error><CanonicalRequest>x-amz-security-token:SECRET</CanonicalRequest></Error>";
         let failure = answer(403, Some("SignatureDoesNotMatch"), Some("The signature does not match"), body);
         let error = failed("read s3://b/k", &failure);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_told_from_what_does_not() {
+    fn what_passes_is_distinguished_from_what_does_not() {
         let kind = |status, code| answer(status, Some(code), None, "").kind;
         for (status, code) in [(503, "SlowDown"), (400, "RequestTimeout"), (429, "TooMuch"), (500, "Any"), (200, "InternalError")] {
             assert_eq!(kind(status, code), Kind::Passing, "{code}");

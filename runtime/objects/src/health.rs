@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outage_is_told_once_and_so_is_its_end() {
+    fn an_outage_is_reported_once_and_so_is_its_end() {
         let (health, start) = (Health::new("http://s".to_owned()), Instant::now());
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         assert_eq!(health.note(true, at(0)), Report::Nothing);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_fails_now_and_then_is_told_of_now_and_then() {
+    fn a_store_that_fails_now_and_then_is_reported_now_and_then() {
         let (health, start) = (Health::new("http://s".to_owned()), Instant::now());
         let reported: Vec<u64> = (0..200)
             .filter(|second| {

@@ -350,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_says_in_its_name_which_epoch_it_is_of() {
+    fn a_note_names_its_epoch() {
         let incarnation = Uuid::from_u128(7);
         let name = format!("{}-{:010}-{}.json", incarnation.simple(), 42, Uuid::new_v4().simple());
         assert_eq!(epoch_of(&name), Some(UploadEpoch { incarnation, epoch: 42, claim: None }));

@@ -185,9 +185,8 @@ impl Uploading {
 
 static SENDS: Semaphore = Semaphore::const_new(SENDS_AT_ONCE);
 
-/// Notes a key and begins its upload. If the process was suspended between the two for so long that
-/// another one may have removed the note, the store rejects the request, and the key is noted
-/// again.
+/// Notes a key and begins its upload. While the process is suspended between the two, another one
+/// may remove the note. Then the store rejects the request, and the key is noted again.
 async fn begin(notes: &UploadNotes, epoch: UploadEpoch, key: &str) -> Result<String, Failure> {
     let mut noted = 0;
     loop {

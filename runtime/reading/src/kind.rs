@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_told_by_what_they_begin_with() {
+    fn kinds_are_recognised_by_what_they_begin_with() {
         let tar = |magic: &[u8]| [&[b'a'; 257][..], magic, &[0; 250]].concat();
         assert_eq!(name_of(&tar(b"ustar\x0000")), Some(TAR.name));
         assert_eq!(name_of(&tar(b"ustar  \0")), Some(TAR.name));

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_does_not_go_with_the_columns_says_why() {
+    fn a_change_that_does_not_fit_the_columns_is_explained() {
         let columns = ["a", "b", "c"];
         assert_eq!(rename(&[("a", "x"), ("b", "a")]).problems(&columns), []);
         assert_eq!(drop(&["a", "c"]).problems(&columns), []);

@@ -179,13 +179,13 @@ fn a_sink_goes_on(table: &Table, epochs: i64) {
 }
 
 #[test]
-fn a_sink_on_disk_goes_on_while_its_table_is_rewritten() {
+fn a_sink_on_disk_continues_while_its_table_is_rewritten() {
     let folder = tempfile::tempdir().unwrap();
     a_sink_goes_on(&Table::on_disk(folder.path()), 40);
 }
 
 #[test]
-fn a_sink_in_a_bucket_goes_on_while_its_table_is_rewritten() {
+fn a_sink_in_a_bucket_continues_while_its_table_is_rewritten() {
     let prefix = Prefix::new();
     a_sink_goes_on(&Table::in_bucket(&prefix), 20);
     assert!(uploads::pending(&prefix).is_empty());

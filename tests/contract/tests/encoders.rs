@@ -87,7 +87,7 @@ fn a_json_array_spans_batches_and_may_be_empty() {
 }
 
 #[test]
-fn csv_quotes_what_it_must_and_tells_null_from_empty() {
+fn csv_quotes_what_it_must_and_distinguishes_null_from_empty() {
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("a,b", Arc::new(StringArray::from(vec![Some(""), None, Some("x\"y\nz"), Some(" p ")]))),
         ("n", Arc::new(Float64Array::from(vec![Some(1.5), Some(f64::NAN), None, Some(-1e300)]))),

@@ -65,7 +65,7 @@ fn changed(result: Result<(Vec<i64>, Progress), Error>, why: &str) {
 }
 
 #[test]
-fn a_batch_goes_on_where_files_have_grown() {
+fn a_batch_resumes_where_files_have_grown() {
     let folder = tempfile::tempdir().unwrap();
     let (path, pattern) = (folder.path().join("a.jsonl"), folder.path().join("*.jsonl"));
     append(&path, "{\"id\":1}\n{\"id\":2}\n");
@@ -270,7 +270,7 @@ fn damaged_archives_and_parquet_are_errors_of_the_environment() {
 }
 
 #[test]
-fn columns_are_told_from_a_sample() {
+fn columns_are_inferred_from_a_sample() {
     let folder = tempfile::tempdir().unwrap();
     let infer = |name: &str, text: &str| -> Result<Vec<String>, Error> {
         let path = folder.path().join(name);

@@ -241,7 +241,7 @@ fn rows_for_partitions_that_were_added_meanwhile_are_taken() {
 }
 
 #[test]
-fn a_topic_that_is_missing_is_told_and_the_topic_of_tokens_is_made_safe() {
+fn a_topic_that_is_missing_is_reported_and_the_topic_of_tokens_is_made_safe() {
     let missing = config(&unique("missing"));
     let error = KafkaSink::new(&missing, &numbers(0..1).schema(), Arc::new(LocalDepot::new(""))).unwrap().committed("p", "s").unwrap_err();
     assert!(error.message().contains("does not exist") && error.hint_text().unwrap().contains("wasmill topics create"), "{error:?}");
@@ -351,7 +351,7 @@ fn open_transactions_of_others_hold_up_a_token_only_where_they_leave_it_unclear(
 }
 
 #[test]
-fn a_topic_that_is_deleted_stops_the_commit_which_goes_on_when_it_is_made_again() {
+fn a_topic_that_is_deleted_stops_the_commit_which_resumes_when_it_is_made_again() {
     let config =
         KafkaSinkConfig { retry: wasmill_connect::Retry::of("100s"), transaction_timeout: Some("10s".into()), ..config(&topic(2)) };
     let mill = Mill::new(&config, &numbers(0..1));

@@ -81,7 +81,7 @@ fn a_batch_reads_all_records_of_one_moment() {
 }
 
 #[test]
-fn a_batch_ends_while_records_go_on_arriving() {
+fn a_batch_ends_while_records_keep_arriving() {
     let stream = Stream::new(1);
     stream.put_ids(0..50);
     let mut run = Run::start(&config(&stream), Mode::Batch, &Progress::new()).unwrap();
@@ -97,7 +97,7 @@ fn a_batch_ends_while_records_go_on_arriving() {
 }
 
 #[test]
-fn a_run_starts_where_it_is_told() {
+fn a_run_starts_where_it_is_asked_to() {
     let stream = Stream::new(2);
     stream.put_ids(0..20);
     let (shard, number) = stream.put("k", "{\"id\":20}");
@@ -227,7 +227,7 @@ fn columns_know_where_a_record_comes_from() {
 }
 
 #[test]
-fn what_is_too_long_is_rejected_and_lag_is_told() {
+fn what_is_too_long_is_rejected_and_lag_is_reported() {
     let stream = Stream::new(1);
     stream.put("k", format!("{{\"id\":1,\"text\":\"{}\"}}", "x".repeat(2000)));
     stream.put("k", "{\"id\":2}");

@@ -68,7 +68,7 @@ fn a_schema_that_is_missing_is_found_before_anything_runs() {
 }
 
 #[test]
-fn a_table_that_differs_is_told_column_by_column() {
+fn a_table_that_differs_is_reported_column_by_column() {
     let mill = Mill::new();
     mill.server.run(
         "CREATE TYPE $s.mood AS ENUM ('good'); CREATE TABLE $s.t (a text, m $s.mood, g int GENERATED ALWAYS AS (1) STORED, needed int NOT NULL)",

@@ -58,7 +58,7 @@ fn a_table_and_a_query_with_a_key_hold_the_contract() {
 }
 
 #[test]
-fn without_a_key_a_run_that_was_cut_off_can_not_go_on() {
+fn without_a_key_a_run_that_was_cut_off_can_not_resume() {
     let schema = table(500);
     let config = config(serde_json::json!({ "table": schema.table("t") }));
     let mut first = source(&config);
@@ -241,7 +241,7 @@ fn values_under_another_type_convert_by_the_table_or_are_rejected() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
+fn what_is_wrong_is_reported() {
     let schema = table(3);
     let stream = PostgresSource::new("rows", config(serde_json::json!({ "table": "t" })), wanted(), Mode::Stream);
     assert!(stream.err().unwrap().message().contains("has no stream"));

@@ -249,7 +249,7 @@ fn keys_with_odd_characters_are_read_as_others() {
     assert!(records.keys().eq(&names), "{:?}", records.keys());
 }
 
-fn columns_are_told_from_a_sample() {
+fn columns_are_inferred_from_a_sample() {
     let prefix = Prefix::new();
     prefix.put("a.json", "{\"id\":1,\"text\":\"a\"}\n{\"id\":2.5,\"new\":true}");
     let types =
@@ -353,7 +353,7 @@ store::on_each_store![
     an_object_that_changes_or_goes_while_it_is_read_stops_the_run,
     large_objects_are_read_by_ranges,
     keys_with_odd_characters_are_read_as_others,
-    columns_are_told_from_a_sample,
+    columns_are_inferred_from_a_sample,
     a_column_that_only_a_later_object_has_is_reported_with_its_count_or_stops_the_reading,
     a_batch_without_objects_says_so,
     damaged_objects_are_set_aside_and_empty_ones_have_no_rows,

@@ -1,4 +1,4 @@
-//! Credentials that expire while whoever gives them is out of order: an outage, which streams wait out, of S3 and of Kinesis alike.
+//! Credentials that expire while their provider is out of order: an outage, which streams wait out, of S3 and of Kinesis alike.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

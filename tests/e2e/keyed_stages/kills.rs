@@ -205,7 +205,7 @@ impl Place for PostgresUpserted {
 
 /// A process that slept between the exchange and the commit, while another one took its pipeline over, changes nothing when it wakes up.
 #[test]
-fn whoever_slept_between_exchange_and_commit_is_fenced() {
+fn a_process_that_slept_between_exchange_and_commit_is_fenced() {
     for point in ["keyed-after-seal", "keyed-after-emit"] {
         let mut kills = Kills::new(DeltaUpserted(Store::new()), 4 * POSTS);
         kills.send(2 * POSTS);

@@ -9,7 +9,7 @@ use super::mill::State;
 use crate::kafka_broker::{Seen, address, create, read_at, unique};
 use crate::support::{Database, KinesisStream, Store, Workshop};
 
-/// A sink, dead letters of its kind, and whoever reads what they wrote.
+/// A sink, dead letters of its kind, and the reader of what they wrote.
 pub trait Destination {
     /// As the matrix calls it.
     const NAME: &'static str;
@@ -256,7 +256,7 @@ impl Destination for Postgres {
         self.0.posts()
     }
 
-    /// Spools lie beside the checkpoints, where whoever knows the state looks for them.
+    /// Spools lie beside the checkpoints, where a process that knows the state looks for them.
     fn left_over(&self, _: &Workshop) -> Vec<String> {
         Vec::new()
     }
@@ -309,13 +309,13 @@ impl Destination for Kafka {
         [table, dead].map(|records| records.iter().map(Seen::json).collect()).into()
     }
 
-    /// Spools lie beside the checkpoints, where whoever knows the state looks for them.
+    /// Spools lie beside the checkpoints, where a process that knows the state looks for them.
     fn left_over(&self, _: &Workshop) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// A stream of Kinesis, dead letters as objects. It promises at-least-once alone and so is no destination of the matrix itself, but rows come twice only
+/// A stream of Kinesis, dead letters as objects. It promises at-least-once alone and so is no destination of the matrix itself. Rows come twice only
 /// where a kill comes between the first put of an epoch and the note that it was put.
 pub struct Kinesis {
     stream: KinesisStream,

@@ -84,32 +84,32 @@ every_sink! {
 }
 
 #[test]
-fn whoever_slept_is_fenced_in_delta_on_disk() {
+fn a_process_that_slept_is_fenced_in_delta_on_disk() {
     sleepers::sleep_everywhere::<DeltaOnDisk>();
 }
 
 #[test]
-fn whoever_slept_is_fenced_in_delta_on_s3() {
+fn a_process_that_slept_is_fenced_in_delta_on_s3() {
     sleepers::sleep_everywhere::<DeltaOnS3>();
 }
 
 #[test]
-fn whoever_slept_is_fenced_in_files_on_disk() {
+fn a_process_that_slept_is_fenced_in_files_on_disk() {
     sleepers::sleep_everywhere::<FilesOnDisk>();
 }
 
 #[test]
-fn whoever_slept_is_fenced_in_s3() {
+fn a_process_that_slept_is_fenced_in_s3() {
     sleepers::sleep_everywhere::<S3>();
 }
 
 #[test]
-fn whoever_slept_is_fenced_in_postgres() {
+fn a_process_that_slept_is_fenced_in_postgres() {
     sleepers::sleep_everywhere::<Postgres>();
 }
 
 #[test]
-fn whoever_slept_is_fenced_in_kafka() {
+fn a_process_that_slept_is_fenced_in_kafka() {
     sleepers::sleep_everywhere::<Kafka>();
 }
 

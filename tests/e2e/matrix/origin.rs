@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::kafka_broker::{self, Producer};
 use crate::support::{KinesisStream, Pins, Store, Workshop};
 
-/// A source, and whoever fills it.
+/// A source, and what fills it.
 pub trait Origin {
     /// As the matrix calls it.
     const NAME: &'static str;

@@ -36,12 +36,12 @@ fn expire<O: Origin, D: Destination>(name: &str) {
 }
 
 #[test]
-fn credentials_that_expire_under_a_table_stop_the_run_and_a_later_one_goes_on() {
+fn credentials_that_expire_under_a_table_stop_the_run_and_a_later_one_resumes() {
     expire::<Objects, DeltaOnS3>("expired: s3 into delta_on_s3");
 }
 
 #[test]
-fn credentials_that_expire_under_objects_stop_the_run_and_a_later_one_goes_on() {
+fn credentials_that_expire_under_objects_stop_the_run_and_a_later_one_resumes() {
     expire::<Files, S3>("expired: files into s3");
 }
 

@@ -73,16 +73,16 @@ fn an_outage_of_the_database_is_waited_out() {
 }
 
 #[test]
-fn brokers_that_say_nothing_are_waited_for() {
+fn brokers_that_send_nothing_are_waited_for() {
     outage::<Topic, DeltaOnDisk>(|proxies| &proxies.kafka, Proxy::hold);
 }
 
 #[test]
-fn a_store_that_says_nothing_is_waited_for_and_what_arrives_late_changes_nothing() {
+fn a_store_that_sends_nothing_is_waited_for_and_what_arrives_late_changes_nothing() {
     outage::<Topic, DeltaOnS3>(|proxies| &proxies.s3, Proxy::hold);
 }
 
 #[test]
-fn a_database_that_says_nothing_is_waited_for() {
+fn a_database_that_sends_nothing_is_waited_for() {
     outage::<Files, Postgres>(|proxies| &proxies.postgres, Proxy::hold);
 }

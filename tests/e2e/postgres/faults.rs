@@ -96,7 +96,7 @@ fn wait_for_rows(database: &Database, rows: u64) {
 }
 
 #[test]
-fn an_outage_beyond_the_bound_stops_the_run_and_a_later_start_goes_on() {
+fn an_outage_beyond_the_bound_stops_the_run_and_a_later_start_resumes() {
     let (workshop, database) = (workshop(6), Database::new());
     let proxy = Proxy::before(database.server());
     let url = database.url_through(proxy.address());

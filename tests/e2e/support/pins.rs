@@ -30,7 +30,7 @@ pub fn expected(numbers: Range<u64>) -> Expected {
 }
 
 impl Expected {
-    /// Each of them is there once as a whole row, and nothing else is. Places of dead letters are checked by whoever knows the source.
+    /// Each of them is there once as a whole row, and nothing else is. Places of dead letters are checked by the test of the source.
     pub fn check(&self, table: &[Value], dead: &[Value]) {
         same_numbers("the table", &self.table, table.iter().map(row_number));
         same_numbers("the dead letters", &self.dead, dead.iter().map(dead_number));

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_told_of_origins_only_where_it_can_not_know_them() {
+    fn the_host_gets_origins_only_where_it_can_not_know_them() {
         let set = |out: &mut Output<'_>, rows: usize| out.set("b", column(rows)).unwrap();
         let bad = |out: &mut Output<'_>| out.reject(1, Reject::new("bad", "bad"));
         let only = |least: usize| {

@@ -59,7 +59,7 @@ fn texts_that_repeat_cross_once() {
 }
 
 #[test]
-fn json_looks_as_the_contract_says() {
+fn json_is_as_the_contract_says() {
     let decimals = Decimal128Array::from(vec![Some(1250), None, Some(-1)]).with_precision_and_scale(20, 2).unwrap();
     assert_eq!(json(Arc::new(decimals)), "[\"12.50\",null,\"-0.01\"]");
     assert_eq!(json(Arc::new(BinaryArray::from(vec![&[0_u8, 255, 254][..], b""]))), "[\"AP/+\",\"\"]");

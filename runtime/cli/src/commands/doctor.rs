@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_who_what_and_what_to_do() {
+    fn a_line_names_who_what_and_what_to_do() {
         let examined = Examined { role: "sink t".into(), place: "delta out/t".into(), findings: Vec::new() };
         assert_eq!(as_line(&examined, &Finding::Good("fine".into())), "ok     sink t: fine\n");
         let bad = Finding::Bad(Error::environment("no way in").hint("knock"));

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_stands_for_what_is_unset_or_empty() {
+    fn a_default_replaces_what_is_unset_or_empty() {
         assert_eq!(filled("a: ${env:NAME:-other}").0, "value");
         for unset in ["OTHER", "EMPTY"] {
             assert_eq!(filled(&format!("a: ${{env:{unset}:-http://h:1/x-y}}")), ("http://h:1/x-y".into(), vec![], false));

@@ -18,12 +18,12 @@ use super::{DeadLettersSpec, Period, SinkSpec, Size, SourceSpec, StageSpec};
 /// - `${secret:NAME}`: an environment variable that is never shown.
 /// - `${file:path}`: the text of a file, without the line end after it; never displayed.
 ///
-/// Plans, logs and errors never display the values of `${secret:…}` and `${file:…}`, nor the values
-/// of keys that are named like secrets (`password`, `secret_access_key`, `session_token`, …), nor
-/// the password of an address. All other values are displayed.
+/// Plans, logs and errors never display the values of `${secret:…}` and `${file:…}`, nor the
+/// password of an address. Nor do they display the values of keys that are named like secrets
+/// (`password`, `secret_access_key`, `session_token`, …). All other values are displayed.
 ///
-/// A secret that is written in the file, or as a default, is a warning where all servers of its
-/// connection are this machine (`localhost`, 127.0.0.1, `::1`, a socket), and an error elsewhere.
+/// A secret that is written in the file, or as a default, is an error. It is only a warning where
+/// all servers of its connection are this machine (`localhost`, 127.0.0.1, `::1`, a socket).
 #[derive(Debug, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Wasmill pipeline")]

@@ -46,8 +46,8 @@ struct Fields {
     /// columns of `schema`, and adds others with the first record that has them.
     ///
     /// A value converts if nothing of it is lost; otherwise its record is rejected: [conversions](conversions.md) has the table. Numbers
-    /// are times only with an `epoch` (`timestamp(us, UTC, epoch: ms)`), digits of a second that do not fit are cut only with `cut`
-    /// (`timestamp(us, UTC, cut)`), and a column of type `json` keeps any value as its JSON text.
+    /// are times only with an `epoch` (`timestamp(us, UTC, epoch: ms)`). Digits of a second that do not fit are cut only with `cut`
+    /// (`timestamp(us, UTC, cut)`). A column of type `json` keeps any value as its JSON text.
     schema: Option<Columns>,
     /// `columns: [index, title, _source.path]`
     ///

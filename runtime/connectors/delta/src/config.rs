@@ -69,7 +69,7 @@ pub struct DeltaConfig {
     ///
     /// What to do where the table has other columns: `refuse`, or `add_columns`. With
     /// `add_columns`, columns that the table lacks become nullable columns of it with the commit
-    /// that writes into them, and nullable columns that the pipeline does not write are null in its
+    /// that writes into them. Nullable columns that the pipeline does not write are null in its
     /// rows. Other types, other partition columns and fields inside of structs are always refused.
     /// Ignored with `overwrite`.
     #[serde(default)]

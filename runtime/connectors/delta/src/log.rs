@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_told_by_its_names() {
+    fn a_log_is_recognised_by_its_names() {
         let parsed = |name: &str| LoggedName::parse(name).map(|name| (name.version, name.checkpoint));
         assert_eq!(parsed("00000000000000000012.json"), Some((12, false)));
         assert_eq!(parsed("00000000000000000012.checkpoint.parquet"), Some((12, true)));

@@ -28,7 +28,7 @@ fn columns_become_what_delta_has() {
 }
 
 #[test]
-fn everything_that_can_not_be_held_is_told_at_once() {
+fn everything_that_can_not_be_held_is_reported_at_once() {
     let error = TableSchema::new(
         &schema(vec![
             Field::new("nothing", DataType::Null, true),

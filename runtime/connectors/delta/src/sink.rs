@@ -171,8 +171,8 @@ impl Sink for DeltaSink {
 /// How the columns of a pipeline differ from those of the existing table, where the table can't
 /// evolve. `None` if there is no table, or if it is overwritten. Reads only.
 ///
-/// Fails with class configuration where no table could hold the columns, and with class environment
-/// where the table can't be read or requires more of its writers than this sink supports.
+/// Class configuration: no table could hold the columns. Class environment: the table can't be
+/// read, or requires more of its writers than this sink supports.
 pub fn check_schema(config: &DeltaConfig, schema: &Schema) -> Result<Vec<SchemaDifference>> {
     config.check()?;
     let pipeline = key::table_schema(schema, &config.partition_by, &config.key)?;

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_tells_its_end_and_its_name() {
+    fn a_token_holds_its_end_and_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let token = format!("e30.{}.", URL_SAFE_NO_PAD.encode(r#"{"sub":"mill","exp":1700000000.5}"#));

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_is_told_from_what_does_not() {
+    fn what_passes_is_distinguished_from_what_does_not() {
         let kind = |code: &str| of_service("read", code, "").kind;
         for code in [
             "ProvisionedThroughputExceededException",

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_together_is_told() {
+    fn what_does_not_go_together_is_reported() {
         let config = PostgresConfig::new("postgres://h/d", "t");
         let wrong = [
             PostgresConfig { write: PostgresWrite::Upsert, ..config.clone() },

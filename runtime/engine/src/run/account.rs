@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn without_origins_every_row_that_is_not_rejected_goes_on() {
+    fn without_origins_every_row_that_is_not_rejected_passes() {
         let counts = account(5, &output(None, 3, &[1, 4])).unwrap();
         assert_eq!((counts.rows_in, counts.rows_added, counts.rows_out, counts.rows_rejected, counts.rows_filtered), (5, 0, 3, 2, 0));
         assert_eq!(kept_rows(5, &output(None, 3, &[1, 4]).rejects), Some(vec![0, 2, 3]));

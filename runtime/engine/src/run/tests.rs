@@ -175,7 +175,7 @@ fn a_stage_that_panics_is_a_bug_and_commits_nothing() {
 }
 
 #[test]
-fn a_stopped_stream_finishes_its_epoch_and_goes_on_later() {
+fn a_stopped_stream_finishes_its_epoch_and_resumes_later() {
     let (_folder, state) = state();
     let pipeline = Pipeline { rows: u64::MAX, mode: Mode::Stream, epoch_rows: 50, ..Pipeline::default() };
     let stop = StopSignal::new();

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_tells_its_epoch_and_incarnation_and_is_never_that_of_another() {
+    fn a_name_holds_its_epoch_and_incarnation_and_is_never_that_of_another() {
         let incarnation = Uuid::now_v7();
         let key = DepotKey { folder: "spool/p-1.s", incarnation, epoch: 42, kind: "rows" };
         let name = key.name();

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_process_is_told_who_has_it() {
+    fn a_second_process_gets_the_holder_of_it() {
         let folder = tempfile::tempdir().unwrap();
         let _first = LocalState::open(folder.path(), "p").unwrap();
         let error = LocalState::open(folder.path(), "p").err().unwrap();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_says_nothing_about_another_checkpoint_of_its_epoch() {
+    fn a_note_holds_nothing_about_another_checkpoint_of_its_epoch() {
         let folder = tempfile::tempdir().unwrap();
         let state = LocalState::open(folder.path(), "p").unwrap();
         state.put(&checkpoint(7)).unwrap();

@@ -1,8 +1,8 @@
 //! Joins of two inputs by equal keys: inner, left and full.
 //!
 //! Both sides are collected whole, as runs sorted by window, key group and key. At the end of an epoch the pairs that are new are
-//! `ΔL ⋈ R + L ⋈ ΔR + ΔL ⋈ ΔR`, found by going through the new rows of one side in the order of their keys and seeking in the runs of the other. Then
-//! the new runs are state. A null in a key matches nothing.
+//! `ΔL ⋈ R + L ⋈ ΔR + ΔL ⋈ ΔR`. They are found by scanning the new rows of one side in the order of their keys and seeking in the runs of the other.
+//! Then the new runs are state. A null in a key matches nothing.
 //!
 //! With `within`, rows match whose times are at most that far apart. Windows are that long, so a row's partners lie in its own window and the two
 //! beside it. A row is late when its time is below the watermark; its time is over when the watermark has passed it by more than `within`: then it

@@ -38,7 +38,8 @@ pub fn compact(aggregate: &dyn Aggregate, lane: usize, runs: &[Arc<Run>], what: 
 ///
 /// The rule is size-tiered: going from the newest run to the oldest, a stretch of runs grows by the next older run while that is not larger than the whole
 /// stretch so far. The first stretch of at least four runs is compacted. So a byte is rewritten only together with at least as many bytes as
-/// its run had, about log₂ of the state's size over an epoch's in the long run, and the number of runs stays within a small multiple of that.
+/// its run had. In the long run that is about log₂ of the state's size over an epoch's, and the number of runs stays within a small multiple
+/// of that.
 pub fn pick(sizes: &[u64]) -> Option<Range<usize>> {
     (1..=sizes.len()).rev().find_map(|end| {
         let mut total = 0_u64;

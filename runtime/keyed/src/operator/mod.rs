@@ -4,8 +4,8 @@
 //!
 //! 1. [`Collector::begin`] with the watermark; [`Collector::collect`] for every batch. Over its memory bound the collector spills a run.
 //! 2. [`Collector::seal`] returns the lane's new runs. They are handed to all lanes, with the times of the splits, and every lane computes the next watermark.
-//! 3. [`Emitter::emit`] of every lane takes the new runs of all lanes and the stage's state, fires windows for its own key groups, and returns which
-//!    runs are state from then on. Runs in memory among those are [stored](crate::run::store) before a checkpoint names them.
+//! 3. [`Emitter::emit`] of every lane takes the new runs of all lanes and the stage's state, and fires windows for its own key groups. It returns
+//!    which runs are state from then on. Runs in memory among those are [stored](crate::run::store) before a checkpoint names them.
 //!
 //! Which rows, keys and windows are emitted depends neither on the number of lanes, nor on batches, nor on spills and compactions.
 

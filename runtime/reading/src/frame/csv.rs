@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_are_told_by_the_first_lines() {
+    fn line_ends_are_recognised_by_the_first_lines() {
         let ends = |text: &str| line_ends(text.as_bytes(), b',', b'"');
         assert_eq!(ends("a,b\r\n1,2\r3,4"), Some(LineEnds::LineFeed));
         assert_eq!(ends("a,b\r1,\"x\ny\"\r"), Some(LineEnds::CarriageReturn));

@@ -54,7 +54,7 @@ fn unsecured_token() -> String {
 }
 
 #[test]
-fn who_is_not_let_in_is_told_at_once_and_without_the_password() {
+fn who_is_not_let_in_is_reported_at_once_and_without_the_password() {
     let topic = topic(1);
     for mechanism in [Mechanism::Plain, Mechanism::ScramSha512] {
         let config = secured(&topic, "WASMILL_TEST_KAFKA_SASL_SSL", with_password(mechanism, "not-the-password"));

@@ -67,7 +67,7 @@ fn what_does_not_pass_stops_the_run_with_what_to_do() {
 }
 
 #[test]
-fn fan_out_reads_the_same_and_goes_on_after_its_connections_break() {
+fn fan_out_reads_the_same_and_resumes_after_its_connections_break() {
     let stream = Stream::new(2);
     stream.put_ids(0..600);
     let proxy = Proxy::start();

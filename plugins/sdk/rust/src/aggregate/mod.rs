@@ -18,8 +18,8 @@ pub use plan::AggregatePlan;
 /// An aggregate over columns, for all groups at once.
 ///
 /// The host numbers the groups `0..count` without gaps. What the plugin keeps for each is its state. The host takes it out, stores it, and
-/// merges it into other instances; so one rule holds: to merge the states of the parts equals to update with the whole, in any order and any
-/// cut (floats up to rounding), and the same calls give the same bytes.
+/// merges it into other instances. So one rule holds: to merge the states of the parts equals to update with the whole, in any order and any
+/// cut (floats up to rounding). The same calls give the same bytes.
 ///
 /// Export it with [`aggregate!`](crate::aggregate!).
 pub trait Aggregate: Sized + 'static {

@@ -77,8 +77,8 @@ impl Reader<'_> {
             _ => {}
         }
         // SAFETY: the host built this message from arrays that it had validated, of exactly the
-        // type that `open` agreed on, and lowered it into this instance's memory, where nothing
-        // else writes. It can't know the alignment; the builder restores it.
+        // type that `open` agreed on. It lowered the message into this instance's memory, where
+        // nothing else writes. It can't know the alignment; the builder restores it.
         Ok(unsafe { builder.align_buffers(true).build_unchecked() })
     }
 

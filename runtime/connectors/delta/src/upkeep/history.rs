@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_told_as_far_as_its_writer_said() {
+    fn a_version_is_shown_as_far_as_its_writer_gave_it() {
         let entry = concat!(
             r#"{"commitInfo":{"timestamp":1700000000000,"operation":"WRITE","engineInfo":"wasmill/1","wasmill":{"pipeline":"p","sink":"s","epoch":7}}}"#,
             "\n",

@@ -80,7 +80,7 @@ fn small_tables_have_only_the_splits_that_they_fill() {
 }
 
 #[test]
-fn reading_goes_on_where_it_stopped_byte_for_byte() {
+fn reading_resumes_where_it_stopped_byte_for_byte() {
     let config = config(Some(3_000), Dirt::Level(Level::Heavy));
     let mut source = source(&config);
     let split = &source.discover(&Progress::new()).unwrap().splits[0];

@@ -137,8 +137,8 @@ impl Tokens<'_> {
 
     /// The latest committed token of a key; the topic exists.
     ///
-    /// Readers of committed records stop before the first open transaction, whoever its producer
-    /// is. If no record of this key lies behind that point, the last one before it is the result.
+    /// Readers of committed records stop before the first open transaction of any
+    /// producer. If no record of this key lies behind that point, the last one before it is the result.
     /// If the record right there has this key, its transaction is the open one, and it has
     /// committed nothing yet. Otherwise that transaction must end: `free` receives the keys of
     /// those that are in the way.

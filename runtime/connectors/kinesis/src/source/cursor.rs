@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_may_choose_to_go_on() {
+    fn the_file_may_choose_to_continue() {
         let now = Now { time: 10 * DAY, retention: DAY };
         let mut answer = records(&["8"]);
         assert_eq!(behind("5", 5, LostRecords::TrimHorizon).take(&mut answer, 0, 0, now).unwrap(), Verdict::Good);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_retention_overtakes_looks_whether_it_lost_something() {
+    fn a_reader_that_retention_overtakes_checks_whether_it_lost_something() {
         let now = |time| Now { time, retention: DAY };
         let mut cursor = Cursor::new("s", Place::TrimHorizon, None, LostRecords::Stop);
         cursor.begin();

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_shard_says_so_in_its_position() {
+    fn the_position_of_a_closed_shard_shows_it() {
         let (mut reader, sender) = reader(Place::TrimHorizon, None, None);
         sender.try_send(answer(&[4], 0, 50)).unwrap();
         sender.try_send(Fetched::Closed).unwrap();

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_can_be_no_lines_are_left_out_and_told() {
+    fn rows_that_can_be_no_lines_are_left_out_and_reported() {
         let values: ArrayRef = Arc::new(BinaryArray::from(vec![Some(b"a".as_slice()), None, Some(b"{\n}"), Some(b"x\ny"), Some(b"z")]));
         let records = RecordBatch::try_from_iter_with_nullable([("value", values, true)]).unwrap();
         let (kept, rejects) = fit_for_lines(&records, 0).unwrap();

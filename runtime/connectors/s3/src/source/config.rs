@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_have_their_bounds() {
+    fn polls_have_their_bounds() {
         let check = |json: &str| serde_json::from_str::<S3SourceConfig>(json).unwrap().check();
         assert!(check(r#"{"uri": "s3://lake/pins/", "follow": "1s"}"#).is_ok());
         for bad in

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folders_that_grew_last_are_asked_and_new_ones_are_told_once() {
+    fn the_folders_that_grew_last_are_asked_and_new_ones_are_reported_once() {
         let mut folders = Folders::below("raw/", PAGE);
         for day in 0..400 {
             (0..1_000).for_each(|object| folders.object(&format!("raw/day={day:03}/{object:04}"), time(day)));

@@ -186,8 +186,8 @@ impl Pattern {
     }
 }
 
-/// Whether a part of a key begins with `.` or `_`, as logs of tables, marks of success and temporary objects do, and the pattern
-/// has no part that does.
+/// Whether a part of a key begins with `.` or `_` and no part of the pattern does. Logs of tables, marks of success and
+/// temporary objects are named so.
 fn has_hidden_part(key: &str, pattern: &str) -> bool {
     let hidden = |part: &&str| part.starts_with(['.', '_']);
     key.split('/').filter(hidden).any(|part| !pattern.split('/').any(|wanted| wanted.starts_with(&part[..1])))

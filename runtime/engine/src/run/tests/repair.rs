@@ -26,7 +26,7 @@ fn newest(state: &Store) -> Checkpoint {
 }
 
 #[test]
-fn a_renamed_source_is_refused_before_anything_runs_and_goes_on_under_its_new_name() {
+fn a_renamed_source_is_refused_before_anything_runs_and_resumes_under_its_new_name() {
     let (_folder, state) = state();
     let pipeline = pipeline();
     go(&pipeline, &state).unwrap();

@@ -32,12 +32,12 @@ fn read(batches: &[Batch]) -> Vec<Row> {
 }
 
 #[test]
-fn the_first_of_a_key_goes_on_and_is_remembered_by_other_lanes_and_by_the_next_batch() {
+fn the_first_of_a_key_passes_and_is_remembered_by_other_lanes_and_by_the_next_batch() {
     let folder = tempfile::tempdir().unwrap();
     let stage = stage(None, 1 << 20);
     let mut lanes = Lanes::start(&stage, folder.path(), 3);
     let first = lanes.epoch(&[vec![row("a", 5, 1), row("b", 1, 2)], vec![row("a", 4, 3)]], Watermark::NONE);
-    assert_eq!(read(&first), [row("a", 4, 3), row("b", 1, 2)], "the earlier one, whoever has read it");
+    assert_eq!(read(&first), [row("a", 4, 3), row("b", 1, 2)], "the earlier one, whichever lane has read it");
     lanes.restart(1);
     assert_eq!(read(&lanes.epoch(&[vec![row("a", 1, 4), row("c", 9, 5)]], Watermark::END)), [row("c", 9, 5)]);
     assert_eq!((lanes.passed, lanes.filtered), (3, 2));
@@ -65,7 +65,7 @@ fn keys_are_forgotten_when_their_time_is_over() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn one_row_per_key_goes_on_whatever_lanes_epochs_restarts_and_spills(
+    fn one_row_per_key_passes_whatever_lanes_epochs_restarts_and_spills(
         batches in rows(),
         cuts in prop::collection::vec((1usize..5, 1usize..6, any::<bool>()), 1..6),
         spills in any::<bool>(),
