@@ -6,13 +6,13 @@ use hashbrown::HashTable;
 use twox_hash::XxHash3_64;
 use wasmill_engine::Result;
 
-use super::lists::{from_lists, to_lists};
-use super::store::{ValueStore, canonical};
+use super::lists::from_lists;
+use super::store::{RowStore, ValueStore, canonical};
 use super::{CallAccumulator, CallState, one, without_nulls};
 
 /// Holds each value of a group once.
 pub(in crate::aggregate) struct Distinct {
-    store: ValueStore,
+    store: RowStore,
     /// Indices of the store.
     known: HashTable<usize>,
     of: Box<dyn CallAccumulator>,
@@ -22,12 +22,7 @@ impl Distinct {
     /// # Errors
     /// The type is no [stored](super::stored_type) one.
     pub fn new(data_type: &DataType, of: Box<dyn CallAccumulator>) -> Result<Self> {
-        Ok(Self { store: ValueStore::new(data_type)?, known: HashTable::new(), of })
-    }
-
-    fn clear(&mut self) {
-        self.store.clear();
-        self.known = HashTable::new();
+        Ok(Self { store: RowStore::new(data_type)?, known: HashTable::new(), of })
     }
 }
 
@@ -63,19 +58,18 @@ impl CallAccumulator for Distinct {
     }
 
     fn take_state(&mut self) -> Result<CallState> {
-        let state = to_lists(&self.store);
-        self.clear();
-        state
+        self.known = HashTable::new();
+        self.store.take_state()
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
-        // Sorted, so that the result does not depend on an order.
-        let by_group = self.store.sorted();
-        let groups: Vec<u32> = by_group.order.iter().map(|&index| self.store.get(index).0).collect();
-        let values = self.store.values(by_group.order)?;
+        self.known = HashTable::new();
         self.of.resize(self.store.count());
-        self.clear();
-        self.of.update(&[values], &groups)?;
+        let by_group = self.store.take_groups();
+        let ends = (0_u32..).zip(by_group.offsets().windows(2));
+        let groups: Vec<u32> = ends.flat_map(|(number, group)| std::iter::repeat_n(number, group[1] - group[0])).collect();
+        // Sorted, so that the result does not depend on an order.
+        self.of.update(&[by_group.sorted()?], &groups)?;
         self.of.finish()
     }
 

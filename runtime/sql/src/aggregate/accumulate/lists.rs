@@ -8,7 +8,6 @@ use arrow_schema::{DataType, Field};
 use arrow_select::filter::filter;
 use wasmill_engine::{Error, Result};
 
-use super::store::ValueStore;
 use super::{CallState, bug, typed};
 
 /// The most values of a list: a block of a run holds few rows, and a row is never cut.
@@ -19,18 +18,16 @@ pub(in crate::aggregate) fn list_type(values: &DataType) -> DataType {
     DataType::LargeList(Arc::new(Field::new("item", values.clone(), true)))
 }
 
-/// All values of a store as lists.
-pub(super) fn to_lists(store: &ValueStore) -> Result<CallState> {
-    let by_group = store.by_group();
-    let values = store.values(by_group.order)?;
-    let (mut offsets, mut groups) = (vec![0_i64], Vec::new());
-    for (number, group) in (0_u32..).zip(by_group.offsets.windows(2)) {
+/// Values as lists: those of group `g` are from `offsets[g]` to `offsets[g + 1]`.
+pub(super) fn list_state(offsets: &[usize], values: ArrayRef) -> Result<CallState> {
+    let (mut ends, mut groups) = (vec![0_i64], Vec::new());
+    for (number, group) in (0_u32..).zip(offsets.windows(2)) {
         for from in (group[0]..group[1]).step_by(MAX_VALUES) {
-            offsets.push(offset((from + MAX_VALUES).min(group[1]))?);
+            ends.push(offset((from + MAX_VALUES).min(group[1]))?);
             groups.push(number);
         }
     }
-    Ok(CallState { columns: vec![list(offsets, values)?], groups: Some(groups) })
+    Ok(CallState { columns: vec![list(ends, values)?], groups: Some(groups) })
 }
 
 /// Lists that end at these offsets.
