@@ -5,6 +5,7 @@ and `--runs` make it shorter.
 """
 
 import argparse
+import os
 import sys
 import time
 
@@ -51,6 +52,7 @@ def main() -> int:
 
     scratch, built = page.target() / "bench", page.target() / "dist"
     scratch.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("WASMILL_PLUGINS", str(page.target() / "wasm32-wasip2/plugin"))
     bench = Bench(page.ROOT, scratch, built / "wasmill", built / "wasmill-bench", arguments.rows, arguments.runs, arguments.keyed_rows)
     begun = time.monotonic()
     try:
