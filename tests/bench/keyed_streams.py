@@ -109,7 +109,8 @@ def windowed_stream(bench: Bench, source: Path) -> str:
     return section(
         "Windows of a stream",
         f"{rows:,} rows of {WINDOW_KEYS:,} keys in {PARTITIONS} partitions of a Kafka broker on the same cores, two lanes, epochs of a second, into Delta. One stream counts and sums per key "
-        "in windows of ten seconds of event time, which are emitted when they close; the other writes the rows. From the start of the process until all rows are committed; the last epoch is closed when all rows are read.",
+        "in windows of ten seconds of event time, which are emitted when they close; the other writes the rows. From the start of the process until all rows are "
+        "committed; the last epoch is closed when all rows are read.",
         lines,
         f"Goal: at least 0.7 of the rows a second of the stateless stream: {verdict(share >= 0.7)} ({share:.2f}). {same}",
     )
@@ -187,7 +188,8 @@ def checkpoint(bench: Bench, source: Path) -> str:
     return section(
         "What an epoch writes",
         f"A first epoch with {short(keys)} keys, then one with {changed:,} rows: running results (`emit: every_epoch`, count and sum) of keys that are there, and new keys of `dedup`. "
-        "The end of an epoch goes from the request to stop until it is committed: exchange between lanes, state, results, checkpoint, commit into Delta.",
+        "The end of an epoch goes from the request to stop until it is committed: exchange between lanes, state, results, checkpoint, commit into Delta. "
+        "New state is the sorted runs that it adds, without the checkpoint that names them.",
         lines,
         goals,
     )
