@@ -7,8 +7,8 @@ use super::plan::AggregateLayout;
 use super::{Aggregate, AggregatePlan, GroupedRows, Groups, Rejects};
 use crate::{Batch, Plan, Refusal};
 
-/// An aggregate that is linked into this process. Its calls are those of the contract, over arrays: nothing is encoded, copied or checked on
-/// the way. Benchmarks compare a component with it.
+/// An aggregate that is linked into this process. Its calls are those of the contract, over arrays: nothing is encoded, copied or decoded.
+/// Benchmarks compare a component with it.
 #[doc(hidden)]
 pub struct Linked<T> {
     plugin: T,
