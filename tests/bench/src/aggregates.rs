@@ -105,7 +105,7 @@ fn pieces(rows: usize, keys: u32) -> Result<Vec<Piece>> {
 }
 
 fn piece(rows: usize, keys: u32, random: &mut Random) -> Result<Piece> {
-    let key_of_row: Vec<u32> = (0..rows).map(|_| (random.next() % u64::from(keys)) as u32).collect();
+    let key_of_row: Vec<u32> = (0..rows).map(|_| (random.draw() % u64::from(keys)) as u32).collect();
     let mut present = key_of_row.clone();
     present.sort_unstable();
     present.dedup();
@@ -115,7 +115,7 @@ fn piece(rows: usize, keys: u32, random: &mut Random) -> Result<Piece> {
     }
     let batch = |key_of_row: &[u32]| {
         let values: Float64Array = key_of_row.iter().map(|_| Some(random.thousandths() as f64 / 1000.0)).collect();
-        let weights: Float64Array = key_of_row.iter().map(|_| Some(1.0 + (random.next() % 3) as f64)).collect();
+        let weights: Float64Array = key_of_row.iter().map(|_| Some(1.0 + (random.draw() % 3) as f64)).collect();
         let groups = key_of_row.iter().map(|&key| group_of_key[key as usize]).collect();
         Ok(Batch { rows: RecordBatch::try_new(schema(), vec![Arc::new(values), Arc::new(weights)])?, groups })
     };

@@ -28,7 +28,7 @@ impl Random {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -38,7 +38,7 @@ impl Random {
 
     /// A number of 0 to a million, in thousandths.
     pub fn thousandths(&mut self) -> u64 {
-        self.next() % 1_000_000_000
+        self.draw() % 1_000_000_000
     }
 }
 
@@ -90,7 +90,7 @@ impl Keys {
     fn next(&mut self, random: &mut Random) -> u64 {
         if self.at == self.order.len() {
             for last in (1..self.order.len()).rev() {
-                self.order.swap(last, (random.next() % (last as u64 + 1)) as usize);
+                self.order.swap(last, (random.draw() % (last as u64 + 1)) as usize);
             }
             self.at = 0;
         }
