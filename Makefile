@@ -130,7 +130,7 @@ crash: setup $(VENV)/ready ## 50 kills for every source into every sink, outages
 	WASMILL_CRASH_KILLS=$${WASMILL_CRASH_KILLS:-50} WASMILL_OUTAGE_SECONDS=$${WASMILL_OUTAGE_SECONDS:-120} \
 	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test e2e -- matrix network::outage --nocapture
 
-bench: plugins $(VENV)/ready ## Measures, prints ratios and writes docs/benchmarks/; BENCH="--only streams" a page, BENCH="--only kafka" a part
+bench: plugins $(VENV)/ready $(SPARK)/ready ## Measures, prints ratios and writes docs/benchmarks/; BENCH="--only streams" a page, BENCH="--only kafka" a part
 	cargo build --profile dist --locked -p wasmill -p wasmill-bench --features wasmill/vendored-openssl
 	$(SERVERS) install
 	$(SERVERS) run -- $(VENV)/bin/python tests/bench/run.py $(BENCH)

@@ -1,20 +1,29 @@
-"""Measures Wasmill and its baselines in one run, prints the ratios and writes docs/benchmarks/files.md and streams.md.
+"""Measures Wasmill and its baselines in one run, prints the ratios and writes docs/benchmarks/files.md, streams.md and keyed.md.
 
-Run by `make bench`. `--only streams` measures one page's scenarios, and `--only kafka,latency` some, which writes nothing; `--rows` and `--runs` make it
-shorter.
+Run by `make bench`. `--only streams` measures one page's scenarios, and `--only kafka,latency` some, which writes nothing; `--rows`, `--keyed-rows`
+and `--runs` make it shorter.
 """
 
 import argparse
+import os
 import sys
 import time
 
+import keyed
+import keyed_streams
 import page
+from analyses import ANALYSES
 from measure import Failed
 from scenarios import ALONE, Bench, make_input
 from streams import STREAMS
 
-PAGES = {"files": ("Benchmarks: files", ALONE), "streams": ("Benchmarks: streams", STREAMS)}
-ALL = ALONE | STREAMS
+KEYED = keyed.ALONE | ANALYSES | keyed_streams.STREAMS
+PAGES = {
+    "files": ("Benchmarks: files", ALONE),
+    "streams": ("Benchmarks: streams", STREAMS),
+    "keyed": ("Benchmarks: duplicates, joins, aggregates", KEYED),
+}
+ALL = ALONE | STREAMS | KEYED
 
 
 def measure(bench: Bench, title: str, names: list[str]) -> list[str]:
@@ -33,7 +42,8 @@ def measure(bench: Bench, title: str, names: list[str]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--rows", type=int, default=500_000, help="posts; of the analyses also places and people")
+    parser.add_argument("--keyed-rows", type=int, default=10_000_000, help="rows of the other keyed scenarios; their numbers of keys follow it")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(PAGES), help=f"some of {','.join((*PAGES, *ALL))}")
     arguments = parser.parse_args()
@@ -42,7 +52,8 @@ def main() -> int:
 
     scratch, built = page.target() / "bench", page.target() / "dist"
     scratch.mkdir(parents=True, exist_ok=True)
-    bench = Bench(page.ROOT, scratch, built / "wasmill", built / "wasmill-bench", arguments.rows, arguments.runs)
+    os.environ.setdefault("WASMILL_PLUGINS", str(page.target() / "wasm32-wasip2/plugin"))
+    bench = Bench(page.ROOT, scratch, built / "wasmill", built / "wasmill-bench", arguments.rows, arguments.runs, arguments.keyed_rows)
     begun = time.monotonic()
     try:
         for name in (name for name in arguments.only if name in PAGES):

@@ -25,6 +25,7 @@ class Bench:
     micro: Path
     rows: int
     runs: int
+    keyed_rows: int = 10_000_000
     log: Path = field(init=False)
     turn: int = 0
 
@@ -341,4 +342,4 @@ ALONE = {
     "start": start,
 }
 
-__all__ = ["ALONE", "Bench", "Compared", "make_input", "section", "verdict"]
+__all__ = ["ALONE", "Bench", "Compared", "make_input", "rows_of", "section", "verdict"]

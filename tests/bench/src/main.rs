@@ -1,13 +1,16 @@
-//! Measures what the sandbox costs: the plugin `clean-pin` against the same rules linked natively.
+//! Measures what the sandbox costs: plugins against the same rules linked natively. It also generates inputs of other measurements.
 //!
 //! `tests/bench/run.py` drives it; each command can be run by hand too.
 
+mod accumulators;
+mod aggregates;
 mod boundary;
 mod kafka;
 mod native;
 mod pipeline;
 mod plugin;
 mod posts;
+mod rows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +51,10 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Times the plugins `quantile` and `weighted-mean` against their code linked natively; prints one JSON array
+    Aggregates(aggregates::Asked),
+    /// Generates a file of keys and values
+    Rows(rows::Wanted),
     /// Makes a topic and fills it with the input
     Fill {
         #[command(flatten)]
@@ -89,6 +96,8 @@ fn main() -> ExitCode {
         Command::Check => boundary::check(&input, &plugin),
         Command::Boundary => boundary::measure(&input, &plugin),
         Command::Pipeline { cleaning, out } => pipeline::run(&input, cleaning, &plugin, &out),
+        Command::Aggregates(asked) => aggregates::measure(&asked, &plugin),
+        Command::Rows(wanted) => rows::write(&wanted),
         Command::Fill { topic, partitions, copies } => kafka::fill(&topic, partitions, &input, copies),
         Command::Load { topic, partitions, rate, seconds } => kafka::load(&topic, partitions, &input, rate, seconds),
         Command::Bare { topic, consumers, out } => kafka::bare(&topic, consumers, &out).map(|rows| println!("{rows}")),

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
+use arrow_schema::{Field, Schema};
 use serde_json::{Value, json};
-use wasmill_plugin::aggregate::{GroupedRows, Groups, Rejects};
+use wasmill_plugin::aggregate::{GroupedRows, Groups, Linked, Rejects};
 use wasmill_plugin::group::Bytes;
 use wasmill_plugin::prelude::*;
 use wasmill_plugin::record::{Days, Micros, NoConfig};
@@ -244,6 +245,22 @@ rejects: [{row: 1, code: no-n, message: n is null}]
     );
     // The key of a case must not be a column of the results too.
     assert_eq!(testing::aggregate_cases::<Sorted>(cases.path()), 1);
+}
+
+#[test]
+fn a_linked_aggregate_takes_and_returns_arrays() {
+    let column = |values: Vec<Option<i64>>| vec![Arc::new(Int64Array::from(values)) as ArrayRef];
+    let schema = Schema::new(vec![Field::new("other", DataType::Utf8, true), Field::new("n", DataType::Int64, true)]);
+    let mut linked = Linked::<Sorted>::open(Config { act: String::new() }, &schema).unwrap();
+    assert_eq!(linked.crossing().collect::<Vec<_>>(), ["n"]);
+    assert_eq!(linked.update(column(vec![Some(3), None, Some(1), Some(2)]), &[0, 0, 2, 0], 3).unwrap(), 1);
+    let (states, groups) = linked.take_state().unwrap().into_parts();
+    assert_eq!((&states, &groups), (&column(vec![Some(2), Some(3), Some(1)]), &Some(vec![0, 0, 2])));
+    linked.merge(states, &[0, 0, 1], 2).unwrap();
+    linked.merge(column(vec![Some(7)]), &[1], 2).unwrap();
+    assert_eq!(linked.finish().unwrap().into_parts(), (column(vec![Some(2), Some(3), Some(1), Some(7)]), Some(vec![0, 0, 1, 1])));
+    assert_eq!(linked.finish().unwrap().into_parts(), (column(Vec::new()), Some(Vec::new())));
+    assert!(linked.update(column(vec![Some(1)]), &[1], 1).is_err());
 }
 
 #[test]

@@ -89,6 +89,12 @@ impl GroupedRows {
         Self { columns, groups: Some(groups) }
     }
 
+    /// The columns, and the groups of the rows; `None`: one row each.
+    #[doc(hidden)]
+    pub fn into_parts(self) -> (Vec<ArrayRef>, Option<Vec<u32>>) {
+        (self.columns, self.groups)
+    }
+
     /// As it crosses, checked against the plan.
     pub(crate) fn finish(self, function: &str, fields: &Fields, count: u32) -> Result<types::Grouped, Refusal> {
         let rows = self.groups.as_ref().map_or(count as usize, Vec::len);

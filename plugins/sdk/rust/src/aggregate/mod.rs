@@ -4,6 +4,7 @@
 
 mod grouped;
 mod instance;
+mod linked;
 mod plan;
 
 use schemars::JsonSchema;
@@ -13,6 +14,7 @@ use crate::{Batch, Refusal};
 
 pub use grouped::{GroupedRows, Groups, Rejects};
 pub use instance::AggregateInstance;
+pub use linked::Linked;
 pub use plan::AggregatePlan;
 
 /// An aggregate over columns, for all groups at once.
