@@ -1,4 +1,4 @@
-"""Measures Wasmill and its baselines in one run, prints the ratios and writes docs/benchmarks/files.md and streams.md.
+"""Measures Wasmill and its baselines in one run, prints the ratios and writes the pages below docs/benchmarks, but for soak.md.
 
 Run by `make bench`. `--only streams` measures one page's scenarios, and `--only kafka,latency` some, which writes nothing; `--rows` and `--runs` make it
 shorter.
@@ -10,11 +10,12 @@ import time
 
 import page
 from measure import Failed
+from nexmark import NEXMARK
 from scenarios import ALONE, Bench, make_input
 from streams import STREAMS
 
-PAGES = {"files": ("Benchmarks: files", ALONE), "streams": ("Benchmarks: streams", STREAMS)}
-ALL = ALONE | STREAMS
+PAGES = {"files": ("Benchmarks: files", ALONE), "streams": ("Benchmarks: streams", STREAMS), "nexmark": ("Benchmarks: Nexmark", NEXMARK)}
+ALL = ALONE | STREAMS | NEXMARK
 
 
 def measure(bench: Bench, title: str, names: list[str]) -> list[str]:
