@@ -35,8 +35,6 @@ class Timed:
     cpu: float
     stages: dict[str, float]
     """What the engine counts per source, stage and sink: seconds over all lanes."""
-    rows: dict[str, int]
-    """Rows that came in, the same way."""
 
 
 def sources(query: str) -> list[str]:
@@ -67,14 +65,13 @@ def run(bench: Bench, query: str, mode: str, events: int, *settings: str) -> Tim
         sample,
         after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         {name: count["time"] for name, count in counts.items()},
-        {name: count["rows_in"] for name, count in counts.items()},
     )
 
 
 def summary(log: Path) -> dict:
     for line in reversed(log.read_text().splitlines()):
-        if line.startswith("{") and "nodes" in (said := json.loads(line)):
-            return said
+        if line.startswith('{"event":"finished"'):
+            return json.loads(line)["summary"]
     raise Failed(f"{log} has no summary of the run")
 
 

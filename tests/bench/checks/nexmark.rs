@@ -109,7 +109,7 @@ fn an_aggregate_is_compared_with_a_run_that_reads_the_same_columns() {
     mill.args(["mill", "run", pipeline, "--json", "--state"]).arg(folder.path().join("state"));
     let output = run(mill.args(sets.iter().flat_map(|set| ["--set", set])));
     let last: serde_json::Value = serde_json::from_slice(output.stdout.trim_ascii().rsplit(|byte| *byte == b'\n').next().unwrap()).unwrap();
-    let nodes = last["nodes"].as_array().unwrap();
+    let nodes = last["summary"]["nodes"].as_array().unwrap();
     let filtered = nodes.iter().find(|node| node["name"] == "kept").unwrap();
     assert_eq!((&filtered["counts"]["rows_in"], &filtered["counts"]["rows_filtered"]), (&9_200.into(), &9_200.into()));
 }

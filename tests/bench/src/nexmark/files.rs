@@ -1,13 +1,13 @@
 //! The events as files, for programs that are compared.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use arrow_json::LineDelimitedWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use wasmill_formats::row_to_json;
 
 use super::columns::Table;
 use super::events::Events;
@@ -44,11 +44,14 @@ pub fn write_files(events: &Events, count: u64, folder: &Path, format: FilesForm
                 writer.close()?;
             }
             FilesFormat::Jsonl => {
-                let mut writer = LineDelimitedWriter::new(BufWriter::new(File::create(folder.join(format!("{table}.jsonl")))?));
+                let mut writer = BufWriter::new(File::create(folder.join(format!("{table}.jsonl")))?);
                 for batch in batches {
-                    writer.write(&batch?)?;
+                    let batch = batch?;
+                    for row in 0..batch.num_rows() {
+                        writeln!(writer, "{}", row_to_json(&batch, row)?)?;
+                    }
                 }
-                writer.finish()?;
+                writer.flush()?;
             }
         }
     }

@@ -5,7 +5,7 @@
 //! them can be generated without the rest.
 //!
 //! * [`Events`] knows which event is what, when it was, and to what it belongs.
-//! * [`Table`] gives the events of one kind as columns.
+//! * [`columns::Table`] gives the events of one kind as columns.
 //! * [`CONNECTOR`] is the source `nexmark` of pipelines, [`write_files`] writes the same rows.
 
 mod columns;
@@ -19,7 +19,6 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
-pub use columns::Table;
 pub use connector::CONNECTOR;
 pub use events::{Events, PER_SECOND, SEED, Stream};
 pub use files::{FilesFormat, write_files};

@@ -11,9 +11,10 @@ use arrow_array::{Array, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use wasmill_engine::{Mode, Progress, Read, Source};
 
+use super::columns::Table;
 use super::events::{BEGINNING, DISORDER, FIRST_CATEGORY, FIRST_ID};
 use super::source::NexmarkSource;
-use super::{Events, FilesFormat, PER_SECOND, SEED, Stream, Table, write_files};
+use super::{Events, FilesFormat, PER_SECOND, SEED, Stream, write_files};
 
 const COUNT: u64 = 100_000;
 
@@ -144,9 +145,9 @@ fn times_increase_but_for_a_bounded_disorder_and_auctions_close() {
     for (time, event) in found.iter().zip(Table::Bid.events(0..found.len() as u64)) {
         let early = BEGINNING + event.cast_signed() * 100 - time;
         assert!((0..=DISORDER.cast_signed()).contains(&early), "event {event} is {early} µs early");
-        offsets.insert(early / 10_000);
+        offsets.insert((early / 10_000).min(4));
     }
-    assert_eq!(offsets.len(), 6, "all of the disorder is used");
+    assert_eq!(offsets.len(), 5, "all of the disorder is used");
     assert!(found.windows(2).any(|pair| pair[0] > pair[1]));
     let auctions = all(Table::Auction, SEED, COUNT);
     let open: Vec<i64> = times(&auctions, "expires").iter().zip(times(&auctions, "date_time")).map(|(end, begin)| end - begin).collect();
