@@ -62,9 +62,9 @@ def main() -> None:
     listed = ", ".join(columns)
     for one, other, what in (("ours", "theirs", "Wasmill alone"), ("theirs", "ours", "DuckDB alone")):
         only = f"SELECT {listed} FROM {one} EXCEPT ALL SELECT {listed} FROM {other}"
-        if (count := connection.sql(f"SELECT count(*) FROM ({only})").fetchone()[0]) > 0:
+        if (count := connection.sql(f"SELECT count(*) FROM ({only})").fetchall()[0][0]) > 0:
             sys.exit(f"{query}: {count} rows come from {what}, such as {connection.sql(f'{only} LIMIT 3').fetchall()}, with the columns {listed}")
-    rows = connection.sql("SELECT count(*) FROM theirs").fetchone()[0]
+    rows = connection.sql("SELECT count(*) FROM theirs").fetchall()[0][0]
     if rows == 0:
         sys.exit(f"{query}: both gave no rows, which compares nothing")
     print(rows)

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// 70 windows of 2 s, in a few batches of each split.
-const EVENTS: &str = "140000";
+/// 90 s, in one or two blocks of each split.
+const EVENTS: &str = "90000";
 const PER_SECOND: &str = "1000";
 
 fn repository() -> PathBuf {
