@@ -22,8 +22,7 @@ QUERIES = {
     "q7": ("bid", "tumbling windows of 10 s, join: the highest bids, with their ties"),
     "q8": ("person auction", "tumbling windows of 10 s, join: new persons that sell"),
 }
-# A comparable engine on two cores: microseconds of processor time per event, with its generator.
-THEIRS = 0.8
+# Microseconds of processor time per event; a comparable engine takes twice as much.
 GOAL = 0.4
 
 
@@ -119,9 +118,9 @@ def queries(bench: Bench, source: Path) -> str:
     return section(
         "The queries",
         f"{events:,} events of a seed: of 50, one is a person, 3 are auctions and 46 are bids; 10,000 per second of event time, out of order by up to 50 ms. The source generates columns, "
-        "and only those that the pipeline reads. Each run is a whole process, start, state, `fsync` and commits into a Delta table included, with a lane per core. A stream has epochs of 1 s, emits "
-        "windows as the watermark passes them, and ends with its events. Before it was measured, each query gave the same rows as DuckDB over the same events in Parquet, compared row by row, "
-        "both as a batch and as a stream; no row was late. Pipelines: `tests/bench/pipelines/nexmark`.",
+        "and only those that the pipeline reads. Each run is a whole process with a lane per core: start, generator, state, `fsync` and commits into a Delta table are included in its times. "
+        "A stream has epochs of 500,000 rows (q3 and q8: 50,000) and at most 1 s, emits windows as the watermark passes them, and ends with its events. Before it was measured, each query gave "
+        "the same rows as DuckDB over the same events in Parquet, compared row by row, both as a batch and as a stream; no row was late. Pipelines: `tests/bench/pipelines/nexmark`.",
         lines,
         "The average per category of q4 is emitted anew with every epoch and upserted by its category. In q3 a stream needs a bound in event time: one hour, which is more than the events span.",
     )
@@ -167,10 +166,11 @@ def auctions(bench: Bench, source: Path) -> str:
     return section(
         "Bids per auction and 10 s",
         f"{events:,} events, of which the source generates the {read:,} bids; {results:,} results, the same as those of DuckDB. The stage's cost is the processor time of the whole process with the "
-        "aggregate, less that of the same process with a filter in its place; of both, nothing is written, and runs are paired. An event here is a bid: persons and auctions are not generated.",
+        "aggregate, less that of the same process with a filter in its place; of both, nothing is written, and runs are paired. The engine's own count is "
+        "wall time in the stage, which includes waiting for other lanes. An event here is a bid: persons and auctions are not generated.",
         lines,
-        f"The stage takes, per event: {costs}. Goal: at most {GOAL} µs: {verdict(worst <= GOAL)} ({worst:.2f}). A comparable engine took {THEIRS} µs of two cores per event, its generator "
-        "included, at 1.47 million events a second and 180 MB; it was measured on another machine.",
+        f"The stage takes, per event: {costs}. Goal: at most {GOAL} µs: {verdict(worst <= GOAL)} ({worst:.2f}). A comparable engine took 0.8 µs on another "
+        "machine with two cores, and made 1.47 million events a second with its generator, in 180 MB.",
     )
 
 

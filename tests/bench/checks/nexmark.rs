@@ -24,6 +24,12 @@ fn bench() -> Command {
     Command::new(env!("CARGO_BIN_EXE_wasmill-bench"))
 }
 
+/// The last line of a run with `--json`.
+fn summary(output: &Output) -> serde_json::Value {
+    let line = output.stdout.trim_ascii().rsplit(|byte| *byte == b'\n').next().unwrap();
+    serde_json::from_slice::<serde_json::Value>(line).unwrap()["summary"].take()
+}
+
 /// Runs a query in each mode into empty tables, and compares them with DuckDB.
 fn check(query: &str, sources: &[&str], settings: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
@@ -33,7 +39,7 @@ fn check(query: &str, sources: &[&str], settings: &[&str]) {
         let out = folder.path().join(format!("{mode}-{lanes}"));
         let mut mill = bench();
         let pipeline = format!("tests/bench/pipelines/nexmark/{query}.yaml");
-        mill.args(["mill", "run", &pipeline, "--quiet", "--mode", mode, "--state"]).arg(out.join("state"));
+        mill.args(["mill", "run", &pipeline, "--json", "--mode", mode, "--state"]).arg(out.join("state"));
         let mut set = |setting: String| {
             mill.args(["--set", &setting]);
         };
@@ -42,11 +48,13 @@ fn check(query: &str, sources: &[&str], settings: &[&str]) {
             set(format!("sources.{source}.nexmark.per_second={PER_SECOND}"));
         }
         set(format!("lanes={lanes}"));
-        set("epoch.every=100ms".to_owned());
+        set("epoch.rows=2000".to_owned());
         set(format!("sinks.results.delta.uri={}/table", out.display()));
         set(format!("dead_letters.files.path={}/dead_letters", out.display()));
         settings.iter().for_each(|setting| set((*setting).to_owned()));
-        run(&mut mill);
+        let summary = summary(&run(&mut mill));
+        let epochs = summary["epochs"].as_u64().unwrap();
+        assert!(mode == "batch" || epochs > 2, "{query} as a stream had {epochs} epochs: windows close at its end only");
         let late: Vec<_> = std::fs::read_dir(out.join("dead_letters")).into_iter().flatten().collect();
         assert!(late.is_empty(), "{query} as a {mode} has rejected rows: {late:?}");
         let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python with deltalake and duckdb: `make test` sets it");
@@ -108,8 +116,8 @@ fn an_aggregate_is_compared_with_a_run_that_reads_the_same_columns() {
     let mut mill = bench();
     mill.args(["mill", "run", pipeline, "--json", "--state"]).arg(folder.path().join("state"));
     let output = run(mill.args(sets.iter().flat_map(|set| ["--set", set])));
-    let last: serde_json::Value = serde_json::from_slice(output.stdout.trim_ascii().rsplit(|byte| *byte == b'\n').next().unwrap()).unwrap();
-    let nodes = last["summary"]["nodes"].as_array().unwrap();
+    let summary = summary(&output);
+    let nodes = summary["nodes"].as_array().unwrap();
     let filtered = nodes.iter().find(|node| node["name"] == "kept").unwrap();
     assert_eq!((&filtered["counts"]["rows_in"], &filtered["counts"]["rows_filtered"]), (&9_200.into(), &9_200.into()));
 }
