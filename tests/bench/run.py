@@ -1,4 +1,4 @@
-"""Measures Wasmill and its baselines in one run, prints the ratios and writes docs/benchmarks/files.md, streams.md and keyed.md.
+"""Measures Wasmill and its baselines in one run, prints the ratios and writes the pages below docs/benchmarks, but for soak.md.
 
 Run by `make bench`. `--only streams` measures one page's scenarios, and `--only kafka,latency` some, which writes nothing; `--rows`, `--keyed-rows`
 and `--runs` make it shorter.
@@ -14,6 +14,7 @@ import keyed_streams
 import page
 from analyses import ANALYSES
 from measure import Failed
+from nexmark import NEXMARK
 from scenarios import ALONE, Bench, make_input
 from streams import STREAMS
 
@@ -22,8 +23,9 @@ PAGES = {
     "files": ("Benchmarks: files", ALONE),
     "streams": ("Benchmarks: streams", STREAMS),
     "keyed": ("Benchmarks: duplicates, joins, aggregates", KEYED),
+    "nexmark": ("Benchmarks: Nexmark", NEXMARK),
 }
-ALL = ALONE | STREAMS | KEYED
+ALL = ALONE | STREAMS | KEYED | NEXMARK
 
 
 def measure(bench: Bench, title: str, names: list[str]) -> list[str]:

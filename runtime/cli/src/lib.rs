@@ -28,4 +28,4 @@ pub mod run;
 pub mod spec;
 pub mod terminal;
 
-pub use commands::main;
+pub use commands::{main, main_with};

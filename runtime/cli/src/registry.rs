@@ -1,5 +1,7 @@
 //! The connectors of this binary.
 
+use std::sync::OnceLock;
+
 use wasmill_connect::registry::Connector;
 
 /// Lists connectors by the names of their crates, which are those of their features and of their keys in pipeline files.
@@ -23,9 +25,18 @@ connectors! {
     console = "console",
 }
 
-/// The connectors that are built in.
+/// The connectors of this process, in the order of the documentation.
+static ALL: OnceLock<Vec<&'static Connector>> = OnceLock::new();
+
+/// The connectors that are built in, and those that the program has added.
 pub fn connectors() -> &'static [&'static Connector] {
-    BUILT_IN
+    ALL.get_or_init(|| BUILT_IN.to_vec())
+}
+
+/// Adds connectors behind the built-in ones, for the rest of this process. False if it is too late: the connectors were listed or added before.
+#[must_use]
+pub fn add(more: &[&'static Connector]) -> bool {
+    ALL.set(BUILT_IN.iter().chain(more).copied().collect()).is_ok()
 }
 
 /// Whether a name is that of a connector of Wasmill which this binary lacks.

@@ -1,4 +1,4 @@
-//! Measures what the sandbox costs: plugins against the same rules linked natively. It also generates inputs of other measurements.
+//! What benchmarks need beside the command line: plugins against the same rules linked natively, rows, topics, and the events of Nexmark.
 //!
 //! `tests/bench/run.py` drives it; each command can be run by hand too.
 
@@ -7,11 +7,13 @@ mod aggregates;
 mod boundary;
 mod kafka;
 mod native;
+mod nexmark;
 mod pipeline;
 mod plugin;
 mod posts;
 mod rows;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,6 +89,28 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Writes the events of Nexmark: person, auction and bid, a file each
+    Nexmark {
+        /// Events of all kinds
+        #[arg(long)]
+        events: u64,
+        #[arg(long, default_value_t = nexmark::SEED)]
+        seed: u64,
+        /// Events per second of event time
+        #[arg(long, default_value_t = nexmark::PER_SECOND, value_parser = clap::value_parser!(u64).range(1..))]
+        per_second: u64,
+        #[arg(long, value_enum, default_value = "parquet")]
+        format: nexmark::FilesFormat,
+        /// A folder for the files
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// The command line of Wasmill with the source `nexmark`: `mill run pipeline.yaml`
+    #[command(disable_help_flag = true)]
+    Mill {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -101,6 +125,10 @@ fn main() -> ExitCode {
         Command::Fill { topic, partitions, copies } => kafka::fill(&topic, partitions, &input, copies),
         Command::Load { topic, partitions, rate, seconds } => kafka::load(&topic, partitions, &input, rate, seconds),
         Command::Bare { topic, consumers, out } => kafka::bare(&topic, consumers, &out).map(|rows| println!("{rows}")),
+        Command::Nexmark { events, seed, per_second, format, out } => {
+            nexmark::write_files(&nexmark::Events::new(nexmark::Stream { seed, per_second }), events, &out, format)
+        }
+        Command::Mill { arguments } => return wasmill_cli::main_with(&[&nexmark::CONNECTOR], arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

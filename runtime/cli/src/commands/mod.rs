@@ -30,11 +30,13 @@ mod table_arguments;
 #[cfg(feature = "kafka")]
 mod topics;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 pub use pipeline_arguments::PipelineArguments;
+use wasmill_connect::registry::Connector;
 
 /// What is on the command line.
 #[derive(Debug, Parser)]
@@ -75,7 +77,21 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let status = match Arguments::parse().command {
+    run(Arguments::parse())
+}
+
+/// Runs a command line, without the program's name, with connectors beside the built-in ones: for programs with connectors of their own. To be called once
+/// per process. Plugins can't be compiled in it, because they are compiled by another process of the same program.
+pub fn main_with(connectors: &[&'static Connector], arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if !crate::registry::add(connectors) {
+        eprintln!("error: connectors can't be added to a command line that has run");
+        return ExitCode::from(crate::exit::BUG);
+    }
+    run(Arguments::parse_from(std::iter::once("wasmill".into()).chain(arguments)))
+}
+
+fn run(arguments: Arguments) -> ExitCode {
+    let status = match arguments.command {
         Command::Init(command) => command.run(),
         #[cfg(feature = "demo")]
         Command::Demo(command) => command.run(),
