@@ -13,6 +13,7 @@ mod delta_tables;
 mod delta_upserts;
 mod docs;
 mod doctor;
+mod files_overwritten;
 mod first_steps;
 mod identity;
 mod kafka;

@@ -150,4 +150,7 @@ pub struct Emission {
     pub passed: u64,
     /// How many rows that were collected in this epoch, by any lane, are left out: duplicates.
     pub filtered: u64,
+    /// With [`Watermark::END`]: the watermark, in microseconds, at which every row is late that belongs to what was emitted and is not kept. A stream
+    /// that resumes behind its end begins with it, so that no result is emitted twice in parts. `None`: there is no such bound.
+    pub closed: Option<i64>,
 }

@@ -42,7 +42,9 @@ pub use observer::{EpochTimes, Event, NodeSummary, Observer, Progression, Summar
 pub use plan::{EpochPolicy, Input, Mode, Plan, RowAsJson, SinkNode, SourceNode, StageNode, StageWork};
 pub use reject::{OriginalRecord, Reject, dead_letter_schema, dead_letters_batch};
 pub use retired::{RecordForm, Retired};
-pub use run::{NamedSink, RETIRED, SourceRename, adopt, drop_source, drop_stage, rename_source, reset, retired_pieces, run};
+pub use run::{
+    NamedSink, RETIRED, SourceRename, adopt, check_stage_state, drop_source, drop_stage, rename_source, reset, retired_pieces, run,
+};
 pub use sink::{CommitOutcome, Committed, Sink, SinkWriter, Token, WriterContext};
 pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId, SplitOpener, SplitReader, SplitState};
 pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};

@@ -100,6 +100,8 @@ pub struct Plan {
     pub name: String,
     /// Whether it ends with its input.
     pub mode: Mode,
+    /// A stream that is drained: it ends when its sources do, which have ends, and then every window closes. Ignored in a batch, which always ends so.
+    pub drains: bool,
     /// How many lanes work in parallel.
     pub lanes: usize,
     /// The most rows that a lane decodes into one batch.

@@ -33,6 +33,7 @@ use crate::{Error, Observer, Plan, Result, StateStore, StopSignal, Summary, pani
 
 pub use ledger::{RETIRED, retired_pieces};
 pub use repair::{NamedSink, SourceRename, adopt, drop_source, drop_stage, rename_source, reset};
+pub use stage_states::check_stage_state;
 
 /// Runs a plan until its sources end or `stop` is set; either way the epoch that is open is finished and committed.
 ///

@@ -71,6 +71,7 @@ pub fn run(input: &Path, cleaning: Cleaning, location: &Location, out: &Path) ->
         batch_rows: 8_192,
         epoch: EpochPolicy { every: Duration::from_secs(10), rows: 500_000, whole_run: false },
         limit: None,
+        drains: false,
         is_rehearsal: false,
         sources: vec![SourceNode { name: "pins".into(), source: Box::new(source), max_reject_share: 1.0 }],
         stages: vec![StageNode {

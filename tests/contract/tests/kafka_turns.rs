@@ -123,6 +123,7 @@ fn plan(topic: &str, committed: &Arc<Mutex<Vec<Progress>>>) -> Plan {
         row_as_json: |_, _| Ok(String::new()),
         epoch: EpochPolicy { every: Duration::from_secs(3600), rows: EPOCH_ROWS, whole_run: false },
         limit: None,
+        drains: false,
         is_rehearsal: false,
         sources: vec![SourceNode { name: "pins".into(), source: Box::new(Watched(source, Arc::clone(committed))), max_reject_share: 1.0 }],
         stages: Vec::new(),

@@ -14,13 +14,13 @@ epoch: { every: 100ms }
 sources: { posts: { files: { path: "posts/*.jsonl" }, schema: { ind: int64, category: text, time: timestamp, followers: int64 } } }
 stages:
   once: { from: posts, dedup: { by: [ind] } }
-  days: { from: once, aggregate: { by: [category], window: { tumbling: 1day, time: time }, compute: { posts: count(*) } } }
+  days: { from: once, aggregate: { by: [category], window: { tumbling: 1day, time: time }, compute: { COMPUTE } } }
 sinks: { days: { from: days, files: { path: out/days, format: jsonl } } }
 dead_letters: { files: { path: out/dead_letters, format: jsonl } }
 "#;
 
 /// The files of keyed states, by name.
-fn files(workshop: &Workshop) -> Vec<PathBuf> {
+pub fn files(workshop: &Workshop) -> Vec<PathBuf> {
     fn below(folder: &Path, found: &mut Vec<PathBuf>) {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
@@ -37,15 +37,20 @@ fn files(workshop: &Workshop) -> Vec<PathBuf> {
 }
 
 /// A workshop whose state holds groups of both stages.
-fn with_state() -> Workshop {
+pub fn with_state() -> Workshop {
+    with_state_of("posts: count(*)", "stage days: holds 5 keys in 1 files")
+}
+
+/// The same with another computation of the second one, whose state shows with these words.
+pub fn with_state_of(compute: &str, shows: &str) -> Workshop {
     let workshop = Workshop::new();
-    workshop.write("p.yaml", PIPELINE);
+    workshop.write("p.yaml", &PIPELINE.replace("COMPUTE", compute));
     let posts = Post::some(61, 2_000);
     workshop.write("posts/a.jsonl", &posts.iter().map(Post::line).collect::<String>());
     let running = Running::spawn(workshop.wasmill(&["run", "p.yaml", "--set", "lanes=1"]));
     until("groups of both stages in the state", || {
         let shown = workshop.run(&["state", "show", "p.yaml"]).stdout;
-        shown.contains("stage once: holds 2,000 keys") && shown.contains("stage days: holds 5 keys in 1 files")
+        shown.contains("stage once: holds 2,000 keys") && shown.contains(shows)
     });
     running.signal(Signal::TERM);
     assert_eq!(running.wait().code, Some(0));

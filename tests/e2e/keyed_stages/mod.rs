@@ -2,6 +2,8 @@
 
 mod analyses;
 mod damage;
+mod drained;
+mod held;
 mod kills;
 mod plugins;
 mod popularity;

@@ -181,6 +181,8 @@ fn every_point_in_the_code_is_met() {
     const OF_OPTIMIZE: &[&str] = &["delta-optimize-written", "delta-optimize-before-log"];
     // The posts of the matrix have keys of their own: `delta_upserts` stops and kills it there.
     const OF_UPSERT: &[&str] = &["delta-upsert-rewritten"];
+    // The sinks of the matrix append: `files_overwritten` kills it there.
+    const OF_OVERWRITE: &[&str] = &["files-commit-after-removal"];
     let points = [
         ENGINE_POINTS,
         KEYED_POINTS,
@@ -193,6 +195,7 @@ fn every_point_in_the_code_is_met() {
         Kinesis::POINTS,
         OF_OPTIMIZE,
         OF_UPSERT,
+        OF_OVERWRITE,
     ];
     let met: Vec<&str> = points.into_iter().flatten().copied().collect();
     let mut folders = vec![crate::support::repository().join("runtime")];

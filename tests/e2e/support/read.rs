@@ -30,7 +30,16 @@ impl Workshop {
         json_lines(&output.stdout)
     }
 
-    /// The same; none if there is no table.
+    /// The rows of the CSV files of a folder, by DuckDB: every value is a text or null.
+    pub fn csv_rows(&self, folder: &str) -> Vec<Value> {
+        let python = std::env::var("WASMILL_PYTHON").expect("WASMILL_PYTHON names a Python with duckdb: `make test` sets it");
+        let script = repository().join("tests/foreign/duckdb_csv.py");
+        let output = Command::new(&python).arg(script).arg(self.path(folder)).output().unwrap_or_else(|error| panic!("{python}: {error}"));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json_lines(&output.stdout)
+    }
+
+    /// The rows of a Delta table, as [`Self::duckdb_rows`] reads them; none if there is no table.
     pub fn duckdb_rows_if_any(&self, table: &str) -> Vec<Value> {
         if self.path(table).join("_delta_log").exists() { self.duckdb_rows(table) } else { Vec::new() }
     }

@@ -18,6 +18,8 @@ pub struct Checked {
     pub name: String,
     /// Whether it ends with its input.
     pub mode: Mode,
+    /// Whether a stream ends with its input, too.
+    pub drains: bool,
     /// How many lanes are configured; `None`: one per core.
     pub lanes: Option<usize>,
     /// The most rows of a call.
@@ -38,6 +40,13 @@ pub struct Checked {
     pub dead_letters: Option<Arc<dyn SinkConnector>>,
     /// What must not be shown.
     pub redactor: Redactor,
+}
+
+impl Checked {
+    /// The mode of its sources: they have an end where it ends.
+    pub fn source_mode(&self) -> Mode {
+        if self.drains { Mode::Batch } else { self.mode }
+    }
 }
 
 /// A source whose columns are known.

@@ -2,6 +2,7 @@
 //! and so that commands can request less.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use wasmill_engine::{Class, Mode, Result};
 
 use super::SourceColumns;
 use super::source_columns::{SourceSchema, resolve};
+use crate::plan::{HeldState, held_state};
 
 /// How long `wasmill check` waits for servers to take a connection.
 const REACH: Duration = Duration::from_secs(5);
@@ -34,6 +36,11 @@ pub trait Connectors {
     /// check calls nothing below.
     fn reach(&self, _servers: &[&Server]) -> HashMap<String, Reach> {
         HashMap::new()
+    }
+
+    /// The newest checkpoint of the pipeline. A run reads it by itself, and under its lock.
+    fn state(&self, _states: &Path, _pipeline: &str) -> Result<HeldState> {
+        Ok(HeldState::Unasked)
     }
 
     /// The columns that a source returns for a request. Where the source lacks some that stages
@@ -86,6 +93,10 @@ impl Connectors for ReachableConnectors {
             running.into_iter().map(|(name, thread)| (name.to_owned(), thread.join().unwrap_or(Reach::Asked))).collect()
         })
     }
+
+    fn state(&self, states: &Path, pipeline: &str) -> Result<HeldState> {
+        held_state(states, pipeline, |server| server.reach(REACH).map_err(|why| format!("cannot reach {}: {why}", server.words())))
+    }
 }
 
 /// The same, without contacting any server.
@@ -94,6 +105,10 @@ pub struct OfflineConnectors;
 impl Connectors for OfflineConnectors {
     fn reach(&self, servers: &[&Server]) -> HashMap<String, Reach> {
         servers.iter().map(|server| (server.words().to_owned(), Reach::Offline)).collect()
+    }
+
+    fn state(&self, states: &Path, pipeline: &str) -> Result<HeldState> {
+        held_state(states, pipeline, |server| Err(format!("only {} can tell", server.words())))
     }
 }
 

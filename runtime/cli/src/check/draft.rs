@@ -28,6 +28,8 @@ pub struct Draft<'t> {
     pub top: Span,
     /// Whether it ends with its input.
     pub mode: Mode,
+    /// Whether a stream is to end with its input, too.
+    pub drains: bool,
     /// In the order of the file.
     pub sources: Vec<Declared<'t, SourceSpec>>,
     /// In the order of the file.
@@ -44,6 +46,18 @@ pub struct Draft<'t> {
     pub batch_rows: u32,
     /// Where the checkpoints lie, and how much of the state in memory.
     pub state: StateSpec,
+}
+
+impl Draft<'_> {
+    /// Whether it ends with its input: a batch, or a stream that is drained.
+    pub fn ends(&self) -> bool {
+        self.mode == Mode::Batch || self.drains
+    }
+
+    /// The mode of its sources: they have an end where it ends.
+    pub fn source_mode(&self) -> wasmill_engine::Mode {
+        if self.ends() { wasmill_engine::Mode::Batch } else { wasmill_engine::Mode::Stream }
+    }
 }
 
 /// The keys of a stage that mean nothing without a plugin.
@@ -88,7 +102,7 @@ fn marked<'a>(schema: &'a Json, kind: &str, mark: &str) -> Vec<&'a str> {
 }
 
 /// Reads the tree; what does not fit is reported.
-pub fn draft<'t>(tree: &'t Node, schema: &Json, mode: Option<Mode>, diagnostics: &mut Diagnostics) -> Option<Draft<'t>> {
+pub fn draft<'t>(tree: &'t Node, schema: &Json, (mode, drains): (Option<Mode>, bool), diagnostics: &mut Diagnostics) -> Option<Draft<'t>> {
     let top = tree.entries().and_then(|entries| entries.first()).map_or(tree.span, |entry| entry.key_span);
     let spot = Spot { path: "", key: top };
     let except = [SECTIONS[0], SECTIONS[1], SECTIONS[2], "dead_letters", "epoch"];
@@ -101,6 +115,7 @@ pub fn draft<'t>(tree: &'t Node, schema: &Json, mode: Option<Mode>, diagnostics:
         name: tree.entry("name").filter(|entry| !entry.node.has_unknown()).and_then(|entry| Some((entry.node.text()?, entry.node.span))),
         top,
         mode: mode.or_else(|| scalar(tree, "mode")).unwrap_or_default(),
+        drains,
         sources: reader.section(tree, "sources"),
         stages: reader.section(tree, "stages"),
         sinks: reader.section(tree, "sinks"),

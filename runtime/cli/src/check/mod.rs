@@ -10,6 +10,7 @@ mod connectors;
 mod demand;
 mod draft;
 mod flow;
+mod held;
 mod load;
 mod of_connector;
 mod open;
@@ -51,6 +52,8 @@ pub struct Request<'a> {
     pub sets: &'a [String],
     /// The value of `--mode`.
     pub mode: Option<Mode>,
+    /// The value of `--drain`.
+    pub drain: bool,
     /// The value of `--state`.
     pub state: Option<PathBuf>,
     /// Columns that occurred while the pipeline ran and that the samples of sources did not have.
@@ -107,7 +110,7 @@ fn run(request: &Request<'_>, surroundings: Surroundings<'_>, report: &mut Repor
     let used = connections::resolve(&mut tree, diagnostics);
     connections::report_unused(&tree, &used, diagnostics);
     draft::complete_connectors(&mut tree, &schema);
-    let draft = draft::draft(&tree, &schema, request.mode, diagnostics)?;
+    let draft = draft::draft(&tree, &schema, (request.mode, request.drain), diagnostics)?;
     let wiring = wiring::wire(&draft, diagnostics);
     policy::check(&draft, &tree, diagnostics);
     let mut secrets = secrets::Secrets { files, redactor, diagnostics };
@@ -115,5 +118,7 @@ fn run(request: &Request<'_>, surroundings: Surroundings<'_>, report: &mut Repor
     connectors.chain(draft.dead_letters.iter().map(|sink| sink.node)).for_each(|node| secrets.connector(node));
     let asked = stages::ask(&draft, surroundings.plugins, files, redactor, diagnostics);
     let flowed = flow::flow(&draft, &wiring, &asked, (surroundings.connectors, request.new_columns), diagnostics);
-    flow::assemble(request, &draft, flowed, redactor)
+    let checked = flow::assemble(request, &draft, flowed, redactor)?;
+    held::check(&draft, &checked, surroundings.connectors, diagnostics);
+    Some(checked)
 }

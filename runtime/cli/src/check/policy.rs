@@ -16,6 +16,7 @@ use crate::spec::{Mode, Period, Size};
 /// Reports all of it.
 pub fn check(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
     if !tree.get("mode").is_some_and(Node::has_unknown) {
+        drain(draft, tree, diagnostics);
         writes(draft, diagnostics);
         endless(draft, tree, diagnostics);
     }
@@ -58,14 +59,26 @@ fn writer<'t, T>(sink: &Declared<'t, T>, connector: &Arc<dyn SinkConnector>, nam
     Some(Writer { name: sink.name, connector: Arc::clone(connector), span })
 }
 
-/// A run that overwrites commits once, at its end; one that appends commits every epoch. They can't share a run, and a stream never ends.
+/// Only a stream can be drained: a batch that was meant to be one would give other epochs than expected.
+fn drain(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
+    if draft.drains && draft.mode == Mode::Batch {
+        let message = "--drain ends a stream, and this pipeline runs as a batch, which always ends with its input";
+        let span = tree.entry("mode").map_or(draft.top, |mode| mode.node.span);
+        diagnostics
+            .push(Diagnostic::error("drained-batch", message).at(span).help("leave --drain out, or run it as a stream: --mode stream"));
+    }
+}
+
+/// A run that overwrites commits once, at its end; one that appends commits every epoch. They can't share a run, and a stream that is not
+/// drained never ends.
 fn writes(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
     let writers = writers(draft);
     let overwriting: Vec<&Writer<'_>> = writers.iter().filter(|writer| writer.connector.writes() == Writes::Overwrite).collect();
-    if draft.mode == Mode::Stream {
+    if !draft.ends() {
         for writer in &overwriting {
             let message = format!("`{}` overwrites, which a stream can't: it never comes to the end at which it would", writer.name);
-            diagnostics.push(Diagnostic::error("overwrite-in-stream", message).at(writer.span).help("write: append, or mode: batch"));
+            let diagnostic = Diagnostic::error("overwrite-in-stream", message).at(writer.span);
+            diagnostics.push(diagnostic.help("write: append, or mode: batch, or let the stream end: --drain"));
         }
         return;
     }
@@ -86,18 +99,19 @@ fn writes(draft: &Draft<'_>, diagnostics: &mut Diagnostics) {
 }
 
 fn endless(draft: &Draft<'_>, tree: &Node, diagnostics: &mut Diagnostics) {
-    if draft.mode == Mode::Stream {
+    if !draft.ends() {
         return;
     }
+    let what = if draft.mode == Mode::Batch { "a batch ends" } else { "a drained stream ends" };
+    let otherwise = if draft.mode == Mode::Batch { "run as a stream (mode: stream)" } else { "leave --drain out" };
     for source in &draft.sources {
         if let Some(spec) = &source.spec
             && let Some(bound) = spec.connector.endless()
         {
             let span = source.node.entry(spec.connector_name).map_or(source.name_span, |entry| entry.key_span);
-            let mut diagnostic =
-                Diagnostic::error("endless-batch", format!("`{}` is endless, and a batch ends with its input", source.name))
-                    .at(span)
-                    .help(format!("bound it with `{bound}`, or run as a stream (mode: stream)"));
+            let mut diagnostic = Diagnostic::error("endless-batch", format!("`{}` is endless, and {what} with its input", source.name))
+                .at(span)
+                .help(format!("bound it with `{bound}`, or {otherwise}"));
             if let Some(mode) = tree.entry("mode") {
                 diagnostic = diagnostic.related(mode.node.span, "the mode");
             }

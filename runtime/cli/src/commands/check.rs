@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::PipelineArguments;
 use super::checked::{checked, fail};
+use super::{DrainArgument, PipelineArguments};
 use crate::check::Report;
 use crate::diagnostics::{Level, Style, render, to_json};
 use crate::document::Redactor;
@@ -22,6 +22,8 @@ use crate::exit;
 pub struct Check {
     #[command(flatten)]
     pipeline: PipelineArguments,
+    #[command(flatten)]
+    drain: DrainArgument,
     /// Contacts no server, and does without variables and files that are not set
     #[arg(long)]
     offline: bool,
@@ -33,7 +35,7 @@ pub struct Check {
 impl Check {
     /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
-        let report = match checked(&self.pipeline, self.offline) {
+        let report = match checked(&self.pipeline.with(self.drain), self.offline) {
             Ok(report) => report,
             Err(error) => return fail(&error, &Redactor::default(), self.json),
         };

@@ -35,7 +35,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-pub use pipeline_arguments::PipelineArguments;
+pub use pipeline_arguments::{DrainArgument, PipelineArguments};
 use wasmill_connect::registry::Connector;
 
 /// What is on the command line.

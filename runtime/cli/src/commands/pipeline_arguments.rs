@@ -26,6 +26,19 @@ pub struct PipelineArguments {
     /// A folder of plugins, searched before those of $WASMILL_PLUGINS, plugins/, target/wasm32-wasip2/plugin/ and the plugins installed with wasmill. May be given more than once
     #[arg(long = "plugins", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub plugins: Vec<PathBuf>,
+    /// The value of `--drain`, for the commands that have it.
+    #[arg(skip)]
+    pub drain: bool,
+}
+
+/// `--drain`, of the commands that run a pipeline or say how it would run.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct DrainArgument {
+    /// Ends a stream: it reads up to the ends that its sources have at the start, then closes all windows and emits what waits for the end
+    ///
+    /// Until then it runs as a stream: epochs by time, state, watermarks. SIGTERM stops it before the end, and nothing closes early: the next run with --drain resumes.
+    #[arg(long)]
+    drain: bool,
 }
 
 /// `--mode`.
@@ -40,7 +53,13 @@ pub enum ModeArgument {
 impl PipelineArguments {
     /// A pipeline file as it is.
     pub fn of(path: PathBuf) -> Self {
-        Self { path, sets: Vec::new(), mode: None, state: None, plugins: Vec::new() }
+        Self { path, sets: Vec::new(), mode: None, state: None, plugins: Vec::new(), drain: false }
+    }
+
+    /// The same with the value of `--drain`.
+    #[must_use]
+    pub fn with(&self, DrainArgument { drain }: DrainArgument) -> Self {
+        Self { drain, ..self.clone() }
     }
 
     /// What to check.
@@ -55,7 +74,7 @@ impl PipelineArguments {
             ModeArgument::Batch => Mode::Batch,
             ModeArgument::Stream => Mode::Stream,
         });
-        Request { path: &self.path, sets: &self.sets, mode, state: self.state.clone(), new_columns }
+        Request { path: &self.path, sets: &self.sets, mode, drain: self.drain, state: self.state.clone(), new_columns }
     }
 
     /// The plugin folders, and the host that runs the plugins.

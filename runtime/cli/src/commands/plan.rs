@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::PipelineArguments;
 use super::checked::check_or_exit;
+use super::{DrainArgument, PipelineArguments};
 use crate::plan::show;
 
 /// Displays how a pipeline would run: lanes, epochs, columns decoded, what crosses into plugins,
@@ -13,12 +13,14 @@ use crate::plan::show;
 pub struct Plan {
     #[command(flatten)]
     pipeline: PipelineArguments,
+    #[command(flatten)]
+    drain: DrainArgument,
 }
 
 impl Plan {
     /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
-        match check_or_exit(&self.pipeline) {
+        match check_or_exit(&self.pipeline.with(self.drain)) {
             Ok(checked) => super::print(&checked.redactor.clean(&show(&checked))),
             Err(status) => status,
         }

@@ -7,10 +7,10 @@ use clap::Args;
 use wasmill_connect::NewColumns as LateColumns;
 use wasmill_engine::{Error, LocalState, Result, StateStore, StopSignal};
 
-use super::PipelineArguments;
 use super::checked::{check_or_exit_by, check_or_exit_with, fail};
 use super::codes::ARGUMENT;
 use super::pipeline_arguments::ModeArgument;
+use super::{DrainArgument, PipelineArguments};
 use crate::check::{Checked, NewColumns, WithoutSinks};
 use crate::document::Redactor;
 use crate::exit;
@@ -23,6 +23,7 @@ use crate::spec::Written;
 #[command(after_help = "Examples:\n  \
     wasmill run pipelines/pin-to-delta.yaml\n  \
     wasmill run pipelines/pin-to-delta.yaml --mode stream\n  \
+    wasmill run pipelines/pin-to-delta.yaml --mode stream --drain\n  \
     wasmill run pipelines/pin-to-delta.yaml --set sources.pins.files.path=other/*.jsonl --state /var/lib/wasmill\n  \
     wasmill run pipelines/pin-to-delta.yaml --state s3://bucket/checkpoints\n  \
     wasmill run pipelines/pin-to-delta.yaml --preview\n  \
@@ -32,6 +33,8 @@ use crate::spec::Written;
 pub struct Run {
     #[command(flatten)]
     pipeline: PipelineArguments,
+    #[command(flatten)]
+    drain: DrainArgument,
     /// Prints events as JSON objects on standard output, one per line
     #[arg(long)]
     json: bool,
@@ -41,12 +44,12 @@ pub struct Run {
     /// Ends after this many source records, good and bad ones, as a batch on one lane
     ///
     /// What was read is committed, and the next run resumes behind it.
-    #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "drain")]
     limit: Option<u64>,
     /// Prints the rows of each sink, and rejects, and writes nothing: no sink is contacted, no state read or written
     ///
     /// Reads 20 source records from the beginning, or as many as --limit sets.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "drain"])]
     preview: bool,
 }
 
@@ -54,7 +57,7 @@ impl Run {
     /// A run of a pipeline file as it is.
     #[cfg(feature = "demo")]
     pub fn of(path: std::path::PathBuf, quiet: bool) -> Self {
-        Self { pipeline: PipelineArguments::of(path), json: false, quiet, limit: None, preview: false }
+        Self { pipeline: PipelineArguments::of(path), drain: DrainArgument::default(), json: false, quiet, limit: None, preview: false }
     }
 
     /// Runs the command; returns the exit status.
@@ -82,7 +85,7 @@ impl Run {
     /// What is to be read, and how.
     fn arguments(&self) -> PipelineArguments {
         let mode = if self.preview || self.limit.is_some() { Some(ModeArgument::Batch) } else { self.pipeline.mode };
-        PipelineArguments { mode, ..self.pipeline.clone() }
+        PipelineArguments { mode, ..self.pipeline.with(self.drain) }
     }
 
     fn preview(&self, display: Display, stop: &StopSignal) -> u8 {

@@ -5,13 +5,10 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use arrow_schema::TimeUnit;
 use clap::{Args, Subcommand};
-use indicatif::{HumanBytes, HumanCount};
 use wasmill_connect::ColumnsUnknown;
 use wasmill_engine::{Checkpoint, Depot, Error, NamedSink, Result, SourceRename, StageState, StateStore};
-use wasmill_formats::time::put_timestamp;
-use wasmill_stages::keyed::{Held, examine};
+use wasmill_stages::keyed::examine;
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit, fail};
@@ -20,7 +17,7 @@ use crate::check::{NamedConnector, Outline, Request};
 use crate::diagnostics::{Diagnostics, Style, render, shorten};
 use crate::document::{ProcessWorld, Redactor, SourceFiles};
 use crate::exit;
-use crate::plan::{open_state, open_state_read_only, state_of};
+use crate::plan::{held_in_words, open_state, open_state_read_only, state_of, watermark_in_words};
 
 /// Displays or repairs the state of a pipeline
 ///
@@ -298,19 +295,10 @@ fn describe(checkpoint: &Checkpoint, place: &Path) -> String {
 
 /// What a keyed stage holds, and how far its time has come. What can't be read is a part of the line: the rest is of use still.
 fn describe_stage(name: &str, held: &StageState, depot: &dyn Depot) -> String {
-    let time = |micros: i64| {
-        let mut text = Vec::new();
-        put_timestamp(micros, TimeUnit::Microsecond, true, &mut text);
-        String::from_utf8_lossy(&text).into_owned()
-    };
-    let watermark = held.watermark.map_or_else(|| "none yet".to_owned(), time);
     let holds = match held.state.as_ref().map(|state| examine(state, depot)) {
         None => "holds nothing".to_owned(),
         Some(Err(error)) => format!("holds what can't be read: {error}"),
-        Some(Ok(Held { files, bytes, entries, oldest_window })) => {
-            let oldest = oldest_window.map(|end| format!(", oldest window ends {}", time(end))).unwrap_or_default();
-            format!("holds {} keys in {files} files of {}{oldest}", HumanCount(entries), HumanBytes(bytes))
-        }
+        Some(Ok(held)) => format!("holds {}", held_in_words(&held)),
     };
-    format!("stage {name}: {holds}, watermark {watermark}")
+    format!("stage {name}: {holds}, watermark {}", watermark_in_words(held.watermark))
 }

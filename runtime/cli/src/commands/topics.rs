@@ -146,7 +146,7 @@ impl ClusterArguments {
                 Redactor::default(),
             ));
         };
-        let arguments = PipelineArguments { path: path.clone(), sets: Vec::new(), mode: None, state: None, plugins: Vec::new() };
+        let arguments = PipelineArguments::of(path.clone());
         let checked = check_or_exit(&arguments)?;
         let redactor = checked.redactor.clone();
         Ok((self.of(&checked), redactor))

@@ -91,6 +91,11 @@ static CODES: &[Code] = &[
         cure: "Break the circle: a stage reads from sources and from stages before it.",
     },
     Code {
+        name: "drained-batch",
+        cause: "`--drain` ends a stream as its sources end, and the pipeline runs as a batch.",
+        cure: "Leave `--drain` out, or run the pipeline as a stream with `--mode stream`.",
+    },
+    Code {
         name: "duplicate-key",
         cause: "A map of the file has a key twice, and YAML does not define which one counts.",
         cure: "Remove one of them.",
@@ -99,17 +104,17 @@ static CODES: &[Code] = &[
     Code {
         name: "endless-aggregate",
         cause: "An aggregate without windows emits its results when the input ends, and a stream does not end.",
-        cure: "Add a `window`, or let it emit running results with `emit: every_epoch` into a sink that replaces rows by their key.",
+        cure: "Add a `window`, or let it emit running results with `emit: every_epoch` into a sink that replaces rows by their key. Or let the stream end with `--drain`.",
     },
     Code {
         name: "endless-batch",
-        cause: "A batch ends with its input, and this source never ends.",
-        cure: "Bound the source, or run the pipeline with `mode: stream`.",
+        cause: "A batch ends with its input, and so does a stream with `--drain`. This source never ends.",
+        cure: "Bound the source, or run the pipeline as a stream without `--drain`.",
     },
     Code {
         name: "endless-join",
         cause: "A join of streams without `within` would have to keep every row for ever, because its partner could still come.",
-        cure: "Say with `within` and `time` how far apart in event time the rows of a pair may be, or run as a batch.",
+        cure: "Say with `within` and `time` how far apart in event time the rows of a pair may be. Or run as a batch, or let the stream end with `--drain`.",
     },
     Code {
         name: "input-mismatch",
@@ -169,7 +174,7 @@ static CODES: &[Code] = &[
     Code {
         name: "overwrite-in-stream",
         cause: "A sink that overwrites does so at the end of a run, and a stream has no end.",
-        cure: "Use `write: append`, or run as a batch.",
+        cure: "Use `write: append`, or run as a batch, or let the stream end with `--drain`.",
     },
     Code { name: "pipeline-file", cause: "The pipeline file can't be read.", cure: "Check its path and its permissions." },
     Code {
@@ -219,7 +224,7 @@ static CODES: &[Code] = &[
     },
     Code {
         name: "results-per-run",
-        cause: "A batch reads what is new since the run before it. What an aggregate or a join computes is about these rows alone, and the sink adds it to the results of earlier runs.",
+        cause: "A batch reads what is new since the run before it, and so does a stream that is drained again. What waits for the end of a run is about these rows alone, and the sink adds it to the results of earlier runs or replaces them by it.",
         cure: "Use `write: overwrite` where each run should compute over all rows. Keep `write: append` where results of each run are wanted.",
     },
     Code {

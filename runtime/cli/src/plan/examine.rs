@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wasmill_connect::examine::Finding;
 use wasmill_connect::registry::SinkConnector;
 
+use super::stages::examine_stages;
 use super::state::{examine_state, state_of};
 use crate::check::Checked;
 
@@ -18,8 +19,8 @@ pub struct Examined {
     pub findings: Vec<Finding>,
 }
 
-/// Examines the sources, the sinks, the dead letters and the state of a pipeline, one after the
-/// other. Changes nothing.
+/// Examines the sources, the sinks, the dead letters and the state of a pipeline, and what the state
+/// holds of keyed stages, one after the other. Changes nothing.
 pub fn examine(checked: &Checked) -> impl Iterator<Item = Examined> + '_ {
     let sources = checked.sources.iter().map(|source| Examined {
         role: format!("source {}", source.name),
@@ -32,7 +33,12 @@ pub fn examine(checked: &Checked) -> impl Iterator<Item = Examined> + '_ {
     let state = std::iter::once_with(|| {
         let state = state_of(&checked.state, &checked.name);
         let findings = examine_state(&checked.state, &state);
-        Examined { role: "state".to_owned(), place: state.display().to_string(), findings }
-    });
+        let is_bad = findings.iter().any(|finding| matches!(finding, Finding::Bad(_)));
+        let state = Examined { role: "state".to_owned(), place: state.display().to_string(), findings };
+        // A state that can't be reached or written is not read, either.
+        let stages = if is_bad { Vec::new() } else { examine_stages(checked) };
+        std::iter::once(state).chain(stages)
+    })
+    .flatten();
     sources.chain(sinks).chain(dead_letters).chain(state)
 }

@@ -4,6 +4,7 @@ mod examine;
 #[cfg(feature = "console")]
 mod preview;
 mod show;
+mod stages;
 mod state;
 
 use std::sync::Arc;
@@ -16,7 +17,8 @@ pub use examine::{Examined, examine};
 #[cfg(feature = "console")]
 pub use preview::preview;
 pub use show::show;
-pub use state::{open_state, open_state_read_only, state_of};
+pub use stages::{held_in_words, watermark_in_words};
+pub use state::{HeldState, held_state, open_state, open_state_read_only, state_of};
 
 use crate::check::{Checked, CheckedSource, CheckedStage, Transform};
 use crate::plugins::OpenedWork;
@@ -58,7 +60,7 @@ type BuildSink<'a> = dyn Fn(&str, &dyn SinkConnector, &Schema) -> Result<Arc<dyn
 /// The same, with sinks that are built in another way.
 fn build_with(checked: &Checked, build_sink: &BuildSink<'_>) -> Result<Plan> {
     let sources = checked.sources.iter().map(|source| {
-        let built = source_of(source, &checked.name, checked.mode).map_err(|error| error.at(format!("source {}", source.name)))?;
+        let built = source_of(source, &checked.name, checked.source_mode()).map_err(|error| error.at(format!("source {}", source.name)))?;
         Ok(SourceNode { name: source.name.clone(), source: built, max_reject_share: source.max_reject_share })
     });
     let stages = checked.stages.iter().map(|stage| StageNode {
@@ -81,6 +83,7 @@ fn build_with(checked: &Checked, build_sink: &BuildSink<'_>) -> Result<Plan> {
     Ok(Plan {
         name: checked.name.clone(),
         mode: checked.mode,
+        drains: checked.drains,
         lanes: checked.lanes.unwrap_or_else(default_lanes),
         batch_rows: checked.batch_rows,
         row_as_json: wasmill_formats::json::row_to_json,

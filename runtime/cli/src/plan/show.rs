@@ -16,6 +16,7 @@ pub fn show(checked: &Checked) -> String {
     let lanes = checked.lanes.unwrap_or_else(default_lanes);
     let mode = match checked.mode {
         Mode::Batch => "batch: ends with its input",
+        Mode::Stream if checked.drains => "drained stream: reads up to the ends that its sources have, closes all windows, ends",
         Mode::Stream => "stream: runs until it is stopped",
     };
     line(&mut text, 0, &format!("{} ({mode})", checked.name));

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use wasmill_connect::examine::{Finding, folder_to_write};
-use wasmill_engine::{LocalState, Result, StateStore};
+use wasmill_connect::registry::Server;
+use wasmill_engine::{Checkpoint, LocalState, Result, StateStore};
 use wasmill_objects::{S3Config, S3Uri, Use, examine as examine_bucket, open_state as open_bucket_state};
 
 /// Where the state of a pipeline lies: the place of all states, then the pipeline's name.
@@ -31,6 +32,31 @@ pub fn open_state_read_only(states: &Path, pipeline: &str) -> Result<Option<Box<
         Some(states) => Some(open_bucket_state(states, pipeline)?),
         None => LocalState::open_read_only(states, pipeline).map(|state| Box::new(state) as _),
     })
+}
+
+/// What is known of a pipeline's state before a run.
+pub enum HeldState {
+    /// It was not to be read.
+    Unasked,
+    /// It was not read: why, in words that follow a colon.
+    Unknown(String),
+    /// Its newest checkpoint, if there is one.
+    Newest(Option<Box<Checkpoint>>),
+}
+
+/// The newest checkpoint of a pipeline. `reach` decides whether the server of a bucket is contacted, by its name in words; else it says why not.
+///
+/// # Errors
+/// The checkpoint can't be read.
+pub fn held_state(states: &Path, pipeline: &str, reach: impl FnOnce(&Server) -> std::result::Result<(), String>) -> Result<HeldState> {
+    if in_bucket(states).is_some()
+        && let Err(why) = reach(&S3Config::default().server())
+    {
+        return Ok(HeldState::Unknown(why));
+    }
+    let state = open_state_read_only(states, pipeline)?;
+    let newest = state.map(|state| state.latest()).transpose()?.flatten();
+    Ok(HeldState::Newest(newest.map(Box::new)))
 }
 
 /// Examines the place of a pipeline's state, which lies among others. Changes nothing.

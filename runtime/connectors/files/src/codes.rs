@@ -16,6 +16,9 @@ wasmill_engine::codes! {
     NOT_LOCAL = "files/not-local",
         "`path` is an address with a scheme such as `s3://`, and this connector reads and writes files of this machine.",
         "Write a path, or use the connector of that scheme: `s3: { uri: … }`.";
+    OTHER_FILES = "files/other-files",
+        "The folder of a sink with `write: overwrite` holds files that its last run did not write. A reader of the folder would take their rows for results.",
+        "Move them away, or let the sink write into a folder that only it has.";
     PATTERN = "files/pattern",
         "`path` is not a pattern that can be matched: a bracket without its partner, or `**` within a name.",
         "Correct it: `*` matches any part of a name, `**` for any folders, and `[*]` for a literal `*`.";

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use arrow_schema::{Field, Schema, SchemaRef};
 use wasmill_connect::examine::{Finding, folder_to_write};
 use wasmill_connect::registry::{
-    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, columns_of_sample,
+    Connector, DeadLetters, Delivery, SinkConnector, SourceColumns, SourceConnector, SourceRequest, Usage, Writes, columns_of_sample,
 };
 use wasmill_connect::{Inferred, Survey};
 use wasmill_engine::{Depot, Result, Sink, Source};
 use wasmill_formats::Format;
 
-use crate::{FilesConfig, FilesSink, FilesSinkConfig, FilesSource, examine_source, infer, survey};
+use crate::{FilesConfig, FilesSink, FilesSinkConfig, FilesSource, FilesWriteMode, examine_source, infer, survey};
 
 /// Files on a disk.
 pub const CONNECTOR: Connector = Connector::new("files")
@@ -68,6 +68,13 @@ impl SourceConnector for FilesConfig {
 impl SinkConnector for FilesSinkConfig {
     fn describe(&self) -> String {
         format!("files {}", self.path)
+    }
+
+    fn writes(&self) -> Writes {
+        match self.write {
+            FilesWriteMode::Append => Writes::Append,
+            FilesWriteMode::Overwrite => Writes::Overwrite,
+        }
     }
 
     fn place(&self) -> Option<&str> {

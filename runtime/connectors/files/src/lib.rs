@@ -12,5 +12,5 @@ mod source;
 pub use config::FilesConfig;
 pub use connector::CONNECTOR;
 pub use examine::examine_source;
-pub use sink::{FilesSink, FilesSinkConfig};
+pub use sink::{FilesSink, FilesSinkConfig, FilesWriteMode};
 pub use source::{FilesSource, infer, infer_schema, survey};

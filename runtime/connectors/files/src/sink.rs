@@ -2,7 +2,8 @@
 //!
 //! Lanes write into a hidden folder below the target. A commit first moves the sink's token
 //! (compare-and-set under a lock, a small file next to the staged ones). It then renames the files
-//! to their place, in folders that partition columns name. Names never replace others.
+//! to their place, in folders that partition columns name. Names never replace others. A sink that
+//! overwrites removes the files of its last commit before: the token lists these, too.
 //!
 //! The token comes first so that a suspended process can never add a file once another has
 //! advanced: a process that does not find the expected token renames nothing. What a crash leaves
@@ -11,6 +12,7 @@
 
 mod commit;
 mod config;
+mod replace;
 mod writer;
 
 use std::path::PathBuf;
@@ -20,7 +22,7 @@ use arrow_schema::{Schema, SchemaRef};
 use serde_json::Value;
 use wasmill_engine::{CommitOutcome, Committed, Error, Result, Sink, SinkWriter, Token, WriterContext};
 
-pub use config::FilesSinkConfig;
+pub use config::{FilesSinkConfig, FilesWriteMode};
 
 use self::commit::{Committer, Prepared, StagedFile};
 use self::writer::{FilesWriter, record_writer_for};
@@ -86,7 +88,10 @@ impl Sink for FilesSink {
         if !files.is_empty() {
             sync_folder(committer.staging())?;
         }
-        let prepared = Prepared::new(files);
+        if self.config.write == FilesWriteMode::Overwrite {
+            committer.check_alone()?;
+        }
+        let prepared = Prepared::new(files, self.config.write);
         // Once in a checkpoint, a commit whose names are taken would stop the pipeline permanently.
         committer.check(&prepared)?;
         prepared.to_value()
@@ -102,6 +107,9 @@ impl Sink for FilesSink {
 
     fn clean_up(&self, claim: &Token) -> Result<()> {
         self.claims.set(claim);
-        self.committer(&claim.pipeline, &claim.sink).clean_up(claim)
+        let committer = self.committer(&claim.pipeline, &claim.sink);
+        committer.clean_up(claim)?;
+        // At its end a run would find out too late.
+        if self.config.write == FilesWriteMode::Overwrite { committer.check_alone() } else { Ok(()) }
     }
 }

@@ -20,16 +20,14 @@ use super::splits::SourceSplit;
 use super::stage_states::Resume;
 use crate::codes::THREADS;
 use crate::counts::NodeCounts;
-use crate::{
-    Checkpoint, Counts, Error, Event, Mode, NodeSummary, Observer, Progress, Progression, Result, StateStore, StopSignal, Summary,
-};
+use crate::{Checkpoint, Counts, Error, Event, NodeSummary, Observer, Progress, Progression, Result, StateStore, StopSignal, Summary};
 
 /// How long the coordinator sleeps at most: a stop signal is seen within this time.
 const TICK: Duration = Duration::from_millis(50);
 /// How often progress is reported.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-/// How often the sources of a stream list new splits, and those of a batch that has not found all
-/// of them.
+/// How often the sources of a stream list new splits, and those of a run that ends with its input
+/// and has not found all of them.
 const DISCOVER_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) struct Coordinator<'p> {
@@ -156,7 +154,7 @@ impl<'p> Coordinator<'p> {
             if board.is_exhausted() || board.allowance.is_spent() {
                 board.close_last(board.is_exhausted() || self.shape.is_rehearsal);
             }
-            let discovers = self.shape.mode == Mode::Stream || !board.is_complete();
+            let discovers = !self.shape.ends() || !board.is_complete();
             if discovers && !self.stopped && !self.refused && self.discovered.elapsed() >= DISCOVER_EVERY {
                 self.discovered = Instant::now();
                 self.discover(board)?;
@@ -217,7 +215,7 @@ impl<'p> Coordinator<'p> {
         let is_last = lanes.iter().all(|lane| lane.last);
         // A run that was limited is a sample: the first reject among a few records is no evidence
         // about the rest.
-        let at_end = is_last && self.shape.mode == Mode::Batch && !self.stopped && !board.allowance.is_spent();
+        let at_end = is_last && self.shape.ends() && !self.stopped && !board.allowance.is_spent();
         let refused = self.judge.judge(&self.shape, &counts, self.epoch, at_end);
         let nothing = lanes.iter().all(is_empty);
         if nothing && is_last && refused.is_none() {

@@ -38,6 +38,8 @@ pub(crate) struct StageChange {
     /// What changed, for [`KeyedStage::next_state`](crate::KeyedStage::next_state); `None`: nothing.
     pub state: Option<Value>,
     pub watermark: Watermark,
+    /// Up to which watermark rows would belong to what was emitted at the end of all sources; `None`: there is no such bound.
+    pub closed: Option<i64>,
     /// Collected rows that go on as they are.
     pub passed: u64,
     /// Collected rows that are left out.

@@ -81,7 +81,9 @@ impl Graph<'_> {
         self.counts.stages[index].time += begun.elapsed();
         let policy = shape.stages[index].keyed().and_then(|stage| stage.event_time());
         let feeds = shape.feeds(index);
-        let clock = policy.map_or(LaneClock::Silent, |policy| match end.board.has_waiting_splits() && !feeds.sources.is_empty() {
+        // Of a source with an end, a split that is not listed yet may hold any time.
+        let more_splits = end.board.has_waiting_splits() || (shape.drains && !end.board.is_complete());
+        let clock = policy.map_or(LaneClock::Silent, |policy| match more_splits && !feeds.sources.is_empty() {
             true => LaneClock::Holds,
             false => worker.times.clock(end.open, |source| feeds.sources.contains(&source), policy),
         });
@@ -100,11 +102,11 @@ impl Graph<'_> {
             downstream += begun.elapsed();
             delivered
         };
-        let Emission { change, passed, filtered } = worker.instance.emit(sealed, worker.watermark, &mut deliver).map_err(here)?;
+        let Emission { change, passed, filtered, closed } = worker.instance.emit(sealed, worker.watermark, &mut deliver).map_err(here)?;
         failpoint::hit("keyed-after-emit");
         let time = begun.elapsed().saturating_sub(downstream);
         self.counts.stages[index] += Counts { rows_added: rows, rows_out: rows, time, ..Counts::default() };
-        let change = StageChange { state: change, watermark: worker.watermark, passed, filtered };
+        let change = StageChange { state: change, watermark: worker.watermark, closed, passed, filtered };
         Ok(Some((worker, change)))
     }
 

@@ -11,6 +11,8 @@ use crate::{EpochPolicy, Input, KeyedStage, Mode, Plan, RowAsJson, SinkNode, Sou
 pub(crate) struct Shape {
     pub name: String,
     pub mode: Mode,
+    /// It is a stream that ends with its input.
+    pub drains: bool,
     pub lanes: usize,
     pub batch_rows: usize,
     pub row_as_json: RowAsJson,
@@ -130,6 +132,7 @@ impl Shape {
         let shape = Self {
             name: plan.name,
             mode: plan.mode,
+            drains: plan.drains && plan.mode == Mode::Stream,
             lanes: plan.lanes.max(1),
             batch_rows: plan.batch_rows.max(1),
             row_as_json: plan.row_as_json,
@@ -148,6 +151,11 @@ impl Shape {
 
     pub fn consumers(&self, input: Input) -> &[Consumer] {
         self.consumers.get(&input).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the run ends with its input.
+    pub fn ends(&self) -> bool {
+        self.mode == Mode::Batch || self.drains
     }
 
     pub fn feeds(&self, stage: usize) -> &Feeds {

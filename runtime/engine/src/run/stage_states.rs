@@ -1,7 +1,9 @@
 //! The state of keyed stages: from one checkpoint to the next, and whether a pipeline can use the one that is there.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use super::graph::StageChange;
 use super::obsolete::ObsoleteFiles;
@@ -9,7 +11,7 @@ use super::shape::Shape;
 use crate::codes::STATE_OF_OTHER_STAGE;
 use crate::depot::{EpochId, is_left_over};
 use crate::keyed::STATE_FOLDER;
-use crate::{Checkpoint, Depot, DepotFile, Error, KeyedStage, Result, StageState, StateStore, Watermark};
+use crate::{Checkpoint, Depot, DepotFile, Error, KeyedStage, Mode, Result, StageState, StateStore, Watermark};
 
 /// With what the keyed stages of a run begin.
 pub(crate) struct Resume {
@@ -63,7 +65,7 @@ impl StageStates {
                 let here = |error: Error| error.at(format!("stage {}", node.name));
                 let changes = std::mem::take(&mut changes[index]);
                 let before = next.stages.remove(&*node.name).unwrap_or_default();
-                next.stages.insert(node.name.to_string(), next_state(&**stage, before, changes).map_err(here)?);
+                next.stages.insert(node.name.to_string(), next_state(&**stage, shape.mode, before, changes).map_err(here)?);
             }
         }
         let old: HashSet<DepotFile> = files(shape, before)?.into_iter().collect();
@@ -82,12 +84,15 @@ impl StageStates {
     }
 }
 
-fn next_state(stage: &dyn KeyedStage, before: StageState, changes: Vec<StageChange>) -> Result<StageState> {
+fn next_state(stage: &dyn KeyedStage, mode: Mode, before: StageState, changes: Vec<StageChange>) -> Result<StageState> {
     // All lanes have come to the same one.
     let watermark = changes.first().map(|change| change.watermark);
+    let closed = changes.iter().filter_map(|change| change.closed).max();
     let changed: Vec<_> = changes.into_iter().filter_map(|change| change.state).collect();
     let state = if changed.is_empty() { before.state } else { stage.next_state(before.state.as_ref(), changed)? };
     let watermark = match watermark {
+        // A stream has promised that nothing follows: what does all the same must not be counted apart from what was emitted.
+        Some(Watermark::END) if mode == Mode::Stream => before.watermark.max(closed),
         // Sources that have ended may have more the next time.
         Some(Watermark::END | Watermark::NONE) => None,
         Some(watermark) => Some(watermark.micros()),
@@ -107,23 +112,59 @@ fn files(shape: &Shape, checkpoint: &Checkpoint) -> Result<Vec<DepotFile>> {
     Ok(files)
 }
 
-/// Fails if the pipeline can't use the state of a stage: the stage does other work than when the state was written, or is gone. What it holds would be
-/// lost, or worse, mixed with what does not belong to it.
+/// Fails if the pipeline can't use the state of a stage.
 pub(super) fn check_stages(shape: &Shape, checkpoint: &Checkpoint) -> Result<()> {
     if shape.epoch.whole_run {
         return Ok(());
     }
-    for (name, held) in checkpoint.stages.iter().filter(|(_, held)| held.state.is_some()) {
-        let stage = shape.keyed().find(|(_, node, _)| *node.name == **name);
-        let difference = match stage.map(|(.., stage)| stage.fingerprint()) {
-            None => "the pipeline has no such keyed stage any more".to_owned(),
-            Some(now) if now == held.fingerprint => continue,
-            Some(now) => format!("it was written by {}, and the stage is now {now}", held.fingerprint),
-        };
-        return Err(Error::environment(format!("the state of stage `{name}` can't be used: {difference}"))
-            .code(STATE_OF_OTHER_STAGE)
-            .at(format!("stage {name}"))
-            .hint(format!("put the stage back as it was, or give up what it holds with `wasmill state drop-stage PIPELINE {name}`")));
+    checkpoint.stages.iter().try_for_each(|(name, held)| {
+        let stage = shape.keyed().find(|(_, node, _)| *node.name == **name).map(|(.., stage)| &**stage);
+        check_stage_state(name, held, stage).map_err(|error| error.at(format!("stage {name}")))
+    })
+}
+
+/// Fails if a stage can't use a state: it does other work than when the state was written, or is gone. What the state holds would be lost, or worse, mixed
+/// with what does not belong to it. `stage` is the pipeline's keyed stage of that name.
+///
+/// # Errors
+/// Environment, with the differences and the way out.
+pub fn check_stage_state(name: &str, held: &StageState, stage: Option<&dyn KeyedStage>) -> Result<()> {
+    if held.state.is_none() {
+        return Ok(());
     }
-    Ok(())
+    let difference = match stage.map(KeyedStage::fingerprint) {
+        None => "the pipeline has no such keyed stage any more".to_owned(),
+        Some(now) if now == held.fingerprint => return Ok(()),
+        Some(now) => {
+            let mut found = Vec::new();
+            differences("", Some(&held.fingerprint), Some(&now), &mut found);
+            found.join("; ")
+        }
+    };
+    Err(Error::environment(format!("the state of stage `{name}` can't be used: {difference}"))
+        .code(STATE_OF_OTHER_STAGE)
+        .hint(format!("put the stage back as it was, or give up what it holds with `wasmill state drop-stage PIPELINE {name}`")))
+}
+
+/// Adds what differs in two fingerprints: `work.state_version was 1 and is 2`.
+fn differences(path: &str, before: Option<&Value>, now: Option<&Value>, found: &mut Vec<String>) {
+    let within = |key: &dyn std::fmt::Display| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+    match (before, now) {
+        (before, now) if before == now => {}
+        (Some(Value::Object(before)), Some(Value::Object(now))) => {
+            let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+            keys.into_iter().for_each(|key| differences(&within(key), before.get(key), now.get(key), found));
+        }
+        (Some(Value::Array(before)), Some(Value::Array(now))) if before.len() == now.len() => {
+            before
+                .iter()
+                .zip(now)
+                .enumerate()
+                .for_each(|(index, (before, now))| differences(&within(&index), Some(before), Some(now), found));
+        }
+        (before, now) => {
+            let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+            found.push(format!("{path} was {} and is {}", shown(before), shown(now)));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Whole runs with sources, stages and sinks in memory.
 
 mod doubles;
+mod drained;
 mod keyed;
 mod limited;
 mod liveness;

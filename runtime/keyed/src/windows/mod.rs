@@ -150,6 +150,12 @@ impl Windows {
         self.takes_no_more(self.last_window(pane_end), watermark)
     }
 
+    /// The least watermark at which [a pane has expired](Self::has_expired); `None` without windows.
+    pub fn expires_at(&self, pane_end: i64) -> Option<i64> {
+        let at = self.last_window(pane_end).saturating_add(self.allowed_lateness);
+        (!self.is_none() && at != NEVER).then_some(at)
+    }
+
     /// Whether a window takes no rows any more.
     pub(crate) fn takes_no_more(&self, window_end: i64, watermark: i64) -> bool {
         window_end.saturating_add(self.allowed_lateness) <= watermark

@@ -14,7 +14,7 @@ use wasmill_keyed::key::{KeyCodec, Keys, owned};
 use wasmill_keyed::operator::{AggregateSpec, AggregateStage, Collector, Emit, EmitInput, Emitter, Fired};
 
 use super::state::{self, LaneState, Stays, to_state};
-use super::{KeyedOptions, SealedRuns, describe, describe_all, new_runs, rejects, with_payload};
+use super::{KeyedOptions, SealedRuns, closed, describe, describe_all, new_runs, rejects, with_payload};
 
 /// The column of the results with the first time of their window.
 pub const WINDOW_START: &str = "window_start";
@@ -132,14 +132,20 @@ impl KeyedInstance for Instance {
 
     fn emit(&mut self, sealed: Vec<Sealed>, watermark: Watermark, deliver: &mut dyn FnMut(Batch) -> Result<()>) -> Result<Emission> {
         let (new, held) = (new_runs(&sealed, 0)?, self.state.runs());
-        let input = EmitInput { state: &held, new: &new, before: self.watermark.micros(), now: watermark.micros() };
         let (name, output, stage) = (&self.name, &self.output, &self.stage);
+        let windows = &stage.spec().windows;
+        // Running results do not wait for the end, and what comes after it continues them.
+        let (now, closed) = match stage.spec().emit {
+            Emit::EveryEpoch if watermark == Watermark::END => (self.watermark, None),
+            _ => (watermark, closed(windows, held.iter().chain(&new), watermark)),
+        };
+        let input = EmitInput { state: &held, new: &new, before: self.watermark.micros(), now: now.micros() };
         let emitted = self.emitter.emit(input, &mut |fired| deliver(batch_of(name, output, stage, fired)?))?;
         self.watermark = watermark;
         self.collector.begin(watermark.micros());
-        let parts = self.state.keep(Stays { kept: &emitted.kept, new: &new, added: emitted.added, watermark: watermark.micros() })?;
+        let parts = self.state.keep(Stays { kept: &emitted.kept, new: &new, added: emitted.added, watermark: now.micros() })?;
         let is_unchanged = held.is_empty() && parts.is_empty();
-        Ok(Emission { change: if is_unchanged { None } else { Some(to_state(&parts)?) }, ..Emission::default() })
+        Ok(Emission { change: if is_unchanged { None } else { Some(to_state(&parts)?) }, closed, ..Emission::default() })
     }
 }
 

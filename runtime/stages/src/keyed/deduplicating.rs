@@ -120,7 +120,7 @@ impl KeyedInstance for Instance {
         let parts = self.state.keep(Stays { kept: &done.kept, new: &new, added: done.added, watermark: now })?;
         let is_unchanged = held.is_empty() && parts.is_empty();
         let change = if is_unchanged { None } else { Some(to_state(&parts)?) };
-        Ok(Emission { change, passed: done.passed, filtered: done.duplicates })
+        Ok(Emission { change, passed: done.passed, filtered: done.duplicates, closed: None })
     }
 }
 

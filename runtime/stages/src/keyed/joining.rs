@@ -12,9 +12,10 @@ use wasmill_keyed::KeptRows;
 use wasmill_keyed::codes::COLUMN_TWICE;
 use wasmill_keyed::join::{JoinCollector, JoinEmitter, JoinInput, JoinKind, JoinStage, Side, SideRuns, SideSpec};
 use wasmill_keyed::key::owned;
+use wasmill_keyed::windows::Windows;
 
 use super::state::{self, LaneState, Stays, to_state};
-use super::{KeyedOptions, SealedRuns, describe, describe_all, emitted, new_runs, rejects};
+use super::{KeyedOptions, SealedRuns, closed, describe, describe_all, emitted, new_runs, rejects};
 
 /// The sides, by their number in the engine.
 const SIDES: [Side; 2] = [Side::Left, Side::Right];
@@ -133,7 +134,8 @@ impl KeyedStage for Joining {
         }
         let emitter = JoinEmitter::new(Arc::clone(&self.stage), owned(start.lane, start.lanes));
         let (name, shape) = (Arc::clone(&self.options.name), Arc::clone(&self.shape));
-        Ok(Box::new(Instance { name, shape, sides, emitter, watermark: start.watermark }))
+        let windows = *self.stage.windows();
+        Ok(Box::new(Instance { name, shape, sides, emitter, windows, watermark: start.watermark }))
     }
 
     fn next_state(&self, _before: Option<&Value>, changes: Vec<Value>) -> Result<Option<Value>> {
@@ -156,6 +158,7 @@ struct Instance {
     /// The left one and the right one.
     sides: Vec<JoinSide>,
     emitter: JoinEmitter,
+    windows: Windows,
     /// That of the epoch that is open.
     watermark: Watermark,
 }
@@ -187,11 +190,13 @@ impl KeyedInstance for Instance {
         let (name, shape) = (&self.name, &self.shape);
         let joined = self.emitter.emit(input, &mut |pairs| deliver(emitted(name, shape.of_pairs(&pairs)?)))?;
         self.watermark = watermark;
+        let all = [&held_left, &new_left, &held_right, &new_right];
+        let closed = closed(&self.windows, all.into_iter().flatten(), watermark);
         let watermark = watermark.micros();
         let mut parts = left.state.keep(Stays { kept: &joined.left, new: &new_left, added: None, watermark })?;
         parts.extend(right.state.keep(Stays { kept: &joined.right, new: &new_right, added: None, watermark })?);
         [left, right].into_iter().for_each(|side| side.collector.begin(watermark));
         let is_unchanged = held_left.is_empty() && held_right.is_empty() && parts.is_empty();
-        Ok(Emission { change: if is_unchanged { None } else { Some(to_state(&parts)?) }, ..Emission::default() })
+        Ok(Emission { change: if is_unchanged { None } else { Some(to_state(&parts)?) }, closed, ..Emission::default() })
     }
 }

@@ -21,14 +21,15 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::Field;
 use serde_json::Value;
-use wasmill_engine::{Batch, Error, EventTime, Lineage, Payload, Result, RowReject, Sealed, SourceChunk};
+use wasmill_engine::{Batch, Error, EventTime, Lineage, Payload, Result, RowReject, Sealed, SourceChunk, Watermark};
 use wasmill_keyed::operator::Limits;
 use wasmill_keyed::run::Run;
+use wasmill_keyed::windows::Windows;
 
 pub use aggregating::{Aggregating, WINDOW_END, WINDOW_START, Work};
 pub use deduplicating::Deduplicating;
 pub use joining::Joining;
-pub use state::{Held, examine};
+pub use state::{Held, damage, examine};
 
 /// The reject code of a row that comes after its last window has closed.
 const LATE_CODE: &str = "late";
@@ -69,6 +70,12 @@ fn rejects(late: Vec<u32>, refused: Vec<wasmill_keyed::RowReject>, time: Option<
     let mut rejects: Vec<RowReject> = refused.chain(late).collect();
     rejects.sort_by_key(|reject| reject.row);
     rejects
+}
+
+/// The watermark at which every row is late that belongs to what these runs hold; `None` where that is never so, and while more rows are awaited.
+fn closed<'r>(windows: &Windows, runs: impl IntoIterator<Item = &'r Arc<Run>>, watermark: Watermark) -> Option<i64> {
+    let last = runs.into_iter().filter_map(|run| run.last_end()).max()?;
+    if watermark == Watermark::END { windows.expires_at(last) } else { None }
 }
 
 /// What a lane has sealed, for each side of its stage.

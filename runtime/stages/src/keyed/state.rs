@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmill_engine::codes::STATE_DAMAGED;
 use wasmill_engine::{Depot, DepotFile, Error, KeyedStart, Result, failpoint};
+use wasmill_keyed::codes::RUN_DAMAGED;
 use wasmill_keyed::key::{KeyGroups, owned};
 use wasmill_keyed::run::{Run, RunWriter, store};
 use wasmill_keyed::windows::{NEVER, Windows};
 use wasmill_keyed::{Aggregate, Compaction, compact, pick};
 
-use super::store::{Scratch, StateFiles, open_in};
+use super::store::{Scratch, StateFiles, open_in, read_whole};
 
 /// A file, and what of it is state: its entries of some key groups.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,6 +91,23 @@ pub fn examine(state: &Value, depot: &dyn Depot) -> Result<Held> {
         held.oldest_window = held.oldest_window.into_iter().chain(oldest).min();
     }
     Ok(held)
+}
+
+/// Reads the files of a state whole, and returns what is wrong with them: one that is gone, that has another length, or whose bytes are not those that
+/// were written.
+///
+/// # Errors
+/// The state is damaged, or a file can't be read for another reason.
+pub fn damage(state: &Value, depot: &dyn Depot) -> Result<Vec<Error>> {
+    let mut found = Vec::new();
+    for file in files(state)? {
+        match read_whole(depot, &file).and_then(|()| Run::windows_of(&*open_in(depot, &file)?)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == Some(RUN_DAMAGED) => found.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 /// A run of the state. It holds keys of this lane alone, even where its file holds others.

@@ -83,8 +83,21 @@ impl StateFiles {
 
 /// A file of a state, of the length that the checkpoint says.
 pub(super) fn open_in(depot: &dyn Depot, file: &DepotFile) -> Result<Arc<dyn RunFile>> {
-    let found = depot.open_at_random(file).map_err(|error| match error.kind() {
-        // What the depot says is about what a sink has prepared.
+    let found = depot.open_at_random(file).map_err(|error| of_state(depot, file, error))?;
+    opened(depot.shown(&file.name), found)
+}
+
+/// Reads a file of a state to its end, so that its length and its digest are compared with what the checkpoint says.
+pub(super) fn read_whole(depot: &dyn Depot, file: &DepotFile) -> Result<()> {
+    let read = |mut content: Box<dyn io::Read + Send>| {
+        io::copy(&mut content, &mut io::sink()).map_err(|error| Error::io(format_args!("read {}", depot.shown(&file.name)), error))
+    };
+    depot.open(file).and_then(read).map(drop).map_err(|error| of_state(depot, file, error))
+}
+
+/// An error of a file of a state. What the depot says is about what a sink has prepared.
+fn of_state(depot: &dyn Depot, file: &DepotFile, error: Error) -> Error {
+    match error.kind() {
         Some(code) if [PREPARED_FILE_DAMAGED, PREPARED_FILE_GONE].contains(&code) => {
             let what = if code == PREPARED_FILE_GONE { "is gone" } else { "is not what was written" };
             Error::environment(format!("the file {} of the state {what}", depot.shown(&file.name)))
@@ -93,8 +106,7 @@ pub(super) fn open_in(depot: &dyn Depot, file: &DepotFile) -> Result<Arc<dyn Run
                 .hint("restore it from a backup; `wasmill state drop-stage` gives the stage's state up")
         }
         _ => error,
-    })?;
-    opened(depot.shown(&file.name), found)
+    }
 }
 
 impl RunStore for StateFiles {

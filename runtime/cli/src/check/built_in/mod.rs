@@ -145,6 +145,15 @@ impl BuiltIn {
         matches!(self, Self::Dedup(_) | Self::Join(_) | Self::Aggregate(_))
     }
 
+    /// Whether what it emits in a run that ends is about the rows of that run alone.
+    pub fn is_per_run(&self, mode: Mode) -> bool {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.is_per_run(mode),
+            Self::Join(join) => join.is_per_run(mode),
+            _ => false,
+        }
+    }
+
     /// The opened stage, or `None` after what is wrong was reported.
     pub fn open(
         &self,
@@ -220,8 +229,10 @@ pub struct Around<'a> {
     /// Columns that the source adds for this stage alone, and that nobody behind it asks for.
     #[cfg_attr(not(feature = "sql"), allow(dead_code, reason = "only expressions in SQL can name them without passing them"))]
     pub hidden: &'a [String],
-    /// Whether the pipeline ends with its input.
+    /// Whether the pipeline is a batch or a stream.
     pub mode: Mode,
+    /// Whether it ends with its input: a stream may do so, too.
+    pub ends: bool,
     /// How much memory a keyed stage takes in each lane.
     pub limits: Limits,
 }

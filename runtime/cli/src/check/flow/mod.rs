@@ -97,6 +97,7 @@ pub fn assemble(request: &Request<'_>, draft: &Draft<'_>, flowed: Flowed, redact
     Some(Checked {
         name: name.to_owned(),
         mode: engine_mode(draft.mode),
+        drains: draft.drains,
         lanes: draft.lanes.map(usize::from),
         batch_rows: draft.batch_rows as usize,
         epoch: EpochPolicy { every: draft.epoch.every.0, rows: draft.epoch.rows, whole_run: overwrite },
@@ -131,7 +132,7 @@ struct Run<'a, 'd> {
     open: HashSet<Producer>,
     /// Nodes of which nobody knows yet which columns they give besides those that the file and the stages name.
     partial: HashSet<Producer>,
-    /// Nodes of a batch whose rows are about the rows of one run.
+    /// Nodes of a run that ends whose rows are about the rows of one run.
     per_run: HashSet<Producer>,
     /// What is emitted more than once.
     updates: HashMap<Producer, Updates>,
@@ -187,7 +188,7 @@ impl<'a> Run<'a, '_> {
             return None;
         }
         self.begin_updates(index, asked);
-        let is_per_run = matches!(asked, Asked::BuiltIn(BuiltIn::Aggregate(_) | BuiltIn::Join(_)));
+        let is_per_run = matches!(asked, Asked::BuiltIn(built_in) if built_in.is_per_run(self.draft.mode));
         if is_per_run || Self::reads(edges, &self.per_run) {
             self.per_run.insert(Producer::Stage(index));
         }
@@ -247,7 +248,7 @@ impl<'a> Run<'a, '_> {
         }
         let hidden = self.hidden(index, built_in);
         let picked = Self::declared(self.draft, self.wiring, index).picked;
-        let around = Around { picked, is_partial, hidden: &hidden, mode: self.draft.mode, limits: self.limits };
+        let around = Around { picked, is_partial, hidden: &hidden, mode: self.draft.mode, ends: self.draft.ends(), limits: self.limits };
         built_in.open(stage, &sides, around, self.diagnostics)
     }
 

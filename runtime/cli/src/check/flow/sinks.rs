@@ -45,16 +45,19 @@ impl Run<'_, '_> {
         fits.then(|| CheckedSink { name: sink.name.into(), connector, inputs, schema })
     }
 
-    /// Warns of a batch that adds results to those of earlier runs.
+    /// Warns of a run that adds results to those of earlier runs.
     fn results_per_run(&mut self, sink: &Declared<'_, SinkSpec>, connector: &dyn SinkConnector, edges: &[Edge]) {
-        if self.draft.mode == Mode::Batch && connector.writes() == Writes::Append && Self::reads(edges, &self.per_run) {
-            let message = format!("`{}` adds the results of each run to those of earlier runs", sink.name);
+        if self.draft.ends() && connector.writes() == Writes::Append && Self::reads(edges, &self.per_run) {
+            let message = match connector.replaces_by() {
+                None => format!("`{}` adds the results of each run to those of earlier runs", sink.name),
+                Some(_) => format!("`{}` replaces results of earlier runs by those of each run", sink.name),
+            };
             let diagnostic = Diagnostic::warning("results-per-run", message).at(sink.name_span);
-            self.diagnostics.push(
-                diagnostic
-                    .help("a batch reads what is new, and its aggregates and joins are about these rows alone")
-                    .help("`write: overwrite` computes over all rows in every run"),
-            );
+            let why = match self.draft.mode {
+                Mode::Batch => "a batch reads what is new, and its aggregates and joins are about these rows alone",
+                Mode::Stream => "what waits for the end of a drained stream is about the rows since the end before it",
+            };
+            self.diagnostics.push(diagnostic.help(why).help("`write: overwrite` computes over all rows in every run"));
         }
     }
 

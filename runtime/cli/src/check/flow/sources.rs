@@ -17,7 +17,7 @@ use super::super::source_columns::is_reserved;
 use super::super::unasked::{Known, Unasked, is_unset, skipped};
 use super::super::wiring::Producer;
 use super::super::{CheckedSource, Extent, SourceColumns, SourceSchema};
-use super::{MAX_REJECT_SHARE, Outputs, Run, engine_mode};
+use super::{MAX_REJECT_SHARE, Outputs, Run};
 use crate::diagnostics::{Diagnostic, shorten};
 use crate::spec::{Columns, SourceSpec, Written};
 
@@ -35,7 +35,7 @@ impl Run<'_, '_> {
             return self.skip_source_if(is_unset, index, "what the stages need of it is not known");
         };
         let found = match &unasked {
-            None => self.connectors.source_schema(source.name, &*connector, &columns, engine_mode(self.draft.mode)).map(Some),
+            None => self.connectors.source_schema(source.name, &*connector, &columns, self.draft.source_mode()).map(Some),
             Some(unasked) => self.unasked_columns(index, unasked, &columns, spec),
         };
         let found = found.map_err(|error| self.diagnostics.push(of_connector(source, spec.connector_name, &error))).ok()??;
@@ -68,7 +68,7 @@ impl Run<'_, '_> {
         spec: &SourceSpec,
     ) -> wasmill_engine::Result<Option<SourceSchema>> {
         let (source, connector) = (&self.draft.sources[index], spec.connector_name);
-        let found = match unasked.columns(source.name, &*spec.connector, columns, engine_mode(self.draft.mode))? {
+        let found = match unasked.columns(source.name, &*spec.connector, columns, self.draft.source_mode())? {
             Known::Nothing => {
                 self.skipped.insert(Producer::Source(index));
                 self.diagnostics.push(unasked.unknown_columns(source, connector));
@@ -134,7 +134,7 @@ impl Run<'_, '_> {
             Ok(Some(survey)) => Beyond { names: others(survey.columns), is_certain: survey.is_complete },
             _ => {
                 let whole = SourceColumns { extent: Extent::All, ..columns.clone() };
-                let known = self.connectors.source_schema(self.draft.sources[index].name, connector, &whole, engine_mode(self.draft.mode));
+                let known = self.connectors.source_schema(self.draft.sources[index].name, connector, &whole, self.draft.source_mode());
                 let names = known.map(|known| known.schema.fields().iter().map(|field| field.name().clone()).collect());
                 names.map_or_else(|_| Beyond::default(), |names| Beyond { names: others(names), is_certain: true })
             }

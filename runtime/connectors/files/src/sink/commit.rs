@@ -21,6 +21,7 @@ use wasmill_connect::staged::{StagedMark, number};
 use wasmill_connect::token::{Step, compare};
 use wasmill_engine::codes::{DISK, PREPARED_FILE_DAMAGED, PREPARED_FILE_GONE};
 
+use super::config::FilesWriteMode;
 use crate::codes::{COMMIT_LOCKED, NAME_TAKEN};
 
 /// The hidden folder below a target.
@@ -51,17 +52,25 @@ pub(super) struct Prepared {
     files: Vec<StagedFile>,
 }
 
-const FORMAT: u32 = 1;
+/// The format of commits that add files.
+const ADDING: u32 = 1;
+/// The format of commits that replace the files of the one before, which earlier versions don't know.
+const REPLACING: u32 = 2;
 
 impl Prepared {
     /// A prepared commit of these files.
-    pub(super) fn new(files: Vec<StagedFile>) -> Self {
-        Self { format: FORMAT, files }
+    pub(super) fn new(files: Vec<StagedFile>, write: FilesWriteMode) -> Self {
+        let format = match write {
+            FilesWriteMode::Append => ADDING,
+            FilesWriteMode::Overwrite => REPLACING,
+        };
+        Self { format, files }
     }
 
     /// Reads one from a checkpoint.
     pub(super) fn read(value: &Value) -> Result<Self> {
-        prepared::read(value, FORMAT)
+        let replaces = value.get("format").and_then(Value::as_u64) == Some(u64::from(REPLACING));
+        prepared::read(value, if replaces { REPLACING } else { ADDING })
     }
 
     /// Its form in a checkpoint.
@@ -76,7 +85,18 @@ struct TokenFile {
     format: u32,
     incarnation: Uuid,
     epoch: u64,
+    #[serde(flatten)]
+    decided: Decided,
+}
+
+/// What a token has decided about files.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Decided {
+    /// Those that become visible.
     files: Vec<StagedFile>,
+    /// The paths, from the target folder, of those that go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replaced: Vec<String>,
 }
 
 impl TokenFile {
@@ -87,7 +107,7 @@ impl TokenFile {
 
 /// One sink's view of its folder.
 pub(super) struct Committer {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     staging: PathBuf,
     token: PathBuf,
     lock: PathBuf,
@@ -139,25 +159,28 @@ impl Committer {
         Ok(outcome)
     }
 
-    /// Moves the token, and returns the files that are decided with it.
-    fn move_token(&self, token: &Token, prepared: &Prepared) -> Result<(CommitOutcome, Vec<StagedFile>)> {
+    /// Moves the token, and returns what is decided with it.
+    fn move_token(&self, token: &Token, prepared: &Prepared) -> Result<(CommitOutcome, Decided)> {
         let _locked = self.lock()?;
         let current = self.read_token()?;
         if compare(current.as_ref().map(TokenFile::committed).as_ref(), token)? == Step::Already {
-            return Ok((CommitOutcome::Already, current.map(|token| token.files).unwrap_or_default()));
+            return Ok((CommitOutcome::Already, current.map(|token| token.decided).unwrap_or_default()));
         }
         self.check(prepared)?;
-        self.write_token(token, prepared.files.clone())?;
-        Ok((CommitOutcome::Done, prepared.files.clone()))
+        let before = current.filter(|_| prepared.format == REPLACING).map(|token| token.decided.files).unwrap_or_default();
+        let replaced = before.into_iter().map(|file| file.path).collect();
+        let decided = Decided { files: prepared.files.clone(), replaced };
+        self.write_token(token, decided.clone())?;
+        Ok((CommitOutcome::Done, decided))
     }
 
     /// Sets the token. What a commit before it left half done is finished first: it was decided.
     pub(super) fn adopt(&self, token: &Token) -> Result<()> {
         let _locked = self.lock()?;
-        if let Some(current) = self.read_token()? {
-            self.publish(&current.files)?;
-        }
-        self.write_token(token, Vec::new())
+        let decided = self.read_token()?.map(|current| current.decided).unwrap_or_default();
+        self.publish(&decided)?;
+        // They stay the sink's own, which an overwrite replaces.
+        self.write_token(token, Decided { replaced: Vec::new(), ..decided })
     }
 
     /// Removes what processes before this claim left, but for the files that the token has decided about.
@@ -167,7 +190,7 @@ impl Committer {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             other => other.map_err(listing)?.collect::<io::Result<Vec<_>>>().map_err(listing)?,
         };
-        let decided = self.read_token()?.map(|token| token.files).unwrap_or_default();
+        let decided = self.own_files()?;
         failpoint::hit("sink-clean-up");
         for entry in entries {
             let name = entry.file_name();
@@ -180,9 +203,19 @@ impl Committer {
         Ok(())
     }
 
-    /// Gives staged files their names, durably. A missing staged file had its name before, whatever
-    /// became of it since.
-    fn publish(&self, files: &[StagedFile]) -> Result<()> {
+    /// The files of the commit that the token is of.
+    pub(super) fn own_files(&self) -> Result<Vec<StagedFile>> {
+        Ok(self.read_token()?.map(|token| token.decided.files).unwrap_or_default())
+    }
+
+    /// Removes the files that go and gives staged files their names, durably. A missing staged file had its name before, whatever became of it since.
+    /// A reader that comes meanwhile finds some of the new rows, and never rows of two commits of which one replaces the other.
+    fn publish(&self, decided: &Decided) -> Result<()> {
+        let Decided { files, replaced } = decided;
+        if !replaced.is_empty() {
+            self.remove(replaced)?;
+            failpoint::hit("files-commit-after-removal");
+        }
         let places: Vec<PathBuf> = files.iter().map(|file| self.folder.join(&file.path)).collect();
         let folders: BTreeSet<&Path> = places.iter().map(|place| parent_of(place)).collect();
         create_folders(folders.iter().copied())?;
@@ -227,12 +260,18 @@ impl Committer {
                 .hint("restore the file; without it, it is unknown what is committed")
         };
         let token: TokenFile = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
-        if token.format == FORMAT { Ok(Some(token)) } else { Err(damaged(&format!("unknown format {}", token.format))) }
+        if [ADDING, REPLACING].contains(&token.format) {
+            Ok(Some(token))
+        } else {
+            Err(damaged(&format!("unknown format {}", token.format)))
+        }
     }
 
     /// Replaces the token, durably. Under the lock.
-    fn write_token(&self, token: &Token, files: Vec<StagedFile>) -> Result<()> {
-        let content = TokenFile { format: FORMAT, incarnation: token.incarnation, epoch: token.epoch, files };
+    fn write_token(&self, token: &Token, decided: Decided) -> Result<()> {
+        // A version that does not know of files that go would leave them beside the new ones.
+        let format = if decided.replaced.is_empty() { ADDING } else { REPLACING };
+        let content = TokenFile { format, incarnation: token.incarnation, epoch: token.epoch, decided };
         let json = serde_json::to_vec(&content).map_err(|error| Error::bug(format!("a token is no JSON: {error}")))?;
         create_folder(&self.staging)?;
         let staged = self.staging.join(format!("{}.token", StagedMark::of_commit(token)));

@@ -24,6 +24,14 @@ pub struct FilesSinkConfig {
     ///
     /// `jsonl` (one JSON object per line), `csv` (with a header row) or `parquet`.
     pub format: SinkFormat,
+    /// `write: append`
+    ///
+    /// `append` adds files. `overwrite` replaces the files of the run before at the end of a batch;
+    /// the folder has to hold no others. The commit is decided in one step and then removes the old
+    /// files before the new ones appear, one after the other: a reader that comes in between finds
+    /// a part of the new rows. A run without rows leaves no file.
+    #[serde(default, skip_serializing_if = "is_append")]
+    pub write: FilesWriteMode,
     /// `compression: none`
     ///
     /// `none`, `gzip` or `zstd` for the whole file. Parquet files are compressed inside and take `none`.
@@ -46,6 +54,21 @@ pub struct FilesSinkConfig {
     pub target_file_size: ByteSize,
 }
 
+/// What happens to the files of earlier runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FilesWriteMode {
+    /// They stay.
+    #[default]
+    Append,
+    /// They are replaced.
+    Overwrite,
+}
+
+fn is_append(write: &FilesWriteMode) -> bool {
+    *write == FilesWriteMode::Append
+}
+
 fn default_target_file_size() -> ByteSize {
     ByteSize::mib(256)
 }
@@ -53,8 +76,8 @@ fn default_target_file_size() -> ByteSize {
 impl FilesSinkConfig {
     /// The configuration that has nothing but a folder and a format.
     pub fn new(path: impl Into<String>, format: SinkFormat) -> Self {
-        let (compression, partition_by) = (Compression::None, Vec::new());
-        Self { path: path.into(), format, compression, partition_by, target_file_size: default_target_file_size() }
+        let (write, compression, partition_by) = (FilesWriteMode::Append, Compression::None, Vec::new());
+        Self { path: path.into(), format, write, compression, partition_by, target_file_size: default_target_file_size() }
     }
 
     /// What is wrong with the values, apart from any schema.

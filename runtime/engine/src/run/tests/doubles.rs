@@ -40,6 +40,7 @@ pub(super) struct Pipeline {
     pub one_by_one: bool,
     pub lanes: usize,
     pub mode: Mode,
+    pub drains: bool,
     pub epoch_rows: u64,
     pub whole_run: bool,
     pub limit: Option<u64>,
@@ -67,6 +68,7 @@ impl Default for Pipeline {
             one_by_one: false,
             lanes: 2,
             mode: Mode::Batch,
+            drains: false,
             epoch_rows: 1_000_000,
             whole_run: false,
             limit: None,
@@ -94,7 +96,7 @@ impl Pipeline {
             one_by_one: self.one_by_one,
             pauses: self.pauses.clone(),
             second_look: self.second_look,
-            goes_on: self.mode == Mode::Stream,
+            goes_on: self.mode == Mode::Stream && !self.drains,
             ..NumberSource::new(self.rows, self.splits)
         };
         let (mut stages, mut input) = (Vec::new(), Input::Source(0));
@@ -112,6 +114,7 @@ impl Pipeline {
         Plan {
             name: "p".into(),
             mode: self.mode,
+            drains: self.drains,
             lanes: self.lanes,
             batch_rows: 16,
             row_as_json: |records, row| Ok(format!("{{\"id\":{}}}", records.column(0).as_primitive::<Int64Type>().value(row))),

@@ -31,7 +31,7 @@ impl CountPerWindow {
         Self { size, delay: 0, version: 1 }
     }
 
-    fn expected(self, numbers: impl IntoIterator<Item = i64>) -> Vec<i64> {
+    pub fn expected(self, numbers: impl IntoIterator<Item = i64>) -> Vec<i64> {
         let mut groups = Groups::new();
         numbers.into_iter().for_each(|number| *groups.entry(self.group(number)).or_default() += 1);
         groups.into_iter().map(emitted).collect()
@@ -129,6 +129,8 @@ impl KeyedInstance for Counting {
         }
         assert!(watermark >= self.watermark);
         self.watermark = watermark;
+        let last = self.held.keys().map(|(window, _)| (window + 1) * self.stage.size).max();
+        let closed = last.filter(|_| watermark == Watermark::END);
         let fires = |window: i64| (window + 1) * self.stage.size <= watermark.micros();
         let fired: Vec<i64> = self.held.extract_if(.., |(window, _), _| fires(*window)).map(emitted).collect();
         if !fired.is_empty() {
@@ -140,7 +142,7 @@ impl KeyedInstance for Counting {
         let key = DepotKey { folder: STATE_FOLDER, incarnation: self.incarnation, epoch: self.epoch, kind: "counts" };
         self.epoch += 1;
         if self.held.is_empty() {
-            return Ok(Emission { change: Some(json!([])), ..Emission::default() });
+            return Ok(Emission { change: Some(json!([])), closed, ..Emission::default() });
         }
         let mut file = self.depot.create(&key)?;
         let held: Vec<(i64, i64, i64)> = self.held.iter().map(|((window, remainder), count)| (*window, *remainder, *count)).collect();
@@ -149,11 +151,11 @@ impl KeyedInstance for Counting {
     }
 }
 
-fn keyed(stage: CountPerWindow) -> Pipeline {
+pub(super) fn keyed(stage: CountPerWindow) -> Pipeline {
     Pipeline { keyed: Some(stage), rows: 1000, splits: 7, lanes: 3, epoch_rows: 90, ..Pipeline::default() }
 }
 
-fn go(pipeline: &Pipeline, state: &Store) -> Result<Summary> {
+pub(super) fn go(pipeline: &Pipeline, state: &Store) -> Result<Summary> {
     run(pipeline.plan(), std::sync::Arc::clone(state), &StopSignal::new(), &SilentObserver)
 }
 
@@ -250,7 +252,7 @@ fn a_stream_fires_windows_as_its_watermark_passes_and_the_rest_when_it_is_read_a
     assert_eq!(rest.sink.rows(), expected);
 }
 
-fn read_up(state: &Store) -> u64 {
+pub(super) fn read_up(state: &Store) -> u64 {
     let newest = state.latest().unwrap();
     let position = |progress: &SplitState| progress.position["next"].as_u64().unwrap_or(0);
     newest.map_or(0, |newest| newest.sources["numbers"].values().map(position).sum())
@@ -267,7 +269,7 @@ fn a_state_of_other_work_is_refused_before_anything_runs_until_it_is_given_up() 
     let other = Pipeline { sink: sink(), ..keyed(CountPerWindow { version: 2, ..CountPerWindow::of(250) }) };
     let error = go(&other, &state).unwrap_err();
     assert_eq!(error.class(), Class::Environment);
-    assert!(error.to_string().contains("the state of stage `counts` can't be used: it was written by"), "{error}");
+    assert!(error.to_string().contains("the state of stage `counts` can't be used: version was 1 and is 2"), "{error}");
     let without = Pipeline { sink: sink(), keyed: None, ..keyed(CountPerWindow::of(250)) };
     assert!(go(&without, &state).unwrap_err().to_string().contains("has no such keyed stage any more"));
     assert_eq!(state.latest().unwrap(), before, "nothing was claimed");
@@ -293,9 +295,9 @@ fn files_that_no_checkpoint_names_are_removed() {
 }
 
 /// Stops a run after so many epochs.
-struct StopWhen<'s> {
-    epochs: std::sync::atomic::AtomicU64,
-    stop: &'s StopSignal,
+pub(super) struct StopWhen<'s> {
+    pub epochs: std::sync::atomic::AtomicU64,
+    pub stop: &'s StopSignal,
 }
 
 impl Observer for StopWhen<'_> {

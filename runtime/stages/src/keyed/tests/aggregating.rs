@@ -160,6 +160,46 @@ fn results_so_far_are_emitted_every_epoch() {
 }
 
 #[test]
+fn running_results_go_on_behind_an_end() {
+    for windows in [Windows::none(), Windows::tumbling(10).unwrap()] {
+        let folder = tempfile::tempdir().unwrap();
+        let stage = stage(windows, Emit::EveryEpoch, 1 << 20);
+        let mut lanes = Lanes::start(&stage, folder.path(), 3);
+        let end = windows.size().unwrap_or(0);
+        assert_eq!(epoch(&mut lanes, &[vec![row("a", 0, 1)]], Watermark::END), [(end, "a".into(), 1, 1)]);
+        assert_eq!(lanes.closed, None);
+        lanes.resume_behind_the_end(2);
+        assert_eq!(epoch(&mut lanes, &[vec![row("a", 0, 10)]], Watermark::END), [(end, "a".into(), 2, 11)]);
+        assert_eq!(lanes.late, 0);
+    }
+}
+
+#[test]
+fn what_comes_behind_an_end_for_a_window_that_was_emitted_is_late() {
+    let windows = [
+        (Windows::tumbling(10).unwrap(), 20),
+        (Windows::tumbling(10).unwrap().with_allowed_lateness(5), 25),
+        (Windows::sliding(20, 10).unwrap(), 30),
+        (Windows::sliding(25, 10).unwrap(), 40),
+    ];
+    for (windows, closed) in windows {
+        let folder = tempfile::tempdir().unwrap();
+        let stage = stage(windows, Emit::AtClose, 1 << 20);
+        let mut lanes = Lanes::start(&stage, folder.path(), 2);
+        epoch(&mut lanes, &[vec![row("a", 3, 1)]], Watermark::at(5));
+        let ends: Vec<i64> = epoch(&mut lanes, &[vec![row("b", 17, 1)]], Watermark::END).iter().map(|found| found.0).collect();
+        assert_eq!(lanes.closed, Some(closed), "{windows:?}");
+        lanes.resume_behind_the_end(1);
+        let rows: Vec<Row> = (0..60).map(|time| row("a", time, 1)).collect();
+        let again: Vec<i64> = epoch(&mut lanes, &[rows], Watermark::END).iter().map(|found| found.0).collect();
+        assert!(
+            lanes.late > 0 && !again.is_empty() && again.iter().all(|end| !ends.contains(end)),
+            "{windows:?}: {again:?} after {ends:?}"
+        );
+    }
+}
+
+#[test]
 fn a_file_of_the_state_that_is_damaged_gone_or_cut_short_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let stage = stage(Windows::none(), Emit::AtClose, 1 << 20);

@@ -91,6 +91,19 @@ fn columns_of_one_name_are_refused() {
     assert!(error.message().contains("both sides of the join have a column `at`"), "{error}");
 }
 
+#[test]
+fn what_comes_behind_an_end_and_could_be_a_partner_of_what_is_gone_is_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = stage(JoinKind::Full, Some(10), 1 << 20);
+    let mut lanes = Lanes::start(&stage, folder.path(), 2);
+    let first = lanes.epoch_of(&[(1, &[row("a", 15, 1)])], Watermark::END);
+    assert_eq!(read(&first), [("a".to_owned(), None, Some(1))]);
+    lanes.resume_behind_the_end(1);
+    let found = lanes.epoch_of(&[(0, &[row("a", 15, 2), row("a", 25, 3), row("a", 99, 4)]), (1, &[row("a", 99, 5)])], Watermark::END);
+    assert_eq!(read(&found), [("a".to_owned(), Some(4), Some(5))]);
+    assert_eq!(lanes.late, 2, "both could have been partners of the row that left alone");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]

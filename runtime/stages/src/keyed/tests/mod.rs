@@ -50,14 +50,17 @@ pub struct Lanes<'s> {
     pub late: usize,
     pub passed: u64,
     pub filtered: u64,
+    /// The greatest that the lanes gave at the end of all sources.
+    pub closed: Option<i64>,
 }
 
 impl<'s> Lanes<'s> {
     fn start(stage: &'s dyn KeyedStage, folder: &std::path::Path, lanes: usize) -> Self {
         let depot = Arc::new(LocalDepot::new(folder));
         let (incarnation, watermark) = (Uuid::now_v7(), Watermark::NONE);
+        let (instances, state) = (Vec::new(), None);
         let mut process =
-            Self { stage, depot, instances: Vec::new(), incarnation, epoch: 1, watermark, state: None, late: 0, passed: 0, filtered: 0 };
+            Self { stage, depot, instances, incarnation, epoch: 1, watermark, state, late: 0, passed: 0, filtered: 0, closed: None };
         process.restart(lanes);
         process
     }
@@ -97,6 +100,7 @@ impl<'s> Lanes<'s> {
             let emission = instance.emit(sealed.clone(), watermark, &mut deliver).unwrap();
             self.passed += emission.passed;
             self.filtered += emission.filtered;
+            self.closed = self.closed.max(emission.closed);
             changes.extend(emission.change);
         }
         if !changes.is_empty() {
@@ -112,6 +116,12 @@ impl<'s> Lanes<'s> {
         }
         (self.epoch, self.watermark) = (self.epoch + 1, watermark);
         found
+    }
+
+    /// Another process resumes behind the end of all sources.
+    pub fn resume_behind_the_end(&mut self, lanes: usize) {
+        self.watermark = self.closed.map_or(Watermark::NONE, Watermark::at);
+        self.restart(lanes);
     }
 
     pub fn files(&self) -> Vec<DepotFile> {

@@ -61,6 +61,12 @@ impl Aggregate {
         Some((self.spec.by.iter().cloned().chain(windows).collect(), why))
     }
 
+    /// Whether its results are about the rows of one run. Running results go on in the next one, and windows of a stream take no more rows once they have
+    /// closed.
+    pub fn is_per_run(&self, mode: Mode) -> bool {
+        self.spec.emit == EmitSpec::AtClose && (mode == Mode::Batch || self.spec.window.is_none())
+    }
+
     /// As the plan shows it.
     pub fn describe(&self) -> String {
         let by = listed(self.spec.by.iter().map(String::as_str));
@@ -112,13 +118,14 @@ impl Aggregate {
     /// The windows; `None` after what is wrong was reported.
     fn windows(&self, stage: &Declared<'_, StageSpec>, node: &Node, around: Around<'_>, diagnostics: &mut Diagnostics) -> Option<Windows> {
         let Some(window) = &self.spec.window else {
-            if around.mode == Mode::Stream && self.spec.emit == EmitSpec::AtClose {
+            if !around.ends && self.spec.emit == EmitSpec::AtClose {
                 let message = format!("`{}` waits for the end of a stream: it has no windows and emits at their close", stage.name);
                 let diagnostic = Diagnostic::error("endless-aggregate", message).at(node.span);
                 diagnostics.push(
                     diagnostic
                         .help("for example: window: { tumbling: 1h, time: timestamp }")
-                        .help("or running results, for a sink that upserts: emit: every_epoch"),
+                        .help("or running results, for a sink that upserts: emit: every_epoch")
+                        .help("or let the stream end: --drain reads up to the ends that its sources have, and closes everything"),
                 );
                 return None;
             }

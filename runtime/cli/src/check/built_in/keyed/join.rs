@@ -48,6 +48,11 @@ impl Join {
         format!("{how} on {on}{within}")
     }
 
+    /// Whether its pairs are of rows of one run. A stream has a bound, and rows within it that come after an end are late.
+    pub fn is_per_run(&self, mode: Mode) -> bool {
+        mode == Mode::Batch || self.0.within.is_none()
+    }
+
     /// The opened stage, or `None` after what is wrong was reported.
     pub fn open(
         &self,
@@ -60,10 +65,14 @@ impl Join {
         let spec = &self.0;
         let is_timed = spec.time.is_some() || has_no_times(node, &["within", "delay", "idle"], diagnostics);
         let mut fits = true;
-        if around.mode == Mode::Stream && spec.within.is_none() {
+        if !around.ends && spec.within.is_none() {
             let message = format!("`{}` joins a stream without `within`: every row would be kept for ever", stage.name);
             let diagnostic = Diagnostic::error("endless-join", message).at(node.span);
-            diagnostics.push(diagnostic.help("for example: within: 1h, and time: { left: timestamp, right: timestamp }"));
+            diagnostics.push(
+                diagnostic
+                    .help("for example: within: 1h, and time: { left: timestamp, right: timestamp }")
+                    .help("or let the stream end: --drain reads up to the ends that its sources have, and closes everything"),
+            );
             fits = false;
         }
         let planned = [0, 1].map(|side| self.side(stage, node, side, Finder { stage: stage.name, side: sides[side], around, diagnostics }));
