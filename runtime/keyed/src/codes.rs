@@ -14,7 +14,7 @@ wasmill_error::codes! {
         "A stage computes several results, and one of them gives several rows for a key, or none: they can't be rows of one table.",
         "Give that computation a stage of its own, and join the results by their key if they belong together.";
     RUN_DAMAGED = "keyed/run-damaged",
-        "A file with the state of a keyed stage does not hold what was written into it: it was changed, cut short, or written by a newer Wasmill.",
+        "A file with the state of a keyed stage does not hold what was written into it: it was changed, cut short, swapped with another, or written by a newer Wasmill.",
         "Restore it from a backup, or run the newer version. `wasmill state drop-stage` gives the stage's state up.";
     STATE_TYPE = "keyed/state-type",
         "An aggregate keeps its state in a column whose type cannot be written into a run.",

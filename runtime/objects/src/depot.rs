@@ -140,6 +140,15 @@ impl Depot for S3Depot {
     }
 
     fn remove(&self, names: &[String]) -> Result<()> {
+        for name in names {
+            // What is still on its way would arrive when it has been removed.
+            let unsealed = self.unsealed().remove(&self.key(name));
+            match unsealed {
+                Some(Unsealed::Small(put)) => drop(received(put)?),
+                Some(Unsealed::Large(uploading)) => uploading.abort(),
+                None => {}
+            }
+        }
         self.bucket.remove(names.iter().map(|name| self.key(name)))?;
         self.left_behind.remove(names)
     }

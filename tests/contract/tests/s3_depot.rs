@@ -64,6 +64,23 @@ fn small_and_large_files_are_read_by_another_process_until_they_are_removed() {
     assert_eq!(first.read(&names[0]).unwrap(), None);
 }
 
+/// As a stage does with a file that it has merged into another one before the end of the epoch.
+fn a_file_that_is_removed_before_it_is_sealed_is_gone() {
+    let prefix = Prefix::new();
+    let depot = depot(&prefix);
+    let sizes = [9; 20].into_iter().chain([(8 << 20) + 1]);
+    for size in sizes {
+        let file = write(&*depot, Uuid::nil(), 1, &numbered(size));
+        depot.remove(std::slice::from_ref(&file.name)).unwrap();
+        assert!(depot.seal(&[file]).is_err(), "{size} bytes: it was removed");
+    }
+    // It is put when all others would have been.
+    let last = write(&*depot, Uuid::nil(), 1, b"last");
+    depot.seal(std::slice::from_ref(&last)).unwrap();
+    assert_eq!(depot.list("spool/p.s").unwrap(), [last.name]);
+    assert_eq!(uploads::pending(&prefix).len(), 0);
+}
+
 fn a_file_that_was_touched_is_never_taken_for_whole() {
     let prefix = Prefix::new();
     let depot = depot(&prefix);
@@ -190,6 +207,7 @@ fn a_note_says_nothing_if_it_is_damaged_or_of_another_checkpoint() {
 
 store::on_each_store![
     small_and_large_files_are_read_by_another_process_until_they_are_removed,
+    a_file_that_is_removed_before_it_is_sealed_is_gone,
     a_file_that_was_touched_is_never_taken_for_whole,
     cleaning_takes_objects_and_uploads_of_processes_that_ended_and_spares_all_others,
     clearing_the_state_takes_its_files_and_nothing_of_others,

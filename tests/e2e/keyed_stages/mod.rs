@@ -4,15 +4,16 @@ mod analyses;
 mod damage;
 mod drained;
 mod held;
-mod kills;
 mod plugins;
 mod popularity;
 mod postgres;
 mod running;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use wasmill_engine::Checkpoint;
 
 use crate::kafka_broker::Producer;
 use crate::support::{Random, Workshop};
@@ -86,6 +87,16 @@ pub fn assert_same_rows(found: Vec<Value>, expected: Vec<Value>, what: &str) {
     let (found, expected) = (sorted(found), sorted(expected));
     let difference = similar::TextDiff::from_lines(&expected.join("\n"), &found.join("\n")).unified_diff().context_radius(0).to_string();
     assert!(difference.is_empty(), "{what}: {} rows, {} expected\n{difference}", found.len(), expected.len());
+}
+
+/// Changes the newest checkpoint of a pipeline, which does not run.
+fn change_checkpoint(workshop: &Workshop, pipeline: &str, change: impl FnOnce(&mut Checkpoint)) {
+    let folder = workshop.path(&format!(".wasmill/state/{pipeline}"));
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let newest = files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("epoch-")).max().unwrap();
+    let mut checkpoint = Checkpoint::decode(&std::fs::read(&newest).unwrap()).unwrap();
+    change(&mut checkpoint);
+    std::fs::write(newest, checkpoint.encode().unwrap()).unwrap();
 }
 
 /// Sends each post to a partition by its number, every fourth one twice.

@@ -19,12 +19,18 @@ pub trait Destination {
     const PLACES: [&'static str; 2];
     /// Where a pipeline into it usually keeps its checkpoints.
     const STATE: State;
+    /// The points that only rows pass which replace others.
+    const REPLACING_POINTS: &'static [&'static str] = &[];
+    /// As many posts as it takes at a time.
+    const POSTS: u64 = u64::MAX;
+    /// Whether a row may be there more than once: its sink promises at-least-once alone.
+    const MAY_REPEAT: bool = false;
 
     /// A place of its own, still empty.
     fn new() -> Self;
 
-    /// The sink in YAML, on one line.
-    fn sink(&self) -> String;
+    /// The sink in YAML, on one line, of rows in which no two are equal in the columns of the key.
+    fn sink(&self, key: &[&str]) -> String;
 
     /// The dead letters in YAML, on one line.
     fn dead_letters(&self) -> String;
@@ -75,7 +81,7 @@ impl Destination for DeltaOnDisk {
         Self
     }
 
-    fn sink(&self) -> String {
+    fn sink(&self, _: &[&str]) -> String {
         "delta: { uri: out/pin_table, checkpoint_every: 5 }".to_owned()
     }
 
@@ -112,7 +118,7 @@ impl Destination for FilesOnDisk {
         Self
     }
 
-    fn sink(&self) -> String {
+    fn sink(&self, _: &[&str]) -> String {
         "files: { path: out/pin_table, format: jsonl, partition_by: [poster_name, category] }".to_owned()
     }
 
@@ -151,7 +157,7 @@ impl Destination for DeltaOnS3 {
         Self(Store::new())
     }
 
-    fn sink(&self) -> String {
+    fn sink(&self, _: &[&str]) -> String {
         format!(r#"delta: {{ uri: "{}/pin_table", checkpoint_every: 5, connection: {} }}"#, self.0.prefix, Store::options())
     }
 
@@ -199,7 +205,7 @@ impl Destination for S3 {
         Self(Store::new())
     }
 
-    fn sink(&self) -> String {
+    fn sink(&self, _: &[&str]) -> String {
         format!(r#"s3: {{ uri: "{}/pins", format: jsonl, connection: {} }}"#, self.0.prefix, Store::options())
     }
 
@@ -240,7 +246,7 @@ impl Destination for Postgres {
         Self(Database::new())
     }
 
-    fn sink(&self) -> String {
+    fn sink(&self, _: &[&str]) -> String {
         r#"postgres: { connection: { url: "${env:PG_URL}" }, table: pin_table }"#.to_owned()
     }
 
@@ -290,7 +296,7 @@ impl Destination for Kafka {
         topics
     }
 
-    fn sink(&self) -> String {
+    fn sink(&self, _: &[&str]) -> String {
         let (brokers, name) = ("${env:WASMILL_TEST_KAFKA}", &self.name);
         format!(
             r#"kafka: {{ connection: {{ brokers: "{brokers}" }}, topic: {name}.clean, key: unique_id, commits_topic: {name}.commits }}"#
@@ -315,7 +321,7 @@ impl Destination for Kafka {
     }
 }
 
-/// A stream of Kinesis, dead letters as objects. It promises at-least-once alone and so is no destination of the matrix itself. Rows come twice only
+/// A stream of Kinesis, dead letters as objects. It promises at-least-once alone, but rows come twice only
 /// where a kill comes between the first put of an epoch and the note that it was put.
 pub struct Kinesis {
     stream: KinesisStream,
@@ -325,6 +331,9 @@ pub struct Kinesis {
 impl Destination for Kinesis {
     const NAME: &'static str = "kinesis";
     const POINTS: &'static [&'static str] = &["kinesis-after-put", "sink-clean-up"];
+    /// Its server goes through all that it holds with every call.
+    const POSTS: u64 = 600;
+    const MAY_REPEAT: bool = true;
     const PLACES: [&'static str; 2] = ["pin_table", "dead_letters/"];
     const STATE: State = State::Bucket;
 
@@ -332,7 +341,7 @@ impl Destination for Kinesis {
         Self { stream: KinesisStream::new(2), store: Store::new() }
     }
 
-    fn sink(&self) -> String {
+    fn sink(&self, _: &[&str]) -> String {
         let connection = r#"{ endpoint: "${env:WASMILL_TEST_KINESIS}", region: us-east-1 }"#;
         format!("kinesis: {{ stream: {}, delivery: at_least_once, connection: {connection} }}", self.stream.name)
     }
@@ -363,7 +372,7 @@ impl Destination for Kinesis {
 }
 
 /// The name of a folder for copies that is not there yet.
-fn fresh(workshop: &Workshop, name: &str) -> String {
+pub fn fresh(workshop: &Workshop, name: &str) -> String {
     (0..).map(|copy| format!("copies/{name}-{copy}")).find(|folder| !workshop.path(folder).exists()).unwrap()
 }
 

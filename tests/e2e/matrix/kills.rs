@@ -6,15 +6,16 @@ use std::time::Duration;
 use super::destination::Destination;
 use super::mill::Mill;
 use super::origin::Origin;
-use super::{ENGINE_POINTS, ORIGINS, START_POINTS};
+use super::stages::Stages;
+use super::{ENGINE_POINTS, KEYED_POINTS, START_POINTS};
 use crate::support::{Ended, Random, number_from_environment};
 
 /// A run that is killed at random moments is about over by then; where it is over earlier, the next one is killed earlier.
 const LONGEST_MILLIS: u64 = 1_500;
 const SHORTEST_MILLIS: u64 = 50;
 
-struct Kills<O, D> {
-    mill: Mill<O, D>,
+struct Kills<O, D, S> {
+    mill: Mill<O, D, S>,
     random: Random,
     /// Kills at random come before so many milliseconds.
     longest: u64,
@@ -22,47 +23,90 @@ struct Kills<O, D> {
     met: BTreeMap<String, u32>,
 }
 
-/// Kills, starts again, and checks what came out. By default each point of the destination is met once among all of its pairs, and each pair is killed
-/// at random twice, too; `WASMILL_CRASH_KILLS` sets the kills of a pair, half of them at random.
-pub fn kill_again_and_again<O: Origin, D: Destination>() {
-    let pair = format!("{} into {}", O::NAME, D::NAME);
-    let points: Vec<&str> = ENGINE_POINTS.iter().chain(D::POINTS).copied().collect();
-    let turn = ORIGINS.iter().position(|name| *name == O::NAME).expect("an origin of the matrix");
-    let share: Vec<&str> = points.iter().skip(turn).step_by(ORIGINS.len()).copied().collect();
-    let mut kills = Kills::<O, D> { mill: Mill::new(D::STATE), random: Random::of(&pair), longest: LONGEST_MILLIS, met: BTreeMap::new() };
-    match number_from_environment("WASMILL_CRASH_KILLS", 0) {
+/// Where a pair is killed if `WASMILL_CRASH_KILLS` does not say how often. Kills at random come on top.
+#[derive(Clone, Copy)]
+pub enum Everyday {
+    /// At every point.
+    All,
+    /// At its share of the points, among all pairs of a destination.
+    Share { turn: usize, of: usize },
+    /// At one of the points of its stages.
+    One,
+    /// Not at all.
+    Nothing,
+}
+
+impl Everyday {
+    fn points<S: Stages, D: Destination>(self, all: &[&'static str]) -> Vec<&'static str> {
+        match self {
+            Self::All => all.to_vec(),
+            Self::Share { turn, of } => all.iter().skip(turn).step_by(of).copied().collect(),
+            // Others for others.
+            Self::One => vec![KEYED_POINTS[S::NAME.bytes().chain(D::NAME.bytes()).map(usize::from).sum::<usize>() % KEYED_POINTS.len()]],
+            Self::Nothing => Vec::new(),
+        }
+    }
+}
+
+/// Kills, starts again, and checks what came out. By default each point of a destination is met once among all of its pairs, and each pair is killed
+/// at random, too; `WASMILL_CRASH_KILLS` sets the kills of a pair, half of them at random.
+pub fn kill_again_and_again<O: Origin, D: Destination, S: Stages>(everyday: Everyday) {
+    let pair = format!("{}, {}, into {}", O::NAME, S::NAME, D::NAME);
+    let (own, replacing) = (if S::ARE_KEYED { KEYED_POINTS } else { ENGINE_POINTS }, if S::REPLACE { D::REPLACING_POINTS } else { &[] });
+    let wanted = number_from_environment("WASMILL_CRASH_KILLS", 0) as usize;
+    if wanted == 0 && matches!(everyday, Everyday::Nothing) {
+        println!("{pair}: for WASMILL_CRASH_KILLS alone");
+        return;
+    }
+    let share = everyday.points::<S, D>(&[own, D::POINTS, replacing].concat());
+    // Pairs without keys meet the engine's points every time.
+    let points = [own, D::POINTS, replacing, if S::ARE_KEYED { ENGINE_POINTS } else { &[] }].concat();
+    let shift = if let Everyday::Share { turn, .. } = everyday { turn } else { 0 };
+    let mut kills =
+        Kills::<O, D, S> { mill: Mill::new(D::STATE), random: Random::of(&pair), longest: LONGEST_MILLIS, met: BTreeMap::new() };
+    match wanted {
         0 => {
             share.iter().for_each(|point| kills.at_point(point));
-            (0..2).for_each(|_| kills.at_random());
+            (0..if S::ARE_KEYED { 1 } else { 2 }).for_each(|_| kills.at_random());
             assert!(share.iter().all(|point| kills.met.contains_key(*point)), "{:?}", kills.met);
         }
-        wanted => (0..wanted as usize).for_each(|kill| match kill % 2 {
-            0 => kills.at_point(points[(turn + kill / 2) % points.len()]),
+        wanted => (0..wanted).for_each(|kill| match kill % 2 {
+            0 => kills.at_point(points[(shift + kill / 2) % points.len()]),
             _ => kills.at_random(),
         }),
     }
     kills.mill.finish();
+    if S::ARE_KEYED {
+        // A lane may have been an epoch ahead of what was noted when it was killed. What it left behind goes with the start after the next one,
+        // some epochs later.
+        kills.mill.add(Mill::<O, D, S>::POSTS);
+        kills.mill.finish();
+    }
     kills.mill.check();
     println!("{pair}: {} posts, kills: {:?}", kills.mill.posts(), kills.met);
 }
 
-impl<O: Origin, D: Destination> Kills<O, D> {
+impl<O: Origin, D: Destination, S: Stages> Kills<O, D, S> {
     fn mode(&mut self) -> &'static str {
         if self.random.below(2) == 0 { "batch" } else { "stream" }
     }
 
     fn at_point(&mut self, point: &str) {
-        let mode = self.mode();
+        let posts = Mill::<O, D, S>::POSTS;
+        // In a stream, windows are over before there is something to compact.
+        let mode = if point == "keyed-in-compaction" { "batch" } else { self.mode() };
         // Passed at once by some, which may be while a start makes up for the kill before; batches are many.
         let passes = match point {
-            "lane-after-batch" => self.random.below(O::POSTS / 500),
+            "lane-after-batch" => self.random.below(posts / 500),
             point if START_POINTS.contains(&point) => 0,
+            // Stages that wait for the end of a batch fill one epoch.
+            point if S::ARE_KEYED && !ENGINE_POINTS.contains(&point) && !KEYED_POINTS.contains(&point) => 0,
             _ => self.random.below(2),
         };
-        self.mill.add(if mode == "batch" { O::POSTS } else { O::POSTS / 2 });
+        self.mill.add(if mode == "batch" { posts } else { posts / 2 });
         let mut running = self.mill.start(mode, &format!("{point}={passes}*off->return(kill)"));
         if mode == "stream" {
-            self.mill.add(O::POSTS / 2);
+            self.mill.add(posts / 2);
         }
         let died = running.ends_within(Duration::from_secs(60));
         let ended = running.kill();
@@ -74,7 +118,7 @@ impl<O: Origin, D: Destination> Kills<O, D> {
     fn at_random(&mut self) {
         loop {
             let (mode, patience) = (self.mode(), self.random.below(self.longest));
-            self.mill.add(O::POSTS / 2);
+            self.mill.add(Mill::<O, D, S>::POSTS / 2);
             let mut running = self.mill.start(mode, "");
             let finished = running.ends_within(Duration::from_millis(patience));
             let ended = running.kill();

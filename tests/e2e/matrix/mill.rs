@@ -1,12 +1,19 @@
-//! One pair of the matrix: a pipeline from an origin through a plugin to a destination.
+//! One pair of the matrix: a pipeline from an origin through a plugin, and perhaps stages with keys, to a destination.
 
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::destination::{Destination, strangers};
+use super::destination::{Destination, fresh, strangers};
 use super::origin::Origin;
-use crate::support::{Ended, Running, Store, Workshop, dead_number, expected, until};
+use super::stages::{Cleaned, Stages};
+use crate::support::{Arrival, Ended, Running, Store, Workshop, dead_number, expected, until};
+
+/// In which order numbers of lanes follow one another from start to start, where that matters.
+const LANES: [u32; 3] = [4, 1, 3];
 
 /// Where checkpoints are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +25,7 @@ pub enum State {
 }
 
 /// A pipeline, what it reads, and what it has to have written in the end.
-pub struct Mill<O, D> {
+pub struct Mill<O, D, S = Cleaned> {
     pub workshop: Workshop,
     origin: O,
     pub destination: D,
@@ -26,9 +33,18 @@ pub struct Mill<O, D> {
     pub state: Option<Store>,
     /// Posts that have arrived: those with the numbers below.
     posts: u64,
+    /// How often the pipeline was started.
+    starts: Cell<usize>,
+    stages: PhantomData<S>,
 }
 
-impl<O: Origin, D: Destination> Mill<O, D> {
+impl<O: Origin, D: Destination, S: Stages> Mill<O, D, S> {
+    /// Posts before each start: enough that every point is passed.
+    pub const POSTS: u64 = {
+        let posts = if O::POSTS < D::POSTS { O::POSTS } else { D::POSTS };
+        if S::POSTS < posts { S::POSTS } else { posts }
+    };
+
     pub fn new(state: State) -> Self {
         Self::of(O::new(), D::new(), state)
     }
@@ -37,29 +53,31 @@ impl<O: Origin, D: Destination> Mill<O, D> {
         let workshop = Workshop::new();
         let state = (state == State::Bucket).then(Store::new);
         let checkpoints = state.as_ref().map(|store| format!("state: \"{}/state\"\n", store.prefix)).unwrap_or_default();
+        // Some epochs a run; many of them where files of states have to come together.
+        let (batch_rows, epoch_rows) = if S::ARE_KEYED { (20, Self::POSTS / 16) } else { (250, Self::POSTS * 3 / 8) };
         let pipeline = format!(
             r#"
 name: matrix
 lanes: 2
-batch_rows: 250
+batch_rows: {batch_rows}
 sources:
   pins: {{ {} }}
 stages:
-  clean_pins: {{ from: pins, plugin: clean-pin, max_reject_share: 50% }}
+  clean_pins: {{ from: pins, plugin: clean-pin, max_reject_share: 50% }}{}
 sinks:
-  pin_table: {{ from: clean_pins, {} }}
+  pin_table: {{ from: {}, {} }}
 dead_letters:
   {}
-epoch: {{ every: 200ms, rows: {} }}
+epoch: {{ every: 200ms, rows: {epoch_rows} }}
 {checkpoints}"#,
             origin.source(),
-            destination.sink(),
+            S::YAML,
+            S::LAST,
+            destination.sink(S::KEY),
             destination.dead_letters(),
-            // Some epochs a run.
-            O::POSTS * 3 / 8
         );
         workshop.write("matrix.yaml", &pipeline);
-        Self { workshop, origin, destination, state, posts: 0 }
+        Self { workshop, origin, destination, state, posts: 0, starts: Cell::new(0), stages: PhantomData }
     }
 
     /// Another machine takes over: it has the pipeline and what it reads, and nothing else.
@@ -77,7 +95,9 @@ epoch: {{ every: 200ms, rows: {} }}
 
     /// So many more posts arrive.
     pub fn add(&mut self, posts: u64) {
-        self.origin.add(&self.workshop, self.posts..self.posts + posts);
+        let new = self.posts..self.posts + posts;
+        let again = S::again(&new);
+        self.origin.add(&self.workshop, &Arrival { new, again });
         self.posts += posts;
     }
 
@@ -87,7 +107,9 @@ epoch: {{ every: 200ms, rows: {} }}
 
     /// The command that runs it, to which a test may add.
     pub fn command(&self, mode: &str) -> Command {
-        let mut command = self.workshop.wasmill(&["run", "matrix.yaml", "--mode", mode]);
+        let lanes = format!("lanes={}", LANES[self.starts.replace(self.starts.get() + 1) % LANES.len()]);
+        let arguments = ["run", "matrix.yaml", "--mode", mode, "--set", &lanes];
+        let mut command = self.workshop.wasmill(if S::ARE_KEYED { &arguments } else { &arguments[..4] });
         Store::environment(&mut command);
         self.destination.environment(&mut command);
         command
@@ -101,9 +123,9 @@ epoch: {{ every: 200ms, rows: {} }}
 
     /// Waits until a stream has committed all that has arrived.
     pub fn wait_for_rows(&self) {
-        let expected = expected(0..self.posts);
-        until("the rows are in the table", || self.destination.rows(&self.workshop).0.len() >= expected.table.len());
-        until("the dead letters are there", || self.destination.rows(&self.workshop).1.len() >= expected.dead.len());
+        let (rows, dead) = (S::rows(self.posts).len(), expected(0..self.posts).dead.len());
+        until("the rows are in the table", || self.destination.rows(&self.workshop).0.len() >= rows);
+        until("the dead letters are there", || self.destination.rows(&self.workshop).1.len() >= dead);
     }
 
     /// Runs to the end of what has arrived, long after all processes before ended: what they noted of uploads is old.
@@ -126,8 +148,11 @@ epoch: {{ every: 200ms, rows: {} }}
 
     /// What lies around that is neither rows nor a checkpoint nor what a sink remembers: staged files, uploads, spools, temporary files.
     pub fn left_over(&self) -> Vec<String> {
+        let checkpoints = self.checkpoints();
         let is_known = |names: &[String], name: &str| match name.strip_prefix("state/matrix/") {
             Some("lock") => true,
+            // A file of a keyed stage's state is named by a checkpoint.
+            Some(name) if name.starts_with("keyed/") => checkpoints.contains(&format!("\"{name}\"")),
             // A note of a commit goes with its checkpoint.
             Some(name) => {
                 let epoch =
@@ -147,6 +172,22 @@ epoch: {{ every: 200ms, rows: {} }}
         beside.chain(uploads).chain(self.destination.left_over(&self.workshop)).collect()
     }
 
+    /// The text of all checkpoints that may name files of keyed stages.
+    fn checkpoints(&self) -> String {
+        let folder = match &self.state {
+            _ if !S::ARE_KEYED => return String::new(),
+            None => self.workshop.path(".wasmill/state/matrix"),
+            Some(store) => {
+                let copies = self.workshop.path(&fresh(&self.workshop, "checkpoints"));
+                store.copy_all("state/matrix", &copies);
+                copies
+            }
+        };
+        let is_checkpoint = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("epoch-"));
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| is_checkpoint(path)).map(|path| std::fs::read_to_string(path).unwrap()).collect()
+    }
+
     /// Each dead letter names the place that its record came from.
     fn check_places(&self, dead: &[Value]) {
         assert_eq!(dead.iter().find(|row| row["source"] != "pins"), None);
@@ -157,13 +198,14 @@ epoch: {{ every: 200ms, rows: {} }}
         assert_eq!(wrong, None);
     }
 
-    /// Every post is in the table or in the dead letters, once, as a whole row.
+    /// The table has the rows that all posts come to, as whole rows, and every other post is in the dead letters, once.
     pub fn check_rows(&self) {
         let (table, dead) = self.destination.rows(&self.workshop);
-        expected(0..self.posts).check(&table, &dead);
+        S::check(self.posts, &table, D::MAY_REPEAT);
+        expected(0..self.posts).check_dead(&dead);
         self.check_places(&dead);
         if let Some(table) = self.destination.rows_of_another_reader(&self.workshop) {
-            expected(0..self.posts).check(&table, &dead);
+            S::check(self.posts, &table, D::MAY_REPEAT);
         }
     }
 
@@ -172,9 +214,11 @@ epoch: {{ every: 200ms, rows: {} }}
         self.check_but_for(|_| false);
     }
 
-    /// The same beside a process that sleeps and may still begin an upload: what it has noted of those stays.
+    /// The same beside a process that sleeps and may still begin an upload: what it has noted of those stays, and so do files of states that it has
+    /// written for an epoch behind the one that was taken from it.
     pub fn check_beside_a_sleeper(&self) {
-        self.check_but_for(|name| name.split_once("_wasmill/").is_some_and(|(_, note)| note.ends_with(".json") && note.contains('/')));
+        let is_note = |name: &str| name.split_once("_wasmill/").is_some_and(|(_, note)| note.ends_with(".json") && note.contains('/'));
+        self.check_but_for(|name| is_note(name) || name.starts_with("state/matrix/keyed/"));
     }
 
     fn check_but_for(&self, may_stay: impl Fn(&str) -> bool) {

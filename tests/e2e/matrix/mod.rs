@@ -1,10 +1,12 @@
 //! The matrix: every source into every sink, with a plugin and dead letters in between, killed again and again; every post ends exactly once in the table
-//! or in the dead letters, and nothing is left over.
+//! or in the dead letters, and nothing is left over. And stages with keys into every sink, with another number of lanes at each start: the table has
+//! exactly the rows that a model computes from all posts.
 //!
-//! `make test` meets every point of every sink once, spread over the sources, and kills each pair at random, too. `make crash` does
-//! `WASMILL_CRASH_KILLS` kills a pair. Every test prints its `WASMILL_CRASH_SEED`, which repeats it.
+//! `make test` meets every point of every sink once, spread over the sources, and kills each pair at random, too; of the pairs with keys it takes some.
+//! `make crash` does `WASMILL_CRASH_KILLS` kills a pair. Every test prints its `WASMILL_CRASH_SEED`, which repeats it.
 //!
-//! A new source is a type in [`origin`] and a line in `every_sink!`'s call, a new sink is a type in [`destination`] and a line in its body.
+//! A new source is a type in [`origin`] and a line in `every_sink!`'s call, a new sink is a type in [`destination`] and a line in its body. New stages are a type
+//! in [`stages`] and a line in `keyed!`'s calls.
 
 pub mod destination;
 mod kills;
@@ -12,9 +14,13 @@ mod leftovers;
 pub mod mill;
 pub mod origin;
 mod sleepers;
+pub mod stages;
+mod upserts;
 
 use destination::{DeltaOnDisk, DeltaOnS3, Destination, FilesOnDisk, Kafka, Kinesis, Postgres, S3};
-use origin::Origin;
+use origin::{Files, Origin, Topic};
+use stages::{Aggregated, Chained, Deduplicated, Joined, Running};
+use upserts::{Upserted, Upserts};
 
 /// The points at which an epoch can be cut off, whatever the sink.
 pub const ENGINE_POINTS: &[&str] = &[
@@ -28,7 +34,7 @@ pub const ENGINE_POINTS: &[&str] = &[
     "engine-after-claim",
 ];
 
-/// Those of keyed stages, which `keyed_stages::kills` passes.
+/// Those of keyed stages.
 pub const KEYED_POINTS: &[&str] = &["keyed-after-seal", "keyed-after-emit", "keyed-after-run", "keyed-in-compaction"];
 
 /// Of these, the points that a start passes once.
@@ -41,36 +47,43 @@ macro_rules! every_sink {
         const ORIGINS: &[&str] = &[$(<$origin as Origin>::NAME),*];
 
         $(mod $name {
-            use super::{DeltaOnDisk, DeltaOnS3, FilesOnDisk, Kafka, Postgres, S3, kills::kill_again_and_again, origin};
+            use super::kills::{Everyday, kill_again_and_again};
+            use super::stages::Cleaned;
+            use super::{DeltaOnDisk, DeltaOnS3, Destination, FilesOnDisk, Kafka, ORIGINS, Origin, Postgres, S3, origin};
+
+            fn kill<D: Destination>() {
+                let turn = ORIGINS.iter().position(|name| *name == <$origin>::NAME).expect("an origin of the matrix");
+                kill_again_and_again::<$origin, D, Cleaned>(Everyday::Share { turn, of: ORIGINS.len() });
+            }
 
             #[test]
             fn into_delta_on_disk() {
-                kill_again_and_again::<$origin, DeltaOnDisk>();
+                kill::<DeltaOnDisk>();
             }
 
             #[test]
             fn into_delta_on_s3() {
-                kill_again_and_again::<$origin, DeltaOnS3>();
+                kill::<DeltaOnS3>();
             }
 
             #[test]
             fn into_files_on_disk() {
-                kill_again_and_again::<$origin, FilesOnDisk>();
+                kill::<FilesOnDisk>();
             }
 
             #[test]
             fn into_s3() {
-                kill_again_and_again::<$origin, S3>();
+                kill::<S3>();
             }
 
             #[test]
             fn into_postgres() {
-                kill_again_and_again::<$origin, Postgres>();
+                kill::<Postgres>();
             }
 
             #[test]
             fn into_kafka() {
-                kill_again_and_again::<$origin, Kafka>();
+                kill::<Kafka>();
             }
         })*
     };
@@ -81,6 +94,81 @@ every_sink! {
     kafka: origin::Topic;
     s3: origin::Objects;
     kinesis: origin::Stream;
+}
+
+/// Stages with keys, what feeds them, and the destinations that they are killed with.
+macro_rules! keyed {
+    ($name:ident: $stages:ty, from $origin:ty; $($test:ident: $destination:ty, $everyday:ident;)*) => {
+        mod $name {
+            use super::kills::{Everyday, kill_again_and_again};
+            use super::*;
+
+            $(#[test]
+            fn $test() {
+                kill_again_and_again::<$origin, $destination, $stages>(Everyday::$everyday);
+            })*
+        }
+    };
+}
+
+keyed! {
+    aggregate: Aggregated, from Topic;
+    into_delta_on_disk: DeltaOnDisk, Nothing;
+    into_delta_on_s3: DeltaOnS3, One;
+    into_files_on_disk: FilesOnDisk, One;
+    into_s3: S3, Nothing;
+    into_postgres: Postgres, Nothing;
+    into_kafka: Kafka, One;
+    into_kinesis: Kinesis, Nothing;
+}
+
+keyed! {
+    join: Joined, from Files;
+    into_delta_on_disk: DeltaOnDisk, One;
+    into_delta_on_s3: DeltaOnS3, Nothing;
+    into_files_on_disk: FilesOnDisk, Nothing;
+    into_s3: S3, One;
+    into_postgres: Postgres, One;
+    into_kafka: Kafka, Nothing;
+    into_kinesis: Kinesis, Nothing;
+    upserts_into_delta_on_disk: Upserted<DeltaOnDisk>, Nothing;
+    upserts_into_delta_on_s3: Upserted<DeltaOnS3>, Nothing;
+    upserts_into_postgres: Upserted<Postgres>, Nothing;
+}
+
+keyed! {
+    dedup: Deduplicated, from Topic;
+    into_delta_on_disk: DeltaOnDisk, One;
+    into_delta_on_s3: DeltaOnS3, Nothing;
+    into_files_on_disk: FilesOnDisk, Nothing;
+    into_s3: S3, Nothing;
+    into_postgres: Postgres, Nothing;
+    into_kafka: Kafka, Nothing;
+    into_kinesis: Kinesis, One;
+    upserts_into_delta_on_disk: Upserted<DeltaOnDisk>, Nothing;
+    upserts_into_delta_on_s3: Upserted<DeltaOnS3>, Nothing;
+    upserts_into_postgres: Upserted<Postgres>, One;
+}
+
+keyed! {
+    running: Running, from Topic;
+    upserts_into_delta_on_disk: Upserted<DeltaOnDisk>, All;
+    upserts_into_delta_on_s3: Upserted<DeltaOnS3>, Nothing;
+    upserts_into_postgres: Upserted<Postgres>, One;
+}
+
+keyed! {
+    chain: Chained, from Topic;
+    into_delta_on_disk: DeltaOnDisk, One;
+    upserts_into_postgres: Upserted<Postgres>, Nothing;
+}
+
+#[test]
+fn a_process_that_slept_behind_the_exchange_is_fenced() {
+    sleepers::sleep_behind_the_exchange::<DeltaOnDisk, Chained>(0);
+    sleepers::sleep_behind_the_exchange::<Upserted<DeltaOnS3>, Running>(1);
+    sleepers::sleep_behind_the_exchange::<Kafka, Joined>(2);
+    sleepers::sleep_behind_the_exchange::<Postgres, Deduplicated>(4);
 }
 
 #[test]
@@ -176,11 +264,8 @@ fn what_is_staged_is_found_while_a_run_is_stopped_in_kafka() {
 /// A point that somebody adds to the code is killed at, or this fails.
 #[test]
 fn every_point_in_the_code_is_met() {
-    // The sink `kinesis` is no part of the matrix, for it only promises at-least-once; its own tests kill it there.
     // Of a command, and not of a pipeline: `delta_tables` stops and kills it there.
     const OF_OPTIMIZE: &[&str] = &["delta-optimize-written", "delta-optimize-before-log"];
-    // The posts of the matrix have keys of their own: `delta_upserts` stops and kills it there.
-    const OF_UPSERT: &[&str] = &["delta-upsert-rewritten"];
     // The sinks of the matrix append: `files_overwritten` kills it there.
     const OF_OVERWRITE: &[&str] = &["files-commit-after-removal"];
     let points = [
@@ -193,8 +278,9 @@ fn every_point_in_the_code_is_met() {
         Postgres::POINTS,
         Kafka::POINTS,
         Kinesis::POINTS,
+        DeltaOnDisk::UPSERT_POINTS,
+        DeltaOnDisk::REWRITE_POINTS,
         OF_OPTIMIZE,
-        OF_UPSERT,
         OF_OVERWRITE,
     ];
     let met: Vec<&str> = points.into_iter().flatten().copied().collect();

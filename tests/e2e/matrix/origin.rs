@@ -1,10 +1,9 @@
 //! Where the posts of the matrix come from.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use crate::kafka_broker::{self, Producer};
-use crate::support::{KinesisStream, Pins, Store, Workshop};
+use crate::support::{Arrival, KinesisStream, Store, Workshop};
 
 /// A source, and what fills it.
 pub trait Origin {
@@ -20,20 +19,25 @@ pub trait Origin {
     fn source(&self) -> String;
 
     /// More posts arrive. Whatever a reader can take for complete is complete.
-    fn add(&mut self, workshop: &Workshop, posts: Range<u64>);
+    fn add(&mut self, workshop: &Workshop, posts: &Arrival);
 
     /// What is wrong with the place that the dead letter of a post names.
     fn wrong_place(&self, number: u64, partition: &str, position: u64) -> Option<String>;
 }
 
-/// Where each post of some files or objects lies: which of them, and at which byte.
+/// Where each post lies at first: in which file, object or partition, and at which byte or offset.
 #[derive(Default)]
 struct Places(BTreeMap<u64, (String, u64)>);
 
 impl Places {
-    fn add(&mut self, file: &str, posts: Range<u64>, lines: &str) {
+    /// A file of posts.
+    fn add(&mut self, file: &str, posts: &Arrival, lines: &str) {
         let starts = std::iter::once(0).chain(lines.match_indices('\n').map(|(at, _)| at as u64 + 1));
-        self.0.extend(posts.zip(starts).map(|(number, start)| (number, (file.to_owned(), start))));
+        posts.new.clone().zip(starts).for_each(|(number, start)| self.put(number, file, start));
+    }
+
+    fn put(&mut self, number: u64, file: &str, start: u64) {
+        self.0.entry(number).or_insert_with(|| (file.to_owned(), start));
     }
 
     fn wrong(&self, number: u64, partition: &str, position: u64) -> Option<String> {
@@ -57,9 +61,9 @@ impl Origin for Files {
         r#"files: { path: "data/*.jsonl", follow: 100ms }"#.to_owned()
     }
 
-    fn add(&mut self, workshop: &Workshop, posts: Range<u64>) {
-        let name = format!("data/pins-{:08}.jsonl", posts.start);
-        let lines = Pins(posts.clone()).lines();
+    fn add(&mut self, workshop: &Workshop, posts: &Arrival) {
+        let name = format!("data/pins-{:08}.jsonl", posts.new.start);
+        let lines = posts.lines();
         let (incoming, path) = (workshop.write("incoming", &lines), workshop.path(&name));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::rename(incoming, path).unwrap();
@@ -71,12 +75,15 @@ impl Origin for Files {
     }
 }
 
-const PARTITIONS: u64 = 4;
+const PARTITIONS: usize = 4;
 
 /// Records of a topic.
 pub struct Topic {
     name: String,
     producer: Producer,
+    places: Places,
+    /// How many records each partition has.
+    sent: [u64; PARTITIONS],
 }
 
 impl Origin for Topic {
@@ -84,7 +91,7 @@ impl Origin for Topic {
 
     fn new() -> Self {
         let producer = Producer::new(&[("compression.codec", "lz4"), ("enable.idempotence", "true")]);
-        Self { name: kafka_broker::topic(PARTITIONS as i32), producer }
+        Self { name: kafka_broker::topic(PARTITIONS as i32), producer, places: Places::default(), sent: [0; PARTITIONS] }
     }
 
     fn source(&self) -> String {
@@ -96,18 +103,19 @@ impl Origin for Topic {
         )
     }
 
-    fn add(&mut self, _: &Workshop, posts: Range<u64>) {
-        let lines = Pins(posts.clone()).lines();
-        for (number, line) in posts.zip(lines.lines()) {
+    fn add(&mut self, _: &Workshop, posts: &Arrival) {
+        for (number, line) in posts.numbers().zip(posts.lines().lines()) {
             // Twenty to a partition, so that each has its share of bad ones.
-            self.producer.send(&self.name, (number / 20 % PARTITIONS) as i32, line.as_bytes());
+            let partition = (number / 20) as usize % PARTITIONS;
+            self.producer.send(&self.name, partition as i32, line.as_bytes());
+            self.places.put(number, &format!("{}/{partition}", self.name), self.sent[partition]);
+            self.sent[partition] += 1;
         }
         self.producer.flush();
     }
 
     fn wrong_place(&self, number: u64, partition: &str, position: u64) -> Option<String> {
-        let (expected, offset) = (format!("{}/{}", self.name, number / 20 % PARTITIONS), number / 20 / PARTITIONS * 20 + number % 20);
-        (partition != expected || position != offset).then(|| format!("it lies in {expected} at {offset}"))
+        self.places.wrong(number, partition, position)
     }
 }
 
@@ -126,9 +134,9 @@ impl Origin for Objects {
         format!(r#"s3: {{ uri: "{prefix}/in/*.jsonl", follow: 100ms, connection: {options} }}"#)
     }
 
-    fn add(&mut self, workshop: &Workshop, posts: Range<u64>) {
-        let name = format!("in/pins-{:08}.jsonl", posts.start);
-        let lines = Pins(posts.clone()).lines();
+    fn add(&mut self, workshop: &Workshop, posts: &Arrival) {
+        let name = format!("in/pins-{:08}.jsonl", posts.new.start);
+        let lines = posts.lines();
         self.1.add(&format!("{}/{name}", self.0.prefix), posts, &lines);
         self.0.put(&[(workshop.write("incoming", &lines), name)]);
     }
@@ -158,9 +166,9 @@ impl Origin for Stream {
         format!("kinesis: {{ stream: {}, connection: {connection}, poll: 200ms, follow: 300ms }}", self.0.name)
     }
 
-    fn add(&mut self, _: &Workshop, posts: Range<u64>) {
-        let lines = Pins(posts.clone()).lines();
-        let records: Vec<_> = posts.zip(lines.lines()).map(|(number, line)| (format!("key-{number}"), line.to_owned())).collect();
+    fn add(&mut self, _: &Workshop, posts: &Arrival) {
+        let lines = posts.lines();
+        let records: Vec<_> = posts.numbers().zip(lines.lines()).map(|(number, line)| (format!("key-{number}"), line.to_owned())).collect();
         self.0.put(&records);
     }
 

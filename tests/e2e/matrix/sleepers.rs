@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::START_POINTS;
 use super::destination::Destination;
 use super::mill::{Mill, State};
 use super::origin::Files;
-use crate::support::Ended;
+use super::stages::{Cleaned, Stages};
+use super::{KEYED_POINTS, START_POINTS};
+use crate::support::{Ended, number_from_environment};
 
 /// The first process stops itself at the point; a lock is taken from it, as an operator would who believes it dead; another one finishes the pipeline; then
 /// the first wakes up.
-fn sleep_at<D: Destination>(state: State, point: &str) {
-    println!("{} asleep at {point}, state: {state:?}", D::NAME);
-    let mut mill = Mill::<Files, D>::new(state);
-    (0..3).for_each(|_| mill.add(2_000));
+fn sleep_at<D: Destination, S: Stages>(state: State, point: &str) {
+    println!("{}, {} asleep at {point}, state: {state:?}", S::NAME, D::NAME);
+    let mut mill = Mill::<Files, D, S>::new(state);
+    (0..3).for_each(|_| mill.add(S::POSTS.min(2_000)));
     let passes = if START_POINTS.contains(&point) { 0 } else { 1 };
     let sleeper = mill.start("batch", &format!("{point}={passes}*off->1*return(stop)"));
     sleeper.wait_until_stopped();
@@ -33,7 +34,8 @@ fn sleep_at<D: Destination>(state: State, point: &str) {
     sleeper.signal(Signal::CONT);
     let woken = sleeper.wait();
     assert_fenced(&woken);
-    mill.add(500);
+    // Files of states that no checkpoint names go some epochs later.
+    mill.add(if S::ARE_KEYED { S::POSTS } else { 500 });
     mill.finish();
     mill.check();
 }
@@ -101,6 +103,14 @@ pub fn sleep_everywhere<D: Destination>() {
         "engine-in-clean-up",
     ];
     for (turn, point) in of_engine.iter().chain(D::POINTS).enumerate() {
-        sleep_at::<D>(if turn % 2 == 0 { State::Bucket } else { State::Disk }, point);
+        sleep_at::<D, Cleaned>(if turn % 2 == 0 { State::Bucket } else { State::Disk }, point);
+    }
+}
+
+/// Between the exchange of keyed stages and the commit of what they have emitted; with `WASMILL_CRASH_KILLS` at all of their points, else at one.
+pub fn sleep_behind_the_exchange<D: Destination, S: Stages>(turn: usize) {
+    let points = if number_from_environment("WASMILL_CRASH_KILLS", 0) > 0 { KEYED_POINTS.len() } else { 1 };
+    for (turn, point) in KEYED_POINTS.iter().cycle().enumerate().skip(turn).take(points) {
+        sleep_at::<D, S>(if turn % 2 == 0 { State::Disk } else { State::Bucket }, point);
     }
 }

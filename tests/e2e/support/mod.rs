@@ -12,7 +12,7 @@ mod s3;
 pub use crate::proxy::Proxy;
 pub use flow::Flow;
 pub use kinesis::{KinesisStream, kinesis_address};
-pub use pins::{Expected, Pins, dead_number, expected, row_number};
+pub use pins::{Arrival, Expected, Pins, cleaned, dead_number, expected, row_number};
 pub use postgres::{Database, Server};
 pub use process::{Ended, Running};
 pub use random::{Random, number_from_environment};

@@ -9,6 +9,25 @@ use serde_json::{Value, json};
 /// Posts by number. Every 50th is a broken line, and of the others every 20th has a follower count that is no number.
 pub struct Pins(pub Range<u64>);
 
+/// Posts that arrive together: new ones, and behind them some that have been there before.
+pub struct Arrival {
+    pub new: Range<u64>,
+    pub again: Vec<u64>,
+}
+
+impl Arrival {
+    /// The number of each post, in order.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.new.clone().chain(self.again.iter().copied())
+    }
+
+    /// As JSON lines.
+    pub fn lines(&self) -> String {
+        let again = self.again.iter().map(|&number| Pins(number..number + 1).lines());
+        Pins(self.new.clone()).lines() + &again.collect::<String>()
+    }
+}
+
 /// What has to come out of posts: numbers in the table, numbers in the dead letters.
 pub struct Expected {
     pub table: BTreeSet<u64>,
@@ -32,10 +51,20 @@ pub fn expected(numbers: Range<u64>) -> Expected {
 impl Expected {
     /// Each of them is there once as a whole row, and nothing else is. Places of dead letters are checked by the test of the source.
     pub fn check(&self, table: &[Value], dead: &[Value]) {
+        self.check_table(table);
+        self.check_dead(dead);
+    }
+
+    /// The same for the table alone.
+    pub fn check_table(&self, table: &[Value]) {
         same_numbers("the table", &self.table, table.iter().map(row_number));
-        same_numbers("the dead letters", &self.dead, dead.iter().map(dead_number));
         let different: Vec<_> = table.iter().filter(|row| !is_row(row)).map(|row| (row, cleaned(row_number(row)))).collect();
         assert!(different.is_empty(), "{} rows of the table are others than expected: {:#?}", different.len(), different.first());
+    }
+
+    /// The same for the dead letters alone.
+    pub fn check_dead(&self, dead: &[Value]) {
+        same_numbers("the dead letters", &self.dead, dead.iter().map(dead_number));
         let different: Vec<_> = dead.iter().filter_map(|row| Some((row, wrong_dead_letter(row)?))).collect();
         assert!(different.is_empty(), "{} dead letters are others than expected: {:#?}", different.len(), different.first());
     }
@@ -65,7 +94,7 @@ pub fn dead_number(row: &Value) -> u64 {
 }
 
 /// A post's row in the table, as the plugin `clean-pin` makes it.
-fn cleaned(number: u64) -> Value {
+pub fn cleaned(number: u64) -> Value {
     json!({
         "ind": number,
         "unique_id": format!("id-{number}"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::Schema;
 use parking_lot::Mutex;
 use serde_json::Value;
-use wasmill_engine::{CommitOutcome, Committed, Result, Sink, SinkWriter, Token, WriterContext};
+use wasmill_engine::{CommitOutcome, Committed, Result, Sink, SinkWriter, Token, WriterContext, failpoint};
 
 use super::commit::{self, Committer, TableCommit};
 use super::config::{DeltaConfig, WriteMode};
@@ -104,6 +104,7 @@ impl DeltaSink {
         if every == 0 || version == 0 || !version.is_multiple_of(every) {
             return;
         }
+        failpoint::hit("delta-before-log-checkpoint");
         if let Err(error) = committer.log().checkpoint(version, properties.log_retention) {
             tracing::warn!(table = %self.config.uri, version, %error, "the log of the Delta table was not checkpointed");
         }

@@ -74,7 +74,7 @@ impl StageStates {
         if !written.is_empty() {
             self.depot.seal(&written)?;
         }
-        self.obsolete.add(next.epoch, old.difference(&new).map(|file| file.name.clone()).collect());
+        self.obsolete.add(before.epoch, old.difference(&new).map(|file| file.name.clone()).collect());
         Ok(())
     }
 

@@ -142,13 +142,14 @@ struct End {
 /// What is known of a file without its blocks, whatever its columns are.
 ///
 /// # Errors
-/// Environment: it can't be read or is damaged.
-pub(super) fn index_of(file: &dyn RunFile) -> Result<Index> {
-    End::read(file).map(|end| end.index)
+/// Environment: it can't be read, is damaged, or holds another run than that of `checksum`.
+pub(super) fn index_of(file: &dyn RunFile, checksum: Option<u64>) -> Result<Index> {
+    End::read(file, checksum).map(|end| end.index)
 }
 
 impl End {
-    fn read(file: &dyn RunFile) -> Result<Self> {
+    /// Reads and verifies the end of a file, which has to be that of the run with the checksum `noted`, where one was noted.
+    fn read(file: &dyn RunFile, noted: Option<u64>) -> Result<Self> {
         let length = file.bytes();
         let wrong = |offset: u64, message: String| damaged(file, offset, &message);
         let trailer_at = length.checked_sub(TRAILER_BYTES as u64).filter(|&at| at >= HEADER_BYTES as u64);
@@ -163,6 +164,9 @@ impl End {
         if XxHash3_64::oneshot(&footer) != checksum {
             return Err(damaged(file, footer_at, "the footer does not match its checksum"));
         }
+        if noted.is_some_and(|noted| noted != checksum) {
+            return Err(damaged(file, footer_at, "it holds another run than the checkpoint names"));
+        }
         let (columns, index, segments) =
             footer::decode(&footer, footer_at).map_err(|(offset, message)| wrong(footer_at + offset, message))?;
         Ok(Self { footer_at, columns, index, segments, checksum })
@@ -170,8 +174,8 @@ impl End {
 }
 
 impl Reader {
-    pub fn open(file: Arc<dyn RunFile>, state_schema: &SchemaRef) -> Result<(Self, Index)> {
-        let End { footer_at, columns: found, index, segments, checksum } = End::read(&*file)?;
+    pub fn open(file: Arc<dyn RunFile>, state_schema: &SchemaRef, noted: Option<u64>) -> Result<(Self, Index)> {
+        let End { footer_at, columns: found, index, segments, checksum } = End::read(&*file, noted)?;
         let expected = types::words(state_schema)?;
         if found != expected {
             return Err(damaged(&*file, footer_at, "it has other columns than the stage")

@@ -24,7 +24,8 @@
 //! entries (`u32`), state rows (`u32`) and the place of its first entry; where there are blocks, the place of the last entry. A place is the end
 //! (`i64`), the key group (`u8`), and the key (`u32` length, bytes).
 //!
-//! The footer's checksum covers, by way of the blocks' checksums, the whole file: [`Run::checksum`] is what a checkpoint can note. The schema is never parsed:
+//! The footer's checksum covers, by way of the blocks' checksums, the whole file: [`Run::checksum`] is what a checkpoint notes, so that a file that holds
+//! another run is found when it is opened. The schema is never parsed:
 //! a reader knows which columns it expects, and compares their words.
 
 mod block;
@@ -74,21 +75,22 @@ enum Content {
 }
 
 impl Run {
-    /// Opens a file and verifies its header, footer and trailer; each block is verified when it is read.
+    /// Opens a file and verifies its header, footer and trailer; each block is verified when it is read. `checksum` is the [`Run::checksum`] that was noted
+    /// when the run was written; with `None`, any run is taken.
     ///
     /// # Errors
-    /// Environment: it can't be read, is damaged, or holds other columns than `state_schema`. The error names the file and the offset.
-    pub fn open(file: Arc<dyn RunFile>, state_schema: SchemaRef) -> Result<Self> {
-        let (reader, index) = file::Reader::open(file, &state_schema)?;
+    /// Environment: it can't be read, is damaged, holds another run, or other columns than `state_schema`. The error names the file and the offset.
+    pub fn open(file: Arc<dyn RunFile>, state_schema: SchemaRef, checksum: Option<u64>) -> Result<Self> {
+        let (reader, index) = file::Reader::open(file, &state_schema, checksum)?;
         Ok(Self { state_schema, index, content: Content::File(reader) })
     }
 
-    /// What a file holds, by its footer: entries by window end. Its columns may be any.
+    /// What a file holds, by its footer: entries by window end. Its columns may be any. `checksum` is as in [`Run::open`].
     ///
     /// # Errors
-    /// Environment: it can't be read or is damaged.
-    pub fn windows_of(file: &dyn RunFile) -> Result<Vec<WindowEntries>> {
-        file::index_of(file).map(|index| index.windows)
+    /// Environment: it can't be read, is damaged, or holds another run.
+    pub fn windows_of(file: &dyn RunFile, checksum: Option<u64>) -> Result<Vec<WindowEntries>> {
+        file::index_of(file, checksum).map(|index| index.windows)
     }
 
     /// The columns of the state.

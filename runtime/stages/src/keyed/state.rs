@@ -24,6 +24,9 @@ pub struct Part {
     /// The side of the stage: a join has two.
     #[serde(default, skip_serializing_if = "is_first")]
     pub side: usize,
+    /// The checksum of its run, by which another run in its place is found when it is opened. `None`: it was written before parts had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<u64>,
 }
 
 fn is_first(side: &usize) -> bool {
@@ -53,13 +56,18 @@ pub fn next_state(changes: &[Value]) -> Result<Option<Value>> {
 
 /// The files that a state names, each once.
 pub fn files(state: &Value) -> Result<Vec<DepotFile>> {
-    let mut files: Vec<DepotFile> = Vec::new();
+    Ok(parts_by_file(state)?.into_iter().map(|part| part.file).collect())
+}
+
+/// One part of each file that a state names.
+fn parts_by_file(state: &Value) -> Result<Vec<Part>> {
+    let mut parts: Vec<Part> = Vec::new();
     for part in parts_of(state)? {
-        if !files.contains(&part.file) {
-            files.push(part.file);
+        if parts.iter().all(|known| known.file != part.file) {
+            parts.push(part);
         }
     }
-    Ok(files)
+    Ok(parts)
 }
 
 /// What the state of a stage amounts to.
@@ -81,9 +89,9 @@ pub struct Held {
 /// A file is gone or damaged, or can't be read.
 pub fn examine(state: &Value, depot: &dyn Depot) -> Result<Held> {
     let mut held = Held::default();
-    for file in files(state)? {
+    for Part { file, checksum, .. } in parts_by_file(state)? {
         let run = open_in(depot, &file)?;
-        let windows = Run::windows_of(&*run)?;
+        let windows = Run::windows_of(&*run, checksum)?;
         held.files += 1;
         held.bytes += file.bytes;
         held.entries += windows.iter().map(|window| window.entries).sum::<u64>();
@@ -168,13 +176,18 @@ impl LaneState {
         if groups.is_empty() {
             return Ok(());
         }
-        let mut run = Arc::new(Run::open(self.files.open(&part.file)?, self.aggregate.state_schema())?);
+        let file = match part.checksum {
+            Some(_) => self.files.open(&part.file)?,
+            None => self.files.open_verified(&part.file)?,
+        };
+        let mut run = Arc::new(Run::open(file, self.aggregate.state_schema(), part.checksum)?);
+        let checksum = run.checksum();
         if !run.is_within(&groups) {
             let writer = RunWriter::in_file(self.aggregate.state_schema(), &*self.scratch)?;
             let what = Compaction { key_groups: groups.clone(), first_end: i64::MIN };
             run = Arc::new(compact(&*self.aggregate, self.lane, &[run], &what, writer)?);
         }
-        let part = Part { key_groups: (groups.start, groups.end), ..part };
+        let part = Part { key_groups: (groups.start, groups.end), checksum, ..part };
         self.runs.push(StateRun { run, part, is_new: false });
         Ok(())
     }
@@ -254,6 +267,7 @@ impl LaneState {
     /// A run that this lane has written, as state.
     fn part_of(&self, run: &Run) -> Result<Part> {
         let file = run.file().ok_or_else(|| Error::bug("a run of the state has no file"))?;
-        Ok(Part { file: self.files.take_written(file.name())?, key_groups: (self.own.start, self.own.end), side: self.side })
+        let file = self.files.take_written(file.name())?;
+        Ok(Part { file, key_groups: (self.own.start, self.own.end), side: self.side, checksum: run.checksum() })
     }
 }

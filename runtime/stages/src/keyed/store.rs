@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,6 +79,16 @@ impl StateFiles {
     pub fn open(&self, file: &DepotFile) -> Result<Arc<dyn RunFile>> {
         open_in(&*self.depot, file)
     }
+
+    /// The same, after its bytes have been compared with its digest: the whole file is read.
+    pub fn open_verified(&self, file: &DepotFile) -> Result<Arc<dyn RunFile>> {
+        let read = |mut content: Box<dyn Read + Send>| {
+            io::copy(&mut content, &mut io::sink())
+                .map_err(|error| Error::io(format_args!("read the file {} of the state", self.depot.shown(&file.name)), error))
+        };
+        self.depot.open(file).and_then(read).map_err(|error| of_state(&*self.depot, file, error))?;
+        self.open(file)
+    }
 }
 
 /// A file of a state, of the length that the checkpoint says.
@@ -95,7 +105,7 @@ pub(super) fn read_whole(depot: &dyn Depot, file: &DepotFile) -> Result<()> {
     depot.open(file).and_then(read).map(drop).map_err(|error| of_state(depot, file, error))
 }
 
-/// An error of a file of a state. What the depot says is about what a sink has prepared.
+/// What a depot says of a file is about what a sink has prepared: the same about a file of a state.
 fn of_state(depot: &dyn Depot, file: &DepotFile, error: Error) -> Error {
     match error.kind() {
         Some(code) if [PREPARED_FILE_DAMAGED, PREPARED_FILE_GONE].contains(&code) => {

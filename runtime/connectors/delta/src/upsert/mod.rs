@@ -129,6 +129,9 @@ impl<'a> Upsert<'a> {
             sources.push((file.id(), gone.len(), by.is_some()));
             written.extend(by);
         }
+        if !written.is_empty() {
+            failpoint::hit("delta-upsert-written");
+        }
         publish(staging, &mut written)?;
         let mut written = written.into_iter().map(Box::new);
         for (id, rows, is_left) in sources {

@@ -206,11 +206,32 @@ fn lengths_that_lie_allocate_nothing() {
 fn another_stage_s_columns_are_refused_with_both() {
     let (_, bytes) = sample();
     let other: SchemaRef = Arc::new(Schema::new(vec![Field::new("number", DataType::Int32, true)]));
-    let error = Run::open(Arc::new(BytesFile::new("x".to_owned(), bytes)), other).unwrap_err();
+    let error = Run::open(Arc::new(BytesFile::new("x".to_owned(), bytes)), other, None).unwrap_err();
     assert_eq!(
         error.details(),
         ["the stage has:\n\"number\": int32\n", "the file has:\n\"number\": int64\n\"texts\": list<\"item\": text,> not null\n"]
     );
+}
+
+/// Two runs of one length, one in the place of the other.
+#[test]
+fn another_run_is_not_the_one_that_was_noted() {
+    let run = |number| {
+        let all = [Entry::new(5, b"key", false, vec![(Some(number), vec![])])];
+        let (run, bytes) = run_in_file(&all, 1);
+        (run.checksum(), bytes)
+    };
+    let ((noted, bytes), (_, other)) = (run(1), run(2));
+    assert_eq!(bytes.len(), other.len());
+    let open = |bytes: &[u8], checksum| Run::open(Arc::new(BytesFile::new("x".to_owned(), bytes)), state_schema(), checksum);
+    let windows = |bytes: &[u8], checksum| Run::windows_of(&BytesFile::new("x".to_owned(), bytes), checksum);
+    assert_eq!(open(&bytes, noted).unwrap().checksum(), noted);
+    assert_eq!(windows(&bytes, noted).unwrap().len(), 1);
+    assert!(noted.is_some() && open(&other, None).is_ok(), "nothing was noted");
+    for error in [open(&other, noted).unwrap_err(), windows(&other, noted).unwrap_err()] {
+        assert_eq!(error.kind(), Some(RUN_DAMAGED));
+        assert!(error.message().ends_with(": it holds another run than the checkpoint names"), "{error}");
+    }
 }
 
 #[test]

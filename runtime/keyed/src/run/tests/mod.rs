@@ -98,7 +98,7 @@ pub fn run_in_file(all: &[Entry], block_entries: usize) -> (Arc<Run>, Arc<[u8]>)
 }
 
 pub fn open(bytes: &[u8]) -> Result<Run> {
-    Run::open(Arc::new(BytesFile::new("stage/7.run".to_owned(), bytes)), state_schema())
+    Run::open(Arc::new(BytesFile::new("stage/7.run".to_owned(), bytes)), state_schema(), None)
 }
 
 fn state_row() -> impl Strategy<Value = StateRow> {
