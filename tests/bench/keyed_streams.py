@@ -40,7 +40,7 @@ class Streaming:
 
 @contextmanager
 def streaming(bench: Bench, command: list[str]) -> Iterator[Streaming]:
-    """Starts a pipeline with `--json`; whoever uses it stops it. It has to end well, and within bounds."""
+    """Starts a pipeline with `--json`; the caller stops it. It has to end well, and within bounds."""
     with bench.log.open("wb") as said:
         begun = time.perf_counter()
         process = subprocess.Popen(command, cwd=bench.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said)

@@ -316,7 +316,7 @@ def full_load(bench: Bench, source: Path, database: Database, sink: str, most: f
 def stream(bench: Bench, source: Path, database: Database, sink: str, every: str, rate: int, seconds: int) -> tuple[Path, float]:
     """Produces into a pipeline that streams. Answers its folder, and how long after the last post the last row was committed."""
     name, out = topic(bench, source, 0), bench.fresh("latency")
-    # The system writes for half a minute what earlier runs have left in memory, and whoever makes a file durable waits for it.
+    # The system writes for half a minute what earlier runs have left in memory, and a program that makes a file durable waits for it.
     os.sync()
     database.ask("DROP TABLE IF EXISTS pins, wasmill_commits; CHECKPOINT")
     settings = [*from_topic(name), f"epoch.every={every}", "epoch.rows=100000000"]

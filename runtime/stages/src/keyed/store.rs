@@ -82,11 +82,7 @@ impl StateFiles {
 
     /// The same, after its bytes have been compared with its digest: the whole file is read.
     pub fn open_verified(&self, file: &DepotFile) -> Result<Arc<dyn RunFile>> {
-        let read = |mut content: Box<dyn Read + Send>| {
-            io::copy(&mut content, &mut io::sink())
-                .map_err(|error| Error::io(format_args!("read the file {} of the state", self.depot.shown(&file.name)), error))
-        };
-        self.depot.open(file).and_then(read).map_err(|error| of_state(&*self.depot, file, error))?;
+        read_whole(&*self.depot, file)?;
         self.open(file)
     }
 }
@@ -99,8 +95,9 @@ pub(super) fn open_in(depot: &dyn Depot, file: &DepotFile) -> Result<Arc<dyn Run
 
 /// Reads a file of a state to its end, so that its length and its digest are compared with what the checkpoint says.
 pub(super) fn read_whole(depot: &dyn Depot, file: &DepotFile) -> Result<()> {
-    let read = |mut content: Box<dyn io::Read + Send>| {
-        io::copy(&mut content, &mut io::sink()).map_err(|error| Error::io(format_args!("read {}", depot.shown(&file.name)), error))
+    let read = |mut content: Box<dyn Read + Send>| {
+        io::copy(&mut content, &mut io::sink())
+            .map_err(|error| Error::io(format_args!("read the file {} of the state", depot.shown(&file.name)), error))
     };
     depot.open(file).and_then(read).map(drop).map_err(|error| of_state(depot, file, error))
 }

@@ -1,4 +1,4 @@
-//! The generator keeps its promises: the same events whoever reads them, in the published proportions.
+//! The generator keeps its promises: the same events for every reader, in the published proportions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
