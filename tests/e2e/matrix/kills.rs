@@ -61,7 +61,6 @@ pub fn kill_again_and_again<O: Origin, D: Destination, S: Stages>(everyday: Ever
     let share = everyday.points::<S, D>(&[own, D::POINTS, replacing].concat());
     // Pairs without keys meet the engine's points every time.
     let points = [own, D::POINTS, replacing, if S::ARE_KEYED { ENGINE_POINTS } else { &[] }].concat();
-    let shift = if let Everyday::Share { turn, .. } = everyday { turn } else { 0 };
     let mut kills =
         Kills::<O, D, S> { mill: Mill::new(D::STATE), random: Random::of(&pair), longest: LONGEST_MILLIS, met: BTreeMap::new() };
     match wanted {
@@ -70,10 +69,14 @@ pub fn kill_again_and_again<O: Origin, D: Destination, S: Stages>(everyday: Ever
             (0..if S::ARE_KEYED { 1 } else { 2 }).for_each(|_| kills.at_random());
             assert!(share.iter().all(|point| kills.met.contains_key(*point)), "{:?}", kills.met);
         }
-        wanted => (0..wanted).for_each(|kill| match kill % 2 {
-            0 => kills.at_point(points[(shift + kill / 2) % points.len()]),
-            _ => kills.at_random(),
-        }),
+        wanted => {
+            // Few kills are not the same ones for every pair.
+            let first = kills.random.below(points.len() as u64) as usize;
+            (0..wanted).for_each(|kill| match kill % 2 {
+                0 => kills.at_point(points[(first + kill / 2) % points.len()]),
+                _ => kills.at_random(),
+            });
+        }
     }
     kills.mill.finish();
     if S::ARE_KEYED {

@@ -108,8 +108,8 @@ pub fn examine(state: &Value, depot: &dyn Depot) -> Result<Held> {
 /// The state is damaged, or a file can't be read for another reason.
 pub fn damage(state: &Value, depot: &dyn Depot) -> Result<Vec<Error>> {
     let mut found = Vec::new();
-    for file in files(state)? {
-        match read_whole(depot, &file).and_then(|()| Run::windows_of(&*open_in(depot, &file)?)) {
+    for Part { file, checksum, .. } in parts_by_file(state)? {
+        match read_whole(depot, &file).and_then(|()| Run::windows_of(&*open_in(depot, &file)?, checksum)) {
             Ok(_) => {}
             Err(error) if error.kind() == Some(RUN_DAMAGED) => found.push(error),
             Err(error) => return Err(error),
