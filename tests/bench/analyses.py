@@ -4,9 +4,8 @@ import os
 import statistics
 from pathlib import Path
 
-from keyed import finished
 from measure import Failed, Sample, compare, once
-from scenarios import Bench, rows_of, section, verdict
+from scenarios import Bench, finished, rows_of, section, verdict
 
 TABLES = {"pins": "pin", "geos": "geo", "users": "user"}
 SINKS = {

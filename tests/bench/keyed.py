@@ -5,7 +5,7 @@ import statistics
 from pathlib import Path
 
 from measure import Compared, Failed, Sample, compare, once
-from scenarios import Bench, section, verdict
+from scenarios import Bench, cached, finished, section, verdict
 
 MEMORY_BOUND = "128MiB"
 
@@ -24,10 +24,7 @@ def make_rows(bench: Bench, name: str, rows: int, keys: int, *more: object) -> P
         path.parent.mkdir(parents=True, exist_ok=True)
         shape = ["--rows", rows, "--keys", keys, "--format", path.suffix[1:], "--out", path]
         once(bench.micro_command("rows", *shape, *more), bench.root, bench.log)
-    with path.open("rb") as file:  # into the page cache, piece by piece: see measure.once
-        while file.read(1 << 20):
-            pass
-    return path
+    return cached(path)
 
 
 def key_counts(bench: Bench) -> list[int]:
@@ -37,14 +34,6 @@ def key_counts(bench: Bench) -> list[int]:
 
 def short(count: int) -> str:
     return f"{count // 1_000_000} million" if count >= 1_000_000 and count % 1_000_000 == 0 else f"{count:,}"
-
-
-def finished(bench: Bench) -> dict:
-    """The summary of the last run with `--json`."""
-    for line in reversed(bench.log.read_text().splitlines()):
-        if line.startswith('{"event":"finished"'):
-            return json.loads(line)["summary"]
-    raise Failed(f"no summary in {bench.log}")
 
 
 def keys_of(bench: Bench, path: Path) -> tuple[Compared, dict]:

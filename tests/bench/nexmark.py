@@ -1,13 +1,12 @@
 """The scenarios of Nexmark: its queries, checked against DuckDB, and what an aggregate costs per event."""
 
-import json
 import resource
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 from measure import Failed, Sample, once
-from scenarios import Bench, section, verdict
+from scenarios import Bench, finished, section, verdict
 
 # The source reads the events of one kind alone; of 50 events 46 are bids.
 EVENTS_PER_ROW = 10
@@ -53,7 +52,7 @@ def run(bench: Bench, query: str, mode: str, events: int, *settings: str) -> Tim
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     sample = once(command, bench.root, bench.log)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    nodes = summary(bench.log)["nodes"]
+    nodes = finished(bench)["nodes"]
     if rejected := sum(node["counts"]["rows_rejected"] for node in nodes):
         raise Failed(f"{query} as a {mode} has rejected {rejected} rows: see {out}/dead_letters")
     counts = {f"{node['kind']} {node['name']}": node["counts"] for node in nodes}
@@ -65,13 +64,6 @@ def run(bench: Bench, query: str, mode: str, events: int, *settings: str) -> Tim
         after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         {name: count["time"] for name, count in counts.items()},
     )
-
-
-def summary(log: Path) -> dict:
-    for line in reversed(log.read_text().splitlines()):
-        if line.startswith('{"event":"finished"'):
-            return json.loads(line)["summary"]
-    raise Failed(f"{log} has no summary of the run")
 
 
 def rows_of(query: str, events: int) -> int:
@@ -122,7 +114,7 @@ def queries(bench: Bench, source: Path) -> str:
         "A stream has epochs of 500,000 rows (q3 and q8: 50,000) and at most 1 s, emits windows as the watermark passes them, and ends with its events. Before it was measured, each query gave "
         "the same rows as DuckDB over the same events in Parquet, compared row by row, both as a batch and as a stream; no row was late. Pipelines: `tests/bench/pipelines/nexmark`.",
         lines,
-        "The average per category of q4 is emitted anew with every epoch and upserted by its category. In q3 a stream needs a bound in event time: one hour, which is more than the events span.",
+        "The average per category of q4 is emitted again with every epoch and upserted by its category. In q3 a stream needs a bound in event time: one hour, which is more than the events span.",
     )
 
 

@@ -67,7 +67,12 @@ def make_input(bench: Bench) -> Path:
     path = folder / "pin/pin-00000.jsonl"
     if not path.exists():
         emulate(bench, folder, DIRT)
-    with path.open("rb") as file:  # into the page cache, piece by piece: see measure.once
+    return cached(path)
+
+
+def cached(path: Path) -> Path:
+    """The file, read into the page cache, piece by piece: see measure.once."""
+    with path.open("rb") as file:
         while file.read(1 << 20):
             pass
     return path
@@ -76,6 +81,14 @@ def make_input(bench: Bench) -> Path:
 def emulate(bench: Bench, folder: Path, dirt: str) -> None:
     """Posts of one seed, in pin/pin-00000.jsonl below a folder."""
     once([str(bench.wasmill), "emulate", "--out", str(folder), "--tables", "pin", "--rows", str(bench.rows), "--seed", "1", "--dirt", dirt], bench.root, bench.log)
+
+
+def finished(bench: Bench) -> dict:
+    """The summary of the last run with `--json`."""
+    for line in reversed(bench.log.read_text().splitlines()):
+        if line.startswith('{"event":"finished"'):
+            return json.loads(line)["summary"]
+    raise Failed(f"no summary in {bench.log}")
 
 
 def verdict(met: bool) -> str:
@@ -342,4 +355,4 @@ ALONE = {
     "start": start,
 }
 
-__all__ = ["ALONE", "Bench", "Compared", "make_input", "rows_of", "section", "verdict"]
+__all__ = ["ALONE", "Bench", "Compared", "cached", "finished", "make_input", "rows_of", "section", "verdict"]

@@ -81,13 +81,12 @@ fn a_stage_that_is_gone_and_a_plugin_of_another_state_version_are_told() {
     // A plugin, and a checkpoint as a version of it with another state would have left it.
     let workshop =
         super::damage::with_state_of("seen: { plugin: distinct-count, config: { value: category } }", "stage days: holds 5 keys");
-    let mut checkpoint = newest(&workshop);
-    let fingerprint = &mut checkpoint.stages.get_mut("days").unwrap().fingerprint;
-    let version = fingerprint.pointer_mut("/work/compute/0/state_version").unwrap_or_else(|| panic!("no state version"));
-    let now = version.as_u64().unwrap();
-    *version = (now + 1).into();
-    let path = workshop.path(".wasmill/state/damaged").join(format!("epoch-{:010}.json", checkpoint.epoch));
-    std::fs::write(path, checkpoint.encode().unwrap()).unwrap();
+    let mut now = 0;
+    super::change_checkpoint(&workshop, "damaged", |checkpoint| {
+        let version = &mut checkpoint.stages.get_mut("days").unwrap().fingerprint["work"]["compute"][0]["state_version"];
+        now = version.as_u64().unwrap();
+        *version = (now + 1).into();
+    });
     let told = format!("work.compute.0.state_version was {} and is {now}", now + 1);
     let ended = workshop.run(&["check", "p.yaml"]);
     assert!(ended.code == Some(5) && ended.stdout.contains(&told) && ended.stdout.contains("drop-stage"), "{}", ended.stdout);

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
+use super::Request;
 use super::shape::{Shape, Spot, join};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::document::{Node, Span, Value, read};
@@ -102,7 +103,7 @@ fn marked<'a>(schema: &'a Json, kind: &str, mark: &str) -> Vec<&'a str> {
 }
 
 /// Reads the tree; what does not fit is reported.
-pub fn draft<'t>(tree: &'t Node, schema: &Json, (mode, drains): (Option<Mode>, bool), diagnostics: &mut Diagnostics) -> Option<Draft<'t>> {
+pub fn draft<'t>(tree: &'t Node, schema: &Json, request: &Request<'_>, diagnostics: &mut Diagnostics) -> Option<Draft<'t>> {
     let top = tree.entries().and_then(|entries| entries.first()).map_or(tree.span, |entry| entry.key_span);
     let spot = Spot { path: "", key: top };
     let except = [SECTIONS[0], SECTIONS[1], SECTIONS[2], "dead_letters", "epoch"];
@@ -114,8 +115,8 @@ pub fn draft<'t>(tree: &'t Node, schema: &Json, (mode, drains): (Option<Mode>, b
     Some(Draft {
         name: tree.entry("name").filter(|entry| !entry.node.has_unknown()).and_then(|entry| Some((entry.node.text()?, entry.node.span))),
         top,
-        mode: mode.or_else(|| scalar(tree, "mode")).unwrap_or_default(),
-        drains,
+        mode: request.mode.or_else(|| scalar(tree, "mode")).unwrap_or_default(),
+        drains: request.drain,
         sources: reader.section(tree, "sources"),
         stages: reader.section(tree, "stages"),
         sinks: reader.section(tree, "sinks"),

@@ -3,9 +3,9 @@
 use wasmill_engine::{KeyedStage, check_stage_state};
 
 use super::draft::Draft;
+use super::of_connector::finding_of_its_own;
 use super::{Checked, Connectors};
 use crate::diagnostics::{Diagnostic, Diagnostics, shorten};
-use crate::document::Span;
 use crate::plan::HeldState;
 use crate::plugins::OpenedWork;
 
@@ -30,20 +30,13 @@ pub fn check(draft: &Draft<'_>, checked: &Checked, connectors: &dyn Connectors, 
             }
             return;
         }
-        Err(error) => return diagnostics.push(finding(&error, draft.top)),
+        Err(error) => return diagnostics.push(finding_of_its_own("unreachable", &error, draft.top)),
     };
     for (name, held) in &checkpoint.stages {
         let stage = keyed.iter().find(|(keyed, _)| *keyed == name).map(|(_, stage)| &**stage as &dyn KeyedStage);
         if let Err(error) = check_stage_state(name, held, stage) {
             let declared = draft.stages.iter().find(|declared| declared.name == name);
-            diagnostics.push(finding(&error, declared.map_or(draft.top, |declared| declared.name_span)));
+            diagnostics.push(finding_of_its_own("unreachable", &error, declared.map_or(draft.top, |declared| declared.name_span)));
         }
     }
-}
-
-fn finding(error: &wasmill_engine::Error, span: Span) -> Diagnostic {
-    let code = error.kind().map_or("unreachable", |code| code.name);
-    let diagnostic =
-        Diagnostic { code, ..Diagnostic::error("unreachable", shorten(&error.to_string(), 1000)) }.class(error.class()).at(span);
-    error.hint_text().into_iter().fold(diagnostic, |diagnostic, hint| diagnostic.help(hint))
 }

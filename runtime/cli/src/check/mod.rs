@@ -110,7 +110,7 @@ fn run(request: &Request<'_>, surroundings: Surroundings<'_>, report: &mut Repor
     let used = connections::resolve(&mut tree, diagnostics);
     connections::report_unused(&tree, &used, diagnostics);
     draft::complete_connectors(&mut tree, &schema);
-    let draft = draft::draft(&tree, &schema, (request.mode, request.drain), diagnostics)?;
+    let draft = draft::draft(&tree, &schema, request, diagnostics)?;
     let wiring = wiring::wire(&draft, diagnostics);
     policy::check(&draft, &tree, diagnostics);
     let mut secrets = secrets::Secrets { files, redactor, diagnostics };

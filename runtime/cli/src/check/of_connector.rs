@@ -11,9 +11,21 @@ pub fn of_connector<T>(declared: &Declared<'_, T>, connector: &str, error: &wasm
 
 /// An error of a node of the pipeline as a finding. `otherwise`: its code, where the error has none.
 pub fn finding(name: &str, otherwise: &'static str, error: &wasmill_engine::Error, span: Span) -> Diagnostic {
+    finding_as(format!("`{name}`: {}", in_words(error)), otherwise, error, span)
+}
+
+/// An error that names its own place, as a finding. `otherwise`: its code, where the error has none.
+pub fn finding_of_its_own(otherwise: &'static str, error: &wasmill_engine::Error, span: Span) -> Diagnostic {
+    finding_as(in_words(error), otherwise, error, span)
+}
+
+fn in_words(error: &wasmill_engine::Error) -> String {
+    shorten(&error.to_string(), 1000)
+}
+
+fn finding_as(message: String, otherwise: &'static str, error: &wasmill_engine::Error, span: Span) -> Diagnostic {
     let code = error.kind().map_or(otherwise, |code| code.name);
-    let message = format!("`{name}`: {}", shorten(&error.to_string(), 1000));
-    let diagnostic = Diagnostic { code, ..Diagnostic::error("connector", message).class(error.class()).at(span) };
+    let diagnostic = Diagnostic::error(code, message).class(error.class()).at(span);
     error.hint_text().into_iter().fold(diagnostic, |diagnostic, hint| diagnostic.help(hint))
 }
 

@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use wasmill_connect::examine::Finding;
 use wasmill_engine::{Checkpoint, Depot, KeyedStage, Result, StageState, check_stage_state};
 use wasmill_formats::time::put_timestamp;
-use wasmill_stages::keyed::{Held, damage, examine};
+use wasmill_stages::keyed::{Held, verify};
 
 use super::Examined;
 use super::state::{open_state_read_only, state_of};
@@ -80,16 +80,12 @@ fn of_stage(name: &str, held: &StageState, stage: Option<&dyn KeyedStage>, depot
     let fits = check_stage_state(name, held, stage);
     let is_kept = fits.is_ok();
     let mut findings: Vec<Finding> = fits.err().into_iter().map(Finding::Bad).collect();
-    let whole = damage(state, depot).and_then(|damaged| match damaged.is_empty() {
-        true => examine(state, depot).map(Ok),
-        false => Ok(Err(damaged)),
-    });
-    match whole {
-        Ok(Ok(held)) => {
-            let what = if is_kept { "a run resumes with" } else { "the state holds" };
-            findings.push(Finding::good(format!("{what} {}, watermark {watermark}; every file is whole", held_in_words(&held))));
+    match verify(state, depot) {
+        Ok(verified) if verified.damaged.is_empty() => {
+            let (what, held) = (if is_kept { "a run resumes with" } else { "the state holds" }, held_in_words(&verified.held));
+            findings.push(Finding::good(format!("{what} {held}, watermark {watermark}; every file is whole")));
         }
-        Ok(Err(damaged)) => findings.extend(damaged.into_iter().map(Finding::Bad)),
+        Ok(verified) => findings.extend(verified.damaged.into_iter().map(Finding::Bad)),
         Err(error) => findings.push(Finding::Bad(error)),
     }
     findings

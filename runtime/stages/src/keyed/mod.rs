@@ -29,7 +29,7 @@ use wasmill_keyed::windows::Windows;
 pub use aggregating::{Aggregating, WINDOW_END, WINDOW_START, Work};
 pub use deduplicating::Deduplicating;
 pub use joining::Joining;
-pub use state::{Held, damage, examine};
+pub use state::{Held, Verified, examine, verify};
 
 /// The reject code of a row that comes after its last window has closed.
 const LATE_CODE: &str = "late";

@@ -89,33 +89,45 @@ pub struct Held {
 /// A file is gone or damaged, or can't be read.
 pub fn examine(state: &Value, depot: &dyn Depot) -> Result<Held> {
     let mut held = Held::default();
-    for Part { file, checksum, .. } in parts_by_file(state)? {
-        let run = open_in(depot, &file)?;
-        let windows = Run::windows_of(&*run, checksum)?;
-        held.files += 1;
-        held.bytes += file.bytes;
-        held.entries += windows.iter().map(|window| window.entries).sum::<u64>();
-        let oldest = windows.iter().map(|window| window.end).min().filter(|&end| end != NEVER);
-        held.oldest_window = held.oldest_window.into_iter().chain(oldest).min();
-    }
+    parts_by_file(state)?.iter().try_for_each(|part| held.add(part, depot))?;
     Ok(held)
 }
 
-/// Reads the files of a state whole, and returns what is wrong with them: one that is gone, that has another length, or whose bytes are not those that
-/// were written.
+impl Held {
+    /// Adds a file, by its end.
+    fn add(&mut self, Part { file, checksum, .. }: &Part, depot: &dyn Depot) -> Result<()> {
+        let windows = Run::windows_of(&*open_in(depot, file)?, *checksum)?;
+        self.files += 1;
+        self.bytes += file.bytes;
+        self.entries += windows.iter().map(|window| window.entries).sum::<u64>();
+        let oldest = windows.iter().map(|window| window.end).min().filter(|&end| end != NEVER);
+        self.oldest_window = self.oldest_window.into_iter().chain(oldest).min();
+        Ok(())
+    }
+}
+
+/// A state whose files were read whole.
+pub struct Verified {
+    /// What its whole files amount to.
+    pub held: Held,
+    /// What is wrong with the others: one is gone, has another length, or its bytes are not those that were written.
+    pub damaged: Vec<Error>,
+}
+
+/// Reads the files of a state whole.
 ///
 /// # Errors
 /// The state is damaged, or a file can't be read for another reason.
-pub fn damage(state: &Value, depot: &dyn Depot) -> Result<Vec<Error>> {
-    let mut found = Vec::new();
-    for Part { file, checksum, .. } in parts_by_file(state)? {
-        match read_whole(depot, &file).and_then(|()| Run::windows_of(&*open_in(depot, &file)?, checksum)) {
-            Ok(_) => {}
-            Err(error) if error.kind() == Some(RUN_DAMAGED) => found.push(error),
+pub fn verify(state: &Value, depot: &dyn Depot) -> Result<Verified> {
+    let mut verified = Verified { held: Held::default(), damaged: Vec::new() };
+    for part in parts_by_file(state)? {
+        match read_whole(depot, &part.file).and_then(|()| verified.held.add(&part, depot)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == Some(RUN_DAMAGED) => verified.damaged.push(error),
             Err(error) => return Err(error),
         }
     }
-    Ok(found)
+    Ok(verified)
 }
 
 /// A run of the state. It holds keys of this lane alone, even where its file holds others.
