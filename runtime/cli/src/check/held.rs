@@ -3,7 +3,7 @@
 use wasmill_engine::{KeyedStage, check_stage_state};
 
 use super::draft::Draft;
-use super::of_connector::finding_of_its_own;
+use super::of_connector::{finding, in_words};
 use super::{Checked, Connectors};
 use crate::diagnostics::{Diagnostic, Diagnostics, shorten};
 use crate::plan::HeldState;
@@ -30,13 +30,17 @@ pub fn check(draft: &Draft<'_>, checked: &Checked, connectors: &dyn Connectors, 
             }
             return;
         }
-        Err(error) => return diagnostics.push(finding_of_its_own("unreachable", &error, draft.top)),
+        Err(error) => return diagnostics.push(finding(unreachable(&error), &error, draft.top)),
     };
     for (name, held) in &checkpoint.stages {
         let stage = keyed.iter().find(|(keyed, _)| *keyed == name).map(|(_, stage)| &**stage as &dyn KeyedStage);
         if let Err(error) = check_stage_state(name, held, stage) {
             let declared = draft.stages.iter().find(|declared| declared.name == name);
-            diagnostics.push(finding_of_its_own("unreachable", &error, declared.map_or(draft.top, |declared| declared.name_span)));
+            diagnostics.push(finding(unreachable(&error), &error, declared.map_or(draft.top, |declared| declared.name_span)));
         }
     }
+}
+
+fn unreachable(error: &wasmill_engine::Error) -> Diagnostic {
+    Diagnostic::error("unreachable", in_words(error))
 }

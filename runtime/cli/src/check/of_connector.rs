@@ -6,26 +6,14 @@ use crate::document::Span;
 
 /// The finding.
 pub fn of_connector<T>(declared: &Declared<'_, T>, connector: &str, error: &wasmill_engine::Error) -> Diagnostic {
-    finding(declared.name, "connector", error, span_of_key(declared, connector, error.key_path()))
+    let otherwise = Diagnostic::error("connector", about(declared.name, error));
+    finding(otherwise, error, span_of_key(declared, connector, error.key_path()))
 }
 
-/// An error of a node of the pipeline as a finding. `otherwise`: its code, where the error has none.
-pub fn finding(name: &str, otherwise: &'static str, error: &wasmill_engine::Error, span: Span) -> Diagnostic {
-    finding_as(format!("`{name}`: {}", in_words(error)), otherwise, error, span)
-}
-
-/// An error that names its own place, as a finding. `otherwise`: its code, where the error has none.
-pub fn finding_of_its_own(otherwise: &'static str, error: &wasmill_engine::Error, span: Span) -> Diagnostic {
-    finding_as(in_words(error), otherwise, error, span)
-}
-
-fn in_words(error: &wasmill_engine::Error) -> String {
-    shorten(&error.to_string(), 1000)
-}
-
-fn finding_as(message: String, otherwise: &'static str, error: &wasmill_engine::Error, span: Span) -> Diagnostic {
-    let code = error.kind().map_or(otherwise, |code| code.name);
-    let diagnostic = Diagnostic::error(code, message).class(error.class()).at(span);
+/// An error as a finding: `otherwise`, with the code of the error where it has one, its class and its hint.
+pub fn finding(otherwise: Diagnostic, error: &wasmill_engine::Error, span: Span) -> Diagnostic {
+    let code = error.kind().map_or(otherwise.code, |code| code.name);
+    let diagnostic = Diagnostic { code, ..otherwise }.class(error.class()).at(span);
     error.hint_text().into_iter().fold(diagnostic, |diagnostic, hint| diagnostic.help(hint))
 }
 
@@ -41,4 +29,14 @@ pub fn span_of_key<T, K: AsRef<str>>(declared: &Declared<'_, T>, connector: &str
         node = Some(&entry.node);
     }
     span
+}
+
+/// What an error of the node `name` says.
+pub fn about(name: &str, error: &wasmill_engine::Error) -> String {
+    format!("`{name}`: {}", in_words(error))
+}
+
+/// What an error says that names its own place.
+pub fn in_words(error: &wasmill_engine::Error) -> String {
+    shorten(&error.to_string(), 1000)
 }

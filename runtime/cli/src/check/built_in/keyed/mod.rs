@@ -17,7 +17,7 @@ pub use join::Join;
 
 use super::missing::column_missing;
 use super::{Around, SideColumns};
-use crate::check::of_connector::finding;
+use crate::check::of_connector::{about, finding};
 use crate::diagnostics::{Diagnostic, Diagnostics, shorten};
 use crate::document::{Node, Span};
 use crate::spec::Period;
@@ -83,7 +83,7 @@ impl Finder<'_, '_> {
 
 /// An error of a stage as a finding.
 fn of_stage(stage: &str, error: &wasmill_engine::Error, span: Span) -> Diagnostic {
-    finding(stage, "bug", error, span)
+    finding(Diagnostic::error("bug", about(stage, error)), error, span)
 }
 
 /// How a stage follows event time, by the keys `delay` and `idle`.
