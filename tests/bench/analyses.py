@@ -40,13 +40,13 @@ def cleaned(bench: Bench) -> Path:
 
 
 def wasmill(bench: Bench, source: Path, how: str = "--quiet") -> Sample:
-    """Runs the pipeline from cleaned tables: the stages that clean pass every row, and nothing is printed."""
+    """Runs the pipeline from cleaned tables: the stages that clean pass every row, and nothing is printed or written as CSV."""
     out = bench.fresh("analyses")
     settings = ["lanes=2", f"dead_letters.files.path={out}/dead_letters"]
     for name, table in TABLES.items():
         settings += [f"sources.{name}.files.path={source}/{table}_table/*.parquet", f"stages.clean_{name}.plugin=", f'stages.clean_{name}.filter="true"']
     for sink, result in SINKS.items():
-        settings += [f"sinks.{sink}.delta.uri={out}/{result}", f"sinks.print_{result}="]
+        settings += [f"sinks.{sink}.delta.uri={out}/{result}", f"sinks.{sink.replace('_table', '_csv')}=", f"sinks.print_{result}="]
     return once([str(bench.wasmill), "run", "pipelines/analyses/analyses.yaml", how, "--state", f"{out}/state", *sets(settings)], bench.root, bench.log)
 
 

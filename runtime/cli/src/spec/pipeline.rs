@@ -177,14 +177,23 @@ pub struct EpochSpec {
     pub every: Period,
     /// `rows: 500000`
     ///
-    /// The most records of the sources, at least 1. Default: 500000.
+    /// The most records of the sources, at least 1. Default: 500000; 10000000 in a batch with keyed stages
+    /// (`aggregate`, `dedup`, `join`), which merge their state at the end of each epoch, and without a sink that upserts, which
+    /// holds an epoch's keys in memory.
     #[schemars(range(min = 1))]
-    pub rows: u64,
+    pub rows: Option<u64>,
 }
 
 impl Default for EpochSpec {
     fn default() -> Self {
-        Self { every: Period::seconds(10), rows: 500_000 }
+        Self { every: Period::seconds(10), rows: None }
+    }
+}
+
+impl EpochSpec {
+    /// The most records of an epoch. `merges_state`: the pipeline is a batch with keyed stages and without a sink that upserts.
+    pub fn rows(&self, merges_state: bool) -> u64 {
+        self.rows.unwrap_or(if merges_state { 10_000_000 } else { 500_000 })
     }
 }
 

@@ -26,7 +26,7 @@ use super::{Checked, CheckedSide, CheckedSink, CheckedSource, CheckedStage, Conn
 use crate::diagnostics::{Diagnostic, Diagnostics, nearest, shorten};
 use crate::document::Redactor;
 use crate::plan::default_lanes;
-use crate::plugins::{OpenRequest, OpenedStage};
+use crate::plugins::{OpenRequest, OpenedStage, OpenedWork};
 use crate::spec::{Mode, Size, SourceSpec, StageSpec, Written};
 use updates::Updates;
 
@@ -92,6 +92,9 @@ pub fn assemble(request: &Request<'_>, draft: &Draft<'_>, flowed: Flowed, redact
         Some(sink) => Some(Arc::clone(&sink.spec.as_ref()?.connector)),
         None => None,
     };
+    let has_keyed = stages.iter().any(|stage| matches!(stage.opened.work(), OpenedWork::Keyed(_)));
+    let upserts = sinks.iter().any(|sink| sink.connector.replaces_by().is_some());
+    let merges_state = draft.mode == Mode::Batch && has_keyed && !upserts;
     let written = draft.state.path.as_ref().map(PathBuf::from);
     let state = request.state.clone().or(written).unwrap_or_else(|| PathBuf::from(super::DEFAULT_STATE));
     Some(Checked {
@@ -100,7 +103,7 @@ pub fn assemble(request: &Request<'_>, draft: &Draft<'_>, flowed: Flowed, redact
         drains: draft.drains,
         lanes: draft.lanes.map(usize::from),
         batch_rows: draft.batch_rows as usize,
-        epoch: EpochPolicy { every: draft.epoch.every.0, rows: draft.epoch.rows, whole_run: overwrite },
+        epoch: EpochPolicy { every: draft.epoch.every.0, rows: draft.epoch.rows(merges_state), whole_run: overwrite },
         limit: None,
         state,
         sources,
