@@ -5,10 +5,18 @@ use wasmill_plugin::prelude::*;
 /// The bits of the mantissa of a double that are stored.
 const MANTISSA_BITS: u32 = 52;
 
+/// Below so many values that came one by one, they are not sorted before they are asked for.
+const FEW: usize = 32;
+
 /// The values of one group. All are finite, and none is -0.0.
+///
+/// A list that is sorted when it has doubled is smaller than a hash table of the values, and filled quicker.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
-    counts: HashMap<u64, i64>,
+    /// Values with how often each came. The first ones are different and in their order, the others as they came.
+    counted: Vec<(f64, i64)>,
+    /// How many those first ones are.
+    sorted: usize,
     total: i64,
 }
 
@@ -19,17 +27,33 @@ impl Values {
     /// There are more values than can be counted.
     pub fn add(&mut self, value: f64, times: i64) -> Result<(), Refusal> {
         let total = self.total.checked_add(times).ok_or_else(|| Refusal::new("a key has more than 2^63 values, which no count holds"))?;
-        // The count of one value is no more than the total.
-        *self.counts.entry((value + 0.0).to_bits()).or_default() += times;
         self.total = total;
+        self.counted.push((value + 0.0, times));
+        if self.counted.len() - self.sorted > self.sorted.max(FEW) {
+            self.sort();
+        }
         Ok(())
     }
 
+    /// Brings all values into their order, each once.
+    fn sort(&mut self) {
+        // Stable, because that sort takes parts that are in order as they are: states are.
+        self.counted.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        self.counted.dedup_by(|(value, times), (kept, kept_times)| {
+            let is_same = value == kept;
+            if is_same {
+                // No more than the total, which was counted.
+                *kept_times += *times;
+            }
+            is_same
+        });
+        self.sorted = self.counted.len();
+    }
+
     /// The values in their order.
-    pub fn into_sorted(self) -> Vec<(f64, i64)> {
-        let mut all: Vec<(f64, i64)> = self.counts.into_iter().map(|(bits, count)| (f64::from_bits(bits), count)).collect();
-        all.sort_unstable_by(|(one, _), (other, _)| one.total_cmp(other));
-        all
+    pub fn into_sorted(mut self) -> Vec<(f64, i64)> {
+        self.sort();
+        self.counted
     }
 }
 
@@ -126,6 +150,16 @@ mod tests {
             let found = Ranked::new(counted).quantile(q).unwrap();
             prop_assert!((found - expected).abs() <= 1e-12 * expected.abs().max(1.0), "{found} {expected}");
         }
+    }
+
+    #[test]
+    fn values_that_come_again_and_again_are_held_once() {
+        let mut values = Values::default();
+        (0..10_000).for_each(|number| values.add(f64::from(number % 7) - 3.0, 2).unwrap());
+        assert!(values.counted.capacity() < 256, "{}", values.counted.capacity());
+        let sorted = values.into_sorted();
+        assert_eq!(sorted.iter().map(|(value, _)| *value).collect::<Vec<_>>(), [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(sorted.iter().map(|(_, times)| times).sum::<i64>(), 20_000);
     }
 
     #[test]

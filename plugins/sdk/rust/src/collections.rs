@@ -18,10 +18,9 @@
 //! `HashMap::new()` and `HashMap::from([…])` exist only for the standard library's hasher: write `HashMap::default()` and `collect()`.
 //! Where the order itself matters, a `BTreeMap` is in the order of its keys.
 
-use std::hash::{BuildHasherDefault, DefaultHasher};
-
-/// Hashes with the same keys always.
-pub type FixedHasher = BuildHasherDefault<DefaultHasher>;
+/// Hashes with the same keys always. Such a hash protects from no one who chooses the keys, whichever it is; so it is a quick one, also on the 32 bits of
+/// WebAssembly.
+pub type FixedHasher = foldhash::fast::FixedState;
 
 /// A [`std::collections::HashMap`] whose order does not depend on earlier batches.
 pub type HashMap<K, V> = std::collections::HashMap<K, V, FixedHasher>;

@@ -1,5 +1,7 @@
 //! Groups in the order of runs: by window end, key group, key.
 
+use std::cmp::Ordering;
+
 use super::NULL_BIT;
 use crate::key::{Keys, NULL, VALUE, key_group};
 
@@ -29,7 +31,7 @@ pub(super) fn of_words(panes: &[u32], words: &[u64], ends: &[i64]) -> SortedGrou
         let place = rank << GROUP_BITS | u64::from(key_group(&key[..length])) << 1 | u64::from(pane & NULL_BIT == 0);
         order.push((place, word, number as u32));
     }
-    order.sort_unstable();
+    let order = by_place(order, ends.len() << GROUP_BITS, |one, other| (one.1, one.2).cmp(&(other.1, other.2)));
     let mut sorted = SortedGroups::with_capacity(order.len(), 9 * order.len());
     for (place, word, number) in order {
         let pane = panes[number as usize];
@@ -57,11 +59,40 @@ pub(super) fn of_keys(panes: &[u32], keys: &Keys, ends: &[i64]) -> SortedGroups 
         let place = u64::from(ranks[pane as usize]) << GROUP_BITS | u64::from(key_group(key)) << 1;
         order.push((place, prefix(key), number as u32));
     }
-    order.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| keys.get(a.2 as usize).cmp(keys.get(b.2 as usize))));
+    let order = by_place(order, ends.len() << GROUP_BITS, |one, other| {
+        one.1.cmp(&other.1).then_with(|| keys.get(one.2 as usize).cmp(keys.get(other.2 as usize)))
+    });
     let mut sorted = SortedGroups::with_capacity(order.len(), keys.iter().map(<[u8]>::len).sum());
     for (place, _, number) in order {
         let end = ends[panes[number as usize] as usize];
         sorted.push(number, end, (place >> 1) as u8, keys.get(number as usize));
+    }
+    sorted
+}
+
+/// What is to be sorted: the place among windows and key groups, the key or its beginning, the group's number.
+type Sortable<K> = (u64, K, u32);
+
+/// Sorts by place, which is less than `places`, and then by `order`. Where there are many entries of a place they go there first: what is left to sort
+/// lies in the processor's cache.
+fn by_place<K: Copy>(mut all: Vec<Sortable<K>>, places: usize, order: impl Fn(&Sortable<K>, &Sortable<K>) -> Ordering) -> Vec<Sortable<K>> {
+    let (Some(&first), true) = (all.first(), places < all.len()) else {
+        all.sort_unstable_by(|one, other| one.0.cmp(&other.0).then_with(|| order(one, other)));
+        return all;
+    };
+    let mut next = vec![0_usize; places + 1];
+    all.iter().for_each(|entry| next[entry.0 as usize + 1] += 1);
+    for place in 1..next.len() {
+        next[place] += next[place - 1];
+    }
+    let mut sorted = vec![first; all.len()];
+    for entry in all {
+        let at = &mut next[entry.0 as usize];
+        sorted[*at] = entry;
+        *at += 1;
+    }
+    for of_place in sorted.chunk_by_mut(|one, other| one.0 == other.0) {
+        of_place.sort_unstable_by(&order);
     }
     sorted
 }

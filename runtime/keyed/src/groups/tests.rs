@@ -103,3 +103,26 @@ fn columns_of_another_type_are_refused() {
     let none = RecordBatch::new_empty(Arc::new(arrow_schema::Schema::new(vec![Field::new("k", DataType::Int64, true)])));
     assert!(groups.intern(none.columns(), 0, Panes::One(0), &mut Vec::new()).is_ok());
 }
+
+#[test]
+fn many_groups_are_drained_in_order() {
+    let rows: Vec<Row> = (0..6_000_u64)
+        .map(|number| {
+            let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            ((spread >> 60) as u32 % 2, (number % 999 != 0).then_some((spread >> 8) as i64 - (1 << 54)), Some(format!("{spread:x}")))
+        })
+        .collect();
+    for kind in [Kind::Word, Kind::Text, Kind::Both] {
+        let (mut groups, ends) = (Groups::new(codec(kind)), [7, -7]);
+        let panes: Vec<u32> = rows.iter().map(|row| row.0).collect();
+        groups.intern(&columns(kind, &rows), rows.len(), Panes::Each(&panes), &mut Vec::new()).unwrap();
+        let count = groups.count() as usize;
+        let sorted = groups.drain(&ends);
+        let places: Vec<_> = (0..count).map(|at| (sorted.ends[at], sorted.key_groups[at], sorted.keys.get(at).to_vec())).collect();
+        assert!(count > 5_900 && places.is_sorted_by(|one, next| one < next), "{kind:?}");
+        assert!(places.iter().all(|(_, group, key)| *group == key_group(key)), "{kind:?}");
+        let mut numbers = sorted.numbers;
+        numbers.sort_unstable();
+        assert!(numbers.iter().copied().eq(0..count as u32), "{kind:?}");
+    }
+}

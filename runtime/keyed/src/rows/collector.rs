@@ -41,8 +41,8 @@ pub(crate) struct RowCollector {
     groups: Groups,
     batches: Vec<RecordBatch>,
     batch_bytes: usize,
-    /// For each row of all batches: its group, batch and number there.
-    rows: Vec<(u32, u32, u32)>,
+    /// Each row of all batches, with its group in place of the place.
+    rows: Vec<RowOf>,
     scratch: Vec<u32>,
     panes: Panes,
     spilled: Vec<Arc<Run>>,
@@ -75,7 +75,7 @@ impl RowCollector {
 
     /// The bytes that it holds, without runs.
     pub fn memory_bytes(&self) -> usize {
-        self.groups.memory_bytes() + self.batch_bytes + self.rows.capacity() * size_of::<(u32, u32, u32)>() + self.panes.memory_bytes()
+        self.groups.memory_bytes() + self.batch_bytes + self.rows.capacity() * size_of::<RowOf>() + self.panes.memory_bytes()
     }
 
     /// Sorts the rows of a batch by what becomes of them. Where there is a column of event time, rows without one are refused, and those are late, too, for
@@ -160,10 +160,7 @@ impl RowCollector {
         for row in &mut rows {
             row.0 = rank[row.0 as usize];
         }
-        rows.sort_unstable_by(|a, b| {
-            let by_value = || order(&batches[a.1 as usize], a.2, &batches[b.1 as usize], b.2);
-            a.0.cmp(&b.0).then_with(by_value).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
-        });
+        let rows = in_order(&rows, sorted.numbers.len(), |a, b| order(&batches[a.1 as usize], a.2, &batches[b.1 as usize], b.2));
         let mut rest = rows.as_slice();
         while !rest.is_empty() {
             // Up to the end of a key behind so many rows.
@@ -178,8 +175,31 @@ impl RowCollector {
     }
 }
 
+/// A row: the place of its key, its batch and its number there.
+type RowOf = (u32, u32, u32);
+
+/// Rows by the place of their key, which is less than `places`; those of a key by `order`, and then as they came. Places are dense, so that rows need
+/// not be compared to find their keys' places.
+fn in_order(rows: &[RowOf], places: usize, order: impl Fn(&RowOf, &RowOf) -> Ordering) -> Vec<RowOf> {
+    let mut next = vec![0_usize; places + 1];
+    rows.iter().for_each(|row| next[row.0 as usize + 1] += 1);
+    for place in 1..next.len() {
+        next[place] += next[place - 1];
+    }
+    let mut sorted = vec![(0, 0, 0); rows.len()];
+    for row in rows {
+        let at = &mut next[row.0 as usize];
+        sorted[*at] = *row;
+        *at += 1;
+    }
+    for of_key in sorted.chunk_by_mut(|one, next| one.0 == next.0).filter(|of_key| of_key.len() > 1) {
+        of_key.sort_by(&order);
+    }
+    sorted
+}
+
 /// A block of rows that are sorted by the place of their key, which is their first number.
-fn block(sorted: &SortedGroups, rows: &[(u32, u32, u32)], batches: &[RecordBatch]) -> Result<Block> {
+fn block(sorted: &SortedGroups, rows: &[RowOf], batches: &[RecordBatch]) -> Result<Block> {
     let references: Vec<&RecordBatch> = batches.iter().collect();
     let indices: Vec<(usize, usize)> = rows.iter().map(|&(_, batch, row)| (batch as usize, row as usize)).collect();
     let states = interleave_record_batch(&references, &indices).map_err(|error| Error::bug(format!("rows can't be sorted: {error}")))?;
