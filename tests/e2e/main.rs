@@ -6,6 +6,7 @@
 
 mod batch_and_stream;
 mod built_in_stages;
+mod canaries;
 mod connect_layout;
 mod damage;
 mod delta_diff;

@@ -7,6 +7,9 @@ wasmill_engine::codes! {
     DESTROYS = "command/destroys",
         "The command would remove records permanently, and was not confirmed.",
         "Repeat it with `--yes` if that is meant.";
+    ENV_FILE = "command/env-file",
+        "A line of a file of `--env-file` is not `NAME=value`, or its value refers to another variable, which is not done.",
+        "Put values with spaces, quotes, `#` or `$` in single quotes, which keep them as they are.";
     FILE_EXISTS = "command/file-exists",
         "A file of the name that the command would write exists already, and it never overwrites.",
         "Name another file, or remove that one.";

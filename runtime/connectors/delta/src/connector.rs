@@ -27,6 +27,7 @@ pub const CONNECTOR: Connector = Connector::new("delta")
         Delivery::ExactlyOnce,
         DeadLetters::Taken(Usage { example: "delta: { uri: out/dead_letters }", summary: "Writes a Delta table." }),
     )
+    .with_only_value(crate::only_value::only_value)
     .with_codes(crate::codes::CODES);
 
 impl SourceConnector for DeltaSourceConfig {
