@@ -265,6 +265,11 @@ pub trait SinkConnector: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// The source that reads all that it has written, and what else lies there; `None`: it can't be read back.
+    fn reads_back(&self) -> Option<Arc<dyn SourceConnector>> {
+        None
+    }
+
     /// Whether columns that come up later are added to what is there.
     fn adds_columns(&self) -> bool {
         false

@@ -19,6 +19,7 @@ mod list;
 mod pipeline_arguments;
 mod plan;
 mod plugin;
+mod report;
 mod run;
 mod schema;
 mod state;
@@ -61,6 +62,7 @@ enum Command {
     Check(check::Check),
     Plan(plan::Plan),
     Doctor(doctor::Doctor),
+    Report(report::Report),
     State(state::State),
     #[cfg(feature = "kinesis")]
     Streams(streams::Streams),
@@ -110,6 +112,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::State(command) => command.run(),
         #[cfg(feature = "kinesis")]
         Command::Streams(command) => command.run(),

@@ -85,6 +85,16 @@ impl SinkConnector for DeltaConfig {
         (self.write == WriteMode::Upsert).then_some(self.key.as_slice())
     }
 
+    fn reads_back(&self) -> Option<Arc<dyn SourceConnector>> {
+        let Self { uri, connection, retry, .. } = self;
+        Some(Arc::new(DeltaSourceConfig {
+            uri: uri.clone(),
+            connection: connection.clone(),
+            retry: retry.clone(),
+            ..DeltaSourceConfig::default()
+        }))
+    }
+
     fn adds_columns(&self) -> bool {
         self.schema_evolution == SchemaEvolution::AddColumns
     }
