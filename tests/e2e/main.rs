@@ -37,6 +37,7 @@ mod postgres_source;
 mod proxy;
 mod readers;
 mod real_data;
+mod report;
 mod resume;
 mod round_trips;
 mod runs;
