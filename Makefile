@@ -17,7 +17,7 @@ ifneq ($(REAL_DATA),)
 export WASMILL_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: help setup build plugins run analyses test test-spark services lint crash bench soak dist test-dist fuzz clean
+.PHONY: help setup build plugins run analyses test test-spark test-browser services lint crash bench soak dist test-dist fuzz clean
 
 help: ## Shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -153,6 +153,22 @@ dist: plugins $(DIST)/ready ## Builds what is shipped, into dist/: a tarball and
 
 test-dist: dist ## Installs what is shipped into empty folders and runs the demo there
 	$(DIST)/bin/python -m pytest -c tests/dist/pytest.ini -p no:cacheprovider tests/dist $(PYTEST)
+
+# Apart from the other environment: only this suite looks at pages.
+BROWSER := $(WASMILL_BUILD_CACHE)/browser
+$(BROWSER)/ready: tests/browser/requirements.txt
+	@echo "==> pytest and readers of pictures, in $(BROWSER)"
+	python3 -m venv $(BROWSER)
+	$(BROWSER)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+test-browser: setup $(BROWSER)/ready ## Reports as a browser shows and prints them; the first time installs Chromium (400 MB)
+	tools/browser
+	$(TEST_ENVIRONMENT) tools/own-artefacts
+	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
+	$(TEST_ENVIRONMENT) cargo build --locked --workspace --features wasmill/failpoints --bin wasmill
+	WASMILL_BINARY=$(WASMILL_BUILD_CACHE)/target/debug/wasmill WASMILL_PLUGIN_FOLDER=$(WASMILL_BUILD_CACHE)/target/wasm32-wasip2/plugin \
+	$(BROWSER)/bin/python -m pytest -c tests/browser/pytest.ini -p no:cacheprovider tests/browser $(PYTEST)
 
 fuzz: setup ## Attacks every decoder of foreign bytes until it is stopped
 	$(TEST_ENVIRONMENT) tools/own-artefacts

@@ -6,6 +6,7 @@
 
 mod batch_and_stream;
 mod built_in_stages;
+mod canaries;
 mod connect_layout;
 mod damage;
 mod delta_diff;
@@ -36,6 +37,7 @@ mod postgres_source;
 mod proxy;
 mod readers;
 mod real_data;
+mod report;
 mod resume;
 mod round_trips;
 mod runs;

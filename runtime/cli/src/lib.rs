@@ -8,6 +8,7 @@
 //! * [`plugins`]: plugins as the check sees them.
 //! * [`diagnostics`]: findings, for readers and for programs.
 //! * [`plan`]: from a checked pipeline to the engine's plan.
+//! * [`report`]: a pipeline as a page.
 //! * [`run`]: how a run is displayed and stopped.
 //! * [`terminal`]: texts from outside, made safe to display.
 //! * [`commands`]: one file per command.
@@ -24,6 +25,7 @@ pub mod plan;
 pub mod plugins;
 pub mod reference;
 pub mod registry;
+pub mod report;
 pub mod run;
 pub mod spec;
 pub mod terminal;

@@ -29,9 +29,17 @@ pub struct Connector {
     pub source: Option<SourceEntry>,
     /// It as a sink, if it can be one.
     pub sink: Option<SinkEntry>,
+    /// Reads a value for a reference of a pipeline file, if it can.
+    pub only_value: Option<OnlyValue>,
     /// The kinds of errors that only it has.
     pub codes: &'static [&'static Code],
 }
+
+/// The value of a column in the only row of the table that lies at a place.
+///
+/// # Errors
+/// Environment: there is no such table, column or value, or not exactly one row. No error holds a value.
+pub type OnlyValue = fn(place: &str, column: &str) -> Result<String>;
 
 /// The documentation of a key: its line in a pipeline file, and a sentence.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +91,14 @@ pub enum DeadLetters {
 impl Connector {
     /// A connector that can be nothing yet.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, source: None, sink: None, codes: &[] }
+        Self { name, source: None, sink: None, only_value: None, codes: &[] }
+    }
+
+    /// The same, of whose tables a pipeline file takes values: `${table:NAME:PLACE#COLUMN}`.
+    #[must_use]
+    pub const fn with_only_value(mut self, only_value: OnlyValue) -> Self {
+        self.only_value = Some(only_value);
+        self
     }
 
     /// The same, with the kinds of errors that only it has.
@@ -247,6 +262,11 @@ pub trait SinkConnector: Any + fmt::Debug + Send + Sync {
 
     /// The columns by which a row replaces the one that is there already; `None`: rows are added.
     fn replaces_by(&self) -> Option<&[String]> {
+        None
+    }
+
+    /// The source that reads all that it has written, and what else lies there; `None`: it can't be read back.
+    fn reads_back(&self) -> Option<Arc<dyn SourceConnector>> {
         None
     }
 

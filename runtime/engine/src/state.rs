@@ -7,6 +7,8 @@ mod local_depot;
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 pub(crate) use checkpoint::FIRST_CLAIM;
 pub use checkpoint::{Checkpoint, SinkProgress, StageState};
 pub use depot::{Depot, DepotFile, DepotKey, DepotWriter, EpochId};
@@ -54,6 +56,17 @@ pub trait StateStore: Send + Sync {
 
     /// The files besides the checkpoints.
     fn depot(&self) -> Arc<dyn Depot>;
+
+    /// Keeps the facts of a run that ended, in place of those of the run before. Nothing resumes from them: they are for reports.
+    fn note_run(&self, run: &Value) -> Result<()> {
+        let _ = run;
+        Ok(())
+    }
+
+    /// The facts of the last run that ended; `None` if there are none.
+    fn last_run(&self) -> Result<Option<Value>> {
+        Ok(None)
+    }
 
     /// Where the state lies, for readers.
     fn location(&self) -> String;

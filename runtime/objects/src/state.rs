@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 use wasmill_engine::codes::{STATE_DAMAGED, STATE_TAKEN_OVER};
 use wasmill_engine::{Checkpoint, Depot, Error, Put as CheckpointPut, Result, StateStore};
@@ -20,8 +20,8 @@ use super::{Bucket, Object, Put, RetryTime, S3Config, S3Uri, failed};
 ///
 /// `epoch-0000000042.json` is the checkpoint of epoch 42. `committed-0000000042` notes that its
 /// commits are done, and holds the digest of that checkpoint. A note that outlives its checkpoint
-/// does not apply to the next one of this number. The latest three checkpoints are kept. What lies
-/// deeper is the depot.
+/// does not apply to the next one of this number. The latest three checkpoints are kept.
+/// `last-run.json` has the facts of the last run. What lies deeper is the depot.
 pub struct S3State {
     bucket: Arc<Bucket>,
     folder: S3Uri,
@@ -49,6 +49,8 @@ struct LastPut {
 const KEPT_CHECKPOINTS: u64 = 3;
 /// The prefix of the name of a checkpoint.
 const CHECKPOINT: &str = "epoch-";
+/// The facts of the last run.
+const LAST_RUN: &str = "last-run.json";
 /// The prefix of the name of a note.
 const NOTE: &str = "committed-";
 
@@ -192,6 +194,20 @@ impl StateStore for S3State {
 
     fn is_noted_committed(&self, epoch: u64) -> bool {
         self.reads_committed(epoch).unwrap_or(false)
+    }
+
+    fn note_run(&self, run: &Value) -> Result<()> {
+        self.bucket.write(&self.folder.below(LAST_RUN), &Bytes::from(run.to_string()))
+    }
+
+    fn last_run(&self) -> Result<Option<Value>> {
+        let key = self.folder.below(LAST_RUN);
+        let Some(bytes) = self.bucket.read(&key)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            Error::environment(format!("{} can't be read: {error}", self.bucket.shown(&key)))
+                .code(STATE_DAMAGED)
+                .hint("remove it: the next run writes it again, and no run needs it")
+        })
     }
 
     fn newest_epoch(&self) -> Result<Option<u64>> {

@@ -7,9 +7,15 @@ wasmill_engine::codes! {
     DESTROYS = "command/destroys",
         "The command would remove records permanently, and was not confirmed.",
         "Repeat it with `--yes` if that is meant.";
+    ENV_FILE = "command/env-file",
+        "A line of a file of `--env-file` is not `NAME=value`, or its value refers to another variable, which is not done.",
+        "Put values with spaces, quotes, `#` or `$` in single quotes, which keep them as they are.";
     FILE_EXISTS = "command/file-exists",
         "A file of the name that the command would write exists already, and it never overwrites.",
         "Name another file, or remove that one.";
+    NOT_A_RUN = "command/not-a-run",
+        "The file of `--run` holds no event `finished` or `failed`: no run ended in it.",
+        "Name a file that holds the whole output of `wasmill run --json`.";
     NOT_IN_PIPELINE = "command/not-in-pipeline",
         "The pipeline has no source or sink of the name or the connector that the command needs.",
         "Correct the name: the message lists those that are there.";

@@ -10,6 +10,7 @@ mod demo;
 #[cfg(feature = "delta")]
 mod diff;
 mod doctor;
+mod env_file;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod explain;
@@ -18,6 +19,7 @@ mod list;
 mod pipeline_arguments;
 mod plan;
 mod plugin;
+mod report;
 mod run;
 mod schema;
 mod state;
@@ -38,10 +40,15 @@ use clap::{Parser, Subcommand};
 pub use pipeline_arguments::{DrainArgument, PipelineArguments};
 use wasmill_connect::registry::Connector;
 
+use crate::document::Redactor;
+
 /// What is on the command line.
 #[derive(Debug, Parser)]
 #[command(name = "wasmill", version, about, after_help = crate::exit::HELP, disable_help_subcommand = true)]
 pub struct Arguments {
+    /// Sets environment variables from a file of lines `NAME=value`. Those that are set already win, and those of earlier files. May be given more than once
+    #[arg(long = "env-file", global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    env_files: Vec<std::path::PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -55,6 +62,7 @@ enum Command {
     Check(check::Check),
     Plan(plan::Plan),
     Doctor(doctor::Doctor),
+    Report(report::Report),
     State(state::State),
     #[cfg(feature = "kinesis")]
     Streams(streams::Streams),
@@ -91,6 +99,11 @@ pub fn main_with(connectors: &[&'static Connector], arguments: impl IntoIterator
 }
 
 fn run(arguments: Arguments) -> ExitCode {
+    for path in &arguments.env_files {
+        if let Err(error) = env_file::load(path) {
+            return ExitCode::from(checked::fail(&error, &Redactor::default(), false));
+        }
+    }
     let status = match arguments.command {
         Command::Init(command) => command.run(),
         #[cfg(feature = "demo")]
@@ -99,6 +112,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::State(command) => command.run(),
         #[cfg(feature = "kinesis")]
         Command::Streams(command) => command.run(),

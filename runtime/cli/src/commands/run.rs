@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use clap::Args;
 use wasmill_connect::NewColumns as LateColumns;
@@ -15,7 +16,7 @@ use crate::check::{Checked, NewColumns, WithoutSinks};
 use crate::document::Redactor;
 use crate::exit;
 use crate::plan::PREVIEW_RECORDS;
-use crate::run::{Display, Shown, stop_on_signals, summary_table};
+use crate::run::{Display, RunFacts, Shown, stop_on_signals, summary_table};
 use crate::spec::Written;
 
 /// Runs a pipeline: checks it first, and touches nothing if it has mistakes
@@ -201,12 +202,22 @@ fn preview(checked: Checked, limit: u64, display: Display, stop: &StopSignal) ->
     Ok(())
 }
 
+fn note(state: &dyn StateStore, facts: &RunFacts) -> Result<()> {
+    state.note_run(&serde_json::json!(facts))
+}
+
 fn execute(checked: &Checked, (state, committed): (&Arc<dyn StateStore>, &AtomicU64), display: Display, stop: &StopSignal) -> Result<()> {
     let plan = crate::plan::build(checked, &**state)?;
-    let shown = Shown::new(display, &checked.name);
+    let (shown, begun) = (Shown::new(display, &checked.name), SystemTime::now());
     let summary = wasmill_engine::run(plan, Arc::clone(state), stop, &shown);
     shown.finish();
     committed.store(shown.committed_records(), Ordering::Relaxed);
+    // Columns that have come up are no end of the run.
+    let goes_on = summary.as_ref().err().and_then(LateColumns::of).is_some();
+    if !goes_on && let Err(error) = note(&**state, &RunFacts::of(begun, &summary, &checked.redactor)) {
+        // What it did is committed or not without the note, which only reports need.
+        eprint!("{}", checked.redactor.clean(&format!("warning: the facts of the run are not kept: {error}\n")));
+    }
     let summary = summary?;
     match display {
         Display::Json => {

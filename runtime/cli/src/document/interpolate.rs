@@ -1,4 +1,4 @@
-//! Fills in `${env:NAME}`, `${env:NAME:-default}`, `${secret:NAME}` and `${file:path}`.
+//! Fills in `${env:NAME}`, `${env:NAME:-default}`, `${secret:NAME}`, `${file:path}` and `${table:delta:place#column}`.
 
 use std::io::Read;
 use std::ops::Range;
@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{Node, Redactor, Span, Value};
 use crate::diagnostics::{Diagnostic, Diagnostics, Level, nearest};
+use crate::registry::connectors;
 
 /// The largest file that `${file:path}` takes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -18,6 +19,8 @@ pub trait World {
     fn env_names(&self) -> Vec<String>;
     /// The text of a file.
     fn file(&self, path: &str) -> Result<String, String>;
+    /// The value of a column in the only row of a connector's table.
+    fn table(&self, connector: &str, place: &str, column: &str) -> Result<String, String>;
     /// Whether a check does without what is not set: it is noted, and what depends on it is not checked.
     fn is_partial(&self) -> bool {
         false
@@ -55,6 +58,21 @@ impl World for ProcessWorld {
         }
         String::from_utf8(bytes).map_err(|_| format!("the file `{path}` is not valid UTF-8"))
     }
+
+    fn table(&self, connector: &str, place: &str, column: &str) -> Result<String, String> {
+        let readers = || connectors().iter().filter_map(|connector| Some((connector.name, connector.only_value?)));
+        let Some((_, only_value)) = readers().find(|(name, _)| *name == connector) else {
+            let names: Vec<String> = readers().map(|(name, _)| format!("`{name}`")).collect();
+            return Err(match names.as_slice() {
+                [] => "this build of wasmill has no connector whose tables it can read".to_owned(),
+                names => format!("values are read from tables of {}, and not of `{connector}`", names.join(", ")),
+            });
+        };
+        only_value(place, column).map_err(|error| match error.hint_text() {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        })
+    }
 }
 
 /// The environment and the files of this process, from which variables and files of secrets may be
@@ -75,13 +93,17 @@ impl World for PartialWorld {
         ProcessWorld.file(path)
     }
 
+    fn table(&self, _: &str, place: &str, _: &str) -> Result<String, String> {
+        Err(format!("the table {place} is not read without its servers"))
+    }
+
     fn is_partial(&self) -> bool {
         true
     }
 }
 
-/// Fills in every scalar of a tree; `$${` is an escaped `${`. The values of `${secret:…}` and
-/// `${file:…}` must not be displayed from then on.
+/// Fills in every scalar of a tree; `$${` is an escaped `${`. The values of `${secret:…}`, `${file:…}`
+/// and `${table:…}` must not be displayed from then on.
 pub fn interpolate(node: &mut Node, world: &dyn World, redactor: &Redactor, diagnostics: &mut Diagnostics) {
     let span = node.span;
     match &mut node.value {
@@ -148,7 +170,7 @@ enum Origin {
     Default,
     /// The environment.
     Environment,
-    /// The environment or a file, for a reference whose value must not be displayed.
+    /// The environment, a file or a table, for a reference whose value must not be displayed.
     Secret,
 }
 
@@ -217,6 +239,17 @@ fn look_up(reference: &str, span: Span, world: &dyn World) -> Result<Referred, D
             let text = text.strip_suffix('\n').unwrap_or(&text);
             Ok(Referred { text: text.strip_suffix('\r').unwrap_or(text).to_owned(), origin: Origin::Secret })
         }
+        Some(("table", rest)) => {
+            let place = rest.split_once(':').and_then(|(connector, rest)| Some((connector, rest.rsplit_once('#')?)));
+            match place {
+                Some((connector, (place, column))) if !connector.is_empty() && !place.is_empty() && !column.is_empty() => {
+                    let text = world.table(connector, place, column);
+                    let text = text.map_err(|why| if world.is_partial() { not_checked(&why, span) } else { failed(why) })?;
+                    Ok(Referred { text, origin: Origin::Secret })
+                }
+                _ => Err(not_a_reference(reference, span)),
+            }
+        }
         _ => Err(not_a_reference(reference, span)),
     }
 }
@@ -224,7 +257,7 @@ fn look_up(reference: &str, span: Span, world: &dyn World) -> Result<Referred, D
 fn not_a_reference(reference: &str, span: Span) -> Diagnostic {
     Diagnostic::error("interpolation", format!("`${{{reference}}}` is not a reference"))
         .at(span)
-        .allowed("${env:NAME}, ${env:NAME:-default}, ${secret:NAME}, ${file:path}")
+        .allowed("${env:NAME}, ${env:NAME:-default}, ${secret:NAME}, ${file:path}, ${table:delta:place#column}")
         .help("write `$${` for a literal `${`")
 }
 
@@ -262,6 +295,9 @@ mod tests {
         fn file(&self, _: &str) -> Result<String, String> {
             Ok("line\n".into())
         }
+        fn table(&self, connector: &str, place: &str, column: &str) -> Result<String, String> {
+            Ok(format!("{connector}|{place}|{column}"))
+        }
     }
 
     fn filled_with(yaml: &str, redactor: &Redactor) -> (Scalar, Vec<String>) {
@@ -291,6 +327,8 @@ mod tests {
         assert_eq!(filled("a: x-${env:NAME}/${env:NAME}!"), ("x-value/value!".into(), vec!["value".into(), "value".into()], false));
         assert_eq!(filled("a: x-${secret:NAME}"), ("x-value".into(), vec!["value".into()], true));
         assert_eq!(filled("a: ${file:f}"), ("line".into(), vec!["line".into()], true));
+        let cell = "delta|s3://keys/of#mine|Access key ID";
+        assert_eq!(filled("a: ${table:delta:s3://keys/of#mine#Access key ID}"), (cell.into(), vec![cell.into()], true));
         assert_eq!(filled("a: $${env:NAME}"), ("${env:NAME}".into(), vec![], false));
     }
 
@@ -339,6 +377,9 @@ mod tests {
     fn reports_every_failure_of_a_scalar() {
         let found = messages("a: '${env:OTHER} ${what} ${env:'");
         assert_eq!(found, ["the environment variable `OTHER` is not set", "`${what}` is not a reference", "`${` without `}`"]);
+        for wrong in ["${table:delta:place}", "${table:delta:#a}", "${table:delta:place#}", "${table:place#a}"] {
+            assert_eq!(messages(&format!("a: {wrong}")), [format!("`{wrong}` is not a reference")]);
+        }
         assert_eq!(messages("a: ${env:A:+b}"), ["`${env:A:+b}` is not a reference"]);
         assert_eq!(messages("a: ${secret:A:-b}"), ["a `${secret:…}` has no default: it would be a secret in the file"]);
     }

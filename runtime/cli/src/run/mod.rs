@@ -2,10 +2,12 @@
 
 mod display;
 mod events;
+mod facts;
 mod signals;
 mod summary;
 
 pub use display::Display;
 pub use events::Shown;
+pub use facts::{Outcome, RunFacts};
 pub use signals::stop_on_signals;
 pub use summary::summary_table;

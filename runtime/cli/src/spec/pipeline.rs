@@ -17,8 +17,10 @@ use super::{DeadLettersSpec, Period, SinkSpec, Size, SourceSpec, StageSpec};
 /// - `${env:NAME}`: an environment variable. `${env:NAME:-default}`: the default, where the variable is not set or empty.
 /// - `${secret:NAME}`: an environment variable that is never shown.
 /// - `${file:path}`: the text of a file, without the line end after it; never displayed.
+/// - `${table:delta:place#column}`: the text of a column in a Delta table of exactly one row; never displayed. The place is a path or
+///   `s3://bucket/prefix`, reached with the credentials of the environment.
 ///
-/// Plans, logs and errors never display the values of `${secret:…}` and `${file:…}`, nor the
+/// Plans, logs and errors never display the values of `${secret:…}`, `${file:…}` and `${table:…}`, nor the
 /// password of an address. Nor do they display the values of keys that are named like secrets
 /// (`password`, `secret_access_key`, `session_token`, …). All other values are displayed.
 ///

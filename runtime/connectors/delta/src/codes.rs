@@ -34,6 +34,9 @@ wasmill_engine::codes! {
     NO_TABLE = "delta/no-table",
         "The address has no folder `_delta_log`, so there is no Delta table.",
         "Name the folder or prefix in which `_delta_log` lies.";
+    ONLY_VALUE = "delta/only-value",
+        "`${table:delta:…#column}` names a table that has no such column of texts, no row, more than one, or a null.",
+        "Name a column of texts in a table of exactly one row.";
     OTHER_TABLE = "delta/other-table",
         "The table has another id than the one that was read: it was removed and created again. Its versions are other rows.",
         "Put the table back, or start over with `wasmill state reset`.";

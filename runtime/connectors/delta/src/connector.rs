@@ -27,6 +27,7 @@ pub const CONNECTOR: Connector = Connector::new("delta")
         Delivery::ExactlyOnce,
         DeadLetters::Taken(Usage { example: "delta: { uri: out/dead_letters }", summary: "Writes a Delta table." }),
     )
+    .with_only_value(crate::only_value::only_value)
     .with_codes(crate::codes::CODES);
 
 impl SourceConnector for DeltaSourceConfig {
@@ -82,6 +83,16 @@ impl SinkConnector for DeltaConfig {
 
     fn replaces_by(&self) -> Option<&[String]> {
         (self.write == WriteMode::Upsert).then_some(self.key.as_slice())
+    }
+
+    fn reads_back(&self) -> Option<Arc<dyn SourceConnector>> {
+        let Self { uri, connection, retry, .. } = self;
+        Some(Arc::new(DeltaSourceConfig {
+            uri: uri.clone(),
+            connection: connection.clone(),
+            retry: retry.clone(),
+            ..DeltaSourceConfig::default()
+        }))
     }
 
     fn adds_columns(&self) -> bool {

@@ -26,6 +26,7 @@ mod examine;
 mod key;
 mod log;
 mod moves;
+mod only_value;
 mod place;
 mod prepared;
 mod properties;

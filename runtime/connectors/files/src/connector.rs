@@ -81,6 +81,15 @@ impl SinkConnector for FilesSinkConfig {
         Some(&self.path)
     }
 
+    fn reads_back(&self) -> Option<Arc<dyn SourceConnector>> {
+        Some(Arc::new(FilesConfig {
+            format: Some(self.format.format()),
+            compression: Some(self.compression),
+            allow_empty: true,
+            ..FilesConfig::of_path(format!("{}/**/*", glob::Pattern::escape(&self.path)))
+        }))
+    }
+
     fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {
         FilesSink::new(self.clone(), schema).map(|_| Vec::new())
     }

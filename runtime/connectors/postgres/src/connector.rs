@@ -73,6 +73,16 @@ impl SinkConnector for PostgresConfig {
         (self.write == PostgresWrite::Upsert).then_some(self.key.as_slice())
     }
 
+    fn reads_back(&self) -> Option<Arc<dyn SourceConnector>> {
+        Some(Arc::new(PostgresSourceConfig {
+            connection: self.connection.clone(),
+            table: Some(self.table.clone()),
+            query: None,
+            order_by: Vec::new(),
+            retry: self.retry.clone(),
+        }))
+    }
+
     fn differences(&self, schema: &SchemaRef) -> Result<Vec<String>> {
         check_schema(self, schema)
     }

@@ -10,6 +10,7 @@ use wasmill_connect::registry::{
 use wasmill_connect::{Inferred, Survey};
 use wasmill_engine::{Depot, Result, Sink, Source};
 use wasmill_objects::{Use, examine as examine_bucket};
+use wasmill_reading::Paths;
 
 use crate::sink::{S3Layout, S3Sink, S3SinkConfig};
 use crate::source::{self, S3Source, S3SourceConfig};
@@ -80,6 +81,18 @@ impl SinkConnector for S3SinkConfig {
 
     fn place(&self) -> Option<&str> {
         Some(&self.uri)
+    }
+
+    fn reads_back(&self) -> Option<Arc<dyn SourceConnector>> {
+        Some(Arc::new(S3SourceConfig {
+            uri: Paths::One(format!("{}/", self.uri.trim_end_matches('/'))),
+            connection: self.connection.clone(),
+            retry: self.retry.clone(),
+            format: Some(self.format.format()),
+            compression: Some(self.compression),
+            allow_empty: true,
+            ..S3SourceConfig::default()
+        }))
     }
 
     fn wants_places(&self) -> bool {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde_json::Value;
 
 use super::{Checkpoint, Depot, LocalDepot, Put, StateStore};
 use crate::codes::{STATE_DAMAGED, STATE_IN_USE, STATE_NOT_WRITABLE};
@@ -15,8 +16,8 @@ use crate::{Error, Result};
 ///
 /// `epoch-0000000042.json` is the checkpoint of epoch 42. `committed-0000000042` notes that its
 /// commits are done, and holds the digest of that checkpoint. A note that outlives its checkpoint
-/// does not apply to the next one of this number. The latest three checkpoints are kept. Folders
-/// besides them are the depot.
+/// does not apply to the next one of this number. The latest three checkpoints are kept.
+/// `last-run.json` has the facts of the last run. Folders besides them are the depot.
 pub struct LocalState {
     folder: PathBuf,
     depot: LocalDepot,
@@ -25,6 +26,8 @@ pub struct LocalState {
 }
 
 const KEPT_CHECKPOINTS: u64 = 3;
+/// The facts of the last run.
+const LAST_RUN: &str = "last-run.json";
 /// The prefix of the name of a checkpoint that is being written.
 const UNFINISHED: &str = ".epoch-";
 /// The prefix of the name of a note.
@@ -221,6 +224,29 @@ impl StateStore for LocalState {
             Ok(noted) if noted.is_empty() => self.is_younger(&path, epoch),
             Ok(noted) => self.digest(epoch).is_some_and(|digest| digest == noted),
             Err(_) => false,
+        }
+    }
+
+    fn note_run(&self, run: &Value) -> Result<()> {
+        let written = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder).and_then(|mut staging| {
+            staging.write_all(run.to_string().as_bytes())?;
+            staging.as_file().sync_all()?;
+            staging.persist(self.folder.join(LAST_RUN))?;
+            Ok(())
+        });
+        written.map_err(|error| not_writable(&self.folder, error))
+    }
+
+    fn last_run(&self) -> Result<Option<Value>> {
+        let path = self.folder.join(LAST_RUN);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+                Error::environment(format!("{} can't be read: {error}", path.display()))
+                    .code(STATE_DAMAGED)
+                    .hint("remove it: the next run writes it again, and no run needs it")
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(format_args!("read {}", path.display()), error)),
         }
     }
 
