@@ -10,9 +10,9 @@ mod demo;
 #[cfg(feature = "delta")]
 mod diff;
 mod doctor;
-mod env_file;
 #[cfg(feature = "emulator")]
 mod emulate;
+mod env_file;
 mod explain;
 mod init;
 mod list;

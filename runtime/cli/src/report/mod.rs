@@ -101,11 +101,8 @@ fn nodes(checked: &Checked) -> Vec<NodeInWords> {
             crate::check::Transform::BuiltIn(stage) => stage.describe(),
         },
     });
-    let sinks = checked.sinks.iter().map(|sink| NodeInWords {
-        kind: "sink",
-        name: sink.name.to_string(),
-        what: clean(sink.connector.describe()),
-    });
+    let sinks =
+        checked.sinks.iter().map(|sink| NodeInWords { kind: "sink", name: sink.name.to_string(), what: clean(sink.connector.describe()) });
     let dead_letters = checked.dead_letters.iter().map(|connector| NodeInWords {
         kind: "dead letters",
         name: crate::plan::DEAD_LETTERS.to_owned(),

@@ -60,7 +60,14 @@ fn run(report: &Report) -> Markup {
         let is_it = |node: &&Value| node["kind"] == kind && node["name"] == name;
         counts.and_then(|nodes| nodes.iter().find(is_it)).map(|node| &node["counts"])
     };
-    let titles = [("rows_in", "rows in"), ("rows_added", "added"), ("rows_out", "out"), ("rows_rejected", "rejected"), ("rows_filtered", "filtered"), ("rows_aggregated", "aggregated")];
+    let titles = [
+        ("rows_in", "rows in"),
+        ("rows_added", "added"),
+        ("rows_out", "out"),
+        ("rows_rejected", "rejected"),
+        ("rows_filtered", "filtered"),
+        ("rows_aggregated", "aggregated"),
+    ];
     html! {
         h2 id="run" { "The last run" }
         @match &report.run {
@@ -69,14 +76,14 @@ fn run(report: &Report) -> Markup {
         }
         div.scroll { table {
             thead { tr {
-                th { "" } th { "name" } th { "what" }
+                th { "" } th { "name" }
                 @for (_, title) in titles { th.number { (title) } }
                 th.number { "time, s" }
             } }
             tbody { @for node in &report.nodes {
                 @let counts = counts_of(node.kind, &node.name);
                 tr {
-                    td.soft { (node.kind) } td { (node.name) } td.soft { (node.what) }
+                    td.soft.name { (node.kind) } td { (node.name) " " div.soft { (node.what) } }
                     @for (key, _) in titles { td.number { @if let Some(count) = counts.and_then(|counts| counts[key].as_u64()) { (HumanCount(count)) } } }
                     td.number { @if let Some(time) = counts.and_then(|counts| counts["time"].as_f64()) { (format!("{time:.2}")) } }
                 }
@@ -92,14 +99,16 @@ fn outcome(facts: &RunFacts) -> Markup {
         Outcome::Failed => ("bad", "failed"),
     };
     let summary = facts.summary.as_ref();
-    let bytes = summary.and_then(|summary| summary["nodes"].as_array()).map(|nodes| nodes.iter().filter_map(|node| node["counts"]["bytes"].as_u64()).sum::<u64>());
+    let bytes = summary
+        .and_then(|summary| summary["nodes"].as_array())
+        .map(|nodes| nodes.iter().filter_map(|node| node["counts"]["bytes"].as_u64()).sum::<u64>());
     html! {
         p {
             "It " span class=(class) { (word) }
             @if let Some(ended) = &facts.ended { " at " (ended) }
             @if let Some(begun) = &facts.begun { ", begun at " (begun) }
             @if let Some(time) = summary.and_then(|summary| summary["time"].as_f64()) { ", after " (format!("{time:.2}")) " s" }
-            @if let Some(epochs) = summary.and_then(|summary| summary["epochs"].as_u64()) { "; " (HumanCount(epochs)) " epochs were committed" }
+            @if let Some(epochs) = summary.and_then(|summary| summary["epochs"].as_u64()) { "; epochs committed: " (HumanCount(epochs)) }
             @if let Some(bytes) = bytes { ", " (HumanBytes(bytes)) " read" }
             "."
         }
@@ -185,7 +194,7 @@ fn quality(profile: &TableProfile) -> Markup {
             tbody { @for column in &profile.columns {
                 @let bounds = column.bounds();
                 tr {
-                    td { (column.name) } td.soft { (column.kind) }
+                    td.name { (column.name) } td.soft.name { (column.kind) }
                     td.number { (HumanCount(column.nulls)) @if column.nulls > 0 { " (" (share(column.nulls)) ")" } }
                     td.number { @match column.distinct() { Some(count) => (HumanCount(count as u64)), None => "many" } }
                     td { @if let Some((least, _)) = &bounds { (shorten(least, VALUE_CHARS)) } }

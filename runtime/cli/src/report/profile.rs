@@ -110,7 +110,10 @@ impl TableProfile {
         if let Some(kept) = &mut self.kept {
             kept.rows.sort_by(|one, next| {
                 let cells = one.iter().zip(next).zip(&numbers);
-                cells.map(|((one, next), is_number)| compare(one.as_deref(), next.as_deref(), *is_number)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+                cells
+                    .map(|((one, next), is_number)| compare(one.as_deref(), next.as_deref(), *is_number))
+                    .find(|order| order.is_ne())
+                    .unwrap_or(Ordering::Equal)
             });
         }
     }

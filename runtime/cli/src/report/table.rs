@@ -49,7 +49,7 @@ fn columns(name: &str, source: &dyn SourceConnector, written: &SchemaRef) -> Res
 }
 
 /// What is gathered of rows, by each lane for itself at first.
-pub trait Gathering: Clone + Send + 'static {
+pub trait Gathering: Clone + Send + Sync + 'static {
     /// Takes rows.
     fn take(&mut self, records: &RecordBatch) -> Result<()>;
 
@@ -114,7 +114,7 @@ impl<G: Gathering> Gatherer<G> {
     }
 }
 
-impl<G: Gathering + Sync> Sink for Gatherer<G> {
+impl<G: Gathering> Sink for Gatherer<G> {
     fn remembers(&self) -> bool {
         false
     }
