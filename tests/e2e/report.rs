@@ -17,7 +17,7 @@ sinks:
   lines: { from: pins, files: { path: "out/li[n]es", format: csv } }
   objects: { from: pins, s3: { uri: "PREFIX/objects", format: parquet, connection: CONNECTION } }
   rows: { from: pins, postgres: { connection: { url: "${env:PG_URL}" }, table: pins } }
-  categories: { from: per_category, files: { path: out/categories, format: csv, write: overwrite } }
+  categories: { from: per_category, files: { path: out/categories, format: csv } }
   shown: { from: pins, console: { rows: 1 } }
 dead_letters:
   files: { path: out/dead_letters, format: jsonl }
