@@ -46,7 +46,7 @@ impl Place {
             r#"
 name: canaries
 sources:
-  pins: {{ files: {{ path: "data/*.jsonl" }}, schema: {{ index: int64 }} }}
+  pins: {{ files: {{ path: "data/*.jsonl" }}, schema: {{ index: int64 }}, max_reject_share: 0.5 }}
 sinks:
   objects:
     from: pins
@@ -119,7 +119,7 @@ fn credentials_from_tables_files_and_the_environment_work_and_are_found_nowhere(
     assert!(offline.code == Some(0) && offline.stdout.contains("secrets/keys is not read"), "{}\n{}", offline.stdout, offline.stderr);
     for arguments in [
         &["check", "pipeline.yaml"][..],
-        &["check", "pipeline.yaml", "--output", "json"],
+        &["check", "pipeline.yaml", "--json"],
         &["plan", "pipeline.yaml"],
         &["doctor", "pipeline.yaml"],
         &["run", "pipeline.yaml", "--state", "state", "--json"],

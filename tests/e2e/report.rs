@@ -9,7 +9,7 @@ use crate::support::{Database, Store, Workshop, repository};
 const PIPELINE: &str = r#"
 name: shown
 sources:
-  pins: { files: { path: "data/*.jsonl" }, schema: { index: int64, category: string, followers: int64 } }
+  pins: { files: { path: "data/*.jsonl" }, schema: { index: int64, category: string, followers: int64 }, max_reject_share: 0.5 }
 stages:
   per_category: { from: pins, aggregate: { by: [category], compute: { posts: count(*), most: max(followers) } } }
 sinks:
@@ -121,15 +121,15 @@ fn a_page_shows_the_run_the_rejects_and_every_place_that_can_be_read_back() {
 fn a_run_that_failed_is_shown_as_one_and_an_unreadable_place_does_not_spoil_the_rest() {
     let shown = Shown::new();
     shown.well(&["run", "shown.yaml"]);
-    std::fs::write(shown.workshop.path("data/b.jsonl"), "{\"index\": 10}\n".repeat(3)).unwrap();
-    shown.database.run("DROP TABLE pins");
-    shown.database.run("CREATE TABLE pins (other text NOT NULL)");
+    shown.workshop.write("data/b.jsonl", &"{\"index\": \"no number\"}\n".repeat(200));
     let (code, printed) = shown.command(&["run", "shown.yaml", "--json"]);
-    assert_ne!(code, Some(0), "{printed}");
+    assert_eq!(code, Some(6), "{printed}");
     shown.workshop.write("events.jsonl", &printed);
+    shown.database.run("DROP TABLE pins");
     shown.well(&["report", "shown.yaml", "-o", "report.html", "--run", "events.jsonl"]);
     let text = std::fs::read_to_string(shown.workshop.path("report.html")).unwrap();
     assert!(text.contains("It <span class=\"bad\">failed</span>"), "{text}");
+    assert_eq!(text.matches("It is not shown").count(), 1, "only the table that is gone");
     assert_eq!(shown.tables("report.html")["table"][0].as_array().unwrap().len(), 8, "what was committed before is there");
     shown.workshop.write("none.jsonl", "{}\n");
     let (code, printed) = shown.command(&["report", "shown.yaml", "-o", "report.html", "--run", "none.jsonl"]);

@@ -30,7 +30,9 @@ use arrow_schema::Field;
 
 pub use built_in::BuiltIn;
 pub use checked::{Checked, CheckedSide, CheckedSink, CheckedSource, CheckedStage, Transform};
-pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors, OfflineConnectors, ReachableConnectors, WithoutSinks};
+pub use connectors::{
+    AnyConnectors, BuiltConnectors, Connectors, ForgivingConnectors, OfflineConnectors, ReachableConnectors, WithoutSinks,
+};
 pub use outline::{NamedConnector, Outline};
 pub use source_columns::SourceSchema;
 pub use wasmill_connect::registry::{Extent, SourceColumns};

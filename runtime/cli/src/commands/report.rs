@@ -8,7 +8,7 @@ use wasmill_engine::{Error, Result};
 
 use super::PipelineArguments;
 use super::checked::{check_or_exit_by, fail};
-use crate::check::{Checked, ForgivingConnectors};
+use crate::check::{AnyConnectors, Checked};
 use crate::exit;
 use crate::plan::open_state_read_only;
 use crate::report::{page, report};
@@ -36,7 +36,7 @@ pub struct Report {
 impl Report {
     /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
-        let checked = match check_or_exit_by(&self.pipeline, &ForgivingConnectors) {
+        let checked = match check_or_exit_by(&self.pipeline, &AnyConnectors) {
             Ok(checked) => checked,
             Err(status) => return status,
         };
