@@ -147,7 +147,7 @@ impl Column {
     fn bytes(&self, bytes: &[u8], out: &mut Vec<u8>) {
         match (&self.kind, self.form) {
             (Kind::Flag | Kind::Bits(_), _) if bytes.len() <= 8 => {
-                self.whole(i128::from(bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))), out);
+                self.whole(i128::from(bytes.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte))), out);
             }
             (Kind::Decimal(..), _) => match plain_decimal(bytes) {
                 Some(digits) => out.extend_from_slice(digits.as_bytes()),
