@@ -110,7 +110,7 @@ test-spark: setup $(SPARK)/ready ## Tables of ours read and changed by real Spar
 	WASMILL_PLUGIN_FOLDER=$(WASMILL_BUILD_CACHE)/target/wasm32-wasip2/plugin \
 	$(SPARK)/venv/bin/python -m pytest -c tests/spark/pytest.ini -p no:cacheprovider tests/spark $(PYTEST)
 
-services: $(VENV)/ready ## Starts Kafka, Kinesis, S3 and Postgres where pipelines/ look for them; compose.yaml does it with containers
+services: $(VENV)/ready ## Starts Kafka, Kinesis, S3, Postgres and MariaDB where pipelines/ look for them; compose.yaml does it with containers
 	@$(SERVERS) install
 	@$(SERVERS) up
 

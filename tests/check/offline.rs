@@ -67,10 +67,12 @@ fn pipeline(address: SocketAddr, dead_letters: &str) -> String {
          \x20 typed: {{ s3: {{ uri: \"s3://lake/pins/*.jsonl\" }}, columns: [index], schema: {{ index: int64 }} }}\n\
          \x20 lake: {{ delta: {{ connection: {aws}, uri: \"s3://lake/pin_table\" }} }}\n\
          \x20 table: {{ postgres: {{ connection: {postgres}, table: pins }} }}\n\
+         \x20 rds: {{ mysql: {{ connection: {{ url: \"mysql://mill@{address}/pins\" }}, table: pins, cursor: index }} }}\n\
          stages:\n\
          \x20 of_objects: {{ from: objects, plugin: clean-pin }}\n\
          \x20 of_lake: {{ from: lake, plugin: clean-pin }}\n\
          \x20 of_table: {{ from: table, drop: [board] }}\n\
+         \x20 of_rds: {{ from: rds, drop: [board] }}\n\
          sinks:\n\
          \x20 to_topic: {{ from: topic, kafka: {{ connection: {kafka}, topic: clean }} }}\n\
          \x20 to_msk: {{ from: msk, kafka: {{ connection: {msk}, topic: clean }} }}\n\
@@ -79,6 +81,7 @@ fn pipeline(address: SocketAddr, dead_letters: &str) -> String {
          \x20 to_objects: {{ from: of_objects, s3: {{ connection: {aws}, uri: \"s3://lake/other\", format: parquet }} }}\n\
          \x20 to_lake: {{ from: of_lake, delta: {{ connection: {aws}, uri: \"s3://lake/clean_table\" }} }}\n\
          \x20 to_table: {{ from: typed, postgres: {{ connection: {postgres}, table: clean }} }}\n\
+         \x20 to_table_of_rds: {{ from: of_rds, postgres: {{ connection: {postgres}, table: third }} }}\n\
          \x20 to_table_of_table: {{ from: of_table, postgres: {{ connection: {postgres}, table: other }} }}\n\
          dead_letters: {{ {connection} }}\n\
          state: s3://lake/state\n"
@@ -111,7 +114,7 @@ fn an_offline_check_opens_no_connection_for_any_connector_in_any_role() {
         assert_eq!(counter.count(), 0, "with dead letters into {dead_letters}");
         let found: serde_json::Value = serde_json::from_str(&printed).unwrap();
         let not_checked: Vec<&str> = found["not_checked"].as_array().unwrap().iter().map(|entry| entry["what"].as_str().unwrap()).collect();
-        for name in ["topic", "msk", "stream", "regional", "objects", "typed", "lake", "table"] {
+        for name in ["topic", "msk", "stream", "regional", "objects", "typed", "lake", "table", "rds"] {
             assert!(not_checked.iter().any(|what| what.contains(&format!("source `{name}`"))), "{name} in {not_checked:#?}");
         }
         for name in ["to_topic", "to_msk", "to_stream", "to_region", "to_objects", "to_lake", "to_table", "to_table_of_table"] {

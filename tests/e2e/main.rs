@@ -27,6 +27,7 @@ mod keyed_stages;
 mod kinesis;
 mod matrix;
 mod minio;
+mod mysql;
 mod network;
 mod odd_files;
 mod parquet_files;

@@ -19,6 +19,8 @@ def everything() -> None:
     missing = [package for command, package in packages.items() if shutil.which(command) is None]
     if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         missing.append("postgresql")
+    if shutil.which("mariadbd", path=os.environ["PATH"] + ":/usr/sbin") is None:
+        missing.append("mariadb-server")
     if missing:
         debian(missing)
     for fetch in (kafka_libraries, weed, minio, kinesis_package, postgres_bin):

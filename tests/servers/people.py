@@ -31,6 +31,7 @@ def environment(addresses: dict[str, str]) -> dict[str, str]:
     """What pipelines and AWS's own tools look for."""
     return {
         "PG_URL": addresses["WASMILL_TEST_POSTGRES"],
+        "MYSQL_URL": addresses["WASMILL_TEST_MYSQL"],
         "AWS_ENDPOINT_URL_S3": addresses["WASMILL_TEST_S3"],
         "AWS_ENDPOINT_URL_KINESIS": addresses["WASMILL_TEST_KINESIS"],
         "AWS_ACCESS_KEY_ID": addresses["WASMILL_TEST_S3_ACCESS_KEY"],

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Real servers for tests and for trying pipelines by hand: Kafka, Kinesis, S3 (SeaweedFS and MinIO), Postgres, on free ports of 127.0.0.1.
+"""Real servers for tests and for trying pipelines by hand: Kafka, Kinesis, S3 (SeaweedFS and MinIO), Postgres, MariaDB, on free ports of 127.0.0.1.
 
     servers.py install                  fetches them, into the build cache
     servers.py run -- COMMAND           starts all, runs COMMAND with their addresses in its environment, stops them
@@ -33,9 +33,10 @@ from postgres import Postgres
 from kafka import Kafka
 from kinesis import Kinesis
 from minio import MinIO
+from mysql import Mysql
 from s3 import S3
 
-SERVERS = {server.name: server for server in (Kafka, Kinesis, S3, MinIO, Postgres)}
+SERVERS = {server.name: server for server in (Kafka, Kinesis, S3, MinIO, Postgres, Mysql)}
 # People need one store.
 STARTED = {name: server for name, server in SERVERS.items() if server is not MinIO or not people.are_served()}
 # A machine that compiles at the same time takes its time.

@@ -21,6 +21,7 @@ connectors! {
     kafka = "kafka",
     kinesis = "kinesis",
     delta = "delta",
+    mysql = "mysql",
     postgres = "postgres",
     console = "console",
 }

@@ -40,6 +40,7 @@ pages! {
     kafka: "docs/kafka.md",
     keyed_stages: "docs/keyed-stages.md",
     kinesis: "docs/kinesis.md",
+    mysql: "docs/mysql.md",
     operations: "docs/operations.md",
     pipeline_reference: "docs/pipeline-reference.md",
     plugin_guide: "docs/plugin-guide.md",

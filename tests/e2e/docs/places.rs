@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::kafka_broker::{address, unique, variable};
-use crate::support::{Database, Store, kinesis_address};
+use crate::support::{Database, MysqlDatabase, Store, kinesis_address};
 
 /// What stands for the places that a page names.
 pub struct Places {
@@ -12,6 +12,7 @@ pub struct Places {
     words: Vec<(&'static str, String)>,
     store: Option<Store>,
     database: Option<Database>,
+    mysql: Option<MysqlDatabase>,
     kinesis: Option<String>,
 }
 
@@ -34,7 +35,8 @@ impl Places {
             words.push(("streaming-mill-", unique("docs")));
         }
         let database = names("psql").then(Database::new);
-        Self { words, store, database, kinesis }
+        let mysql = names("mariadb ").then(MysqlDatabase::new);
+        Self { words, store, database, mysql, kinesis }
     }
 
     /// A text with the servers of the tests.
@@ -51,6 +53,8 @@ impl Places {
         // A check is offline.
         let database = self.database.as_ref().map_or("postgres://nobody@127.0.0.1:1/none".to_owned(), Database::url);
         command.env("PG_URL", database).env("PG_PASSWORD", "secret");
+        let mysql = self.mysql.as_ref().map_or("mysql://nobody@127.0.0.1:1/none".to_owned(), MysqlDatabase::url);
+        command.env("MYSQL_URL", mysql).envs(self.mysql.iter().map(|mysql| ("MYSQL_CLIENT", mysql.client_arguments())));
         if self.store.is_some() {
             command.env("S3_ENDPOINT", variable("WASMILL_TEST_S3"));
             command.env("S3_KEY", variable("WASMILL_TEST_S3_ACCESS_KEY")).env("S3_SECRET", variable("WASMILL_TEST_S3_SECRET_KEY"));

@@ -2,6 +2,7 @@
 
 mod flow;
 mod kinesis;
+mod mysql;
 mod pins;
 mod postgres;
 mod process;
@@ -12,6 +13,7 @@ mod s3;
 pub use crate::proxy::Proxy;
 pub use flow::Flow;
 pub use kinesis::{KinesisStream, kinesis_address};
+pub use mysql::{MysqlDatabase, MysqlServer};
 pub use pins::{Arrival, Expected, Pins, cleaned, dead_number, expected, row_number};
 pub use postgres::{Database, Server};
 pub use process::{Ended, Running};

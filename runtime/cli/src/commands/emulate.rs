@@ -4,26 +4,33 @@ use std::path::PathBuf;
 
 use clap::Args;
 use emulator::{Destination, Dirt, Emulation, Table, emulate};
-use wasmill_engine::{Error, Result};
+use wasmill_engine::Result;
 
 use super::checked::fail;
+#[cfg(feature = "mysql")]
+use super::playback::Playback;
 use crate::document::Redactor;
 use crate::exit;
 
-/// Generates posts, places and users: the rows of the source `emulator`, as JSON lines
+/// Generates posts, places and users: the rows of the source `emulator`, as JSON lines. Or plays back
+/// random rows of tables that exist
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     wasmill emulate --out data --rows 50000\n  \
     wasmill emulate --out data --tables pin --rows 500000 --files 8 --seed 42\n  \
     wasmill emulate --rate 1\n  \
-    wasmill emulate --tables user --rows 3 --dirt '{\"none_text\": 0.5}'\n\n\
+    wasmill emulate --tables user --rows 3 --dirt '{\"none_text\": 0.5}'\n  \
+    wasmill emulate --from '${env:MYSQL_URL}' --tables pinterest_data,geolocation_data,user_data --pause 0s..2s --seed 100\n  \
+    wasmill emulate --from '${env:MYSQL_URL}' --tables pinterest_data,user_data --to kafka --brokers b1:9092 --names 1.pin,1.user\n\n\
     With --out, each table gets a folder: data/pin/pin-00000.jsonl and so on. Without it, the rows go to standard output, \
-    one of each table in turn. The same seed and dirt give the same rows everywhere.")]
+    one of each table in turn. The same seed and dirt give the same rows everywhere.\n\n\
+    With --from, each step sends the row of one random number of each table, as JSON. Rows are numbered by the primary key, from 0 to the \
+    count of the smallest table. The same seed gives the same rows as long as the tables do not change.")]
 pub struct Emulate {
     /// The folder to write to; without it, standard output
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Rows of each table, duplicates included; without it the output is endless, which needs standard output
+    /// Rows of each table, duplicates included; without it the output is endless, which needs standard output or --from
     #[arg(long, value_name = "N")]
     rows: Option<u64>,
     /// Rows of each table per second; without it, at full speed
@@ -36,18 +43,21 @@ pub struct Emulate {
     #[arg(long, default_value = "real", value_parser = dirt)]
     dirt: Dirt,
     /// The tables, separated by commas
-    #[arg(long, default_value = "pin,geo,user", value_delimiter = ',', value_parser = table)]
-    tables: Vec<Table>,
+    #[arg(long, default_value = "pin,geo,user", value_delimiter = ',')]
+    tables: Vec<String>,
     /// How many files to spread each table over
     #[arg(long, default_value_t = 1, value_name = "N", requires = "out")]
     files: u64,
+    #[cfg(feature = "mysql")]
+    #[command(flatten)]
+    playback: Playback,
 }
 
-// The command line prints these messages after the option's name: no class, no place.
-fn table(text: &str) -> Result<Table, String> {
-    text.parse().map_err(|error: Error| format!("{}; {}", error.message(), error.hint_text().unwrap_or_default()))
+fn table(text: &str) -> Result<Table> {
+    text.parse()
 }
 
+// The command line prints this message after the option's name: no class, no place.
 fn dirt(text: &str) -> Result<Dirt, String> {
     let value = if text.starts_with('{') { serde_json::from_str(text) } else { Ok(serde_json::Value::from(text)) };
     value.and_then(serde_json::from_value).map_err(|error| error.to_string())
@@ -57,25 +67,47 @@ impl Emulate {
     /// This many rows of each table, with the dirt of real ones, in a folder.
     #[cfg(feature = "demo")]
     pub fn into_folder(folder: PathBuf, rows: u64, seed: u64) -> Self {
-        let (dirt, tables) = (Dirt::Level(emulator::Level::Real), vec![Table::Pin, Table::Geo, Table::User]);
-        Self { out: Some(folder), rows: Some(rows), rate: None, seed, dirt, tables, files: 1 }
+        let tables = Table::ALL.map(|table| table.name().to_owned()).to_vec();
+        let dirt = Dirt::Level(emulator::Level::Real);
+        Self {
+            out: Some(folder),
+            rows: Some(rows),
+            rate: None,
+            seed,
+            dirt,
+            tables,
+            files: 1,
+            #[cfg(feature = "mysql")]
+            playback: Playback::default(),
+        }
     }
 
     /// Runs the command; returns the exit status.
     pub fn run(self) -> u8 {
-        let Self { out, rows, rate, seed, dirt, tables, files } = self;
-        let emulation = Emulation { tables, rows, rate, seed, dirt };
-        let written = match &out {
-            Some(path) => emulate(&emulation, Destination::Folder { path: path.clone(), files }),
-            None => emulate(&emulation, Destination::Console(&mut std::io::stdout().lock())),
-        };
-        match (written, out) {
-            (Ok(written), Some(path)) => {
-                eprintln!("{} rows, {} bytes, {} files in {}", written.rows, written.bytes, written.files, path.display());
+        #[cfg(feature = "mysql")]
+        if self.playback.is_wanted() {
+            return self.playback.run(&self.tables, self.rows, self.seed);
+        }
+        match self.generate() {
+            Ok(Some(told)) => {
+                eprintln!("{told}");
                 exit::OK
             }
-            (Ok(_), None) => exit::OK,
-            (Err(error), _) => fail(&error, &Redactor::default(), false),
+            Ok(None) => exit::OK,
+            Err(error) => fail(&error, &Redactor::default(), false),
+        }
+    }
+
+    fn generate(self) -> Result<Option<String>> {
+        let Self { out, rows, rate, seed, dirt, tables, files, .. } = self;
+        let tables = tables.iter().map(|name| table(name)).collect::<Result<Vec<_>>>()?;
+        let emulation = Emulation { tables, rows, rate, seed, dirt };
+        match &out {
+            Some(path) => {
+                let written = emulate(&emulation, Destination::Folder { path: path.clone(), files })?;
+                Ok(Some(format!("{} rows, {} bytes, {} files in {}", written.rows, written.bytes, written.files, path.display())))
+            }
+            None => emulate(&emulation, Destination::Console(&mut std::io::stdout().lock())).map(|_| None),
         }
     }
 }
@@ -98,6 +130,7 @@ mod tests {
     #[test]
     fn a_table_that_does_not_exist_is_named() {
         assert_eq!(table("geo").unwrap(), Table::Geo);
-        assert_eq!(table("pins").unwrap_err(), "there is no table `pins`; the tables are `pin`, `geo` and `user`");
+        let error = table("pins").unwrap_err();
+        assert_eq!((error.message(), error.hint_text()), ("there is no table `pins`", Some("the tables are `pin`, `geo` and `user`")));
     }
 }

@@ -22,10 +22,10 @@ use crate::spec::{is_name, is_pipeline_name};
     wasmill init posts.yaml --source 's3://lake/posts/*.jsonl' --sink files:out/posts\n  \
     wasmill init orders.yaml --source postgres:public.orders --sink delta:s3://lake/orders\n  \
     wasmill init demo.yaml --source emulator:pin --sink console\n\n\
-    Sources: files:PATH, s3://…, delta:PLACE, postgres:TABLE, kafka:BROKERS/TOPIC, emulator:pin|geo|user\n\
+    Sources: files:PATH, s3://…, delta:PLACE, postgres:TABLE, mysql:TABLE, kafka:BROKERS/TOPIC, emulator:pin|geo|user\n\
     Sinks:   delta:PLACE, files:FOLDER, s3://…, postgres:TABLE, kafka:BROKERS/TOPIC, console\n\n\
     Without a kind, a source is files (a folder with a Delta log is delta), and a sink is delta. What is left out is asked for on a terminal. \
-    The server of PostgreSQL is the environment variable PG_URL.")]
+    The server of PostgreSQL is the environment variable PG_URL, that of MySQL is MYSQL_URL.")]
 pub struct Init {
     /// The pipeline file to write
     #[arg(value_name = "PIPELINE", value_hint = clap::ValueHint::FilePath)]
@@ -108,7 +108,7 @@ struct Connector {
     name: Option<String>,
 }
 
-const SOURCES: &str = "files:PATH, s3://…, delta:PLACE, postgres:TABLE, kafka:BROKERS/TOPIC, emulator:pin|geo|user";
+const SOURCES: &str = "files:PATH, s3://…, delta:PLACE, postgres:TABLE, mysql:TABLE, kafka:BROKERS/TOPIC, emulator:pin|geo|user";
 const SINKS: &str = "delta:PLACE, files:FOLDER, s3://…, postgres:TABLE, kafka:BROKERS/TOPIC, console";
 
 impl Connector {
@@ -123,6 +123,7 @@ impl Connector {
             ("delta", uri) => format!("delta: {{ uri: {} }}", quoted(uri)),
             ("emulator", table) => format!("emulator: {{ table: {}, rows: 1000 }}", quoted(table)),
             ("postgres", table) => format!("postgres: {{ connection: {{ url: \"${{env:PG_URL}}\" }}, table: {} }}", quoted(table)),
+            ("mysql", table) => format!("mysql: {{ connection: {{ url: \"${{env:MYSQL_URL}}\" }}, table: {} }}", quoted(table)),
             ("kafka", place) => {
                 let (brokers, topic) = place.rsplit_once('/').ok_or_else(|| no_place(text, SOURCES))?;
                 format!("kafka: {{ connection: {{ brokers: {} }}, topics: [{}], format: raw }}", quoted(brokers), quoted(topic))
@@ -186,7 +187,7 @@ fn quoted(text: &str) -> String {
 /// A name from the last part of a place: `data/posts.csv` is `posts`, `data/*.csv` is `data`, the table `public.orders` is `orders`.
 fn name_of(kind: &str, place: &str) -> Option<String> {
     let stem = match kind {
-        "postgres" => place.rsplit('.').next(),
+        "postgres" | "mysql" => place.rsplit('.').next(),
         _ => place.split('/').rev().find(|part| !part.is_empty() && !part.contains('*')).and_then(|part| part.split('.').next()),
     };
     let name: String = stem?.to_lowercase().chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '_' }).collect();
@@ -241,6 +242,11 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("postgres: { connection: { url: \"${env:PG_URL}\" }, table: \"public.pins\" }"), "{text}");
+        let text = written("mysql:pinterest.user_data", "console");
+        assert!(
+            text.contains("  user_data:\n    mysql: { connection: { url: \"${env:MYSQL_URL}\" }, table: \"pinterest.user_data\" }"),
+            "{text}"
+        );
         assert!(
             written("data/*.csv", "console").contains("sources:\n  data:\n") && written("*.csv", "console").contains("sources:\n  rows:\n")
         );

@@ -18,6 +18,8 @@ mod init;
 mod list;
 mod pipeline_arguments;
 mod plan;
+#[cfg(all(feature = "emulator", feature = "mysql"))]
+mod playback;
 mod plugin;
 mod report;
 mod run;

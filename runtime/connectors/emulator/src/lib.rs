@@ -7,6 +7,7 @@
 //! * [`EmulatorSource`] passes them to a pipeline, decoded like any other JSON, with the bytes kept
 //!   for dead letters.
 //! * [`emulate`] writes the same rows to files or to a console.
+//! * [`Steps`] chooses rows of tables that are there already, at random.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -20,6 +21,7 @@ mod pin;
 mod random;
 mod rows;
 mod source;
+mod steps;
 mod text;
 mod words;
 mod write;
@@ -31,4 +33,5 @@ pub use config::{Dirt, DirtShares, EmulatorConfig, Level, Shares, Table};
 pub use connector::CONNECTOR;
 pub use rows::Generator;
 pub use source::{EmulatorSource, PARTITION_COLUMN, POSITION_COLUMN};
+pub use steps::{Step, Steps};
 pub use write::{Destination, Emulated, Emulation, emulate};

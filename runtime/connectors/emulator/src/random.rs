@@ -20,6 +20,8 @@ pub(super) enum Stream {
     User = 5,
     /// Name and followers of a poster.
     Poster = 6,
+    /// Which row a step plays back, and how long it waits.
+    Steps = 7,
 }
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -34,6 +34,6 @@ pub use examine::{examine_sink, examine_source};
 pub use position::Position;
 pub use security::{Auth, Aws, Mechanism, Sasl, Security, Tls};
 
-pub use sink::{KafkaCompression, KafkaSink, KafkaSinkConfig};
+pub use sink::{KafkaCompression, KafkaSink, KafkaSinkConfig, Sender};
 pub use source::KafkaSource;
 pub use wasmill_connect::Secret;

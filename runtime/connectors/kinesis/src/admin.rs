@@ -1,9 +1,10 @@
-//! Administration of streams: create, describe, list, delete.
+//! Requests about streams outside of any pipeline: create, describe, list, delete, and put a record.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus};
 use wasmill_engine::{Error, Result};
 
@@ -126,6 +127,24 @@ impl Streams {
             let request = self.client.delete_stream().stream_name(name).enforce_consumer_deletion(true);
             request.send().await.map_err(|error| judge(&what, &error).error)?;
             self.until(name, |stream| stream.is_none()).await
+        })
+    }
+
+    /// Puts a record into a stream, and waits until it is there. One whose response was lost may be there twice.
+    ///
+    /// # Errors
+    /// There is no such stream; Kinesis refuses, or does not respond for two minutes.
+    pub fn put(&self, name: &str, key: &str, data: &[u8]) -> Result<()> {
+        threads::handle()?.block_on(async {
+            let what = format!("put a record into the stream {name}");
+            let mut retry = self.retries.retry();
+            loop {
+                let request = self.client.put_record().stream_name(name).partition_key(key).data(Blob::new(data));
+                match request.send().await {
+                    Ok(_) => return Ok(()),
+                    Err(error) => retry.after(judge(&what, &error)).await?,
+                }
+            }
         })
     }
 

@@ -1,4 +1,4 @@
-//! A transactional producer: it comes up, which ends what an earlier one of its name left open, and holds one transaction at a time.
+//! A producer, with transactions or without. A transactional one comes up, which ends what an earlier one of its name left open, and holds one transaction at a time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,13 +81,18 @@ impl Session {
         (health, tokens): (&Arc<Health>, Option<&Arc<Tokens>>),
         deadline: Instant,
     ) -> Result<Self, Failure> {
+        let session = Self::open(options, (health, tokens))?;
+        session.with_retries("begin with transactions", deadline, |wait| session.producer.init_transactions(wait))?;
+        Ok(session)
+    }
+
+    /// Opens a producer without transactions.
+    pub(super) fn open(options: &ClientConfig, (health, tokens): (&Arc<Health>, Option<&Arc<Tokens>>)) -> Result<Self, Failure> {
         let context = Deliveries { context: Context::new(health, tokens), failed: Mutex::default() };
         let producer: ThreadedProducer<Deliveries> = options
             .create_with_context(context)
             .map_err(|error| Error::environment(format!("cannot start a Kafka producer: {}", without_value(&error))).code(CLIENT_OPTION))?;
-        let session = Self { producer };
-        session.with_retries("begin with transactions", deadline, |wait| session.producer.init_transactions(wait))?;
-        Ok(session)
+        Ok(Self { producer })
     }
 
     /// Begins a transaction.

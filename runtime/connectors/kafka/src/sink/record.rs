@@ -23,8 +23,7 @@ pub(super) struct Record<'a> {
 impl<'a> Record<'a> {
     /// The record of a token.
     pub(super) fn token(key: &'a [u8], value: &'a [u8]) -> Self {
-        let headers = Headers { count: 0, bytes: &[] };
-        Self { partition: Some(0), timestamp: None, key: Some(key), value: Some(value), headers }
+        Self { partition: Some(0), timestamp: None, key: Some(key), value: Some(value), headers: Headers::none() }
     }
 }
 
@@ -33,6 +32,13 @@ impl<'a> Record<'a> {
 pub(super) struct Headers<'a> {
     pub(super) count: usize,
     bytes: &'a [u8],
+}
+
+impl Headers<'_> {
+    /// A record without headers.
+    pub(super) fn none() -> Self {
+        Self { count: 0, bytes: &[] }
+    }
 }
 
 /// Starts a record after the content of `out`; [`end`] completes it.
