@@ -51,7 +51,7 @@ pub struct RequestKey {
 }
 
 /// A topic or a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Described {
     /// Its name.
     pub name: String,

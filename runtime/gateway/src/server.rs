@@ -146,11 +146,11 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, shared: Ar
         // A slot first: what can't be served stays in the queue of the system.
         let slot = tokio::select! {
             slot = Arc::clone(&slots).acquire_owned() => slot,
-            _ = stopping.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stopping) => break,
         };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stopping.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stopping) => break,
         };
         let (Ok(slot), (stream, client)) = (
             slot,
@@ -177,6 +177,12 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, shared: Ar
     connections.shutdown().await;
 }
 
+/// Waits until the server is to stop.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // The guard of the value must not outlive this.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
 async fn serve(stream: TcpStream, client: SocketAddr, acceptor: Option<TlsAcceptor>, shared: Arc<Shared>, stopping: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
     let Some(acceptor) = acceptor else { return serve_on(stream, client, shared, stopping).await };
@@ -199,7 +205,7 @@ async fn serve_on(
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stopping.wait_for(|stop| *stop) => {
+        () = stopped(&mut stopping) => {
             connection.as_mut().graceful_shutdown();
             connection.as_mut().await
         }

@@ -32,7 +32,7 @@ pub(super) fn list(folder: &Path) -> Result<(Vec<u64>, Vec<u64>)> {
     for entry in entries {
         let name = entry.map_err(failed)?.file_name();
         let Some(name) = name.to_str() else { continue };
-        let number = |prefix: &str| name.strip_prefix(prefix).filter(|rest| rest.len() == 20).and_then(|rest| rest.parse().ok());
+        let number = |prefix: &str| name.strip_prefix(prefix).filter(|rest| rest.len() == 20).and_then(|rest| rest.parse::<u64>().ok());
         segments.extend(number(SEGMENT));
         keys.extend(number(KEYS));
     }

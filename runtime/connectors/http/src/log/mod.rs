@@ -135,7 +135,7 @@ impl Log {
             durable,
             _lock: recovered.lock,
         });
-        let writer = writer::Writer::new(Arc::clone(&shared), recovered.last);
+        let writer = writer::Writer::new(Arc::clone(&shared), recovered.last, recovered.next);
         let thread = std::thread::Builder::new().name("http-log".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(|error| Error::io("start the thread of a log", error).or_code(THREADS))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
@@ -237,7 +237,8 @@ impl Log {
     }
 
     /// Where its files lie.
-    pub(crate) fn folder(&self) -> &Path {
+    #[cfg(test)]
+    fn folder(&self) -> &Path {
         &self.shared.folder
     }
 

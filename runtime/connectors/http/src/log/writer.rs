@@ -17,6 +17,8 @@ pub(super) struct Writer {
     open: Option<Open>,
     /// The segment to go on with.
     last: Option<u64>,
+    /// The first record of the next block.
+    next: u64,
 }
 
 /// The segment that is written.
@@ -34,15 +36,15 @@ enum Task {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, last: Option<u64>) -> Self {
-        Self { shared, open: None, last }
+    /// Goes on with a segment, if there is one, and a record.
+    pub(super) fn new(shared: Arc<Shared>, last: Option<u64>, next: u64) -> Self {
+        Self { shared, open: None, last, next }
     }
 
     /// Writes until the log is closed, or a write fails in a way that leaves open what is durable.
     pub(super) fn run(mut self) {
-        let mut first = self.shared.inner.lock().next;
         loop {
-            match self.wait(first) {
+            match self.wait(self.next) {
                 Task::End => return,
                 Task::Trim(record) => {
                     if let Err(error) = self.trim(record) {
@@ -57,7 +59,7 @@ impl Writer {
                         let end = inner.written;
                         inner.blocks.push_back((next, end));
                         drop(inner);
-                        first = next;
+                        self.next = next;
                         self.shared.durable.send_modify(|durable| durable.next = next);
                     }
                     Err(error) => return self.fail(from, &error),
