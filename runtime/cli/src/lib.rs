@@ -10,6 +10,7 @@
 //! * [`plan`]: from a checked pipeline to the engine's plan.
 //! * [`report`]: a pipeline as a page.
 //! * [`run`]: how a run is displayed and stopped.
+//! * `gateway`: gateway files, and what lies behind their routes.
 //! * [`terminal`]: texts from outside, made safe to display.
 //! * [`commands`]: one file per command.
 
@@ -20,6 +21,8 @@ pub mod commands;
 pub mod diagnostics;
 pub mod document;
 pub mod exit;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod logging;
 pub mod plan;
 pub mod plugins;

@@ -18,6 +18,7 @@ connectors! {
     files = "files",
     s3 = "s3",
     emulator = "emulator",
+    http = "http",
     kafka = "kafka",
     kinesis = "kinesis",
     delta = "delta",

@@ -8,6 +8,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema as ArrowSchema, SchemaRef};
@@ -152,6 +153,9 @@ pub struct SourceRequest<'a> {
     /// What a sample found of these, and what to do about columns that occur and are not among
     /// them.
     pub sampling: Sampling,
+    /// The folder of the pipeline's state, where that is one of this machine: for a source that
+    /// must hold something durably before it is read. A check does not create it.
+    pub state: Option<&'a Path>,
 }
 
 /// The configuration of a source.

@@ -36,6 +36,7 @@ pages! {
     from_kafka_connect: "docs/from-kafka-connect.md",
     from_redpanda_connect: "docs/from-redpanda-connect.md",
     from_spark: "docs/from-spark.md",
+    gateway: "docs/gateway.md",
     install: "docs/install.md",
     kafka: "docs/kafka.md",
     keyed_stages: "docs/keyed-stages.md",

@@ -69,7 +69,9 @@ pub fn build(name: &str, source: &dyn SourceConnector, found: &SourceSchema, mod
     // An endless source in a batch has been reported, with better words.
     if source.endless().is_none() || mode == Mode::Stream {
         let sampling = Sampling::default();
-        source.build(SourceRequest { pipeline: name, name, schema: Arc::clone(&found.schema), mode, sampling })?;
+        // A run finds out whether the state has a folder; nothing is created in this one.
+        let state = Some(Path::new(".wasmill"));
+        source.build(SourceRequest { pipeline: name, name, schema: Arc::clone(&found.schema), mode, sampling, state })?;
     }
     Ok(())
 }

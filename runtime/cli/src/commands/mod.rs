@@ -14,6 +14,8 @@ mod doctor;
 mod emulate;
 mod env_file;
 mod explain;
+#[cfg(feature = "gateway")]
+mod gateway;
 mod init;
 mod list;
 mod pipeline_arguments;
@@ -76,6 +78,8 @@ enum Command {
     Table(table::Table),
     #[cfg(feature = "emulator")]
     Emulate(emulate::Emulate),
+    #[cfg(feature = "gateway")]
+    Gateway(gateway::Gateway),
     Explain(explain::Explain),
     List(list::List),
     Plugin(plugin::Plugin),
@@ -126,6 +130,8 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Table(command) => command.run(),
         #[cfg(feature = "emulator")]
         Command::Emulate(command) => command.run(),
+        #[cfg(feature = "gateway")]
+        Command::Gateway(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Plugin(command) => command.run(),

@@ -18,6 +18,8 @@ const SHARED: &[&[&Code]] = &[
     wasmill_connect::codes::CODES,
     wasmill_engine::codes::CODES,
     wasmill_formats::codes::CODES,
+    #[cfg(any(feature = "gateway", feature = "http"))]
+    wasmill_gateway::codes::CODES,
     wasmill_host::codes::CODES,
     wasmill_keyed::codes::CODES,
     wasmill_lake::codes::CODES,

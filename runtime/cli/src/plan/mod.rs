@@ -7,6 +7,7 @@ mod show;
 mod stages;
 mod state;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::Schema;
@@ -51,16 +52,17 @@ pub fn default_lanes() -> usize {
 /// A connector that can't be built.
 pub fn build(checked: &Checked, state: &dyn StateStore) -> Result<Plan> {
     let depot = state.depot();
-    build_with(checked, &|_, connector, schema| connector.build(schema, &depot))
+    build_with(checked, depot.folder(), &|_, connector, schema| connector.build(schema, &depot))
 }
 
 /// Builds the sink of this name from its connector for these columns.
 type BuildSink<'a> = dyn Fn(&str, &dyn SinkConnector, &Schema) -> Result<Arc<dyn Sink>> + 'a;
 
-/// The same, with sinks that are built in another way.
-fn build_with(checked: &Checked, build_sink: &BuildSink<'_>) -> Result<Plan> {
+/// The same, with sinks that are built in another way. `state` is the folder of the pipeline's state, if it has one on this machine.
+fn build_with(checked: &Checked, state: Option<&Path>, build_sink: &BuildSink<'_>) -> Result<Plan> {
     let sources = checked.sources.iter().map(|source| {
-        let built = source_of(source, &checked.name, checked.source_mode()).map_err(|error| error.at(format!("source {}", source.name)))?;
+        let built =
+            source_of(source, &checked.name, checked.source_mode(), state).map_err(|error| error.at(format!("source {}", source.name)))?;
         Ok(SourceNode { name: source.name.clone(), source: built, max_reject_share: source.max_reject_share })
     });
     let stages = checked.stages.iter().map(|stage| StageNode {
@@ -105,7 +107,7 @@ fn work_of(stage: &CheckedStage) -> StageWork {
     }
 }
 
-fn source_of(checked: &CheckedSource, pipeline: &str, mode: Mode) -> Result<Box<dyn Source>> {
+fn source_of(checked: &CheckedSource, pipeline: &str, mode: Mode, state: Option<&Path>) -> Result<Box<dyn Source>> {
     let (name, schema) = (&*checked.name, Arc::clone(&checked.schema));
-    checked.connector.build(SourceRequest { pipeline, name, schema, mode, sampling: checked.sampling.clone() })
+    checked.connector.build(SourceRequest { pipeline, name, schema, mode, sampling: checked.sampling.clone(), state })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::Schema;
 use console::{ConsoleConfig, ConsoleSink};
 use wasmill_connect::registry::SinkConnector;
-use wasmill_engine::{Plan, Result, Sink, SinkNode, dead_letter_schema};
+use wasmill_engine::{Error, Plan, Result, Sink, SinkNode, dead_letter_schema};
 
 use super::{DEAD_LETTERS, build_with};
 use crate::check::Checked;
@@ -32,7 +32,9 @@ pub fn preview(mut checked: Checked, limit: u64) -> Result<Plan> {
     let titled = |name: &str, connector: &dyn SinkConnector, schema: &Schema| {
         shown(redactor.clean(&format!("{name} ({})", connector.describe())), &config, schema)
     };
-    let mut plan = build_with(&checked, &titled)?;
+    // What a state holds is not previewed: a run of its own may have it.
+    let state = tempfile::tempdir().map_err(|error| Error::io("create a temporary folder", error))?;
+    let mut plan = build_with(&checked, Some(state.path()), &titled)?;
     let (sink, schema) = (shown(DEAD_LETTERS.to_owned(), &config, &dead_letter_schema())?, dead_letter_schema());
     plan.dead_letters = Some(SinkNode { name: DEAD_LETTERS.into(), sink, inputs: Vec::new(), schema });
     plan.is_rehearsal = true;

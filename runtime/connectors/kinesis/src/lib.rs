@@ -11,6 +11,7 @@ mod clock;
 mod codes;
 mod connection;
 mod connector;
+pub mod direct;
 mod examine;
 mod failure;
 mod retry;

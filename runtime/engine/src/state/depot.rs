@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -148,6 +149,11 @@ pub trait Depot: Send + Sync {
 
     /// Where a file lies, for readers.
     fn shown(&self, name: &str) -> String;
+
+    /// The folder that it is, where that is one of this machine: for files that their owner keeps itself, such as a log that is appended to.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// Writes one file of a depot from front to back. Dropping it unfinished removes what was written.

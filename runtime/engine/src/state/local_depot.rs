@@ -155,6 +155,11 @@ impl Depot for LocalDepot {
     fn shown(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
+
+    fn folder(&self) -> Option<&Path> {
+        // That of a check lies nowhere.
+        (!self.root.as_os_str().is_empty()).then_some(&self.root)
+    }
 }
 
 /// Writes one file. Its path is removed when it is dropped unfinished.

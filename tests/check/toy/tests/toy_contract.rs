@@ -18,6 +18,7 @@ fn a_toy_holds_the_contract() {
         schema: Arc::clone(&schema),
         mode: Mode::Batch,
         sampling: Sampling::default(),
+        state: None,
     };
     let all = check_source(|| ToyConfig { rows: 100 }.build(request()).unwrap());
     assert_eq!(all["all"].len(), 100);
