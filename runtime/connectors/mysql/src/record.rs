@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn numbers_keep_all_their_digits() {
-        let whole = |data_type| Kind::Whole(data_type);
+        let whole = Kind::Whole;
         assert_eq!(plain(whole(DataType::UInt64), Value::UInt(u64::MAX)), "18446744073709551615");
         assert_eq!(plain(whole(DataType::Int64), Value::Int(i64::MIN)), "-9223372036854775808");
         assert_eq!(plain(Kind::Float, Value::Float(f32::MAX)), "3.4028235e38");
