@@ -13,7 +13,6 @@ import keyed
 import keyed_streams
 import page
 from analyses import ANALYSES
-from gateway import gateway
 from measure import Failed
 from nexmark import NEXMARK
 from scenarios import ALONE, Bench, make_input
@@ -26,8 +25,7 @@ PAGES = {
     "keyed": ("Benchmarks: duplicates, joins, aggregates", KEYED),
     "nexmark": ("Benchmarks: Nexmark", NEXMARK),
 }
-# Not on a page yet: `--only gateway` measures it.
-ALL = ALONE | STREAMS | KEYED | NEXMARK | {"gateway": gateway}
+ALL = ALONE | STREAMS | KEYED | NEXMARK
 
 
 def measure(bench: Bench, title: str, names: list[str]) -> list[str]:
