@@ -8,7 +8,8 @@
 //! * [`plugins`]: plugins as the check sees them.
 //! * [`diagnostics`]: findings, for readers and for programs.
 //! * [`plan`]: from a checked pipeline to the engine's plan.
-//! * [`run`]: how a run is displayed and stopped.
+//! * [`run`]: how a run is displayed, watched and stopped.
+//! * [`schedule`]: the file of a schedule as types, and what is wrong with it.
 //! * [`terminal`]: texts from outside, made safe to display.
 //! * [`commands`]: one file per command.
 
@@ -25,6 +26,8 @@ pub mod plugins;
 pub mod reference;
 pub mod registry;
 pub mod run;
+#[cfg(feature = "schedule")]
+pub mod schedule;
 pub mod spec;
 pub mod terminal;
 

@@ -31,7 +31,13 @@ use arrow_schema::Field;
 pub use built_in::BuiltIn;
 pub use checked::{Checked, CheckedSide, CheckedSink, CheckedSource, CheckedStage, Transform};
 pub use connectors::{BuiltConnectors, Connectors, ForgivingConnectors, OfflineConnectors, ReachableConnectors, WithoutSinks};
+#[cfg(feature = "schedule")]
+pub(crate) use load::read_text;
 pub use outline::{NamedConnector, Outline};
+#[cfg(feature = "schedule")]
+pub(crate) use secrets::hide_secrets;
+#[cfg(feature = "schedule")]
+pub(crate) use shape::{Shape, Spot, join};
 pub use source_columns::SourceSchema;
 pub use wasmill_connect::registry::{Extent, SourceColumns};
 

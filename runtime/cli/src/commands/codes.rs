@@ -10,6 +10,9 @@ wasmill_engine::codes! {
     FILE_EXISTS = "command/file-exists",
         "A file of the name that the command would write exists already, and it never overwrites.",
         "Name another file, or remove that one.";
+    HEARTBEAT = "command/heartbeat",
+        "The file that `wasmill health` was given is not one that `wasmill run --heartbeat` writes, or can't be read.",
+        "Name the same file in both commands, and let the user of the probe read it.";
     NOT_IN_PIPELINE = "command/not-in-pipeline",
         "The pipeline has no source or sink of the name or the connector that the command needs.",
         "Correct the name: the message lists those that are there.";

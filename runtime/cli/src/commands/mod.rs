@@ -13,12 +13,15 @@ mod doctor;
 #[cfg(feature = "emulator")]
 mod emulate;
 mod explain;
+mod health;
 mod init;
 mod list;
 mod pipeline_arguments;
 mod plan;
 mod plugin;
 mod run;
+#[cfg(feature = "schedule")]
+mod schedule;
 mod schema;
 mod state;
 #[cfg(feature = "kinesis")]
@@ -55,6 +58,9 @@ enum Command {
     Check(check::Check),
     Plan(plan::Plan),
     Doctor(doctor::Doctor),
+    Health(health::Health),
+    #[cfg(feature = "schedule")]
+    Schedule(schedule::Schedule),
     State(state::State),
     #[cfg(feature = "kinesis")]
     Streams(streams::Streams),
@@ -73,6 +79,17 @@ enum Command {
     Completions(completions::Completions),
     #[command(name = crate::plugins::COMPILE_COMMAND, hide = true)]
     CompilePlugin(compile_plugin::CompilePlugin),
+}
+
+impl Arguments {
+    /// The pipeline that `wasmill run` would run; `None` for other commands.
+    #[cfg(feature = "schedule")]
+    pub(crate) fn pipeline_to_run(&self) -> Option<PipelineArguments> {
+        match &self.command {
+            Command::Run(command) => Some(command.arguments()),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the command line of this process.
@@ -99,6 +116,9 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Health(command) => command.run(),
+        #[cfg(feature = "schedule")]
+        Command::Schedule(command) => command.run(),
         Command::State(command) => command.run(),
         #[cfg(feature = "kinesis")]
         Command::Streams(command) => command.run(),
