@@ -17,7 +17,7 @@ ifneq ($(REAL_DATA),)
 export WASMILL_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: help setup build plugins run analyses test test-spark test-browser services lint crash bench soak dist test-dist fuzz clean
+.PHONY: help setup build plugins run analyses test test-spark test-browser test-airflow test-deploy services lint crash bench soak dist test-dist fuzz clean
 
 help: ## Shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -90,6 +90,7 @@ ifneq ($(WASMILL_REAL_DATA),)
 else
 	@echo "==> no real rows beside this clone: the tests that need them were ignored"
 endif
+	$(MAKE) test-deploy
 	$(MAKE) lint
 
 # Spark with Delta Lake: 400 MB that only this suite needs.
@@ -109,6 +110,38 @@ test-spark: setup $(SPARK)/ready ## Tables of ours read and changed by real Spar
 	WASMILL_BINARY=$(WASMILL_BUILD_CACHE)/target/debug/wasmill WASMILL_SPARK_JARS=$(SPARK)/jars \
 	WASMILL_PLUGIN_FOLDER=$(WASMILL_BUILD_CACHE)/target/wasm32-wasip2/plugin \
 	$(SPARK)/venv/bin/python -m pytest -c tests/spark/pytest.ini -p no:cacheprovider tests/spark $(PYTEST)
+
+# Airflow: 300 MB that only this suite needs.
+AIRFLOW := $(WASMILL_BUILD_CACHE)/airflow
+$(AIRFLOW)/ready: tests/airflow/requirements.txt
+	@echo "==> Airflow, in $(AIRFLOW)"
+	rm -rf $(AIRFLOW)
+	python3 -m venv $(AIRFLOW)/venv
+	$(AIRFLOW)/venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+test-airflow: setup $(AIRFLOW)/ready ## The Python package for Airflow and its DAG under real Airflow; the first time downloads 300 MB
+	$(TEST_ENVIRONMENT) tools/own-artefacts
+	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
+	$(TEST_ENVIRONMENT) cargo build --locked --workspace --features wasmill/failpoints --bin wasmill
+	WASMILL_BINARY=$(WASMILL_BUILD_CACHE)/target/debug/wasmill WASMILL_PLUGIN_FOLDER=$(WASMILL_BUILD_CACHE)/target/wasm32-wasip2/plugin \
+	PYTHONPATH=$(CURDIR)/tools/airflow/src MYPY_CACHE_DIR=$(AIRFLOW)/mypy \
+	$(AIRFLOW)/venv/bin/python -m pytest -c tests/airflow/pytest.ini -p no:cacheprovider tests/airflow $(PYTEST)
+
+# The schemas of what lies in deploy/.
+DEPLOY := $(WASMILL_BUILD_CACHE)/deploy
+$(DEPLOY)/ready: tests/deploy/requirements.txt tests/deploy/package.json
+	@echo "==> the schemas of Kubernetes and of the Compose specification, in $(DEPLOY)"
+	rm -rf $(DEPLOY)
+	python3 -m venv $(DEPLOY)/venv
+	$(DEPLOY)/venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/deploy/requirements.txt
+	cp tests/deploy/package.json $(DEPLOY)/
+	npm install --prefix $(DEPLOY) --no-audit --no-fund --silent --ignore-scripts
+	touch $@
+
+test-deploy: $(DEPLOY)/ready ## What lies in deploy/ against the schemas of Kubernetes, Compose and systemd
+	COMPOSE_SCHEMA=$(DEPLOY)/node_modules/dclint/schemas/compose.schema.json \
+	$(DEPLOY)/venv/bin/python -m pytest -c tests/deploy/pytest.ini -p no:cacheprovider tests/deploy $(PYTEST)
 
 services: $(VENV)/ready ## Starts Kafka, Kinesis, S3, Postgres and MariaDB where pipelines/ look for them; compose.yaml does it with containers
 	@$(SERVERS) install

@@ -3,6 +3,7 @@
 //! A new file is a new case; `BLESS=1` writes what is printed now. Comments at the start of a line of a case say how to run it:
 //!
 //! ```yaml
+//! # command: schedule check
 //! # args: --mode stream --set lanes=2
 //! # env: PASSWORD=hunter2
 //! ```
@@ -51,6 +52,7 @@ fn the_reference_pages_and_the_schema_for_editors_are_fresh() {
     let pages = [
         (&["schema", "--markdown"][..], "docs/pipeline-reference.md"),
         (&["schema"], "pipelines/pipeline.schema.json"),
+        (&["schema", "--schedule"], "pipelines/schedule.schema.json"),
         (&["completions", "--markdown"], "docs/cli-reference.md"),
         (&["explain", "--markdown"], "docs/error-codes.md"),
     ];
@@ -131,7 +133,8 @@ fn run(folder: &Path, name: &str, plugins: &[PathBuf; 2]) -> String {
     let text = String::from_utf8_lossy(&std::fs::read(folder.join(&file)).unwrap()).into_owned();
     let directive = |title: &str| text.lines().find_map(|line| line.strip_prefix(title).map(str::trim));
     let mut command = Command::new(WASMILL);
-    command.current_dir(folder).arg("check").arg(&file);
+    let words = directive("# command:").unwrap_or("check");
+    command.current_dir(folder).args(words.split_whitespace()).arg(&file);
     let arguments: Vec<&str> = directive("# args:").into_iter().flat_map(str::split_whitespace).collect();
     command.args(&arguments).env_clear().env("WASMILL_PLUGINS", std::env::join_paths(plugins).unwrap());
     for variable in ["HOME", "XDG_CACHE_HOME", "WASMILL_CACHE", "TMPDIR"] {
@@ -140,7 +143,7 @@ fn run(folder: &Path, name: &str, plugins: &[PathBuf; 2]) -> String {
     let pairs = directive("# env:").into_iter().flat_map(str::split_whitespace).filter_map(|pair| pair.split_once('='));
     let output = command.envs(pairs).output().unwrap();
     let status = output.status.code().map_or("killed".into(), |code| code.to_string());
-    let command: Vec<&str> = ["wasmill", "check", &file].into_iter().chain(arguments).collect();
+    let command: Vec<&str> = ["wasmill", words, &file].into_iter().chain(arguments).collect();
     let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     let here = folder.canonicalize().unwrap();
     let printed = format!("$ {}\n{printed}{errors}exit status {status}\n", command.join(" "));

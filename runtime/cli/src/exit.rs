@@ -8,6 +8,8 @@ pub const OK: u8 = 0;
 pub const CASE_FAILS: u8 = 1;
 /// `wasmill diff` found a difference.
 pub const DIFFERENT: u8 = 1;
+/// `wasmill health` found a run that is not healthy.
+pub const UNHEALTHY: u8 = 1;
 /// The pipeline file or the command line is wrong. The same status that the command-line parser uses.
 pub const CONFIGURATION: u8 = 2;
 /// A plugin works and refuses its configuration or its input.
@@ -34,7 +36,7 @@ pub fn status(class: Class) -> u8 {
 }
 
 /// The table of exit statuses, for `--help`.
-pub const HELP: &str = "Exit status:\n  0   all went well\n  1   a case of `wasmill plugin test` fails, or `wasmill diff` found a difference\n  2   the pipeline file or the command line is wrong\n  3   a plugin refused its configuration or its input\n  4   a plugin crashed, exceeded a limit or returned invalid output\n  5   a file, disk, server or permission\n  6   a source or stage rejected more of its rows than max_reject_share allows\n  70  a bug in Wasmill";
+pub const HELP: &str = "Exit status:\n  0   all went well\n  1   a case of `wasmill plugin test` fails, `wasmill diff` found a difference, or `wasmill health` a run that is not healthy\n  2   the pipeline file or the command line is wrong\n  3   a plugin refused its configuration or its input\n  4   a plugin crashed, exceeded a limit or returned invalid output\n  5   a file, disk, server or permission\n  6   a source or stage rejected more of its rows than max_reject_share allows\n  70  a bug in Wasmill";
 
 #[cfg(test)]
 mod tests {

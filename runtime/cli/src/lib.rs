@@ -9,8 +9,9 @@
 //! * [`diagnostics`]: findings, for readers and for programs.
 //! * [`plan`]: from a checked pipeline to the engine's plan.
 //! * [`report`]: a pipeline as a page.
-//! * [`run`]: how a run is displayed and stopped.
+//! * [`run`]: how a run is displayed, watched and stopped.
 //! * `gateway`: gateway files, and what lies behind their routes.
+//! * `schedule`: the file of a schedule as types, and what is wrong with it.
 //! * [`terminal`]: texts from outside, made safe to display.
 //! * [`commands`]: one file per command.
 
@@ -30,6 +31,8 @@ pub mod reference;
 pub mod registry;
 pub mod report;
 pub mod run;
+#[cfg(feature = "schedule")]
+pub mod schedule;
 pub mod spec;
 pub mod terminal;
 

@@ -32,7 +32,7 @@ wasmill_error::codes! {
         "A sink's token is not the one that the state expects: the state was lost or is an old copy, or the table was replaced.",
         "Restore the one that is wrong, accept the sink with `wasmill state adopt`, or start over with `wasmill state reset`.";
     STATE_IN_USE = "state/in-use",
-        "Another process holds the lock of the state folder, so that it runs this pipeline now.",
+        "Another process holds the lock of the state folder, so that it runs this pipeline or this schedule now.",
         "Wait for it or stop it. A second pipeline needs a `name`, or a `--state` folder, of its own.";
     STATE_MISSING = "state/missing",
         "The command changes a state, and there is no state at this place.",

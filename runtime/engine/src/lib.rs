@@ -49,7 +49,8 @@ pub use sink::{CommitOutcome, Committed, Sink, SinkWriter, Token, WriterContext}
 pub use source::{Discovery, Progress, Read, Source, SourceBatch, Split, SplitId, SplitOpener, SplitReader, SplitState};
 pub use stage::{PortOutput, RowReject, Stage, StageInstance, StageOutput};
 pub use state::{
-    Checkpoint, Depot, DepotFile, DepotKey, DepotWriter, EpochId, LocalDepot, LocalState, Put, SinkProgress, StageState, StateStore, depot,
+    Checkpoint, Depot, DepotFile, DepotKey, DepotWriter, EpochId, FolderLock, LocalDepot, LocalState, Put, SinkProgress, StageState,
+    StateStore, depot,
 };
 pub use stop::StopSignal;
 pub use wasmill_error::{Class, Code, Error, Result, codes, panic_message};

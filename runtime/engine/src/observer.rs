@@ -14,7 +14,7 @@ pub trait Observer: Send + Sync {
 }
 
 /// An event of a run.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// The state was read and what an earlier run had prepared is committed.
     Recovered {

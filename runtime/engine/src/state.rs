@@ -4,6 +4,7 @@ mod checkpoint;
 pub mod depot;
 mod local;
 mod local_depot;
+mod lock;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ pub use checkpoint::{Checkpoint, SinkProgress, StageState};
 pub use depot::{Depot, DepotFile, DepotKey, DepotWriter, EpochId};
 pub use local::LocalState;
 pub use local_depot::LocalDepot;
+pub use lock::FolderLock;
 
 use crate::Result;
 

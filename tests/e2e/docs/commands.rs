@@ -4,8 +4,8 @@ use clap::CommandFactory as _;
 use wasmill_cli::commands::Arguments;
 
 /// Programs that tests can't run: they change the machine, need services or hours.
-const NOT_RUN: [&str; 11] =
-    ["git", "make", "docker", "systemctl", "rustup", "aws", "install", "cargo", "pip", "tar", "tests/servers/servers.py"];
+const NOT_RUN: [&str; 12] =
+    ["git", "make", "docker", "kubectl", "systemctl", "rustup", "aws", "install", "cargo", "pip", "tar", "tests/servers/servers.py"];
 /// What may stand beside them.
 const BESIDE: [&str; 4] = ["cd", "export", "sudo", "mkdir"];
 
@@ -40,7 +40,11 @@ pub fn unknown(command: &str) -> Option<String> {
         let names: Vec<&str> = word.split('|').collect();
         let below: Option<Vec<clap::Command>> = names.iter().map(|name| found.find_subcommand(name).cloned()).collect();
         let Some(mut below) = below.filter(|below| !below.is_empty()) else {
-            if found.has_subcommands() && word.starts_with(|first: char| first.is_ascii_lowercase()) {
+            // `wasmill schedule` takes a file or a command.
+            if found.has_subcommands()
+                && found.get_positionals().next().is_none()
+                && word.starts_with(|first: char| first.is_ascii_lowercase())
+            {
                 return Some(format!("`{command}`: there is no command `{word}`"));
             }
             break;

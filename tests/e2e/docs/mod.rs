@@ -14,6 +14,7 @@ use std::process::Command;
 use clap::Parser as _;
 use wasmill_cli::commands::Arguments;
 
+pub use self::frame::yaml;
 use self::page::{Block, Marker, blocks, inline_commands};
 use self::places::Places;
 use crate::support::{Ended, Running, Workshop, repository};
@@ -27,6 +28,7 @@ macro_rules! pages {
 }
 
 pages! {
+    airflow: "docs/airflow.md",
     architecture: "ARCHITECTURE.md",
     cli_reference: "docs/cli-reference.md",
     concepts: "docs/concepts.md",
@@ -46,6 +48,7 @@ pages! {
     pipeline_reference: "docs/pipeline-reference.md",
     plugin_guide: "docs/plugin-guide.md",
     postgres: "docs/postgres.md",
+    schedule: "docs/schedule.md",
     sql: "docs/sql.md",
     troubleshooting: "docs/troubleshooting.md",
 }
@@ -157,7 +160,7 @@ impl Run {
 
     /// What a clone has: the pipelines, and the emulator's rows where these read them.
     fn shipped(&self) {
-        for folder in ["pipelines", "pipelines/analyses"] {
+        for folder in ["pipelines", "pipelines/analyses", "pipelines/daily"] {
             let entries = std::fs::read_dir(repository().join(folder)).unwrap().map(|entry| entry.unwrap());
             for entry in entries.filter(|entry| entry.path().is_file()) {
                 let text = std::fs::read_to_string(entry.path()).unwrap();

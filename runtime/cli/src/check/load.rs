@@ -47,7 +47,8 @@ pub fn load_as_written(path: &Path, sets: &[String], files: &mut SourceFiles, di
     Some(tree)
 }
 
-fn read_text(path: &Path) -> Result<String, Box<Diagnostic>> {
+/// The text of a pipeline file or a schedule.
+pub fn read_text(path: &Path) -> Result<String, Box<Diagnostic>> {
     let shown = path.display();
     let failed = |message: String| Box::new(Diagnostic::error("pipeline-file", message));
     let cannot = |error: std::io::Error| failed(format!("cannot read {shown}: {error}"));

@@ -33,7 +33,13 @@ pub use checked::{Checked, CheckedSide, CheckedSink, CheckedSource, CheckedStage
 pub use connectors::{
     AnyConnectors, BuiltConnectors, Connectors, ForgivingConnectors, OfflineConnectors, ReachableConnectors, WithoutSinks,
 };
+#[cfg(feature = "schedule")]
+pub(crate) use load::read_text;
 pub use outline::{NamedConnector, Outline};
+#[cfg(feature = "schedule")]
+pub(crate) use secrets::hide_secrets;
+#[cfg(feature = "schedule")]
+pub(crate) use shape::{Shape, Spot, join};
 pub use source_columns::SourceSchema;
 pub use wasmill_connect::registry::{Extent, SourceColumns};
 

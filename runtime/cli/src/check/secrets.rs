@@ -13,7 +13,7 @@ const SECRET_KEYS: [&str; 11] =
     ["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "access_key", "secret_key", "private_key", "credentials"];
 
 /// Sections whose keys are names that users choose.
-const SECTIONS: [&str; 5] = ["connections", "sources", "stages", "sinks", "routes"];
+const SECTIONS: [&str; 6] = ["connections", "sources", "stages", "sinks", "jobs", "routes"];
 
 /// Keys whose values name columns and other nodes, which may be called like secrets.
 const NAMES: [&str; 4] = ["schema", "from", "rename", "select"];

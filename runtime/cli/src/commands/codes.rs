@@ -13,6 +13,9 @@ wasmill_engine::codes! {
     FILE_EXISTS = "command/file-exists",
         "A file of the name that the command would write exists already, and it never overwrites.",
         "Name another file, or remove that one.";
+    HEARTBEAT = "command/heartbeat",
+        "The file that `wasmill health` was given is not one that `wasmill run --heartbeat` writes, or can't be read.",
+        "Name the same file in both commands, and let the user of the probe read it.";
     NOT_A_RUN = "command/not-a-run",
         "The file of `--run` holds no event `finished` or `failed`: no run ended in it.",
         "Name a file that holds the whole output of `wasmill run --json`.";

@@ -16,6 +16,7 @@ mod env_file;
 mod explain;
 #[cfg(feature = "gateway")]
 mod gateway;
+mod health;
 mod init;
 mod list;
 mod pipeline_arguments;
@@ -25,6 +26,8 @@ mod playback;
 mod plugin;
 mod report;
 mod run;
+#[cfg(feature = "schedule")]
+mod schedule;
 mod schema;
 mod state;
 #[cfg(feature = "kinesis")]
@@ -67,6 +70,9 @@ enum Command {
     Plan(plan::Plan),
     Doctor(doctor::Doctor),
     Report(report::Report),
+    Health(health::Health),
+    #[cfg(feature = "schedule")]
+    Schedule(schedule::Schedule),
     State(state::State),
     #[cfg(feature = "kinesis")]
     Streams(streams::Streams),
@@ -87,6 +93,17 @@ enum Command {
     Completions(completions::Completions),
     #[command(name = crate::plugins::COMPILE_COMMAND, hide = true)]
     CompilePlugin(compile_plugin::CompilePlugin),
+}
+
+impl Arguments {
+    /// The pipeline that `wasmill run` would run; `None` for other commands.
+    #[cfg(feature = "schedule")]
+    pub(crate) fn pipeline_to_run(&self) -> Option<PipelineArguments> {
+        match &self.command {
+            Command::Run(command) => Some(command.arguments()),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the command line of this process.
@@ -119,6 +136,9 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Plan(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Report(command) => command.run(),
+        Command::Health(command) => command.run(),
+        #[cfg(feature = "schedule")]
+        Command::Schedule(command) => command.run(),
         Command::State(command) => command.run(),
         #[cfg(feature = "kinesis")]
         Command::Streams(command) => command.run(),

@@ -1,12 +1,13 @@
 //! `wasmill run`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use clap::Args;
 use wasmill_connect::NewColumns as LateColumns;
-use wasmill_engine::{Error, LocalState, Result, StateStore, StopSignal};
+use wasmill_engine::{Error, Event, LocalState, Observer, Result, StateStore, StopSignal};
 
 use super::checked::{check_or_exit_by, check_or_exit_with, fail};
 use super::codes::ARGUMENT;
@@ -16,7 +17,7 @@ use crate::check::{Checked, NewColumns, WithoutSinks};
 use crate::document::Redactor;
 use crate::exit;
 use crate::plan::PREVIEW_RECORDS;
-use crate::run::{Display, RunFacts, Shown, stop_on_signals, summary_table};
+use crate::run::{Display, Heartbeat, RunFacts, Shown, stop_on_signals, summary_table};
 use crate::spec::Written;
 
 /// Runs a pipeline: checks it first, and touches nothing if it has mistakes
@@ -52,13 +53,17 @@ pub struct Run {
     /// Reads 20 source records from the beginning, or as many as --limit sets.
     #[arg(long, conflicts_with_all = ["json", "drain"])]
     preview: bool,
+    /// A file that `wasmill health` reads: replaced every second while the run works
+    #[arg(long, value_name = "FILE", env = "WASMILL_HEARTBEAT", value_hint = clap::ValueHint::FilePath)]
+    heartbeat: Option<PathBuf>,
 }
 
 impl Run {
     /// A run of a pipeline file as it is.
     #[cfg(feature = "demo")]
-    pub fn of(path: std::path::PathBuf, quiet: bool) -> Self {
-        Self { pipeline: PipelineArguments::of(path), drain: DrainArgument::default(), json: false, quiet, limit: None, preview: false }
+    pub fn of(path: PathBuf, quiet: bool) -> Self {
+        let (pipeline, drain) = (PipelineArguments::of(path), DrainArgument::default());
+        Self { pipeline, drain, json: false, quiet, limit: None, preview: false, heartbeat: None }
     }
 
     /// Runs the command; returns the exit status.
@@ -80,11 +85,18 @@ impl Run {
         if self.preview {
             return self.preview(display, stop);
         }
-        self.run_in_state(display, stop)
+        let name = self.pipeline.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let heartbeat = match self.heartbeat.as_deref().map(|path| Heartbeat::start(path, &name)).transpose() {
+            Ok(heartbeat) => heartbeat,
+            Err(error) => return fail(&error, &Redactor::default(), self.json),
+        };
+        let status = self.run_in_state(display, stop, heartbeat.as_ref());
+        heartbeat.iter().for_each(|heartbeat| heartbeat.end(status == exit::OK));
+        status
     }
 
     /// What is to be read, and how.
-    fn arguments(&self) -> PipelineArguments {
+    pub(super) fn arguments(&self) -> PipelineArguments {
         let mode = if self.preview || self.limit.is_some() { Some(ModeArgument::Batch) } else { self.pipeline.mode };
         PipelineArguments { mode, ..self.pipeline.with(self.drain) }
     }
@@ -101,7 +113,7 @@ impl Run {
         }
     }
 
-    fn run_in_state(&self, display: Display, stop: &StopSignal) -> u8 {
+    fn run_in_state(&self, display: Display, stop: &StopSignal, heartbeat: Option<&Heartbeat>) -> u8 {
         let arguments = self.arguments();
         let mut left = self.limit;
         let mut new_columns = NewColumns::new();
@@ -122,7 +134,9 @@ impl Run {
                 None => open_state(&checked),
             };
             let committed = AtomicU64::new(0);
-            let ran = opened.and_then(|opened| execute(&checked, (state.insert(opened), &committed), display, stop));
+            heartbeat.iter().for_each(|heartbeat| heartbeat.named(&checked.name));
+            let watched = Watched { shown: Shown::new(display, &checked.name), heartbeat };
+            let ran = opened.and_then(|opened| execute(&checked, (state.insert(opened), &committed), &watched, display, stop));
             left = left.map(|left| left.saturating_sub(committed.into_inner()).max(1));
             let error = match ran {
                 Ok(()) => return exit::OK,
@@ -130,7 +144,10 @@ impl Run {
             };
             // What was committed stays; from there on the files are read with the columns that have come up.
             match LateColumns::of(&error) {
-                Some(late) if add(&mut new_columns, late) => report_new_columns(&checked, display, late),
+                Some(late) if add(&mut new_columns, late) => {
+                    report_new_columns(&checked, display, late);
+                    heartbeat.iter().for_each(|heartbeat| heartbeat.starts_again());
+                }
                 _ => return fail(&error, &checked.redactor, self.json),
             }
         }
@@ -206,12 +223,31 @@ fn note(state: &dyn StateStore, facts: &RunFacts) -> Result<()> {
     state.note_run(&serde_json::json!(facts))
 }
 
-fn execute(checked: &Checked, (state, committed): (&Arc<dyn StateStore>, &AtomicU64), display: Display, stop: &StopSignal) -> Result<()> {
+/// What watches a run.
+struct Watched<'a> {
+    shown: Shown,
+    heartbeat: Option<&'a Heartbeat>,
+}
+
+impl Observer for Watched<'_> {
+    fn on(&self, event: Event<'_>) {
+        self.heartbeat.iter().for_each(|heartbeat| heartbeat.on(event));
+        self.shown.on(event);
+    }
+}
+
+fn execute(
+    checked: &Checked,
+    (state, committed): (&Arc<dyn StateStore>, &AtomicU64),
+    watched: &Watched<'_>,
+    display: Display,
+    stop: &StopSignal,
+) -> Result<()> {
     let plan = crate::plan::build(checked, &**state)?;
-    let (shown, begun) = (Shown::new(display, &checked.name), SystemTime::now());
-    let summary = wasmill_engine::run(plan, Arc::clone(state), stop, &shown);
-    shown.finish();
-    committed.store(shown.committed_records(), Ordering::Relaxed);
+    let begun = SystemTime::now();
+    let summary = wasmill_engine::run(plan, Arc::clone(state), stop, watched);
+    watched.shown.finish();
+    committed.store(watched.shown.committed_records(), Ordering::Relaxed);
     // Columns that have come up are no end of the run.
     let goes_on = summary.as_ref().err().and_then(LateColumns::of).is_some();
     if !goes_on && let Err(error) = note(&**state, &RunFacts::of(begun, &summary, &checked.redactor)) {

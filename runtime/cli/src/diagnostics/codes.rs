@@ -25,6 +25,8 @@ const SHARED: &[&[&Code]] = &[
     wasmill_lake::codes::CODES,
     wasmill_objects::codes::CODES,
     wasmill_reading::codes::CODES,
+    #[cfg(feature = "schedule")]
+    wasmill_schedule::codes::CODES,
     #[cfg(feature = "sql")]
     wasmill_sql::codes::CODES,
 ];
@@ -88,6 +90,11 @@ static CODES: &[Code] = &[
         cure: "Choose one of those that the finding lists; `wasmill list` prints what each can be.",
     },
     Code {
+        name: "cron",
+        cause: "The `cron` of a job is not a cron expression, or names days that no month has.",
+        cure: "Write five fields: minute, hour, day of the month, month, day of the week. `0 2 * * *` is every day at two.",
+    },
+    Code {
         name: "cycle",
         cause: "Stages read from each other in a circle.",
         cure: "Break the circle: a stage reads from sources and from stages before it.",
@@ -128,6 +135,11 @@ static CODES: &[Code] = &[
         name: "interpolation",
         cause: "A `${…}` can't be filled in: the variable is not set, the file can't be read, or the text is not of that form.",
         cure: "Set the variable or correct the reference; `$${` is a literal `${`.",
+    },
+    Code {
+        name: "job-command",
+        cause: "A job of a schedule runs nothing, or two things, or something that Wasmill does not understand.",
+        cure: "Give it either a `pipeline`, with `options` of `wasmill run`, or another `command` with its arguments.",
     },
     Code { name: "missing-key", cause: "A key that is required is not there.", cure: "Add it; the finding has an example." },
     Code {
@@ -178,7 +190,11 @@ static CODES: &[Code] = &[
         cause: "A sink that overwrites does so at the end of a run, and a stream has no end.",
         cure: "Use `write: append`, or run as a batch, or let the stream end with `--drain`.",
     },
-    Code { name: "pipeline-file", cause: "The pipeline file can't be read.", cure: "Check its path and its permissions." },
+    Code {
+        name: "pipeline-file",
+        cause: "The pipeline file, or that of a schedule, can't be read.",
+        cure: "Check its path and its permissions.",
+    },
     Code {
         name: "places",
         cause: "The sink names its objects by the offsets of a topic, so its input must be one source of Kafka with no stage between.",
@@ -245,6 +261,11 @@ static CODES: &[Code] = &[
         cure: "Nothing has to be done. Declare `schema` for columns that the sample lacks.",
     },
     Code {
+        name: "secret-argument",
+        cause: "A job of a schedule would have a secret among the arguments of its command, which every process of the machine can read.",
+        cure: "Let the pipeline take the secret itself, with `${secret:NAME}`: jobs have the environment of the scheduler.",
+    },
+    Code {
         name: "set",
         cause: "A `--set` argument is not `path=value`, or its path leads nowhere.",
         cure: "Write for example `--set sources.pins.files.path=data/*.jsonl`.",
@@ -278,6 +299,11 @@ static CODES: &[Code] = &[
         name: "table-differs",
         cause: "The table that the sink writes into has other columns.",
         cure: "Write into another table, change that one, or let it evolve where the sink can.",
+    },
+    Code {
+        name: "time-zone",
+        cause: "A schedule names a time zone that the IANA database does not have.",
+        cure: "Use a name such as `Europe/London` or `UTC`; the finding suggests one.",
     },
     Code {
         name: "too-large",

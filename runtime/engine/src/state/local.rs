@@ -1,6 +1,6 @@
 //! A pipeline's state in a folder of a local disk: one file per epoch, one lock.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +8,9 @@ use std::sync::Arc;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::Value;
 
+use super::lock::{FolderLock, not_writable};
 use super::{Checkpoint, Depot, LocalDepot, Put, StateStore};
-use crate::codes::{STATE_DAMAGED, STATE_IN_USE, STATE_NOT_WRITABLE};
+use crate::codes::STATE_DAMAGED;
 use crate::{Error, Result};
 
 /// Checkpoints of one pipeline in a folder, locked for this process while it lives.
@@ -21,8 +22,8 @@ use crate::{Error, Result};
 pub struct LocalState {
     folder: PathBuf,
     depot: LocalDepot,
-    /// Held for its lock. The kernel releases it when the process ends, however it ends.
-    _lock: Option<File>,
+    /// Held while the state is open for writing.
+    _lock: Option<FolderLock>,
 }
 
 const KEPT_CHECKPOINTS: u64 = 3;
@@ -42,35 +43,8 @@ impl LocalState {
     /// Another process has it, or the folder can't be written.
     pub fn open(state: &Path, pipeline: &str) -> Result<Self> {
         let folder = state.join(pipeline);
-        let shown = folder.display();
         fs::create_dir_all(&folder).map_err(|error| not_writable(&folder, error))?;
-        let path = folder.join("lock");
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| not_writable(&folder, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut owner = String::new();
-                let _ = lock.read_to_string(&mut owner);
-                let owner = owner.trim();
-                let holder = if owner.is_empty() { String::new() } else { format!(" (process {owner})") };
-                return Err(Error::environment(format!(
-                    "another process{holder} is running pipeline `{pipeline}` with the state in {shown}"
-                ))
-                .code(STATE_IN_USE)
-                .hint("wait for it, stop it, or give this run a state folder of its own with --state"));
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(Error::io(format_args!("lock {}", path.display()), error).or_code(STATE_NOT_WRITABLE));
-            }
-        }
-        let note = |lock: &mut File| lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
-        note(&mut lock).map_err(|error| not_writable(&folder, error))?;
+        let lock = FolderLock::take(&folder, &format!("pipeline `{pipeline}`"))?;
         let state = Self::at(folder, Some(lock));
         state.remove_unfinished();
         Ok(state)
@@ -82,7 +56,7 @@ impl LocalState {
         folder.is_dir().then(|| Self::at(folder, None))
     }
 
-    fn at(folder: PathBuf, lock: Option<File>) -> Self {
+    fn at(folder: PathBuf, lock: Option<FolderLock>) -> Self {
         Self { depot: LocalDepot::new(&folder), folder, _lock: lock }
     }
 
@@ -168,14 +142,6 @@ fn checkpoint_epoch(name: &str) -> Option<u64> {
 
 fn note_epoch(name: &str) -> Option<u64> {
     name.strip_prefix(NOTE)?.parse().ok()
-}
-
-fn not_writable(folder: &Path, error: std::io::Error) -> Error {
-    let hint = match error.kind() {
-        ErrorKind::StorageFull => "free some space; the next run resumes where this one stopped",
-        _ => "checkpoints are kept there; make it writable, or choose another folder with --state",
-    };
-    Error::io(format_args!("write to the state folder {}", folder.display()), error).or_code(STATE_NOT_WRITABLE).hint(hint)
 }
 
 impl StateStore for LocalState {

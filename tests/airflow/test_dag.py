@@ -1,0 +1,156 @@
+"""The DAG in tools/airflow/dags under real Airflow: its shape, two days of it over real rows, and its results beside those of another pipeline."""
+
+import csv
+import json
+import math
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, Airflow, variable
+
+CLEAN = ["clean_geo", "clean_pin", "clean_user"]
+# The results: the file of the other pipeline, our table, and the columns that it calls otherwise.
+RESULTS = [
+    ("q1_top_category_per_country", "category_per_country", {}),
+    ("q2_top_category_per_year", "category_per_year", {}),
+    ("q3a_followers_per_country_poster", "followers_per_poster", {}),
+    ("q4_top_category_per_age_group", "category_per_age", {}),
+    ("q5_median_followers_per_age_group", "followers_per_age", {}),
+    ("q6_users_joined_per_year", "users_per_joining_year", {"post_year": "joining_year"}),
+    ("q7_median_followers_per_joining_year", "followers_per_joining_year", {"post_year": "joining_year"}),
+    ("q8_median_followers_per_age_group_and_joining_year", "followers_per_age_and_joining_year", {"post_year": "joining_year"}),
+]
+
+
+def golden() -> Path:
+    return Path(variable("WASMILL_REAL_DATA")) / "golden"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mill")
+
+
+def run(airflow: Airflow, folder: Path, day: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return airflow.run(
+        "dags", "test", "pinterest_daily", day, check=check,
+        WASMILL_DAILY_FOLDER=str(folder), WASMILL_PIPELINES=str(ROOT / "pipelines"), WASMILL_BINARY=variable("WASMILL_BINARY"),
+        WASMILL_PLUGINS=variable("WASMILL_PLUGIN_FOLDER"),
+    )  # fmt: skip
+
+
+def states(airflow: Airflow, day: str) -> dict[str, str]:
+    """The states of the day's tasks, from Airflow's database."""
+    with sqlite3.connect(airflow.home / "airflow.db") as database:
+        query = "SELECT task_id, task_instance.state FROM task_instance JOIN dag_run USING (dag_id, run_id) WHERE logical_date LIKE ?"
+        return dict(database.execute(query, (f"{day}%",)).fetchall())
+
+
+def returned(airflow: Airflow, task: str) -> dict:
+    """What a task has returned in the latest run."""
+    with sqlite3.connect(airflow.home / "airflow.db") as database:
+        query = "SELECT value FROM xcom WHERE task_id = ? AND key = 'return_value' ORDER BY timestamp DESC LIMIT 1"
+        value = database.execute(query, (task,)).fetchone()[0]
+    while isinstance(value, (str, bytes)):
+        value = json.loads(value)
+    return value
+
+
+def rows(folder: Path, table: str) -> list[dict]:
+    """The rows of a table, by a reader that shares no code with its writer."""
+    command = [sys.executable, str(ROOT / "tests/foreign/duckdb_delta.py"), str(folder / "out/analyses" / table)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def alike(value: object) -> object:
+    """Numbers of any type as floats, and texts that look like numbers, too."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value or None
+
+
+def in_order(table: list[dict], names: dict[str, str]) -> list[str]:
+    renamed = ({names.get(name, name): alike(value) for name, value in row.items()} for row in table)
+    return sorted(json.dumps(row, sort_keys=True) for row in renamed)
+
+
+def assert_results(folder: Path) -> None:
+    for file, table, names in RESULTS:
+        with (golden() / f"{file}.csv").open() as theirs:
+            expected = in_order(list(csv.DictReader(theirs)), names)
+        assert expected
+        assert in_order(rows(folder, table), {}) == expected, table
+    # That pipeline kept one of the countries that tie.
+    with (golden() / "q3b_country_of_top_user.csv").open() as theirs:
+        kept = {json.dumps({name: alike(value) for name, value in row.items()}, sort_keys=True) for row in csv.DictReader(theirs)}
+    assert kept <= set(in_order(rows(folder, "country_of_top_poster"), {}))
+
+
+def test_the_dag_is_that_of_the_documents(airflow: Airflow) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(ROOT / "tools/airflow/dags"))
+    assert not bag.import_errors, bag.import_errors
+    dag = bag.dags["pinterest_daily"]
+    assert not dag.catchup and dag.max_active_runs == 1
+    assert dag.schedule == "@daily"
+    assert {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} == {
+        "load": CLEAN,
+        **{task: ["eight_analyses"] for task in CLEAN},
+        "eight_analyses": ["print_results"],
+        "print_results": [],
+    }
+    assert all(task.retries == 2 for task in dag.tasks)
+
+
+def test_two_days_of_real_rows_give_the_results_of_another_pipeline(airflow: Airflow, folder: Path) -> None:
+    """The rows arrive on two days. On each the DAG runs whole; after the second the results are those over all rows."""
+    lines = {table: (golden() / f"raw_{table}.jsonl").read_text().splitlines(keepends=True) for table in ("pin", "geo", "user")}
+    for table, of_table in lines.items():
+        (folder / "data" / table).mkdir(parents=True)
+        (folder / "data" / table / "day-1.jsonl").write_text("".join(of_table[: math.ceil(len(of_table) / 2)]))
+    first = run(airflow, folder, "2026-01-02")
+    assert states(airflow, "2026-01-02") == dict.fromkeys(["load", *CLEAN, "eight_analyses", "print_results"], "success"), first.stdout + first.stderr
+    before = {table: returned(airflow, f"clean_{table}")["sinks"][f"{table}_table"]["rows_out"] for table in lines}
+    for table, of_table in lines.items():
+        (folder / "data" / table / "day-2.jsonl").write_text("".join(of_table[math.ceil(len(of_table) / 2) :]))
+    second = run(airflow, folder, "2026-01-03")
+    for table, of_table in lines.items():
+        after = returned(airflow, f"clean_{table}")["sinks"][f"{table}_table"]["rows_out"]
+        assert before[table] + after == len(of_table), f"{table}: each row was cleaned once"
+    assert_results(folder)
+    sinks = returned(airflow, "eight_analyses")["sinks"]
+    assert sinks["q1_table"]["rows_out"] == len(rows(folder, "category_per_country"))
+    assert "print_category_per_country" in second.stdout + second.stderr
+
+
+def test_a_mistake_fails_the_dag_without_a_retry(airflow: Airflow, folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "pipelines"
+    shutil.copytree(ROOT / "pipelines", broken)
+    (broken / "daily/load.yaml").write_text("name: daily-load\nsauces: {}\n")
+    ended = airflow.run(
+        "dags", "test", "pinterest_daily", "2026-01-04", check=False,
+        WASMILL_DAILY_FOLDER=str(folder), WASMILL_PIPELINES=str(broken), WASMILL_BINARY=variable("WASMILL_BINARY"),
+    )  # fmt: skip
+    found = states(airflow, "2026-01-04")
+    assert found["load"] == "failed" and set(found.values()) <= {"failed", "upstream_failed", None}, found
+    assert "unknown key `sauces`" in ended.stdout + ended.stderr
+    with sqlite3.connect(airflow.home / "airflow.db") as database:
+        tries = database.execute("SELECT max(try_number) FROM task_instance WHERE task_id = 'load' AND state = 'failed'").fetchone()[0]
+    assert tries <= 1, "a mistake of the file is not tried again"
+
+
+def test_the_package_is_typed() -> None:
+    package = ROOT / "tools/airflow"
+    environment = {**os.environ, "MYPY_CACHE_DIR": os.environ.get("MYPY_CACHE_DIR", str(Path(os.environ["AIRFLOW_HOME"]) / "mypy"))}
+    command = [sys.executable, "-m", "mypy", "--config-file", str(package / "pyproject.toml"), str(package / "src")]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
