@@ -15,6 +15,7 @@ mod docs;
 mod doctor;
 mod files_overwritten;
 mod first_steps;
+mod gateway;
 mod identity;
 mod kafka;
 #[path = "../contract/tests/kafka_broker/mod.rs"]
