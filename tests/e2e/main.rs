@@ -17,6 +17,7 @@ mod docs;
 mod doctor;
 mod files_overwritten;
 mod first_steps;
+mod gateway;
 mod health;
 mod identity;
 mod kafka;

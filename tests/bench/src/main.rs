@@ -10,6 +10,7 @@ mod native;
 mod nexmark;
 mod pipeline;
 mod plugin;
+mod post;
 mod posts;
 mod rows;
 
@@ -89,6 +90,21 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Posts the first rows of the input again and again, as fast as they are answered; prints one JSON object
+    Post {
+        #[command(flatten)]
+        load: post::Load,
+        /// `http://host:port/topics/NAME` or `http://host:port/ingest/NAME`
+        #[arg(long)]
+        url: String,
+    },
+    /// The baseline: sends the same rows straight into a topic, and waits for each request's worth of them
+    Produce {
+        #[command(flatten)]
+        load: post::Load,
+        #[command(flatten)]
+        topic: kafka::Topic,
+    },
     /// Writes the events of Nexmark: person, auction and bid, a file each
     Nexmark {
         /// Events of all kinds
@@ -122,6 +138,8 @@ fn main() -> ExitCode {
         Command::Pipeline { cleaning, out } => pipeline::run(&input, cleaning, &plugin, &out),
         Command::Aggregates(asked) => aggregates::measure(&asked, &plugin),
         Command::Rows(wanted) => rows::write(&wanted),
+        Command::Post { load, url } => post::post(&load, &url, &input),
+        Command::Produce { load, topic } => post::produce(&load, &topic, &input),
         Command::Fill { topic, partitions, copies } => kafka::fill(&topic, partitions, &input, copies),
         Command::Load { topic, partitions, rate, seconds } => kafka::load(&topic, partitions, &input, rate, seconds),
         Command::Bare { topic, consumers, out } => kafka::bare(&topic, consumers, &out).map(|rows| println!("{rows}")),

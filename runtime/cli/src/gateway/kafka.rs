@@ -21,19 +21,21 @@ pub(super) struct KafkaTopics {
 }
 
 struct Shared {
+    name: String,
     config: KafkaConfig,
-    producer: Producer,
+    producer: OnceLock<Producer>,
     /// For requests about topics.
     topics: OnceLock<Topics>,
     cluster: OnceLock<String>,
 }
 
 impl KafkaTopics {
-    /// Connections are opened on demand.
+    /// Clients are started by the first request that needs them.
     pub(super) fn new(name: &str, spec: &KafkaSpec) -> EngineResult<Self> {
         let config = KafkaConfig { connection: spec.connection.clone(), client: spec.client.clone(), ..KafkaConfig::default() };
-        let producer = Producer::start(&config, name)?;
-        Ok(Self { shared: Arc::new(Shared { config, producer, topics: OnceLock::new(), cluster: OnceLock::new() }) })
+        Producer::check(&config, name)?;
+        let (producer, topics, cluster) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(Self { shared: Arc::new(Shared { name: name.to_owned(), config, producer, topics, cluster }) })
     }
 
     /// Makes a request that blocks.
@@ -44,15 +46,23 @@ impl KafkaTopics {
     }
 
     async fn partitions(&self, topic: &str) -> Result<usize, Refusal> {
-        if let Some(partitions) = self.shared.producer.known_partitions(topic) {
+        if let Some(partitions) = self.shared.producer.get().and_then(|producer| producer.known_partitions(topic)) {
             return Ok(partitions);
         }
         let topic = topic.to_owned();
-        self.request(move |shared| shared.producer.partitions(&topic).map_err(refusal)).await
+        self.request(move |shared| shared.producer()?.partitions(&topic).map_err(refusal)).await
     }
 }
 
 impl Shared {
+    fn producer(&self) -> Result<&Producer, Refusal> {
+        if let Some(producer) = self.producer.get() {
+            return Ok(producer);
+        }
+        let producer = Producer::start(&self.config, &self.name).map_err(|error| of_admin(&error))?;
+        Ok(self.producer.get_or_init(|| producer))
+    }
+
     fn topics(&self) -> Result<&Topics, Refusal> {
         if let Some(topics) = self.topics.get() {
             return Ok(topics);
@@ -101,6 +111,7 @@ impl Destination for KafkaTopics {
             return Err(no_keys());
         }
         let partitions = self.partitions(name).await?;
+        let producer = self.shared.producer()?;
         let mut sent = Vec::with_capacity(records.len());
         for record in &records {
             if record.partition.is_some_and(|number| usize::try_from(number).is_ok_and(|number| number >= partitions) || number < 0) {
@@ -116,7 +127,7 @@ impl Destination for KafkaTopics {
             };
             let headers: Vec<(&str, Option<&[u8]>)> =
                 record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
-            sent.push(self.shared.producer.send(&outgoing, &headers).map_err(refusal));
+            sent.push(producer.send(&outgoing, &headers).map_err(refusal));
         }
         let mut placed = Vec::with_capacity(sent.len());
         for delivery in sent {
@@ -153,7 +164,7 @@ impl Destination for KafkaTopics {
         if let Some(cluster) = self.shared.cluster.get() {
             return Ok(cluster.clone());
         }
-        let cluster = self.request(|shared| shared.producer.cluster_id().map_err(refusal)).await?;
+        let cluster = self.request(|shared| shared.producer()?.cluster_id().map_err(refusal)).await?;
         Ok(self.shared.cluster.get_or_init(|| cluster).clone())
     }
 

@@ -58,8 +58,14 @@ pub trait Gathering: Clone + Send + Sync + 'static {
 }
 
 fn read<G: Gathering>(connector: &dyn SourceConnector, schema: &SchemaRef, nothing: G) -> Result<G> {
-    let request =
-        SourceRequest { pipeline: "report", name: TABLE, schema: Arc::clone(schema), mode: Mode::Batch, sampling: Sampling::default() };
+    let request = SourceRequest {
+        pipeline: "report",
+        name: TABLE,
+        schema: Arc::clone(schema),
+        mode: Mode::Batch,
+        sampling: Sampling::default(),
+        state: None,
+    };
     let source = SourceNode { name: TABLE.into(), source: connector.build(request)?, max_reject_share: 1.0 };
     let (gathered, refused) = (Arc::new(Gatherer::of(nothing)), Arc::new(Gatherer::of(Rejects::default())));
     let sink = |sink: Arc<dyn Sink>, inputs, schema| SinkNode { name: TABLE.into(), sink, inputs, schema };

@@ -170,27 +170,20 @@ impl ProducerContext for Deliveries {
 }
 
 impl Producer {
-    /// Starts a producer; connections are opened on demand. Of the configuration, `connection` and `client` count.
+    /// Checks the configuration of a producer, without starting it. Of the configuration, `connection` and `client` count.
     ///
     /// # Errors
     /// Configuration: brokers or options that can't be used.
+    pub fn check(config: &KafkaConfig, name: &str) -> Result<()> {
+        options(config, name).map(drop)
+    }
+
+    /// Starts a producer, which connects at once.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
     pub fn start(config: &KafkaConfig, name: &str) -> Result<Self> {
-        config.connection.check().map_err(|error| error.below("connection"))?;
-        check_options(&config.client, &REFUSED)?;
-        let defaults = [
-            ("queue.buffering.max.kbytes", QUEUED_KBYTES.to_string()),
-            ("queue.buffering.max.messages", "1000000".to_owned()),
-            ("linger.ms", "1".to_owned()),
-        ];
-        let fixed = [
-            ("enable.idempotence", "true".to_owned()),
-            ("acks", "all".to_owned()),
-            ("partitioner", "murmur2_random".to_owned()),
-            ("allow.auto.create.topics", "false".to_owned()),
-            ("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string()),
-        ];
-        let options = producing(config, name, &defaults, &fixed);
-        client::check(&options)?;
+        let options = options(config, name)?;
         let (health, tokens) = (Arc::<Health>::default(), Tokens::of(config.connection.security.as_ref()).map(Arc::new));
         let running = Mutex::new(Arc::new(create(&options, &health, tokens.as_ref())?));
         Ok(Self { options, health, tokens, running, known: Mutex::default() })
@@ -271,6 +264,27 @@ impl Drop for Producer {
         // What is on its way is waited for by its requests; what is left is given up soon.
         let _ = self.running.lock().flush(Duration::from_secs(2));
     }
+}
+
+/// The options of librdkafka, checked.
+fn options(config: &KafkaConfig, name: &str) -> Result<ClientConfig> {
+    config.connection.check().map_err(|error| error.below("connection"))?;
+    check_options(&config.client, &REFUSED)?;
+    let defaults = [
+        ("queue.buffering.max.kbytes", QUEUED_KBYTES.to_string()),
+        ("queue.buffering.max.messages", "1000000".to_owned()),
+        ("linger.ms", "1".to_owned()),
+    ];
+    let fixed = [
+        ("enable.idempotence", "true".to_owned()),
+        ("acks", "all".to_owned()),
+        ("partitioner", "murmur2_random".to_owned()),
+        ("allow.auto.create.topics", "false".to_owned()),
+        ("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string()),
+    ];
+    let options = producing(config, name, &defaults, &fixed);
+    client::check(&options)?;
+    Ok(options)
 }
 
 fn create(options: &ClientConfig, health: &Arc<Health>, tokens: Option<&Arc<Tokens>>) -> Result<ThreadedProducer<Deliveries>> {
