@@ -195,7 +195,11 @@ fn many_requests_at_once_become_durable_together() {
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let log = Arc::clone(&log);
-            scope.spawn(move || (0..50).for_each(|number| drop(put(&log, &[&format!("{thread}-{number}")]))));
+            scope.spawn(move || {
+                for number in 0..50 {
+                    let _ = put(&log, &[&format!("{thread}-{number}")]);
+                }
+            });
         }
     });
     let mut all = read(&log, 0);
