@@ -123,6 +123,6 @@ fn files_that_are_damaged_are_told() {
 fn newest(workshop: &Workshop) -> Checkpoint {
     let folder = workshop.path(".wasmill/state/damaged");
     let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let newest = names.filter(|path| path.extension().is_some_and(|extension| extension == "json")).max().unwrap();
+    let newest = names.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("epoch-")).max().unwrap();
     Checkpoint::decode(&std::fs::read(newest).unwrap()).unwrap()
 }

@@ -150,7 +150,7 @@ epoch: {{ every: 200ms, rows: {epoch_rows} }}
     pub fn left_over(&self) -> Vec<String> {
         let checkpoints = self.checkpoints();
         let is_known = |names: &[String], name: &str| match name.strip_prefix("state/matrix/") {
-            Some("lock") => true,
+            Some("lock" | "last-run.json") => true,
             // A file of a keyed stage's state is named by a checkpoint.
             Some(name) if name.starts_with("keyed/") => checkpoints.contains(&format!("\"{name}\"")),
             // A note of a commit goes with its checkpoint.

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use clap::Args;
 use wasmill_connect::NewColumns as LateColumns;
-use wasmill_engine::{Error, Event, LocalState, Observer, Result, StateStore, StopSignal};
+use wasmill_engine::{Class, Error, Event, LocalState, Observer, Result, StateStore, StopSignal};
+use wasmill_objects::S3Uri;
 
 use super::checked::{check_or_exit_by, check_or_exit_with, fail};
 use super::codes::ARGUMENT;
@@ -250,7 +251,12 @@ fn execute(
     committed.store(watched.shown.committed_records(), Ordering::Relaxed);
     // Columns that have come up are no end of the run.
     let goes_on = summary.as_ref().err().and_then(LateColumns::of).is_some();
-    if !goes_on && let Err(error) = note(&**state, &RunFacts::of(begun, &summary, &checked.redactor)) {
+    // A bucket that is out of reach would only be waited for once more.
+    let is_out_of_reach = summary.as_ref().is_err_and(|error| error.class() == Class::Environment) && S3Uri::is_one(&state.location());
+    if !goes_on
+        && !is_out_of_reach
+        && let Err(error) = note(&**state, &RunFacts::of(begun, &summary, &checked.redactor))
+    {
         // What it did is committed or not without the note, which only reports need.
         eprint!("{}", checked.redactor.clean(&format!("warning: the facts of the run are not kept: {error}\n")));
     }
