@@ -8,7 +8,7 @@ mod sorted;
 mod table;
 
 pub use sorted::SortedGroups;
-pub(crate) use sorted::prefix;
+pub(crate) use sorted::{prefix, to_places};
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -76,23 +76,30 @@ type Sortable<K> = (u64, K, u32);
 /// Sorts by place, which is less than `places`, and then by `order`. Where there are many entries of a place they go there first: what is left to sort
 /// lies in the processor's cache.
 fn by_place<K: Copy>(mut all: Vec<Sortable<K>>, places: usize, order: impl Fn(&Sortable<K>, &Sortable<K>) -> Ordering) -> Vec<Sortable<K>> {
-    let (Some(&first), true) = (all.first(), places < all.len()) else {
+    if places >= all.len() {
         all.sort_unstable_by(|one, other| one.0.cmp(&other.0).then_with(|| order(one, other)));
         return all;
-    };
+    }
+    let mut sorted = to_places(&all, places, |entry| entry.0 as usize);
+    for of_place in sorted.chunk_by_mut(|one, other| one.0 == other.0) {
+        of_place.sort_unstable_by(&order);
+    }
+    sorted
+}
+
+/// Entries by their place, which is less than `places`; those of a place as they came. They are counted and not compared.
+pub(crate) fn to_places<T: Copy>(all: &[T], places: usize, place: impl Fn(&T) -> usize) -> Vec<T> {
+    let Some(&first) = all.first() else { return Vec::new() };
     let mut next = vec![0_usize; places + 1];
-    all.iter().for_each(|entry| next[entry.0 as usize + 1] += 1);
+    all.iter().for_each(|entry| next[place(entry) + 1] += 1);
     for place in 1..next.len() {
         next[place] += next[place - 1];
     }
     let mut sorted = vec![first; all.len()];
     for entry in all {
-        let at = &mut next[entry.0 as usize];
-        sorted[*at] = entry;
+        let at = &mut next[place(entry)];
+        sorted[*at] = *entry;
         *at += 1;
-    }
-    for of_place in sorted.chunk_by_mut(|one, other| one.0 == other.0) {
-        of_place.sort_unstable_by(&order);
     }
     sorted
 }

@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave_record_batch;
 use arrow_select::take::take_record_batch;
 
-use crate::groups::{Groups, Panes as RowPanes, SortedGroups};
+use crate::groups::{Groups, Panes as RowPanes, SortedGroups, to_places};
 use crate::key::KeyCodec;
 use crate::operator::{Collected, Limits, Panes, Sorted};
 use crate::run::{Block, Parts, Run, RunStore, RunWriter};
@@ -181,17 +181,7 @@ type RowOf = (u32, u32, u32);
 /// Rows by the place of their key, which is less than `places`; those of a key by `order`, and then as they came. Places are dense, so that rows need
 /// not be compared to find their keys' places.
 fn in_order(rows: &[RowOf], places: usize, order: impl Fn(&RowOf, &RowOf) -> Ordering) -> Vec<RowOf> {
-    let mut next = vec![0_usize; places + 1];
-    rows.iter().for_each(|row| next[row.0 as usize + 1] += 1);
-    for place in 1..next.len() {
-        next[place] += next[place - 1];
-    }
-    let mut sorted = vec![(0, 0, 0); rows.len()];
-    for row in rows {
-        let at = &mut next[row.0 as usize];
-        sorted[*at] = *row;
-        *at += 1;
-    }
+    let mut sorted = to_places(rows, places, |row| row.0 as usize);
     for of_key in sorted.chunk_by_mut(|one, next| one.0 == next.0).filter(|of_key| of_key.len() > 1) {
         of_key.sort_by(&order);
     }
