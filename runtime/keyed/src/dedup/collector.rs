@@ -3,14 +3,13 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt64Type};
-use arrow_array::{RecordBatch, StringArray, UInt64Array};
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
 
+use super::sealed::{CollectedRows, PartitionStarts};
 use super::{DedupSpec, DedupStage};
 use crate::operator::{Collected, Limits};
-use crate::rows::{RowCollector, RowPlan};
-use crate::run::{Run, RunStore};
+use crate::rows::{RowCollector, RowPlan, RowsWriter};
+use crate::run::RunStore;
 use crate::{Error, Result};
 
 /// Where the rows of a batch come from: their order where event times are equal.
@@ -22,34 +21,43 @@ pub struct Origin<'a> {
     pub positions: &'a [u64],
 }
 
-/// Collects the rows of one lane.
+/// Collects the rows of one lane: the rows themselves as they come, and their places sorted by key.
 pub struct DedupCollector {
     stage: Arc<DedupStage>,
-    rows: RowCollector,
+    /// Tells its rows from those of other collectors.
+    number: u32,
+    places: RowCollector,
+    rows: RowsWriter,
+    partitions: PartitionStarts,
+    limits: Limits,
+    store: Arc<dyn RunStore>,
 }
 
 impl DedupCollector {
     /// A collector of a lane, which spills into `store`.
     pub fn new(stage: Arc<DedupStage>, limits: Limits, store: Arc<dyn RunStore>) -> Self {
-        let (codec, schema, windows) = (stage.codec.clone(), Arc::clone(&stage.row_schema), stage.windows);
-        let rows = RowCollector::new(RowPlan { codec, schema, windows, order: by_time, limits, store });
-        Self { stage, rows }
+        let (codec, schema, windows) = (stage.codec.clone(), Arc::clone(&stage.place_schema), stage.windows);
+        // Of a key the emitter takes one row, for which the others need not be sorted.
+        let order = |_: &RecordBatch, _: u32, _: &RecordBatch, _: u32| Ordering::Equal;
+        let places = RowCollector::new(RowPlan { codec, schema, windows, order, limits, store: Arc::clone(&store) });
+        let rows = RowsWriter::new(Arc::clone(&stage.input));
+        Self { number: stage.number_of_collector(), stage, places, rows, partitions: PartitionStarts::default(), limits, store }
     }
 
     /// Begins an epoch: rows are late by this watermark until the next one.
     pub fn begin(&mut self, watermark: i64) {
-        self.rows.begin(watermark);
+        self.places.begin(watermark);
     }
 
-    /// The bytes that it holds, without runs.
+    /// The bytes that it holds, without what lies in files.
     pub fn memory_bytes(&self) -> usize {
-        self.rows.memory_bytes()
+        self.places.memory_bytes() + self.rows.memory_bytes() + self.partitions.memory_bytes()
     }
 
     /// Takes a batch of the stage's input. A row without event time is refused.
     ///
     /// # Errors
-    /// A run can't be spilled.
+    /// Rows can't be spilled.
     pub fn collect(&mut self, records: &RecordBatch, origin: Origin<'_>) -> Result<Collected> {
         let Origin { partition, positions } = origin;
         if records.num_rows() != positions.len() {
@@ -57,32 +65,37 @@ impl DedupCollector {
         }
         let DedupSpec { keys, event_time, within } = &self.stage.spec;
         let is_late = |time: i64, watermark: i64| within.is_some_and(|within| time.saturating_add(within) <= watermark);
-        let collected = self.rows.sort(records, *event_time, is_late)?;
-        self.rows.add(records, keys, |taken| {
-            let partitions = StringArray::from_iter_values(taken.iter().map(|_| partition));
-            let positions: UInt64Array = taken.iter().map(|&row| Some(positions[row as usize])).collect();
-            vec![Arc::new(partitions), Arc::new(positions)]
-        })?;
+        let collected = self.places.sort(records, *event_time, is_late)?;
+        let taken = self.places.taken(records)?;
+        let rows = RecordBatch::try_new(Arc::clone(&self.stage.input), taken.columns().to_vec())
+            .map_err(|error| Error::bug(format!("rows are not those of the stage: {error}")))?;
+        let keys: Vec<ArrayRef> = keys.iter().map(|&column| Arc::clone(rows.column(column))).collect();
+        let count = rows.num_rows();
+        let first = self.rows.push(rows)?;
+        if count > 0 {
+            self.partitions.begin(first, partition);
+        }
+        let positions: UInt64Array = self.places.sorted.taken.iter().map(|&row| Some(positions[row as usize])).collect();
+        let numbers = UInt64Array::from_iter_values(first..first + count as u64);
+        let collectors = UInt32Array::from_value(self.number, count);
+        let columns = vec![self.places.times(), Arc::new(positions), Arc::new(collectors), Arc::new(numbers)];
+        self.places.add(&keys, columns)?;
+        if self.memory_bytes() > self.limits.memory_bytes {
+            self.places.spill_to_file()?;
+            self.rows.move_to_file(&*self.store)?;
+        }
         Ok(collected)
     }
 
-    /// Ends the epoch: everything that was collected, as runs of [rows](DedupStage::row_schema).
+    /// Ends the epoch: everything that was collected.
     ///
     /// # Errors
     /// A run can't be written.
-    pub fn seal(&mut self) -> Result<Vec<Arc<Run>>> {
-        self.rows.seal()
+    pub fn seal(&mut self) -> Result<CollectedRows> {
+        if self.rows.memory_bytes() > self.limits.run_memory_bytes {
+            self.rows.move_to_file(&*self.store)?;
+        }
+        let partitions = std::mem::take(&mut self.partitions);
+        Ok(CollectedRows { places: self.places.seal()?, collector: self.number, rows: self.rows.finish()?, partitions })
     }
-}
-
-/// The order of rows of a key: by time, partition, position.
-pub(super) fn by_time(one: &RecordBatch, a: u32, other: &RecordBatch, b: u32) -> Ordering {
-    let first = one.num_columns() - 3;
-    let time = |of: &RecordBatch, row: u32| of.column(first).as_primitive::<Int64Type>().value(row as usize);
-    let position = |of: &RecordBatch, row: u32| of.column(first + 2).as_primitive::<UInt64Type>().value(row as usize);
-    let partitions = || {
-        let (one, other) = (one.column(first + 1).as_string::<i32>(), other.column(first + 1).as_string::<i32>());
-        one.value(a as usize).cmp(other.value(b as usize))
-    };
-    time(one, a).cmp(&time(other, b)).then_with(partitions).then_with(|| position(one, a).cmp(&position(other, b)))
 }

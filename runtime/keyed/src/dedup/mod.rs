@@ -1,6 +1,6 @@
 //! Dropping duplicates: of the rows of a key that are near one another in time, the first passes.
 //!
-//! Rows are collected whole during an epoch. At its end, the rows of a key are taken by event time, then by partition and position of their source: a
+//! Rows are kept as they come during an epoch; only their places are sorted by key. At its end, the rows of a key are taken by event time, then by partition and position of their source: a
 //! row passes unless a row of its key has passed already whose time is less than `within` away, earlier or later. Without `within` one row per key
 //! passes for ever. Which copy wins depends neither on lanes nor on arrival within the epoch; a copy that was let through in an earlier epoch stays
 //! the winner.
@@ -10,14 +10,17 @@
 
 mod collector;
 mod emitter;
+mod sealed;
 mod state;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::SchemaRef;
 
 pub use collector::{DedupCollector, Origin};
-pub use emitter::{DedupEmitter, Deduplicated};
+pub use emitter::{DedupEmitter, DedupInput, Deduplicated};
+pub use sealed::CollectedRows;
 pub use state::EmittedTimes;
 
 use crate::codes::EVENT_TIME_TYPE;
@@ -42,9 +45,11 @@ pub struct DedupStage {
     spec: DedupSpec,
     codec: KeyCodec,
     input: SchemaRef,
-    /// The input's columns, then time, partition and position: what runs of rows hold.
-    row_schema: SchemaRef,
+    /// What runs of places hold.
+    place_schema: SchemaRef,
     windows: Windows,
+    /// How many collectors it has had.
+    collectors: AtomicU32,
 }
 
 impl DedupStage {
@@ -68,11 +73,9 @@ impl DedupStage {
             crate::windows::event_times(&none, &mut Vec::new())?;
         }
         let codec = KeyCodec::new(spec.keys.iter().map(|&column| Arc::clone(&input.fields()[column])).collect::<Vec<_>>())?;
-        let more = [("_time", DataType::Int64), ("_partition", DataType::Utf8), ("_position", DataType::UInt64)];
-        let more = more.map(|(name, of)| Arc::new(Field::new(name, of, false)));
-        let row_schema: SchemaRef = Arc::new(Schema::new(input.fields().iter().cloned().chain(more).collect::<Vec<_>>()));
-        check_state_schema(&row_schema)?;
-        Ok(Self { spec, codec, input, row_schema, windows })
+        check_state_schema(&input)?;
+        let place_schema = sealed::place_schema();
+        Ok(Self { spec, codec, input, place_schema, windows, collectors: AtomicU32::default() })
     }
 
     /// The windows in which its state is kept.
@@ -85,9 +88,9 @@ impl DedupStage {
         &self.spec
     }
 
-    /// The columns of the runs that lanes hand over. The stage's state has those of [`EmittedTimes`].
-    pub fn row_schema(&self) -> &SchemaRef {
-        &self.row_schema
+    /// A number that no other collector of it has.
+    fn number_of_collector(&self) -> u32 {
+        self.collectors.fetch_add(1, Ordering::Relaxed)
     }
 }
 

@@ -9,9 +9,11 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicro
 use arrow_schema::TimeUnit;
 use proptest::prelude::*;
 
+use arrow_schema::{DataType, Field, Schema};
+
 use super::*;
 use crate::key::owned;
-use crate::operator::{EmitInput, Limits};
+use crate::operator::Limits;
 use crate::run::tests::MemoryStore;
 use crate::run::{Run, RunWriter};
 use crate::windows::{BEGINNING, NEVER};
@@ -86,7 +88,7 @@ fn run(within: Option<i64>, epochs: &[Epoch], way: &Way) -> Outcome {
                 outcome.2 += collected.late.len() as u64;
             }
         }
-        let new: Vec<Arc<Run>> = collectors.iter_mut().flat_map(|collector| collector.seal().unwrap()).collect();
+        let new: Vec<Arc<CollectedRows>> = collectors.iter_mut().map(|collector| Arc::new(collector.seal().unwrap())).collect();
         let (mut ids, mut next) = (Vec::new(), None);
         for lane in 0..way.lanes {
             let mut emitter = DedupEmitter::new(Arc::clone(&stage), owned(lane, way.lanes), memory, Arc::new(files.clone()));
@@ -97,7 +99,7 @@ fn run(within: Option<i64>, epochs: &[Epoch], way: &Way) -> Outcome {
                 ids.extend(id.values().iter().copied());
                 Ok(())
             };
-            let done = emitter.emit(EmitInput { state: &state, new: &new, before, now }, &mut into).unwrap();
+            let done = emitter.emit(DedupInput { state: &state, new: &new, now }, &mut into).unwrap();
             outcome.1 += done.duplicates;
             next.get_or_insert(done.kept).extend(done.added);
         }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 
 use super::{JoinStage, Side};
 use crate::Result;
@@ -50,7 +50,9 @@ impl JoinCollector {
             let has_null = |row: u32| plan.spec.keys.iter().any(|&column| records.column(column).is_null(row as usize));
             collected.filtered = self.rows.sorted.drop_rows(has_null) as u64;
         }
-        self.rows.add(records, &plan.spec.keys, |_| Vec::new())?;
+        let rows = self.rows.taken(records)?;
+        let keys: Vec<ArrayRef> = plan.spec.keys.iter().map(|&column| Arc::clone(rows.column(column))).collect();
+        self.rows.add(&keys, rows.columns().iter().cloned().chain([self.rows.times()]).collect())?;
         Ok(collected)
     }
 

@@ -1,4 +1,4 @@
-//! Whole rows of one lane, sorted into runs by the place of their key.
+//! Rows of one lane, sorted into runs by the place of their key.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(crate) struct RowPlan {
     pub store: Arc<dyn RunStore>,
 }
 
-/// Keeps the rows of an epoch whole, by key and pane, and spills them as runs.
+/// Keeps the rows of an epoch, whole or some columns, by key and pane, and spills them as runs.
 pub(crate) struct RowCollector {
     plan: RowPlan,
     groups: Groups,
@@ -102,19 +102,26 @@ impl RowCollector {
         Ok(collected)
     }
 
-    /// Adds the rows of the sorted batch that are taken, with their time and `more` columns of them behind their own. Spills beyond the memory bound.
-    pub fn add(&mut self, records: &RecordBatch, keys: &[usize], more: impl FnOnce(&[u32]) -> Vec<ArrayRef>) -> Result<()> {
+    /// The rows of the sorted batch that are taken.
+    pub fn taken(&self, records: &RecordBatch) -> Result<RecordBatch> {
+        let Sorted { taken, .. } = &self.sorted;
+        if taken.len() == records.num_rows() {
+            return Ok(records.clone());
+        }
+        take_record_batch(records, &UInt32Array::from(taken.clone())).map_err(|error| Error::bug(format!("rows can't be taken: {error}")))
+    }
+
+    /// The event times of the rows that are taken.
+    pub fn times(&self) -> ArrayRef {
+        let times: Int64Array = self.sorted.taken.iter().map(|&row| Some(self.times[row as usize])).collect();
+        Arc::new(times)
+    }
+
+    /// Adds rows that were [taken](Self::taken): what their keys are, and the columns that are kept of them. Spills beyond the memory bound.
+    pub fn add(&mut self, keys: &[ArrayRef], columns: Vec<ArrayRef>) -> Result<()> {
         let Sorted { taken, panes, .. } = &self.sorted;
         if !taken.is_empty() {
-            let rows = match taken.len() == records.num_rows() {
-                true => records.clone(),
-                false => take_record_batch(records, &UInt32Array::from(taken.clone()))
-                    .map_err(|error| Error::bug(format!("rows can't be taken: {error}")))?,
-            };
-            let keys: Vec<ArrayRef> = keys.iter().map(|&column| Arc::clone(rows.column(column))).collect();
-            self.groups.intern(&keys, rows.num_rows(), RowPanes::Each(panes), &mut self.scratch)?;
-            let times: Int64Array = taken.iter().map(|&row| Some(self.times[row as usize])).collect();
-            let columns = rows.columns().iter().cloned().chain([Arc::new(times) as ArrayRef]).chain(more(taken)).collect();
+            self.groups.intern(keys, taken.len(), RowPanes::Each(panes), &mut self.scratch)?;
             let rows = RecordBatch::try_new(Arc::clone(&self.plan.schema), columns)
                 .map_err(|error| Error::bug(format!("rows are not those of the stage: {error}")))?;
             let batch = self.batches.len() as u32;
@@ -122,11 +129,16 @@ impl RowCollector {
             self.batch_bytes += rows.get_array_memory_size();
             self.batches.push(rows);
         }
-        if self.memory_bytes() > self.plan.limits.memory_bytes {
-            let writer = RunWriter::in_file(Arc::clone(&self.plan.schema), &*self.plan.store)?;
-            self.spill(writer)?;
+        if self.memory_bytes() > self.plan.limits.memory_bytes { self.spill_to_file() } else { Ok(()) }
+    }
+
+    /// Writes what it holds into a run in a file.
+    pub fn spill_to_file(&mut self) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let writer = RunWriter::in_file(Arc::clone(&self.plan.schema), &*self.plan.store)?;
+        self.spill(writer)
     }
 
     /// Ends the epoch: everything that was collected, as runs.

@@ -156,6 +156,11 @@ impl Run {
         self.index.blocks.len()
     }
 
+    /// How many rows each block has.
+    pub(crate) fn rows_of_blocks(&self) -> impl Iterator<Item = usize> + '_ {
+        self.index.blocks.iter().map(|block| block.rows as usize)
+    }
+
     /// A block. That of a file is read, verified and decoded, unless somebody holds it still.
     ///
     /// # Errors

@@ -92,16 +92,36 @@ impl RunWriter {
 
     /// Moves a run that has become too large for memory into a file.
     fn spill(&mut self) -> Result<()> {
-        let Target::Memory { blocks, bytes, beyond: Some((most, store)) } = &mut self.target else { return Ok(()) };
-        if bytes <= most {
-            return Ok(());
+        match &self.target {
+            Target::Memory { bytes, beyond: Some((most, store)), .. } if bytes > most => {
+                let store = Arc::clone(store);
+                self.move_to_file(&*store)
+            }
+            _ => Ok(()),
         }
-        let mut in_file = Self::in_file(SchemaRef::clone(&self.state_schema), &**store)?;
-        for block in std::mem::take(blocks) {
+    }
+
+    /// Moves what lies in memory into a new file, and writes what comes there, too.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub(crate) fn move_to_file(&mut self, store: &dyn RunStore) -> Result<()> {
+        let Target::Memory { blocks, .. } = &mut self.target else { return Ok(()) };
+        let blocks = std::mem::take(blocks);
+        let mut in_file = Self::in_file(SchemaRef::clone(&self.state_schema), store)?;
+        for block in blocks {
             in_file.push(Arc::unwrap_or_clone(block))?;
         }
         *self = in_file;
         Ok(())
+    }
+
+    /// The bytes of entries that it holds in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match &self.target {
+            Target::Memory { bytes, .. } => *bytes,
+            Target::File(_) => 0,
+        }
     }
 
     /// Whether nothing was added yet.

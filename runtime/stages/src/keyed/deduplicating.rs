@@ -1,20 +1,20 @@
 //! Stages that drop duplicates.
 
+use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use serde_json::{Value, json};
 use wasmill_engine::{
-    Batch, Collected, DepotFile, Emission, EventTime, KeyedInstance, KeyedStage, KeyedStart, Payload, Result, Sealed, Watermark,
+    Batch, Collected, DepotFile, Emission, Error, EventTime, KeyedInstance, KeyedStage, KeyedStart, Payload, Result, Sealed, Watermark,
 };
-use wasmill_keyed::dedup::{DedupCollector, DedupEmitter, DedupSpec, DedupStage, EmittedTimes, Origin};
+use wasmill_keyed::dedup::{CollectedRows, DedupCollector, DedupEmitter, DedupInput, DedupSpec, DedupStage, EmittedTimes, Origin};
 use wasmill_keyed::key::owned;
-use wasmill_keyed::operator::EmitInput;
 use wasmill_keyed::windows::NEVER;
 
 use super::state::{self, LaneState, Stays, to_state};
-use super::{KeyedOptions, SealedRuns, describe_all, emitted, new_runs, rejects};
+use super::{KeyedOptions, describe_all, emitted, rejects};
 
 /// A stage that drops duplicates, planned. Its output is its input.
 ///
@@ -105,23 +105,33 @@ impl KeyedInstance for Instance {
     }
 
     fn seal(&mut self) -> Result<Sealed> {
-        Ok(Arc::new(SealedRuns(vec![self.collector.seal()?])))
+        Ok(Arc::new(SealedRows(Arc::new(self.collector.seal()?))))
     }
 
     fn emit(&mut self, sealed: Vec<Sealed>, watermark: Watermark, deliver: &mut dyn FnMut(Batch) -> Result<()>) -> Result<Emission> {
-        let (new, held) = (new_runs(&sealed, 0)?, self.state.runs());
+        let (new, held) = (collected_rows(&sealed)?, self.state.runs());
         // Sources that have ended may have more in the next run, and its duplicates are duplicates of what went on in this one.
         let now = if watermark.micros() == NEVER { self.watermark.micros() } else { watermark.micros() };
-        let input = EmitInput { state: &held, new: &new, before: self.watermark.micros(), now };
+        let input = DedupInput { state: &held, new: &new, now };
         let name = &self.name;
         let done = self.emitter.emit(input, &mut |records| deliver(emitted(name, records)))?;
         self.watermark = watermark;
         self.collector.begin(watermark.micros());
-        let parts = self.state.keep(Stays { kept: &done.kept, new: &new, added: done.added, watermark: now })?;
+        let parts = self.state.keep(Stays { kept: &done.kept, new: &[], added: done.added, watermark: now })?;
         let is_unchanged = held.is_empty() && parts.is_empty();
         let change = if is_unchanged { None } else { Some(to_state(&parts)?) };
         Ok(Emission { change, passed: done.passed, filtered: done.duplicates, closed: None })
     }
+}
+
+/// What a lane has sealed.
+struct SealedRows(Arc<CollectedRows>);
+
+/// What all lanes have collected, in their order.
+fn collected_rows(sealed: &[Sealed]) -> Result<Vec<Arc<CollectedRows>>> {
+    let of_lane = |sealed: &Sealed| (&**sealed as &dyn Any).downcast_ref::<SealedRows>().map(|sealed| Arc::clone(&sealed.0));
+    let all: Option<Vec<_>> = sealed.iter().map(of_lane).collect();
+    all.ok_or_else(|| Error::bug("the rows of another stage were handed over"))
 }
 
 /// The rows of a batch in stretches that lie in one partition: in most batches all of them do.
