@@ -24,7 +24,8 @@ impl Projection {
         &self.schema
     }
 
-    fn project(&self, records: &RecordBatch) -> Result<RecordBatch> {
+    /// The columns of a batch that are passed on.
+    pub(crate) fn project(&self, records: &RecordBatch) -> Result<RecordBatch> {
         let columns = self.columns.iter().map(|&index| records.columns().get(index).cloned()).collect::<Option<Vec<_>>>();
         let columns = columns.ok_or_else(|| Error::bug("a batch has fewer columns than its stage was opened on"))?;
         // Rows without any column are rows, too.

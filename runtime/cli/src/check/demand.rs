@@ -87,10 +87,17 @@ impl<'a> Readers<'a> {
     /// The columns of a source that are never read, because every stage that reads it drops them.
     pub fn left_out(self, source: usize, columns: &Schema) -> Vec<String> {
         let names = columns.fields().iter().map(|field| field.name());
-        names.filter(|name| !self.is_wanted(Producer::Source(source), name, self.asked.len())).cloned().collect()
+        names.filter(|name| !self.is_wanted(Producer::Source(source), name, false, self.asked.len())).cloned().collect()
     }
 
-    fn is_wanted(self, producer: Producer, column: &str, depth: usize) -> bool {
+    /// The columns of a stage's output that nobody behind it reads or names.
+    pub fn unread(self, stage: usize, columns: &Schema) -> Vec<String> {
+        let names = columns.fields().iter().map(|field| field.name());
+        names.filter(|name| !self.is_wanted(Producer::Stage(stage), name, true, self.asked.len())).cloned().collect()
+    }
+
+    /// Whether somebody reads a column, or `named`: a stage that renames or drops it wants it as well, because it has to be there.
+    fn is_wanted(self, producer: Producer, column: &str, named: bool, depth: usize) -> bool {
         if depth == 0 || self.sinks_of(producer).next().is_some() {
             return true;
         }
@@ -100,7 +107,8 @@ impl<'a> Readers<'a> {
             || stages.any(|(stage, side)| match &self.asked[stage] {
                 // All inputs of a side have the same columns: no single source can leave one out.
                 Some(Asked::BuiltIn(built_in)) if self.wiring.stage_inputs[stage].iter().filter(|edge| edge.side == side).count() == 1 => {
-                    built_in.wants(side, column, |name| self.is_wanted(Producer::Stage(stage), name, depth - 1))
+                    named && built_in.changes(column)
+                        || built_in.wants(side, column, |name| self.is_wanted(Producer::Stage(stage), name, named, depth - 1))
                 }
                 _ => true,
             })

@@ -15,34 +15,42 @@ use wasmill_keyed::windows::NEVER;
 
 use super::state::{self, LaneState, Stays, to_state};
 use super::{KeyedOptions, describe_all, emitted, rejects};
+use crate::Projection;
 
-/// A stage that drops duplicates, planned. Its output is its input.
+/// A stage that drops duplicates, planned. Its output are the columns of its input that pass.
 ///
 /// The keys that went on are known for ever, or for as long as `within` says, over all runs of a pipeline: the end of a batch is not their end.
 pub struct Deduplicating {
     stage: Arc<DedupStage>,
     options: KeyedOptions,
-    input: SchemaRef,
+    passed: Projection,
     fingerprint: Value,
 }
 
 impl Deduplicating {
-    /// Plans a stage over rows of a schema.
+    /// Plans a stage over rows of a schema, of which some columns pass. Indices are into the schema; those that pass are in increasing order, and the keys and
+    /// the event time are among them.
     ///
     /// # Errors
     /// As [`DedupStage::new`].
-    pub fn new(input: SchemaRef, spec: DedupSpec, options: KeyedOptions) -> Result<Self> {
+    pub fn new(input: &SchemaRef, passing: &[usize], spec: DedupSpec, options: KeyedOptions) -> Result<Self> {
         // Of the rows, no state holds more than their keys and times.
-        let time = spec.event_time.map(|column| describe_all(&input, &[column]));
-        let fingerprint = json!({ "dedup": describe_all(&input, &spec.keys), "time": time, "within": spec.within });
-        let stage = Arc::new(DedupStage::new(Arc::clone(&input), spec)?);
-        Ok(Self { stage, options, input, fingerprint })
+        let time = spec.event_time.map(|column| describe_all(input, &[column]));
+        let fingerprint = json!({ "dedup": describe_all(input, &spec.keys), "time": time, "within": spec.within });
+        let schema = input.project(passing).map_err(|error| Error::bug(format!("a column of a stage lies outside its input: {error}")))?;
+        let place = |column: usize| passing.iter().position(|&passing| passing == column);
+        let place = |column: usize| place(column).ok_or_else(|| Error::bug("a key of a stage does not pass it"));
+        let keys = spec.keys.iter().map(|&column| place(column)).collect::<Result<_>>()?;
+        let spec = DedupSpec { keys, event_time: spec.event_time.map(place).transpose()?, within: spec.within };
+        let passed = Projection::new(passing.to_vec(), schema);
+        let stage = Arc::new(DedupStage::new(Arc::clone(passed.schema()), spec)?);
+        Ok(Self { stage, options, passed, fingerprint })
     }
 }
 
 impl KeyedStage for Deduplicating {
     fn output(&self) -> SchemaRef {
-        Arc::clone(&self.input)
+        Arc::clone(self.passed.schema())
     }
 
     fn event_time(&self) -> Option<EventTime> {
@@ -61,7 +69,7 @@ impl KeyedStage for Deduplicating {
         collector.begin(watermark.micros());
         let emitter = DedupEmitter::new(stage(), owned(lane, lanes), limits.run_memory_bytes, state.scratch());
         let name = Arc::clone(&self.options.name);
-        Ok(Box::new(Instance { stage: stage(), name, collector, emitter, state, watermark }))
+        Ok(Box::new(Instance { stage: stage(), passed: self.passed.clone(), name, collector, emitter, state, watermark }))
     }
 
     fn next_state(&self, _before: Option<&Value>, changes: Vec<Value>) -> Result<Option<Value>> {
@@ -75,6 +83,7 @@ impl KeyedStage for Deduplicating {
 
 struct Instance {
     stage: Arc<DedupStage>,
+    passed: Projection,
     name: Arc<str>,
     collector: DedupCollector,
     emitter: DedupEmitter,
@@ -85,13 +94,13 @@ struct Instance {
 
 impl KeyedInstance for Instance {
     fn collect(&mut self, _side: usize, batch: &Batch) -> Result<Collected> {
-        let schema = batch.records.schema_ref();
-        let time = self.stage.spec().event_time.map(|column| schema.field(column).name().as_str());
+        let passed = self.passed.project(&batch.records)?;
+        let time = self.stage.spec().event_time.map(|column| self.passed.schema().field(column).name().as_str());
         let mut all = Collected::default();
         for rows in same_partition(batch) {
             let partition = format!("{}/{}", batch.lineage.chunk().source, batch.lineage.partition(rows.start));
             let positions: Vec<u64> = rows.clone().map(|row| batch.lineage.position(row)).collect();
-            let records = batch.records.slice(rows.start, rows.len());
+            let records = passed.slice(rows.start, rows.len());
             let collected = self.collector.collect(&records, Origin { partition: &partition, positions: &positions })?;
             let first = u32::try_from(rows.start).unwrap_or(u32::MAX);
             all.rejects.extend(rejects(collected.late, collected.rejects, time).into_iter().map(|mut reject| {

@@ -101,6 +101,11 @@ impl BuiltIn {
             }
     }
 
+    /// Whether it renames or drops a column, by its name before the stage.
+    pub fn changes(&self, column: &str) -> bool {
+        matches!(self, Self::Change(change) if change.named().contains(&column))
+    }
+
     /// The columns of a side that it reads with the types that they have, whatever these are.
     pub fn names(&self, side: usize) -> Vec<&str> {
         match self {
@@ -229,6 +234,8 @@ pub struct Around<'a> {
     /// Columns that the source adds for this stage alone, and that nobody behind it asks for.
     #[cfg_attr(not(feature = "sql"), allow(dead_code, reason = "only expressions in SQL can name them without passing them"))]
     pub hidden: &'a [String],
+    /// Columns of its output that nobody behind it reads or names.
+    pub unread: &'a [String],
     /// Whether the pipeline is a batch or a stream.
     pub mode: Mode,
     /// Whether it ends with its input: a stream may do so, too.

@@ -251,7 +251,9 @@ impl<'a> Run<'a, '_> {
         }
         let hidden = self.hidden(index, built_in);
         let picked = Self::declared(self.draft, self.wiring, index).picked;
-        let around = Around { picked, is_partial, hidden: &hidden, mode: self.draft.mode, ends: self.draft.ends(), limits: self.limits };
+        let unread = sides.first().map(|side| self.readers().unread(index, &side.schema)).unwrap_or_default();
+        let (mode, ends, limits) = (self.draft.mode, self.draft.ends(), self.limits);
+        let around = Around { picked, is_partial, hidden: &hidden, unread: &unread, mode, ends, limits };
         built_in.open(stage, &sides, around, self.diagnostics)
     }
 

@@ -13,8 +13,12 @@ use super::{Arc, Lanes, Row, input, row, rows};
 use crate::keyed::{Deduplicating, KeyedOptions};
 
 fn stage(within: Option<i64>, memory_bytes: usize) -> Deduplicating {
-    let options = KeyedOptions { name: "once".into(), event_time: None, limits: Limits { memory_bytes, run_memory_bytes: memory_bytes } };
-    Deduplicating::new(Arc::new(input()), DedupSpec { keys: vec![0], event_time: Some(1), within }, options).unwrap()
+    let spec = DedupSpec { keys: vec![0], event_time: Some(1), within };
+    Deduplicating::new(&Arc::new(input()), &[0, 1, 2], spec, options(memory_bytes)).unwrap()
+}
+
+fn options(memory_bytes: usize) -> KeyedOptions {
+    KeyedOptions { name: "once".into(), event_time: None, limits: Limits { memory_bytes, run_memory_bytes: memory_bytes } }
 }
 
 fn read(batches: &[Batch]) -> Vec<Row> {
@@ -60,6 +64,19 @@ fn keys_are_forgotten_when_their_time_is_over() {
     assert_eq!(lanes.files(), []);
     lanes.epoch(&[vec![row("a", 30, 6)]], Watermark::at(100));
     assert_eq!(lanes.late, 1);
+}
+
+#[test]
+fn columns_that_nobody_reads_do_not_pass() {
+    let (folder, input) = (tempfile::tempdir().unwrap(), Arc::new(input()));
+    let spec = |keys: &[usize]| DedupSpec { keys: keys.to_vec(), event_time: None, within: None };
+    let stage = Deduplicating::new(&input, &[1, 2], spec(&[2]), options(1 << 20)).unwrap();
+    let passed = Lanes::start(&stage, folder.path(), 2).epoch(&[vec![row("a", 5, 1), row("b", 6, 1)]], Watermark::NONE);
+    let [batch] = &passed[..] else { panic!("{passed:?}") };
+    let names: Vec<&str> = batch.records.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!((names, batch.records.num_rows()), (vec!["at", "number"], 1));
+    assert_eq!(batch.records.column(0).as_primitive::<TimestampMicrosecondType>().value(0), 5);
+    assert!(Deduplicating::new(&input, &[1, 2], spec(&[0]), options(1 << 20)).is_err(), "a key that does not pass");
 }
 
 proptest! {

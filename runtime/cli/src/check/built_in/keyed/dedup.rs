@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_schema::Field;
 use wasmill_keyed::dedup::DedupSpec as Plan;
 use wasmill_stages::keyed::{Deduplicating, KeyedOptions};
 
@@ -48,10 +49,15 @@ impl Dedup {
         if !is_timed {
             return None;
         }
+        let passing = |(column, field): (usize, &Arc<Field>)| {
+            let is_read = keys.contains(&column) || time == Some(column) || !around.unread.contains(field.name());
+            is_read.then_some(column)
+        };
+        let passing: Vec<usize> = side.schema.fields().iter().enumerate().filter_map(passing).collect();
         let plan = Plan { keys, event_time: time, within: spec.within.map(micros) };
         let event_time = time.is_some().then(|| event_time(spec.delay, spec.idle));
         let options = KeyedOptions { name: stage.name.into(), event_time, limits: around.limits };
-        match Deduplicating::new(Arc::clone(&side.schema), plan, options) {
+        match Deduplicating::new(&side.schema, &passing, plan, options) {
             Ok(dedup) => Some(Arc::new(Opened::keyed(dedup))),
             Err(error) => {
                 diagnostics.push(of_stage(stage.name, &error, node.get("within").map_or(node.span, |within| within.span)));
