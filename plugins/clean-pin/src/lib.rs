@@ -31,7 +31,7 @@ pub struct CleanPin {
 enum Work {
     /// The host nulls the values that mean null. The plugin sees nulls, and what may be wrapped.
     Null(TextRules),
-    /// Its values are made anew.
+    /// Its values are built again.
     Rewrite(TextRules),
     /// Nothing: it is not even read.
     Pass,

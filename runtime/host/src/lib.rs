@@ -43,7 +43,7 @@
 //!   Loading takes milliseconds from a warm cache and seconds without.
 //! * [`Transform`]: a plugin with its configuration and input schema fixed. Immutable, shared by all threads.
 //! * [`Instance`]: a running plugin with its own memory. Belongs to one thread at a time and is kept for many batches; after a fault
-//!   it goes on with a fresh memory.
+//!   it continues with a fresh memory.
 //! * [`Aggregate`] and [`AggregateInstance`]: the same for a plugin that brings rows into groups. The host keeps what it needs to build the
 //!   groups again in a fresh memory.
 //! * [`Opening`], [`Limits`], [`OnFault`] and [`FaultBudget`]: what a call may use, and what faults lead to. On by default.

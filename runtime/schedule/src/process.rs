@@ -1,4 +1,4 @@
-//! The process of an attempt. It holds the lock of its job while it lives, whoever waits for it.
+//! The process of an attempt. It holds the lock of its job while it lives, even when its scheduler is gone.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};

@@ -37,7 +37,7 @@ pub enum Until {
     Ran(usize),
 }
 
-/// Something that happened, for whoever watches.
+/// An event, for the caller to show.
 #[derive(Debug)]
 pub struct News<'a> {
     /// What, as the history has it.
@@ -127,7 +127,7 @@ impl<'a> Scheduler<'a> {
     /// Returns, by the indices of the jobs, how their latest runs ended that ended meanwhile.
     ///
     /// # Errors
-    /// The history can't be written. What runs goes on, and the next scheduler takes it over.
+    /// The history can't be written. Attempts keep running, and the next scheduler takes them over.
     pub fn run(mut self, stop: &StopSignal, until: Until, tick: &dyn Fn()) -> Result<Vec<Option<Outcome>>> {
         if let Until::Ran(index) = until {
             self.start_by_hand(index)?;
@@ -241,7 +241,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// An attempt has ended: how is told by its exit, and by what it printed.
+    /// An attempt has ended: its exit status and its output say how.
     fn settle(&mut self, index: usize, (attempt, begun, log): (Attempt, Moment, &Path), exit: Exit, asked: Option<Outcome>) -> Result<()> {
         let evidence = Evidence::of(log);
         let outcome = outcome_of(exit, asked, &evidence);

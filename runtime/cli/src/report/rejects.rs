@@ -9,7 +9,7 @@ use super::table::Gathering;
 
 /// So many records are shown of each kind.
 const EXAMPLES: usize = 3;
-/// So many kinds are told apart; codes are few, but they come from plugins.
+/// So many kinds are counted apart; codes are few, but they come from plugins.
 const MAX_KINDS: usize = 1_000;
 
 /// The dead letters of a pipeline, all runs together.

@@ -7,7 +7,7 @@ use clap::Parser as _;
 use super::JobSpec;
 use crate::commands::Arguments;
 
-/// The arguments of the binary for a job. Runs print events, from which their ends are told.
+/// The arguments of the binary for a job. Runs print events, which say how they end.
 pub(super) fn arguments(job: &JobSpec) -> Vec<OsString> {
     match (&job.pipeline, &job.command) {
         (Some(pipeline), _) => {

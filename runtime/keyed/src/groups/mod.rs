@@ -185,7 +185,7 @@ impl Groups {
                     groups.push(slot.group);
                     continue;
                 }
-                // Both closures need the keys: the one that inserts is told by a flag.
+                // Both closures need the keys: a flag marks the one that inserts.
                 let mut is_new = false;
                 let (next, known) = (self.panes.len() as u32, &self.keys);
                 let group = self.table.find_or_insert(
