@@ -1,6 +1,5 @@
 //! Collects the rows of an epoch.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
@@ -37,9 +36,7 @@ impl DedupCollector {
     /// A collector of a lane, which spills into `store`.
     pub fn new(stage: Arc<DedupStage>, limits: Limits, store: Arc<dyn RunStore>) -> Self {
         let (codec, schema, windows) = (stage.codec.clone(), Arc::clone(&stage.place_schema), stage.windows);
-        // Of a key the emitter takes one row, for which the others need not be sorted.
-        let order = |_: &RecordBatch, _: u32, _: &RecordBatch, _: u32| Ordering::Equal;
-        let places = RowCollector::new(RowPlan { codec, schema, windows, order, limits, store: Arc::clone(&store) });
+        let places = RowCollector::new(RowPlan { codec, schema, windows, limits, store: Arc::clone(&store) });
         let rows = RowsWriter::new(Arc::clone(&stage.input));
         Self { number: stage.number_of_collector(), stage, places, rows, partitions: PartitionStarts::default(), limits, store }
     }

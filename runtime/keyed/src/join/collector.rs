@@ -1,6 +1,5 @@
 //! Collects the rows of one side.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -22,8 +21,7 @@ impl JoinCollector {
     /// A collector of a lane and a side, which spills into `store`.
     pub fn new(stage: Arc<JoinStage>, side: Side, limits: Limits, store: Arc<dyn RunStore>) -> Self {
         let (codec, schema) = (stage.side(side).codec.clone(), Arc::clone(stage.row_schema(side)));
-        let order = |_: &RecordBatch, _: u32, _: &RecordBatch, _: u32| Ordering::Equal;
-        let rows = RowCollector::new(RowPlan { codec, schema, windows: stage.windows, order, limits, store });
+        let rows = RowCollector::new(RowPlan { codec, schema, windows: stage.windows, limits, store });
         Self { stage, side, rows }
     }
 

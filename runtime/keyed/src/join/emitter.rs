@@ -1,6 +1,5 @@
 //! Finds the pairs that an epoch's rows make, and the rows that leave alone.
 
-use std::cmp::Ordering;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -128,7 +127,7 @@ impl JoinEmitter {
         let mut neighbours = Neighbours::new(others, &self.key_groups, &distances)?;
         let mut candidates: Vec<(Arc<Block>, Range<usize>)> = Vec::new();
         let mut partners: Vec<Partner> = Vec::new();
-        while let Some(rows) = KeyedRows::next(&mut merger, |_, _, _, _| Ordering::Equal)? {
+        while let Some(rows) = KeyedRows::next(&mut merger)? {
             for (place, of_key) in rows.by_key() {
                 candidates.clear();
                 let first = of_key[0].1;

@@ -1,6 +1,5 @@
 //! Rows of one lane, sorted into runs by the place of their key.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, UInt32Array};
@@ -19,17 +18,12 @@ use crate::{Error, Result};
 /// Rows of a block that is built at once.
 const BLOCK_ROWS: usize = 65_536;
 
-/// How rows of a key compare: a batch and a row of it, and another.
-pub(crate) type RowOrder = fn(&RecordBatch, u32, &RecordBatch, u32) -> Ordering;
-
 /// What a collector of rows does with them.
 pub(crate) struct RowPlan {
     pub codec: KeyCodec,
     /// The columns of its runs.
     pub schema: SchemaRef,
     pub windows: Windows,
-    /// The order of the rows of a key.
-    pub order: RowOrder,
     pub limits: Limits,
     /// Where it spills.
     pub store: Arc<dyn RunStore>,
@@ -158,9 +152,8 @@ impl RowCollector {
         Ok(())
     }
 
-    /// Empties it into a run. The rows of a key are in the plan's order.
+    /// Empties it into a run. The rows of a key are in the order in which they came.
     fn write(&mut self, mut into: RunWriter) -> Result<Run> {
-        let order = self.plan.order;
         let batches = std::mem::take(&mut self.batches);
         let mut rows = std::mem::take(&mut self.rows);
         self.batch_bytes = 0;
@@ -172,7 +165,7 @@ impl RowCollector {
         for row in &mut rows {
             row.0 = rank[row.0 as usize];
         }
-        let rows = in_order(&rows, sorted.numbers.len(), |a, b| order(&batches[a.1 as usize], a.2, &batches[b.1 as usize], b.2));
+        let rows = to_places(&rows, sorted.numbers.len(), |row| row.0 as usize);
         let mut rest = rows.as_slice();
         while !rest.is_empty() {
             // Up to the end of a key behind so many rows.
@@ -189,16 +182,6 @@ impl RowCollector {
 
 /// A row: the place of its key, its batch and its number there.
 type RowOf = (u32, u32, u32);
-
-/// Rows by the place of their key, which is less than `places`; those of a key by `order`, and then as they came. Places are dense, so that rows need
-/// not be compared to find their keys' places.
-fn in_order(rows: &[RowOf], places: usize, order: impl Fn(&RowOf, &RowOf) -> Ordering) -> Vec<RowOf> {
-    let mut sorted = to_places(rows, places, |row| row.0 as usize);
-    for of_key in sorted.chunk_by_mut(|one, next| one.0 == next.0).filter(|of_key| of_key.len() > 1) {
-        of_key.sort_by(&order);
-    }
-    sorted
-}
 
 /// A block of rows that are sorted by the place of their key, which is their first number.
 fn block(sorted: &SortedGroups, rows: &[RowOf], batches: &[RecordBatch]) -> Result<Block> {

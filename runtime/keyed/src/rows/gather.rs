@@ -24,6 +24,8 @@ pub(crate) struct Gather {
     batches: Vec<RecordBatch>,
     /// Batches by the address of their owner.
     known: HashMap<usize, u32>,
+    /// The one that was asked for last: most rows are of the same batch as the one before.
+    last: Option<(usize, u32)>,
     /// Kept, so that an address stays that of one owner.
     owners: Vec<Arc<dyn Any + Send + Sync>>,
     /// `None`: a row of nulls.
@@ -32,7 +34,7 @@ pub(crate) struct Gather {
 
 impl Gather {
     pub fn new(schema: SchemaRef) -> Self {
-        Self { schema, batches: Vec::new(), known: HashMap::new(), owners: Vec::new(), rows: Vec::new() }
+        Self { schema, batches: Vec::new(), known: HashMap::new(), last: None, owners: Vec::new(), rows: Vec::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -41,12 +43,18 @@ impl Gather {
 
     /// The number of an owner's batch until [`take`](Self::take).
     pub fn batch_of<T: Any + Send + Sync>(&mut self, owner: &Arc<T>, batch: &RecordBatch) -> u32 {
-        let Self { batches, known, owners, .. } = self;
-        *known.entry(Arc::as_ptr(owner) as usize).or_insert_with(|| {
+        let Self { batches, known, owners, last, .. } = self;
+        let address = Arc::as_ptr(owner) as usize;
+        if let Some((_, number)) = last.filter(|(known, _)| *known == address) {
+            return number;
+        }
+        let number = *known.entry(address).or_insert_with(|| {
             owners.push(Arc::clone(owner) as Arc<dyn Any + Send + Sync>);
             batches.push(batch.clone());
             batches.len() as u32 - 1
-        })
+        });
+        *last = Some((address, number));
+        number
     }
 
     pub fn push(&mut self, row: Option<RowRef>) {
@@ -57,6 +65,7 @@ impl Gather {
     pub fn take(&mut self) -> Result<RecordBatch> {
         let (batches, rows) = (std::mem::take(&mut self.batches), std::mem::take(&mut self.rows));
         self.known.clear();
+        self.last = None;
         self.owners.clear();
         let indices: Vec<(usize, usize)> =
             rows.iter().map(|row| row.map_or((0, 0), |row| (row.batch as usize + 1, row.row as usize))).collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, BinaryArray, BooleanArray, RecordBatch};
+use arrow_array::{BinaryArray, BooleanArray, RecordBatch};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, OffsetBuffer};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;

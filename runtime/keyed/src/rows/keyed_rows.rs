@@ -1,12 +1,12 @@
 //! The whole rows of some thousand keys, out of a merge.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
 use super::RowRef;
 use crate::Result;
+use crate::groups::to_places;
 use crate::merge::{MergedKeys, Merger};
 use crate::run::Place;
 
@@ -19,8 +19,8 @@ pub(crate) struct KeyedRows {
 }
 
 impl KeyedRows {
-    /// The next keys of a merger; `None` when there are no more. The rows of a key are in the order of `order`.
-    pub fn next(merger: &mut Merger, order: impl Fn(&RecordBatch, u32, &RecordBatch, u32) -> Ordering) -> Result<Option<Self>> {
+    /// The next keys of a merger; `None` when there are no more. The rows of a key are in the order of their runs.
+    pub fn next(merger: &mut Merger) -> Result<Option<Self>> {
         let (mut batches, mut rows): (Vec<Arc<RecordBatch>>, Vec<(u32, RowRef)>) = (Vec::new(), Vec::new());
         let merged = merger.next_into(&mut |states, groups, _| {
             let batch = batches.len() as u32;
@@ -29,10 +29,7 @@ impl KeyedRows {
             Ok(())
         })?;
         let Some(keys) = merged else { return Ok(None) };
-        rows.sort_unstable_by(|(key, a), (other, b)| {
-            let by_value = || order(&batches[a.batch as usize], a.row, &batches[b.batch as usize], b.row);
-            key.cmp(other).then_with(by_value).then_with(|| (a.batch, a.row).cmp(&(b.batch, b.row)))
-        });
+        let rows = to_places(&rows, keys.len(), |(key, _)| *key as usize);
         Ok(Some(Self { keys, batches, rows }))
     }
 
