@@ -15,6 +15,17 @@ import pytest
 from conftest import ROOT, Airflow, variable
 
 CLEAN = ["clean_geo", "clean_pin", "clean_user"]
+# The eight analyses of the documents.
+ANALYSES = [
+    f"analyses.{name}"
+    for name in (
+        "category_per_age_group", "category_per_country", "category_per_year", "followers_per_age_group", "followers_per_age_group_and_joining_year",
+        "followers_per_country", "followers_per_joining_year", "users_per_joining_year",
+    )
+]  # fmt: skip
+# `wasmill report` shows the rows of tables of at most so many.
+MOST_ROWS_OF_A_PAGE = 200
+TASKS = ["load", *CLEAN, "posts", *ANALYSES, "results", "report"]
 # The results: the file of the other pipeline, our table, and the columns that it calls otherwise.
 RESULTS = [
     ("q1_top_category_per_country", "category_per_country", {}),
@@ -64,7 +75,7 @@ def returned(airflow: Airflow, task: str) -> dict:
 
 def rows(folder: Path, table: str) -> list[dict]:
     """The rows of a table, by a reader that shares no code with its writer."""
-    command = [sys.executable, str(ROOT / "tests/foreign/duckdb_delta.py"), str(folder / "out/analyses" / table)]
+    command = [sys.executable, str(ROOT / "tests/foreign/duckdb_delta.py"), str(folder / "out/daily/analyses" / table)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     return [json.loads(line) for line in printed.splitlines()]
 
@@ -94,6 +105,26 @@ def assert_results(folder: Path) -> None:
     assert kept <= set(in_order(rows(folder, "country_of_top_poster"), {}))
 
 
+def assert_page(returned: Path, page: Path, folder: Path) -> None:
+    """One page that loads nothing from anywhere has the rows of each result, and charts of them."""
+    assert returned == page and (folder / "out/daily/report-2026-01-02.html").exists(), "each day has a page of its own"
+    printed = subprocess.run([sys.executable, str(ROOT / "tests/foreign/read_page.py"), str(page)], capture_output=True, text=True, check=True, timeout=60).stdout
+    read = json.loads(printed)
+    assert read["loads"] == []
+    small = 0
+    for table in [*(table for _, table, _ in RESULTS), "country_of_top_poster"]:
+        expected = in_order(rows(folder, table), {})
+        shown = read["sections"][f"{table}_csv"]
+        # Of a large table only the columns are shown.
+        if len(expected) <= MOST_ROWS_OF_A_PAGE:
+            header, *found = shown[0]
+            found = [dict(zip(header, (None if cell == "null" else cell for cell in row), strict=True)) for row in found]
+            assert in_order(found, {}) == expected, table
+            small += 1
+    assert small >= 6
+    assert page.read_text().count("<svg") >= 5
+
+
 def test_the_dag_is_that_of_the_documents(airflow: Airflow) -> None:
     from airflow.dag_processing.dagbag import DagBag
 
@@ -104,9 +135,11 @@ def test_the_dag_is_that_of_the_documents(airflow: Airflow) -> None:
     assert dag.schedule == "@daily"
     assert {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} == {
         "load": CLEAN,
-        **{task: ["eight_analyses"] for task in CLEAN},
-        "eight_analyses": ["print_results"],
-        "print_results": [],
+        **{task: ["posts"] for task in CLEAN},
+        "posts": ANALYSES,
+        **{task: ["results"] for task in ANALYSES},
+        "results": ["report"],
+        "report": [],
     }
     assert all(task.retries == 2 for task in dag.tasks)
 
@@ -118,7 +151,7 @@ def test_two_days_of_real_rows_give_the_results_of_another_pipeline(airflow: Air
         (folder / "data" / table).mkdir(parents=True)
         (folder / "data" / table / "day-1.jsonl").write_text("".join(of_table[: math.ceil(len(of_table) / 2)]))
     first = run(airflow, folder, "2026-01-02")
-    assert states(airflow, "2026-01-02") == dict.fromkeys(["load", *CLEAN, "eight_analyses", "print_results"], "success"), first.stdout + first.stderr
+    assert states(airflow, "2026-01-02") == dict.fromkeys(TASKS, "success"), first.stdout + first.stderr
     before = {table: returned(airflow, f"clean_{table}")["sinks"][f"{table}_table"]["rows_out"] for table in lines}
     for table, of_table in lines.items():
         (folder / "data" / table / "day-2.jsonl").write_text("".join(of_table[math.ceil(len(of_table) / 2) :]))
@@ -127,9 +160,11 @@ def test_two_days_of_real_rows_give_the_results_of_another_pipeline(airflow: Air
         after = returned(airflow, f"clean_{table}")["sinks"][f"{table}_table"]["rows_out"]
         assert before[table] + after == len(of_table), f"{table}: each row was cleaned once"
     assert_results(folder)
-    sinks = returned(airflow, "eight_analyses")["sinks"]
-    assert sinks["q1_table"]["rows_out"] == len(rows(folder, "category_per_country"))
+    assert states(airflow, "2026-01-03") == dict.fromkeys(TASKS, "success"), second.stdout + second.stderr
+    sinks = returned(airflow, "analyses.category_per_country")["sinks"]
+    assert sinks["category_per_country_table"]["rows_out"] == len(rows(folder, "category_per_country"))
     assert "print_category_per_country" in second.stdout + second.stderr
+    assert_page(Path(returned(airflow, "report")), folder / "out/daily/report-2026-01-03.html", folder)
 
 
 def test_a_mistake_fails_the_dag_without_a_retry(airflow: Airflow, folder: Path, tmp_path: Path) -> None:

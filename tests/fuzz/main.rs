@@ -1,5 +1,5 @@
-//! Fuzzing of everything that decodes foreign bytes: JSON (lines, arrays, objects one after the other), CSV, times, YAML, Parquet, checkpoints and
-//! expressions in SQL.
+//! Fuzzing of everything that decodes foreign bytes: JSON (lines, arrays, objects one after the other), CSV, times, YAML, Parquet, checkpoints,
+//! expressions in SQL and requests to a gateway.
 //!
 //! Each target starts from a corpus (`corpus/<target>`) and from inputs that it generates, damages them, and checks what has to hold for any bytes: no panic, bounded
 //! memory and time, what is written is read back, and agreement with another reader of the format. An input for which it does not hold is shrunk and saved in
@@ -7,7 +7,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `WASMILL_FUZZ_SECONDS` | how long each target runs: by default 15, all of them two minutes |
+//! | `WASMILL_FUZZ_SECONDS` | how long each target runs: by default 15, all of them two and a half minutes |
 //! | `WASMILL_FUZZ=endless` | until it is stopped (`make fuzz`) |
 //! | `WASMILL_FUZZ_SEED` | where chance begins; every run prints it |
 
@@ -25,6 +25,8 @@ mod parquet;
 #[allow(dead_code)]
 #[path = "../e2e/support/random.rs"]
 mod random;
+#[cfg(feature = "gateway")]
+mod requests;
 #[cfg(feature = "sql")]
 mod sql;
 mod time;
@@ -74,4 +76,10 @@ fn sql() {
 #[test]
 fn checkpoint() {
     run::<checkpoint::State>();
+}
+
+#[cfg(feature = "gateway")]
+#[test]
+fn requests() {
+    run::<requests::Requests>();
 }

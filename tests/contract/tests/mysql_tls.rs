@@ -3,8 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod mysql;
+#[path = "../../proxy/mod.rs"]
+mod proxy;
+
+use std::net::Ipv4Addr;
 
 use mysql::url;
+use proxy::Proxy;
 use serde_json::{Value, json};
 use wasmill_mysql::{MysqlSourceConfig, infer_schema};
 
@@ -34,12 +39,29 @@ fn a_connection_is_as_protected_as_it_is_asked_to_be() {
         with(json!({ "mode": mode })).unwrap();
     }
     with(json!({ "ca": tls("ca.pem") })).unwrap();
+    with(json!({ "mode": "verify-ca", "ca": tls("ca.pem") })).unwrap();
     ask(json!({ "url": format!("{}?ssl-mode=REQUIRED", url()) })).unwrap();
     // An authority that did not sign the server's certificate, and those of the system.
     let other = with(json!({ "ca": tls("client.crt") })).unwrap_err();
     assert!(other.contains("certificate") && other.contains("`tls: { ca: … }`"), "{other}");
     let system = with(json!({ "mode": "verify-full" })).unwrap_err();
     assert!(system.contains("certificate"), "{system}");
+}
+
+#[test]
+fn a_server_of_another_name_is_only_taken_where_names_are_not_verified() {
+    let server = url().split(['@', '/']).find_map(|part| part.parse().ok()).expect("the address of the server in its URL");
+    let proxy = Proxy::before_at(Ipv4Addr::new(127, 0, 0, 2), server);
+    let elsewhere = |mode: &str, ca: &str| {
+        let address = json!({ "host": "127.0.0.2", "port": proxy.address().port(), "tls": { "mode": mode, "ca": tls(ca) } });
+        ask(parts("root", address))
+    };
+    elsewhere("verify-ca", "ca.pem").unwrap();
+    let name = elsewhere("verify-full", "ca.pem").unwrap_err();
+    assert!(name.contains("127.0.0.2") && name.contains("ertificate"), "{name}");
+    // The authority is verified all the same.
+    let other = elsewhere("verify-ca", "client.crt").unwrap_err();
+    assert!(other.contains("certificate") && other.contains("`tls: { ca: … }`"), "{other}");
 }
 
 #[test]

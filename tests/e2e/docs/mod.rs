@@ -160,7 +160,7 @@ impl Run {
 
     /// What a clone has: the pipelines, and the emulator's rows where these read them.
     fn shipped(&self) {
-        for folder in ["pipelines", "pipelines/analyses", "pipelines/daily"] {
+        for folder in ["pipelines", "pipelines/analyses", "pipelines/daily", "pipelines/daily/analyses"] {
             let entries = std::fs::read_dir(repository().join(folder)).unwrap().map(|entry| entry.unwrap());
             for entry in entries.filter(|entry| entry.path().is_file()) {
                 let text = std::fs::read_to_string(entry.path()).unwrap();

@@ -1,6 +1,7 @@
 //! Gateways and the source `http`: producers of others, requests that are hostile, and kills under load.
 
-mod client;
+pub mod client;
+mod emulate;
 mod hostile;
 mod kafka_rest;
 mod kinesis_api;

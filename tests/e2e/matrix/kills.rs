@@ -58,9 +58,9 @@ pub fn kill_again_and_again<O: Origin, D: Destination, S: Stages>(everyday: Ever
         println!("{pair}: for WASMILL_CRASH_KILLS alone");
         return;
     }
-    let share = everyday.points::<S, D>(&[own, D::POINTS, replacing].concat());
+    let share = everyday.points::<S, D>(&[own, O::POINTS, D::POINTS, replacing].concat());
     // Pairs without keys meet the engine's points every time.
-    let points = [own, D::POINTS, replacing, if S::ARE_KEYED { ENGINE_POINTS } else { &[] }].concat();
+    let points = [own, O::POINTS, D::POINTS, replacing, if S::ARE_KEYED { ENGINE_POINTS } else { &[] }].concat();
     let mut kills =
         Kills::<O, D, S> { mill: Mill::new(D::STATE), random: Random::of(&pair), longest: LONGEST_MILLIS, met: BTreeMap::new() };
     match wanted {
@@ -91,7 +91,7 @@ pub fn kill_again_and_again<O: Origin, D: Destination, S: Stages>(everyday: Ever
 
 impl<O: Origin, D: Destination, S: Stages> Kills<O, D, S> {
     fn mode(&mut self) -> &'static str {
-        if self.random.below(2) == 0 { "batch" } else { "stream" }
+        if self.random.below(2) == 0 && !O::LISTENS { "batch" } else { "stream" }
     }
 
     fn at_point(&mut self, point: &str) {

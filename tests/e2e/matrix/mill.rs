@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::destination::{Destination, fresh, strangers};
@@ -141,9 +142,22 @@ epoch: {{ every: 200ms, rows: {epoch_rows} }}
 
     /// Runs to the end of what has arrived, while a process before may still wake up.
     pub fn take_over(&self) -> Ended {
+        self.settle();
         let ended = self.start("batch", "").wait();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         ended
+    }
+
+    /// Where posts only arrive at a stream, one runs until all have.
+    fn settle(&self) {
+        if self.origin.is_settled() {
+            return;
+        }
+        let listening = self.start("stream", "");
+        until("every post is answered", || self.origin.is_settled());
+        listening.signal(Signal::TERM);
+        let ended = listening.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     }
 
     /// What lies around that is neither rows nor a checkpoint nor what a sink remembers: staged files, uploads, spools, temporary files.
@@ -169,7 +183,7 @@ epoch: {{ every: 200ms, rows: {epoch_rows} }}
         let keys = self.state.as_ref().map(Store::keys).unwrap_or_default();
         let uploads = self.state.as_ref().map(Store::pending_uploads).unwrap_or_default();
         let beside = [names, keys].into_iter().flat_map(|names| names.clone().into_iter().filter(move |name| !is_known(&names, name)));
-        beside.chain(uploads).chain(self.destination.left_over(&self.workshop)).collect()
+        beside.chain(uploads).chain(self.destination.left_over(&self.workshop)).chain(self.origin.left_over(&self.workshop)).collect()
     }
 
     /// The text of all checkpoints that may name files of keyed stages.
@@ -202,7 +216,7 @@ epoch: {{ every: 200ms, rows: {epoch_rows} }}
     pub fn check_rows(&self) {
         let (table, dead) = self.destination.rows(&self.workshop);
         S::check(self.posts, &table, D::MAY_REPEAT);
-        expected(0..self.posts).check_dead(&dead);
+        expected(0..self.posts).check_dead_of(&dead, O::is_dead_letter);
         self.check_places(&dead);
         if let Some(table) = self.destination.rows_of_another_reader(&self.workshop) {
             S::check(self.posts, &table, D::MAY_REPEAT);

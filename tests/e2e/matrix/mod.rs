@@ -5,7 +5,7 @@
 //! `make test` meets every point of every sink once, spread over the sources, and kills each pair at random, too; of the pairs with keys it takes some.
 //! `make crash` does `WASMILL_CRASH_KILLS` kills a pair. Every test prints its `WASMILL_CRASH_SEED`, which repeats it.
 //!
-//! A new source is a type in [`origin`] and a line in `every_sink!`'s call, a new sink is a type in [`destination`] and a line in its body. New stages are a type
+//! A new source is a type in [`origin`] and a line in `every_sink!`'s call, or in one of `some_sinks!`; a new sink is a type in [`destination`] and a line in its body. New stages are a type
 //! in [`stages`] and a line in `keyed!`'s calls.
 
 pub mod destination;
@@ -94,6 +94,41 @@ every_sink! {
     kafka: origin::Topic;
     s3: origin::Objects;
     kinesis: origin::Stream;
+}
+
+/// Pairs of an origin that is killed every day with some destinations alone, which share its points.
+macro_rules! some_sinks {
+    ($name:ident: $origin:ty; everyday: $($turn:literal $test:ident: $destination:ty),*; others: $($other:ident: $rest:ty),*;) => {
+        mod $name {
+            use super::kills::{Everyday, kill_again_and_again};
+            use super::stages::Cleaned;
+            use super::{DeltaOnDisk, DeltaOnS3, FilesOnDisk, Kafka, Postgres, S3, origin};
+
+            const SHARES: usize = [$($turn),*].len();
+
+            $(#[test]
+            fn $test() {
+                kill_again_and_again::<$origin, $destination, Cleaned>(Everyday::Share { turn: $turn, of: SHARES });
+            })*
+
+            $(#[test]
+            fn $other() {
+                kill_again_and_again::<$origin, $rest, Cleaned>(Everyday::Nothing);
+            })*
+        }
+    };
+}
+
+some_sinks! {
+    mysql: origin::Table;
+    everyday: 0 into_delta_on_s3: DeltaOnS3, 1 into_files_on_disk: FilesOnDisk, 2 into_postgres: Postgres;
+    others: into_delta_on_disk: DeltaOnDisk, into_s3: S3, into_kafka: Kafka;
+}
+
+some_sinks! {
+    http: origin::Posted;
+    everyday: 0 into_delta_on_disk: DeltaOnDisk, 1 into_s3: S3, 2 into_kafka: Kafka;
+    others: into_delta_on_s3: DeltaOnS3, into_files_on_disk: FilesOnDisk, into_postgres: Postgres;
 }
 
 /// Stages with keys, what feeds them, and the destinations that they are killed with.
@@ -280,6 +315,7 @@ fn every_point_in_the_code_is_met() {
         Kinesis::POINTS,
         DeltaOnDisk::UPSERT_POINTS,
         DeltaOnDisk::REWRITE_POINTS,
+        origin::Posted::POINTS,
         OF_OPTIMIZE,
         OF_OVERWRITE,
     ];

@@ -1,9 +1,17 @@
 //! Where the posts of the matrix come from.
 
+mod posted;
+mod table;
+
+pub use posted::Posted;
+pub use table::Table;
+
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::kafka_broker::{self, Producer};
-use crate::support::{Arrival, KinesisStream, Store, Workshop};
+use crate::support::{Arrival, KinesisStream, Store, Workshop, is_dead_line};
 
 /// A source, and what fills it.
 pub trait Origin {
@@ -11,6 +19,10 @@ pub trait Origin {
     const NAME: &'static str;
     /// Posts before each start: enough that every point is passed.
     const POSTS: u64 = 4_000;
+    /// The points at which it can be cut off itself.
+    const POINTS: &'static [&'static str] = &[];
+    /// Whether posts arrive only while a stream runs.
+    const LISTENS: bool = false;
 
     /// A place of its own, still empty.
     fn new() -> Self;
@@ -23,6 +35,21 @@ pub trait Origin {
 
     /// What is wrong with the place that the dead letter of a post names.
     fn wrong_place(&self, number: u64, partition: &str, position: u64) -> Option<String>;
+
+    /// Whether a dead letter is that of the post with this number.
+    fn is_dead_letter(number: u64, row: &Value) -> bool {
+        is_dead_line(number, row)
+    }
+
+    /// Whether all posts have arrived.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
+    /// What lies at its place and is not known.
+    fn left_over(&self, _: &Workshop) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Where each post lies at first: in which file, object or partition, and at which byte or offset.

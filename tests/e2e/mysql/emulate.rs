@@ -6,7 +6,7 @@ use crate::kafka_broker::{address, create, read_at, unique};
 use crate::support::{Ended, KinesisStream, MysqlDatabase, Running, Store, Workshop, json_lines, kinesis_address};
 
 /// The tables of the domain, with numbers of rows of their own.
-fn filled() -> MysqlDatabase {
+pub fn filled() -> MysqlDatabase {
     let database = MysqlDatabase::new();
     database.run(
         "CREATE TABLE pinterest_data (`index` integer PRIMARY KEY, title text, downloaded tinyint); \
@@ -19,9 +19,9 @@ fn filled() -> MysqlDatabase {
     database
 }
 
-const TABLES: &str = "pinterest_data,geolocation_data,user_data";
+pub const TABLES: &str = "pinterest_data,geolocation_data,user_data";
 
-fn emulate(database: &MysqlDatabase, arguments: &[&str]) -> Ended {
+pub fn emulate(database: &MysqlDatabase, arguments: &[&str]) -> Ended {
     let workshop = Workshop::new();
     let mut command = workshop.wasmill(&["emulate", "--from", "${env:MYSQL_URL}"]);
     command.args(arguments).env("MYSQL_URL", database.url());
@@ -29,7 +29,7 @@ fn emulate(database: &MysqlDatabase, arguments: &[&str]) -> Ended {
     Running::spawn(command).wait()
 }
 
-fn rows(ended: &Ended) -> Vec<Value> {
+pub fn rows(ended: &Ended) -> Vec<Value> {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     json_lines(ended.stdout.as_bytes())
 }

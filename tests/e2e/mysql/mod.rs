@@ -1,7 +1,7 @@
 //! Rows of MySQL into tables and files, wherever the process or the server is killed: equal, row by row, to what another client reads.
 
 mod batch;
-mod emulate;
+pub mod emulate;
 mod stream;
 
 use serde_json::Value;
@@ -19,7 +19,7 @@ fn sort_columns(row: &mut Value) {
 }
 
 /// Both have the same rows; the first difference is shown.
-fn same_rows(found: Vec<Value>, expected: Vec<Value>) {
+pub fn same_rows(found: Vec<Value>, expected: Vec<Value>) {
     let (found, expected) = (sorted(found), sorted(expected));
     let missing: Vec<_> = expected.iter().filter(|row| found.binary_search(row).is_err()).take(3).collect();
     let foreign: Vec<_> = found.iter().filter(|row| expected.binary_search(row).is_err()).take(3).collect();

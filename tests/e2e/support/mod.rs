@@ -14,7 +14,7 @@ pub use crate::proxy::Proxy;
 pub use flow::Flow;
 pub use kinesis::{KinesisStream, kinesis_address};
 pub use mysql::{MysqlDatabase, MysqlServer};
-pub use pins::{Arrival, Expected, Pins, cleaned, dead_number, expected, row_number};
+pub use pins::{Arrival, Expected, Pins, cleaned, dead_number, expected, is_broken, is_dead_line, is_refused_by_plugin, row_number};
 pub use postgres::{Database, Server};
 pub use process::{Ended, Running};
 pub use random::{Random, number_from_environment};

@@ -1,4 +1,4 @@
-"""Every day: loads the new raw rows of posts, places and people, cleans each table, runs the eight analyses over all cleaned rows and prints their results.
+"""Every day: loads the new raw rows of posts, places and people, cleans each table, runs the eight analyses over all cleaned rows and writes a page of their results.
 
 Copy this file into the folder of your DAGs. Three variables of the workers' environment say where things are:
 
@@ -11,7 +11,7 @@ import os
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TaskGroup
 
 from wasmill_airflow import WasmillOperator
 
@@ -19,15 +19,19 @@ FOLDER = os.environ.get("WASMILL_DAILY_FOLDER", ".")
 PIPELINES = os.environ.get("WASMILL_PIPELINES", "pipelines")
 BINARY = os.environ.get("WASMILL_BINARY", "wasmill")
 
-# The analyses read raw files. Here they read the tables that the tasks before have cleaned: another source, and stages that let every row through.
-CLEANED: dict[str, Any] = {"name": "daily-analyses"}
-for source, table in (("pins", "pin"), ("geos", "geo"), ("users", "user")):
-    CLEANED |= {
-        f"sources.{source}.files": None,
-        f"sources.{source}.delta.uri": f"out/daily/{table}",
-        f"stages.clean_{source}.plugin": None,
-        f"stages.clean_{source}.filter": "true",
-    }
+# Each has a pipeline of its own, in the order of their numbers.
+ANALYSES = (
+    "category_per_country",
+    "category_per_year",
+    "followers_per_country",
+    "category_per_age_group",
+    "followers_per_age_group",
+    "users_per_joining_year",
+    "followers_per_joining_year",
+    "followers_per_age_group_and_joining_year",
+)
+# The page of the day's run; Airflow fills in the day.
+PAGE = "out/daily/report-{{ ds }}.html"
 
 
 def pipeline(task_id: str, file: str, **arguments: Any) -> WasmillOperator:
@@ -48,9 +52,14 @@ with DAG(
 ) as dag:
     load = pipeline("load", "daily/load.yaml")
     clean = [pipeline(f"clean_{table}", f"daily/clean-{table}.yaml") for table in ("pin", "geo", "user")]
-    # One pass over the three tables computes all eight.
-    analyses = pipeline("eight_analyses", "analyses/analyses.yaml", sets=CLEANED)
-    # The results as tables in the log of the task.
-    print_results = pipeline("print_results", "daily/print-results.yaml", command="preview", limit=100_000)
+    # Posts with their places and people: what all analyses read.
+    posts = pipeline("posts", "daily/posts.yaml")
+    with TaskGroup("analyses") as analyses:
+        for name in ANALYSES:
+            pipeline(name, f"daily/analyses/{name.replace('_', '-')}.yaml")
+    # The results as CSV, and in the log of the task.
+    results = pipeline("results", "daily/results.yaml")
+    # All of them on one page, with charts.
+    report = pipeline("report", "daily/results.yaml", command="report", output=PAGE)
 
-    load >> clean >> analyses >> print_results
+    load >> clean >> posts >> analyses >> results >> report

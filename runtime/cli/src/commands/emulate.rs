@@ -21,11 +21,13 @@ use crate::exit;
     wasmill emulate --rate 1\n  \
     wasmill emulate --tables user --rows 3 --dirt '{\"none_text\": 0.5}'\n  \
     wasmill emulate --from '${env:MYSQL_URL}' --tables pinterest_data,geolocation_data,user_data --pause 0s..2s --seed 100\n  \
-    wasmill emulate --from '${env:MYSQL_URL}' --tables pinterest_data,user_data --to kafka --brokers b1:9092 --names 1.pin,1.user\n\n\
+    wasmill emulate --from '${env:MYSQL_URL}' --tables pinterest_data,user_data --to kafka --brokers b1:9092 --names 1.pin,1.user\n  \
+    wasmill emulate --from '${env:MYSQL_URL}' --tables pinterest_data --names 1.pin --to http --url 'http://127.0.0.1:8082/topics/{name}' --no-keys\n\n\
     With --out, each table gets a folder: data/pin/pin-00000.jsonl and so on. Without it, the rows go to standard output, \
     one of each table in turn. The same seed and dirt give the same rows everywhere.\n\n\
     With --from, each step sends the row of one random number of each table, as JSON. Rows are numbered by the primary key, from 0 to the \
-    count of the smallest table. The same seed gives the same rows as long as the tables do not change.")]
+    count of the smallest table. The same seed gives the same rows as long as the tables do not change.\n\n\
+    With --to http, each row is a request, which is sent again with the same Idempotency-Key until the server has taken it.")]
 pub struct Emulate {
     /// The folder to write to; without it, standard output
     #[arg(long, value_name = "DIR")]

@@ -24,6 +24,8 @@ mod plan;
 #[cfg(all(feature = "emulator", feature = "mysql"))]
 mod playback;
 mod plugin;
+#[cfg(all(feature = "emulator", feature = "mysql", feature = "http"))]
+mod posting;
 mod report;
 mod run;
 #[cfg(feature = "schedule")]

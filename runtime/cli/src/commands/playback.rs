@@ -12,6 +12,8 @@ use wasmill_engine::{Error, Result};
 
 use super::checked::fail;
 use super::codes::ARGUMENT;
+#[cfg(feature = "http")]
+use super::posting::Posting;
 use crate::document::Redactor;
 use crate::exit;
 
@@ -43,6 +45,9 @@ pub struct Playback {
     #[arg(long, requires = "from")]
     #[cfg_attr(not(feature = "kinesis"), allow(dead_code))]
     region: Option<String>,
+    #[cfg(feature = "http")]
+    #[command(flatten)]
+    posting: Posting,
 }
 
 /// Where rows go.
@@ -55,6 +60,8 @@ enum To {
     Kafka,
     /// A stream for each table
     Kinesis,
+    /// A request for each row: to Kafka's REST proxy, to Kinesis behind an API gateway, or to an API of its own
+    Http,
 }
 
 /// How long a step may wait.
@@ -75,20 +82,19 @@ fn pause(text: &str) -> Result<Pause, String> {
 }
 
 /// The text of an option, or of the variable that it names as pipelines do.
-fn resolved(text: &str) -> Result<String> {
+pub(super) fn resolved(option: &str, text: &str, example: &str) -> Result<String> {
     let Some(name) = text.strip_prefix("${env:").and_then(|rest| rest.strip_suffix('}')) else {
-        let user = text.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map_or("", |(user, _)| user);
+        let authority = text.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
         if user.contains(':') {
             eprintln!(
-                "warning: everybody on this machine can see the password in `--from`: use '${{env:NAME}}' for a variable that holds the address"
+                "warning: everybody on this machine can see the password in `{option}`: use '${{env:NAME}}' for a variable that holds the address"
             );
         }
         return Ok(text.to_owned());
     };
     std::env::var(name).map_err(|_| {
-        Error::configuration(format!("`--from`: the variable {name} is not set"))
-            .code(ARGUMENT)
-            .hint(format!("export {name}=mysql://user:password@host/database"))
+        Error::configuration(format!("`{option}`: the variable {name} is not set")).code(ARGUMENT).hint(format!("export {name}={example}"))
     })
 }
 
@@ -102,7 +108,7 @@ impl Playback {
     pub fn run(&self, tables: &[String], rows: Option<u64>, seed: u64) -> u8 {
         let redactor = Redactor::default();
         crate::logging::install(redactor.clone());
-        match self.play(tables, rows, seed) {
+        match self.play(tables, rows, seed, &redactor) {
             Ok(told) => {
                 eprintln!("{told}");
                 exit::OK
@@ -129,13 +135,15 @@ enum Open {
     Kafka(kafka::Sender),
     #[cfg(feature = "kinesis")]
     Kinesis(Box<kinesis::admin::Streams>),
+    #[cfg(feature = "http")]
+    Http(Box<http::post::Poster>),
 }
 
 impl Playback {
-    fn play(&self, tables: &[String], rows: Option<u64>, seed: u64) -> Result<String> {
+    fn play(&self, tables: &[String], rows: Option<u64>, seed: u64, redactor: &Redactor) -> Result<String> {
         let names = self.names(tables)?;
-        let url = resolved(self.from.as_deref().unwrap_or_default())?;
-        let open = self.open()?;
+        let url = resolved("--from", self.from.as_deref().unwrap_or_default(), "mysql://user:password@host/database")?;
+        let open = self.open(names.len(), redactor)?;
         let mut numbered = NumberedTables::open(MysqlConnection::of_url(url), tables)?;
         let pauses = self.pause.as_ref().map_or(Duration::ZERO..=Duration::ZERO, |pause| pause.0.clone());
         let mut sent = 0;
@@ -156,7 +164,8 @@ impl Playback {
         Ok(format!("{sent} rows"))
     }
 
-    fn open(&self) -> Result<Open> {
+    #[cfg_attr(not(feature = "http"), allow(unused_variables))]
+    fn open(&self, names: usize, redactor: &Redactor) -> Result<Open> {
         match self.to {
             To::Console => Ok(Open::Console),
             #[cfg(feature = "kafka")]
@@ -173,10 +182,14 @@ impl Playback {
                 };
                 kinesis::admin::Streams::connect(&connection).map(|streams| Open::Kinesis(Box::new(streams)))
             }
+            #[cfg(feature = "http")]
+            To::Http => self.posting.open(names, redactor).map(|poster| Open::Http(Box::new(poster))),
             #[cfg(not(feature = "kafka"))]
             To::Kafka => Err(left_out("kafka")),
             #[cfg(not(feature = "kinesis"))]
             To::Kinesis => Err(left_out("kinesis")),
+            #[cfg(not(feature = "http"))]
+            To::Http => Err(left_out("http")),
         }
     }
 }
@@ -186,7 +199,7 @@ fn missing(option: &str, example: &str) -> Error {
     Error::configuration(format!("`--to kafka` needs `--{option}`")).code(ARGUMENT).hint(format!("for example: {example}"))
 }
 
-#[cfg(not(all(feature = "kafka", feature = "kinesis")))]
+#[cfg(not(all(feature = "http", feature = "kafka", feature = "kinesis")))]
 fn left_out(feature: &str) -> Error {
     Error::configuration(format!("this wasmill was built without {feature}"))
         .code(ARGUMENT)
@@ -210,6 +223,8 @@ impl Open {
             // Rows of one key keep their order; any key will do.
             #[cfg(feature = "kinesis")]
             Self::Kinesis(streams) => streams.put(name, name, row.as_bytes()).map(|()| true),
+            #[cfg(feature = "http")]
+            Self::Http(poster) => poster.send(name, row).map(|()| true),
         }
     }
 
@@ -249,7 +264,7 @@ mod tests {
 
     #[test]
     fn an_address_may_be_in_a_variable() {
-        assert_eq!(resolved("mysql://h/d").unwrap(), "mysql://h/d");
-        assert!(resolved("${env:WASMILL_NO_SUCH_VARIABLE}").unwrap_err().message().contains("is not set"));
+        assert_eq!(resolved("--from", "mysql://h/d", "").unwrap(), "mysql://h/d");
+        assert!(resolved("--from", "${env:WASMILL_NO_SUCH_VARIABLE}", "").unwrap_err().message().contains("is not set"));
     }
 }

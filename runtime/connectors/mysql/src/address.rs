@@ -56,8 +56,8 @@ pub struct MysqlTls {
     /// `mode: verify-full`
     ///
     /// `disable`: none. `prefer`: where the server offers it, without verifying anything.
-    /// `require`: always, without verifying anything. `verify-full`: the server's certificate must be
-    /// signed by `ca` and match the host's name. Default: `verify-full` where `ca` is given,
+    /// `require`: always, without verifying anything. `verify-ca`: the server's certificate must be
+    /// signed by `ca`. `verify-full`: it must also match the host's name. Default: `verify-full` where `ca` is given,
     /// otherwise the `ssl-mode` of the URL, otherwise `prefer`.
     pub mode: Option<MysqlTlsMode>,
     /// `ca: /etc/ssl/mysql-ca.pem`
@@ -84,6 +84,8 @@ pub enum MysqlTlsMode {
     Prefer,
     /// Encrypted.
     Require,
+    /// Encrypted, the server's certificate verified.
+    VerifyCa,
     /// Encrypted, the server's certificate and name verified.
     VerifyFull,
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder};
+use mysql_async::{Conn, Opts, OptsBuilder, SslOpts};
 use wasmill_connect::registry::{Address, Server as Connectable};
 use wasmill_connect::threads;
 use wasmill_engine::Result;
@@ -38,6 +38,8 @@ pub(super) struct Server {
     options: Opts,
     /// Without TLS, where the server need not offer it.
     plain: Option<Opts>,
+    /// The TLS side, where the name in the server's certificate does not matter.
+    any_name: Option<SslOpts>,
     connect_timeout: Duration,
 }
 
@@ -53,8 +55,9 @@ impl Server {
         let ssl = tls::options(&given.tls, mode).map_err(|error| error.below("tls"))?;
         let base = place.options().tcp_keepalive(Some(DEAD_PEER / 3)).tcp_nodelay(true).stmt_cache_size(8_usize);
         let plain = (mode == MysqlTlsMode::Prefer && ssl.is_some()).then(|| Opts::from(base.clone()));
+        let any_name = ssl.clone().filter(|_| mode == MysqlTlsMode::VerifyCa);
         let options = Opts::from(OptsBuilder::ssl_opts(base, ssl));
-        Ok(Self { place, options, plain, connect_timeout: given.connect_timeout })
+        Ok(Self { place, options, plain, any_name, connect_timeout: given.connect_timeout })
     }
 
     /// `host:port/database`, for readers.
@@ -62,16 +65,27 @@ impl Server {
         self.place.shown()
     }
 
+    /// A connection, with the protection that the server offers or is asked for.
+    async fn open(&self) -> Result<Conn, mysql_async::Error> {
+        let error = match Conn::new(self.options.clone()).await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        match (&self.plain, &self.any_name) {
+            (Some(plain), _) if Failure::is_without_tls(&error) => Conn::new(plain.clone()).await,
+            (_, Some(ssl)) => {
+                let Some(name) = tls::own_name(&error) else { return Err(error) };
+                let ssl = ssl.clone().with_danger_tls_hostname_override(Some(name));
+                Conn::new(OptsBuilder::from_opts(self.options.clone()).ssl_opts(Some(ssl))).await
+            }
+            _ => Err(error),
+        }
+    }
+
     /// A new connection that can only read.
     pub(super) async fn connect(&self) -> Result<Conn, Failure> {
         let what = format!("connect to {}", self.shown());
-        let connecting = async {
-            match (Conn::new(self.options.clone()).await, &self.plain) {
-                (Err(error), Some(plain)) if Failure::is_without_tls(&error) => Conn::new(plain.clone()).await,
-                (outcome, _) => outcome,
-            }
-        };
-        let mut client = within(self.connect_timeout, &what, connecting).await?.map_err(|error| Failure::of(&what, error))?;
+        let mut client = within(self.connect_timeout, &what, self.open()).await?.map_err(|error| Failure::of(&what, error))?;
         for setting in SETTINGS {
             let set = within(self.connect_timeout, "set up a connection", client.query_drop(setting)).await?;
             set.map_err(|error| Failure::of("set up a connection", error))?;

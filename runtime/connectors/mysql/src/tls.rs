@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use mysql_async::{ClientIdentity, SslOpts};
+use mysql_async::{ClientIdentity, Error as ClientError, IoError, SslOpts};
+use rustls::CertificateError;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -30,11 +31,16 @@ pub(super) fn options(tls: &MysqlTls, mode: MysqlTlsMode) -> Result<Option<SslOp
     }
     // The first caller installs it; all of this program is built on the same provider.
     let _ = CryptoProvider::install_default(ring::default_provider());
-    let verifies = mode == MysqlTlsMode::VerifyFull;
+    let verifies = matches!(mode, MysqlTlsMode::VerifyCa | MysqlTlsMode::VerifyFull);
     let mut options = SslOpts::default().with_danger_accept_invalid_certs(!verifies);
     if verifies {
         let roots = match &tls.ca {
             Some(ca) => certificates(ca, "ca")?,
+            None if mode == MysqlTlsMode::VerifyCa => {
+                return Err(Error::configuration("`mode: verify-ca` needs a `ca`").code(CERTIFICATE).key(["mode"]).hint(
+                    "any server could present a certificate of one of the system's authorities: name your own, or verify its name with verify-full",
+                ));
+            }
             None => system_roots()?,
         };
         // Only these: the client has some of its own built in.
@@ -54,6 +60,25 @@ pub(super) fn options(tls: &MysqlTls, mode: MysqlTlsMode) -> Result<Option<SslOp
             Err(Error::configuration("`certificate` and `key` go together: one of them is missing").code(CERTIFICATE).key(["certificate"]))
         }
     }
+}
+
+/// The name of a server whose certificate is of a trusted authority and for this name, but not for the one that was asked for; `None` for any other
+/// error.
+///
+/// The client can't leave names out, so `verify-ca` connects once more, by this one. Names are verified after everything else. What is not understood here
+/// is refused by the client.
+pub(super) fn own_name(error: &ClientError) -> Option<String> {
+    let ClientError::Io(IoError::Io(error)) = error else { return None };
+    let presented = match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }) => presented,
+        _ => return None,
+    };
+    presented.iter().find_map(|name| {
+        let dns = name.strip_prefix("DnsName(\"").and_then(|rest| rest.strip_suffix("\")"));
+        let address = name.strip_prefix("IpAddress(").and_then(|rest| rest.strip_suffix(")"));
+        // Any name fits a wildcard.
+        dns.map(|name| name.replacen('*', "any", 1)).or_else(|| address.map(str::to_owned))
+    })
 }
 
 /// The authorities that the operating system trusts.
@@ -103,6 +128,30 @@ mod tests {
         assert_eq!(mode(&MysqlTls::default(), Some(MysqlTlsMode::Require)).unwrap(), MysqlTlsMode::Require);
         let required = MysqlTls { mode: Some(MysqlTlsMode::Require), ..MysqlTls::default() };
         assert!(mode(&required, Some(MysqlTlsMode::Disable)).is_err());
+    }
+
+    #[test]
+    fn verify_ca_needs_an_authority_of_its_own() {
+        let error = options(&MysqlTls::default(), MysqlTlsMode::VerifyCa).unwrap_err();
+        assert!(error.message().contains("needs a `ca`"), "{error}");
+    }
+
+    #[test]
+    fn a_certificate_for_another_name_tells_its_own() {
+        let named = |presented: &[&str]| {
+            let expected = rustls::pki_types::ServerName::try_from("elsewhere").unwrap();
+            let presented = presented.iter().map(ToString::to_string).collect();
+            let error = rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented });
+            own_name(&ClientError::Io(IoError::Io(std::io::Error::other(error))))
+        };
+        assert_eq!(
+            named(&["Unsupported(0x01)", "DnsName(\"*.db.example.org\")", "IpAddress(10.0.0.1)"]).as_deref(),
+            Some("any.db.example.org")
+        );
+        assert_eq!(named(&["IpAddress(10.0.0.1)"]).as_deref(), Some("10.0.0.1"));
+        assert_eq!((named(&[]), named(&["DirectoryName"])), (None, None));
+        let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
+        assert_eq!(own_name(&ClientError::Io(IoError::Io(std::io::Error::other(expired)))), None);
     }
 
     #[test]

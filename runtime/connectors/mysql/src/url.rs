@@ -119,12 +119,13 @@ fn mode_of(url: &Url) -> Result<Option<MysqlTlsMode>> {
             ("ssl-mode", "disabled") => Some(MysqlTlsMode::Disable),
             ("ssl-mode", "preferred") => Some(MysqlTlsMode::Prefer),
             ("ssl-mode", "required") => Some(MysqlTlsMode::Require),
+            ("ssl-mode", "verify_ca") => Some(MysqlTlsMode::VerifyCa),
             ("ssl-mode", "verify_identity") => Some(MysqlTlsMode::VerifyFull),
             ("ssl-mode", _) => {
                 return Err(Error::configuration("`url` has an unknown `ssl-mode`")
                     .code(ADDRESS)
                     .key(["url"])
-                    .hint("DISABLED, PREFERRED, REQUIRED or VERIFY_IDENTITY"));
+                    .hint("DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY"));
             }
             _ => {
                 return Err(Error::configuration("`url` has a parameter that is not `ssl-mode`").code(ADDRESS).key(["url"]).hint(

@@ -18,22 +18,25 @@ from wasmill_airflow.exits import exit_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-Command = Literal["run", "check", "preview"]
-_COMMANDS: tuple[Command, ...] = ("run", "check", "preview")
+Command = Literal["run", "check", "preview", "report"]
+_COMMANDS: tuple[Command, ...] = ("run", "check", "preview", "report")
 _HIDDEN = "***"
 
 
 class WasmillOperator(BaseOperator):
-    """Runs, checks or previews a Wasmill pipeline.
+    """Runs, checks or previews a Wasmill pipeline, or writes a page about it.
 
     A run returns its rows as XCom: ``{"pipeline", "mode", "stopped", "epochs", "seconds", "sources", "stages", "sinks", "dead_letters"}``, where each of the last four maps names
-    to ``{"rows_in", "rows_added", "rows_out", "rows_rejected", "rows_filtered", "rows_aggregated"}``. A check returns its number of warnings.
+    to ``{"rows_in", "rows_added", "rows_out", "rows_rejected", "rows_filtered", "rows_aggregated"}``. A check returns its numbers of
+    findings, and a report the path of its page.
 
     A failure of the environment or a bug raises ``AirflowException``, which Airflow retries. Where a person has to act (the pipeline file, a plugin, too many rejects), it raises
     ``AirflowFailException``, and the task fails at once. Every run resumes behind the last checkpoint: a retry reads no record twice into a sink that is exactly-once.
 
     :param pipeline: the pipeline file.
-    :param command: ``run``; ``check``, which touches nothing; or ``preview``, which logs the rows of each sink and writes nothing.
+    :param command: ``run``; ``check``, which touches nothing; ``preview``, which logs the rows of each sink and writes nothing; or ``report``, which writes a page about the last run and
+        what the sinks hold now.
+    :param output: the page of a report, from the working directory.
     :param sets: values that override those of the file, by their paths (``{"sources.pins.files.path": "data/*.jsonl"}``). ``None`` unsets one. They are on the command line, which every
         process of the machine can read: no secrets.
     :param mode: ``batch`` or ``stream``; default: that of the file.
@@ -50,7 +53,7 @@ class WasmillOperator(BaseOperator):
     :param progress_every: the least time between two lines of progress.
     """
 
-    template_fields: Sequence[str] = ("pipeline", "sets", "state", "plugins", "working_directory", "environment", "secrets", "binary")
+    template_fields: Sequence[str] = ("pipeline", "sets", "state", "plugins", "working_directory", "environment", "secrets", "binary", "output")
     template_fields_renderers = {"sets": "json", "environment": "json"}
     template_ext: Sequence[str] = ()
     ui_color = "#d8e8d0"
@@ -60,6 +63,7 @@ class WasmillOperator(BaseOperator):
         *,
         pipeline: str,
         command: Command = "run",
+        output: str | None = None,
         sets: Mapping[str, Any] | None = None,
         mode: Literal["batch", "stream"] | None = None,
         drain: bool = False,
@@ -80,12 +84,15 @@ class WasmillOperator(BaseOperator):
             raise ValueError(f"command={command!r}: it has to be one of {', '.join(_COMMANDS)}")
         if offline and command != "check":
             raise ValueError(f"offline=True goes with command='check' only, not with {command!r}")
-        if limit is not None and command == "check":
+        if limit is not None and command in ("check", "report"):
             raise ValueError("limit goes with command='run' and 'preview' only")
-        if drain and command == "preview":
+        if (output is None) == (command == "report"):
+            raise ValueError("output goes with command='report', which needs it")
+        if drain and command in ("preview", "report"):
             raise ValueError("drain goes with command='run' and 'check' only")
         self.pipeline = pipeline
         self.command = command
+        self.output = output
         self.sets = sets
         self.mode = mode
         self.drain = drain
@@ -149,9 +156,12 @@ class WasmillOperator(BaseOperator):
                 options += [f"--{name}", str(text)]
         for folder in self.plugins:
             options += ["--plugins", folder]
-        flags = {"drain": self.drain, "offline": self.offline, "preview": self.command == "preview", "json": self.command != "preview"}
+        is_json = self.command in ("run", "check")
+        flags = {"drain": self.drain, "offline": self.offline, "preview": self.command == "preview", "json": is_json}
         options += [f"--{name}" for name, is_set in flags.items() if is_set]
-        return [self.binary, "check" if self.command == "check" else "run", self.pipeline, *options]
+        if self.output is not None:
+            options += ["--output", self.output]
+        return [self.binary, "run" if self.command == "preview" else self.command, self.pipeline, *options]
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "NO_COLOR": "1", **(self.environment or {}), **(self.secrets or {})}
@@ -179,6 +189,8 @@ class WasmillOperator(BaseOperator):
             return findings
         if self.command == "preview":
             return None
+        if self.output is not None:
+            return os.path.abspath(os.path.join(self.working_directory or ".", self.output))
         if run.summary is None:
             raise AirflowException(f"{self.binary} ended with exit status 0 and no summary: nothing says that the run is complete")
         if run.summary["stopped"] and run.summary["mode"] == "batch":

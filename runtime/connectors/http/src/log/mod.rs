@@ -284,4 +284,6 @@ fn millis(time: Duration) -> i64 {
 }
 
 #[cfg(test)]
+mod damaged;
+#[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
+use twox_hash::XxHash3_64;
 use uuid::Uuid;
 use wasmill_engine::codes::DISK;
 use wasmill_engine::disk::create_folder;
@@ -98,9 +99,19 @@ pub(crate) fn extent(folder: &Path, committed: Option<(Uuid, u64)>) -> Result<Op
 
 /// Where a source begins that knows of no progress: behind what was committed before its state was reset.
 pub(crate) fn begin(folder: &Path, records: &std::ops::Range<u64>) -> Result<u64> {
-    let noted = files::read(&folder.join("read-to"))?;
-    let noted = noted.and_then(|text| std::str::from_utf8(&text).ok()?.trim().parse().ok()).unwrap_or(records.start);
+    let path = folder.join("read-to");
+    let Some(text) = files::read(&path)? else { return Ok(records.start) };
+    let noted = std::str::from_utf8(&text).ok().and_then(|text| {
+        let record = text.split(' ').next()?.parse().ok()?;
+        (read_to(record) == text).then_some(record)
+    });
+    let noted = noted.ok_or_else(|| damaged(&path, "it does not match its checksum"))?;
     Ok(if (records.start..=records.end).contains(&noted) { noted } else { records.start })
+}
+
+/// The text of the file `read-to`: the number of a record, and a checksum. A changed digit would leave out records.
+pub(super) fn read_to(record: u64) -> String {
+    format!("{record} {:016x}\n", XxHash3_64::oneshot(&record.to_le_bytes()))
 }
 
 /// Whether a checkpoint fits.

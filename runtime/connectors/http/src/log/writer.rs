@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wasmill_engine::codes::DISK;
 use wasmill_engine::disk::sync_folder;
-use wasmill_engine::{Error, Result};
+use wasmill_engine::{Error, Result, failpoint};
 
 use super::block::{BLOCK_HEADER_BYTES, HEADER_BYTES, block_header, header};
 use super::{Inner, SEGMENT_BYTES, Shared, files, millis, now_millis};
@@ -53,6 +53,8 @@ impl Writer {
                 }
                 Task::Write { entries, first: from, next } => match self.write(&entries, from) {
                     Ok(written) => {
+                        // Durable, and nobody knows it yet.
+                        failpoint::hit("http-log-before-answer");
                         let mut inner = self.shared.inner.lock();
                         inner.written += written;
                         inner.in_flight = 0;
@@ -108,7 +110,10 @@ impl Writer {
         let mut block = Vec::with_capacity(BLOCK_HEADER_BYTES + entries.len());
         block.extend_from_slice(&block_header(entries));
         block.extend_from_slice(entries);
-        let written = open.file.write_all(&block).and_then(|()| open.file.sync_data());
+        let written = open.file.write_all(&block).and_then(|()| {
+            failpoint::hit("http-log-before-sync");
+            open.file.sync_data()
+        });
         written.map_err(|error| Error::io(format_args!("write {}", path()), error).or_code(DISK))?;
         open.length += block.len() as u64;
         let (first, length) = (open.first, open.length);
@@ -140,7 +145,8 @@ impl Writer {
     /// Removes segments whose records are all before one. Their keys are kept for as long as they count.
     fn trim(&self, record: u64) -> Result<()> {
         let folder = &self.shared.folder;
-        files::replace(&folder.join("read-to"), format!("{record}\n").as_bytes())?;
+        files::replace(&folder.join("read-to"), super::recover::read_to(record).as_bytes())?;
+        failpoint::hit("http-log-after-read-to");
         let after = now_millis() - millis(self.shared.limits.keep_keys);
         let doomed = {
             let mut inner = self.shared.inner.lock();
@@ -154,7 +160,9 @@ impl Writer {
             inner.keys.save(&keys, first..end)?;
             inner.segments.remove(&first);
             drop(inner);
+            failpoint::hit("http-log-after-keys");
             files::remove(&files::segment(folder, first))?;
+            failpoint::hit("http-log-after-trim");
         }
         self.remove_old_keys(after)
     }
