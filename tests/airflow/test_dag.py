@@ -63,13 +63,17 @@ def states(airflow: Airflow, day: str) -> dict[str, str]:
         return dict(database.execute(query, (f"{day}%",)).fetchall())
 
 
-def returned(airflow: Airflow, task: str) -> dict:
+def returned(airflow: Airflow, task: str) -> dict | str:
     """What a task has returned in the latest run."""
     with sqlite3.connect(airflow.home / "airflow.db") as database:
         query = "SELECT value FROM xcom WHERE task_id = ? AND key = 'return_value' ORDER BY timestamp DESC LIMIT 1"
         value = database.execute(query, (task,)).fetchone()[0]
     while isinstance(value, (str, bytes)):
-        value = json.loads(value)
+        try:
+            value = json.loads(value)
+        except ValueError:
+            # A text, and no more JSON.
+            return value
     return value
 
 

@@ -91,13 +91,13 @@ def test_a_preview_logs_rows_and_writes_nothing(task, lines, tmp_path: Path) -> 
 
 def test_a_report_is_a_page_and_its_path(task, tmp_path: Path) -> None:
     task().execute({})
-    page = task(command="report", output="page-{{ ds }}.html")
+    page = task(command="report", page="page-{{ ds }}.html")
     page.render_template_fields({"ds": "2026-01-02"})
     assert page.execute({}) == str(tmp_path / "page-2026-01-02.html")
     text = (tmp_path / "page-2026-01-02.html").read_text()
     assert "pin_table" in text and "500" in text
     with pytest.raises(AirflowFailException, match="configuration"):
-        task("name: x\nsauces: {}\n", command="report", output="page.html").execute({})
+        task("name: x\nsauces: {}\n", command="report", page="page.html").execute({})
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_the_command_line_has_what_was_asked_for(task) -> None:
         "--set", "sources.pins.files=", "--set", "lanes=2", "--set", 'name="a b"', "--set", "on=true", "--set", 'sources.x.topics=["é", "b"]',
         "--mode", "stream", "--state", "/var/state", "--limit", "7", "--plugins", "p", "--plugins", "q", "--drain", "--json",
     ]  # fmt: skip
-    for wrong in ({"command": "list"}, {"offline": True}, {"command": "check", "limit": 1}, {"command": "preview", "drain": True}, {"command": "report"}, {"output": "x"},
-                  {"command": "report", "output": "x", "limit": 1}):  # fmt: skip
+    for wrong in ({"command": "list"}, {"offline": True}, {"command": "check", "limit": 1}, {"command": "preview", "drain": True}, {"command": "report"}, {"page": "x"},
+                  {"command": "report", "page": "x", "limit": 1}):  # fmt: skip
         with pytest.raises(ValueError):
             task(**wrong)
 

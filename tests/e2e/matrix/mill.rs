@@ -148,9 +148,9 @@ epoch: {{ every: 200ms, rows: {epoch_rows} }}
         ended
     }
 
-    /// Where posts only arrive at a stream, one runs until all have.
+    /// Where posts only arrive at a stream, one runs until all have. It also removes what a killed one was writing.
     fn settle(&self) {
-        if self.origin.is_settled() {
+        if !O::LISTENS {
             return;
         }
         let listening = self.start("stream", "");

@@ -60,6 +60,6 @@ with DAG(
     # The results as CSV, and in the log of the task.
     results = pipeline("results", "daily/results.yaml")
     # All of them on one page, with charts.
-    report = pipeline("report", "daily/results.yaml", command="report", output=PAGE)
+    report = pipeline("report", "daily/results.yaml", command="report", page=PAGE)
 
     load >> clean >> posts >> analyses >> results >> report

@@ -36,7 +36,7 @@ class WasmillOperator(BaseOperator):
     :param pipeline: the pipeline file.
     :param command: ``run``; ``check``, which touches nothing; ``preview``, which logs the rows of each sink and writes nothing; or ``report``, which writes a page about the last run and
         what the sinks hold now.
-    :param output: the page of a report, from the working directory.
+    :param page: the file of a report, from the working directory.
     :param sets: values that override those of the file, by their paths (``{"sources.pins.files.path": "data/*.jsonl"}``). ``None`` unsets one. They are on the command line, which every
         process of the machine can read: no secrets.
     :param mode: ``batch`` or ``stream``; default: that of the file.
@@ -53,7 +53,7 @@ class WasmillOperator(BaseOperator):
     :param progress_every: the least time between two lines of progress.
     """
 
-    template_fields: Sequence[str] = ("pipeline", "sets", "state", "plugins", "working_directory", "environment", "secrets", "binary", "output")
+    template_fields: Sequence[str] = ("pipeline", "sets", "state", "plugins", "working_directory", "environment", "secrets", "binary", "page")
     template_fields_renderers = {"sets": "json", "environment": "json"}
     template_ext: Sequence[str] = ()
     ui_color = "#d8e8d0"
@@ -63,7 +63,7 @@ class WasmillOperator(BaseOperator):
         *,
         pipeline: str,
         command: Command = "run",
-        output: str | None = None,
+        page: str | None = None,
         sets: Mapping[str, Any] | None = None,
         mode: Literal["batch", "stream"] | None = None,
         drain: bool = False,
@@ -86,13 +86,13 @@ class WasmillOperator(BaseOperator):
             raise ValueError(f"offline=True goes with command='check' only, not with {command!r}")
         if limit is not None and command in ("check", "report"):
             raise ValueError("limit goes with command='run' and 'preview' only")
-        if (output is None) == (command == "report"):
-            raise ValueError("output goes with command='report', which needs it")
+        if (page is None) == (command == "report"):
+            raise ValueError("page goes with command='report', which needs it")
         if drain and command in ("preview", "report"):
             raise ValueError("drain goes with command='run' and 'check' only")
         self.pipeline = pipeline
         self.command = command
-        self.output = output
+        self.page = page
         self.sets = sets
         self.mode = mode
         self.drain = drain
@@ -159,8 +159,8 @@ class WasmillOperator(BaseOperator):
         is_json = self.command in ("run", "check")
         flags = {"drain": self.drain, "offline": self.offline, "preview": self.command == "preview", "json": is_json}
         options += [f"--{name}" for name, is_set in flags.items() if is_set]
-        if self.output is not None:
-            options += ["--output", self.output]
+        if self.page is not None:
+            options += ["--output", self.page]
         return [self.binary, "run" if self.command == "preview" else self.command, self.pipeline, *options]
 
     def _environment(self) -> dict[str, str]:
@@ -189,8 +189,8 @@ class WasmillOperator(BaseOperator):
             return findings
         if self.command == "preview":
             return None
-        if self.output is not None:
-            return os.path.abspath(os.path.join(self.working_directory or ".", self.output))
+        if self.page is not None:
+            return os.path.abspath(os.path.join(self.working_directory or ".", self.page))
         if run.summary is None:
             raise AirflowException(f"{self.binary} ended with exit status 0 and no summary: nothing says that the run is complete")
         if run.summary["stopped"] and run.summary["mode"] == "batch":

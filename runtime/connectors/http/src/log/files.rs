@@ -10,6 +10,8 @@ use wasmill_engine::{Error, Result};
 
 const SEGMENT: &str = "segment-";
 const KEYS: &str = "keys-";
+/// The extension of files that are being written.
+const UNFINISHED: &str = "unfinished";
 
 /// The path of the segment that begins with a record.
 pub(super) fn segment(folder: &Path, first: u64) -> PathBuf {
@@ -43,7 +45,7 @@ pub(super) fn list(folder: &Path) -> Result<(Vec<u64>, Vec<u64>)> {
 
 /// Replaces a small file; durable when it returns.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let unfinished = path.with_extension("unfinished");
+    let unfinished = path.with_extension(UNFINISHED);
     let write = || -> io::Result<()> {
         let mut file = File::create(&unfinished)?;
         file.write_all(bytes)?;
@@ -52,6 +54,18 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     write().map_err(|error| Error::io(format_args!("write {}", path.display()), error).or_code(DISK))?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Removes what a process left behind that was killed within [`replace`].
+pub(super) fn remove_unfinished(folder: &Path) -> Result<()> {
+    let failed = |error| Error::io(format_args!("list {}", folder.display()), error).or_code(DISK);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == UNFINISHED) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads a small file; `None` if there is none.

@@ -54,6 +54,7 @@ fn lost(folder: &Path, what: &str) -> Error {
 pub(super) fn open(folder: &Path, limits: Limits, committed: Option<(Uuid, u64)>) -> Result<Recovered> {
     create_folder(folder)?;
     let lock = lock(folder)?;
+    files::remove_unfinished(folder)?;
     let id = match read_id(folder)? {
         Some(id) => id,
         None if committed.is_some() => return Err(lost(folder, "there is none")),

@@ -177,6 +177,19 @@ fn a_log_that_is_not_that_of_the_checkpoint_is_refused() {
 }
 
 #[test]
+fn what_a_killed_process_was_writing_beside_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    for name in ["read-to.unfinished", "keys-00000000000000000000.unfinished"] {
+        std::fs::write(folder.path().join(name), "half").unwrap();
+    }
+    drop(open(folder.path()));
+    let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["id", "lock"]);
+}
+
+#[test]
 fn after_a_reset_nothing_is_read_twice() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path());
