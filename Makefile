@@ -17,7 +17,7 @@ ifneq ($(REAL_DATA),)
 export WASMILL_REAL_DATA ?= $(abspath $(REAL_DATA))
 endif
 
-.PHONY: help setup build plugins run analyses test test-spark test-browser test-airflow test-deploy services lint crash bench soak dist test-dist fuzz clean
+.PHONY: help setup build plugins run analyses test scenarios test-spark test-browser test-airflow test-deploy services lint crash bench soak dist test-dist fuzz clean
 
 help: ## Shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -86,12 +86,20 @@ test: setup $(VENV)/ready ## Runs every test
 	$(SERVERS) install
 	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS)
 ifneq ($(WASMILL_REAL_DATA),)
-	$(TEST_ENVIRONMENT) $(TESTS) --test real_data --test e2e -- --ignored
+	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test real_data --test e2e -- --ignored
 else
 	@echo "==> no real rows beside this clone: the tests that need them were ignored"
 endif
 	$(MAKE) test-deploy
 	$(MAKE) lint
+
+scenarios: setup $(VENV)/ready ## Runs the five scenarios of pipelines/scenarios whole, against real servers
+	$(TEST_ENVIRONMENT) tools/own-artefacts
+	$(TEST_ENVIRONMENT) cargo build --locked $(PLUGIN_FLAGS)
+	$(TEST_ENVIRONMENT) $(TESTS) --test e2e --no-run
+	$(TEST_ENVIRONMENT) cargo build --locked --workspace --features wasmill/failpoints --bin wasmill
+	$(SERVERS) install
+	$(TEST_ENVIRONMENT) $(SERVERS) run -- $(TESTS) --test e2e -- scenarios:: --nocapture $(if $(WASMILL_REAL_DATA),--include-ignored)
 
 # Spark with Delta Lake: 400 MB that only this suite needs.
 SPARK := $(WASMILL_BUILD_CACHE)/spark

@@ -148,6 +148,31 @@ def test_the_dag_is_that_of_the_documents(airflow: Airflow) -> None:
     assert all(task.retries == 2 for task in dag.tasks)
 
 
+# The DAGs of the scenarios: each task with those behind it.
+SCENARIOS = {
+    "legacy-and-stream/legacy_daily": {**{task: ["eight_analyses"] for task in CLEAN}, "eight_analyses": []},
+    "lambda-on-aws/lambda_daily": {"land": ["batch"], "batch": []},
+    "local/local_daily": {"land": ["clean"], "clean": []},
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_dags_of_the_scenarios_are_read_and_name_pipelines_that_are_there(airflow: Airflow, name: str) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    folder, dag_id = (ROOT / "pipelines/scenarios" / name).parent, name.rpartition("/")[2]
+    bag = DagBag(str(folder / f"{dag_id}.py"))
+    assert not bag.import_errors, bag.import_errors
+    dag = bag.dags[dag_id]
+    assert not dag.catchup and dag.max_active_runs == 1 and dag.schedule == "@daily"
+    assert {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} == SCENARIOS[name]
+    assert all(task.retries == 2 and (ROOT / task.pipeline).is_file() for task in dag.tasks)
+
+
+def test_every_dag_of_a_scenario_is_tested() -> None:
+    assert {str(path.relative_to(ROOT / "pipelines/scenarios").with_suffix("")) for path in (ROOT / "pipelines/scenarios").glob("*/*_daily.py")} == set(SCENARIOS)
+
+
 def test_two_days_of_real_rows_give_the_results_of_another_pipeline(airflow: Airflow, folder: Path) -> None:
     """The rows arrive on two days. On each the DAG runs whole; after the second the results are those over all rows."""
     lines = {table: (golden() / f"raw_{table}.jsonl").read_text().splitlines(keepends=True) for table in ("pin", "geo", "user")}

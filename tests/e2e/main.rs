@@ -48,6 +48,7 @@ mod runs;
 mod s3_state;
 mod s3_to_delta;
 mod sampled_files;
+mod scenarios;
 mod schedule;
 mod services;
 mod source_columns;

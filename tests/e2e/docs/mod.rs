@@ -17,6 +17,7 @@ use wasmill_cli::commands::Arguments;
 pub use self::frame::yaml;
 use self::page::{Block, Marker, blocks, inline_commands};
 use self::places::Places;
+pub use self::places::programs;
 use crate::support::{Ended, Running, Workshop, repository};
 
 /// Pages without a block of their own to run have no test of their own here: [`every_page_is_run`] reads them.
@@ -64,6 +65,8 @@ fn every_page_is_run() {
         let has_blocks = blocks(Path::new(&path), &text).map(|blocks| !blocks.is_empty());
         match has_blocks {
             Err(why) => wrong.push(why),
+            // `scenarios` runs those.
+            Ok(true) if path.starts_with("pipelines/scenarios/") => {}
             Ok(true) if ![PAGES, FIRST_STEPS].concat().contains(&path.as_str()) => {
                 wrong.push(format!("{path} has blocks and no test in tests/e2e/docs/mod.rs"))
             }
@@ -76,9 +79,10 @@ fn every_page_is_run() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// README.md and everything below docs/, by their paths in the repository.
+/// README.md, everything below docs/ and the pages of the scenarios, by their paths in the repository.
 fn all_pages() -> Vec<String> {
-    let (mut pages, mut folders) = (vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned()], vec![PathBuf::from("docs")]);
+    let (mut pages, mut folders) =
+        (vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned()], vec![PathBuf::from("docs"), PathBuf::from("pipelines/scenarios")]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(repository().join(&folder)).unwrap().map(|entry| entry.unwrap()) {
             let path = folder.join(entry.file_name());

@@ -9,15 +9,15 @@ use super::assert_same_rows;
 use crate::kafka_broker::{Producer, address, topic};
 use crate::support::{Running, Store, Workshop, repository};
 
-fn golden() -> PathBuf {
+pub fn golden() -> PathBuf {
     std::env::var_os("WASMILL_REAL_DATA").map(PathBuf::from).expect("WASMILL_REAL_DATA names the folder of the real rows").join("golden")
 }
 
 /// The name of a column there, and its name here.
-type Renamed = (&'static str, &'static str);
+pub type Renamed = (&'static str, &'static str);
 
 /// A table of that pipeline, with the names of ours. Texts that look like numbers are numbers.
-fn theirs(file: &Path, names: &[Renamed]) -> Vec<Value> {
+pub fn theirs(file: &Path, names: &[Renamed]) -> Vec<Value> {
     let mut reader = csv::Reader::from_path(file).unwrap();
     let header: Vec<String> = reader
         .headers()
@@ -35,7 +35,7 @@ fn theirs(file: &Path, names: &[Renamed]) -> Vec<Value> {
 }
 
 /// Numbers of any type as floats, and texts that look like numbers, too.
-fn as_floats(mut rows: Vec<Value>) -> Vec<Value> {
+pub fn as_floats(mut rows: Vec<Value>) -> Vec<Value> {
     for value in rows.iter_mut().filter_map(Value::as_object_mut).flat_map(|row| row.values_mut()) {
         if let Some(number) = value.as_f64().or_else(|| value.as_str()?.parse().ok()) {
             *value = json!(number);

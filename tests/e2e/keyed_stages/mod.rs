@@ -1,6 +1,6 @@
 //! Stages with keys in whole runs: duplicates, joins, aggregates, compared with what a naive model computes from the same rows.
 
-mod analyses;
+pub mod analyses;
 mod damage;
 mod drained;
 mod held;
