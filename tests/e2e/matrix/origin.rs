@@ -41,7 +41,7 @@ pub trait Origin {
         is_dead_line(number, row)
     }
 
-    /// Whether all posts have arrived.
+    /// Whether all posts have arrived at the stream that runs.
     fn is_settled(&self) -> bool {
         true
     }

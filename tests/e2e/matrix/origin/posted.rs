@@ -84,7 +84,7 @@ impl Origin for Posted {
     }
 
     fn is_settled(&self) -> bool {
-        self.queue.open.load(Ordering::SeqCst) == 0
+        self.queue.open.load(Ordering::SeqCst) == 0 && Connection::open(self.port).is_ok()
     }
 
     fn left_over(&self, workshop: &Workshop) -> Vec<String> {
