@@ -42,7 +42,7 @@ fn run(rows: Rows) {
             Rows::Real => theirs(&golden().join(format!("{file}.csv")), renamed),
             Rows::Generated => as_floats(scenario.workshop.duckdb_rows(&format!("out/analyses/{name}"))),
         };
-        assert!(expected.len() >= 4, "{name}");
+        assert!(!expected.is_empty(), "{name}");
         assert_same_rows(as_floats(table(name)), expected, name);
     }
     let joined = table("joined");
