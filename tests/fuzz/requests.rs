@@ -113,8 +113,11 @@ fn served() -> &'static Served {
     })
 }
 
-/// Sends bytes; the status and the body of the answer, if there is one.
-fn ask(address: SocketAddr, bytes: &[u8], ends: bool) -> Result<Option<(u16, String)>, String> {
+/// The status and the body of an answer.
+type Answer = (u16, String);
+
+/// Sends bytes; the answer, if there is one.
+fn ask(address: SocketAddr, bytes: &[u8], ends: bool) -> Result<Option<Answer>, String> {
     let mut stream = TcpStream::connect(address).map_err(|error| format!("nobody listens: {error}"))?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // The server may have seen enough before the end.
@@ -134,8 +137,8 @@ fn ask(address: SocketAddr, bytes: &[u8], ends: bool) -> Result<Option<(u16, Str
     Ok(status.map(|status| (status, body)))
 }
 
-/// The status of an input, and what was put for it.
-fn answer(kind: usize, body: &[u8]) -> Result<(Option<(u16, String)>, Vec<Record>), String> {
+/// The answer to an input, and what was put for it.
+fn answer(kind: usize, body: &[u8]) -> Result<(Option<Answer>, Vec<Record>), String> {
     let served = served();
     served.held.0.lock().unwrap().clear();
     let (kind, line, content_type) = KINDS[kind];

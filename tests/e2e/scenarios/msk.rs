@@ -13,11 +13,26 @@ use crate::support::{Running, Store, repository};
 
 over_both!(run);
 
-/// The results: the table, the golden file, and the column of years that the file calls otherwise.
-const MEDIANS: [(&str, &str, &[(&str, &str)]); 3] = [
-    ("followers_per_age", "q5_median_followers_per_age_group", &[]),
-    ("followers_per_joining_year", "q7_median_followers_per_joining_year", &[("post_year", "joining_year")]),
-    ("followers_per_age_and_joining_year", "q8_median_followers_per_age_group_and_joining_year", &[("post_year", "joining_year")]),
+/// A result, as a golden file has it.
+struct Median {
+    table: &'static str,
+    golden: &'static str,
+    /// What the file calls the table's year.
+    renamed: &'static [(&'static str, &'static str)],
+}
+
+const MEDIANS: [Median; 3] = [
+    Median { table: "followers_per_age", golden: "q5_median_followers_per_age_group", renamed: &[] },
+    Median {
+        table: "followers_per_joining_year",
+        golden: "q7_median_followers_per_joining_year",
+        renamed: &[("post_year", "joining_year")],
+    },
+    Median {
+        table: "followers_per_age_and_joining_year",
+        golden: "q8_median_followers_per_age_group_and_joining_year",
+        renamed: &[("post_year", "joining_year")],
+    },
 ];
 
 fn run(rows: Rows) {
@@ -37,7 +52,7 @@ fn run(rows: Rows) {
         let analyses = repository().join("pipelines/analyses/analyses.yaml");
         scenario.workshop.run_well(&["run", analyses.to_str().unwrap(), "--quiet"]);
     }
-    for (name, file, renamed) in MEDIANS {
+    for Median { table: name, golden: file, renamed } in MEDIANS {
         let expected = match rows {
             Rows::Real => theirs(&golden().join(format!("{file}.csv")), renamed),
             Rows::Generated => as_floats(scenario.workshop.duckdb_rows(&format!("out/analyses/{name}"))),
