@@ -232,6 +232,7 @@ impl LaneState {
             Some(added) if added.file().is_none() => {
                 let run = store(&added, &*self.files)?;
                 let part = self.part_of(&run)?;
+                failpoint::hit("keyed-after-run");
                 self.runs.push(StateRun { run, part, is_new: true });
             }
             // It was too large for memory, and lies in a file that no other process could open.
