@@ -1,9 +1,9 @@
 //! Dropping duplicates: of the rows of a key that are near one another in time, the first passes.
 //!
-//! Rows are kept as they come during an epoch; only their places are sorted by key. At its end, the rows of a key are taken by event time, then by partition and position of their source: a
-//! row passes unless a row of its key has passed already whose time is less than `within` away, earlier or later. Without `within` one row per key
-//! passes for ever. Which copy wins depends neither on lanes nor on arrival within the epoch; a copy that was let through in an earlier epoch stays
-//! the winner.
+//! Rows are kept as they come during an epoch; only their places are sorted by key. At its end, the rows of a key are taken by event time, then by
+//! partition and position of their source: a row passes unless a row of its key has passed already whose time is less than `within` away, earlier or
+//! later. Without `within` one row per key passes for ever. Which copy wins depends neither on lanes nor on arrival within the epoch; a copy that was
+//! let through in an earlier epoch stays the winner.
 //!
 //! The state is the times of the rows that passed, in windows of `within`: of a key at most one per window, so a row has to be held against its own
 //! window and the two beside it. A row is late when the watermark has reached its time plus `within`; state is kept for twice that.

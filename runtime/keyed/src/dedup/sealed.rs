@@ -12,19 +12,12 @@ use crate::run::Run;
 
 /// What a lane has collected in an epoch.
 pub struct CollectedRows {
-    /// Runs of places.
+    /// The runs that say where the rows of each key are: none of them is state.
     pub(super) places: Vec<Arc<Run>>,
     /// The number of its collector, by which places name it.
     pub(super) collector: u32,
     pub(super) rows: RowsInOrder,
     pub(super) partitions: PartitionStarts,
-}
-
-impl CollectedRows {
-    /// The runs that say where the rows of each key are: none of them is state.
-    pub fn places(&self) -> &[Arc<Run>] {
-        &self.places
-    }
 }
 
 /// From which row on rows come from which partition.

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow_schema::TimeUnit;
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use proptest::prelude::*;
-
-use arrow_schema::{DataType, Field, Schema};
 
 use super::*;
 use crate::key::owned;
